@@ -1,0 +1,1 @@
+"""Serve the issuer over HTTP: the only rooms of `issuer` that know ASGI."""

@@ -1,0 +1,1 @@
+"""Keep the registry in a database: SQLAlchemy Core tables, queries and Alembic migrations."""

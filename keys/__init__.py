@@ -1,0 +1,1 @@
+"""Own the key side of the house: JOSE parsing and public keys below, signing keys and their life above."""

@@ -1,0 +1,1 @@
+"""What tests share: real keys, a hand-turned clock, forged tokens."""
