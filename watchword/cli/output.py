@@ -1,0 +1,60 @@
+"""Print what a command found: one JSON document for scripts, a table for people."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def rfc3339(seconds: int | None) -> str | None:
+    """Write a time in seconds since the epoch as RFC 3339 in UTC."""
+    return (
+        None
+        if seconds is None
+        else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    )
+
+
+def print_json(document: object) -> None:
+    """Print exactly one JSON document on standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def say(message: str) -> None:
+    """Tell a person something on standard error, where it never mixes with data."""
+    sys.stderr.write(message + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows as a table; colour only on a terminal, `NO_COLOR` honoured."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    _print_rich(table)
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Print one thing as name and value, a line each; unset values are left out."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for name, value in fields.items():
+        if value is not None:
+            table.add_row(name, str(value))
+    _print_rich(table)
+
+
+def _print_rich(table: Any) -> None:  # noqa: ANN401 - rich is imported lazily
+    from rich.console import Console
+
+    # Not a terminal: never fold lines, so that pipes get whole values.
+    width = None if sys.stdout.isatty() else 10_000
+    Console(width=width, highlight=False, markup=False).print(table)

@@ -1,0 +1,5 @@
+"""The `watchword scenario` command."""
+
+
+def scenario() -> None:
+    """Tell the story."""

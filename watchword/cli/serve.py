@@ -1,0 +1,5 @@
+"""The `watchword serve` command."""
+
+
+def serve() -> None:
+    """Serve."""

@@ -1,0 +1,229 @@
+"""Read the settings: flag > environment > `.env` > `watchword.toml` > default, all mistakes in one message.
+
+The only place that reads the environment. Nothing travels on from here but frozen values.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from issuer.config import MAX_TOKEN_TTL, check_issuer, check_resource
+
+PREFIX = "WATCHWORD_"
+SETTINGS_FILE = Path("watchword.toml")
+_SECRET_FIELDS = frozenset({"key_passphrase", "client_secret", "database_url"})
+
+
+class SettingsError(Exception):
+    """Settings that cannot be: one line for each mistake, without the value of a secret."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+Issuer = Annotated[str, AfterValidator(check_issuer)]
+Resource = Annotated[str, AfterValidator(check_resource)]
+
+
+def _not_built(value: str | None) -> None:
+    if value is not None:
+        raise ValueError("is not available in this version; remove it")
+
+
+def _only_zero(seconds: int) -> int:
+    if seconds:
+        raise ValueError("automatic rotation is not available in this version; remove it")
+    return seconds
+
+
+def _files_only(store: str) -> str:
+    if store != "files":
+        raise ValueError("only 'files' is available in this version")
+    return store
+
+
+Unavailable = Annotated[
+    str | None, AfterValidator(_not_built), Field(description="not available yet")
+]
+
+
+class _PlainClientCredentials(PydanticBaseSettingsSource):
+    """`CLIENT_ID` and `CLIENT_SECRET` without the prefix, which many deployments already set."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        plain = {"client_id": "CLIENT_ID", "client_secret": "CLIENT_SECRET"}
+        environment = os.environ  # noqa: TID251 - this module is where the environment is read
+        return {field: environment[name] for field, name in plain.items() if environment.get(name)}
+
+
+class Settings(BaseSettings):
+    """Every setting of the provider and its command line, checked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        dotenv_filtering="match_prefix",
+        toml_file=SETTINGS_FILE,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    issuer: Issuer = Field(
+        "http://localhost:8080",
+        description="issuer identifier, exactly as in `iss`; https unless the host is loopback",
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    workers: int = Field(1, ge=1, le=64, description="worker processes")
+    data_dir: Path = Field(
+        Path("watchword-data"), description="keys and the SQLite database; made with mode 0700"
+    )
+    database_url: SecretStr | None = Field(
+        None, description="`sqlite:///…`; SQLite in the data folder if unset"
+    )
+    key_store: Annotated[str, AfterValidator(_files_only)] = Field(
+        "files", description="where signing keys are kept: `files`, in the data folder"
+    )
+    key_passphrase: SecretStr | None = Field(
+        None, description="private keys are encrypted at rest with it"
+    )
+    token_ttl: int = Field(
+        3600,
+        ge=1,
+        le=MAX_TOKEN_TTL,
+        description="seconds, where neither client nor resource says otherwise",
+    )
+    jwks_max_age: int = Field(
+        300,
+        ge=1,
+        le=86_400,
+        description="seconds that the JWK set may be cached; the rollover rule follows from it",
+    )
+    signing_alg: Literal["RS256"] = Field(
+        "RS256", description="algorithm of the first key and of later ones"
+    )
+    api_resource: Resource | None = Field(
+        None, description="audience that the demo API insists on; the issuer if unset"
+    )
+    log_format: Literal["console", "json"] | None = Field(
+        None, description="`console` on a terminal, else `json`"
+    )
+    client_id: str | None = Field(
+        None, description="for `scenario` and `token get`; plain `CLIENT_ID` is understood too"
+    )
+    client_secret: SecretStr | None = Field(
+        None, description="for `scenario` and `token get`; plain `CLIENT_SECRET` is understood too"
+    )
+    api: str | None = Field(
+        None, description="base URL of the API for `scenario`; the issuer if unset"
+    )
+    view_size: int = Field(
+        10_000,
+        ge=1,
+        description="clients that a worker keeps in memory; least recently used go first",
+    )
+    drain_seconds: float = Field(
+        0.5,
+        ge=0,
+        le=300,
+        description="seconds between `/readyz` turning 503 and the listener closing",
+    )
+    # Announced ahead of the features they steer: a value that asks for one is refused, never ignored.
+    tls_cert: Unavailable = None
+    tls_key: Unavailable = None
+    tls_client_ca: Unavailable = None
+    trusted_proxies: Unavailable = None
+    rotate_every: Annotated[int, AfterValidator(_only_zero)] = Field(
+        0, description="`0` (never) is the only value yet"
+    )
+    status_list_ttl: int = Field(
+        15, ge=1, description="without effect yet: there is no revocation feed"
+    )
+    failed_auth_limit: int = Field(
+        60, ge=0, description="without effect yet: failed authentications are not limited"
+    )
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102 - the base class documents it
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        plain = _PlainClientCredentials(settings_cls)
+        file = TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, plain, dotenv_settings, file
+
+    @property
+    def default_resource(self) -> str:
+        """The resource identifier of the demo API, and of clients created without one."""
+        return self.api_resource or self.issuer
+
+    @property
+    def api_url(self) -> str:
+        """Where the scenario finds the API."""
+        return self.api or self.issuer
+
+    @property
+    def registry_url(self) -> str:
+        """The database URL of the client registry."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'registry.db'}"
+
+    @property
+    def keys_folder(self) -> Path:
+        """The folder of the signing keys."""
+        return self.data_dir / "keys"
+
+    @property
+    def passphrase(self) -> bytes | None:
+        """The key passphrase as bytes, if there is one."""
+        return (
+            None if self.key_passphrase is None else self.key_passphrase.get_secret_value().encode()
+        )
+
+
+def load_settings(**flags: object) -> Settings:
+    """Read and check all settings; a flag that is None was not given.
+
+    Raises:
+        SettingsError: with one line for every mistake found.
+    """
+    given: Mapping[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError([_explain(detail, given) for detail in error.errors()]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([f"{SETTINGS_FILE}: not valid TOML: {error}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{SETTINGS_FILE} or .env cannot be read: {error}"]) from None
+
+
+def _explain(detail: ErrorDetails, flags: Mapping[str, Any]) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
+    name = str(detail["loc"][0])
+    if detail["type"] == "extra_forbidden":
+        return f"{name}: unknown setting; see the settings reference for the names"
+    label = f"--{name.replace('_', '-')}" if name in flags else f"{PREFIX}{name.upper()}"
+    return f"{label}: {message[:1].lower()}{message[1:]}"
