@@ -1,0 +1,48 @@
+"""Registry errors: what an operator did wrong, or what the database cannot do now.
+
+`str(error)` is always one clear line, fit for a terminal; it never holds a secret or a hash.
+"""
+
+
+class RegistryError(Exception):
+    """Base of everything that the registry refuses or fails to do."""
+
+
+class InvalidValue(RegistryError):
+    """A value is outside what the registry accepts."""
+
+
+class InvalidSecretHash(RegistryError):
+    """A stored secret hash cannot be read; the secret itself is neither right nor wrong."""
+
+
+class DuplicateClient(RegistryError):
+    """The client id is taken."""
+
+
+class UnknownClient(RegistryError):
+    """No client has this id."""
+
+
+class DuplicateResource(RegistryError):
+    """The resource identifier is taken."""
+
+
+class UnknownResource(RegistryError):
+    """No resource has this identifier."""
+
+
+class ResourceInUse(RegistryError):
+    """Clients hold grants on the resource, so it cannot go."""
+
+
+class UnknownScope(RegistryError):
+    """None of the named resources understands the scope."""
+
+
+class SchemaMismatch(RegistryError):
+    """The database schema is not the one that this version works with."""
+
+
+class StoreUnavailable(RegistryError):
+    """The database cannot be used now: locked, full, read-only, damaged or gone."""
