@@ -1,0 +1,86 @@
+"""Own the compact serialisation of a JWS, strictly read (RFC 7515 §3.1, §4, §7.1; RFC 7797 §7).
+
+Nothing here verifies a signature; a parsed JWS is still an unproven claim of somebody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keys import base64url, strict_json
+from keys.errors import InvalidJws
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactJws:
+    """A well-formed compact JWS whose signature nobody has checked yet."""
+
+    header: Mapping[str, Any]
+    payload: bytes
+    signature: bytes
+    signing_input: bytes
+    header_segment: bytes
+
+
+def parse_compact(token: str | bytes) -> CompactJws:
+    """Take a compact JWS apart.
+
+    Raises:
+        InvalidJws: not exactly three base64url segments, or a header that `parse_header` refuses.
+    """
+    raw = token.encode("utf-8", "replace") if isinstance(token, str) else token
+    header_segment, payload_segment, signature_segment, signing_input = split_compact(raw)
+    return CompactJws(
+        header=parse_header(header_segment),
+        payload=decode_segment(payload_segment),
+        signature=decode_segment(signature_segment),
+        signing_input=signing_input,
+        header_segment=header_segment,
+    )
+
+
+def split_compact(token: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Split into header, payload and signature segments and the signing input, all still encoded.
+
+    The signing input is a slice of what came in: a signature is checked over the bytes received,
+    never over JSON written again (RFC 7515 §5.2).
+
+    Raises:
+        InvalidJws: there are not exactly three segments (RFC 7515 §3.1, §7.1). Five would be a
+            JWE, a leading `{` the JSON serialisation.
+    """
+    signing_input, _, signature = token.rpartition(b".")
+    header, dot, payload = signing_input.partition(b".")
+    if not dot or b"." in payload:
+        raise InvalidJws("not three segments")
+    return header, payload, signature, signing_input
+
+
+def decode_segment(segment: bytes) -> bytes:
+    """Decode one segment.
+
+    Raises:
+        InvalidJws: it is not canonical base64url (RFC 7515 §2).
+    """
+    try:
+        return base64url.decode(segment)
+    except ValueError:
+        raise InvalidJws("a segment is not canonical base64url") from None
+
+
+def parse_header(segment: bytes) -> dict[str, Any]:
+    """Parse the protected header of a JWT.
+
+    Raises:
+        InvalidJws: not a strict JSON object, no string `alg` (RFC 7515 §4.1.1), any `crit`, since
+            no extension is understood here (§4.1.11), or any `b64` (RFC 7797 §7).
+    """
+    try:
+        header = strict_json.parse_object(decode_segment(segment))
+    except ValueError:
+        raise InvalidJws("the header is not a JSON object") from None
+    if not isinstance(header.get("alg"), str):
+        raise InvalidJws("the header has no algorithm name")
+    if "crit" in header or "b64" in header:
+        raise InvalidJws("the header asks for an extension")
+    return header
