@@ -45,11 +45,12 @@ def algorithm(name: str) -> Algorithm:
     return found
 
 
-def implementation(name: str) -> Implementation:
-    """Return PyJWT's object that does the arithmetic of a table entry.
+def verifier(name: str) -> Implementation:
+    """Return PyJWT's public object that does the arithmetic of a table entry.
 
-    It offers ``sign(message, private_key)`` and ``verify(message, public_key, signature)``. PyJWT's
-    own table is wider than ours, hence the look-up in ours first.
+    It offers ``verify(message, public_key, signature)`` and, for the private half,
+    ``sign(message, private_key)``. PyJWT's own table is wider than ours, hence the look-up in ours
+    first.
 
     Raises:
         UnknownAlgorithm: if our table does not hold exactly this name.

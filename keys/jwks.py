@@ -1,0 +1,75 @@
+"""Own JWK sets (RFC 7517 §5): build the published document, parse a fetched one, select by kid.
+
+Pure. A set read from the network is hostile until parsed: it is bounded in bytes and keys, and
+keys that cannot verify signatures are left out (RFC 7517 §5: ignore what is not understood).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from keys.errors import InvalidJwk, InvalidJwkSet
+from keys.jwk import PublicJwk, parse_public_jwk
+from keys.strict_json import parse_object
+
+MAXIMUM_BYTES = 65_536
+MAXIMUM_KEYS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwkSet:
+    """The usable keys of one issuer."""
+
+    keys: tuple[PublicJwk, ...]
+
+    def select(self, kid: str, alg: str) -> PublicJwk | None:
+        """Return the one key of this ``kid`` and ``alg``, or None if there is not exactly one.
+
+        Several keys may share a ``kid`` (RFC 7517 §4.5); guessing among them would be a choice made
+        by whoever wrote the token.
+        """
+        found = [key for key in self.keys if key.kid == kid and key.alg == alg]
+        return found[0] if len(found) == 1 else None
+
+
+def build_jwk_set(keys: Iterable[PublicJwk]) -> dict[str, list[dict[str, str]]]:
+    """Build the JWK set document; only allow-listed public members appear in it."""
+    return {"keys": [key.members() for key in keys]}
+
+
+def parse_jwk_set(
+    document: bytes, *, max_bytes: int = MAXIMUM_BYTES, max_keys: int = MAXIMUM_KEYS
+) -> JwkSet:
+    """Read a JWK set, leaving out the keys that cannot verify a signature.
+
+    Args:
+        document: the body as it came over the wire.
+        max_bytes: the largest document that is looked at.
+        max_keys: the largest number of keys that is looked at, usable or not.
+
+    Raises:
+        InvalidJwkSet: if it is too large, not a JWK set, or has no usable key; the caller keeps the
+            last good set then.
+    """
+    if len(document) > max_bytes:
+        raise InvalidJwkSet(f"JWK set is larger than {max_bytes} bytes")
+    try:
+        members = parse_object(document).get("keys")
+    except ValueError as error:
+        raise InvalidJwkSet("JWK set is not a strict JSON object") from error
+    if not isinstance(members, list):
+        raise InvalidJwkSet("JWK set has no keys array")
+    if len(members) > max_keys:
+        raise InvalidJwkSet(f"JWK set has more than {max_keys} keys")
+    usable = tuple(key for key in map(_usable, members) if key is not None)
+    if not usable:
+        raise InvalidJwkSet("JWK set has no usable key")
+    return JwkSet(keys=usable)
+
+
+def _usable(members: object) -> PublicJwk | None:
+    if not isinstance(members, dict):
+        return None
+    try:
+        return parse_public_jwk(members)
+    except InvalidJwk:
+        return None

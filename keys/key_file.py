@@ -1,0 +1,154 @@
+"""Own the text of a key file: one line of public facts above an ordinary PKCS#8 PEM block.
+
+Pure. OpenSSL skips what stands above the block, so it reads the file too; we read the line, so
+that listing and publishing keys needs no passphrase and no private-key work.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from keys.errors import InvalidJwk, KeyStoreError
+from keys.jwk import PublicJwk, parse_public_jwk, public_jwk
+from keys.published_test_keys import PUBLISHED_TEST_KEYS
+from keys.ring import RingKey
+from keys.strict_json import parse_object
+from keys.thumbprint import thumbprint
+
+_WARNING = "Watchword signing key. Whoever reads this file can issue tokens: keep it secret."
+_LABEL = "Watchword-Key: "
+_MEND = "restore it from a backup or remove it"
+_PLAIN = "PRIVATE KEY"
+_ENCRYPTED = "ENCRYPTED PRIVATE KEY"
+# The last second that RFC 3339 can write; what lies beyond is damage, not a time.
+_LAST_SECOND = 253_402_300_799
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredKey:
+    """The public side of a key in the store."""
+
+    ring_key: RingKey
+    jwk: PublicJwk
+
+    @property
+    def kid(self) -> str:
+        """Return the key's identifier, its RFC 7638 thumbprint."""
+        return self.ring_key.kid
+
+    @property
+    def bits(self) -> int:
+        """Return the size of the key."""
+        return self.jwk.bits
+
+
+def render_private_pem(private_key: RSAPrivateKey, passphrase: bytes | None = None) -> bytes:
+    """Write a private key as a PKCS#8 PEM block, encrypted if there is a passphrase."""
+    return private_key.private_bytes(
+        Encoding.PEM,
+        PrivateFormat.PKCS8,
+        NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase),
+    )
+
+
+def render_key_file(stored: StoredKey, private_pem: bytes) -> bytes:
+    """Write the text of a key file."""
+    facts = {
+        "published_at": stored.ring_key.published_at,
+        "signs_from": stored.ring_key.signs_from,
+        "jwk": stored.jwk.members(),
+    }
+    line = _LABEL + json.dumps(facts, separators=(",", ":"))
+    return f"{_WARNING}\n{line}\n".encode() + private_pem
+
+
+def parse_key_file(content: bytes, *, name: str) -> StoredKey:
+    """Read the public side of a key file, without touching the private key.
+
+    Args:
+        content: the whole file.
+        name: how to call the file in an error.
+
+    Raises:
+        KeyStoreError: if the file is empty, damaged or half-written, or holds a key that is weak or
+            printed in an RFC.
+    """
+    if not content:
+        raise KeyStoreError(f"key file {name} is empty; {_MEND}")
+    lines = content.decode("latin-1").splitlines()
+    _check_block(lines, name)
+    labelled = [line for line in lines if line.startswith(_LABEL)]
+    if len(labelled) != 1:
+        raise KeyStoreError(f"key file {name} has no Watchword-Key line; {_MEND}")
+    try:
+        facts = parse_object(labelled[0].removeprefix(_LABEL).encode("latin-1"))
+        stored = _read_facts(facts)
+    except InvalidJwk as error:
+        raise KeyStoreError(f"key file {name} is not usable: {error}; {_MEND}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise KeyStoreError(f"key file {name} has a damaged Watchword-Key line; {_MEND}") from error
+    if stored.kid in PUBLISHED_TEST_KEYS:
+        raise KeyStoreError(
+            f"key file {name} holds the test key printed in {PUBLISHED_TEST_KEYS[stored.kid]}, "
+            "which everybody has; remove it"
+        )
+    return stored
+
+
+def load_private_key(
+    content: bytes, stored: StoredKey, *, passphrase: bytes | None, name: str
+) -> RSAPrivateKey:
+    """Read the private key of a key file, and check that it belongs to its public side.
+
+    Raises:
+        KeyStoreError: if the passphrase is missing or wrong, or the block damaged or foreign.
+    """
+    is_encrypted = f"-----BEGIN {_ENCRYPTED}-----".encode() in content
+    if is_encrypted and passphrase is None:
+        raise KeyStoreError(f"key file {name} is encrypted; set WATCHWORD_KEY_PASSPHRASE")
+    try:
+        private_key = load_pem_private_key(content, passphrase if is_encrypted else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        cause = "does not open with this passphrase, or is damaged; check WATCHWORD_KEY_PASSPHRASE"
+        mend = f"{cause}, or {_MEND}" if is_encrypted else f"is damaged; {_MEND}"
+        raise KeyStoreError(f"key file {name} {mend}") from error
+    if not isinstance(private_key, RSAPrivateKey):
+        raise KeyStoreError(f"key file {name} does not hold an RSA key; {_MEND}")
+    try:
+        belongs = public_jwk(private_key, stored.jwk.alg).kid == stored.kid
+    except InvalidJwk as error:
+        raise KeyStoreError(f"key file {name} is not usable: {error}; {_MEND}") from error
+    if not belongs:
+        raise KeyStoreError(f"key file {name} holds another key than it says; {_MEND}")
+    return private_key
+
+
+def _check_block(lines: list[str], name: str) -> None:
+    """Refuse a file whose PEM block is cut short, as a crash or a full disk would leave it."""
+    for kind in (_PLAIN, _ENCRYPTED):
+        if lines.count(f"-----BEGIN {kind}-----") == lines.count(f"-----END {kind}-----") == 1:
+            return
+    raise KeyStoreError(f"key file {name} is damaged or only half written; {_MEND}")
+
+
+def _read_facts(facts: dict[str, Any]) -> StoredKey:
+    jwk = parse_public_jwk(facts["jwk"])
+    if jwk.kid != thumbprint(jwk.members()):
+        raise InvalidJwk("the kid is not the thumbprint of the key")
+    times = facts["published_at"], facts["signs_from"]
+    for seconds in times:
+        if type(seconds) is not int or not 0 <= seconds <= _LAST_SECOND:
+            raise ValueError("not a time")
+    published_at, signs_from = times
+    ring_key = RingKey(kid=jwk.kid, alg=jwk.alg, published_at=published_at, signs_from=signs_from)
+    return StoredKey(ring_key=ring_key, jwk=jwk)
