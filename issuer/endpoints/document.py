@@ -1,0 +1,68 @@
+"""Public JSON documents (JWK set, metadata): cacheable, with a strong ETag and 304 (RFC 9111, RFC 9110 §13).
+
+Served to anybody; never `immutable`, since keys come and go.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from issuer.endpoints.asgi import Receive, Scope, Send, respond
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The bytes of a document and how long they may be cached, in seconds."""
+
+    body: bytes
+    max_age: int
+
+
+class DocumentEndpoint:
+    """Serve a document that may change at any time.
+
+    Args:
+        current: gives the document as it is now.
+    """
+
+    def __init__(self, current: Callable[[], Document]) -> None:
+        self._current = current
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer GET and HEAD; anything else is 405."""
+        if scope["method"] not in ("GET", "HEAD"):
+            await respond(
+                send, 405, ((b"allow", b"GET, HEAD"), (b"cache-control", b"no-store")), b""
+            )
+            return
+        document = self._current()
+        etag = strong_etag(document.body)
+        headers = [
+            (b"cache-control", b"public, max-age=%d" % document.max_age),
+            (b"etag", etag),
+        ]
+        if _is_known(scope, etag):
+            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        headers += [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(document.body)),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        body = b"" if scope["method"] == "HEAD" else document.body
+        await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(maxsize=16)
+def strong_etag(body: bytes) -> bytes:
+    """Name these bytes and no others (RFC 9110 §8.8.3)."""
+    return b'"' + hashlib.sha256(body).hexdigest()[:32].encode() + b'"'
+
+
+def _is_known(scope: Scope, etag: bytes) -> bool:
+    """Tell whether `If-None-Match` names the document; the comparison is weak (RFC 9110 §13.1.2)."""
+    known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
+    candidates = {candidate.strip().removeprefix(b"W/") for candidate in known.split(b",")}
+    return etag in candidates or b"*" in candidates

@@ -1,0 +1,129 @@
+"""What the token endpoint refuses with: the codes of RFC 6749 §5.2 and RFC 8707 §2.
+
+A class fixes code and status; an instance adds a stable reason (for logs and metrics) and a public
+description. Neither ever echoes input (RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5D-7E only).
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Reason(StrEnum):
+    """Why a token request was refused, in a word that scripts and metrics may rely on."""
+
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    MEDIA_TYPE = "media_type"
+    CONTENT_ENCODING = "content_encoding"
+    BODY_TOO_LARGE = "body_too_large"
+    MALFORMED_BODY = "malformed_body"
+    REPEATED_PARAMETER = "repeated_parameter"
+    CREDENTIALS_IN_QUERY = "credentials_in_query"
+    SEVERAL_MECHANISMS = "several_mechanisms"
+    CLIENT_ID_MISMATCH = "client_id_mismatch"
+    NO_CREDENTIALS = "no_credentials"
+    UNSUPPORTED_SCHEME = "unsupported_scheme"
+    MALFORMED_BASIC = "malformed_basic"
+    UNSUPPORTED_METHOD = "unsupported_method"
+    UNKNOWN_CLIENT = "unknown_client"
+    WRONG_SECRET = "wrong_secret"  # noqa: S105 - a reason, not a secret
+    CLIENT_DISABLED = "client_disabled"
+    GRANT_TYPE_MISSING = "grant_type_missing"
+    UNSUPPORTED_GRANT = "unsupported_grant"
+    NOTHING_GRANTED = "nothing_granted"
+    INVALID_TARGET = "invalid_target"
+    MALFORMED_SCOPE = "malformed_scope"
+    SCOPE_NOT_ALLOWED = "scope_not_allowed"
+    NO_SIGNING_KEY = "no_signing_key"
+    STORE_UNAVAILABLE = "store_unavailable"
+    OVERLOADED = "overloaded"
+    INTERNAL = "internal"
+
+
+class OAuthError(Exception):
+    """A refused token request.
+
+    Args:
+        reason: why, for logs and metrics.
+        description: what the peer is told beside the code; from a fixed list, never from input.
+        client_id: the client, once it is known to exist; for logs only.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int] = 400
+    headers: ClassVar[tuple[tuple[bytes, bytes], ...]] = ()
+
+    def __init__(
+        self, reason: Reason, description: str | None = None, *, client_id: str | None = None
+    ) -> None:
+        super().__init__(f"{self.code}: {reason}")
+        self.reason = reason
+        self.description = description
+        self.client_id = client_id
+
+
+class InvalidRequest(OAuthError):
+    """A parameter is missing, repeated or malformed, or there are several credentials."""
+
+    code = "invalid_request"
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The token endpoint takes POST only (RFC 6749 §3.2, RFC 9110 §15.5.6)."""
+
+    status = 405
+    headers = ((b"allow", b"POST"),)
+
+
+class BodyTooLarge(InvalidRequest):
+    """The body is longer than we read; the connection ends with the answer."""
+
+    status = 413
+    headers = ((b"connection", b"close"),)
+
+
+class InvalidClient(OAuthError):
+    """The client did not authenticate; the same words whether it is unknown or its secret wrong."""
+
+    code = "invalid_client"
+    status = 401
+    # RFC 6749 §5.2: MUST carry the challenge of the scheme that was used; ours is always Basic.
+    headers = ((b"www-authenticate", b'Basic realm="token", charset="UTF-8"'),)
+
+
+class UnauthorizedClient(OAuthError):
+    """The authenticated client may not use this grant."""
+
+    code = "unauthorized_client"
+
+
+class UnsupportedGrantType(OAuthError):
+    """The grant type is unknown here."""
+
+    code = "unsupported_grant_type"
+
+
+class InvalidScope(OAuthError):
+    """The scope is malformed, unknown or more than the client may have (RFC 6749 §3.3)."""
+
+    code = "invalid_scope"
+
+
+class InvalidTarget(OAuthError):
+    """The resource is malformed, unknown or not the client's (RFC 8707 §2)."""
+
+    code = "invalid_target"
+
+
+class TemporarilyUnavailable(OAuthError):
+    """A part that is needed for an answer is away for now."""
+
+    code = "temporarily_unavailable"
+    status = 503
+    headers = ((b"retry-after", b"1"),)
+
+
+class ServerError(OAuthError):
+    """A fault of ours; the log has the rest."""
+
+    code = "server_error"
+    status = 500

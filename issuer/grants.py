@@ -1,0 +1,114 @@
+"""What an authenticated client is granted, by grant type (RFC 6749 §4.4, RFC 8707 §2, RFC 9068 §3).
+
+Pure. A grant type is a function in `GRANTS`; a type that is not in the table is unsupported.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from issuer.config import IssuerConfig, check_resource
+from issuer.errors import (
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    Reason,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+)
+from issuer.registry.client import Client, ClientGrant
+from issuer.scope import parse_scope
+from issuer.token_request import TokenRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a token will say: who, for which resource, which scopes, how long in seconds."""
+
+    client_id: str
+    resource: str
+    scopes: tuple[str, ...]
+    token_ttl: int
+
+
+def decide_grant(request: TokenRequest, client: Client, config: IssuerConfig) -> Grant:
+    """Decide what the client gets.
+
+    Raises:
+        InvalidRequest: `grant_type` is missing.
+        UnsupportedGrantType: nobody gets this grant here.
+        UnauthorizedClient: this client has nothing to be granted.
+        InvalidTarget: the resource is malformed, unknown or not the client's.
+        InvalidScope: the scope is malformed, or not all of it is the client's.
+    """
+    if request.grant_type is None:
+        raise InvalidRequest(
+            Reason.GRANT_TYPE_MISSING, "grant_type is missing", client_id=client.client_id
+        )
+    decide = GRANTS.get(request.grant_type)
+    if decide is None:
+        raise UnsupportedGrantType(Reason.UNSUPPORTED_GRANT, client_id=client.client_id)
+    return decide(request, client, config)
+
+
+def client_credentials(request: TokenRequest, client: Client, config: IssuerConfig) -> Grant:
+    """Grant the client a token for itself (RFC 6749 §4.4)."""
+    if not client.grants:
+        raise UnauthorizedClient(Reason.NOTHING_GRANTED, client_id=client.client_id)
+    asked = _asked_scopes(request, client)
+    allowed = _target(request, client, asked)
+    if asked is not None and not set(asked) <= set(allowed.scopes):
+        # No silent down-scoping: the whole request fails (RFC 6749 §3.3).
+        raise InvalidScope(Reason.SCOPE_NOT_ALLOWED, client_id=client.client_id)
+    lifetimes = [ttl for ttl in (client.token_ttl, allowed.token_ttl) if ttl is not None]
+    return Grant(
+        client_id=client.client_id,
+        resource=allowed.resource,
+        # RFC 6749 §3.3: our documented default is everything the client has on the resource.
+        scopes=allowed.scopes if asked is None else asked,
+        token_ttl=min(lifetimes, default=config.token_ttl),
+    )
+
+
+GRANTS: Mapping[str, Callable[[TokenRequest, Client, IssuerConfig], Grant]] = {
+    "client_credentials": client_credentials
+}
+
+
+def _asked_scopes(request: TokenRequest, client: Client) -> tuple[str, ...] | None:
+    if request.scope is None:
+        return None
+    try:
+        return parse_scope(request.scope)
+    except ValueError:
+        raise InvalidScope(Reason.MALFORMED_SCOPE, client_id=client.client_id) from None
+
+
+def _target(request: TokenRequest, client: Client, asked: tuple[str, ...] | None) -> ClientGrant:
+    """Choose the one resource: as asked, or inferred from the scope, or the client's default."""
+    if request.resources:
+        return _named_target(request.resources, client)
+    if asked is None:
+        return client.grants[0]
+    # RFC 9068 §3: without `resource` the audience is inferred from the scope, the default first.
+    fitting = [grant for grant in client.grants if set(asked) <= set(grant.scopes)]
+    if fitting[:1] == [client.grants[0]] or len(fitting) == 1:
+        return fitting[0]
+    raise InvalidScope(Reason.SCOPE_NOT_ALLOWED, client_id=client.client_id)
+
+
+def _named_target(resources: tuple[str, ...], client: Client) -> ClientGrant:
+    if len(resources) == 1:
+        for grant in client.grants:
+            if grant.resource == resources[0]:  # compared byte for byte
+                return grant
+    raise InvalidTarget(Reason.INVALID_TARGET, _target_fault(resources), client_id=client.client_id)
+
+
+def _target_fault(resources: tuple[str, ...]) -> str:
+    if len(resources) > 1:
+        return "one resource for each token"
+    try:
+        check_resource(resources[0])
+    except ValueError:
+        return "resource must be an absolute URI without a fragment"
+    return "unknown resource"

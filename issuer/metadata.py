@@ -1,0 +1,45 @@
+"""The issuer's metadata document, derived from what the tables hold (RFC 8414 §2)."""
+
+from collections.abc import Iterable
+
+from issuer.config import IssuerConfig
+from issuer.grants import GRANTS
+
+TOKEN_PATH = "/token"  # noqa: S105 - a path
+JWKS_PATH = "/jwks"
+_WELL_KNOWN = "/.well-known/oauth-authorization-server"
+_WELL_KNOWN_OPENID = "/.well-known/openid-configuration"
+
+# Basic first: many clients take the first method that they know.
+AUTH_METHODS = ("client_secret_basic", "client_secret_post")
+
+
+def build_metadata(config: IssuerConfig, *, scopes: Iterable[str] = ()) -> dict[str, object]:
+    """Build the metadata document.
+
+    Args:
+        config: the issuer; its identifier appears verbatim.
+        scopes: the scopes that resources understand; left out if there are none.
+    """
+    document: dict[str, object] = {
+        "issuer": config.issuer,
+        "token_endpoint": config.base + TOKEN_PATH,
+        "jwks_uri": config.base + JWKS_PATH,
+        "grant_types_supported": list(GRANTS),
+        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        # REQUIRED by RFC 8414 §2; there is no authorization endpoint, so there is no response type.
+        "response_types_supported": [],
+    }
+    if names := sorted(set(scopes)):
+        document["scopes_supported"] = names
+    return document
+
+
+def metadata_paths(config: IssuerConfig) -> tuple[str, ...]:
+    """List where the document is served: inserted before the issuer's path (RFC 8414 §3.1).
+
+    For OpenID-minded clients it is also at their well-known name, inserted and, as OpenID Connect
+    Discovery §4 has it, appended (RFC 8414 §5).
+    """
+    inserted = (_WELL_KNOWN + config.path, _WELL_KNOWN_OPENID + config.path)
+    return inserted if not config.path else (*inserted, config.path + _WELL_KNOWN_OPENID)

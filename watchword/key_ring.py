@@ -1,0 +1,117 @@
+"""The key store as the running provider sees it: who signs now, and what is published now.
+
+State is derived from the times in the store, so workers and nodes on one store agree without talking. Files
+are read off the event loop and only when their stamp moves; private keys are loaded before they are needed.
+"""
+
+import json
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from issuer.endpoints.document import Document
+from keys.errors import KeysError, NoSigningKey
+from keys.jwks import build_jwk_set
+from keys.key_file import StoredKey
+from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, signing_key
+from keys.signer import LocalSigner, Signer
+from keys.signing_phase import PhaseSigner
+from keys.store import FileKeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What holds from one change of the ring to the next: a half-open span of seconds."""
+
+    since: int
+    until: float
+    signer: Signer | None
+    jwks: bytes
+
+
+class KeyRing:
+    """Knows the signing key and the published set at any time.
+
+    Args:
+        store: where keys are kept.
+        policy: the durations of the rollover rule.
+        alg: the algorithm that tokens are signed with.
+    """
+
+    def __init__(self, store: FileKeyStore, policy: RingPolicy, *, alg: str) -> None:
+        self._store = store
+        self._policy = policy
+        self._alg = alg
+        self._stamp: Hashable = None
+        self._records: dict[str, StoredKey] = {}
+        self._signers: dict[str, Signer] = {}
+        self._moment: _Moment | None = None
+
+    def refresh(self, now: int) -> bool:
+        """Read the store again if it changed; returns whether it had. Blocks: call it off the loop.
+
+        Raises:
+            KeysError: a key cannot be read; what was known before stays in force.
+        """
+        stamp = self._store.stamp()
+        if stamp == self._stamp:
+            return False
+        records = {stored.kid: stored for stored in self._store.records()}
+        ring = derive_ring([stored.key for stored in records.values()], now, self._policy)
+        signers = {
+            entry.key.kid: self._signers.get(entry.key.kid) or self._load(entry)
+            for entry in ring
+            if entry.state in (KeyState.PENDING, KeyState.ACTIVE)
+        }
+        # Each assignment replaces a whole value, so the loop never sees a half-read store.
+        self._records, self._signers, self._stamp, self._moment = records, signers, stamp, None
+        return True
+
+    def signer(self, now: int) -> Signer:
+        """Return the signer of the key that signs at `now`.
+
+        Raises:
+            NoSigningKey: there is none.
+        """
+        signer = self._at(now).signer
+        if signer is None:
+            raise NoSigningKey("there is no signing key; run: watchword keys generate")
+        return signer
+
+    def document(self, now: int) -> Document:
+        """Return the published JWK set at `now`."""
+        return Document(self._at(now).jwks, self._policy.jwks_max_age)
+
+    def _load(self, entry: RingEntry) -> Signer:
+        private_key = self._store.load_private(entry.key.kid)
+        return PhaseSigner(LocalSigner(entry.key.kid, entry.key.alg, private_key))
+
+    def _at(self, now: int) -> _Moment:
+        moment = self._moment
+        if moment is None or not moment.since <= now < moment.until:
+            moment = self._derive(now)
+            self._moment = moment
+        return moment
+
+    def _derive(self, now: int) -> _Moment:
+        records = self._records
+        ring = derive_ring([stored.key for stored in records.values()], now, self._policy)
+        turns = [time for entry in ring for time in (entry.key.signs_from, entry.gone_at) if time]
+        try:
+            signer = self._signers.get(signing_key(ring, alg=self._alg).kid)
+        except NoSigningKey:
+            signer = None
+        public = [records[key.kid].jwk for key in published(ring)]
+        return _Moment(
+            since=now,
+            until=min((time for time in turns if time > now), default=float("inf")),
+            signer=signer,
+            jwks=json.dumps(build_jwk_set(public), separators=(",", ":")).encode(),
+        )
+
+
+def refresh_quietly(ring: KeyRing, now: int, report: Callable[[KeysError], None]) -> None:
+    """Refresh, and report a store that cannot be read instead of raising: the old keys still serve."""
+    try:
+        ring.refresh(now)
+    except KeysError as error:
+        report(error)
