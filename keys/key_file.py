@@ -30,8 +30,8 @@ _LABEL = "Watchword-Key: "
 _MEND = "restore it from a backup or remove it"
 _PLAIN = "PRIVATE KEY"
 _ENCRYPTED = "ENCRYPTED PRIVATE KEY"
-# The last second that RFC 3339 can write; what lies beyond is damage, not a time.
-_LAST_SECOND = 253_402_300_799
+# In the year 2242; what lies beyond is damage, not a time.
+_LAST_SECOND = 2**33
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,163 @@
-"""The `watchword keys` commands."""
+"""The `watchword keys` commands: make signing keys, see their states and times, take them out."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from watchword.cli.errors import CommandFailed, WrongUsage
+from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, rfc3339, say
+
+if TYPE_CHECKING:
+    from keys.key_file import StoredKey
+    from keys.ring import RingEntry, RingPolicy
+
+app = typer.Typer(no_args_is_help=True, help="Signing keys: make, list, export.")
+
+_ONE_YEAR = 31_536_000
 
 
-@app.callback()
-def _group() -> None:
-    """Placeholder of the group."""
+@app.command()
+def generate(
+    alg: Annotated[
+        str | None, typer.Option(help="Algorithm; the configured one if left out.")
+    ] = None,
+    bits: Annotated[int, typer.Option(help="Size of the key: 2048, 3072 or 4096.")] = 2048,
+    activate_in: Annotated[
+        int | None,
+        typer.Option(min=0, max=_ONE_YEAR, help="Seconds until it signs, instead of the rule."),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a signing key: the very first signs at once, later ones when every validator knows them.
+
+    Example: watchword keys generate --bits 3072
+    """
+    from keys.ring import derive_ring
+    from watchword.key_ring import open_key_store, ring_policy
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    chosen = alg or settings.signing_alg
+    _check_choice(chosen, bits)
+    store, policy, now = open_key_store(settings), ring_policy(settings), _now()
+    stored = store.generate(alg=chosen, bits=bits, now=now, policy=policy, activate_in=activate_in)
+    ring = derive_ring([each.ring_key for each in store.records()], now, policy)
+    entry = next(each for each in ring if each.key.kid == stored.kid)
+    _warn_if_early(activate_in, policy, len(ring))
+    facts = _describe(entry, stored)
+    print_json(facts) if as_json else print_fields(facts)
+
+
+@app.command("list")
+def list_keys(as_json: JsonFlag = False) -> None:
+    """Show the state and times of every key.
+
+    Example: watchword keys list --json
+    """
+    from keys.ring import derive_ring
+    from watchword.key_ring import open_key_store, ring_policy
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    records = {stored.kid: stored for stored in open_key_store(settings).records()}
+    ring = derive_ring((each.ring_key for each in records.values()), _now(), ring_policy(settings))
+    facts = [_describe(entry, records[entry.key.kid]) for entry in ring]
+    if as_json:
+        print_json({"keys": facts})
+    elif facts:
+        print_table(list(facts[0]), (list(each.values()) for each in facts))
+    else:
+        say("There is no key yet; run: watchword keys generate")
+
+
+@app.command()
+def export(
+    kid: Annotated[str | None, typer.Option(help="Only this key.")] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="The private key of one key, as PKCS#8 PEM.")
+    ] = False,
+) -> None:
+    """Print the public JWK set, or with --private the PEM of one private key.
+
+    Example: watchword keys export > jwks.json
+    """
+    from watchword.key_ring import open_key_store, ring_policy
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    store = open_key_store(settings)
+    records = {stored.kid: stored for stored in store.records()}
+    if kid is not None and kid not in records:
+        raise CommandFailed("there is no such key; see: watchword keys list")
+    if private:
+        sys.stdout.write(store.export_private(_only_kid(kid, list(records))).decode())
+    else:
+        print_json(_public_set(kid, records, ring_policy(settings)))
+
+
+def _now() -> int:
+    import time
+
+    return int(time.time())  # noqa: TID251 - the command is the shell that reads the clock
+
+
+def _check_choice(alg: str, bits: int) -> None:
+    from keys.algorithms import algorithm
+    from keys.errors import UnknownAlgorithm
+    from keys.generate import RSA_BITS
+
+    try:
+        algorithm(alg)
+    except UnknownAlgorithm as error:
+        raise WrongUsage(f"--alg: {error}") from error
+    if bits not in RSA_BITS:
+        raise WrongUsage("--bits: choose " + ", ".join(map(str, RSA_BITS)))
+
+
+def _warn_if_early(activate_in: int | None, policy: "RingPolicy", ring_size: int) -> None:
+    if activate_in is None:
+        return
+    if ring_size == 1:
+        say("warning: --activate-in is without effect: the very first key signs at once")
+    elif activate_in < policy.publish_ahead:
+        say(
+            f"warning: validators may not know the key yet when it signs; "
+            f"{policy.publish_ahead} seconds are safe"
+        )
+
+
+def _describe(entry: "RingEntry", stored: "StoredKey") -> dict[str, Any]:
+    return {
+        "kid": stored.kid,
+        "alg": stored.jwk.alg,
+        "bits": stored.bits,
+        "state": entry.state.value,
+        "published_at": rfc3339(entry.key.published_at),
+        "signs_from": rfc3339(entry.key.signs_from),
+        "superseded_at": rfc3339(entry.superseded_at),
+        "gone_at": rfc3339(entry.gone_at),
+    }
+
+
+def _public_set(
+    kid: str | None, records: "dict[str, StoredKey]", policy: "RingPolicy"
+) -> dict[str, Any]:
+    """The set that validators need now, or the one key asked for, whatever its state."""
+    from keys.jwks import build_jwk_set
+    from keys.ring import derive_ring, published
+
+    if kid is not None:
+        return build_jwk_set([records[kid].jwk])
+    ring = derive_ring((each.ring_key for each in records.values()), _now(), policy)
+    return build_jwk_set(records[key.kid].jwk for key in published(ring))
+
+
+def _only_kid(kid: str | None, kids: list[str]) -> str:
+    if kid is not None:
+        return kid
+    if not kids:
+        raise CommandFailed("there is no key yet; run: watchword keys generate")
+    if len(kids) > 1:
+        raise WrongUsage("--private exports one key: say which with --kid")
+    return kids[0]
