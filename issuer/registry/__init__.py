@@ -1,1 +1,1 @@
-"""Client registry: who may ask for which scopes on which resource, and how they prove who they are."""
+"""Client registry: who may ask for which scopes on which resource, and how they prove it."""

@@ -21,6 +21,7 @@ STRONG_SECRET_LENGTH = 32
 
 _SECRET_BYTES = 32
 _DIGEST_BYTES = 32
+_SECRET_ID_BYTES = 5
 # RFC 6749 appendix A.2: client-secret = *VSCHAR (%x20-7E).
 _SECRET = re.compile(r"[\x20-\x7e]{8,512}")
 _FAST_HASH = re.compile(r"\$sha256\$(?P<salt>[\w-]+)\$(?P<digest>[\w-]+)", re.ASCII)
@@ -91,6 +92,11 @@ class SecretHash:
         if self.cost is None:
             return f"$sha256${tail}"
         return f"$scrypt$ln={self.cost.ln},r={self.cost.r},p={self.cost.p}${tail}"
+
+    @property
+    def secret_id(self) -> str:
+        """A short name for the secret, from its salt, which is drawn anew for every secret."""
+        return self.salt[:_SECRET_ID_BYTES].hex()
 
     @property
     def slow(self) -> bool:

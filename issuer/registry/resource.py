@@ -1,0 +1,112 @@
+"""Resources: the APIs that tokens are for, the scopes each understands, who is granted what.
+
+A resource is named by its identifier URI (RFC 8707 §2); the same scope on two resources is two
+different permissions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from issuer import config
+from issuer.registry.client import ClientGrant, check_token_ttl
+from issuer.registry.errors import InvalidValue, UnknownScope
+from issuer.scope import parse_scope
+
+_MAXIMUM_IDENTIFIER_LENGTH = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A protected API: its identifier, its scopes, the lifetime of its tokens in seconds.
+
+    Raises:
+        InvalidValue: a field is outside what the registry accepts.
+    """
+
+    identifier: str
+    scopes: tuple[str, ...]
+    token_ttl: int | None = None
+
+    def __post_init__(self) -> None:
+        check_resource_identifier(self.identifier)
+        check_scopes(self.scopes)
+        if not self.scopes:
+            raise InvalidValue("a resource needs at least one scope")
+        if self.token_ttl is not None:
+            check_token_ttl(self.token_ttl)
+
+
+def check_resource_identifier(text: str) -> None:
+    """Refuse a resource identifier that RFC 8707 §2 does not allow or that is too long to send.
+
+    Raises:
+        InvalidValue: it is not an absolute URI without fragment, of at most 2048 characters.
+    """
+    if len(text) > _MAXIMUM_IDENTIFIER_LENGTH:
+        raise InvalidValue(
+            f"a resource identifier has at most {_MAXIMUM_IDENTIFIER_LENGTH} characters"
+        )
+    try:
+        config.check_resource(text)
+    except ValueError as error:
+        raise InvalidValue(f"the resource identifier {text!a} {error}") from None
+
+
+def check_scopes(scopes: Sequence[str]) -> None:
+    """Refuse scopes that are not single tokens of RFC 6749 §3.3, or that are named twice.
+
+    Raises:
+        InvalidValue: naming the first such scope.
+    """
+    for scope in scopes:
+        if not _is_scope_token(scope):
+            raise InvalidValue(
+                f"{scope!a} is not a scope: visible ASCII without space, quote and backslash"
+            )
+        if scopes.count(scope) > 1:
+            raise InvalidValue(f"the scope {scope} is named twice")
+
+
+def _is_scope_token(text: str) -> bool:
+    try:
+        return parse_scope(text) == (text,)
+    except ValueError:
+        return False
+
+
+def decide_grants(resources: Sequence[Resource], scopes: Sequence[str]) -> tuple[ClientGrant, ...]:
+    """Give each resource those of the scopes that it understands; all that it has if none is named.
+
+    Args:
+        resources: what the client asks tokens for, its default resource first.
+        scopes: the scopes asked for, or none for every scope of every resource.
+
+    Raises:
+        UnknownScope: a scope is on none of the resources.
+        InvalidValue: a resource understands none of the scopes; something is malformed or named
+            twice.
+    """
+    check_scopes(scopes)
+    understood = {scope for resource in resources for scope in resource.scopes}
+    for scope in scopes:
+        if scope not in understood:
+            raise UnknownScope(f"no such scope on {_names(resources)}: {scope}")
+    wanted = set(scopes) or understood
+    return tuple(_grant(resource, wanted) for resource in _each_once(resources))
+
+
+def _grant(resource: Resource, wanted: set[str]) -> ClientGrant:
+    scopes = tuple(scope for scope in resource.scopes if scope in wanted)
+    if not scopes:
+        raise InvalidValue(f"the resource {resource.identifier} has none of the scopes asked for")
+    return ClientGrant(resource=resource.identifier, scopes=scopes, token_ttl=resource.token_ttl)
+
+
+def _each_once(resources: Sequence[Resource]) -> Sequence[Resource]:
+    if len({resource.identifier for resource in resources}) < len(resources):
+        raise InvalidValue("a resource is named twice")
+    return resources
+
+
+def _names(resources: Sequence[Resource]) -> str:
+    return ", ".join(resource.identifier for resource in resources)
