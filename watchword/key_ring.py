@@ -7,7 +7,9 @@ are read off the event loop and only when their stamp moves; private keys are lo
 import json
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from issuer.config import MAX_TOKEN_TTL
 from issuer.endpoints.document import Document
 from keys.errors import KeysError, NoSigningKey
 from keys.jwks import build_jwk_set
@@ -16,6 +18,19 @@ from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, s
 from keys.signer import LocalSigner, Signer
 from keys.signing_phase import PhaseSigner
 from keys.store import FileKeyStore
+
+if TYPE_CHECKING:
+    from watchword.settings import Settings
+
+
+def open_key_store(settings: "Settings") -> FileKeyStore:
+    """Return the key store that the settings name; nothing is read yet."""
+    return FileKeyStore(settings.keys_folder, passphrase=settings.passphrase)
+
+
+def ring_policy(settings: "Settings") -> RingPolicy:
+    """Return the rollover rule that follows from the settings."""
+    return RingPolicy(jwks_max_age=settings.jwks_max_age, longest_token=MAX_TOKEN_TTL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,7 @@ class KeyRing:
         if stamp == self._stamp:
             return False
         records = {stored.kid: stored for stored in self._store.records()}
-        ring = derive_ring([stored.key for stored in records.values()], now, self._policy)
+        ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
         signers = {
             entry.key.kid: self._signers.get(entry.key.kid) or self._load(entry)
             for entry in ring
@@ -94,7 +109,7 @@ class KeyRing:
 
     def _derive(self, now: int) -> _Moment:
         records = self._records
-        ring = derive_ring([stored.key for stored in records.values()], now, self._policy)
+        ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
         turns = [time for entry in ring for time in (entry.key.signs_from, entry.gone_at) if time]
         try:
             signer = self._signers.get(signing_key(ring, alg=self._alg).kid)

@@ -48,7 +48,7 @@ class _LineWriter:
     """Holds lines until the turn of the event loop ends; outside a loop it writes at once."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._stream: TextIO | None = stream
         self._lines: list[str] = []
 
     def info(self, line: str) -> None:
@@ -65,19 +65,14 @@ class _LineWriter:
             return
         text = "\n".join(self._lines) + "\n"
         self._lines.clear()
+        if self._stream is None:
+            return
         try:
             self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
             # Whoever read the log has gone; serving goes on without one.
-            self._stream = _Nowhere()
-
-
-class _Nowhere:
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None: ...
+            self._stream = None
 
 
 def _add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

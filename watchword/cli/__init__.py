@@ -51,13 +51,14 @@ def _explain(problem: Exception) -> int:
     """Say in one line what went wrong where the packages below say it in their own words; else raise on."""
     from issuer.registry.errors import RegistryError
     from keys.errors import KeysError
+    from watchword.errors import ProviderError
     from watchword.settings import SettingsError
 
     if isinstance(problem, SettingsError):
         for line in problem.lines:
             say(f"watchword: {line}")
         return 2
-    if isinstance(problem, KeysError | RegistryError):
+    if isinstance(problem, KeysError | RegistryError | ProviderError):
         say(f"watchword: {problem}")
         return 1
     if isinstance(problem, BrokenPipeError):

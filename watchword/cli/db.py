@@ -1,10 +1,59 @@
-"""The `watchword db` commands."""
+"""The `watchword db` commands: the schema of the registry database."""
+
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from watchword.cli.output import JsonFlag, print_fields, print_json
+
+if TYPE_CHECKING:
+    from issuer.storage.schema import SchemaStatus
+
+app = typer.Typer(no_args_is_help=True, help="The registry database: upgrade, status.")
 
 
-@app.callback()
-def _group() -> None:
-    """Placeholder of the group."""
+@app.command()
+def upgrade(as_json: JsonFlag = False) -> None:
+    """Make the database, or bring its schema up to date; several may do it at once.
+
+    Example: watchword db upgrade
+    """
+    from contextlib import closing
+
+    from issuer.storage.registry import Registry
+    from watchword.cli.registry import now
+    from watchword.settings import load_settings
+
+    url = load_settings().registry_url
+    with closing(Registry.open(url, now=now)) as registry:
+        _print(url, registry.schema_status(), as_json)
+
+
+@app.command()
+def status(as_json: JsonFlag = False) -> None:
+    """Show the schema revision that the database is at, changing nothing.
+
+    Example: watchword db status --json
+    """
+    from issuer.storage.registry import inspect_schema
+    from watchword.settings import load_settings
+
+    url = load_settings().registry_url
+    _print(url, inspect_schema(url), as_json)
+
+
+def _print(url: str, schema: "SchemaStatus", as_json: bool) -> None:
+    facts: dict[str, Any] = {
+        "database": url,
+        "current": schema.current,
+        "head": schema.head,
+        "up_to_date": schema.up_to_date,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    shown = {
+        "current": schema.current or "none: the database is empty",
+        "up_to_date": "yes" if schema.up_to_date else "no; run: watchword db upgrade",
+    }
+    print_fields(facts | shown)

@@ -1,0 +1,90 @@
+"""The combined provider as one ASGI application: the only file that wires the halves together.
+
+`POST /token` is reached by one dictionary look-up; whatever no issuer route names goes to the API half,
+which denies by default.
+"""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from issuer.endpoints.asgi import Message, Receive, Scope, Send, respond
+from watchword.issuer_half import IssuerHalf
+from watchword.logging import Events, request_id
+from watchword.probes import Probe
+from watchword.settings import Settings
+
+Half = Literal["issuer", "api"]
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# What a peer may call its request; anything else is replaced, so that log lines stay clean.
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class Provider:
+    """The ASGI application.
+
+    Args:
+        settings: all settings, checked.
+        events: where log events go.
+        only: serve one half alone.
+    """
+
+    def __init__(self, settings: Settings, events: Events, *, only: Half | None = None) -> None:
+        self._events = events
+        self._leaving = False
+        self._issuer = IssuerHalf(settings, events) if only != "api" else None
+        checks: dict[str, Callable[[], bool]] = {"serving": lambda: not self._leaving}
+        self._routes: dict[str, Endpoint] = {}
+        if self._issuer is not None:
+            self._routes |= self._issuer.routes()
+            checks |= {"keys": self._issuer.has_key, "registry": self._issuer.store_answers}
+        self._routes["/healthz"] = Probe({})
+        self._routes["/readyz"] = Probe(checks)
+        self._fallback: Endpoint = _not_found
+
+    def leave(self) -> None:
+        """Turn `/readyz` to 503: no new work, please."""
+        self._leaving = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        name = _request_id(scope)
+        request_id.set(name.decode("ascii"))
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", name)]
+            await send(message)
+
+        endpoint = self._routes.get(scope["path"], self._fallback)
+        if scope["type"] != "http":
+            endpoint = self._fallback
+        await endpoint(scope, receive, send_with_id)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        if self._issuer is not None:
+            self._issuer.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self._issuer is not None:
+            await self._issuer.stop()
+        self._events.flush()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return secrets.token_hex(8).encode()
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+    await respond(send, 404, headers, b'{"error":"not_found"}')

@@ -1,0 +1,140 @@
+"""Wire the issuer: registry, keys, pipeline and endpoints, with the real clock and real randomness."""
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from issuer.client_auth import ClientAuthenticator
+from issuer.config import IssuerConfig
+from issuer.endpoints.asgi import Receive, Scope, Send
+from issuer.endpoints.document import Document, DocumentEndpoint
+from issuer.endpoints.token import TokenEndpoint
+from issuer.metadata import JWKS_PATH, TOKEN_PATH, build_metadata, metadata_paths
+from issuer.registry.view import ClientView
+from issuer.service import TokenService
+from keys.errors import KeysError, NoSigningKey
+from watchword.key_ring import KeyRing, open_key_store, refresh_quietly, ring_policy
+from watchword.logging import Events
+from watchword.registry import open_registry
+from watchword.settings import Settings
+from watchword.slow_lane import SlowLane
+
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+FOLLOW_SECONDS = 0.25
+"""Between two looks for registry changes; a change by another process counts within a second."""
+
+KEY_POLL_SECONDS = 1.0
+_JTI_BYTES = 16
+
+
+def wall_clock() -> int:
+    """Read the time: whole seconds since the epoch."""
+    return int(time.time())  # noqa: TID251 - the one place where the provider reads the clock
+
+
+class IssuerHalf:
+    """Everything that issues tokens, ready to be mounted.
+
+    Raises:
+        ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
+    """
+
+    def __init__(self, settings: Settings, events: Events) -> None:
+        self._events = events
+        self.keys = KeyRing(
+            open_key_store(settings), ring_policy(settings), alg=settings.signing_alg
+        )
+        self.keys.refresh(wall_clock())
+        self.keys.signer(wall_clock())
+        self.config = IssuerConfig(
+            issuer=settings.issuer,
+            token_ttl=settings.token_ttl,
+            document_max_age=settings.jwks_max_age,
+        )
+        from issuer.storage.source import ThreadedSource
+
+        self._registry = open_registry(settings, now=wall_clock)
+        self._source = ThreadedSource(self._registry)
+        self.view = ClientView(self._source, bound=settings.view_size)
+        self._slow_lane = SlowLane()
+        self._metadata = self._build_metadata()
+        self._store_answers = True
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def routes(self) -> dict[str, Endpoint]:
+        """Return the endpoints by path, at the root and under the issuer's own path."""
+        authenticator = ClientAuthenticator(
+            self.view, self._slow_lane, memo_key=secrets.token_bytes(32)
+        )
+        token = TokenEndpoint(
+            TokenService(self.config, authenticator, self.keys),
+            clock=wall_clock,
+            new_jti=lambda: secrets.token_urlsafe(_JTI_BYTES),
+            events=self._events,
+        )
+        jwks = DocumentEndpoint(self.jwks)
+        metadata = DocumentEndpoint(lambda: self._metadata)
+        routes: dict[str, Endpoint] = dict.fromkeys(metadata_paths(self.config), metadata)
+        for base in {"", self.config.path}:
+            routes[base + TOKEN_PATH] = token
+            routes[base + JWKS_PATH] = routes[base + "/.well-known/jwks.json"] = jwks
+        return routes
+
+    def jwks(self) -> Document:
+        """Return the published JWK set as it is now."""
+        return self.keys.document(wall_clock())
+
+    def has_key(self) -> bool:
+        """Tell whether there is a key to sign with."""
+        try:
+            self.keys.signer(wall_clock())
+        except NoSigningKey:
+            return False
+        return True
+
+    def store_answers(self) -> bool:
+        """Tell whether the registry answered when it was last asked."""
+        return self._store_answers
+
+    def start(self) -> None:
+        """Start following the registry and the key store."""
+        self._tasks = [
+            asyncio.create_task(self._follow_registry()),
+            asyncio.create_task(self._follow_keys()),
+        ]
+
+    async def stop(self) -> None:
+        """Stop following and close what was opened."""
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._slow_lane.close()
+        self._source.close()
+        self._registry.close()
+
+    async def _follow_registry(self) -> None:
+        from issuer.storage.follow import follow
+
+        await follow(self.view, interval=FOLLOW_SECONDS, on_error=self._report_store)
+
+    def _report_store(self, error: Exception) -> None:
+        self._store_answers = False
+        self._events("registry.unavailable", exception=error)
+
+    async def _follow_keys(self) -> None:
+        while True:
+            await asyncio.sleep(KEY_POLL_SECONDS)
+            await asyncio.to_thread(refresh_quietly, self.keys, wall_clock(), self._report_keys)
+
+    def _report_keys(self, error: KeysError) -> None:
+        self._events("keys.unavailable", reason=str(error))
+
+    def _build_metadata(self) -> Document:
+        scopes = {scope for each in self._registry.list_resources() for scope in each.scopes}
+        document = build_metadata(self.config, scopes=scopes)
+        return Document(json.dumps(document).encode(), self.config.document_max_age)

@@ -1,0 +1,81 @@
+"""Run the provider in this process: uvicorn, told to leave politely.
+
+On SIGTERM readiness goes first, then the listener, and running requests finish (twelve-factor §9).
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.server import Server
+
+from watchword.http_protocol import OneWriteProtocol
+
+GRACE_SECONDS = 30
+"""How long running requests may take to finish."""
+
+KEEP_ALIVE_SECONDS = 65
+"""Longer than clients keep idle connections, so that it is they who close them."""
+
+
+class PoliteServer(Server):
+    """A uvicorn server that announces its leaving before it leaves.
+
+    Args:
+        app: the ASGI application.
+        on_leaving: called once, when the first signal comes.
+        drain_seconds: time between that and the listener closing.
+    """
+
+    def __init__(self, app: Any, *, on_leaving: Callable[[], None], drain_seconds: float) -> None:  # noqa: ANN401
+        super().__init__(_config(app))
+        self._on_leaving = on_leaving
+        self._drain_seconds = drain_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.signal: int | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Leave: politely at the first signal, at once when the same one comes again."""
+        if self.signal is not None:
+            # Ctrl-C reaches a worker twice: from the terminal, and as the parent's SIGTERM.
+            self.force_exit = self.should_exit = self.should_exit or sig == self.signal
+            return
+        self.signal = sig
+        if self._loop is None:
+            self.leave()
+            return
+        self._on_leaving()
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_seconds, self.leave)
+
+    def leave(self) -> None:
+        """Close the listener and finish."""
+        self.should_exit = True
+
+    @property
+    def exit_code(self) -> int:
+        """0 after SIGTERM or a call to `leave`, 130 after an interrupt."""
+        return 130 if self.signal == signal.SIGINT else 0
+
+
+def _config(app: Any) -> Config:  # noqa: ANN401 - any ASGI application
+    return Config(
+        app,
+        http=OneWriteProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
