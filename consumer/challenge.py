@@ -1,0 +1,75 @@
+"""Read `WWW-Authenticate` (RFC 9110 §11.6.1): was it our token that the API did not like?
+
+Several challenges may share a header line, and several lines a response. What is well formed is
+understood; a challenge that breaks the grammar is dropped with all that follows it on its line.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+MAX_HEADER_LENGTH = 8192
+
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_SEPARATOR = re.compile(r"[ \t,]*")
+# RFC 9110 §11.2: auth-param = token BWS "=" BWS ( token / quoted-string )
+_PARAMETER = re.compile(
+    rf'({_NAME})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|({_NAME}))(?=[ \t,]|$)', re.DOTALL
+)
+_SCHEME = re.compile(rf"({_NAME})(?=[ \t,]|$)")
+_TOKEN68 = re.compile(r"[ \t]+[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))")
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """One challenge: its scheme in lower case, its parameters by lower-case name."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+
+def bearer_error(headers: Iterable[str]) -> str | None:
+    """Return the `error` of the Bearer challenge (RFC 6750 §3), or None without one."""
+    for header in headers:
+        for challenge in parse_challenges(header):
+            if challenge.scheme == "bearer" and "error" in challenge.parameters:
+                return challenge.parameters["error"]
+    return None
+
+
+def parse_challenges(header: str) -> tuple[Challenge, ...]:
+    """Read one header line, for as far as it keeps to the grammar."""
+    found: list[Challenge] = []
+    position = 0
+    if len(header) > MAX_HEADER_LENGTH:
+        return ()
+    while (position := _skip_separators(header, position)) < len(header):
+        scheme = _SCHEME.match(header, position)
+        if scheme is None:
+            break
+        parameters, position = _parameters(header, scheme.end())
+        if parameters is None:
+            break
+        found.append(Challenge(scheme=scheme[1].lower(), parameters=parameters))
+    return tuple(found)
+
+
+def _parameters(header: str, position: int) -> tuple[dict[str, str] | None, int]:
+    if token68 := _TOKEN68.match(header, position):
+        # `Negotiate oYG2…`, but also a scheme on its own before the next: `Negotiate, Bearer`.
+        return {}, token68.end()
+    parameters: dict[str, str] = {}
+    while parameter := _PARAMETER.match(header, _skip_separators(header, position)):
+        name, quoted, plain = parameter.groups()
+        # RFC 9110 §11.2: a name occurs once; which of two to believe cannot be known.
+        if name.lower() in parameters:
+            return None, position
+        parameters[name.lower()] = plain if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted)
+        position = parameter.end()
+    return parameters, position
+
+
+def _skip_separators(header: str, position: int) -> int:
+    match = _SEPARATOR.match(header, position)
+    return position if match is None else match.end()

@@ -1,0 +1,118 @@
+"""One question to the issuer and its answer, as values that any HTTP library can carry.
+
+RFC 6749 §3.2 and RFC 8414 §3.1 say what is asked; neither answer is ever a redirect that one
+would follow, nor larger than `MAX_ANSWER_BYTES`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+MAX_ANSWER_BYTES = 65_536
+LONGEST_WAIT = 300.0  # a Retry-After of a day must not put a client out of action for a day
+SHORTEST_WAIT = 1.0  # what a 429 means that does not say how long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchRequest:
+    """What to send; header and body may hold the client's secret and stay out of `repr`."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchAnswer:
+    """What came back; header names are in lower case, the body may hold a token."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    is_whole: bool = True
+    """False if reading was given up: the body was too large, too slow or compressed."""
+
+
+class Reception:
+    """Take in an answer piece by piece, no more of it than one is willing to hold.
+
+    Compressed bodies are not read at all: we asked for none, and a small one can unfold into more
+    memory than there is.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], *, give_up_at: float) -> None:
+        """Begin with the head of the answer.
+
+        Args:
+            status: the HTTP status.
+            headers: the header fields.
+            give_up_at: the moment of a monotonic clock after which a slow body is abandoned.
+        """
+        self._status = status
+        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._give_up_at = give_up_at
+        self._body = bytearray()
+        encoding = self._headers.get("content-encoding", "identity").strip().lower()
+        self.wants_more = encoding in ("", "identity")
+
+    def add(self, chunk: bytes, *, now: float) -> bool:
+        """Take a piece of the body and tell whether to go on."""
+        if len(self._body) + len(chunk) > MAX_ANSWER_BYTES or now >= self._give_up_at:
+            self.wants_more = False
+        else:
+            self._body += chunk
+        return self.wants_more
+
+    def answer(self) -> FetchAnswer:
+        """Return what has come in."""
+        return FetchAnswer(
+            status=self._status,
+            headers=self._headers,
+            body=bytes(self._body),
+            is_whole=self.wants_more,
+        )
+
+
+def parse_json_object(answer: FetchAnswer) -> dict[str, Any]:
+    """Read the body of an answer as one JSON object.
+
+    Raises:
+        ValueError: another media type, bad UTF-8, bad JSON, NaN, not an object, or not whole.
+    """
+    if not answer.is_whole:
+        raise ValueError("it is compressed, too slow or larger than can be meant")
+    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ValueError(f"it is {media_type or 'of no type'} instead of application/json")
+    try:
+        document = json.loads(answer.body.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        # The parser's own error holds the document, and a token with it.
+        raise ValueError("it is not JSON") from None
+    if not isinstance(document, dict):
+        raise ValueError("it is not a JSON object")
+    return document
+
+
+def retry_after(answer: FetchAnswer) -> float | None:
+    """Return how many seconds the server asks to be left alone (RFC 9110 §10.2.3).
+
+    None without such a wish; 429 (RFC 6585 §4) is one even without the header. A date is taken
+    relative to the answer's own `Date`: no clock of ours has to agree with it.
+    """
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), LONGEST_WAIT)
+    try:
+        until = parsedate_to_datetime(value)
+        seconds = (until - parsedate_to_datetime(answer.headers.get("date", ""))).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return SHORTEST_WAIT if answer.status == 429 else None
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

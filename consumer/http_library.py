@@ -1,0 +1,95 @@
+"""What the consumer uses of an HTTP library, so that httpx and its successor fit in one place."""
+
+# ruff: noqa: D102 - the members are the library's, and documented there
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Url(Protocol):
+    """A parsed URL."""
+
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int | None: ...
+
+
+class ApiRequest(Protocol):
+    """The caller's request, to which the token is added."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> Url: ...
+    @property
+    def headers(self) -> MutableMapping[str, str]: ...
+    @property
+    def content(self) -> bytes: ...
+
+
+class ResponseHeaders(Protocol):
+    """The header of a response, where a name may occur several times."""
+
+    def get_list(self, key: str) -> list[str]: ...
+
+
+class ApiResponse(Protocol):
+    """The API's answer; its body is none of our business."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> ResponseHeaders: ...
+    @property
+    def request(self) -> ApiRequest: ...
+
+
+class FetchedHead(Protocol):
+    """The head of the issuer's answer."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+class Fetched(FetchedHead, Protocol):
+    """The issuer's answer, read in pieces."""
+
+    def iter_bytes(self) -> Iterator[bytes]: ...
+    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
+
+
+class FetchClient(Protocol):
+    """A sync client."""
+
+    def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None
+    ) -> AbstractContextManager[Fetched]: ...
+    def close(self) -> None: ...
+
+
+class AsyncFetchClient(Protocol):
+    """An async client."""
+
+    def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None
+    ) -> AbstractAsyncContextManager[Fetched]: ...
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLibrary:
+    """The parts of one library."""
+
+    client: Callable[..., FetchClient]
+    async_client: Callable[..., AsyncFetchClient]
+    tls_context: Callable[..., ssl.SSLContext]
+    errors: tuple[type[Exception], ...]
+    request_not_read: type[Exception]

@@ -1,0 +1,103 @@
+"""Find the token endpoint through the issuer's metadata (RFC 8414)."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from consumer.errors import MetadataError, TokenEndpointUnreachable
+from consumer.fetch import FetchAnswer, FetchRequest, parse_json_object, retry_after
+from consumer.origin import parse_origin, require_secure
+
+WELL_KNOWN = "/.well-known/oauth-authorization-server"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerMetadata:
+    """The members that a consumer needs."""
+
+    issuer: str
+    token_endpoint: str
+    jwks_uri: str | None
+
+
+def check_issuer(issuer: str, *, allow_insecure_http: bool) -> str:
+    """Return the issuer identifier unchanged if it can be one (RFC 8414 §2).
+
+    Raises:
+        ValueError: not an absolute URL, or one with a query, a fragment or a user name.
+        InsecureUrl: plain http to another machine.
+    """
+    require_secure(parse_origin(issuer), allow_insecure_http=allow_insecure_http)
+    if "?" in issuer or "#" in issuer:
+        raise ValueError("an issuer identifier has neither a query nor a fragment")
+    return issuer
+
+
+def check_endpoint(url: str, *, allow_insecure_http: bool) -> str:
+    """Return an endpoint's URL unchanged if a credential may be sent there.
+
+    Raises:
+        ValueError: not an absolute URL, or one with a fragment (RFC 6749 §3.2) or a user name.
+        InsecureUrl: plain http to another machine.
+    """
+    require_secure(parse_origin(url), allow_insecure_http=allow_insecure_http)
+    if "#" in url:
+        raise ValueError("an endpoint's URL has no fragment")
+    return url
+
+
+def well_known_url(issuer: str) -> str:
+    """Return where the metadata is: inserted between host and path (RFC 8414 §3.1).
+
+    A slash at the end of the issuer is dropped first; the path otherwise follows as it is.
+    """
+    parts = urlsplit(issuer)
+    return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.removesuffix('/')}"
+
+
+def build_metadata_request(issuer: str) -> FetchRequest:
+    """Build the question for the metadata of an issuer."""
+    headers = {"Accept": "application/json"}
+    return FetchRequest(method="GET", url=well_known_url(issuer), headers=headers)
+
+
+def judge_metadata(
+    answer: FetchAnswer, issuer: str, *, allow_insecure_http: bool
+) -> IssuerMetadata:
+    """Return the metadata if they are this issuer's and usable.
+
+    Raises:
+        MetadataError: no such document, another issuer's, or one without a token endpoint.
+        InsecureUrl: an endpoint on plain http.
+        TokenEndpointUnreachable: the server cannot answer now.
+    """
+    if answer.status == 429 or answer.status >= 500:
+        raise TokenEndpointUnreachable(
+            f"the metadata of {issuer} cannot be had now ({answer.status})", retry_after(answer)
+        )
+    if answer.status != 200:
+        raise MetadataError(f"{well_known_url(issuer)} answered {answer.status}, expected 200")
+    try:
+        document = parse_json_object(answer)
+    except ValueError as error:
+        raise MetadataError(f"the metadata of {issuer} cannot be read: {error}") from None
+    # RFC 8414 §3.3: MUST be identical, as strings; nothing is normalised.
+    if document.get("issuer") != issuer:
+        raise MetadataError(f"the metadata found for {issuer} name another issuer")
+    endpoint = _url(document, "token_endpoint", allow_insecure_http)
+    if endpoint is None:
+        raise MetadataError(f"the metadata of {issuer} have no token_endpoint")
+    jwks_uri = _url(document, "jwks_uri", allow_insecure_http)
+    return IssuerMetadata(issuer=issuer, token_endpoint=endpoint, jwks_uri=jwks_uri)
+
+
+def _url(document: dict[str, Any], member: str, allow_insecure_http: bool) -> str | None:
+    value = document.get(member)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise MetadataError(f"the {member} of the metadata is not a string")
+    try:
+        return check_endpoint(value, allow_insecure_http=allow_insecure_http)
+    except ValueError as error:
+        raise MetadataError(f"the {member} of the metadata cannot be used: {error}") from None

@@ -1,0 +1,62 @@
+"""Where a URL leads, and whether a credential may travel there.
+
+RFC 6749 §2.3.1 and RFC 6750 §5.2 require TLS for secrets and tokens. Plain http is left to the
+loopback interface, which no other machine can listen to.
+"""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from consumer.errors import InsecureUrl
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port of a server (RFC 6454 §4); the port is None for the default one."""
+
+    scheme: str
+    host: str
+    port: int | None = None
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether what is sent there stays secret on the way."""
+        return self.scheme == "https" or (self.scheme == "http" and is_loopback(self.host))
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + (f":{self.port}" if self.port is not None else "")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or literal address is this very machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_origin(url: str) -> Origin:
+    """Take the origin out of an absolute URL.
+
+    Raises:
+        ValueError: the URL has no scheme or host, an impossible port, or a user name in it.
+    """
+    parts = urlsplit(url)
+    if not parts.scheme or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("an absolute URL without user name or password is expected")
+    return Origin(parts.scheme, parts.hostname, parts.port)
+
+
+def require_secure(origin: Origin, *, allow_insecure_http: bool) -> None:
+    """Refuse an origin to which no credential may be sent.
+
+    Raises:
+        InsecureUrl: plain http to another machine, or a scheme that is not HTTP at all.
+    """
+    if origin.is_secure or (allow_insecure_http and origin.scheme == "http"):
+        return
+    raise InsecureUrl(f"{origin} is not https: no credential is sent over plain http")

@@ -1,0 +1,171 @@
+"""What is known about the current token, and what follows from it: use, renew or fetch.
+
+Pure: the clock is an argument, and nothing here waits, locks or sends. Times are seconds of a
+monotonic clock, so that setting the wall clock changes nothing. RFC 6749 §5.1, RFC 6750 §3.1.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from consumer.errors import ConsumerError
+from consumer.origin import Origin
+
+MAX_ORIGINS = 256
+
+# The last fifth of a life, at most a minute, is for early renewal: time for several attempts
+# with back-off while the old token still serves, and never more than 20 % extra token requests.
+_EARLY_SHARE, _EARLY_LIMIT = 0.20, 60.0
+# A token is given up a little before its end, so that it does not expire on the way.
+_TRAVEL_SHARE, _TRAVEL_LIMIT = 0.05, 5.0
+
+_BACK_OFF_LIMIT = 60.0
+# An API that refuses a fresh token has a fault that renewal cannot cure. It is asked again after
+# this time, which doubles with each fresh token that it refuses.
+_INCURABLE_WAIT, _INCURABLE_LIMIT = 60.0, 960.0
+
+
+class Standing(StrEnum):
+    """Where a token is in its life."""
+
+    FRESH = "fresh"
+    NEAR_EXPIRY = "near_expiry"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Token:
+    """An access token as it was received; two of them are the same only if they are one."""
+
+    value: str = field(repr=False)
+    received_at: float
+    lifetime: float
+    scope: str | None = None
+
+    def standing(self, now: float) -> Standing:
+        """Tell how far the token's life has gone."""
+        left = self.received_at + self.lifetime - now
+        if left <= min(self.lifetime * _TRAVEL_SHARE, _TRAVEL_LIMIT):
+            return Standing.GONE
+        if left <= min(self.lifetime * _EARLY_SHARE, _EARLY_LIMIT):
+            return Standing.NEAR_EXPIRY
+        return Standing.FRESH
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Send this token."""
+
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class RenewEarly:
+    """One caller should fetch a new token; this one serves all others meanwhile."""
+
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class FetchAnew:
+    """There is nothing to send: a new token has to come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The issuer asked to be left alone for now; this is what it said."""
+
+    error: ConsumerError
+
+
+Choice = Use | RenewEarly | FetchAnew | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """The last token that an API refused, and until when no other is fetched on its account."""
+
+    token: Token
+    fresh_ones_refused: int
+    wait_until: float
+
+
+class TokenCache:
+    """The current token of one client, and the memory of what went wrong with it."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.token: Token | None = None
+        self._refusals: dict[Origin, _Refusal] = {}
+        self._failures = 0
+        self._renew_not_before = 0.0
+        self._fetch_not_before = 0.0
+        self._last_failure: ConsumerError | None = None
+
+    def choose(self, origin: Origin, *, now: float) -> Choice:
+        """Decide what a request to an API starts with."""
+        token = self.token
+        standing = Standing.GONE if token is None else token.standing(now)
+        if token is None or standing is Standing.GONE or self._is_refused(token, origin, now):
+            if self._last_failure is not None and now < self._fetch_not_before:
+                return Refuse(self._last_failure)
+            return FetchAnew()
+        if standing is Standing.NEAR_EXPIRY and now >= self._renew_not_before:
+            return RenewEarly(token)
+        return Use(token)
+
+    def store(self, token: Token) -> None:
+        """Take a new token as the current one."""
+        self.token = token
+        self._failures = 0
+        self._renew_not_before = self._fetch_not_before = 0.0
+        self._last_failure = None
+
+    def record_failure(self, error: ConsumerError, *, now: float) -> None:
+        """Remember that a fetch failed.
+
+        Early renewals back off on their own: there is a token to go on with. Where there is
+        none, the next caller tries again, unless the issuer asked for quiet (429, Retry-After).
+        """
+        self._failures += 1
+        back_off = min(2.0 ** min(self._failures - 1, 10), _BACK_OFF_LIMIT)
+        self._renew_not_before = now + max(back_off, error.retry_after or 0.0)
+        if error.retry_after is not None:
+            self._fetch_not_before = self._renew_not_before
+        self._last_failure = error
+
+    def reject(self, token: Token, origin: Origin, *, now: float) -> None:
+        """Record that an API refused a token as invalid.
+
+        Only the token that was rejected is affected, and only for the API that rejected it: one
+        API out of order must not take the token away from the others.
+        """
+        if token is not self.token:
+            return
+        before = self._refusals.get(origin)
+        if before is None:
+            if len(self._refusals) >= MAX_ORIGINS:
+                self._refusals.pop(next(iter(self._refusals)))
+            self._refusals[origin] = _Refusal(token, 0, now)
+        elif before.token is not token:
+            count = before.fresh_ones_refused + 1
+            wait = min(_INCURABLE_WAIT * 2.0 ** min(count - 1, 10), _INCURABLE_LIMIT)
+            self._refusals[origin] = _Refusal(token, count, now + wait)
+
+    def accept(self, token: Token, origin: Origin, *, now: float) -> None:
+        """Record that an API was content with a token: a refusal of an earlier one is healed.
+
+        While the API is being left alone nothing is forgotten: an open route of the same server
+        says yes to any token.
+        """
+        refusal = self._refusals.get(origin)
+        if refusal is not None and refusal.token is not token and now >= refusal.wait_until:
+            del self._refusals[origin]
+
+    @property
+    def has_refusals(self) -> bool:
+        """Whether any API has refused a token lately; `accept` has nothing to do if not."""
+        return bool(self._refusals)
+
+    def _is_refused(self, token: Token, origin: Origin, now: float) -> bool:
+        refusal = self._refusals.get(origin)
+        return refusal is not None and refusal.token is token and now >= refusal.wait_until

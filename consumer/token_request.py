@@ -1,0 +1,131 @@
+"""Build the token request and judge the response (RFC 6749 §4.4.2, §5.1, §5.2).
+
+The access token itself is opaque to a client and is never looked into.
+"""
+
+import math
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+from consumer.client_auth import ClientAuth
+from consumer.errors import (
+    ConsumerError,
+    InvalidTokenResponse,
+    TokenEndpointUnreachable,
+    TokenRequestRefused,
+)
+from consumer.fetch import FetchAnswer, FetchRequest, parse_json_object, retry_after
+from consumer.token_cache import Token
+
+ASSUMED_LIFETIME = 300.0
+"""Seconds that a token is used for when the issuer does not say how long it lives."""
+
+# RFC 6750 §2.1: b64token. It also keeps line breaks out of our request header.
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+# RFC 6749 §5.2: the characters of `error`; what lies outside is no code.
+_ERROR_CODE = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]{1,100}")
+_NOT_PRINTABLE = re.compile(r"[^\x20-\x7E]")
+_LONGEST_DESCRIPTION = 200
+
+
+def build_token_request(
+    endpoint: str, auth: ClientAuth, *, scope: str | None = None, resource: str | None = None
+) -> FetchRequest:
+    """Build the request of the client credentials grant.
+
+    Args:
+        endpoint: the token endpoint's URL; nothing is ever added to it (RFC 6749 §2.3.1).
+        auth: the one authentication method of this request.
+        scope: names divided by single spaces, or None for the issuer's default.
+        resource: the API that the token is for (RFC 8707), or None for the issuer's default.
+    """
+    form = {"grant_type": "client_credentials", "scope": scope, "resource": resource}
+    # RFC 6749 §3.2: a parameter without a value counts as omitted, so it is left out.
+    given = {name: value for name, value in form.items() if value} | dict(auth.parameters())
+    return FetchRequest(
+        method="POST",
+        url=endpoint,
+        headers={
+            "Accept": "application/json",
+            "Content-Type": "application/x-www-form-urlencoded",
+            **auth.headers(),
+        },
+        body=urlencode(given).encode("ascii"),
+    )
+
+
+def judge_token_response(answer: FetchAnswer, auth: ClientAuth, *, now: float) -> Token:
+    """Return the token of a good answer.
+
+    Args:
+        answer: what the token endpoint said.
+        auth: the method used, to blot its secret out of an error's description.
+        now: the moment of receipt, in seconds of a monotonic clock.
+
+    Raises:
+        TokenRequestRefused: an error of RFC 6749 §5.2.
+        TokenEndpointUnreachable: the server is overloaded or broken and says no more.
+        InvalidTokenResponse: anything else that is not a token response of RFC 6749 §5.1.
+    """
+    if answer.status != 200:
+        raise _refusal(answer, auth)
+    try:
+        document = parse_json_object(answer)
+    except ValueError as error:
+        raise InvalidTokenResponse(f"the token response cannot be read: {error}") from None
+    return _token(document, now)
+
+
+def _token(document: dict[str, Any], now: float) -> Token:
+    # RFC 6749 §5.1: members that we do not know are ignored; a refresh token is one of them.
+    value = document.get("access_token")
+    if not isinstance(value, str) or not _BEARER_TOKEN.fullmatch(value):
+        raise InvalidTokenResponse("the token response has no usable access_token")
+    kind = document.get("token_type")
+    # RFC 6749 §5.1, §7.1: the type is compared without regard to case; a client MUST NOT use a
+    # token of a type that it does not understand.
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        raise InvalidTokenResponse("the token_type is not Bearer, and no other is understood")
+    scope = document.get("scope")
+    if scope is not None and not isinstance(scope, str):
+        raise InvalidTokenResponse("the scope of the token response is not a string")
+    lifetime = _lifetime(document.get("expires_in"))
+    return Token(value=value, received_at=now, lifetime=lifetime, scope=scope)
+
+
+def _lifetime(expires_in: object) -> float:
+    if expires_in is None:
+        return ASSUMED_LIFETIME
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
+        raise InvalidTokenResponse("expires_in is not a number")
+    if not 0 <= expires_in < 2**53 or not math.isfinite(expires_in):
+        raise InvalidTokenResponse("expires_in is not a possible number of seconds")
+    return float(expires_in)
+
+
+def _refusal(answer: FetchAnswer, auth: ClientAuth) -> ConsumerError:
+    if 300 <= answer.status < 400:
+        # A redirect would carry the secret to an address that nobody configured.
+        return InvalidTokenResponse(f"the token endpoint redirects ({answer.status}); not followed")
+    try:
+        document = parse_json_object(answer)
+    except ValueError:
+        document = {}
+    code = document.get("error")
+    if isinstance(code, str) and _ERROR_CODE.fullmatch(code):
+        description = _readable(document.get("error_description"), auth)
+        return TokenRequestRefused(
+            auth.redact(code), description, answer.status, retry_after(answer)
+        )
+    reason = f"the token endpoint answered {answer.status} without an OAuth error"
+    if answer.status == 429 or answer.status >= 500:
+        return TokenEndpointUnreachable(reason, retry_after(answer))
+    return InvalidTokenResponse(reason)
+
+
+def _readable(description: object, auth: ClientAuth) -> str | None:
+    if not isinstance(description, str):
+        return None
+    # Blotted before it is shortened, or the cut could leave half of a secret standing.
+    return _NOT_PRINTABLE.sub("?", auth.redact(description))[:_LONGEST_DESCRIPTION]
