@@ -1,1 +1,53 @@
-"""Validate access tokens by themselves: signature, claims and scopes, no call per request (RFC 9068, RFC 6750)."""
+"""Validate access tokens by themselves: signature, claims and scopes, no call per request.
+
+RFC 9068, RFC 6750, RFC 9728. Protect an ASGI application with `BearerMiddleware` and its routes
+with `require`; everything is loaded on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from resource_api.access_token import AccessToken, verify
+    from resource_api.config import ResourcePolicy
+    from resource_api.errors import InvalidToken, KeysUnavailable, Reason, ResourceError
+    from resource_api.guard import require
+    from resource_api.jwks_client import Fetched, HttpJwks, JwksClient
+    from resource_api.middleware import BearerMiddleware
+
+_HOMES = {
+    "AccessToken": "access_token",
+    "BearerMiddleware": "middleware",
+    "Fetched": "jwks_client",
+    "HttpJwks": "jwks_client",
+    "InvalidToken": "errors",
+    "JwksClient": "jwks_client",
+    "KeysUnavailable": "errors",
+    "Reason": "errors",
+    "ResourceError": "errors",
+    "ResourcePolicy": "config",
+    "require": "guard",
+    "verify": "access_token",
+}
+
+__all__ = [
+    "AccessToken",
+    "BearerMiddleware",
+    "Fetched",
+    "HttpJwks",
+    "InvalidToken",
+    "JwksClient",
+    "KeysUnavailable",
+    "Reason",
+    "ResourceError",
+    "ResourcePolicy",
+    "require",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,52 @@
+"""Own the reading of the Authorization header (RFC 6750 §2.1, RFC 9110 §11.4).
+
+Body and query tokens (RFC 6750 §2.2, §2.3) are not supported and not looked at.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NoReturn
+
+from resource_api.errors import InvalidRequest, MissingToken, Reason
+
+_TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+_BEARER_ALONE = re.compile(rb"bearer(?:[ \t]|$)", re.IGNORECASE)
+_BEARER_LATER = re.compile(rb",[ \t]*bearer(?:[ \t]|$)", re.IGNORECASE)
+
+
+def parse_bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Take the token from raw ASGI headers (names in lower case).
+
+    All lines are looked at: a framework that shows only the first of two would let a proxy and an
+    API judge different tokens.
+
+    Raises:
+        MissingToken: no credentials, or another scheme (RFC 6750 §3.1: no error code then).
+        InvalidRequest: several credentials (RFC 6750 §2), or something after `Bearer` that is not
+            one token68 (RFC 9110 §11.2).
+    """
+    values = [value for name, value in headers if name == b"authorization"]
+    if len(values) != 1:
+        if values:
+            raise InvalidRequest(Reason.SEVERAL_CREDENTIALS)
+        raise MissingToken(Reason.NO_CREDENTIALS)
+    value = values[0]
+    # RFC 9110 §11.1: the scheme is case-insensitive; §11.4: 1*SP, not a tab, before the token.
+    if value[:7].lower() != b"bearer ":
+        _refuse_other(value.strip(b" \t"))
+    token = value[7:].strip(b" ").rstrip(b" \t")
+    body = token.rstrip(b"=")
+    if not body or body.translate(None, _TOKEN68):
+        raise InvalidRequest(Reason.MALFORMED_AUTHORIZATION)
+    return token
+
+
+def _refuse_other(value: bytes) -> NoReturn:
+    """Tell a malformed Bearer header from somebody else's scheme."""
+    if not value:
+        raise MissingToken(Reason.NO_CREDENTIALS)
+    if _BEARER_ALONE.match(value):
+        raise InvalidRequest(Reason.MALFORMED_AUTHORIZATION)
+    if _BEARER_LATER.search(value):
+        raise InvalidRequest(Reason.SEVERAL_CREDENTIALS)
+    raise MissingToken(Reason.FOREIGN_SCHEME)

@@ -1,0 +1,152 @@
+"""Own every way in which a protected request is refused (RFC 6750 §3.1).
+
+`Reason` is for our side: a stable code, the same in logs and metrics. What the caller is told is
+`description`, from the fixed list below; it never names an expected value nor repeats an input.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Say why a request was refused; values are stable, logs and metric labels hold them."""
+
+    NO_CREDENTIALS = "no_credentials"
+    FOREIGN_SCHEME = "foreign_scheme"
+    MALFORMED_AUTHORIZATION = "malformed_authorization"
+    SEVERAL_CREDENTIALS = "several_credentials"
+    TOKEN_TOO_LONG = "token_too_long"  # noqa: S105  # a reason, not a secret
+    MALFORMED_TOKEN = "malformed_token"  # noqa: S105
+    WRONG_TYPE = "wrong_type"
+    WRONG_ALGORITHM = "wrong_algorithm"
+    FORBIDDEN_HEADER = "forbidden_header"
+    INVALID_KID = "invalid_kid"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    WRONG_ISSUER = "wrong_issuer"
+    WRONG_AUDIENCE = "wrong_audience"
+    INVALID_TIME = "invalid_time"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    LIFETIME_TOO_LONG = "lifetime_too_long"
+    INVALID_IDENTITY = "invalid_identity"
+    SENDER_CONSTRAINED = "sender_constrained"
+    UNCHECKED_STATUS = "unchecked_status"
+    INVALID_SCOPE_CLAIM = "invalid_scope_claim"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    NO_KEYS = "no_keys"
+
+
+# One sentence for many reasons: which check failed is nobody's business but ours. "expired" is the
+# exception, since a client can act on it and anybody can read it off the token.
+_UNTRUSTED = "the access token is not valid here"
+_MALFORMED = "the access token is malformed"
+
+DESCRIPTIONS: dict[Reason, str] = {
+    Reason.NO_CREDENTIALS: "an access token is required",
+    Reason.FOREIGN_SCHEME: "an access token is required",
+    Reason.MALFORMED_AUTHORIZATION: "the Authorization header is malformed",
+    Reason.SEVERAL_CREDENTIALS: "send exactly one Authorization header",
+    Reason.TOKEN_TOO_LONG: "the access token is too long",
+    Reason.MALFORMED_TOKEN: _MALFORMED,
+    Reason.WRONG_TYPE: _UNTRUSTED,
+    Reason.WRONG_ALGORITHM: _UNTRUSTED,
+    Reason.FORBIDDEN_HEADER: _UNTRUSTED,
+    Reason.INVALID_KID: _UNTRUSTED,
+    Reason.UNKNOWN_KEY: _UNTRUSTED,
+    Reason.BAD_SIGNATURE: _UNTRUSTED,
+    Reason.WRONG_ISSUER: _UNTRUSTED,
+    Reason.WRONG_AUDIENCE: _UNTRUSTED,
+    Reason.INVALID_TIME: _MALFORMED,
+    Reason.EXPIRED: "the access token expired",
+    Reason.NOT_YET_VALID: _UNTRUSTED,
+    Reason.LIFETIME_TOO_LONG: _UNTRUSTED,
+    Reason.INVALID_IDENTITY: _MALFORMED,
+    Reason.SENDER_CONSTRAINED: _UNTRUSTED,
+    Reason.UNCHECKED_STATUS: _UNTRUSTED,
+    Reason.INVALID_SCOPE_CLAIM: _MALFORMED,
+    Reason.INSUFFICIENT_SCOPE: "the access token lacks a needed scope",
+    Reason.NO_KEYS: "access tokens cannot be checked at the moment",
+}
+
+
+class ResourceError(Exception):
+    """A refusal; the class fixes the answer, the reason says why."""
+
+    status: int
+    error: str
+    """The code in the body; the challenge carries it unless `challenge_error` says otherwise."""
+
+    def __init__(self, reason: Reason) -> None:
+        """Refuse for this reason."""
+        super().__init__(reason.value)
+        self.reason = reason
+
+    @property
+    def description(self) -> str:
+        """Give the sentence that the caller may read."""
+        return DESCRIPTIONS[self.reason]
+
+    @property
+    def challenge_error(self) -> str | None:
+        """Give the `error` of the Bearer challenge."""
+        return self.error
+
+
+class MissingToken(ResourceError):
+    """No credentials, or a scheme that is not ours."""
+
+    status = 401
+    error = "unauthorized"
+
+    @property
+    def challenge_error(self) -> str | None:
+        """Say nothing: RFC 6750 §3.1 wants no error code where no credentials came."""
+        return None
+
+
+class InvalidRequest(ResourceError):
+    """A malformed header, or several credentials at once (RFC 6750 §2, §3.1)."""
+
+    status = 400
+    error = "invalid_request"
+
+
+class InvalidToken(ResourceError):
+    """A token that must not be accepted (RFC 6750 §3.1); `kid` names its key once it is read."""
+
+    status = 401
+    error = "invalid_token"
+
+    def __init__(self, reason: Reason, *, kid: str | None = None) -> None:
+        """Refuse a token for this reason."""
+        super().__init__(reason)
+        self.kid = kid
+
+
+class InsufficientScope(ResourceError):
+    """A valid token that lacks a scope (RFC 6750 §3.1)."""
+
+    status = 403
+    error = "insufficient_scope"
+
+    def __init__(self, needed: tuple[str, ...]) -> None:
+        """Refuse, naming all scopes that the route needs."""
+        super().__init__(Reason.INSUFFICIENT_SCOPE)
+        self.needed = needed
+
+
+class KeysUnavailable(ResourceError):
+    """There is no usable key set: the API neither accepts nor judges tokens until there is one."""
+
+    status = 503
+    error = "temporarily_unavailable"
+
+    def __init__(self, retry_after: int) -> None:
+        """Ask the caller to come back after so many seconds (RFC 9110 §10.2.3)."""
+        super().__init__(Reason.NO_KEYS)
+        self.retry_after = retry_after
+
+    @property
+    def challenge_error(self) -> str | None:
+        """Say nothing about the token: it was not judged."""
+        return None

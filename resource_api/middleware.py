@@ -1,0 +1,161 @@
+"""Own the gate in front of an ASGI application: nothing passes without a valid token (RFC 6750).
+
+Plain ASGI, no framework. Denied by default: what is open is listed, method and exact path.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from resource_api.bearer import parse_bearer
+from resource_api.challenge import build_refusal
+from resource_api.config import ResourcePolicy
+from resource_api.errors import InvalidToken, ResourceError
+from resource_api.jwks_client import EventSink, HttpJwks, JwksClient, ignore_event
+from resource_api.metadata import build_metadata, metadata_path, metadata_url
+from resource_api.validator import TokenValidator
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SCOPE_KEY: Final = "access_token"
+"""Where an application finds the `AccessToken` of a request in the ASGI scope."""
+GATE_KEY: Final = "resource_api.gate"
+"""Where a scope guard finds the middleware that let the request in."""
+
+_HARMLESS_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class BearerMiddleware:
+    """Let requests through that carry a valid access token, and those to open routes."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        issuer: str,
+        resource: str,
+        jwks: JwksClient | None = None,
+        jwks_uri: str | None = None,
+        open_routes: Iterable[tuple[str, str]] = (),
+        policy: ResourcePolicy | None = None,
+        cache_size: int = 4096,
+        clock: Callable[[], float] = time.time,  # noqa: TID251  # the shell where the clock enters
+        on_event: EventSink = ignore_event,
+    ) -> None:
+        """Put the gate in front of an application.
+
+        Args:
+            app: what to protect.
+            issuer: the identifier of the only issuer whose tokens count.
+            resource: this API's identifier, which tokens must name as their audience.
+            jwks: the issuer's keys; by default found over HTTP from its metadata.
+            jwks_uri: where the keys are, for an issuer without metadata.
+            open_routes: (method, path) pairs that need no token; `HEAD` is not `GET`, and the path
+                is compared as sent, neither decoded nor normalised.
+            policy: all bounds, if the defaults will not do; must name the same issuer and resource.
+            cache_size: how many verified tokens to remember; 0 for none.
+            clock: seconds since the epoch.
+            on_event: gets `request.refused`, `jwks.refreshed` and `jwks.stale`.
+
+        Raises:
+            ValueError: settings that cannot be or contradict each other.
+        """
+        policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
+        if (policy.issuer, policy.resource) != (issuer, resource):
+            raise ValueError("policy is for another issuer or resource")
+        self.app = app
+        self.policy = policy
+        self.jwks = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
+        self._validator = TokenValidator(policy, self.jwks, clock=clock, cache_size=cache_size)
+        self._on_event = on_event
+        self._open = {
+            (method, path): quote(path, safe="/:@!$&'()*+,;=-._~").encode()
+            for method, path in open_routes
+        }
+        self._metadata = build_metadata(policy)
+        self._metadata_path = metadata_path(policy.resource)
+        self._metadata_url = metadata_url(policy.resource)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._live(scope, receive, send)
+        elif kind == "http" and scope["method"] == "GET" and scope["path"] == self._metadata_path:
+            # RFC 9728 §3.1: public, or nobody without a token could learn where to get one.
+            await self._send_metadata(send)
+        elif kind == "http" and self._is_open(scope):
+            await self.app(scope, receive, send)
+        else:
+            await self._guard(scope, receive, send)
+
+    def _is_open(self, scope: Scope) -> bool:
+        path = scope["path"]
+        sent = self._open.get((scope["method"], path))
+        # Servers decode the path, so `/%70ublic` would look open: what was sent must match too.
+        return sent is not None and scope.get("raw_path") in (None, sent)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.jwks.glance()  # starts the first fetch, so that readiness needs no request
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            await self.jwks.aclose()
+
+    async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            # Only the start of a request is judged: a response may stream on beyond `exp`.
+            token = await self._validator.validate(parse_bearer(scope["headers"]))
+        except ResourceError as error:
+            await self.refuse(error, scope, receive, send)
+            return
+        scope[SCOPE_KEY] = token
+        scope[GATE_KEY] = self
+        await self.app(scope, receive, send)
+
+    async def refuse(
+        self, error: ResourceError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a request with a refusal and report it."""
+        self._report(error, scope)
+        status, headers, body = build_refusal(
+            error,
+            realm=self.policy.realm,
+            resource_metadata=self._metadata_url,
+            scope=self.policy.scopes_supported,
+        )
+        prefix = "http"
+        if scope["type"] == "websocket":
+            await receive()  # the handshake, which is answered instead of being accepted
+            if "websocket.http.response" not in scope.get("extensions", {}):
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            prefix = "websocket.http"
+        await send({"type": f"{prefix}.response.start", "status": status, "headers": headers})
+        await send({"type": f"{prefix}.response.body", "body": body})
+
+    def _report(self, error: ResourceError, scope: Scope) -> None:
+        fields: dict[str, object] = {"reason": error.reason.value, "status": error.status}
+        token = scope.get(SCOPE_KEY)
+        if token is not None:
+            fields["client_id"] = token.client_id
+        kid = error.kid if isinstance(error, InvalidToken) else None
+        # A kid is the caller's text until its key is known: only a harmless one is repeated.
+        if kid is not None and _HARMLESS_KID.fullmatch(kid):
+            fields["kid"] = kid
+        self._on_event("request.refused", **fields)
+
+    async def _send_metadata(self, send: Send) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(self._metadata)).encode()),
+            (b"cache-control", b"public, max-age=300"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._metadata})

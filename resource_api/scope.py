@@ -1,0 +1,49 @@
+"""Own scope on the API's side: read the claim strictly, compare whole tokens (RFC 6749 §3.3)."""
+
+import re
+from collections.abc import Iterable
+
+from resource_api.errors import InsufficientScope, InvalidToken, Reason
+
+# RFC 6749 §3.3:
+#   scope       = scope-token *( SP scope-token )
+#   scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+_TOKEN = r"[\x21\x23-\x5b\x5d-\x7e]+"  # noqa: S105  # a grammar, not a secret
+_SCOPE = re.compile(rf"{_TOKEN}(?: {_TOKEN})*")
+_SCOPE_TOKEN = re.compile(_TOKEN)
+
+
+def parse_scope_claim(value: object) -> frozenset[str]:
+    """Read a `scope` claim (RFC 9068 §2.2.3).
+
+    Raises:
+        InvalidToken: not a string of the grammar. An array is a vendor's habit, not RFC 9068.
+    """
+    if not isinstance(value, str) or _SCOPE.fullmatch(value) is None:
+        raise InvalidToken(Reason.INVALID_SCOPE_CLAIM)
+    return frozenset(value.split(" "))
+
+
+def check_scope_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Check the scopes that a route names, once, where it is written.
+
+    Raises:
+        ValueError: there is none, or one is not a scope-token.
+    """
+    scopes = tuple(names)
+    if not scopes:
+        raise ValueError("name at least one scope")
+    for scope in scopes:
+        if _SCOPE_TOKEN.fullmatch(scope) is None:
+            raise ValueError(f"not a scope: {scope!r}")
+    return scopes
+
+
+def require_scopes(granted: frozenset[str], needed: tuple[str, ...]) -> None:
+    """Pass if every needed scope was granted, compared whole and case-sensitively.
+
+    Raises:
+        InsufficientScope: one is missing; the error names all that are needed.
+    """
+    if not granted.issuperset(needed):
+        raise InsufficientScope(needed)
