@@ -1,0 +1,163 @@
+"""Public JWKs: what is accepted, what is refused, what is published."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from keys import base64url
+from keys.errors import InvalidJwk, UnknownAlgorithm
+from keys.jwk import PublicJwk, parse_public_jwk, public_jwk
+from keys.thumbprint import thumbprint
+from tests.support.keys import public_rsa_jwk, rsa_key, weak_rsa_key
+
+
+def good(**changes: object) -> dict[str, object]:
+    """Return the members of a good JWK with some replaced, or left out where the value is None."""
+    members = {**public_rsa_jwk().members(), **changes}
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def unsigned(value: int) -> str:
+    """Write a number as JWK members do."""
+    return base64url.encode(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+
+def test_a_jwk_survives_publishing_and_parsing():
+    """What we publish is what we read back."""
+    parsed = parse_public_jwk(public_rsa_jwk().members())
+
+    assert parsed.members() == public_rsa_jwk().members()
+    assert parsed.key.public_numbers() == rsa_key().public_key().public_numbers()
+    assert parsed.bits == 2048
+
+
+def test_equal_jwks_publish_the_same():
+    """Where the key object came from does not matter; the name alone does not make a key."""
+    ours, other = public_rsa_jwk(), public_rsa_jwk(1).members()
+    parsed = parse_public_jwk(ours.members())
+
+    assert parsed == ours
+    assert len({parsed, ours}) == 1
+    assert parse_public_jwk({**other, "kid": ours.kid}) != ours
+    assert ours != ours.members()
+
+
+def test_the_kid_of_our_keys_is_the_thumbprint():
+    """Private and public key give the same JWK, named by its thumbprint."""
+    jwk = public_jwk(rsa_key(), "RS256")
+
+    assert jwk == public_jwk(rsa_key().public_key(), "RS256")
+    assert jwk.kid == thumbprint(jwk.members())
+
+
+@pytest.mark.rfc("7517-8-1")
+def test_only_allow_listed_members_are_published():
+    """Nothing but these six members leaves, whatever the key is."""
+    assert set(public_rsa_jwk().members()) == {"kty", "use", "alg", "kid", "n", "e"}
+
+
+@pytest.mark.rfc("7518-3-1")
+def test_a_weak_key_gets_no_jwk():
+    """RSA keys have 2048 bits or more."""
+    with pytest.raises(InvalidJwk, match="too weak"):
+        public_jwk(weak_rsa_key(), "RS256")
+
+
+def test_an_algorithm_outside_the_table_gets_no_jwk():
+    """A key serves an algorithm of ours or none."""
+    with pytest.raises(UnknownAlgorithm):
+        public_jwk(rsa_key(), "none")
+
+
+def test_unknown_members_are_ignored():
+    """RFC 7517 §4: members that are not understood are ignored, and not published on."""
+    parsed = parse_public_jwk(good(x5t="abc", exp=1))
+
+    assert parsed.members() == public_rsa_jwk().members()
+
+
+def test_a_jwk_without_alg_is_bound_to_the_algorithm_of_its_type():
+    """alg is optional on the wire, yet each key serves exactly one algorithm."""
+    assert parse_public_jwk(good(alg=None)).alg == "RS256"
+
+
+@pytest.mark.rfc("7517-4-1")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"use": None},
+        {"use": None, "key_ops": ["verify"]},
+        {"key_ops": ["sign", "verify"]},
+    ],
+)
+def test_a_purpose_that_allows_verification_is_accepted(changes):
+    """use and key_ops are optional, and judged only when present."""
+    assert parse_public_jwk(good(**changes)).kid == public_rsa_jwk().kid
+
+
+@pytest.mark.attack("V8")
+@pytest.mark.rfc("7517-4-1", "7517-8-1", "8725-3.1-1", "none-1")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"use": "enc"}, id="use=enc"),
+        pytest.param({"use": ["sig"]}, id="use is a list"),
+        pytest.param({"key_ops": ["sign"]}, id="key_ops without verify"),
+        pytest.param({"key_ops": []}, id="key_ops empty"),
+        pytest.param({"key_ops": "verify"}, id="key_ops is a string"),
+        pytest.param({"alg": "RS512"}, id="alg unknown"),
+        pytest.param({"alg": "none"}, id="alg none"),
+        pytest.param({"alg": 1}, id="alg is a number"),
+        pytest.param({"alg": ["RS256"]}, id="alg is a list"),
+        pytest.param({"kty": None}, id="kty missing"),
+        pytest.param({"kty": "EC"}, id="kty does not fit alg"),
+        pytest.param({"kty": "oct", "k": "c2VjcmV0"}, id="symmetric"),
+        pytest.param({"kty": "oct", "alg": None}, id="symmetric without alg or k"),
+        pytest.param({"kty": ["RSA"], "alg": None}, id="kty is a list"),
+        pytest.param({"kid": None}, id="kid missing"),
+        pytest.param({"kid": ""}, id="kid empty"),
+        pytest.param({"kid": 7}, id="kid is a number"),
+        pytest.param({"n": None}, id="n missing"),
+        pytest.param({"n": 65537}, id="n is a number"),
+        pytest.param({"n": ""}, id="n empty"),
+        pytest.param({"n": "AA" + public_rsa_jwk().members()["n"]}, id="n not canonical"),
+        pytest.param({"n": public_rsa_jwk().members()["n"] + "="}, id="n padded"),
+        pytest.param({"n": unsigned(1 << 2048)}, id="n even"),
+        pytest.param({"n": unsigned((1 << 8200) + 1)}, id="n too long"),
+        pytest.param({"e": unsigned(1)}, id="e=1"),
+        pytest.param({"e": unsigned(65536)}, id="e even"),
+        pytest.param({"e": "AAEAAQ"}, id="e with leading zero"),
+        pytest.param({"e": unsigned((1 << 64) + 1)}, id="e too long"),
+        *[
+            pytest.param({name: "AQAB"}, id=f"private member {name}")
+            for name in ("d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv")
+        ],
+    ],
+)
+def test_a_jwk_that_cannot_verify_is_refused(changes):
+    """Private, symmetric, foreign, weak or malformed keys never become a PublicJwk."""
+    with pytest.raises(InvalidJwk):
+        parse_public_jwk(good(**changes))
+
+
+@pytest.mark.attack("V8")
+@pytest.mark.rfc("7518-3-1")
+def test_a_weak_jwk_is_refused():
+    """A set may not bring in an RSA key below 2048 bits."""
+    numbers = weak_rsa_key().public_key().public_numbers()
+    with pytest.raises(InvalidJwk, match="too weak"):
+        parse_public_jwk(good(n=unsigned(numbers.n)))
+
+
+def test_a_jwk_cannot_be_changed():
+    """Key, algorithm and name stay together."""
+    with pytest.raises(AttributeError):
+        public_rsa_jwk().alg = "none"  # type: ignore[misc]
+
+
+def test_members_of_a_larger_exponent_and_modulus_are_exact():
+    """Encoding keeps every octet of numbers of any width."""
+    numbers = rsa.RSAPublicNumbers(3, rsa_key().public_key().public_numbers().n)
+    jwk = PublicJwk(kid="k", alg="RS256", kty="RSA", key=numbers.public_key())
+
+    assert jwk.members()["e"] == "Aw"
+    assert parse_public_jwk(jwk.members()).key.public_numbers() == numbers
