@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from issuer.registry.resource import Resource
+from watchword.data_folder import make_data_folder
 
 if TYPE_CHECKING:
     from issuer.storage.registry import Registry
@@ -22,9 +23,12 @@ def open_registry(settings: "Settings", *, now: Callable[[], int]) -> "Registry"
 
     Raises:
         RegistryError: the database cannot be used.
+        DataFolderError: the data folder cannot be used.
     """
     from issuer.storage.registry import Registry  # SQLAlchemy is dear to import
 
+    if settings.database_url is None:
+        make_data_folder(settings.data_dir)
     registry = Registry.open(settings.registry_url, now=now)
     try:
         registry.ensure_resource(

@@ -4,6 +4,7 @@ Every change also leaves a note in the change feed, in the same transaction.
 """
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Self
 
 from issuer.ports import Changes
@@ -11,8 +12,11 @@ from issuer.registry.client import Client, NewClient
 from issuer.registry.resource import Resource, decide_grants
 from issuer.storage import clients, resources
 from issuer.storage.changes import note_change, read_changes
-from issuer.storage.engine import Database
-from issuer.storage.schema import SchemaStatus, read_status, upgrade_schema
+from issuer.storage.engine import Database, sqlite_path
+from issuer.storage.schema import HEAD, SchemaStatus, read_status, upgrade_schema
+
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process's transaction before giving up."""
 
 
 class Registry:
@@ -33,7 +37,7 @@ class Registry:
         *,
         now: Callable[[], int],
         upgrade: bool = True,
-        busy_timeout: float = 5.0,
+        busy_timeout: float = BUSY_TIMEOUT,
     ) -> Self:
         """Open the registry that `url` names, making it if there is none.
 
@@ -169,3 +173,17 @@ class Registry:
     def version(self) -> int:
         """Give a number that moves with every commit, by this process or another."""
         return self._database.version()
+
+
+def inspect_schema(url: str) -> SchemaStatus:
+    """Tell which schema a database has; one that does not exist stays that way.
+
+    Raises:
+        InvalidValue: the URL is not understood or its engine is not available.
+        StoreUnavailable: the database cannot be read.
+    """
+    if not sqlite_path(url).exists():
+        return SchemaStatus(current=None, head=HEAD)
+    registry = Registry.open(url, now=lambda: 0, upgrade=False)
+    with closing(registry):
+        return registry.schema_status()

@@ -255,7 +255,7 @@ def _for_people(facts: dict[str, Any]) -> dict[str, Any]:
     del shown["resources"], shown["scope"]
     if "secrets" in shown:
         shown["secrets"] = "; ".join(
-            f"{each['secret_id']} (since {each['starts_at']}, until {each['expires_at'] or 'revoked'})"
+            f"{each['secret_id']} from {each['starts_at']} until {each['expires_at'] or 'revoked'}"
             for each in facts["secrets"]
         )
     return shown

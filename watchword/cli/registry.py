@@ -1,4 +1,4 @@
-"""What the commands on clients and resources share: the open registry, scopes, the last question."""
+"""What the commands on clients and resources share: the open registry, scopes, a last question."""
 
 import sys
 import time

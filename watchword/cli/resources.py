@@ -60,7 +60,7 @@ def list_resources(as_json: JsonFlag = False) -> None:
     if as_json:
         print_json({"resources": facts})
     else:
-        print_table(list(facts[0]), (_for_people(each).values() for each in facts))
+        print_table(list(facts[0]), (list(_for_people(each).values()) for each in facts))
 
 
 @app.command()
