@@ -1,0 +1,241 @@
+"""An issuer in memory for tests: real pipeline, real key, clients in a dictionary, a hand-turned clock."""
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote_plus, urlencode
+
+import jwt
+
+from issuer.client_auth import ClientAuthenticator
+from issuer.config import IssuerConfig
+from issuer.endpoints.token import TokenEndpoint
+from issuer.registry.client import AuthMethod, Client, ClientGrant, ClientSecret
+from issuer.registry.errors import StoreUnavailable
+from issuer.registry.secret_hash import SecretHash, hash_secret
+from issuer.service import TokenService
+from keys.errors import NoSigningKey
+from keys.signer import LocalSigner, Signer
+from keys.signing_phase import PhaseSigner
+from tests.support.keys import public_rsa_jwk, rsa_key
+
+NOW = 1_800_000_000
+ISSUER = "https://auth.example"
+API = "https://api.example"
+OTHER_API = "https://other.example"
+SECRET = "wws_" + "s3cret-" * 6
+FORM = "application/x-www-form-urlencoded"
+
+
+def make_secret(
+    secret: str = SECRET,
+    *,
+    secret_id: str = "s1",
+    starts_at: int = 0,
+    expires_at: int | None = None,
+) -> ClientSecret:
+    """Hash a secret as the registry would hold it."""
+    parsed = SecretHash.parse(hash_secret(secret, salt=secrets.token_bytes(16)))
+    return ClientSecret(
+        secret_id=secret_id, hash=parsed, created_at=0, starts_at=starts_at, expires_at=expires_at
+    )
+
+
+def make_client(client_id: str = "svc-a", **changes: Any) -> Client:
+    """Make a client that may read and write on the API, changed as named."""
+    fields: dict[str, Any] = {
+        "client_id": client_id,
+        "display_name": None,
+        "auth_method": AuthMethod.CLIENT_SECRET_BASIC,
+        "grants": (ClientGrant(resource=API, scopes=("read", "write"), token_ttl=None),),
+        "secrets": (make_secret(),),
+        "token_ttl": None,
+        "disabled": False,
+        "created_at": 0,
+        "updated_at": 0,
+    }
+    return Client(**(fields | changes))
+
+
+class Clients:
+    """The registry as a dictionary: what is known, what the store says, and how often it was asked."""
+
+    def __init__(self, *clients: Client) -> None:
+        self.known = {client.client_id: client for client in clients}
+        self.stored = dict(self.known)
+        self.fetches = 0
+        self.has_slow_secrets = any(
+            secret.hash.slow for client in clients for secret in client.secrets
+        )
+        self.store_is_down = False
+
+    def peek(self, client_id: str) -> Client | None:
+        """Look in memory."""
+        return self.known.get(client_id)
+
+    async def fetch(self, client_id: str) -> Client | None:
+        """Ask the store."""
+        self.fetches += 1
+        if self.store_is_down:
+            raise StoreUnavailable("down")
+        return self.stored.get(client_id)
+
+
+class SlowHere:
+    """Verifies slow hashes at once, and counts."""
+
+    def __init__(self) -> None:
+        self.verified = 0
+
+    async def verify(self, secret_hash: SecretHash, secret: str) -> bool:
+        """Tell whether the secret is the hashed one."""
+        self.verified += 1
+        return secret_hash.verify(secret)
+
+
+class OneKey:
+    """A ring of one key, which can be taken away."""
+
+    def __init__(self) -> None:
+        self.key: Signer | None = PhaseSigner(LocalSigner(public_rsa_jwk().kid, "RS256", rsa_key()))
+
+    def signer(self, now: int) -> Signer:
+        """Give the signer."""
+        if self.key is None:
+            raise NoSigningKey("none")
+        return self.key
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back over ASGI."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return the one value of a header, None if absent."""
+        values = [value.decode() for key, value in self.headers if key == name.encode()]
+        assert len(values) <= 1, f"{name} is repeated"
+        return values[0] if values else None
+
+    @property
+    def json(self) -> Any:
+        """Parse the body."""
+        return json.loads(self.body)
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """Verify the token with PyJWT and return its claims."""
+        token: str = self.json["access_token"]
+        options = {"verify_exp": False, "verify_iat": False, "verify_aud": False}
+        return jwt.decode(token, rsa_key().public_key(), algorithms=["RS256"], options=options)
+
+    @property
+    def token_header(self) -> dict[str, Any]:
+        """Return the token's header."""
+        return jwt.get_unverified_header(self.json["access_token"])
+
+
+def basic(client_id: str, secret: str, *, encode: bool = True) -> bytes:
+    """Build an `Authorization` value (RFC 6749 §2.3.1)."""
+    pair = [quote_plus(part) if encode else part for part in (client_id, secret)]
+    return b"Basic " + base64.b64encode(":".join(pair).encode())
+
+
+@dataclass(slots=True)
+class TestIssuer:
+    """The token endpoint with everything behind it, asked without a network."""
+
+    __test__ = False
+
+    clients: Clients = field(default_factory=lambda: Clients(make_client()))
+    config: IssuerConfig = field(default_factory=lambda: IssuerConfig(issuer=ISSUER))
+    keys: OneKey = field(default_factory=OneKey)
+    slow: SlowHere = field(default_factory=SlowHere)
+    now: int = NOW
+    events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    _jti: int = 0
+    _endpoint: TokenEndpoint | None = None
+
+    def _record(self, event: str, /, **fields: object) -> None:
+        self.events.append((event, fields))
+
+    def _next_jti(self) -> str:
+        self._jti += 1
+        return f"jti-{self._jti}"
+
+    @property
+    def endpoint(self) -> TokenEndpoint:
+        """The endpoint, made once."""
+        if self._endpoint is None:
+            authenticator = ClientAuthenticator(self.clients, self.slow, memo_key=bytes(32))
+            self._endpoint = TokenEndpoint(
+                TokenService(self.config, authenticator, self.keys),
+                clock=lambda: self.now,
+                new_jti=self._next_jti,
+                events=self._record,
+            )
+        return self._endpoint
+
+    async def send(
+        self,
+        body: bytes = b"grant_type=client_credentials",
+        *,
+        headers: list[tuple[bytes, bytes]] | None = None,
+        method: str = "POST",
+        query: bytes = b"",
+    ) -> Answer:
+        """Send raw bytes."""
+        lines = [(b"content-type", FORM.encode())] if headers is None else headers
+        return await call(self.endpoint, method, "/token", lines, body, query)
+
+    async def ask(
+        self,
+        form: Mapping[str, str] | None = None,
+        *,
+        auth: bytes | None = None,
+        **changes: Any,
+    ) -> Answer:
+        """Send a well-formed request of the default client, with form fields added."""
+        fields = {"grant_type": "client_credentials", **(form or {})}
+        headers = [
+            (b"content-type", FORM.encode()),
+            (b"authorization", basic("svc-a", SECRET) if auth is None else auth),
+        ]
+        return await self.send(urlencode(fields).encode(), headers=headers, **changes)
+
+
+async def call(
+    app: Any,
+    method: str,
+    path: str,
+    headers: list[tuple[bytes, bytes]] | None = None,
+    body: bytes = b"",
+    query: bytes = b"",
+) -> Answer:
+    """Call any ASGI application once."""
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query,
+        "headers": headers or [],
+    }
+    sent: list[dict[str, Any]] = []
+    chunks = [body[start : start + 30_000] for start in range(0, len(body), 30_000)] or [b""]
+
+    async def receive() -> dict[str, Any]:
+        chunk = chunks.pop(0)
+        return {"type": "http.request", "body": chunk, "more_body": bool(chunks)}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    payload = b"".join(message.get("body", b"") for message in sent[1:])
+    return Answer(sent[0]["status"], list(sent[0]["headers"]), payload)
