@@ -1,0 +1,205 @@
+"""Measure validation: CPU time over one verification, a protected endpoint over an open one.
+
+Usage: bench/validate.py [--quick]. The last line is a JSON object; exit 1 if a bar is missed.
+"""
+
+import asyncio
+import gc
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from bench.loadgen import build_request, free_port, run_load_apart, wait_for_port
+from keys import base64url
+from keys.algorithms import verifier
+from keys.jwk import PublicJwk, public_jwk
+from keys.jwks import build_jwk_set
+from resource_api import BearerMiddleware, Fetched, JwksClient, ResourcePolicy
+from resource_api.validator import TokenValidator
+
+LIMIT_COLD = 1.8
+LIMIT_CACHED = 0.06
+LIMIT_SERVED = 0.80
+ISSUER = "https://as.example"
+RESOURCE = "https://api.example"
+TOKENS = 512
+
+
+def main() -> int:
+    """Run all three measurements."""
+    quick = "--quick" in sys.argv[1:]
+    private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    jwk = public_jwk(private_key, "RS256")
+    tokens = [make_token(private_key, jwk, n) for n in range(TOKENS)]
+    cold, cached = asyncio.run(measure_cpu(jwk, tokens, rounds=15 if quick else 41))
+    served, rps = measure_served(jwk, tokens, rounds=5 if quick else 9, quick=quick)
+    passed = cold <= LIMIT_COLD and cached <= LIMIT_CACHED and served >= LIMIT_SERVED
+    details = {
+        "cold_over_verify": round(cold, 3),
+        "cold_limit": LIMIT_COLD,
+        "cached_over_verify": round(cached, 4),
+        "cached_limit": LIMIT_CACHED,
+        "protected_over_open_rps": round(served, 3),
+        "protected_over_open_least": LIMIT_SERVED,
+        "tokens": TOKENS,
+        "token_bytes": len(tokens[0]),
+        **rps,
+    }
+    print(f"one strict validation, cold: {cold:.2f} verifications (at most {LIMIT_COLD})")
+    print(f"one that is remembered: {cached:.3f} verifications (at most {LIMIT_CACHED})")
+    print(f"protected over open endpoint: {served:.2f} (at least {LIMIT_SERVED})")
+    result = {
+        "name": "validate",
+        "ratio": round(cold, 3),
+        "against": "one bare RSA-2048 verification by cryptography",
+        "limit": LIMIT_COLD,
+        "details": details,
+    }
+    print(json.dumps(result))
+    return 0 if passed else 1
+
+
+def make_token(private_key: rsa.RSAPrivateKey, jwk: PublicJwk, number: int) -> bytes:
+    """Sign a token as the issuer writes it."""
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER,
+        "sub": "service-orders",
+        "client_id": "service-orders",
+        "aud": RESOURCE,
+        "iat": now,
+        "exp": now + 3600,
+        "jti": f"{number:022d}",
+        "scope": "read write",
+    }
+    parts = ({"alg": "RS256", "typ": "at+jwt", "kid": jwk.kid}, claims)
+    encoded = [base64url.encode(json.dumps(part, separators=(",", ":")).encode()) for part in parts]
+    signing_input = ".".join(encoded).encode()
+    signature = verifier("RS256").sign(signing_input, private_key)
+    return signing_input + b"." + base64url.encode(signature).encode()
+
+
+def key_client(jwk: PublicJwk) -> JwksClient:
+    """Hold the key set without a network."""
+    document = json.dumps(build_jwk_set([jwk])).encode()
+
+    async def fetch(etag: str | None) -> Fetched:
+        return Fetched(status=200, headers={"cache-control": "max-age=3600"}, body=document)
+
+    return JwksClient(fetch)
+
+
+async def measure_cpu(jwk: PublicJwk, tokens: list[bytes], *, rounds: int) -> tuple[float, float]:
+    """Give cold and remembered validation over a bare verification, in interleaved rounds.
+
+    What is timed is what the middleware calls, the look at the key set's age included.
+    """
+    jwks = key_client(jwk)
+    await jwks.warm()
+    policy = ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
+    cold = TokenValidator(policy, jwks, clock=time.time, cache_size=0)
+    warm = TokenValidator(policy, jwks, clock=time.time)
+    signed = [token.rpartition(b".") for token in tokens]
+    pairs = [(message, base64url.decode(signature)) for message, _, signature in signed]
+
+    def bare() -> None:
+        for message, signature in pairs:
+            jwk.key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+
+    for token in tokens:
+        await warm.validate(token)
+    ratios_cold, ratios_cached = [], []
+    gc.collect()
+    gc.freeze()
+    for _ in range(rounds):
+        base = cpu_time(bare)
+        ratios_cold.append(await validate_all(cold, tokens, 1) / base)
+        ratios_cached.append(await validate_all(warm, tokens, 8) / base)
+    return statistics.median(ratios_cold), statistics.median(ratios_cached)
+
+
+def cpu_time(work: Callable[[], object]) -> float:
+    """Give the CPU seconds of one call."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+async def validate_all(validator: TokenValidator, tokens: list[bytes], times: int) -> float:
+    """Give the CPU seconds of validating every token once."""
+    validate = validator.validate
+    start = time.process_time()
+    for _ in range(times):
+        for token in tokens:
+            await validate(token)
+    return (time.process_time() - start) / times
+
+
+def measure_served(
+    jwk: PublicJwk, tokens: list[bytes], *, rounds: int, quick: bool
+) -> tuple[float, dict[str, float]]:
+    """Give requests per second of a protected endpoint over the same endpoint open."""
+    port = free_port()
+    server = multiprocessing.get_context("fork").Process(target=serve, args=(jwk, port))
+    server.start()
+    try:
+        address = ("127.0.0.1", port)
+        wait_for_port(address)
+        bearer = [{"authorization": f"Bearer {token.decode()}"} for token in tokens]
+        protected = [build_request("GET", "/protected", headers) for headers in bearer]
+        # The open endpoint gets the same bytes, so that only the check differs.
+        open_ = [build_request("GET", "/open", headers) for headers in bearer]
+        total = 4096 if quick else 12_288
+        for warm_up in (open_, protected):
+            run_load_apart(address, warm_up, connections=16, total=2048)
+        ratios, open_rps, protected_rps = [], [], []
+        for _ in range(rounds):
+            open_rps.append(run_load_apart(address, open_, connections=16, total=total).rps)
+            protected_rps.append(
+                run_load_apart(address, protected, connections=16, total=total).rps
+            )
+            ratios.append(protected_rps[-1] / open_rps[-1])
+    finally:
+        server.terminate()
+        server.join()
+    rps = {
+        "open_rps": round(statistics.median(open_rps)),
+        "protected_rps": round(statistics.median(protected_rps)),
+    }
+    return statistics.median(ratios), rps
+
+
+def serve(jwk: PublicJwk, port: int) -> None:
+    """Serve one endpoint twice, open and protected, behind the middleware."""
+    import uvicorn
+
+    body = b'{"resource":null}'
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"17")]
+
+    async def endpoint(
+        scope: object, receive: object, send: Callable[[dict[str, object]], Awaitable[None]]
+    ) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    app = BearerMiddleware(
+        endpoint,
+        issuer=ISSUER,
+        resource=RESOURCE,
+        jwks=key_client(jwk),
+        open_routes=[("GET", "/open")],
+    )
+    uvicorn.run(app, port=port, log_level="error", access_log=False, lifespan="off")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
