@@ -25,25 +25,17 @@ MAXIMUM_RSA_BITS = 8192
 MAXIMUM_RSA_EXPONENT_OCTETS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublicJwk:
-    """A signature verification key, bound to one algorithm (RFC 8725 §3.1).
-
-    Two are equal when they publish the same members: key objects of the library below cannot be
-    hashed, and compare unequal when one was generated and the other built from its numbers.
-    """
+    """A signature verification key, bound to one algorithm (RFC 8725 §3.1)."""
 
     kid: str
     alg: str
     kty: str
     key: RSAPublicKey
 
-    def __eq__(self, other: object) -> bool:
-        """Compare what the keys publish."""
-        return isinstance(other, PublicJwk) and self.members() == other.members()
-
     def __hash__(self) -> int:
-        """Hash by name: keys of one name and algorithm are nearly always one key."""
+        """Hash by name, for the key object itself cannot be hashed."""
         return hash((self.kid, self.alg))
 
     @property

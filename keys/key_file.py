@@ -142,7 +142,10 @@ def _check_block(lines: list[str], name: str) -> None:
 
 
 def _read_facts(facts: dict[str, Any]) -> StoredKey:
-    jwk = parse_public_jwk(facts["jwk"])
+    members = facts["jwk"]
+    if not isinstance(members, dict):
+        raise ValueError("not a JWK")
+    jwk = parse_public_jwk(members)
     if jwk.kid != thumbprint(jwk.members()):
         raise InvalidJwk("the kid is not the thumbprint of the key")
     times = facts["published_at"], facts["signs_from"]

@@ -13,9 +13,13 @@ from keys.ring import RingKey
 SIZE_OF_WEAK_KEY = 1024
 
 
-@cache
 def rsa_key(n: int = 0) -> RSAPrivateKey:
     """Return the n-th 2048-bit key of this session; the same n gives the same key."""
+    return _generated(n)
+
+
+@cache
+def _generated(n: int) -> RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65_537, key_size=2048)
 
 
@@ -31,7 +35,6 @@ def ec_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-@cache
 def public_rsa_jwk(n: int = 0) -> PublicJwk:
     """Return the public JWK of ``rsa_key(n)``, for RS256."""
     return public_jwk(rsa_key(n), "RS256")
