@@ -1,0 +1,65 @@
+"""`python -m consumer`: tell the story of a consumer against a running provider.
+
+The only place of this package that reads the environment.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+
+DEFAULT_ISSUER = "http://localhost:8080"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the story and return the exit code.
+
+    Returns:
+        0 if every answer was the expected one, 1 if not, 2 if settings are missing, 130 if
+        interrupted.
+    """
+    environment = os.environ  # noqa: TID251 - here is where it is read
+    given = _parser(environment).parse_args(arguments)
+    client_id = environment.get("WATCHWORD_CLIENT_ID") or environment.get("CLIENT_ID")
+    client_secret = environment.get("WATCHWORD_CLIENT_SECRET") or environment.get("CLIENT_SECRET")
+    if not client_id or not client_secret:
+        wanted = {"WATCHWORD_CLIENT_ID": client_id, "WATCHWORD_CLIENT_SECRET": client_secret}
+        missing = " and ".join(name for name, value in wanted.items() if not value)
+        print(f"set {missing} in the environment", file=sys.stderr)
+        return 2
+    from consumer.scenario import run  # here, so that --help needs no HTTP library
+
+    try:
+        return run(
+            issuer=given.issuer,
+            api=given.api or given.issuer,
+            client_id=client_id,
+            client_secret=client_secret,
+        )
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m consumer",
+        description="Tell the story of a consumer against a running provider.",
+        epilog="The client's credentials are read from WATCHWORD_CLIENT_ID and "
+        "WATCHWORD_CLIENT_SECRET. Example: python -m consumer --issuer http://localhost:8080",
+    )
+    parser.add_argument(
+        "--issuer",
+        default=environment.get("WATCHWORD_ISSUER") or DEFAULT_ISSUER,
+        help="the issuer identifier (default: WATCHWORD_ISSUER, else %(default)s)",
+    )
+    parser.add_argument(
+        "--api",
+        default=environment.get("WATCHWORD_API"),
+        help="where the API is (default: WATCHWORD_API, else the issuer)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
