@@ -5,7 +5,6 @@ confirmation, status, scope. RFC 7515 and RFC 8725 rule the first half, RFC 7519
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -28,10 +27,7 @@ _LARGEST_DATE = 2**53  # beyond it, JSON numbers stop being exact integers (RFC 
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class AccessToken:
-    """A token that passed every check; only verification makes one."""
-
+class _Proven(NamedTuple):
     issuer: str
     subject: str
     client_id: str
@@ -41,9 +37,18 @@ class AccessToken:
     issued_at: float
     jti: str
     claims: Mapping[str, Any]
-    """All claims, as they were signed."""
 
-    def __init__(self) -> None:
+
+class AccessToken(_Proven):
+    """A token that passed every check; only verification makes one.
+
+    Times are seconds since the epoch; `claims` holds all of them, as they were signed.
+    """
+
+    # A tuple underneath, because one is made for every request and costs a fifth of a dataclass.
+    __slots__ = ()
+
+    def __new__(cls) -> "AccessToken":
         """Refuse: a token that was not verified is not one."""
         raise TypeError("access tokens are made by verification only")
 
@@ -148,7 +153,9 @@ def _check_claims(claims: dict[str, Any], policy: ResourcePolicy, now: float) ->
         raise InvalidToken(Reason.WRONG_ISSUER)
     audience = _check_audience(claims.get("aud"), policy.resource)
     issued_at, expires_at = _check_times(claims, policy, now)
-    subject, client_id, jti = (_identity(claims.get(name)) for name in ("sub", "client_id", "jti"))
+    subject = _identity(claims.get("sub"))
+    client_id = _identity(claims.get("client_id"))
+    jti = _identity(claims.get("jti"))
     # RFC 7800 §3.1, RFC 9449 §7.2: a bound token is not a bearer token. Neither a proof of
     # possession nor a status can be checked here, so a token that asks for either is refused.
     if "cnf" in claims:
@@ -156,34 +163,29 @@ def _check_claims(claims: dict[str, Any], policy: ResourcePolicy, now: float) ->
     if "status" in claims:
         raise InvalidToken(Reason.UNCHECKED_STATUS)
     scopes = parse_scope_claim(claims["scope"]) if "scope" in claims else frozenset()
-    return _proven(
-        issuer=policy.issuer,
-        subject=subject,
-        client_id=client_id,
-        audience=audience,
-        scopes=scopes,
-        expires_at=expires_at,
-        issued_at=issued_at,
-        jti=jti,
-        claims=MappingProxyType(claims),
+    proven = _Proven(
+        policy.issuer,
+        subject,
+        client_id,
+        audience,
+        scopes,
+        expires_at,
+        issued_at,
+        jti,
+        MappingProxyType(claims),
     )
-
-
-def _proven(**fields: object) -> AccessToken:
-    token = object.__new__(AccessToken)
-    for name, value in fields.items():
-        object.__setattr__(token, name, value)
-    return token
+    return tuple.__new__(AccessToken, proven)
 
 
 def _check_audience(value: object, resource: str) -> tuple[str, ...]:
     """RFC 7519 §4.1.3: a string or an array of strings; RFC 9068 §4: we must be one of them."""
-    audience = [value] if isinstance(value, str) else value
-    if not isinstance(audience, list) or not all(isinstance(member, str) for member in audience):
+    if value == resource:
+        return (resource,)
+    if not isinstance(value, list) or resource not in value:
         raise InvalidToken(Reason.WRONG_AUDIENCE)
-    if resource not in audience:
+    if not all(isinstance(member, str) for member in value):
         raise InvalidToken(Reason.WRONG_AUDIENCE)
-    return tuple(audience)
+    return tuple(value)
 
 
 def _check_times(claims: dict[str, Any], policy: ResourcePolicy, now: float) -> tuple[float, float]:

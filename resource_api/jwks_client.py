@@ -118,6 +118,8 @@ class JwksClient:
         """Give the usable set, if any, and start a refresh in the background when one is due."""
         now = self._clock()
         state = self._state
+        if now < state.refresh_at:
+            return state.keys
         if state.refresh_due(now):
             self._start()
         return state.usable(now)

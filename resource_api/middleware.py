@@ -111,7 +111,8 @@ class BearerMiddleware:
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             # Only the start of a request is judged: a response may stream on beyond `exp`.
-            token = await self._validator.validate(parse_bearer(scope["headers"]))
+            sent = parse_bearer(scope["headers"])
+            token = self._validator.recall(sent) or await self._validator.validate(sent)
         except ResourceError as error:
             await self.refuse(error, scope, receive, send)
             return

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from resource_api.errors import InsufficientScope, InvalidToken, Reason
 
@@ -19,9 +20,15 @@ def parse_scope_claim(value: object) -> frozenset[str]:
     Raises:
         InvalidToken: not a string of the grammar. An array is a vendor's habit, not RFC 9068.
     """
-    if not isinstance(value, str) or _SCOPE.fullmatch(value) is None:
+    scopes = _read_scope(value) if isinstance(value, str) else None
+    if scopes is None:
         raise InvalidToken(Reason.INVALID_SCOPE_CLAIM)
-    return frozenset(value.split(" "))
+    return scopes
+
+
+@lru_cache(maxsize=256)  # an API sees a few combinations again and again
+def _read_scope(value: str) -> frozenset[str] | None:
+    return None if _SCOPE.fullmatch(value) is None else frozenset(value.split(" "))
 
 
 def check_scope_names(names: Iterable[str]) -> tuple[str, ...]:

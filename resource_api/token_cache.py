@@ -25,9 +25,9 @@ class VerifiedTokenCache:
         self._young: dict[bytes, tuple[float, AccessToken]] = {}
         self._old: dict[bytes, tuple[float, AccessToken]] = {}
 
-    def get(self, token: bytes, keys: JwkSet, now: float) -> AccessToken | None:
+    def get(self, token: bytes, keys: JwkSet | None, now: float) -> AccessToken | None:
         """Give a token verified before under this very key set and not expired since."""
-        if keys is not self._keys:
+        if keys is None or keys is not self._keys:
             return None
         digest = sha256(token).digest()
         entry = self._young.get(digest)
@@ -38,11 +38,15 @@ class VerifiedTokenCache:
             self._insert(digest, entry)
         return entry[1] if now < entry[0] else None
 
-    def put(self, token: bytes, keys: JwkSet, verified: AccessToken, *, until: float) -> None:
+    def put(
+        self, token: bytes, keys: JwkSet | None, verified: AccessToken, *, until: float
+    ) -> None:
         """Remember a verified token until it would be refused as expired.
 
         Another key set than last time empties the memory: a key may have left.
         """
+        if keys is None or not self._half:
+            return
         if keys is not self._keys:
             self._keys = keys
             self._young, self._old = {}, {}
@@ -51,5 +55,4 @@ class VerifiedTokenCache:
     def _insert(self, digest: bytes, entry: tuple[float, AccessToken]) -> None:
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
-        if self._half:
-            self._young[digest] = entry
+        self._young[digest] = entry
