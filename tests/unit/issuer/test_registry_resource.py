@@ -1,0 +1,98 @@
+"""Unit tests of `issuer.registry.resource`."""
+
+import pytest
+
+from issuer.registry.errors import InvalidValue, UnknownScope
+from issuer.registry.resource import Resource, decide_grants
+from tests.support.registry import RESOURCE, orders
+
+BILLING = orders("read", "bill", identifier="urn:example:billing", token_ttl=60)
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    ["https://api.example", "http://localhost:8080", "urn:example:x", "https://a.example/b?c=d"],
+)
+def test_an_absolute_uri_names_a_resource(identifier):
+    """RFC 8707 §2: the resource is an absolute URI."""
+    assert orders(identifier=identifier).identifier == identifier
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "",
+        "orders",
+        "/orders",
+        "https://a.example/#x",
+        "https://a b",
+        "https://é",
+        "x" * 2049,
+        "a:\n",
+    ],
+)
+def test_other_texts_name_no_resource(identifier):
+    """RFC 8707 §2: relative references and fragments are not allowed."""
+    with pytest.raises(InvalidValue, match="resource identifier"):
+        orders(identifier=identifier)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "words"),
+    [
+        ((), "at least one scope"),
+        (("read write",), "is not a scope"),
+        (("",), "is not a scope"),
+        (('re"ad',), "is not a scope"),
+        (("ré",), "is not a scope"),
+        (("read", "read"), "read is named twice"),
+    ],
+)
+def test_the_scopes_of_a_resource_are_single_distinct_tokens(scopes, words):
+    """RFC 6749 §3.3: scope-token."""
+    with pytest.raises(InvalidValue, match=words):
+        Resource(identifier=RESOURCE, scopes=scopes)
+
+
+def test_a_resource_has_a_possible_token_lifetime():
+    """No token outlives a day."""
+    with pytest.raises(InvalidValue, match="token lifetime"):
+        orders(token_ttl=86_401)
+
+
+def test_without_scopes_every_scope_of_every_resource_is_granted():
+    """What is granted is what the resources have at that moment, in their order."""
+    first, second = decide_grants([orders(), BILLING], ())
+    assert (first.resource, first.scopes, first.token_ttl) == (RESOURCE, ("read", "write"), None)
+    assert (second.scopes, second.token_ttl) == (("read", "bill"), 60)
+
+
+def test_a_scope_goes_to_each_resource_that_has_it():
+    """The same word on two resources is two permissions; both are granted."""
+    first, second = decide_grants([orders(), BILLING], ("bill", "read"))
+    assert first.scopes == ("read",)
+    assert second.scopes == ("read", "bill")
+
+
+def test_a_scope_that_no_resource_has_is_named():
+    """The operator sees which scope and where it was looked for."""
+    with pytest.raises(UnknownScope, match=f"{RESOURCE}, urn:example:billing: fly"):
+        decide_grants([orders(), BILLING], ("read", "fly"))
+
+
+def test_a_resource_that_gets_no_scope_is_named():
+    """A grant without scopes would be a mistake that nobody sees."""
+    with pytest.raises(InvalidValue, match="urn:example:billing has none"):
+        decide_grants([orders(), BILLING], ("write",))
+
+
+def test_a_resource_named_twice_is_refused():
+    """The order of resources has a meaning, so a repeated one is a mistake."""
+    with pytest.raises(InvalidValue, match="a resource is named twice"):
+        decide_grants([orders(), orders()], ())
+
+
+def test_a_malformed_scope_is_refused_as_such():
+    """RFC 6749 §3.3 comes before the question of who has it."""
+    with pytest.raises(InvalidValue, match="is not a scope"):
+        decide_grants([orders()], ("a\x1bb",))
