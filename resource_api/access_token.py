@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from keys import strict_json
+from keys import base64url, strict_json
 from keys.algorithms import verifier
 from keys.errors import InvalidJws
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
-from keys.jws import decode_segment, parse_header, split_compact
+from keys.jws import parse_header, split_compact
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason
 from resource_api.scope import parse_scope_claim
@@ -104,8 +104,8 @@ def parse_token(
         segment, payload, signature, signing_input = split_compact(token)
         header = None if memo is None else memo.get(segment)
         members = parse_header(segment) if header is None else {}
-        claims = strict_json.parse_object(decode_segment(payload))
-        decoded_signature = decode_segment(signature)
+        claims = strict_json.parse_object(base64url.decode(payload))
+        decoded_signature = base64url.decode(signature)
     except (InvalidJws, ValueError):
         raise InvalidToken(Reason.MALFORMED_TOKEN) from None
     if header is None:

@@ -50,10 +50,13 @@ class TokenValidator:
         self._clock = clock
         self._memo = HeaderMemo()
         self._verified = VerifiedTokenCache(cache_size)
+        # Bound once: they are called for every request.
+        self._glance = keys.glance
+        self._remembered = self._verified.get
 
     def recall(self, token: bytes) -> AccessToken | None:
         """Give a token that was validated before and still would be; costs no await."""
-        return self._verified.get(token, self._keys.glance(), self._clock())
+        return self._remembered(token, self._glance(), self._clock())
 
     async def validate(self, token: bytes) -> AccessToken:
         """Validate a token as it came in the Authorization header, whatever is remembered.
@@ -63,8 +66,13 @@ class TokenValidator:
             KeysUnavailable: the issuer's keys are not known and cannot be had right now.
         """
         parsed = parse_token(token, self._policy, self._memo)
-        key = await self._keys.key(parsed.header.kid, parsed.header.alg)
+        alg, kid = parsed.header
+        keys = self._glance()
+        key = keys.select(kid, alg) if keys is not None else None
+        if key is None:
+            key = await self._keys.key(kid, alg)
+            keys = self._glance()
         verified = verify_parsed(parsed, key, self._policy, now=self._clock(), memo=self._memo)
         until = verified.expires_at + self._policy.leeway
-        self._verified.put(token, self._keys.glance(), verified, until=until)
+        self._verified.put(token, keys, verified, until=until)
         return verified
