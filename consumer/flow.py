@@ -8,6 +8,7 @@ import copy
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import assert_never
 
 from consumer.client_auth import ClientAuth
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
@@ -138,6 +139,8 @@ class TokenFlow:
                         return outcome
                     if outcome is not None:
                         raise copy.copy(outcome)
+                case _:
+                    assert_never(choice)
 
     def _choose(self, origin: Origin) -> "Use | Refuse | Wait | _Lead":
         with self._lock:

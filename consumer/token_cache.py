@@ -128,7 +128,8 @@ class TokenCache:
         """
         self._failures += 1
         back_off = min(2.0 ** min(self._failures - 1, 10), _BACK_OFF_LIMIT)
-        self._renew_not_before = now + max(back_off, error.retry_after or 0.0)
+        quiet_until = now + max(back_off, error.retry_after or 0.0)
+        self._renew_not_before = max(self._renew_not_before, quiet_until)
         if error.retry_after is not None:
             self._fetch_not_before = self._renew_not_before
         self._last_failure = error

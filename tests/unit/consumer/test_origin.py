@@ -1,0 +1,67 @@
+"""Where credentials may travel."""
+
+import pytest
+
+from consumer.errors import InsecureUrl
+from consumer.origin import Origin, is_loopback, parse_origin, require_secure
+
+
+@pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "::1"])
+def test_this_machine_is_loopback(host):
+    """Names and literals of the loopback interface are recognised."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["localhost.example", "10.0.0.1", "127.0.0.1.example", "::2", ""])
+def test_other_machines_are_not(host):
+    """A name that only looks like the loopback is another machine."""
+    assert not is_loopback(host)
+
+
+def test_an_origin_is_scheme_host_and_port():
+    """Path and query are no part of it, and upper case in the host means nothing."""
+    assert Origin("https", "api.example", 8443) == parse_origin("https://API.example:8443/x?y#z")
+    assert Origin("http", "::1") == parse_origin("http://[::1]/")
+
+
+@pytest.mark.parametrize(
+    "url", ["api.example", "/path", "https://", "https://u:p@api.example", "https://a:99999/"]
+)
+def test_what_is_no_absolute_url_is_refused(url):
+    """No scheme, no host, a user name or an impossible port: not an address to send to."""
+    with pytest.raises(ValueError):
+        parse_origin(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("https://a.example", "https://a.example"),
+        ("http://[::1]:80/x", "http://[::1]:80"),
+    ],
+)
+def test_an_origin_reads_like_a_url(url, text):
+    """It is shown in messages."""
+    assert text == str(parse_origin(url))
+
+
+@pytest.mark.rfc("21-1.5-1")
+@pytest.mark.parametrize("url", ["http://api.example", "http://10.0.0.1:8080", "ftp://localhost"])
+def test_plain_http_to_another_machine_is_refused(url):
+    """Neither a secret nor a token travels where others can read it."""
+    with pytest.raises(InsecureUrl, match="not https"):
+        require_secure(parse_origin(url), allow_insecure_http=False)
+
+
+@pytest.mark.rfc("21-1.5-1")
+@pytest.mark.parametrize("url", ["https://api.example", "http://localhost:8080", "http://[::1]"])
+def test_tls_and_loopback_are_allowed(url):
+    """TLS everywhere, plain http on this machine."""
+    require_secure(parse_origin(url), allow_insecure_http=False)
+
+
+def test_the_loud_option_allows_http_and_nothing_else():
+    """`allow_insecure_http` is about http; other schemes are no way to send a request at all."""
+    require_secure(Origin("http", "api.example"), allow_insecure_http=True)
+    with pytest.raises(InsecureUrl):
+        require_secure(Origin("ftp", "api.example"), allow_insecure_http=True)
