@@ -94,7 +94,7 @@ def test_a_key_is_selected_by_kid_and_alg():
     keys = JwkSet(keys=(public_rsa_jwk(0), public_rsa_jwk(1)))
     wanted = public_rsa_jwk(1)
 
-    assert keys.select(wanted.kid, "RS256") is wanted
+    assert keys.select(wanted.kid, "RS256") == wanted
     assert keys.select(wanted.kid, "PS256") is None
     assert keys.select("unknown", "RS256") is None
 
