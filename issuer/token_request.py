@@ -30,6 +30,8 @@ _RECOGNISED = frozenset(
     }
 )
 _QUERY_SECRETS = frozenset({"client_secret", "client_assertion", "assertion"})
+# What form-encoding leaves as it is; most values of a token request are nothing else.
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/-]*")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # RFC 6749 Appendix A: client-id and client-secret are *VSCHAR.
 _VSCHARS = re.compile(r"[\x20-\x7E]+")
@@ -143,8 +145,10 @@ def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
     parameters: dict[str, str] = {}
     resources: list[str] = []
     for pair in text.split("&"):
-        raw_name, _, raw_value = pair.partition("=")
-        name, value = form_decode(raw_name), form_decode(raw_value)
+        name, _, value = pair.partition("=")
+        if name not in _RECOGNISED:
+            name = form_decode(name)
+        value = form_decode(value)
         if name == "resource":  # RFC 8707 §2: the one parameter that may repeat
             if value:
                 resources.append(value)
@@ -162,15 +166,15 @@ def form_decode(text: str) -> str:
     Raises:
         InvalidRequest: a bad percent escape, not UTF-8, or a NUL.
     """
-    if "+" in text:
-        text = text.replace("+", " ")
-    if "%" in text:
-        if _BROKEN_ESCAPE.search(text):
-            raise InvalidRequest(Reason.MALFORMED_BODY, "a percent escape is malformed")
-        try:
-            text = unquote_to_bytes(text).decode("utf-8")
-        except UnicodeDecodeError:
-            raise InvalidRequest(Reason.MALFORMED_BODY, "a value is not UTF-8") from None
+    if _PLAIN.fullmatch(text):
+        return text
+    text = text.replace("+", " ")
+    if _BROKEN_ESCAPE.search(text):
+        raise InvalidRequest(Reason.MALFORMED_BODY, "a percent escape is malformed")
+    try:
+        text = unquote_to_bytes(text).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidRequest(Reason.MALFORMED_BODY, "a value is not UTF-8") from None
     if "\0" in text:
         raise InvalidRequest(Reason.MALFORMED_BODY, "a value has a NUL")
     return text

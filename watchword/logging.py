@@ -4,6 +4,7 @@ Lines that are made in one turn of the event loop leave in one write.
 """
 
 import asyncio
+import json
 import logging
 import sys
 import traceback
@@ -93,7 +94,9 @@ def _shorten_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict
 
 def _renderer(form: LogFormat, stream: TextIO) -> Callable[..., Any]:
     if form == "json":
-        return structlog.processors.JSONRenderer(separators=(",", ":"))
+        # One encoder for all lines: making it anew for each would cost more than its use.
+        encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+        return structlog.processors.JSONRenderer(lambda event, **_: encode(event))
     return structlog.dev.ConsoleRenderer(colors=stream.isatty())
 
 
