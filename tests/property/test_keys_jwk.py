@@ -3,7 +3,7 @@
 import contextlib
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.errors import InvalidJwk, InvalidJwkSet
@@ -37,8 +37,11 @@ STRICT_JSON = json_values(
 TELLING = st.sampled_from(["RSA", "EC", "OKP", "sig", "verify", "RS256", "AQAB", "AAAA", "P-256"])
 MEMBERS = st.dictionaries(NAMES, TELLING | JSON, max_size=8)
 STRICT_MEMBERS = st.dictionaries(NAMES, TELLING | STRICT_JSON, max_size=8)
+# How fast a machine is does not decide what is right.
+UNHURRIED = settings(deadline=None)
 
 
+@UNHURRIED
 @given(MEMBERS, st.booleans())
 def test_any_members_give_a_strong_public_key_or_a_refusal(changes, on_a_good_key):
     """Nothing but InvalidJwk comes out of the parser, and nothing weak or private gets through."""
@@ -50,6 +53,7 @@ def test_any_members_give_a_strong_public_key_or_a_refusal(changes, on_a_good_ke
         assert parse_public_jwk(jwk.members()).members() == jwk.members()
 
 
+@UNHURRIED
 @given(MEMBERS)
 def test_any_members_give_a_thumbprint_or_a_refusal(members):
     """A thumbprint has 43 characters, and no other error comes out."""
@@ -57,6 +61,7 @@ def test_any_members_give_a_thumbprint_or_a_refusal(members):
         assert len(thumbprint(members)) == 43
 
 
+@UNHURRIED
 @given(st.binary(max_size=200) | st.builds(lambda v: json.dumps({"keys": v}).encode(), JSON))
 def test_any_document_gives_a_set_or_a_refusal(document):
     """Nothing but InvalidJwkSet comes out of the parser, and a set is never empty."""
@@ -64,6 +69,7 @@ def test_any_document_gives_a_set_or_a_refusal(document):
         assert parse_jwk_set(document).keys
 
 
+@UNHURRIED
 @given(st.lists(STRICT_MEMBERS, max_size=4), st.integers(min_value=0, max_value=4))
 def test_bad_keys_never_cost_a_good_one(others, position):
     """Wherever the good key stands among others, it is found."""

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.ring import (
@@ -28,6 +28,8 @@ KEYS = st.builds(
 )
 RINGS = st.lists(KEYS, max_size=8, unique_by=lambda key: key.kid)
 ORDER = list(KeyState)
+# How fast a machine is does not decide what is right.
+UNHURRIED = settings(deadline=None)
 
 
 @st.composite
@@ -42,6 +44,7 @@ def grown_rings(draw: st.DrawFn) -> tuple[list[RingKey], RingPolicy]:
     return ring, policy
 
 
+@UNHURRIED
 @given(RINGS, TIMES, POLICIES)
 def test_exactly_one_key_of_each_algorithm_signs(ring, now, policy):
     """At every instant, whatever the clock says, one key signs if any exists."""
@@ -52,6 +55,7 @@ def test_exactly_one_key_of_each_algorithm_signs(ring, now, policy):
     assert Counter(entry.key for entry in entries) == Counter(ring)
 
 
+@UNHURRIED
 @given(RINGS, TIMES, POLICIES, st.randoms(use_true_random=False))
 def test_the_order_of_the_keys_does_not_matter(ring, now, policy, random):
     """Two nodes that list a folder differently agree."""
@@ -60,6 +64,7 @@ def test_the_order_of_the_keys_does_not_matter(ring, now, policy, random):
     assert derive_ring(ring, now, policy) == derive_ring(shuffled, now, policy)
 
 
+@UNHURRIED
 @given(RINGS, TIMES, TIMES, POLICIES)
 def test_states_only_move_forward(ring, earlier, span, policy):
     """As time goes on, no key returns to a state that it has left."""
@@ -72,6 +77,7 @@ def test_states_only_move_forward(ring, earlier, span, policy):
 
 
 @pytest.mark.rfc("roll-2")
+@UNHURRIED
 @given(RINGS, TIMES, SPANS, POLICIES)
 def test_the_key_of_a_token_is_published_for_the_life_of_the_token(ring, issued_at, age, policy):
     """Also for the longest token, with leeway, signed in the last second before supersession."""
@@ -89,6 +95,7 @@ def test_the_key_of_a_token_is_published_for_the_life_of_the_token(ring, issued_
 
 
 @pytest.mark.rfc("roll-1")
+@UNHURRIED
 @given(grown_rings())
 def test_a_key_is_published_for_long_enough_before_it_signs(grown):
     """Every successor is in the set for max-age and slack before its first signature."""
@@ -101,6 +108,7 @@ def test_a_key_is_published_for_long_enough_before_it_signs(grown):
         assert successor in published(derive_ring(at_publication, successor.published_at, policy))
 
 
+@UNHURRIED
 @given(grown_rings(), TIMES)
 def test_a_new_key_takes_over_at_its_time(grown, later):
     """The newest key that has started is the one that signs; a grown ring has no ties."""
@@ -114,6 +122,7 @@ def test_a_new_key_takes_over_at_its_time(grown, later):
     assert len({key.signs_from for key in ring}) == len(ring)
 
 
+@UNHURRIED
 @given(grown_rings(), TIMES)
 def test_a_clock_that_jumps_back_leaves_a_published_key_signing(grown, before):
     """Before all starts the first key signs, which every validator has known for longest."""
@@ -124,6 +133,7 @@ def test_a_clock_that_jumps_back_leaves_a_published_key_signing(grown, before):
     assert set(published(entries)) == set(ring)
 
 
+@UNHURRIED
 @given(grown_rings(), TIMES, st.integers(min_value=0, max_value=10_000) | st.none())
 def test_adding_a_key_changes_nobody_who_signs_now(grown, later, activate_in):
     """At the moment of its making a new key that waits leaves the signing key in place."""
