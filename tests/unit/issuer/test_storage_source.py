@@ -1,0 +1,224 @@
+"""Unit tests of `issuer.storage.source` and `issuer.storage.follow`: the registry beside a loop."""
+
+import asyncio
+import threading
+from contextlib import closing, suppress
+
+import anyio
+import pytest
+from sqlalchemy import Engine, event
+
+from issuer.registry.errors import StoreUnavailable
+from issuer.registry.view import ClientView
+from issuer.storage.follow import follow
+from issuer.storage.registry import Registry
+from issuer.storage.source import ThreadedSource
+from tests.support.registry import NOW, new_client, orders
+
+
+class GatedRegistry(Registry):
+    """A registry whose look-ups wait until the gate is opened."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.gate = threading.Event()
+        self.readings = 0
+        self.thread = None
+
+    def find_client(self, client_id):
+        """Read a client once the gate is open."""
+        self.thread = threading.current_thread()
+        self.readings += 1
+        assert self.gate.wait(10)
+        return super().find_client(client_id)
+
+
+@pytest.fixture
+def url(tmp_path):
+    """Name a database that holds one client."""
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    with closing(Registry.open(url, now=lambda: NOW)) as registry:
+        registry.create_resource(orders())
+        registry.create_client(new_client())
+    return url
+
+
+@pytest.fixture
+def elsewhere(url):
+    """Give the registry as another process has it."""
+    with closing(Registry.open(url, now=lambda: NOW)) as registry:
+        yield registry
+
+
+@pytest.fixture
+def gated(url):
+    """Give a registry whose look-ups wait."""
+    with closing(GatedRegistry.open(url, now=lambda: NOW)) as registry:
+        yield registry
+        registry.gate.set()
+
+
+@pytest.fixture
+def source(url):
+    """Give the registry on its own thread."""
+    with (
+        closing(Registry.open(url, now=lambda: NOW)) as registry,
+        closing(ThreadedSource(registry)) as source,
+    ):
+        yield source
+
+
+@pytest.fixture
+def statements():
+    """Collect every statement that any engine is sent."""
+    seen = []
+
+    def note(_connection, _cursor, statement, *_):
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_it_answers_what_the_registry_says(source, elsewhere):
+    """Each question goes to the store, off the event loop."""
+    assert await source.find("till") == elsewhere.find_client("till")
+    assert await source.find("nobody") is None
+    assert await source.changes_since(0) == elsewhere.changes_since(0)
+    before = await source.version()
+    elsewhere.set_disabled("till", True)
+    assert await source.version() != before
+
+
+async def test_waiting_look_ups_of_one_client_share_a_reading(gated):
+    """A crowd at start-up costs two readings: the one begun, and one for all who came after."""
+    with closing(ThreadedSource(gated)) as source:
+        first = asyncio.create_task(source.find("till"))
+        while gated.readings == 0:
+            await asyncio.sleep(0)
+        others = [asyncio.create_task(source.find("till")) for _ in range(50)]
+        await asyncio.sleep(0)
+        gated.gate.set()
+        found = await asyncio.gather(first, *others)
+    assert gated.readings == 2
+    assert {client.client_id for client in found} == {"till"}
+    assert gated.thread is not threading.current_thread()
+
+
+async def test_a_look_up_never_joins_a_reading_that_may_be_too_old(gated, elsewhere):
+    """Who asks after a change gets the change."""
+    with closing(ThreadedSource(gated)) as source:
+        first = asyncio.create_task(source.find("till"))
+        while gated.readings == 0:
+            await asyncio.sleep(0)
+        elsewhere.set_disabled("till", True)
+        second = asyncio.create_task(source.find("till"))
+        await asyncio.sleep(0)
+        gated.gate.set()
+        await first
+        assert (await second).disabled
+    assert gated.readings == 2
+
+
+async def test_giving_up_one_look_up_leaves_the_others_their_answer(gated):
+    """A caller that goes away takes nothing from those who share its reading."""
+    with closing(ThreadedSource(gated)) as source:
+        blocker = asyncio.create_task(source.find("nobody"))
+        impatient = asyncio.create_task(source.find("till"))
+        patient = asyncio.create_task(source.find("till"))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        with suppress(asyncio.CancelledError):
+            await impatient
+        gated.gate.set()
+        assert (await patient).client_id == "till"
+        await blocker
+
+
+async def test_a_store_that_fails_says_so_to_everybody(source, elsewhere, tmp_path):
+    """The error of the store arrives as it is, and the next look-up asks again."""
+    await source.find("till")
+    elsewhere.close()
+    source._registry.close()
+    content = (tmp_path / "registry.db").read_bytes()
+    (tmp_path / "registry.db").write_bytes(b"x" * 8192)
+    with pytest.raises(StoreUnavailable):
+        await source.find("till")
+    (tmp_path / "registry.db").write_bytes(content)
+    assert (await source.find("till")).client_id == "till"
+
+
+async def test_a_known_client_costs_no_statement(source, elsewhere, statements):
+    """No database on the token path, not even after somebody else's change was caught up."""
+    view = ClientView(source)
+    await view.catch_up()
+    await view.fetch("till")
+    statements.clear()
+    for _ in range(100):
+        assert view.peek("till") is not None
+    assert statements == []
+
+    elsewhere.set_disabled("till", True)
+    await view.catch_up()
+    statements.clear()
+    for _ in range(100):
+        assert view.peek("till").disabled
+    assert statements == []
+
+
+async def test_looking_for_changes_in_vain_costs_no_transaction(source, statements):
+    """Four looks a second must be next to nothing."""
+    view = ClientView(source)
+    await view.catch_up()
+    statements.clear()
+    for _ in range(10):
+        await view.catch_up()
+    assert statements == []
+
+
+async def test_a_change_by_another_process_counts_within_a_second(source, elsewhere):
+    """A disabled client is refused at once, as far as anybody can tell."""
+    view = ClientView(source)
+    await view.fetch("till")
+    following = asyncio.create_task(follow(view, on_error=pytest.fail))
+    try:
+        await asyncio.sleep(0)
+        elsewhere.set_disabled("till", True)
+        with anyio.fail_after(1):
+            while not view.peek("till").disabled:
+                await asyncio.sleep(0.01)
+    finally:
+        following.cancel()
+
+
+class FailingView:
+    """A view whose first three looks at the store fail, each in another way."""
+
+    def __init__(self):
+        self.failures = [StoreUnavailable("away"), OSError("gone"), RuntimeError("a bug")]
+
+    async def catch_up(self):
+        """Fail three times, then work."""
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+async def test_following_survives_every_failure():
+    """The loop ends by cancellation only; each failure is reported, even if reporting fails."""
+    failed, answered = [], asyncio.Event()
+
+    def report(error):
+        failed.append(type(error))
+        raise ValueError("the log is full")
+
+    following = asyncio.create_task(
+        follow(FailingView(), interval=0.001, on_error=report, on_answer=answered.set)
+    )
+    with anyio.fail_after(5):
+        await answered.wait()
+    assert failed == [StoreUnavailable, OSError, RuntimeError]
+    assert not following.done()
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
