@@ -18,9 +18,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 from consumer.challenge import bearer_error
 from consumer.client_auth import ClientAuth, ClientSecretBasic
 from consumer.errors import TokenEndpointUnreachable
-from consumer.fetch import Reception
+from consumer.fetch import FetchAnswer, Reception
 from consumer.flow import Attempt, Fetch, TokenFlow, TokenPlan, Wait
-from consumer.http_library import ApiRequest, ApiResponse, FetchedHead, HttpLibrary
+from consumer.http_library import ApiRequest, ApiResponse, Fetched, HttpLibrary
 from consumer.metadata import check_endpoint, check_issuer
 from consumer.origin import Origin, parse_origin
 
@@ -167,12 +167,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
                 with client.stream(
                     asked.method, asked.url, headers=asked.headers, content=asked.body
                 ) as response:
-                    reception = self._reception(response)
-                    if reception.wants_more:
-                        for chunk in response.iter_bytes():
-                            if not reception.add(chunk, now=self._clock()):
-                                break
-                    fetch.answer = reception.answer()
+                    fetch.answer = self._receive(response)
             finally:
                 if self._transport is None:
                     client.close()
@@ -185,17 +180,31 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
                 async with client.stream(
                     asked.method, asked.url, headers=asked.headers, content=asked.body
                 ) as response:
-                    reception = self._reception(response)
-                    if reception.wants_more:
-                        async for chunk in response.aiter_bytes():
-                            if not reception.add(chunk, now=self._clock()):
-                                break
-                    fetch.answer = reception.answer()
+                    fetch.answer = await self._receive_async(response)
             finally:
                 if self._transport is None:
                     await client.aclose()
 
-    def _reception(self, response: FetchedHead) -> Reception:
+    def _receive(self, response: Fetched) -> FetchAnswer:
+        reception = self._reception(response)
+        if reception.wants_more:
+            for chunk in response.iter_bytes():
+                if not reception.add(chunk, now=self._clock()):
+                    break
+        return reception.answer()
+
+    async def _receive_async(self, response: Fetched) -> FetchAnswer:
+        reception = self._reception(response)
+        if reception.wants_more:
+            chunks = response.aiter_bytes()
+            async for chunk in chunks:
+                if not reception.add(chunk, now=self._clock()):
+                    break
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()  # left to the collector, it could run in no event loop
+        return reception.answer()
+
+    def _reception(self, response: Fetched) -> Reception:
         give_up_at = self._clock() + self._timeout
         return Reception(response.status_code, response.headers, give_up_at=give_up_at)
 

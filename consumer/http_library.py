@@ -50,18 +50,13 @@ class ApiResponse(Protocol):
     def request(self) -> ApiRequest: ...
 
 
-class FetchedHead(Protocol):
-    """The head of the issuer's answer."""
+class Fetched(Protocol):
+    """The issuer's answer, read in pieces."""
 
     @property
     def status_code(self) -> int: ...
     @property
     def headers(self) -> Mapping[str, str]: ...
-
-
-class Fetched(FetchedHead, Protocol):
-    """The issuer's answer, read in pieces."""
-
     def iter_bytes(self) -> Iterator[bytes]: ...
     def aiter_bytes(self) -> AsyncIterator[bytes]: ...
 
