@@ -1,6 +1,6 @@
 """Build RFC 9068 access tokens: header, claims and the bytes to sign.
 
-Pure. The header is one constant segment for each key; the claims are the required ones of RFC 9068 §2.2.
+Pure. The header is one constant segment for each key; the claims are those of RFC 9068 §2.2.
 """
 
 import json

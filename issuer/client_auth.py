@@ -1,9 +1,9 @@
 """Authenticate a client (RFC 6749 §2.3.1): accept on the view's word, refuse only on the store's.
 
-A good secret of a known client costs one fast hash and no look-up. Every refusal, whatever its cause,
-costs the same: one hash against what the view has, one look in the store, one hash against what that
-said, and where the registry holds any slow hash, one slow hash. So time tells nobody which ids exist, and a
-secret added a moment ago by another process works at once.
+A good secret of a known client costs one fast hash and no look-up. Every refusal, whatever its
+cause, costs the same: one hash against what the view has, one look in the store, one hash against
+what that said, and where the registry holds any slow hash, one slow hash. So time tells nobody
+which ids exist, and a secret added a moment ago by another process works at once.
 """
 
 import hmac
@@ -94,11 +94,11 @@ class ClientAuthenticator:
         return client
 
     def _proves(self, client: Client | None, secret: str, now: int) -> bool:
-        """Verify without slow work: fast hashes, and slow ones that this process has seen proven."""
+        """Verify without slow work: fast hashes, and slow ones that were proven here before."""
         live = _live_secrets(client, now)
         fast = [known.hash for known in live if not known.hash.slow] or [DUMMY_FAST]
-        # A list, not a generator: every hash is computed, whichever one matches.
-        matched = any([secret_hash.verify(secret) for secret_hash in fast])
+        # Every hash is computed, whichever one matches.
+        matched = sum(secret_hash.verify(secret) for secret_hash in fast) > 0
         return matched or any(self._remembers(known, secret) for known in live if known.hash.slow)
 
     async def _proves_slowly(self, client: Client | None, secret: str, now: int) -> bool:

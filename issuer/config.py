@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 MAX_TOKEN_TTL = 86_400
-"""Longest life of an access token, in seconds. The key ring keeps a retired key this long, whatever the
-settings say later, so that no live token ever loses its key."""
+"""Longest life of an access token, in seconds.
+
+The key ring keeps a retired key this long, whatever the settings say later, so that no live token
+ever loses its key.
+"""
 
 
 def is_loopback(host: str | None) -> bool:
@@ -28,7 +31,8 @@ def check_issuer(identifier: str) -> str:
     """Return the issuer identifier unchanged if RFC 8414 §2 allows it.
 
     Raises:
-        ValueError: it is not an absolute https URL without query and fragment (http is allowed on loopback only).
+        ValueError: it is not an absolute https URL (http on loopback only) without query and
+            fragment.
     """
     parts = _split_absolute_url(identifier)
     if "?" in identifier:
@@ -58,7 +62,7 @@ def _split_absolute_url(url: str) -> SplitResult:
 
 
 def check_resource(identifier: str) -> str:
-    """Return a resource identifier unchanged if RFC 8707 §2 allows it: an absolute URI without a fragment.
+    """Return a resource identifier unchanged if it is an absolute URI without a fragment.
 
     Raises:
         ValueError: it is relative, has a fragment, or is not plain ASCII.

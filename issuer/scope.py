@@ -2,7 +2,8 @@
 
 import re
 
-# RFC 6749 §3.3: scope = scope-token *( SP scope-token ); scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+# RFC 6749 §3.3: scope = scope-token *( SP scope-token )
+# scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 _SCOPE_TOKEN = r"[\x21\x23-\x5B\x5D-\x7E]+"  # noqa: S105 - a grammar, not a secret
 _SCOPE = re.compile(rf"{_SCOPE_TOKEN}(?: {_SCOPE_TOKEN})*")
 
@@ -14,7 +15,7 @@ def parse_scope(text: str) -> tuple[str, ...]:
     """Split a scope value into its tokens, in the order asked, each once.
 
     Raises:
-        ValueError: the text is outside the grammar of RFC 6749 §3.3, or longer than `MAX_SCOPE_LENGTH`.
+        ValueError: the text is outside the grammar, or longer than `MAX_SCOPE_LENGTH`.
     """
     if len(text) > MAX_SCOPE_LENGTH or _SCOPE.fullmatch(text) is None:
         raise ValueError("malformed scope")

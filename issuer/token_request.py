@@ -1,7 +1,7 @@
-"""Read a token request: headers, query and body in, a `TokenRequest` out (RFC 6749 §2.3, §3.2, §4.4.2).
+"""Read a token request: headers, query and body in, a `TokenRequest` out (RFC 6749 §2.3, §3.2).
 
-Pure. In the order of our profile: media type, parameters, credentials; whoever holds the result need not
-ask whether it is well-formed.
+Pure. In the order of our profile: media type, parameters, credentials; whoever holds the result
+need not ask whether it is well-formed.
 """
 
 import base64
@@ -210,7 +210,9 @@ def _basic(authorization: bytes, body_client_id: str | None) -> SecretBasic:
 
 
 def decode_basic(encoded: bytes) -> SecretBasic:
-    """Decode Basic credentials (RFC 6749 §2.3.1): base64, split at the first colon, form-decode each.
+    """Decode Basic credentials: base64, split at the first colon, form-decode each.
+
+    RFC 6749 §2.3.1.
 
     Raises:
         InvalidClient: not strict base64, no colon, bad escape or UTF-8, empty or outside VSCHAR.

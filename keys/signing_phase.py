@@ -1,7 +1,7 @@
 """Sign in phases: requests that arrive together are parsed together, then signed in a row.
 
-A signature leaves the caches cold for the work between two of them; doing the small work of many requests
-first and their signatures after it costs less in all, and no thread has to be woken.
+A signature leaves the caches cold for the work between two of them; doing the small work of many
+requests first and their signatures after it costs less in all, and no thread has to be woken.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ PHASE = 16
 
 
 class PhaseSigner:
-    """A `Signer` that queues inputs and signs up to `PHASE` of them in one turn of the event loop."""
+    """A `Signer` that queues inputs and signs up to `PHASE` of them in one turn of the loop."""
 
     __slots__ = ("_queue", "_signer", "alg", "kid")
 

@@ -1,1 +1,1 @@
-"""Wire keys, issuer, resource API and consumer together: settings, command line, combined provider."""
+"""Wire keys, issuer and resource API together: settings, command line, combined provider."""

@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> int:
-    """Run the command line; say in one line what is missing where only the light install is there."""
+    """Run the command line; say what is missing where only the light install is there."""
     try:
         import typer  # noqa: F401 - the first of what the `server` extra brings
     except ModuleNotFoundError:

@@ -1,7 +1,7 @@
 """The combined provider as one ASGI application: the only file that wires the halves together.
 
-`POST /token` is reached by one dictionary look-up; whatever no issuer route names goes to the API half,
-which denies by default.
+`POST /token` is reached by one dictionary look-up; whatever no issuer route names goes to the API
+half, which denies by default.
 """
 
 import re
@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from issuer.endpoints.asgi import Message, Receive, Scope, Send, respond
+from resource_api.resource_value import ResourceValue
+from watchword.api_half import ApiHalf
 from watchword.issuer_half import IssuerHalf
 from watchword.logging import Events, request_id
 from watchword.probes import Probe
@@ -28,21 +30,30 @@ class Provider:
     Args:
         settings: all settings, checked.
         events: where log events go.
+        value: where the demo API keeps its resource; shared by all workers.
         only: serve one half alone.
     """
 
-    def __init__(self, settings: Settings, events: Events, *, only: Half | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        events: Events,
+        *,
+        value: ResourceValue,
+        only: Half | None = None,
+    ) -> None:
         self._events = events
         self._leaving = False
-        self._issuer = IssuerHalf(settings, events) if only != "api" else None
-        checks: dict[str, Callable[[], bool]] = {"serving": lambda: not self._leaving}
-        self._routes: dict[str, Endpoint] = {}
-        if self._issuer is not None:
-            self._routes |= self._issuer.routes()
-            checks |= {"keys": self._issuer.has_key, "registry": self._issuer.store_answers}
+        self._issuer = None if only == "api" else IssuerHalf(settings, events)
+        self._api = None
+        if only != "issuer":
+            published = self._issuer.jwks if self._issuer else None
+            prefix = self._issuer.config.path if self._issuer else ""
+            self._api = ApiHalf(settings, events, published=published, value=value, prefix=prefix)
+        self._routes: dict[str, Endpoint] = self._issuer.routes() if self._issuer else {}
         self._routes["/healthz"] = Probe({})
-        self._routes["/readyz"] = Probe(checks)
-        self._fallback: Endpoint = _not_found
+        self._routes["/readyz"] = Probe(self._readiness())
+        self._fallback: Endpoint = self._api or _not_found
 
     def leave(self) -> None:
         """Turn `/readyz` to 503: no new work, please."""
@@ -61,17 +72,29 @@ class Provider:
                 message["headers"] = [*message["headers"], (b"x-request-id", name)]
             await send(message)
 
-        endpoint = self._routes.get(scope["path"], self._fallback)
-        if scope["type"] != "http":
-            endpoint = self._fallback
+        endpoint = self._fallback
+        if scope["type"] == "http":
+            endpoint = self._routes.get(scope["path"], endpoint)
         await endpoint(scope, receive, send_with_id)
+
+    def _readiness(self) -> dict[str, Callable[[], bool]]:
+        checks: dict[str, Callable[[], bool]] = {"serving": lambda: not self._leaving}
+        if self._issuer is not None:
+            checks |= {"keys": self._issuer.has_key, "registry": self._issuer.store_answers}
+        if self._api is not None:
+            checks["jwks"] = self._api.ready
+        return checks
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         if self._issuer is not None:
             self._issuer.start()
+        if self._api is not None:
+            await self._api.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._api is not None:
+            await self._api.stop()
         if self._issuer is not None:
             await self._issuer.stop()
         self._events.flush()
@@ -86,5 +109,8 @@ def _request_id(scope: Scope) -> bytes:
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        await send({"type": "websocket.close", "code": 1008})
+        return
     headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
     await respond(send, 404, headers, b'{"error":"not_found"}')

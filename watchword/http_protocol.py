@@ -1,6 +1,7 @@
 """HTTP/1.1 with one write an answer: head and body leave together.
 
-uvicorn writes them one after the other; joined they cost one system call and one packet, on both ends.
+uvicorn writes them one after the other; joined they cost one system call and one packet, on both
+ends.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ class OneWriteProtocol(HttpToolsProtocol):
 
 
 class _JoiningTransport:
-    """Holds what is written until the end of the turn, or until the next write makes an answer whole."""
+    """Holds a write until the end of the turn, or until the next one makes an answer whole."""
 
     __slots__ = ("_held", "_loop", "_transport")
 

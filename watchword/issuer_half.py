@@ -1,9 +1,8 @@
-"""Wire the issuer: registry, keys, pipeline and endpoints, with the real clock and real randomness."""
+"""Wire the issuer: registry, keys, pipeline and endpoints, with real clock and randomness."""
 
 import asyncio
 import json
 import secrets
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -15,7 +14,10 @@ from issuer.endpoints.token import TokenEndpoint
 from issuer.metadata import JWKS_PATH, TOKEN_PATH, build_metadata, metadata_paths
 from issuer.registry.view import ClientView
 from issuer.service import TokenService
+from issuer.storage.follow import follow
+from issuer.storage.source import ThreadedSource
 from keys.errors import KeysError, NoSigningKey
+from watchword.clock import wall_clock
 from watchword.key_ring import KeyRing, open_key_store, refresh_quietly, ring_policy
 from watchword.logging import Events
 from watchword.registry import open_registry
@@ -31,11 +33,6 @@ KEY_POLL_SECONDS = 1.0
 _JTI_BYTES = 16
 
 
-def wall_clock() -> int:
-    """Read the time: whole seconds since the epoch."""
-    return int(time.time())  # noqa: TID251 - the one place where the provider reads the clock
-
-
 class IssuerHalf:
     """Everything that issues tokens, ready to be mounted.
 
@@ -45,18 +42,12 @@ class IssuerHalf:
 
     def __init__(self, settings: Settings, events: Events) -> None:
         self._events = events
-        self.keys = KeyRing(
-            open_key_store(settings), ring_policy(settings), alg=settings.signing_alg
-        )
-        self.keys.refresh(wall_clock())
-        self.keys.signer(wall_clock())
+        self.keys = _open_keys(settings)
         self.config = IssuerConfig(
             issuer=settings.issuer,
             token_ttl=settings.token_ttl,
             document_max_age=settings.jwks_max_age,
         )
-        from issuer.storage.source import ThreadedSource
-
         self._registry = open_registry(settings, now=wall_clock)
         self._source = ThreadedSource(self._registry)
         self.view = ClientView(self._source, bound=settings.view_size)
@@ -64,6 +55,16 @@ class IssuerHalf:
         self._metadata = self._build_metadata()
         self._store_answers = True
         self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        """Open everything once and close it again, so that faults show before workers are forked.
+
+        Raises:
+            ProviderError, RegistryError, KeysError: as from the constructor.
+        """
+        _open_keys(settings)
+        open_registry(settings, now=wall_clock).close()
 
     def routes(self) -> dict[str, Endpoint]:
         """Return the endpoints by path, at the root and under the issuer's own path."""
@@ -118,8 +119,6 @@ class IssuerHalf:
         self._registry.close()
 
     async def _follow_registry(self) -> None:
-        from issuer.storage.follow import follow
-
         await follow(self.view, interval=FOLLOW_SECONDS, on_error=self._report_store)
 
     def _report_store(self, error: Exception) -> None:
@@ -138,3 +137,10 @@ class IssuerHalf:
         scopes = {scope for each in self._registry.list_resources() for scope in each.scopes}
         document = build_metadata(self.config, scopes=scopes)
         return Document(json.dumps(document).encode(), self.config.document_max_age)
+
+
+def _open_keys(settings: Settings) -> KeyRing:
+    ring = KeyRing(open_key_store(settings), ring_policy(settings), alg=settings.signing_alg)
+    ring.refresh(wall_clock())
+    ring.signer(wall_clock())  # without a key there is nothing to serve
+    return ring

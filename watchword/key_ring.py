@@ -1,7 +1,8 @@
 """The key store as the running provider sees it: who signs now, and what is published now.
 
-State is derived from the times in the store, so workers and nodes on one store agree without talking. Files
-are read off the event loop and only when their stamp moves; private keys are loaded before they are needed.
+State is derived from the times in the store, so workers and nodes on one store agree without
+talking. Files are read off the event loop and only when their stamp moves; private keys are loaded
+before they are needed.
 """
 
 import json
@@ -75,7 +76,8 @@ class KeyRing:
         signers = {
             entry.key.kid: self._signers.get(entry.key.kid) or self._load(entry)
             for entry in ring
-            if entry.state in (KeyState.PENDING, KeyState.ACTIVE)
+            # Retiring ones too: should the clock jump back, it is their turn again.
+            if entry.state is not KeyState.GONE
         }
         # Each assignment replaces a whole value, so the loop never sees a half-read store.
         self._records, self._signers, self._stamp, self._moment = records, signers, stamp, None
@@ -125,7 +127,7 @@ class KeyRing:
 
 
 def refresh_quietly(ring: KeyRing, now: int, report: Callable[[KeysError], None]) -> None:
-    """Refresh, and report a store that cannot be read instead of raising: the old keys still serve."""
+    """Refresh; report a store that cannot be read, for the old keys still serve."""
     try:
         ring.refresh(now)
     except KeysError as error:

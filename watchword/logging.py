@@ -1,4 +1,4 @@
-"""Log events with fixed names, one line each, on standard error; never a token, secret or assertion.
+"""Log events with fixed names, a line each, on standard error; never a token or secret.
 
 Lines that are made in one turn of the event loop leave in one write.
 """

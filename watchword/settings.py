@@ -1,6 +1,7 @@
-"""Read the settings: flag > environment > `.env` > `watchword.toml` > default, all mistakes in one message.
+"""Read the settings: flag > environment > `.env` > `watchword.toml` > default.
 
-The only place that reads the environment. Nothing travels on from here but frozen values.
+The only place that reads the environment. All mistakes come in one message, and nothing travels on
+from here but frozen values.
 """
 
 import os
@@ -145,7 +146,7 @@ class Settings(BaseSettings):
         le=300,
         description="seconds between `/readyz` turning 503 and the listener closing",
     )
-    # Announced ahead of the features they steer: a value that asks for one is refused, never ignored.
+    # Announced ahead of the features they steer: a value that asks for one is refused.
     tls_cert: Unavailable = None
     tls_key: Unavailable = None
     tls_client_ca: Unavailable = None

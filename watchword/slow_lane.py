@@ -1,4 +1,4 @@
-"""Verify slow secret hashes on one thread with a short queue, so that guessing cannot occupy the server."""
+"""Verify slow secret hashes on one thread with a short queue: guessing must not occupy us."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

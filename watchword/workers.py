@@ -1,8 +1,8 @@
 """Run several workers on one port: a socket each, a fork each, restarted when they die.
 
-A socket for every worker (SO_REUSEPORT) lets the kernel spread connections, which workers that share one socket
-do not. The parent keeps the sockets open, so a connection that waits for a dead worker is taken by its
-successor.
+A socket for every worker (SO_REUSEPORT) lets the kernel spread connections, which workers that
+share one socket do not. The parent keeps the sockets open, so a connection that waits for a dead
+worker is taken by its successor.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""Public JSON documents (JWK set, metadata): cacheable, with a strong ETag and 304 (RFC 9111, RFC 9110 §13).
+"""Public JSON documents (JWK set, metadata): cacheable, with a strong ETag and 304.
 
-Served to anybody; never `immutable`, since keys come and go.
+RFC 9111, RFC 9110 §13. Served to anybody; never `immutable`, since keys come and go.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ def strong_etag(body: bytes) -> bytes:
 
 
 def _is_known(scope: Scope, etag: bytes) -> bool:
-    """Tell whether `If-None-Match` names the document; the comparison is weak (RFC 9110 §13.1.2)."""
+    """Tell whether `If-None-Match` names the document, compared weakly (RFC 9110 §13.1.2)."""
     known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
     candidates = {candidate.strip().removeprefix(b"W/") for candidate in known.split(b",")}
     return etag in candidates or b"*" in candidates

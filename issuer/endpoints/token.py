@@ -11,7 +11,6 @@ from issuer.access_token import IssuedToken
 from issuer.endpoints.asgi import Headers, Receive, Scope, Send, read_body, respond
 from issuer.errors import (
     BodyTooLarge,
-    InvalidRequest,
     MethodNotAllowed,
     OAuthError,
     Reason,

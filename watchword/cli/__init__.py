@@ -1,4 +1,7 @@
-"""The `watchword` command: one module a command group, every import of weight inside the command that needs it."""
+"""The `watchword` command: one module a command group.
+
+Whatever takes long to import is imported inside the command that needs it.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -27,10 +30,13 @@ app.command("scenario")(scenario.scenario)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
+    """Run the command line and return its exit code.
 
     Args:
         arguments: the words after the program's name; those of the process if None.
+
+    Returns:
+        0 done, 1 refused or failed, 2 wrong usage or settings, 130 interrupted.
     """
     try:
         return int(
@@ -48,7 +54,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(problem: Exception) -> int:
-    """Say in one line what went wrong where the packages below say it in their own words; else raise on."""
+    """Say in one line what the packages below say in their own words; raise what nobody foresaw."""
     from issuer.registry.errors import RegistryError
     from keys.errors import KeysError
     from watchword.errors import ProviderError

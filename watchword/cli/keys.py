@@ -7,6 +7,7 @@ import typer
 
 from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, rfc3339, say
+from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from keys.key_file import StoredKey
@@ -40,7 +41,7 @@ def generate(
     settings = load_settings()
     chosen = alg or settings.signing_alg
     _check_choice(chosen, bits)
-    store, policy, now = open_key_store(settings), ring_policy(settings), _now()
+    store, policy, now = open_key_store(settings), ring_policy(settings), wall_clock()
     stored = store.generate(alg=chosen, bits=bits, now=now, policy=policy, activate_in=activate_in)
     ring = derive_ring([each.ring_key for each in store.records()], now, policy)
     entry = next(each for each in ring if each.key.kid == stored.kid)
@@ -61,7 +62,9 @@ def list_keys(as_json: JsonFlag = False) -> None:
 
     settings = load_settings()
     records = {stored.kid: stored for stored in open_key_store(settings).records()}
-    ring = derive_ring((each.ring_key for each in records.values()), _now(), ring_policy(settings))
+    ring = derive_ring(
+        (each.ring_key for each in records.values()), wall_clock(), ring_policy(settings)
+    )
     facts = [_describe(entry, records[entry.key.kid]) for entry in ring]
     if as_json:
         print_json({"keys": facts})
@@ -94,12 +97,6 @@ def export(
         sys.stdout.write(store.export_private(_only_kid(kid, list(records))).decode())
     else:
         print_json(_public_set(kid, records, ring_policy(settings)))
-
-
-def _now() -> int:
-    import time
-
-    return int(time.time())  # noqa: TID251 - the command is the shell that reads the clock
 
 
 def _check_choice(alg: str, bits: int) -> None:
@@ -149,7 +146,7 @@ def _public_set(
 
     if kid is not None:
         return build_jwk_set([records[kid].jwk])
-    ring = derive_ring((each.ring_key for each in records.values()), _now(), policy)
+    ring = derive_ring((each.ring_key for each in records.values()), wall_clock(), policy)
     return build_jwk_set(records[key.kid].jwk for key in published(ring))
 
 

@@ -1,7 +1,6 @@
 """What the commands on clients and resources share: the open registry, scopes, a last question."""
 
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -10,17 +9,13 @@ import typer
 
 from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import say
+from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.storage.registry import Registry
     from watchword.settings import Settings
 
 YesFlag = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
-
-
-def now() -> int:
-    """Read the clock, in seconds since the epoch."""
-    return int(time.time())  # noqa: TID251 - the command is the shell that reads the clock
 
 
 @contextmanager
@@ -30,7 +25,7 @@ def opened_registry() -> "Iterator[tuple[Registry, Settings]]":
     from watchword.settings import load_settings
 
     settings = load_settings()
-    with closing(open_registry(settings, now=now)) as registry:
+    with closing(open_registry(settings, now=wall_clock)) as registry:
         yield registry, settings
 
 

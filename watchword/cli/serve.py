@@ -1,15 +1,13 @@
 """The `watchword serve` command."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from watchword.cli.errors import WrongUsage
 
 if TYPE_CHECKING:
-    import socket
-
-    from watchword.logging import Events
+    from watchword.app import Half
     from watchword.settings import Settings
 
 
@@ -26,36 +24,32 @@ def serve(
 
     Example: watchword serve --port 8080 --workers 2
     """
-    from watchword.settings import load_settings
-
     if only not in (None, "issuer", "api"):
         raise WrongUsage("--only: must be issuer or api")
+    if dev and only:
+        raise WrongUsage("--dev: serves both halves; leave --only out")
+    from watchword.settings import load_settings
+
     settings = load_settings(host=host, port=port, workers=workers)
-    raise typer.Exit(_serve(settings, only))
+    half = cast("Half | None", only)
+    raise typer.Exit(_serve_dev(settings) if dev else _serve(settings, half))
 
 
-def _serve(settings: "Settings", only: str | None) -> int:
-    from watchword.logging import configure_logging
-    from watchword.workers import Supervisor, bind_sockets
+def _serve(settings: "Settings", only: "Half | None") -> int:
+    from watchword.serving import serve_provider
+    from watchword.workers import bind_sockets
 
-    events = configure_logging(settings.log_format)
     sockets = bind_sockets(settings.host, settings.port, settings.workers)
-    address = sockets[0].getsockname()
-    events("server.started", host=address[0], port=address[1], workers=settings.workers)
-    if settings.workers == 1:
-        return _run_worker(settings, events, only, sockets[0])
-    return Supervisor(sockets, lambda own: _run_worker(settings, events, only, own), events).run()
+    return serve_provider(settings, sockets, only=only)
 
 
-def _run_worker(
-    settings: "Settings", events: "Events", only: str | None, own: "socket.socket"
-) -> int:
-    from watchword.app import Provider
-    from watchword.server import PoliteServer
+def _serve_dev(settings: "Settings") -> int:
+    from watchword.dev_mode import check_dev_host, describe, throw_away
+    from watchword.serving import serve_provider
+    from watchword.workers import bind_sockets
 
-    provider = Provider(settings, events, only=only)  # type: ignore[arg-type]
-    server = PoliteServer(provider, on_leaving=provider.leave, drain_seconds=settings.drain_seconds)
-    server.run([own])
-    events("server.stopped")
-    events.flush()
-    return server.exit_code
+    check_dev_host(settings.host)
+    sockets = bind_sockets(settings.host, settings.port, settings.workers)
+    with throw_away(settings, port=sockets[0].getsockname()[1]) as (own, secret):
+        typer.echo(describe(own, secret))
+        return serve_provider(own, sockets)

@@ -1,0 +1,67 @@
+"""Serve the provider on bound sockets: in this process, or with a worker for each."""
+
+import gc
+import socket
+
+from resource_api.resource_value import MemoryValue
+from watchword.app import Half, Provider
+from watchword.issuer_half import IssuerHalf
+from watchword.logging import Events, configure_logging
+from watchword.server import PoliteServer
+from watchword.settings import Settings
+from watchword.workers import Supervisor
+
+
+def serve_provider(
+    settings: Settings, sockets: list[socket.socket], *, only: Half | None = None
+) -> int:
+    """Serve until signalled; returns the exit code.
+
+    Args:
+        settings: all settings, checked.
+        sockets: one for each worker, listening.
+        only: serve one half alone.
+
+    Raises:
+        ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
+    """
+    events = configure_logging(settings.log_format)
+    if len(sockets) == 1:
+        provider = Provider(settings, events, value=MemoryValue(), only=only)
+        _announce(settings, events, sockets)
+        code = _run(provider, settings, sockets[0])
+    else:
+        code = _run_workers(settings, events, sockets, only)
+    events("server.stopped")
+    events.flush()
+    return code
+
+
+def _run_workers(
+    settings: Settings, events: Events, sockets: list[socket.socket], only: Half | None
+) -> int:
+    # POSIX only, like the forks that it is shared over.
+    from resource_api.shared_value import SharedValue
+
+    value = SharedValue()
+    if only != "api":
+        IssuerHalf.check(settings)  # what every worker would die of is told once, here
+    _announce(settings, events, sockets)
+
+    def run_worker(own: socket.socket) -> int:
+        return _run(Provider(settings, events, value=value, only=only), settings, own)
+
+    gc.freeze()  # what is loaded by now is shared by all workers, and stays so
+    return Supervisor(sockets, run_worker, events).run()
+
+
+def _run(provider: Provider, settings: Settings, own: socket.socket) -> int:
+    server = PoliteServer(provider, on_leaving=provider.leave, drain_seconds=settings.drain_seconds)
+    server.run([own])
+    return server.exit_code
+
+
+def _announce(settings: Settings, events: Events, sockets: list[socket.socket]) -> None:
+    host, port = sockets[0].getsockname()[:2]
+    workers = len(sockets)
+    events("server.started", issuer=settings.issuer, host=host, port=port, workers=workers)
