@@ -60,14 +60,11 @@ def run(
             check_issuer(issuer, allow_insecure_http=False)
             check_endpoint(api, allow_insecure_http=False)
             story.tell()
-        except _Unexpected as surprise:
-            say(f"the story ends here: {surprise}")
-            return 1
         except httpx.RequestError as error:
-            say(f"the story ends here: {error.request.url} cannot be reached: {error}")
+            say(story.ending(f"{error.request.url} cannot be reached: {error}"))
             return 1
-        except (ConsumerError, ValueError) as error:
-            say(f"the story ends here: {error}")
+        except (_Unexpected, ConsumerError, ValueError) as error:
+            say(story.ending(str(error)))
             return 1
     say("every answer was the expected one")
     return 0
@@ -96,6 +93,9 @@ class _Story:
         self._tokens: list[str] = []
         self._token_endpoint = ""
         self._jwks_uri = ""
+
+    def ending(self, reason: str) -> str:
+        return self._presentable(f"the story ends here: {reason}")
 
     def tell(self) -> None:
         self._refusals()

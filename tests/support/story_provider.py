@@ -1,0 +1,105 @@
+"""A provider small enough to be wrong on purpose: what the consumer's story expects, in memory."""
+
+import base64
+import json
+import time
+from urllib.parse import parse_qs
+
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+ISSUER = "https://provider.example"
+CLIENT, SECRET = "demo", "wws_the-secret-of-the-demo-client"
+
+
+class StoryProvider:
+    """Issuer and API on one mock transport; `spoil` replaces the answer to one request."""
+
+    def __init__(self, private_key=None):
+        self.key = private_key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.kid = "key-1"
+        self.resource = None
+        self.tokens = {}
+        self.spoilt = {}
+        self.seen = []
+
+    def spoil(self, method, path, number, status, document, **headers):
+        """Answer the n-th such request otherwise; text is sent as it is, the rest as JSON."""
+        self.spoilt[(method, path, number)] = (status, document, headers)
+
+    def transport(self):
+        """Return the transport that leads here."""
+        return httpx.MockTransport(self.handle)
+
+    def handle(self, request):
+        route = (request.method, request.url.path)
+        self.seen.append(route)
+        if (spoilt := self.spoilt.get((*route, self.seen.count(route)))) is not None:
+            return answer(*spoilt)
+        routes = {
+            ("GET", "/public"): lambda request: answer(200, "moo"),
+            ("GET", "/.well-known/oauth-authorization-server"): self.metadata,
+            ("POST", "/token"): self.token,
+            ("GET", "/jwks"): self.jwks,
+            ("GET", "/read-resource"): self.read,
+            ("POST", "/write-resource"): self.write,
+        }
+        return routes[route](request)
+
+    def metadata(self, request):
+        return answer(
+            200,
+            {"issuer": ISSUER, "token_endpoint": f"{ISSUER}/token", "jwks_uri": f"{ISSUER}/jwks"},
+        )
+
+    def token(self, request):
+        scheme, _, credentials = request.headers["Authorization"].partition(" ")
+        if (scheme, base64.b64decode(credentials).decode()) != ("Basic", f"{CLIENT}:{SECRET}"):
+            return answer(401, {"error": "invalid_client"})
+        scope = parse_qs(request.content.decode())["scope"][0]
+        token = self.sign(scope=scope)
+        self.tokens[token] = scope
+        document = {"access_token": token, "token_type": "Bearer", "expires_in": 3600}
+        return answer(200, document | {"scope": scope})
+
+    def sign(self, typ="at+jwt", **changes):
+        """Return a token like the issuer's, with changed claims."""
+        now = int(time.time())
+        claims = {"iss": ISSUER, "sub": CLIENT, "client_id": CLIENT, "aud": ISSUER}
+        claims |= {"iat": now, "exp": now + 3600, "jti": str(len(self.tokens))} | changes
+        return jwt.encode(claims, self.key, "RS256", headers={"typ": typ, "kid": self.kid})
+
+    def jwks(self, request):
+        key = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        return answer(200, {"keys": [key | {"kid": self.kid, "use": "sig", "alg": "RS256"}]})
+
+    def read(self, request):
+        return self.guard(request, "read") or answer(200, {"resource": self.resource})
+
+    def write(self, request):
+        if (refused := self.guard(request, "write")) is not None:
+            return refused
+        self.resource = json.loads(request.content)["value"]
+        return answer(200, {"message": "resource created"})
+
+    def guard(self, request, scope):
+        """Return the refusal of a request, or None."""
+        header = request.headers.get("Authorization")
+        if header is None:
+            return answer(401, "", **{"WWW-Authenticate": 'Bearer realm="api"'})
+        granted = self.tokens.get(header.removeprefix("Bearer "))
+        if granted is None:
+            return answer(401, "", **{"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        if scope not in granted.split():
+            challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+            return answer(403, {}, **{"WWW-Authenticate": challenge})
+        return None
+
+
+def answer(status, document, headers=None, **more):
+    """Return a response with text as it is and anything else as compact JSON."""
+    headers = (headers or {}) | more
+    if isinstance(document, str):
+        return httpx.Response(status, text=document, headers=headers)
+    return httpx.Response(status, json=document, headers=headers)

@@ -1,0 +1,103 @@
+"""`python -m consumer`: settings, exit codes and one clear line."""
+
+import subprocess
+import sys
+
+import pytest
+
+import consumer.scenario
+from consumer.__main__ import DEFAULT_ISSUER, main
+
+NAMES = ["CLIENT_ID", "CLIENT_SECRET", "ISSUER", "API"]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """An environment without settings of ours; returns the way to set some."""
+    for name in NAMES:
+        monkeypatch.delenv(f"WATCHWORD_{name}", raising=False)
+        monkeypatch.delenv(name, raising=False)
+
+    def set_all(**settings):
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+
+    return set_all
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What the story was told with, instead of telling it."""
+    calls = []
+
+    def run(**settings):
+        calls.append(settings)
+        return 0
+
+    monkeypatch.setattr(consumer.scenario, "run", run)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "set WATCHWORD_CLIENT_ID and WATCHWORD_CLIENT_SECRET in the environment\n"),
+        ({"CLIENT_ID": "a"}, "set WATCHWORD_CLIENT_SECRET in the environment\n"),
+        ({"WATCHWORD_CLIENT_SECRET": "a"}, "set WATCHWORD_CLIENT_ID in the environment\n"),
+    ],
+)
+def test_missing_settings_are_named_together(environment, capsys, given, message):
+    """One line on stderr, exit code 2."""
+    environment(**given)
+    assert main([]) == 2
+    assert capsys.readouterr() == ("", message)
+
+
+def test_the_defaults(environment, told):
+    """The API is where the issuer is, and the plain names of the credentials are understood."""
+    environment(CLIENT_ID="a", CLIENT_SECRET="b")
+    assert main([]) == 0
+    assert told == [
+        {"issuer": DEFAULT_ISSUER, "api": DEFAULT_ISSUER, "client_id": "a", "client_secret": "b"}
+    ]
+
+
+def test_the_environment_and_the_flags_above_it(environment, told):
+    """Our own names win over the plain ones, flags over the environment."""
+    environment(
+        CLIENT_ID="a",
+        CLIENT_SECRET="b",
+        WATCHWORD_CLIENT_ID="c",
+        WATCHWORD_CLIENT_SECRET="d",
+        WATCHWORD_ISSUER="https://e",
+        WATCHWORD_API="https://f",
+    )
+    main([])
+    main(["--issuer", "https://g", "--api", "https://h"])
+    settings = {"client_id": "c", "client_secret": "d"}
+    assert told == [
+        {"issuer": "https://e", "api": "https://f"} | settings,
+        {"issuer": "https://g", "api": "https://h"} | settings,
+    ]
+
+
+def test_an_interrupt_is_130(environment, monkeypatch, capsys):
+    """One word, no traceback."""
+
+    def interrupted(**settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(consumer.scenario, "run", interrupted)
+    environment(CLIENT_ID="a", CLIENT_SECRET="b")
+    assert main([]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_the_command_itself(environment):
+    """Nothing listens there: one line, exit code 1."""
+    environment(CLIENT_ID="a", CLIENT_SECRET="b")
+    command = [sys.executable, "-m", "consumer", "--issuer", "http://127.0.0.1:9"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "http://127.0.0.1:9/public cannot be reached" in done.stdout
+    assert done.stdout.count("\n") == 1

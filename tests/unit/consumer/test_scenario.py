@@ -1,0 +1,166 @@
+"""The story: told in order when all is well, and ended with a reason when it is not."""
+
+import httpx
+import pytest
+
+from consumer.scenario import run
+from tests.support.story_provider import CLIENT, ISSUER, SECRET, StoryProvider
+
+EXPECTED = [
+    ("GET /public", "200 OK moo"),
+    ("GET /read-resource", "401 Unauthorized"),
+    ("POST /token", '401 Unauthorized {"error":"invalid_client"}'),
+    ("POST /token", '200 OK {"access_token":"'),
+    ("GET /read-resource", '200 OK {"resource":null}'),
+    ("POST /write-resource", "401 Unauthorized"),
+    ("POST /write-resource", '200 OK {"message":"resource created"}'),
+    ("GET /read-resource", '200 OK {"resource":"foo-bar-moo"}'),
+    ("POST /token", '200 OK {"access_token":"'),
+    ("POST /write-resource", "403 Forbidden {}"),
+    ("GET /jwks", '200 OK {"keys":['),
+]
+
+
+@pytest.fixture(scope="module")
+def key():
+    """One real key for all tellings."""
+    return StoryProvider().key
+
+
+@pytest.fixture
+def provider(key):
+    """A provider that does everything right."""
+    return StoryProvider(key)
+
+
+def tell(provider, **changes):
+    """Tell the story; return the exit code and the lines."""
+    lines = []
+    settings = {"issuer": ISSUER, "api": ISSUER, "client_id": CLIENT, "client_secret": SECRET}
+    settings |= {"transport": provider.transport()} | changes
+    return run(out=lines.append, **settings), lines
+
+
+def test_the_story_is_told_in_order(provider):
+    """Each line has its request, a reason and the answer; the last one says that all is well."""
+    code, lines = tell(provider)
+    assert code == 0
+    assert all(line.startswith("[Consumer]: ") for line in lines)
+    asked = [line for line in lines if "=> response: " in line]
+    for line, (request, response) in zip(asked, EXPECTED, strict=True):
+        method, path = request.split()
+        assert line.startswith(f"[Consumer]: {method} {ISSUER}{path}, ")
+        assert line.partition("=> response: ")[2].startswith(response)
+    assert "signature" in lines[-2]
+    assert "key-1" in lines[-2]
+    assert lines[-1] == "[Consumer]: every answer was the expected one"
+
+
+def test_it_can_be_told_again(provider):
+    """The first reading then finds what the last telling wrote."""
+    assert tell(provider)[0] == 0
+    code, lines = tell(provider, api=f"{ISSUER}/")
+    assert code == 0
+    assert lines[4].endswith('=> response: 200 OK {"resource":"foo-bar-moo"}')
+
+
+@pytest.mark.rfc("9700-4.10-1")
+def test_neither_secret_nor_token_is_shown(provider):
+    """Of a token the first characters, of the secret nothing, even if the issuer echoes it."""
+    provider.spoil("POST", "/token", 3, 400, {"error": f"bad {SECRET}"})
+    code, lines = tell(provider)
+    shown = "\n".join(lines)
+    assert code == 1
+    assert SECRET not in shown
+    assert not any(token in shown for token in provider.tokens)
+    assert all(token[:12] + "…" in shown for token in provider.tokens)
+
+
+@pytest.mark.parametrize(
+    ("where", "answer", "said"),
+    [
+        (("GET", "/public", 1), (200, "mooo"), "expected 200 moo, got 200 mooo"),
+        (("GET", "/public", 1), (500, "x\x1b[31m\n"), "expected 200 moo, got 500"),
+        (
+            ("GET", "/read-resource", 1),
+            (200, {"resource": None}),
+            "expected 401 without an error code, got 200 without an error code",
+        ),
+        (("POST", "/token", 1), (200, {}), "expected 401 invalid_client, got 200 None"),
+        (("POST", "/token", 1), (401, "[]"), "expected 401 invalid_client, got 401 None"),
+        (
+            ("POST", "/token", 2),
+            (400, {"error": "invalid_scope"}),
+            "the token request was refused with 400 invalid_scope",
+        ),
+        (
+            ("POST", "/token", 2),
+            (200, {"access_token": "t", "token_type": "bearer", "scope": "read write"}),
+            "expected token_type Bearer, got token_type bearer",
+        ),
+        (
+            ("POST", "/token", 2),
+            (200, {"access_token": "t", "token_type": "Bearer", "scope": "read"}),
+            "expected scope read write, got scope read",
+        ),
+        (
+            ("POST", "/token", 2),
+            (200, {"access_token": "t", "token_type": "Bearer", "scope": "read write"}),
+            "expected expires_in in whole seconds",
+        ),
+        (
+            ("GET", "/read-resource", 2),
+            (200, {"resource": "else"}),
+            'expected 200 {"resource":null} or 200 {"resource":"foo-bar-moo"}, got the answer',
+        ),
+        (
+            ("POST", "/write-resource", 1),
+            (200, {"message": "resource created"}),
+            "expected 401 invalid_token, got 200 without an error code",
+        ),
+        (
+            ("POST", "/write-resource", 3),
+            (401, "", {"WWW-Authenticate": 'Bearer error="invalid_token"'}),
+            "expected 403 insufficient_scope, got 401 invalid_token",
+        ),
+        (("GET", "/jwks", 1), (503, ""), "expected 200, got 503"),
+        (("GET", "/jwks", 1), (200, {"keys": []}), "expected a valid signature, got: "),
+        (
+            ("GET", "/.well-known/oauth-authorization-server", 1),
+            (200, {"issuer": f"{ISSUER}/", "token_endpoint": ISSUER}),
+            "name another issuer",
+        ),
+    ],
+)
+def test_an_answer_that_does_not_belong_ends_the_story(provider, where, answer, said):
+    """The last line says what was expected and what came."""
+    status, document, *headers = answer
+    provider.spoil(*where, status, document, **(headers[0] if headers else {}))
+    code, lines = tell(provider)
+    assert code == 1
+    assert lines[-1].startswith("[Consumer]: the story ends here: ")
+    assert said in lines[-1]
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_provider_that_is_not_there_is_one_line(provider):
+    """No traceback, and the address that was tried."""
+
+    def refuse(request):
+        raise httpx.ConnectError("Connection refused", request=request)
+
+    code, lines = tell(provider, transport=httpx.MockTransport(refuse))
+    assert code == 1
+    assert lines == [
+        f"[Consumer]: the story ends here: {ISSUER}/public cannot be reached: Connection refused"
+    ]
+
+
+@pytest.mark.rfc("21-1.5-1")
+@pytest.mark.parametrize(
+    "addresses", [{"issuer": "http://a.example"}, {"api": "http://a.example"}, {"api": "nonsense"}]
+)
+def test_impossible_addresses_are_one_line(provider, addresses):
+    """Nothing is sent to them."""
+    code, lines = tell(provider, **addresses)
+    assert (code, len(lines), provider.seen) == (1, 1, [])
