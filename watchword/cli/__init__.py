@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: importing rich for it would double the time to print it
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(keys.app, name="keys")
@@ -55,6 +56,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(problem: Exception) -> int:
     """Say in one line what the packages below say in their own words; raise what nobody foresaw."""
+    from consumer.errors import ConsumerError
     from issuer.registry.errors import RegistryError
     from keys.errors import KeysError
     from watchword.errors import ProviderError
@@ -64,7 +66,7 @@ def _explain(problem: Exception) -> int:
         for line in problem.lines:
             say(f"watchword: {line}")
         return 2
-    if isinstance(problem, KeysError | RegistryError | ProviderError):
+    if isinstance(problem, KeysError | RegistryError | ConsumerError | ProviderError):
         say(f"watchword: {problem}")
         return 1
     if isinstance(problem, BrokenPipeError):

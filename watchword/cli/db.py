@@ -21,11 +21,11 @@ def upgrade(as_json: JsonFlag = False) -> None:
     from contextlib import closing
 
     from issuer.storage.registry import Registry
-    from watchword.cli.registry import now
+    from watchword.clock import wall_clock
     from watchword.settings import load_settings
 
     url = load_settings().registry_url
-    with closing(Registry.open(url, now=now)) as registry:
+    with closing(Registry.open(url, now=wall_clock)) as registry:
         _print(url, registry.schema_status(), as_json)
 
 

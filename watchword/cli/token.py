@@ -1,10 +1,127 @@
-"""The `watchword token` commands."""
+"""The `watchword token` commands: get one as a client would, and read what one says."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from watchword.cli.errors import CommandFailed, WrongUsage
+from watchword.cli.output import JsonFlag, print_fields, print_json, rfc3339, say
+
+if TYPE_CHECKING:
+    from consumer.fetch import FetchAnswer, FetchRequest
+    from watchword.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Tokens: get one, read one.")
+
+_TIMEOUT_SECONDS = 10.0
+_TIMES = frozenset({"iat", "exp", "nbf"})
 
 
-@app.callback()
-def _group() -> None:
-    """Placeholder of the group."""
+@app.command()
+def get(
+    scope: Annotated[
+        str | None,
+        typer.Option(help="Scopes with spaces between; the client's default if left out."),
+    ] = None,
+    resource: Annotated[
+        str | None, typer.Option(help="The API that it is for; the client's default if left out.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Get a token as a client would: prints the token, or with --json the whole response.
+
+    Example: watchword token get --scope read
+    """
+    from watchword.settings import load_settings
+
+    response = _request_token(load_settings(), scope, resource)
+    if as_json:
+        print_json(response)
+    else:
+        sys.stdout.write(response["access_token"] + "\n")
+
+
+@app.command()
+def inspect(
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help="A token, or - for stdin.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Decode a token without verifying it: header, claims, times.
+
+    Example: watchword token inspect "$(watchword token get)"
+    """
+    from keys.errors import InvalidJws
+    from keys.jws import parse_compact
+    from keys.strict_json import parse_object
+
+    text = sys.stdin.readline() if token == "-" else token  # noqa: S105 - a word, not a secret
+    try:
+        parsed = parse_compact(text.strip())
+        header, claims = dict(parsed.header), parse_object(parsed.payload)
+    except (InvalidJws, ValueError):
+        raise CommandFailed("that is not a signed token in compact form") from None
+    if as_json:
+        print_json({"header": header, "claims": claims, "verified": False})
+        return
+    print_fields({name: _readable(name, value) for name, value in {**header, **claims}.items()})
+    say("Decoded only: the signature was not checked.")
+
+
+def _readable(name: str, value: object) -> object:
+    # Twelve digits reach the year 33658; what lies beyond is shown as it is.
+    if name in _TIMES and isinstance(value, int) and 0 <= value < 10**11:
+        return f"{value}  {rfc3339(value)}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _request_token(settings: "Settings", scope: str | None, resource: str | None) -> dict[str, Any]:
+    from consumer.client_auth import ClientSecretBasic
+    from consumer.fetch import parse_json_object
+    from consumer.metadata import build_metadata_request, judge_metadata
+    from consumer.token_request import build_token_request, judge_token_response
+
+    client_id, secret = client_credentials(settings)
+    auth = ClientSecretBasic(client_id, secret)
+    published = _ask(build_metadata_request(settings.issuer))
+    metadata = judge_metadata(published, settings.issuer, allow_insecure_http=False)
+    request = build_token_request(metadata.token_endpoint, auth, scope=scope, resource=resource)
+    answer = _ask(request)
+    judge_token_response(answer, auth, now=0.0)
+    return parse_json_object(answer)
+
+
+def client_credentials(settings: "Settings") -> tuple[str, str]:
+    """Return the client's id and secret from the settings.
+
+    Raises:
+        WrongUsage: one of them, or both, is not set; the text names what is missing.
+    """
+    wanted = {
+        "WATCHWORD_CLIENT_ID": settings.client_id,
+        "WATCHWORD_CLIENT_SECRET": settings.client_secret,
+    }
+    missing = [name for name, value in wanted.items() if value is None]
+    if settings.client_id is None or settings.client_secret is None:
+        raise WrongUsage(f"set {' and '.join(missing)} in the environment")
+    return settings.client_id, settings.client_secret.get_secret_value()
+
+
+def _ask(request: "FetchRequest") -> "FetchAnswer":
+    import httpx
+
+    from consumer.fetch import FetchAnswer
+
+    try:
+        answer = httpx.request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            content=request.body,
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except httpx.HTTPError as error:
+        raise CommandFailed(f"{request.url} cannot be reached: {error}") from None
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return FetchAnswer(status=answer.status_code, headers=headers, body=answer.content)
