@@ -71,11 +71,10 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
             resource: the API that the token is for (RFC 8707); None for the issuer's default.
             token_endpoint: where tokens are given out, if it is not to be discovered.
             client_auth: `ClientSecretBasic` or `ClientSecretPost`.
-            allow_insecure_http: send secrets and tokens over plain http to other machines, where
-                anyone on the way can read them.
+            allow_insecure_http: send secrets and tokens over plain http, for anyone to read.
             transport: carries the token requests, instead of the library's own; never closed here.
-            verify: as in the library's own clients.
-            cert: as in the library's own clients.
+            verify: as in the library's own clients, and so are the next two.
+            cert: the certificate to show.
             trust_env: whether proxies and certificate files of the environment count.
             timeout: seconds for each of connecting, sending and receiving a token request.
             clock: seconds of a clock that never jumps.

@@ -183,7 +183,7 @@ class _Story:
             self._tokens.append(token)
         status = f"{answer.status_code} {answer.reason_phrase}"
         line = f"{request.method} {request.url}, {reason} => response: {status}"
-        self._say(f"{line} {self._presentable(answer.text)}".rstrip())
+        self._say(f"{line} {self._presentable(self._shortened(answer.text))}".rstrip())
         return answer
 
     def _send(self, request: FetchRequest) -> httpx.Response:
@@ -191,9 +191,13 @@ class _Story:
             request.method, request.url, headers=dict(request.headers), content=request.body
         )
 
-    def _presentable(self, text: str) -> str:
+    def _shortened(self, body: str) -> str:
         for token in self._tokens:
-            text = text.replace(token, f"{token[:_SHOWN_OF_A_TOKEN]}…")
+            shown = token[: min(_SHOWN_OF_A_TOKEN, len(token) // 2)]
+            body = body.replace(token, f"{shown}…")
+        return body
+
+    def _presentable(self, text: str) -> str:
         text = "".join(c if c.isprintable() else " " for c in self._good.redact(text))
         return text if len(text) <= _LONGEST_BODY else f"{text[:_LONGEST_BODY]}…"
 

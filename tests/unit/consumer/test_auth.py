@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+from dataclasses import replace
 
 import anyio
 import httpx
@@ -379,16 +380,11 @@ def test_the_tls_context_is_made_once(world):
         made.append(options)
         return library.tls_context(**options)
 
+    def client(**options):
+        return world.http.Client(**options | {"transport": world.http.MockTransport(world.issuer)})
+
     class Counting(world.module.ClientCredentials):
-        _library = type(library)(
-            client=lambda **options: world.http.Client(
-                **options | {"transport": world.http.MockTransport(world.issuer)}
-            ),
-            async_client=library.async_client,
-            tls_context=make,
-            errors=library.errors,
-            request_not_read=library.request_not_read,
-        )
+        _library = replace(library, client=client, tls_context=make)
 
     clock = HandClock()
     credentials = Counting(

@@ -32,6 +32,12 @@ def test_the_secret_is_blotted_out_of_foreign_text(method):
     assert method("id", "s3cret").redact("bad s3cret!") == "bad (secret)!"
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_secret_that_is_hardly_one_garbles_no_text(method):
+    """Blotting out single letters would only show where they were."""
+    assert method("id", "b").redact("bubble") == "bubble"
+
+
 def test_values_are_equal_by_content():
     """They can be compared and copied like any value."""
     auth = ClientSecretBasic("id", "secret")
