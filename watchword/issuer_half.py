@@ -12,6 +12,7 @@ from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.endpoints.token import TokenEndpoint
 from issuer.metadata import JWKS_PATH, TOKEN_PATH, build_metadata, metadata_paths
+from issuer.registry.errors import RegistryError
 from issuer.registry.view import ClientView
 from issuer.service import TokenService
 from issuer.storage.follow import follow
@@ -29,7 +30,7 @@ Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 FOLLOW_SECONDS = 0.25
 """Between two looks for registry changes; a change by another process counts within a second."""
 
-KEY_POLL_SECONDS = 1.0
+DOCUMENT_POLL_SECONDS = 1.0
 _JTI_BYTES = 16
 
 
@@ -52,6 +53,7 @@ class IssuerHalf:
         self._source = ThreadedSource(self._registry)
         self.view = ClientView(self._source, bound=settings.view_size)
         self._slow_lane = SlowLane()
+        self._metadata_version = self._registry.version()
         self._metadata = self._build_metadata()
         self._store_answers = True
         self._tasks: list[asyncio.Task[None]] = []
@@ -105,7 +107,7 @@ class IssuerHalf:
         """Start following the registry and the key store."""
         self._tasks = [
             asyncio.create_task(self._follow_registry()),
-            asyncio.create_task(self._follow_keys()),
+            asyncio.create_task(self._follow_documents()),
         ]
 
     async def stop(self) -> None:
@@ -119,16 +121,36 @@ class IssuerHalf:
         self._registry.close()
 
     async def _follow_registry(self) -> None:
-        await follow(self.view, interval=FOLLOW_SECONDS, on_error=self._report_store)
+        await follow(
+            self.view,
+            interval=FOLLOW_SECONDS,
+            on_error=self._store_failed,
+            on_answer=self._store_answered,
+        )
 
-    def _report_store(self, error: Exception) -> None:
+    def _store_answered(self) -> None:
+        if not self._store_answers:
+            self._events("registry.available")
+        self._store_answers = True
+
+    def _store_failed(self, error: Exception) -> None:
+        # Told once, not four times a second; `/readyz` says so all the while.
+        if self._store_answers:
+            self._events("registry.unavailable", exception=error)
         self._store_answers = False
-        self._events("registry.unavailable", exception=error)
 
-    async def _follow_keys(self) -> None:
+    async def _follow_documents(self) -> None:
         while True:
-            await asyncio.sleep(KEY_POLL_SECONDS)
-            await asyncio.to_thread(refresh_quietly, self.keys, wall_clock(), self._report_keys)
+            await asyncio.sleep(DOCUMENT_POLL_SECONDS)
+            await asyncio.to_thread(self._refresh_documents)
+
+    def _refresh_documents(self) -> None:
+        refresh_quietly(self.keys, wall_clock(), self._report_keys)
+        # A registry that is away is told of by who follows it; the old document still serves.
+        with suppress(RegistryError):
+            version = self._registry.version()
+            if version != self._metadata_version:
+                self._metadata, self._metadata_version = self._build_metadata(), version
 
     def _report_keys(self, error: KeysError) -> None:
         self._events("keys.unavailable", reason=str(error))
