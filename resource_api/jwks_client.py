@@ -287,8 +287,10 @@ class HttpJwks:
 
 async def _read(client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]) -> Fetched:
     async with client.stream("GET", url, headers=headers, follow_redirects=False) as response:
+        if "content-encoding" in response.headers:
+            raise FetchFailed("compressed, though asked not to be")
         body = bytearray()
-        async for chunk in response.aiter_raw():
+        async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > MAXIMUM_BYTES:
                 raise FetchFailed(f"more than {MAXIMUM_BYTES} bytes")

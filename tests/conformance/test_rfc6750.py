@@ -1,0 +1,99 @@
+"""RFC 6750: challenges and refusals as a client sees them."""
+
+import re
+
+import pytest
+
+from resource_api.errors import DESCRIPTIONS, Reason
+from resource_api.guard import require
+from tests.support.forge import NOW, TokenForge
+from tests.support.gate import Answer, Gate, ask, bearer
+
+FORGE = TokenForge()
+METADATA = "https://api.example/.well-known/oauth-protected-resource"
+# RFC 6750 §3: auth-params, quoted; the characters of RFC 6749 §5.2 within.
+CHALLENGE = re.compile(r'Bearer (?:[a-z_]+="[\x20-\x21\x23-\x5b\x5d-\x7e]*"(?:, |$))+')
+
+
+def parameters(answer: Answer) -> dict[str, str]:
+    """Read the challenge; each parameter stands once."""
+    challenge = answer.challenge or ""
+    assert CHALLENGE.fullmatch(challenge)
+    pairs = re.findall(r'([a-z_]+)="([^"]*)"', challenge)
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+async def answers() -> dict[int, Answer]:
+    """Provoke one refusal of each kind that carries a challenge."""
+    gate = Gate(FORGE)
+    narrow = Gate(FORGE, app=require("read", "admin").app(gate.protected))
+    return {
+        0: await ask(gate.app),
+        400: await ask(gate.app, "GET", "/read", bearer(b"a b")),
+        401: await gate.ask(FORGE.token(exp=NOW - 100)),
+        403: await narrow.ask(FORGE.token()),
+    }
+
+
+@pytest.mark.rfc("6750-3-1", "9728-5.1-1")
+async def test_challenges_are_well_formed() -> None:
+    """Every refusal has one Bearer challenge: quoted, no parameter twice, where to learn more."""
+    for answer in (await answers()).values():
+        found = parameters(answer)
+        assert (found["realm"], found["resource_metadata"]) == ("api", METADATA)
+        assert answer.header("cache-control") == "no-store"
+        assert answer.header("content-type") == "application/json"
+        assert int(answer.header("content-length") or 0) == len(answer.body)
+
+
+@pytest.mark.rfc("6750-3.1-1")
+async def test_errors_are_named_where_credentials_came() -> None:
+    """No credentials, no error; otherwise the code that RFC 6750 §3.1 has for the case."""
+    found = {
+        status: parameters(answer).get("error") for status, answer in (await answers()).items()
+    }
+    assert found == {
+        0: None,
+        400: "invalid_request",
+        401: "invalid_token",
+        403: "insufficient_scope",
+    }
+
+
+@pytest.mark.rfc("6750-3.1-1")
+async def test_insufficient_scope_names_all_that_is_needed() -> None:
+    """403 lists every scope of the route, those that the token has among them."""
+    assert parameters((await answers())[403])["scope"] == "read admin"
+
+
+@pytest.mark.rfc("6750-3.1-2")
+def test_descriptions_are_a_fixed_list() -> None:
+    """Every reason has a sentence, in the allowed characters, without values of ours."""
+    assert set(DESCRIPTIONS) == set(Reason)
+    for text in DESCRIPTIONS.values():
+        assert re.fullmatch(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+", text)
+        assert "://" not in text
+
+
+@pytest.mark.rfc("6750-3.1-2")
+async def test_descriptions_do_not_tell_checks_apart() -> None:
+    """Who sends a foreign token does not learn which check it failed."""
+    gate = Gate(FORGE)
+    foreign = [FORGE.token(iss="https://x.example"), FORGE.token(aud="https://x.example")]
+    foreign.append(FORGE.token(header={"kid": "unknown"}))
+    assert len({(await gate.ask(token)).body for token in foreign}) == 1
+    reasons = [fields["reason"] for name, fields in gate.events if name == "request.refused"]
+    assert reasons == ["wrong_issuer", "wrong_audience", "unknown_key"]
+
+
+@pytest.mark.rfc("6750-2.1-1", "9700-4.10-1")
+async def test_events_name_the_client_only_when_it_is_proven() -> None:
+    """A refusal for scope names the verified client; one for the token names none."""
+    gate = Gate(FORGE)
+    narrow = Gate(FORGE, app=require("admin").app(gate.protected))
+    await narrow.ask(FORGE.token())
+    await narrow.ask(FORGE.token(sub="x", exp=1, iat=1))
+    (_, _), (_, scope), (_, expired) = narrow.events
+    assert scope == {"reason": "insufficient_scope", "status": 403, "client_id": "svc-a"}
+    assert expired == {"reason": "expired", "status": 401, "kid": FORGE.jwk.kid}

@@ -1,0 +1,146 @@
+"""RFC 8414 on the API's side: finding the key set, and nobody else's."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from resource_api.jwks_client import FetchFailed, HttpJwks
+from tests.support.forge import TokenForge
+
+FORGE = TokenForge()
+ISSUER = "https://as.example/t1"
+METADATA = "https://as.example/.well-known/oauth-authorization-server/t1"
+JWKS = "https://keys.example/jwks"
+
+
+class Web:
+    """A web of fixed answers; notes every request."""
+
+    def __init__(self) -> None:
+        """Start with an issuer that does everything right."""
+        self.requests: list[httpx.Request] = []
+        self.metadata: dict[str, object] = {"issuer": ISSUER, "jwks_uri": JWKS}
+        self.jwks: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(
+            200, content=FORGE.jwks_document, headers={"content-type": "application/json"}
+        )
+        self.metadata_answer: httpx.Response | None = None
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        self.requests.append(request)
+        if str(request.url) == METADATA:
+            return self.metadata_answer or httpx.Response(200, json=self.metadata)
+        assert str(request.url) == JWKS
+        return self.jwks(request)
+
+    def source(self, issuer: str = ISSUER, jwks_uri: str | None = None) -> HttpJwks:
+        """Make a key source that lives in this web."""
+        client = httpx.AsyncClient(transport=httpx.MockTransport(self))
+        return HttpJwks(issuer, jwks_uri=jwks_uri, client=client)
+
+
+@pytest.mark.rfc("8414-3.3-1")
+async def test_key_set_is_found_through_metadata() -> None:
+    """The well-known segment is inserted; the address is remembered."""
+    web = Web()
+    source = web.source()
+    for _ in range(2):
+        assert (await source(None)).body == FORGE.jwks_document
+    assert [str(request.url) for request in web.requests] == [METADATA, JWKS, JWKS]
+
+
+@pytest.mark.rfc("8414-3.3-1")
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"issuer": ISSUER + "/"},
+        {"issuer": ISSUER.upper()},
+        {"issuer": None},
+        {"jwks_uri": None},
+        {"jwks_uri": "http://keys.example/jwks"},
+        {"jwks_uri": "ftp://keys.example/jwks"},
+        {"jwks_uri": "https://user@keys.example/jwks"},
+        {"jwks_uri": "/jwks"},
+        {"jwks_uri": "http://127.0.0.1/jwks"},
+        {"jwks_uri": "https://localhost/jwks"},
+        {"jwks_uri": "http://[::1]/jwks"},
+    ],
+)
+async def test_metadata_of_another_issuer_is_discarded(metadata: dict[str, object]) -> None:
+    """The issuer must be the same string, and the key set's address a safe one."""
+    web = Web()
+    web.metadata |= metadata
+    with pytest.raises(FetchFailed):
+        await web.source()(None)
+    assert len(web.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(404),
+        httpx.Response(302, headers={"location": METADATA}),
+        httpx.Response(200, html="<html>"),
+        httpx.Response(200, content=b"[]", headers={"content-type": "application/json"}),
+        httpx.Response(200, content=b"", headers={"content-encoding": "gzip"}),
+        httpx.Response(200, content=b" " * 70_000, headers={"content-type": "application/json"}),
+    ],
+)
+async def test_metadata_must_be_metadata(answer: httpx.Response) -> None:
+    """Errors, redirects, pages and floods are not metadata."""
+    web = Web()
+    web.metadata_answer = answer
+    with pytest.raises(FetchFailed):
+        await web.source()(None)
+
+
+@pytest.mark.rfc("21-1.5-1")
+@pytest.mark.parametrize("uri", ["http://as.example", "as.example", "https://", "https://a#b"])
+def test_plain_http_is_for_loopback_only(uri: str) -> None:
+    """A key set is fetched over https, or from this very machine."""
+    with pytest.raises(ValueError):
+        HttpJwks(uri)
+    with pytest.raises(ValueError):
+        HttpJwks(ISSUER, jwks_uri=uri)
+    assert HttpJwks("http://localhost:8080")
+
+
+async def test_entity_tag_travels_and_a_failure_looks_the_address_up_again() -> None:
+    """304 is asked for with the tag; after an error the metadata is read anew."""
+    web = Web()
+    source = web.source()
+    web.jwks = lambda request: httpx.Response(304)
+    assert (await source('"x"')).status == 304
+    assert web.requests[-1].headers["if-none-match"] == '"x"'
+    assert web.requests[-1].headers["accept-encoding"] == "identity"
+    web.jwks = lambda request: httpx.Response(500)
+    assert (await source(None)).status == 500
+    assert (await source(None)).status == 500
+    assert [str(request.url) for request in web.requests].count(METADATA) == 2
+
+
+async def test_configured_address_needs_no_metadata() -> None:
+    """For an issuer without metadata the address is given."""
+    web = Web()
+    answer = await web.source(jwks_uri=JWKS)(None)
+    assert json.loads(answer.body)["keys"]
+    assert [str(request.url) for request in web.requests] == [JWKS]
+
+
+async def test_flood_is_not_read_to_its_end() -> None:
+    """Reading stops at the cap, however long the body claims or turns out to be."""
+    sent = 0
+
+    async def flood():
+        nonlocal sent
+        for _ in range(10_000):
+            sent += 1
+            yield b" " * 1024
+
+    web = Web()
+    web.jwks = lambda request: httpx.Response(200, content=flood())
+    with pytest.raises(FetchFailed):
+        await web.source()(None)
+    assert sent < 100

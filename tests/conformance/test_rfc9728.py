@@ -1,0 +1,48 @@
+"""RFC 9728: what the API says about itself, and where."""
+
+import pytest
+
+from resource_api import ResourcePolicy
+from resource_api.metadata import metadata_path, metadata_url
+from tests.support.forge import ISSUER, RESOURCE
+from tests.support.gate import Gate, ask
+
+
+@pytest.mark.rfc("9728-2-1", "9728-3-1")
+async def test_document_is_open_and_complete() -> None:
+    """Anybody may read where to get a token for this API."""
+    policy = ResourcePolicy(issuer=ISSUER, resource=RESOURCE, scopes_supported=("read", "write"))
+    answer = await ask(Gate(policy=policy).app, "GET", "/.well-known/oauth-protected-resource")
+    assert (answer.status, answer.header("content-type")) == (200, "application/json")
+    assert answer.json == {
+        "resource": RESOURCE,
+        "authorization_servers": [ISSUER],
+        "bearer_methods_supported": ["header"],
+        "scopes_supported": ["read", "write"],
+    }
+
+
+@pytest.mark.rfc("9728-2-1")
+async def test_empty_arrays_are_left_out() -> None:
+    """Without scopes there is no empty list of them."""
+    answer = await ask(Gate().app, "GET", "/.well-known/oauth-protected-resource")
+    assert "scopes_supported" not in answer.json
+
+
+@pytest.mark.rfc("9728-3-1")
+@pytest.mark.parametrize(
+    ("resource", "url"),
+    [
+        ("https://r", "https://r/.well-known/oauth-protected-resource"),
+        ("https://r/", "https://r/.well-known/oauth-protected-resource"),
+        ("https://r/x", "https://r/.well-known/oauth-protected-resource/x"),
+        ("https://r/x/", "https://r/.well-known/oauth-protected-resource/x/"),
+        ("https://r:8443/x?y=z", "https://r:8443/.well-known/oauth-protected-resource/x?y=z"),
+    ],
+)
+def test_well_known_segment_is_inserted(resource: str, url: str) -> None:
+    """The segment goes between host and path; the path that is served has no query."""
+    assert metadata_url(resource) == url
+    assert (
+        metadata_path(resource) == url.removeprefix("https://r").removeprefix(":8443").split("?")[0]
+    )
