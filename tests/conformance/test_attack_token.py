@@ -5,11 +5,8 @@ import time
 
 import pytest
 
-from issuer.registry.client import ClientGrant
 from tests.support.issuer import (
-    API,
     FORM,
-    OTHER_API,
     SECRET,
     Answer,
     Clients,
@@ -391,32 +388,3 @@ async def test_known_clients_get_tokens_while_the_store_is_down() -> None:
     issuer = TestIssuer()
     issuer.clients.store_is_down = True
     assert (await issuer.ask()).status == 200
-
-
-@pytest.mark.rfc("9068-3-1")
-async def test_the_audience_is_inferred_from_the_scope() -> None:
-    """Without a resource, the one grant that has all the scopes is meant; the default comes first."""
-    client = make_client(
-        grants=(
-            ClientGrant(resource=API, scopes=("read",), token_ttl=None),
-            ClientGrant(resource=OTHER_API, scopes=("read", "pay"), token_ttl=None),
-        )
-    )
-    issuer = TestIssuer(clients=Clients(client))
-    assert (await issuer.ask({"scope": "read"})).claims["aud"] == API
-    assert (await issuer.ask({"scope": "pay"})).claims["aud"] == OTHER_API
-    named = await issuer.ask({"scope": "read", "resource": OTHER_API})
-    assert named.claims["aud"] == OTHER_API
-    refused(await issuer.ask({"scope": "pay", "resource": API}), 400, "invalid_scope")
-
-
-@pytest.mark.rfc("9068-3-1")
-async def test_scopes_of_different_resources_are_refused() -> None:
-    """Scopes that imply several audiences are an invalid scope."""
-    grants = tuple(
-        ClientGrant(resource=uri, scopes=(scope,), token_ttl=None)
-        for uri, scope in ((API, "read"), (OTHER_API, "pay"), ("https://third.example", "pay"))
-    )
-    issuer = TestIssuer(clients=Clients(make_client(grants=grants)))
-    refused(await issuer.ask({"scope": "read pay"}), 400, "invalid_scope")
-    refused(await issuer.ask({"scope": "pay"}), 400, "invalid_scope")

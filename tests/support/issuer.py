@@ -1,4 +1,4 @@
-"""An issuer in memory for tests: real pipeline, real key, clients in a dictionary, a hand-turned clock."""
+"""An issuer in memory: real pipeline, real key, clients in a dictionary, a hand-turned clock."""
 
 import base64
 import json
@@ -61,7 +61,7 @@ def make_client(client_id: str = "svc-a", **changes: Any) -> Client:
 
 
 class Clients:
-    """The registry as a dictionary: what is known, what the store says, and how often it was asked."""
+    """The registry as a dictionary: what is known, what is stored, how often it was asked."""
 
     def __init__(self, *clients: Client) -> None:
         self.known = {client.client_id: client for client in clients}

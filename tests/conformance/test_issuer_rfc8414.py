@@ -1,0 +1,131 @@
+"""RFC 8414 metadata and the published key set, as the issuer serves them."""
+
+import json
+
+import pytest
+
+from issuer.config import IssuerConfig, check_issuer
+from issuer.endpoints.document import Document, DocumentEndpoint
+from issuer.metadata import build_metadata, metadata_paths
+from tests.support.issuer import Answer, call
+
+BODY = b'{"keys":[]}'
+
+
+async def fetch(method: str = "GET", *headers: tuple[bytes, bytes], body: bytes = BODY) -> Answer:
+    """Fetch a document."""
+    return await call(DocumentEndpoint(lambda: Document(body, 300)), method, "/jwks", list(headers))
+
+
+@pytest.mark.rfc("8414-2-1", "8414-2-2", "8414-2-3", "9700-2.6-1")
+def test_metadata_says_what_the_tables_hold() -> None:
+    """Endpoints, grants and methods are always stated; there is no response type."""
+    config = IssuerConfig(issuer="https://auth.example")
+    assert build_metadata(config, scopes=["write", "read", "read"]) == {
+        "issuer": "https://auth.example",
+        "token_endpoint": "https://auth.example/token",
+        "jwks_uri": "https://auth.example/jwks",
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "response_types_supported": [],
+        "scopes_supported": ["read", "write"],
+    }
+
+
+@pytest.mark.rfc("8414-3.1-1", "8414-3.3-1")
+@pytest.mark.parametrize(
+    ("issuer", "path", "token_endpoint"),
+    [
+        ("https://a.example", "", "https://a.example/token"),
+        ("https://a.example/", "", "https://a.example/token"),
+        ("https://a.example/t1", "/t1", "https://a.example/t1/token"),
+        ("https://a.example/t1/", "/t1", "https://a.example/t1/token"),
+    ],
+)
+def test_well_known_is_inserted_before_the_path(
+    issuer: str, path: str, token_endpoint: str
+) -> None:
+    """The identifier stays byte for byte; only the slash at its end is dropped to build URLs."""
+    config = IssuerConfig(issuer=issuer)
+    assert metadata_paths(config)[0] == f"/.well-known/oauth-authorization-server{path}"
+    document = build_metadata(config)
+    assert (document["issuer"], document["token_endpoint"]) == (issuer, token_endpoint)
+
+
+@pytest.mark.rfc("8414-2-1", "21-1.5-1", "6749-3.2-6")
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://a.example?x=1",
+        "https://a.example/?",
+        "https://a.example#f",
+        "https://a.example/#",
+        "http://a.example",
+        "http://127.0.0.1.example",
+        "ftp://a.example",
+        "a.example",
+        "",
+        "https://",
+        "https://u:p@a.example",
+        "https://a.example:99999",
+        "https://a.example:x",
+        "https://a.example/a b",
+        "https://a.example/é",
+        "https://a.example/a/../b",
+        "https://a.example//b",
+        "https://a.example/%74",
+        "https://[::1",
+    ],
+)
+def test_issuers_that_cannot_be_are_refused(issuer: str) -> None:
+    """An issuer is an absolute https URL without query and fragment."""
+    with pytest.raises(ValueError):
+        check_issuer(issuer)
+
+
+@pytest.mark.rfc("21-1.5-1")
+@pytest.mark.parametrize(
+    "issuer", ["http://localhost:8080", "http://127.0.0.1", "http://127.8.8.8:1", "http://[::1]:1"]
+)
+def test_plain_http_is_for_loopback(issuer: str) -> None:
+    """A host that can only be this machine may go without TLS."""
+    assert check_issuer(issuer) == issuer
+
+
+@pytest.mark.rfc("8414-3.2-1", "roll-4")
+async def test_documents_are_cacheable_json_with_a_strong_etag() -> None:
+    """Anybody may cache a document for its max-age, and never as immutable."""
+    answer = await fetch()
+    assert (answer.status, answer.body) == (200, BODY)
+    assert answer.header("content-type") == "application/json"
+    assert answer.header("cache-control") == "public, max-age=300"
+    etag = answer.header("etag")
+    assert etag is not None
+    assert etag.startswith('"')
+    assert (await fetch(body=b"{}")).header("etag") != etag
+
+
+@pytest.mark.rfc("roll-4")
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', "*"])
+async def test_a_known_document_is_304_without_body(form: str) -> None:
+    """Whoever has the document is told so, and may keep it longer."""
+    etag = (await fetch()).header("etag")
+    assert etag is not None
+    answer = await fetch("GET", (b"if-none-match", form.format(etag).encode()))
+    assert (answer.status, answer.body) == (304, b"")
+    assert answer.header("cache-control") == "public, max-age=300"
+    assert answer.header("etag") == etag
+
+
+async def test_another_etag_gets_the_document() -> None:
+    """A changed document is sent whole."""
+    answer = await fetch("GET", (b"if-none-match", b'"old"'))
+    assert (answer.status, json.loads(answer.body)) == (200, {"keys": []})
+
+
+async def test_head_has_no_body_and_other_methods_are_405() -> None:
+    """Documents are read, nothing else."""
+    head = await fetch("HEAD")
+    assert (head.status, head.body, head.header("content-length")) == (200, b"", str(len(BODY)))
+    post = await fetch("POST")
+    assert (post.status, post.header("allow")) == (405, "GET, HEAD")
