@@ -34,42 +34,48 @@ _LATER_METHODS = frozenset(
 )
 
 
+ScopeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A scope the client may ask for; repeat it for more. If left out: every scope"
+        " that its resources have now."
+    ),
+]
+ResourceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="URI",
+        help="A resource it may get tokens for, the default one first. If left out: the"
+        " configured API resource.",
+    ),
+]
+AuthOption = Annotated[
+    str, typer.Option(metavar="METHOD", help="client_secret_basic or client_secret_post.")
+]
+TtlOption = Annotated[
+    int | None, typer.Option(metavar="SECONDS", help="Lifetime of its tokens, up to 86400.")
+]
+SecretFlag = Annotated[
+    bool,
+    typer.Option(
+        "--secret-stdin",
+        help="Read the secret from the first line of standard input instead of making one:"
+        " 32 characters or more; down to 8 are accepted at the price of slow checks.",
+    ),
+]
+
+
 @app.command()
 def create(
     client_id: Annotated[
         str, typer.Argument(metavar="ID", help="1 to 255 visible ASCII characters, no space.")
     ],
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A scope the client may ask for; repeat it for more. If left out: every scope"
-            " that its resources have now."
-        ),
-    ] = None,
-    resource: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="URI",
-            help="A resource it may get tokens for, the default one first. If left out: the"
-            " configured API resource.",
-        ),
-    ] = None,
-    auth: Annotated[
-        str,
-        typer.Option(metavar="METHOD", help="client_secret_basic or client_secret_post."),
-    ] = "client_secret_basic",
-    token_ttl: Annotated[
-        int | None, typer.Option(metavar="SECONDS", help="Lifetime of its tokens, up to 86400.")
-    ] = None,
+    scope: ScopeOption = None,
+    resource: ResourceOption = None,
+    auth: AuthOption = "client_secret_basic",
+    token_ttl: TtlOption = None,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
-    secret_stdin: Annotated[
-        bool,
-        typer.Option(
-            "--secret-stdin",
-            help="Read the secret from the first line of standard input instead of making one:"
-            " 32 characters or more; down to 8 are accepted at the price of slow checks.",
-        ),
-    ] = False,
+    secret_stdin: SecretFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Register a client and print its id and its secret, which is never shown again.
