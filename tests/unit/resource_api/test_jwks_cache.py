@@ -1,0 +1,120 @@
+"""The decisions about the key set, with a clock turned by hand."""
+
+import pytest
+
+from keys.jwks import JwkSet
+from resource_api.jwks_cache import (
+    CachePolicy,
+    CacheState,
+    Fetch,
+    Refuse,
+    after_failure,
+    after_success,
+    decide,
+    lifetime_of,
+)
+from tests.support.keys import public_rsa_jwk
+
+POLICY = CachePolicy()
+KEY = public_rsa_jwk()
+KEYS = JwkSet(keys=(KEY,))
+
+
+def fetched(now: float = 0, keys: JwkSet | None = KEYS, before: CacheState | None = None):
+    """Give the state after a fetch at this moment, with a lifetime of 300 s."""
+    return after_success(
+        before or CacheState(), POLICY, now=now, keys=keys, etag='"1"', lifetime=300
+    )
+
+
+@pytest.mark.rfc("roll-5")
+def test_known_kid_never_fetches_while_the_set_is_usable() -> None:
+    """Fresh, due for refresh or stale: a known kid is answered at once."""
+    state = fetched()
+    for now in (0, 239, 240, 299, 300, 3899):
+        assert decide(state, KEY.kid, "RS256", now) is KEY
+    assert [state.refresh_due(now) for now in (0, 239, 240)] == [False, False, True]
+
+
+@pytest.mark.rfc("roll-5")
+def test_set_dies_some_time_after_it_went_stale() -> None:
+    """The last good set serves an hour beyond its lifetime, then a new one must be had."""
+    assert decide(fetched(), KEY.kid, "RS256", 3900) == Fetch()
+    failed = after_failure(fetched(), POLICY, now=3900)
+    assert decide(failed, KEY.kid, "RS256", 3900) == Refuse(1)
+
+
+@pytest.mark.rfc("roll-5")
+@pytest.mark.parametrize(("kid", "alg"), [("unknown", "RS256"), (KEY.kid, "PS256")])
+def test_unknown_key_may_cause_one_fetch_per_cooldown(kid: str, alg: str) -> None:
+    """A fetch, good or bad, buys thirty seconds of refusals."""
+    state = fetched(now=0)
+    assert decide(state, kid, alg, 29.9) == Refuse(None)
+    assert decide(state, kid, alg, 30) == Fetch()
+    state = after_failure(state, POLICY, now=30)
+    assert decide(state, kid, alg, 59.9) == Refuse(None)
+    assert decide(state, kid, alg, 60) == Fetch()
+
+
+def test_cold_start_tries_soon_and_then_less_often() -> None:
+    """Without any set the wait is 1, 2, 4 … 30 seconds, so that a late issuer is found quickly."""
+    state, now, waits = CacheState(), 0.0, []
+    for _ in range(7):
+        assert decide(state, KEY.kid, "RS256", now) == Fetch()
+        state = after_failure(state, POLICY, now=now)
+        refusal = decide(state, KEY.kid, "RS256", now)
+        assert isinstance(refusal, Refuse)
+        waits.append(refusal.retry_after)
+        now = state.retry_at
+    assert waits == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_equal_set_stays_the_same_object() -> None:
+    """304, or the same keys again, keeps what was verified under them; other keys do not."""
+    before = fetched()
+    assert fetched(300, None, before).keys is KEYS
+    assert fetched(300, JwkSet(keys=(public_rsa_jwk(),)), before).keys is KEYS
+    other = JwkSet(keys=(public_rsa_jwk(1),))
+    assert fetched(300, other, before).keys is other
+
+
+@pytest.mark.parametrize(
+    ("headers", "lifetime"),
+    [
+        ({}, 300),
+        ({"cache-control": "public"}, 300),
+        ({"cache-control": "max-age=600"}, 600),
+        ({"cache-control": "public, Max-Age=600, must-revalidate"}, 600),
+        ({"cache-control": 'max-age="600"'}, 600),
+        ({"cache-control": "s-maxage=5"}, 300),
+        ({"cache-control": "max-age=600", "age": "100"}, 500),
+        ({"cache-control": "max-age=600", "age": "x"}, 600),
+        ({"cache-control": "max-age=600", "age": "-5"}, 600),
+        ({"cache-control": "max-age=600", "age": "99999"}, 10),
+        ({"cache-control": "max-age=0"}, 10),
+        ({"cache-control": "max-age=86400"}, 3600),
+        ({"cache-control": "max-age=99999999999999999999"}, 300),
+        ({"cache-control": "max-age=-1"}, 300),
+    ],
+)
+def test_lifetime(headers: dict[str, str], lifetime: float) -> None:
+    """`max-age` less `Age`, within bounds; nonsense counts as nothing said."""
+    assert lifetime_of(headers, POLICY) == lifetime
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"minimum_lifetime": 0},
+        {"minimum_lifetime": 400},
+        {"maximum_lifetime": 200},
+        {"refresh_at": 0},
+        {"refresh_at": 1.1},
+        {"cooldown": 0.5},
+        {"stale_for": -1},
+    ],
+)
+def test_impossible_policies(values: dict[str, float]) -> None:
+    """Bounds that contradict each other are refused."""
+    with pytest.raises(ValueError):
+        CachePolicy(**values)

@@ -1,0 +1,174 @@
+"""The client of the key set: one flight, ahead of need, honest about failures."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from keys.jwk import PublicJwk
+from resource_api.errors import InvalidToken, KeysUnavailable
+from resource_api.jwks_client import Fetched, HttpJwks, JwksClient
+from tests.support.clock import Clock
+from tests.support.forge import TokenForge
+from tests.support.gate import Issuer
+from tests.support.keys import rsa_key
+
+FORGE = TokenForge()
+KID = FORGE.jwk.kid
+
+
+class Bench:
+    """A client over an issuer that does as told, and what it reported."""
+
+    def __init__(self) -> None:
+        """Start cold."""
+        self.clock = Clock(0)
+        self.issuer = Issuer(FORGE.jwks_document)
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.client = JwksClient(
+            self.issuer, clock=self.clock, on_event=lambda name, **f: self.events.append((name, f))
+        )
+
+
+async def settle() -> None:
+    """Let what is scheduled on the loop happen."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.rfc("roll-8")
+async def test_ready_once_a_set_is_loaded() -> None:
+    """Readiness is false before the first set and true with one, until it is too old."""
+    bench = Bench()
+    assert not bench.client.ready
+    assert await bench.client.warm()
+    assert await bench.client.warm()
+    assert len(bench.issuer.asked) == 1
+    bench.clock.advance(300 + 3600)
+    assert not bench.client.ready
+    assert bench.client.glance() is None
+    await bench.client.aclose()
+
+
+@pytest.mark.rfc("roll-5")
+async def test_many_requests_share_one_fetch() -> None:
+    """A hundred requests that meet a cold cache cause one fetch, even if the first gives up."""
+    gate = asyncio.Event()
+    asked = 0
+
+    async def slow(etag: str | None) -> Fetched:
+        nonlocal asked
+        asked += 1
+        await gate.wait()
+        return Fetched(status=200, body=FORGE.jwks_document)
+
+    client = JwksClient(slow, clock=Clock(0))
+    waiting = [asyncio.create_task(client.key(KID, "RS256")) for _ in range(100)]
+    await settle()
+    waiting[0].cancel()
+    await settle()
+    gate.set()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert all(isinstance(key, PublicJwk) for key in found[1:])
+    assert asked == 1
+
+
+@pytest.mark.rfc("roll-5")
+async def test_refresh_happens_behind_the_back_of_requests() -> None:
+    """A glance at a set that is due returns it at once and fetches meanwhile, with the tag."""
+    bench = Bench()
+    bench.issuer.headers["etag"] = '"1"'
+    await bench.client.warm()
+    before = bench.client.glance()
+    bench.clock.advance(240)
+    assert bench.client.glance() is before
+    assert bench.client.glance() is before
+    bench.issuer.status = 304
+    await settle()
+    assert bench.issuer.asked == [None, '"1"']
+    assert bench.client.glance() is before
+    assert bench.events == [("jwks.refreshed", {"kids": [KID]})]
+
+
+@pytest.mark.rfc("roll-5")
+async def test_last_good_set_is_kept() -> None:
+    """While the issuer is down, the set serves and failures are reported, one per cool-down."""
+    bench = Bench()
+    await bench.client.warm()
+    bench.issuer.fails = ConnectionError("secret text of a peer")
+    bench.clock.advance(400)
+    for _ in range(5):
+        assert bench.client.glance() is not None
+        await settle()
+    assert (await bench.client.key(KID, "RS256")).kid == KID
+    assert bench.events[1:] == [("jwks.stale", {"reason": "ConnectionError", "failures": 1})]
+
+
+async def test_unknown_kid_waits_for_one_fetch_and_may_be_new() -> None:
+    """A key that the issuer just published is found by the first token that names it."""
+    bench = Bench()
+    await bench.client.warm()
+    newer = TokenForge(rsa_key(1))
+    bench.issuer.body = newer.jwks_document
+    with pytest.raises(InvalidToken):
+        await bench.client.key(newer.jwk.kid, "RS256")
+    bench.clock.advance(30)
+    assert (await bench.client.key(newer.jwk.kid, "RS256")).kid == newer.jwk.kid
+    with pytest.raises(InvalidToken):
+        await bench.client.key(KID, "RS256")
+
+
+async def test_cold_failure_is_unavailable() -> None:
+    """Without a set nothing is judged; the caller is told when to come back."""
+    bench = Bench()
+    bench.issuer.status = 503
+    with pytest.raises(KeysUnavailable) as caught:
+        await bench.client.key(KID, "RS256")
+    assert caught.value.retry_after == 1
+    assert not await bench.client.warm()
+    assert len(bench.issuer.asked) == 1
+    assert bench.events == [("jwks.stale", {"reason": "status 503", "failures": 1})]
+    bench.issuer.status = 200
+    assert await bench.client.refresh()
+
+
+async def test_closing_stops_a_flight() -> None:
+    """A refresh under way ends with the client; closing an idle one is nothing."""
+
+    async def never(etag: str | None) -> Fetched:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    client = JwksClient(never, clock=Clock(0))
+    await client.aclose()
+    assert client.glance() is None
+    await client.aclose()
+    assert not client.ready
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectError("x"),
+        httpx.ReadTimeout("x"),
+        httpx.RemoteProtocolError("x"),
+        httpx.InvalidURL("x"),
+        OSError(),
+        UnicodeError(),
+        KeyError("x"),
+    ],
+)
+async def test_foreign_exceptions_stop_here(error: Exception) -> None:
+    """Whatever a fetch raises becomes a failure of ours."""
+    bench = Bench()
+    bench.issuer.fails = error
+    with pytest.raises(KeysUnavailable):
+        await bench.client.key(KID, "RS256")
+
+
+async def test_own_client_is_made_and_closed_for_each_fetch() -> None:
+    """Without a client of the caller's, a dead port is an httpx error and nothing is left open."""
+    with pytest.raises(httpx.TransportError):
+        await HttpJwks("http://127.0.0.1:1", jwks_uri="http://127.0.0.1:1/jwks")(None)
