@@ -1,0 +1,31 @@
+"""A registry in a SQLite file, here or in a fresh interpreter."""
+
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from issuer.storage.registry import Registry
+from tests.support.registry import NOW
+
+ROOT = Path(__file__).parents[3]
+
+
+def open_registry(path, **options):
+    """Open the registry in a file."""
+    return closing(Registry.open(f"sqlite:///{path}", now=lambda: NOW, **options))
+
+
+def run_python(code, *arguments, **options):
+    """Run code in a fresh interpreter and return what it printed."""
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
