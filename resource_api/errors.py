@@ -145,8 +145,3 @@ class KeysUnavailable(ResourceError):
         """Ask the caller to come back after so many seconds (RFC 9110 §10.2.3)."""
         super().__init__(Reason.NO_KEYS)
         self.retry_after = retry_after
-
-    @property
-    def challenge_error(self) -> str | None:
-        """Say nothing about the token: it was not judged."""
-        return None

@@ -47,10 +47,8 @@ class CacheState:
     etag: str | None = None
     refresh_at: float = 0
     """From then on, a refresh in the background is due."""
-    stale_at: float = 0
-    """From then on, the set is served only because no newer one can be had."""
     dead_at: float = 0
-    """From then on, the set is not served at all."""
+    """From then on, the set is not served: its lifetime and the grace beyond are over."""
     retry_at: float = 0
     """Until then, no fetch on account of an unknown kid, a failure, or staleness."""
     failures: int = 0
@@ -104,13 +102,11 @@ def after_success(
     """Give the state after a good answer; `keys` None is 304, the set at hand is still current."""
     # An equal set stays the same object: what was verified under it remains verified.
     current = state.keys if keys is None or keys == state.keys else keys
-    stale_at = now + lifetime
     return CacheState(
         keys=current,
         etag=etag,
         refresh_at=now + lifetime * policy.refresh_at,
-        stale_at=stale_at,
-        dead_at=stale_at + policy.stale_for,
+        dead_at=now + lifetime + policy.stale_for,
         retry_at=now + policy.cooldown,
     )
 
