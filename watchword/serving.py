@@ -2,14 +2,18 @@
 
 import gc
 import socket
+from urllib.parse import urlsplit
 
+from issuer.config import is_loopback
 from resource_api.resource_value import MemoryValue
 from watchword.app import Half, Provider
 from watchword.issuer_half import IssuerHalf
 from watchword.logging import Events, configure_logging
 from watchword.server import PoliteServer
-from watchword.settings import Settings
+from watchword.settings import WITHOUT_EFFECT, Settings
 from watchword.workers import Supervisor
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def serve_provider(
@@ -65,3 +69,26 @@ def _announce(settings: Settings, events: Events, sockets: list[socket.socket]) 
     host, port = sockets[0].getsockname()[:2]
     workers = len(sockets)
     events("server.started", issuer=settings.issuer, host=host, port=port, workers=workers)
+    for warning in warnings_at_start(settings, port=port):
+        events("server.warning", message=warning)
+
+
+def warnings_at_start(settings: Settings, *, port: int) -> list[str]:
+    """List what an operator should know before the first request.
+
+    Args:
+        settings: all settings, checked.
+        port: where the provider listens.
+    """
+    found = [
+        f"WATCHWORD_{name.upper()} has no effect in this version"
+        for name in WITHOUT_EFFECT
+        if name in settings.model_fields_set
+    ]
+    issuer = urlsplit(settings.issuer)
+    if is_loopback(issuer.hostname) and (issuer.port or _DEFAULT_PORTS[issuer.scheme]) != port:
+        found.append(
+            f"clients look for the issuer at {settings.issuer}, but this server listens on port"
+            f" {port}; set WATCHWORD_ISSUER"
+        )
+    return found

@@ -22,6 +22,8 @@ from pydantic_settings import (
 from issuer.config import MAX_TOKEN_TTL, check_issuer, check_resource
 
 PREFIX = "WATCHWORD_"
+WITHOUT_EFFECT = ("status_list_ttl", "failed_auth_limit")
+"""Settings that may be given already, for what they steer is not built yet."""
 SETTINGS_FILE = Path("watchword.toml")
 _SECRET_FIELDS = frozenset({"key_passphrase", "client_secret", "database_url"})
 
