@@ -17,13 +17,23 @@ _BEARER_LATER = re.compile(rb",[ \t]*bearer(?:[ \t]|$)", re.IGNORECASE)
 def parse_bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Take the token from raw ASGI headers (names in lower case).
 
-    All lines are looked at: a framework that shows only the first of two would let a proxy and an
-    API judge different tokens.
-
     Raises:
         MissingToken: no credentials, or another scheme (RFC 6750 §3.1: no error code then).
         InvalidRequest: several credentials (RFC 6750 §2), or something after `Bearer` that is not
             one token68 (RFC 9110 §11.2).
+    """
+    return check_token68(find_bearer(headers))
+
+
+def find_bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Give what follows `Bearer` in the only Authorization line, not yet checked.
+
+    All lines are looked at: a framework that shows only the first of two would let a proxy and an
+    API judge different tokens.
+
+    Raises:
+        MissingToken: no credentials, or another scheme.
+        InvalidRequest: several credentials, or a malformed line.
     """
     values = [value for name, value in headers if name == b"authorization"]
     if len(values) != 1:
@@ -34,7 +44,15 @@ def parse_bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     # RFC 9110 §11.1: the scheme is case-insensitive; §11.4: 1*SP, not a tab, before the token.
     if value[:7].lower() != b"bearer ":
         _refuse_other(value.strip(b" \t"))
-    token = value[7:].strip(b" ").rstrip(b" \t")
+    return value[7:].lstrip(b" ").rstrip(b" \t")
+
+
+def check_token68(token: bytes) -> bytes:
+    """Pass a token68 on.
+
+    Raises:
+        InvalidRequest: it is not one (RFC 9110 §11.2).
+    """
     body = token.rstrip(b"=")
     if not body or body.translate(None, _TOKEN68):
         raise InvalidRequest(Reason.MALFORMED_AUTHORIZATION)

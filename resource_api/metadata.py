@@ -1,7 +1,7 @@
 """Own the protected resource metadata document (RFC 9728 §2, §3.1)."""
 
 import json
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from resource_api.config import ResourcePolicy, insert_well_known
 
@@ -14,8 +14,8 @@ def metadata_url(resource: str) -> str:
 
 
 def metadata_path(resource: str) -> str:
-    """Give the path on which this API serves the document."""
-    return urlsplit(metadata_url(resource)).path
+    """Give the path on which this API serves the document, decoded as servers decode it."""
+    return unquote(urlsplit(metadata_url(resource)).path)
 
 
 def build_metadata(policy: ResourcePolicy) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from resource_api.bearer import parse_bearer
+from resource_api.bearer import check_token68, find_bearer
 from resource_api.challenge import build_refusal
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, ResourceError
@@ -72,14 +72,17 @@ class BearerMiddleware:
         self.app = app
         self.policy = policy
         self.jwks = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
-        self._validator = TokenValidator(policy, self.jwks, clock=clock, cache_size=cache_size)
+        validator = TokenValidator(policy, self.jwks, clock=clock, cache_size=cache_size)
+        self._recall = validator.recall
+        self._validate = validator.validate
         self._on_event = on_event
-        self._open = {
-            (method, path): quote(path, safe="/:@!$&'()*+,;=-._~").encode()
-            for method, path in open_routes
-        }
         self._metadata = build_metadata(policy)
         self._metadata_path = metadata_path(policy.resource)
+        # RFC 9728 §3.1: public, or nobody without a token could learn where to get one.
+        self._open = {
+            (method, path): quote(path, safe="/:@!$&'()*+,;=-._~").encode()
+            for method, path in (*open_routes, ("GET", self._metadata_path))
+        }
         self._metadata_url = metadata_url(policy.resource)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,19 +90,21 @@ class BearerMiddleware:
         kind = scope["type"]
         if kind == "lifespan":
             await self._live(scope, receive, send)
-        elif kind == "http" and scope["method"] == "GET" and scope["path"] == self._metadata_path:
-            # RFC 9728 §3.1: public, or nobody without a token could learn where to get one.
-            await self._send_metadata(send)
-        elif kind == "http" and self._is_open(scope):
-            await self.app(scope, receive, send)
+        elif kind == "http" and (scope["method"], scope["path"]) in self._open:
+            await self._serve_open(scope, receive, send)
         else:
             await self._guard(scope, receive, send)
 
-    def _is_open(self, scope: Scope) -> bool:
+    async def _serve_open(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        sent = self._open.get((scope["method"], path))
+        sent = self._open[scope["method"], path]
         # Servers decode the path, so `/%70ublic` would look open: what was sent must match too.
-        return sent is not None and scope.get("raw_path") in (None, sent)
+        if scope.get("raw_path") not in (None, sent):
+            await self._guard(scope, receive, send)
+        elif path == self._metadata_path:
+            await self._send_metadata(send)
+        else:
+            await self.app(scope, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.jwks.glance()  # starts the first fetch, so that readiness needs no request
@@ -111,8 +116,9 @@ class BearerMiddleware:
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             # Only the start of a request is judged: a response may stream on beyond `exp`.
-            sent = parse_bearer(scope["headers"])
-            token = self._validator.recall(sent) or await self._validator.validate(sent)
+            sent = find_bearer(scope["headers"])
+            # A token that is remembered was checked to be one, character by character.
+            token = self._recall(sent) or await self._validate(check_token68(sent))
         except ResourceError as error:
             await self.refuse(error, scope, receive, send)
             return

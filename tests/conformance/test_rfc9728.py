@@ -4,7 +4,7 @@ import pytest
 
 from resource_api import ResourcePolicy
 from resource_api.metadata import metadata_path, metadata_url
-from tests.support.forge import ISSUER, RESOURCE
+from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.gate import Gate, ask
 
 
@@ -46,3 +46,15 @@ def test_well_known_segment_is_inserted(resource: str, url: str) -> None:
     assert (
         metadata_path(resource) == url.removeprefix("https://r").removeprefix(":8443").split("?")[0]
     )
+
+
+async def test_resource_with_encoded_characters_is_found() -> None:
+    """Servers decode the path; the document is found all the same, and only as it was sent."""
+    forge = TokenForge(resource="https://api.example/a%20b")
+    app = Gate(forge).app
+    path, sent = (
+        "/.well-known/oauth-protected-resource/a b",
+        b"/.well-known/oauth-protected-resource",
+    )
+    assert (await ask(app, "GET", path, raw_path=sent + b"/a%20b")).status == 200
+    assert (await ask(app, "GET", path, raw_path=sent + b"/%61%20b")).status == 401
