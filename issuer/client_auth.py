@@ -16,7 +16,8 @@ from issuer.registry.errors import StoreUnavailable
 from issuer.registry.secret_hash import DUMMY_FAST, DUMMY_SLOW, SecretHash
 from issuer.token_request import Credentials
 
-_REMEMBERED = 10_000
+REMEMBERED = 10_000
+"""Proven slow secrets that one process remembers; the oldest goes first."""
 
 
 class SlowVerifier(Protocol):
@@ -116,7 +117,7 @@ class ClientAuthenticator:
         return memo is not None and hmac.compare_digest(memo, self._memo(secret))
 
     def _remember(self, known: ClientSecret, secret: str) -> None:
-        if len(self._proven) >= _REMEMBERED:
+        if len(self._proven) >= REMEMBERED:
             self._proven.pop(next(iter(self._proven)))
         self._proven[known.secret_id, known.hash.digest] = self._memo(secret)
 
