@@ -29,7 +29,11 @@ class Prepared:
     def environment(self, port: int) -> dict[str, str]:
         """Return the environment of a provider that listens on this port."""
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("WATCHWORD_")
+            },
             "WATCHWORD_DATA_DIR": str(self.folder),
             "WATCHWORD_ISSUER": f"http://127.0.0.1:{port}",
             # The same audience whatever the port, so that one client serves every provider.
@@ -53,9 +57,7 @@ def prepared() -> Iterator[Prepared]:
         bare = Prepared(folder=Path(name), client_id=CLIENT_ID, client_secret="")
         run_command(bare, "keys", "generate", "--json")
         made = json.loads(run_command(bare, "clients", "create", CLIENT_ID, "--json"))
-        yield Prepared(
-            folder=Path(name), client_id=CLIENT_ID, client_secret=made["client_secret"]
-        )
+        yield Prepared(folder=Path(name), client_id=CLIENT_ID, client_secret=made["client_secret"])
 
 
 def run_command(data: Prepared, *arguments: str) -> str:

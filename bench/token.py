@@ -1,14 +1,15 @@
 """What a token costs: server CPU time through the real HTTP stack over one bare RSA-2048 signature.
 
-One worker as shipped (registry view, logs, request ids), 32 kept-alive connections, client_secret_basic. Each
-round measures the bare signature just before and just after its load, so that only ratios count. Also: tokens a
-second over the signature limit with one and with two workers, and p99 over p50.
+One worker as shipped (registry view, logs, request ids), 32 kept-alive connections,
+client_secret_basic. Each round measures the bare signature just before and just after its load, so
+that only ratios count. Also: tokens a second over the signature limit with one and with two workers,
+and p99 over p50.
 """
 
-# This file's name is also one of the standard library's: its folder must not be searched first.
+# ruff: noqa: E402
 import sys
 
-sys.path[0] = sys.path[0].removesuffix("/bench")
+sys.path[0] = sys.path[0].removesuffix("/bench")  # else this file hides the standard `token`
 
 import argparse
 import json
@@ -60,7 +61,9 @@ def _sign_held(seconds: float) -> tuple[float, float]:
     return sign_for(seconds, _held[0])
 
 
-def measure_round(data: Prepared, server: Running, key: rsa.RSAPrivateKey, tokens: int) -> dict[str, float]:
+def measure_round(
+    data: Prepared, server: Running, key: rsa.RSAPrivateKey, tokens: int
+) -> dict[str, float]:
     """Run one load between two measurements of the bare signature."""
     processes = len(server.workers)
     request = [data.token_request()]
@@ -85,7 +88,8 @@ def measure(data: Prepared, workers: int, rounds: int, tokens: int) -> dict[str,
     with provider(data, workers=workers) as server:
         measure_round(data, server, key, tokens // 4)  # warm caches, view and connections
         measured = [measure_round(data, server, key, tokens) for _ in range(rounds)]
-    return {name: round(statistics.median(each[name] for each in measured), 3) for name in measured[0]}
+    names = list(measured[0])
+    return {name: round(statistics.median(each[name] for each in measured), 3) for name in names}
 
 
 def main() -> int:

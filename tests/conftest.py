@@ -14,8 +14,8 @@ def anyio_backend() -> str:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name a case with a long value by its parameter.
 
-    Long values may hold a key, its thumbprint or a token, new in every process; workers that run tests in parallel
-    must find the same names.
+    Long values may hold a key, its thumbprint or a token, new in every process; workers that run
+    tests in parallel must find the same names.
     """
     if isinstance(val, str | bytes) and len(val) > _LONGEST_CASE_NAME:
         return argname
