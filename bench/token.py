@@ -2,7 +2,7 @@
 
 One worker as shipped (registry view, logs, request ids), 32 kept-alive connections,
 client_secret_basic. Each round measures the bare signature just before and just after its load, so
-that only ratios count. Also: tokens a second over the signature limit with one and with two workers,
+that only ratios count. Also: tokens a second over the signature limit with one and two workers,
 and p99 over p50.
 """
 
