@@ -13,17 +13,22 @@ ROOT = Path(__file__).parents[2]
 Done = subprocess.CompletedProcess[str]
 
 
-def run_command(folder: Path, *arguments: str, stdin: str = "", **settings: str) -> Done:
-    """Run `python -m watchword` in `folder`, with no settings but those given."""
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without our settings, so that tests choose them all."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("WATCHWORD_") and name not in ("CLIENT_ID", "CLIENT_SECRET")
     }
+    return inherited | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+
+
+def run_command(folder: Path, *arguments: str, stdin: str = "", **settings: str) -> Done:
+    """Run `python -m watchword` in `folder`, with no settings but those given."""
     return subprocess.run(
         [sys.executable, "-m", "watchword", *arguments],
         cwd=folder,
-        env=inherited | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"} | settings,
+        env=clean_environment() | settings,
         input=stdin,
         capture_output=True,
         text=True,

@@ -1,0 +1,277 @@
+"""The provider as its users run it: the real command, real sockets, other processes beside it."""
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.provider import PATIENCE, Place, eventually, make_place, running
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Run one provider for the tests of this file that change nothing but clients."""
+    place = make_place(tmp_path_factory.mktemp("provider"))
+    place.json("keys", "generate")
+    with running(place):
+        yield place
+
+
+def new_place(folder: Path, **settings: str) -> Place:
+    """Make a place that has a key."""
+    place = make_place(folder, **settings)
+    place.json("keys", "generate")
+    return place
+
+
+def bearer(answer: httpx.Response) -> dict[str, str]:
+    """Put the token of an answer into a header."""
+    return {"authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def test_a_client_made_beside_a_running_provider_gets_a_token_at_once(place: Place) -> None:
+    """Another process registers it; the very next request is granted."""
+    client = place.json("clients", "create", "at-once")
+    answer = place.ask(client, scope="read")
+    assert answer.status_code == 200
+    assert place.get("/read-resource", headers=bearer(answer)).status_code == 200
+
+
+def test_a_disabled_client_is_refused_within_a_second_and_enabled_again(place: Place) -> None:
+    """A change by another process reaches the running view."""
+    client = place.json("clients", "create", "switched")
+    assert place.ask(client).status_code == 200
+    assert place.run("clients", "disable", "switched").returncode == 0
+    assert eventually(lambda: place.ask(client).status_code == 401, within=1.0)
+    assert place.run("clients", "enable", "switched").returncode == 0
+    assert place.ask(client).status_code == 200
+    assert place.run("clients", "delete", "switched", "--yes").returncode == 0
+    assert eventually(lambda: place.ask(client).status_code == 401, within=1.0)
+
+
+@pytest.mark.rfc("ops-1")
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes_are_open_and_unstored(place: Place, path: str) -> None:
+    """Whoever restarts and routes needs no token, and no cache answers for us."""
+    answer = place.get(path)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    posted = httpx.post(place.url + path, trust_env=False)
+    assert (posted.status_code, posted.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_the_story_can_be_told_twice(place: Place) -> None:
+    """The scenario passes against a running provider, again and again."""
+    client = place.json("clients", "create", "storyteller")
+    told = Place(
+        place.folder,
+        place.port,
+        {"CLIENT_ID": client["client_id"], "CLIENT_SECRET": client["client_secret"]},
+    )
+    for _ in range(2):
+        done = told.run("scenario")
+        assert done.returncode == 0, done.stdout
+        assert client["client_secret"] not in done.stdout
+    token = told.json("token", "get", "--scope", "read")
+    assert (token["token_type"], token["scope"]) == ("Bearer", "read")
+    plain = told.run("token", "get").stdout.strip()
+    decoded = told.json("token", "inspect", plain)
+    assert decoded["claims"]["client_id"] == "storyteller"
+    assert "storyteller" in told.run("token", "inspect", plain).stdout
+
+
+def test_a_refused_token_request_is_one_line(place: Place) -> None:
+    """The command says what the issuer said."""
+    told = Place(place.folder, place.port, {"CLIENT_ID": "nobody", "CLIENT_SECRET": "x" * 40})
+    done = told.run("token", "get")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "invalid_client" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.rfc("9700-4.10-1", "6749-2.3.1-3")
+def test_logs_are_json_lines_without_tokens_and_secrets(place: Place) -> None:
+    """Every line parses; what is secret is in none of them, nor is a query."""
+    client = place.json("clients", "create", "logged")
+    token = place.ask(client).json()["access_token"]
+    place.get(f"/read-resource?access_token={token}")
+    place.ask(client, path=f"/token?client_secret={client['client_secret']}")
+    assert eventually(lambda: "credentials_in_query" in str(place.log()))
+    text = (place.folder / "log").read_text()
+    assert token not in text
+    assert client["client_secret"] not in text
+    issued = [event for event in place.log() if event["event"] == "token.issued"]
+    assert {"client_id", "kid", "jti", "request_id", "timestamp"} <= set(issued[-1])
+
+
+def test_request_ids_are_echoed_if_harmless(place: Place) -> None:
+    """A caller may name its request; a name that could spoil a log is replaced."""
+    kept = place.get("/healthz", headers={"x-request-id": "abc-123"})
+    made = place.get("/healthz", headers={"x-request-id": "a b"})
+    assert kept.headers["x-request-id"] == "abc-123"
+    assert made.headers["x-request-id"] not in ("a b", "abc-123")
+
+
+@pytest.mark.rfc("8414-2-1")
+def test_the_host_header_changes_nothing(place: Place) -> None:
+    """The issuer is configuration."""
+    answer = place.get("/.well-known/oauth-authorization-server", headers={"host": "evil.example"})
+    assert answer.json()["issuer"] == place.url
+    assert "evil" not in answer.text
+
+
+def test_what_nobody_serves_is_denied(place: Place) -> None:
+    """Without a token there is no telling what exists."""
+    assert place.get("/nothing-here").status_code == 401
+
+
+def test_a_new_key_is_published_before_it_signs(place: Place) -> None:
+    """A key made beside the running provider joins the set within seconds and waits its turn."""
+    made = place.json("keys", "generate")
+    assert made["state"] == "pending"
+    assert eventually(
+        lambda: made["kid"] in {key["kid"] for key in place.get("/jwks").json()["keys"]}, within=5
+    )
+    client = place.json("clients", "create", "patient")
+    token = place.ask(client).json()["access_token"]
+    decoded: dict[str, Any] = place.json("token", "inspect", token)
+    assert decoded["header"]["kid"] != made["kid"]
+
+
+@pytest.mark.rfc("ops-1")
+def test_sigterm_takes_readiness_first_and_lets_requests_finish(tmp_path: Path) -> None:
+    """While the probe says no, the listener still takes work, and what runs is finished."""
+    place = new_place(tmp_path, WATCHWORD_DRAIN_SECONDS="2")
+    client = place.json("clients", "create", "slow")
+    with running(place) as process, socket.create_connection(("127.0.0.1", place.port)) as slow:
+        body = (
+            f"grant_type=client_credentials&client_id=slow&client_secret={client['client_secret']}"
+        )
+        head = "POST /token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded"
+        slow.sendall(f"{head}\r\ncontent-length: {len(body)}\r\n\r\n{body[:10]}".encode())
+        process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: place.get("/readyz").status_code == 503)
+        assert "serving" in place.get("/readyz").json()["failing"]
+        assert place.ask(client).status_code == 200
+        slow.sendall(body[10:].encode())
+        assert slow.recv(65_536).startswith(b"HTTP/1.1 200")
+        assert process.wait(timeout=PATIENCE) == 0
+    assert [event["event"] for event in place.log()][-1] == "server.stopped"
+
+
+def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
+    """Ctrl-C is not a success, but it is as polite."""
+    place = new_place(tmp_path)
+    process = place.start()
+    assert eventually(place.is_ready)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=PATIENCE) == 130
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def test_two_providers_share_a_data_folder(tmp_path: Path) -> None:
+    """Both issue with the same key, and both know a client that either's operator makes."""
+    first = new_place(tmp_path)
+    second = Place(tmp_path, make_place(tmp_path).port, {"WATCHWORD_ISSUER": first.url})
+    with running(first), running(second):
+        client = first.json("clients", "create", "shared")
+        answers = [place.ask(client) for place in (first, second)]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        read = second.get("/read-resource", headers=bearer(answers[0]))
+        assert read.status_code == 200
+
+
+def test_workers_share_the_story_and_are_restarted(tmp_path: Path) -> None:
+    """What one worker wrote another reads; one that dies is replaced."""
+    place = new_place(tmp_path)
+    client = place.json("clients", "create", "crowd")
+    with running(place, "--workers", "2") as process:
+        headers = bearer(place.ask(client))
+        httpx.post(
+            place.url + "/write-resource", json={"value": "x"}, headers=headers, trust_env=False
+        )
+        values = {place.get("/read-resource", headers=headers).text for _ in range(20)}
+        assert values == {'{"resource":"x"}'}
+        listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(listed) == 2
+        for pid in listed:
+            os.kill(int(pid), signal.SIGKILL)
+        assert eventually(lambda: place.is_ready() and place.ask(client).status_code == 200)
+    assert "worker.restarted" in {event["event"] for event in place.log()}
+
+
+def test_the_halves_run_apart(tmp_path: Path) -> None:
+    """An API alone finds the keys over HTTP; neither half serves the other's routes."""
+    issuer = new_place(tmp_path)
+    api = Place(tmp_path, make_place(tmp_path).port, {"WATCHWORD_ISSUER": issuer.url})
+    with running(issuer, "--only", "issuer"), running(api, "--only", "api"):
+        client = issuer.json("clients", "create", "apart")
+        answer = issuer.ask(client)
+        assert api.get("/read-resource", headers=bearer(answer)).status_code == 200
+        assert api.ask(client).status_code == 401
+        assert issuer.get("/public").status_code == 404
+
+
+@pytest.mark.rfc("8414-3.1-1")
+def test_an_issuer_with_a_path_works(tmp_path: Path) -> None:
+    """The well-known name goes between host and path; endpoints lie under the path."""
+    place = make_place(tmp_path)
+    place.settings["WATCHWORD_ISSUER"] = f"{place.url}/t1"
+    place.json("keys", "generate")
+    client = place.json("clients", "create", "tenant")
+    with running(place):
+        metadata = place.get("/.well-known/oauth-authorization-server/t1").json()
+        assert metadata["issuer"] == f"{place.url}/t1"
+        assert metadata["token_endpoint"] == f"{place.url}/t1/token"
+        token = place.ask(client, path="/t1/token")
+        assert place.get("/t1/read-resource", headers=bearer(token)).status_code == 200
+        assert place.get("/.well-known/oauth-protected-resource/t1").status_code == 200
+        told = Place(
+            place.folder,
+            place.port,
+            place.settings | {"CLIENT_ID": "tenant", "CLIENT_SECRET": client["client_secret"]},
+        )
+        assert told.run("scenario").returncode == 0
+
+
+@pytest.mark.attack("T23")
+def test_without_keys_a_running_provider_refuses(tmp_path: Path) -> None:
+    """Keys that are withdrawn while serving end signing; nothing is ever unsigned."""
+    place = new_place(tmp_path)
+    client = place.json("clients", "create", "keyless")
+    with running(place):
+        for file in (tmp_path / "data" / "keys").glob("*.pem"):
+            file.unlink()
+        assert eventually(lambda: place.ask(client).status_code == 503, within=5)
+        answer = place.ask(client)
+        assert answer.json() == {"error": "temporarily_unavailable"}
+        assert answer.headers["retry-after"] == "1"
+        assert place.get("/readyz").json()["failing"] == ["keys"]
+
+
+def test_dev_mode_needs_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    """Credentials are printed once and work; the folder goes with the process."""
+    place = make_place(tmp_path, TMPDIR=str(tmp_path))
+    process = place.start("--dev")
+    assert process.stdout is not None
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
+    reader.start()
+    assert eventually(place.is_ready)
+    shown = dict(line.split(maxsplit=1) for line in lines[:3])
+    client = {name: shown[name].strip() for name in ("client_id", "client_secret")}
+    assert place.ask(client).status_code == 200
+    assert len(list(tmp_path.glob("watchword-dev-*"))) == 1
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=PATIENCE) == 0
+    reader.join()
+    process.stdout.close()
+    assert list(tmp_path.glob("watchword-dev-*")) == []
+    assert json.dumps(lines).count(client["client_secret"]) == 2  # itself, and in the example
