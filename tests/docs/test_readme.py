@@ -1,0 +1,74 @@
+"""What the README tells people to type does what it says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.provider import Place, eventually, make_place, running
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """Return the fenced blocks of a language, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Give an empty folder, with the port of the README moved to a free one."""
+    return make_place(tmp_path)
+
+
+def test_sixty_seconds_by_hand(place: Place) -> None:
+    """Each command is run as it stands; curl's requests are sent by another client."""
+    _, by_hand, curl = blocks("sh")
+    generate, create, serve = by_hand.splitlines()
+    assert place.run(*generate.split()[1:]).returncode == 0
+    client = place.json(*create.split()[1:])
+    assert serve == "watchword serve"
+    with running(place):
+        assert "curl -u billing:SECRET -d grant_type=client_credentials" in curl
+        assert place.ask(client).json()["scope"] == "read"
+        assert len(place.get("/jwks").json()["keys"]) == 1
+
+
+def test_the_api_and_its_caller_work_together(place: Place) -> None:
+    """Both snippets run against a real provider, with its address in the place of the example's."""
+    orders = "https://orders.example.com"
+    made = place.run("resources", "create", orders, "--scope", "orders:read")
+    assert made.returncode == 0, made.stderr
+    place.json("keys", "generate")
+    client = place.json("clients", "create", "billing", "--resource", orders)
+    api, caller = blocks("python")
+    with running(place):
+        served: dict[str, object] = {}
+        exec(api.replace("https://auth.example.com", place.url), served)
+        source = caller.replace("https://auth.example.com", place.url)
+        source = source.replace('"SECRET"', repr(client["client_secret"]))
+        # The API of the example has no address here: it is called in process.
+        source = source.replace("httpx.Client(", "httpx.AsyncClient(transport=transport, ")
+        import httpx
+
+        calling = {"transport": httpx.ASGITransport(app=served["app"])}  # type: ignore[arg-type]
+        exec(source, calling)
+
+        async def call() -> list[httpx.Response]:
+            async with calling["orders"] as client:  # type: ignore[attr-defined]
+                bare = httpx.AsyncClient(transport=calling["transport"], base_url=orders)
+                async with bare:
+                    return [await client.get("/orders"), await bare.get("/orders")]
+
+        import anyio
+
+        granted, refused = anyio.run(call)
+    assert (granted.status_code, granted.json()) == (200, {"for": "billing"})
+    assert refused.status_code == 401
+
+
+def test_dev_mode_of_the_readme(place: Place) -> None:
+    """`watchword serve --dev` needs nothing before it."""
+    assert "`watchword serve --dev`" in README
+    with running(place, "--dev"):
+        assert eventually(place.is_ready)
