@@ -1,6 +1,11 @@
 """Fixtures that every test may use, and names of cases that stay the same from run to run."""
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is slow now and then; what is slow for good shows in the benches.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 _LONGEST_CASE_NAME = 40
 

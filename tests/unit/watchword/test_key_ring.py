@@ -1,0 +1,78 @@
+"""Unit tests of `watchword.key_ring`: the store as the running provider sees it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from keys.errors import KeysError, KeyStoreError, NoSigningKey
+from keys.ring import RingPolicy
+from keys.store import FileKeyStore
+from watchword.key_ring import KeyRing, refresh_quietly
+
+POLICY = RingPolicy()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileKeyStore:
+    """Make a store with two keys: one from the start, its successor from second 1360 on."""
+    store = FileKeyStore(tmp_path / "keys")
+    for _ in range(2):
+        store.generate(alg="RS256", bits=2048, now=1_000, policy=POLICY)
+    return store
+
+
+def test_the_successor_takes_over_at_its_time_and_gives_back_if_the_clock_jumps(
+    store: FileKeyStore,
+) -> None:
+    """State follows the time given, forwards and backwards; there is always a signer."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(2_000)
+    first, second = (ring.signer(now).kid for now in (1_359, 1_360))
+    assert first != second
+    assert [ring.signer(now).kid for now in (2_000, 1_000, 5, 1_360)] == [
+        second,
+        first,
+        first,
+        second,
+    ]
+
+
+def test_all_keys_but_those_gone_are_published(store: FileKeyStore) -> None:
+    """The set holds both keys until no token of the first can still live."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_000)
+    gone_at = 1_360 + POLICY.keep
+    counts = [
+        len(json.loads(ring.document(now).body)["keys"]) for now in (1_000, gone_at - 1, gone_at)
+    ]
+    assert counts == [2, 2, 1]
+
+
+def test_a_store_is_read_again_only_when_it_changed(store: FileKeyStore) -> None:
+    """The stamp decides."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    assert [ring.refresh(1_000), ring.refresh(1_000)] == [True, False]
+    store.generate(alg="RS256", bits=2048, now=1_000, policy=POLICY)
+    assert ring.refresh(1_000) is True
+
+
+def test_a_damaged_store_is_reported_and_the_old_keys_serve(
+    store: FileKeyStore, tmp_path: Path
+) -> None:
+    """What was known stays in force."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_000)
+    kid = ring.signer(1_000).kid
+    (tmp_path / "keys" / f"{kid}.pem").write_text("damaged")
+    reported: list[KeysError] = []
+    refresh_quietly(ring, 1_000, reported.append)
+    assert [type(error) for error in reported] == [KeyStoreError]
+    assert ring.signer(1_000).kid == kid
+
+
+def test_an_empty_store_signs_nothing(tmp_path: Path) -> None:
+    """There is no token without a key."""
+    ring = KeyRing(FileKeyStore(tmp_path / "none"), POLICY, alg="RS256")
+    with pytest.raises(NoSigningKey):
+        ring.signer(1_000)

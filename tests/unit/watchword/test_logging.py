@@ -1,0 +1,62 @@
+"""Unit tests of `watchword.logging`: what a line holds, and when it leaves."""
+
+import asyncio
+import io
+import json
+
+from watchword.logging import Events, request_id
+
+
+class Stream(io.StringIO):
+    """Counts writes."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        """Count and keep."""
+        self.writes += 1
+        return super().write(text)
+
+
+async def test_lines_of_one_turn_leave_in_one_write() -> None:
+    """Many events cost one system call."""
+    stream = Stream()
+    events = Events(form="json", stream=stream)
+    for number in range(5):
+        events("token.issued", jti=str(number), kid=None)
+    assert stream.writes == 0
+    await asyncio.sleep(0)
+    assert stream.writes == 1
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["jti"] for line in lines] == ["0", "1", "2", "3", "4"]
+    assert "kid" not in lines[0]
+
+
+def test_an_exceptions_text_is_never_logged() -> None:
+    """Its type and where it came from are; its words could hold input."""
+    stream = Stream()
+    token = request_id.set("r-1")
+    try:
+        raise ValueError("the secret is swordfish")
+    except ValueError as error:
+        Events(form="json", stream=stream)("token.refused", exception=error)
+    request_id.reset(token)
+    line = json.loads(stream.getvalue())
+    assert (line["exception"], line["request_id"]) == ("ValueError", "r-1")
+    assert "test_logging.py" in line["at"][0]
+    assert "swordfish" not in stream.getvalue()
+
+
+def test_a_reader_that_left_does_not_stop_the_work() -> None:
+    """A broken pipe ends the log, not the server."""
+
+    class Broken(Stream):
+        def write(self, text: str) -> int:
+            self.writes += 1
+            raise BrokenPipeError
+
+    stream = Broken()
+    events = Events(form="console", stream=stream)
+    events("token.issued")
+    events("token.issued")
+    assert stream.writes == 1
