@@ -147,7 +147,7 @@ def test_a_new_key_is_published_before_it_signs(place: Place) -> None:
 @pytest.mark.rfc("ops-1")
 def test_sigterm_takes_readiness_first_and_lets_requests_finish(tmp_path: Path) -> None:
     """While the probe says no, the listener still takes work, and what runs is finished."""
-    place = new_place(tmp_path, WATCHWORD_DRAIN_SECONDS="2")
+    place = new_place(tmp_path, WATCHWORD_DRAIN_SECONDS="5")
     client = place.json("clients", "create", "slow")
     with running(place) as process, socket.create_connection(("127.0.0.1", place.port)) as slow:
         body = (
