@@ -1,98 +1,143 @@
-"""Clients as the issuer knows them: identity, secrets and grants (RFC 6749 §2).
+"""Clients as the issuer knows them: identity, authentication, grants (RFC 6749 §2, RFC 7591 §2).
 
 Times are integer seconds since the epoch. Objects are immutable; a change makes a new one.
 """
 
+import json
 import re
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from issuer import config
+from issuer.registry.auth_method import AuthMaterial, AuthMethod, check_auth
+from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import InvalidValue
-from issuer.registry.secret_hash import SecretHash
+from issuer.registry.token_policy import TokenPolicy, check_token_ttl
 
 # RFC 6749 appendix A.1: client-id = *VSCHAR. The space is left out (RFC 6749 allows it), since it
 # would be lost in log lines and shells.
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
 _MAXIMUM_NAME_LENGTH = 255
+_MAXIMUM_METADATA_BYTES = 4096
+_LATEST_TIME = 253_402_300_799  # the last second that RFC 3339 can write
 
-
-class AuthMethod(StrEnum):
-    """Ways to authenticate at the token endpoint, by their registered names (RFC 7591 §2)."""
-
-    CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - a method's name
-    CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 - a method's name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientSecret:
-    """One of a client's secrets; several may be live at once, so that one can replace another."""
-
-    secret_id: str
-    hash: SecretHash
-    created_at: int
-    starts_at: int
-    expires_at: int | None
-
-    def is_live(self, now: int) -> bool:
-        """Tell whether the secret may be used at `now`."""
-        return self.starts_at <= now and (self.expires_at is None or now < self.expires_at)
+CLIENT_CREDENTIALS = "client_credentials"
+GRANT_TYPES = (CLIENT_CREDENTIALS,)
+"""Grant types that a client may be registered for; `issuer.grants` has what each does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientGrant:
     """The scopes that a client may ask for on one resource.
 
-    `token_ttl` is the resource's own token lifetime in seconds, None if it has none.
+    Args:
+        resource: the resource's identifier.
+        scopes: what may be asked for.
+        default_scopes: what a request that names none gets (RFC 6749 §3.3); all if None.
+
+    Raises:
+        InvalidValue: there is no scope, or a default one is not among them.
     """
 
     resource: str
     scopes: tuple[str, ...]
-    token_ttl: int | None
+    default_scopes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.scopes:
+            raise InvalidValue(f"a grant on {self.resource} needs at least one scope")
+        for scope in self.default_scopes or ():
+            if scope not in self.scopes:
+                raise InvalidValue(f"the default scope {scope} is not granted on {self.resource}")
+        if self.default_scopes is not None and not self.default_scopes:
+            raise InvalidValue(f"a grant on {self.resource} needs a default scope, or none named")
+
+    @property
+    def defaults(self) -> tuple[str, ...]:
+        """The scopes of a request that names none."""
+        return self.scopes if self.default_scopes is None else self.default_scopes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """A registered client; its first grant names its default resource."""
+class ClientRegistration:
+    """What an operator decides of a client; its first grant names its default resource.
 
-    client_id: str
-    display_name: str | None
-    auth_method: AuthMethod
-    grants: tuple[ClientGrant, ...]
-    secrets: tuple[ClientSecret, ...]
-    token_ttl: int | None
-    disabled: bool
-    created_at: int
-    updated_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewClient:
-    """A client about to be registered, checked on its own terms.
-
-    `resources` are identifiers, the default one first; without `scopes` the client is granted
-    every scope that these resources have.
+    Args:
+        client_id: 1 to 255 visible ASCII characters.
+        display_name: a name for people (RFC 7591 `client_name`).
+        auth_method: how it proves itself, with `material` to prove it against.
+        grant_types: what it may ask with.
+        grants: what it may ask for.
+        token_ttl: life of its tokens in seconds; None leaves it to the resource and the settings.
+        dpop_bound: it gets DPoP-bound tokens only (RFC 9449 §5.2).
+        certificate_bound: it gets certificate-bound tokens only (RFC 8705 §3.4).
+        disabled: it is refused.
+        expires_at: from when it is refused; None for never.
+        metadata: whatever its owner wants to note, a JSON object of at most 4096 bytes.
 
     Raises:
         InvalidValue: a field is outside what the registry accepts.
     """
 
     client_id: str
-    secret_hash: SecretHash
-    resources: tuple[str, ...]
-    scopes: tuple[str, ...] = ()
-    auth_method: AuthMethod = AuthMethod.CLIENT_SECRET_BASIC
-    token_ttl: int | None = None
     display_name: str | None = None
+    auth_method: AuthMethod = AuthMethod.CLIENT_SECRET_BASIC
+    material: AuthMaterial = AuthMaterial()
+    grant_types: tuple[str, ...] = GRANT_TYPES
+    grants: tuple[ClientGrant, ...] = ()
+    token_ttl: int | None = None
+    dpop_bound: bool = False
+    certificate_bound: bool = False
+    disabled: bool = False
+    expires_at: int | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_client_id(self.client_id)
-        if not self.resources:
-            raise InvalidValue("a client needs at least one resource")
-        if self.token_ttl is not None:
-            check_token_ttl(self.token_ttl)
+        check_auth(self.auth_method, self.material)
+        check_token_ttl(self.token_ttl)
+        check_time(self.expires_at)
+        _check_grants(self.grants)
+        for grant_type in self.grant_types:
+            if grant_type not in GRANT_TYPES:
+                raise InvalidValue(f"{grant_type!a} is no grant here; use {', '.join(GRANT_TYPES)}")
         if self.display_name is not None:
             check_display_name(self.display_name)
+        if len(json.dumps(dict(self.metadata))) > _MAXIMUM_METADATA_BYTES:
+            raise InvalidValue(f"metadata has more than {_MAXIMUM_METADATA_BYTES} bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A client as it is registered.
+
+    Args:
+        registration: what was decided.
+        policies: what each resource of its grants asks of tokens, by identifier.
+        secrets: its secrets, the oldest first, ended ones included.
+        revision: grows with every change of anything in the registry (RFC 9110 §8.8.3).
+    """
+
+    registration: ClientRegistration
+    policies: Mapping[str, TokenPolicy]
+    secrets: tuple[ClientSecret, ...]
+    created_at: int
+    updated_at: int
+    revision: int
+
+    @property
+    def client_id(self) -> str:
+        """The client's id."""
+        return self.registration.client_id
+
+    @property
+    def grants(self) -> tuple[ClientGrant, ...]:
+        """What it may ask for."""
+        return self.registration.grants
+
+    def is_expired(self, now: int) -> bool:
+        """Tell whether the registration as a whole has ended by `now`."""
+        end = self.registration.expires_at
+        return end is not None and end <= now
 
 
 def check_client_id(text: str) -> None:
@@ -105,18 +150,6 @@ def check_client_id(text: str) -> None:
         raise InvalidValue("a client id is 1 to 255 visible ASCII characters without space")
 
 
-def check_token_ttl(seconds: int) -> None:
-    """Refuse a token lifetime that `issuer.config` does not allow.
-
-    Raises:
-        InvalidValue: the lifetime is out of bounds.
-    """
-    try:
-        config.check_token_ttl(seconds)
-    except ValueError as error:
-        raise InvalidValue(f"a token lifetime {error}") from None
-
-
 def check_display_name(text: str) -> None:
     """Refuse a name that a terminal or a log line could not show as it is.
 
@@ -125,3 +158,20 @@ def check_display_name(text: str) -> None:
     """
     if not (1 <= len(text) <= _MAXIMUM_NAME_LENGTH and text.isprintable()):
         raise InvalidValue(f"a name is 1 to {_MAXIMUM_NAME_LENGTH} printable characters")
+
+
+def check_time(seconds: int | None) -> None:
+    """Refuse a time that RFC 3339 cannot write; None is no time.
+
+    Raises:
+        InvalidValue: it is before 1970 or after the year 9999.
+    """
+    if seconds is not None and not 0 <= seconds <= _LATEST_TIME:
+        raise InvalidValue("a time is from 1970 to the year 9999")
+
+
+def _check_grants(grants: tuple[ClientGrant, ...]) -> None:
+    identifiers = [grant.resource for grant in grants]
+    for identifier in identifiers:
+        if identifiers.count(identifier) > 1:
+            raise InvalidValue(f"two grants on {identifier}; put their scopes into one")

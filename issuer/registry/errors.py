@@ -40,6 +40,22 @@ class UnknownScope(RegistryError):
     """None of the named resources understands the scope."""
 
 
+class ScopeInUse(RegistryError):
+    """Clients hold the scope, so the resource cannot lose it."""
+
+
+class UnknownSecret(RegistryError):
+    """The client has no secret of this id."""
+
+
+class TooManySecrets(RegistryError):
+    """The client has as many secrets as one may have."""
+
+
+class RevisionConflict(RegistryError):
+    """Somebody else changed it since it was read (RFC 9110 §15.5.13)."""
+
+
 class SchemaMismatch(RegistryError):
     """The database schema is not the one that this version works with."""
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from issuer import config
-from issuer.registry.client import ClientGrant, check_token_ttl
+from issuer.registry.client import ClientGrant
 from issuer.registry.errors import InvalidValue, UnknownScope
+from issuer.registry.token_policy import TokenPolicy
 from issuer.scope import parse_scope
 
 _MAXIMUM_IDENTIFIER_LENGTH = 2048
@@ -17,7 +18,7 @@ _MAXIMUM_IDENTIFIER_LENGTH = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A protected API: its identifier, its scopes, the lifetime of its tokens in seconds.
+    """A protected API: its identifier, its scopes, what it asks of tokens.
 
     Raises:
         InvalidValue: a field is outside what the registry accepts.
@@ -25,15 +26,23 @@ class Resource:
 
     identifier: str
     scopes: tuple[str, ...]
-    token_ttl: int | None = None
+    policy: TokenPolicy = TokenPolicy()
 
     def __post_init__(self) -> None:
         check_resource_identifier(self.identifier)
         check_scopes(self.scopes)
         if not self.scopes:
             raise InvalidValue("a resource needs at least one scope")
-        if self.token_ttl is not None:
-            check_token_ttl(self.token_ttl)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredResource:
+    """A resource as it is registered; `revision` grows with every change in the registry."""
+
+    resource: Resource
+    created_at: int
+    updated_at: int
+    revision: int
 
 
 def check_resource_identifier(text: str) -> None:
@@ -99,7 +108,19 @@ def _grant(resource: Resource, wanted: set[str]) -> ClientGrant:
     scopes = tuple(scope for scope in resource.scopes if scope in wanted)
     if not scopes:
         raise InvalidValue(f"the resource {resource.identifier} has none of the scopes asked for")
-    return ClientGrant(resource=resource.identifier, scopes=scopes, token_ttl=resource.token_ttl)
+    return ClientGrant(resource=resource.identifier, scopes=scopes)
+
+
+def check_grant(grant: ClientGrant, resource: Resource) -> None:
+    """Refuse a grant of scopes that its resource does not understand.
+
+    Raises:
+        UnknownScope: naming the first such scope.
+    """
+    check_scopes(grant.scopes)
+    for scope in grant.scopes:
+        if scope not in resource.scopes:
+            raise UnknownScope(f"no such scope on {resource.identifier}: {scope}")
 
 
 def _each_once(resources: Sequence[Resource]) -> Sequence[Resource]:

@@ -1,0 +1,178 @@
+"""How a client authenticates, and the material that it is known by (RFC 7591 §2, RFC 8705 §2).
+
+Secrets are not material: they are hashed, and kept as `client_secret` has them.
+"""
+
+import ipaddress
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from issuer.config import is_loopback
+from issuer.registry.errors import InvalidValue
+from keys.errors import InvalidJwk
+from keys.jwk import PRIVATE_MEMBERS, parse_public_jwk
+from keys.published_test_keys import PUBLISHED_TEST_KEYS
+from keys.thumbprint import thumbprint
+
+_MAXIMUM_JWKS_BYTES = 65_536
+_MAXIMUM_KEYS = 10
+_MAXIMUM_SUBJECT_LENGTH = 1024
+_HOST_NAME = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_-]{1,63}\.)+[A-Za-z][A-Za-z0-9-]{0,62}")
+# Names that only mean something inside a network (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
+
+
+class AuthMethod(StrEnum):
+    """Ways to authenticate at the token endpoint, by their registered names (RFC 7591 §2)."""
+
+    CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - a method's name
+    CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 - a method's name
+    PRIVATE_KEY_JWT = "private_key_jwt"
+    TLS_CLIENT_AUTH = "tls_client_auth"
+    SELF_SIGNED_TLS_CLIENT_AUTH = "self_signed_tls_client_auth"
+
+    @property
+    def uses_secret(self) -> bool:
+        """Whether clients prove themselves by a plain secret; either of the two ways serves."""
+        return self in (AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST)
+
+    @property
+    def uses_keys(self) -> bool:
+        """Whether clients are known by public keys."""
+        return self in (AuthMethod.PRIVATE_KEY_JWT, AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH)
+
+
+TLS_SUBJECTS = (
+    "tls_client_auth_subject_dn",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_email",
+)
+"""Ways to name the certificate of `tls_client_auth`, of which a client has one (RFC 8705 §2.1.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthMaterial:
+    """What a client proves itself with, beside secrets.
+
+    Args:
+        jwks: a public JWK set (RFC 7517 §5).
+        jwks_uri: where the client publishes one; excludes `jwks` (RFC 7591 §2).
+        tls_subject: one of `TLS_SUBJECTS` and its value.
+    """
+
+    jwks: Mapping[str, object] | None = None
+    jwks_uri: str | None = None
+    tls_subject: tuple[str, str] | None = field(default=None)
+
+    def members(self) -> dict[str, object]:
+        """Return what is set, under its registered names."""
+        named: dict[str, object] = {"jwks": self.jwks, "jwks_uri": self.jwks_uri}
+        if self.tls_subject is not None:
+            named[self.tls_subject[0]] = self.tls_subject[1]
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def check_auth(method: AuthMethod, material: AuthMaterial) -> None:
+    """Refuse material that does not fit the method.
+
+    Raises:
+        InvalidValue: something is missing, malformed, or of another method.
+    """
+    _check_keys(method, material)
+    _check_subject(method, material)
+
+
+def _check_keys(method: AuthMethod, material: AuthMaterial) -> None:
+    count = (material.jwks is not None) + (material.jwks_uri is not None)
+    if method.uses_keys and count != 1:
+        raise InvalidValue(f"{method} needs one of jwks and jwks_uri")
+    if not method.uses_keys and count:
+        raise InvalidValue(f"{method} has neither jwks nor jwks_uri")
+    if material.jwks is not None:
+        check_jwks(material.jwks)
+    if material.jwks_uri is not None:
+        check_jwks_uri(material.jwks_uri)
+
+
+def _check_subject(method: AuthMethod, material: AuthMaterial) -> None:
+    if method is not AuthMethod.TLS_CLIENT_AUTH:
+        if material.tls_subject is not None:
+            raise InvalidValue(f"{method} has no {material.tls_subject[0]}")
+        return
+    if material.tls_subject is None:
+        raise InvalidValue(f"{method} needs one of {', '.join(TLS_SUBJECTS)}")
+    name, value = material.tls_subject
+    if name not in TLS_SUBJECTS:
+        raise InvalidValue(f"{name!a} names no certificate; use one of {', '.join(TLS_SUBJECTS)}")
+    if not (1 <= len(value) <= _MAXIMUM_SUBJECT_LENGTH and value.isprintable()):
+        raise InvalidValue(f"{name} is 1 to {_MAXIMUM_SUBJECT_LENGTH} printable characters")
+    if name == "tls_client_auth_san_ip":
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise InvalidValue(f"{name} is not an IP address") from None
+
+
+def check_jwks(document: Mapping[str, object]) -> None:
+    """Refuse a JWK set that has a private, weak, unusable or publicly known key, or none.
+
+    Unlike a set read from the network, every key must be good: nobody wants to register a key that
+    will be passed over.
+
+    Raises:
+        InvalidValue: saying which key, counted from 1, and why.
+    """
+    keys = document.get("keys")
+    if not isinstance(keys, list) or not 1 <= len(keys) <= _MAXIMUM_KEYS:
+        raise InvalidValue(f"jwks is an object with 1 to {_MAXIMUM_KEYS} keys in `keys`")
+    if len(json.dumps(document)) > _MAXIMUM_JWKS_BYTES:
+        raise InvalidValue(f"jwks has more than {_MAXIMUM_JWKS_BYTES} bytes")
+    kids: set[str] = set()
+    for number, members in enumerate(keys, 1):
+        kid = _check_jwk(members, number)
+        if kid in kids:
+            raise InvalidValue(f"key {number} of jwks has the kid of another")
+        kids.add(kid)
+
+
+def _check_jwk(members: object, number: int) -> str:
+    if not isinstance(members, dict):
+        raise InvalidValue(f"key {number} of jwks is not an object")
+    if PRIVATE_MEMBERS & members.keys():
+        raise InvalidValue(f"key {number} of jwks has private members; register the public key")
+    try:
+        key = parse_public_jwk(members)
+    except InvalidJwk as error:
+        raise InvalidValue(f"key {number} of jwks cannot be used: {error}") from None
+    if thumbprint(key.members()) in PUBLISHED_TEST_KEYS:
+        raise InvalidValue(f"key {number} of jwks is printed in an RFC; everybody has its half")
+    return key.kid
+
+
+def check_jwks_uri(uri: str) -> None:
+    """Refuse a URL that a server must not fetch on somebody's word (RFC 8725 §3.10).
+
+    Only what the text tells: whoever fetches must also look at the addresses behind the name.
+
+    Raises:
+        InvalidValue: it is not plain https to a public host name.
+    """
+    if len(uri) > 2048 or not uri.isascii() or not uri.isprintable() or " " in uri:
+        raise InvalidValue("jwks_uri must be at most 2048 plain ASCII characters without spaces")
+    parts = urlsplit(uri)
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise InvalidValue("jwks_uri has a port that is not a number") from None
+    if parts.scheme != "https" or "@" in parts.netloc or "#" in uri or "\\" in uri:
+        raise InvalidValue("jwks_uri must be https, without user information and fragment")
+    if port not in (None, 443):
+        raise InvalidValue("jwks_uri must be on port 443")
+    if is_loopback(host) or not _HOST_NAME.fullmatch(host) or host.endswith(_PRIVATE_SUFFIXES):
+        raise InvalidValue("jwks_uri must name a public host by its full name")

@@ -1,0 +1,169 @@
+"""Read what operators write of clients and resources: strict JSON-like documents.
+
+The shapes that `representation` writes. The administration API, the command line and declarations
+all read through here; the JSON Schemas that editors and OpenAPI get are made from these models.
+Unknown members are refused: a mistyped name that is ignored is a hole with a delay.
+"""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
+from issuer.registry.client import GRANT_TYPES, ClientGrant, ClientRegistration
+from issuer.registry.resource import Resource
+from issuer.registry.rfc3339 import parse_time
+from issuer.registry.token_policy import TokenPolicy
+from issuer.scope import parse_scope
+
+
+def _is_scope(text: str) -> str:
+    try:
+        parse_scope(text)
+    except ValueError:
+        raise ValueError(
+            "must be scopes with single spaces between, visible ASCII without quote and backslash"
+        ) from None
+    return text
+
+
+def _is_time(text: str) -> str:
+    parse_time(text)
+    return text
+
+
+ScopeText = Annotated[str, AfterValidator(_is_scope)]
+TimeText = Annotated[
+    str, AfterValidator(_is_time), Field(json_schema_extra={"format": "date-time"})
+]
+
+
+class Document(BaseModel):
+    """A document without unknown members and without conversions: `"1"` is no number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class GrantDocument(Document):
+    """What a client may ask for on one resource."""
+
+    resource: str = Field(description="the resource's identifier")
+    scope: ScopeText = Field(description="scopes that it may ask for, with spaces between")
+    default_scope: ScopeText | None = Field(
+        None, description="what a request that names no scope gets; all of `scope` if left out"
+    )
+
+    def grant(self) -> ClientGrant:
+        """Build the grant.
+
+        Raises:
+            InvalidValue: a default scope is not among the scopes.
+        """
+        return ClientGrant(
+            resource=self.resource,
+            scopes=parse_scope(self.scope),
+            default_scopes=None if self.default_scope is None else parse_scope(self.default_scope),
+        )
+
+
+class ClientDocument(Document):
+    """A client as an operator wants it (RFC 7591 §2 where it has a name for it)."""
+
+    client_id: str = Field(description="1 to 255 visible ASCII characters without space")
+    client_name: str | None = Field(None, description="a name for people")
+    token_endpoint_auth_method: str = Field(
+        AuthMethod.CLIENT_SECRET_BASIC.value,
+        description="how it authenticates",
+        json_schema_extra={"enum": [method.value for method in AuthMethod]},
+    )
+    jwks: dict[str, Any] | None = Field(None, description="its public JWK set")
+    jwks_uri: str | None = Field(None, description="where it publishes its JWK set; https")
+    tls_client_auth_subject_dn: str | None = None
+    tls_client_auth_san_dns: str | None = None
+    tls_client_auth_san_uri: str | None = None
+    tls_client_auth_san_ip: str | None = None
+    tls_client_auth_san_email: str | None = None
+    grant_types: list[str] = Field(
+        list(GRANT_TYPES), description="grant types that it may use; none refuses them all"
+    )
+    grants: list[GrantDocument] = Field(
+        default_factory=list, description="what it may ask for, its default resource first"
+    )
+    token_ttl: int | None = Field(None, description="life of its tokens in seconds")
+    dpop_bound_access_tokens: bool = Field(False, description="only DPoP-bound tokens")
+    tls_client_certificate_bound_access_tokens: bool = Field(
+        False, description="only certificate-bound tokens"
+    )
+    disabled: bool = Field(False, description="refuse it")
+    expires_at: TimeText | None = Field(None, description="refuse it from then on")
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description="free-form notes of its owner"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.token_endpoint_auth_method not in {method.value for method in AuthMethod}:
+            raise ValueError("token_endpoint_auth_method must be one of " + ", ".join(AuthMethod))
+        subjects = [name for name in TLS_SUBJECTS if getattr(self, name) is not None]
+        if len(subjects) > 1:
+            raise ValueError(f"only one of {', '.join(subjects)}")
+        return self
+
+    def build(self) -> ClientRegistration:
+        """Build the registration.
+
+        Raises:
+            InvalidValue: a value is outside what the registry accepts.
+        """
+        return ClientRegistration(
+            client_id=self.client_id,
+            display_name=self.client_name,
+            auth_method=AuthMethod(self.token_endpoint_auth_method),
+            material=self._material(),
+            grant_types=tuple(self.grant_types),
+            grants=tuple(each.grant() for each in self.grants),
+            token_ttl=self.token_ttl,
+            dpop_bound=self.dpop_bound_access_tokens,
+            certificate_bound=self.tls_client_certificate_bound_access_tokens,
+            disabled=self.disabled,
+            expires_at=None if self.expires_at is None else parse_time(self.expires_at),
+            metadata=self.metadata,
+        )
+
+    def _material(self) -> AuthMaterial:
+        subjects = [
+            (name, value) for name in TLS_SUBJECTS if (value := getattr(self, name)) is not None
+        ]
+        return AuthMaterial(
+            jwks=self.jwks, jwks_uri=self.jwks_uri, tls_subject=next(iter(subjects), None)
+        )
+
+
+class ResourceDocument(Document):
+    """A resource as an operator wants it."""
+
+    resource: str = Field(description="its identifier: an absolute URI without fragment")
+    scopes: list[str] = Field(min_length=1, description="the scopes that it understands")
+    token_ttl: int | None = Field(None, description="life of tokens for it in seconds")
+    signing_alg: str | None = Field(None, description="how tokens for it are signed")
+    dpop_bound_access_tokens_required: bool = Field(False, description="only DPoP-bound tokens")
+    tls_client_certificate_bound_access_tokens: bool = Field(
+        False, description="only certificate-bound tokens"
+    )
+
+    def build(self) -> Resource:
+        """Build the resource.
+
+        Raises:
+            InvalidValue: a value is outside what the registry accepts.
+        """
+        return Resource(
+            identifier=self.resource,
+            scopes=tuple(self.scopes),
+            policy=TokenPolicy(
+                token_ttl=self.token_ttl,
+                signing_alg=self.signing_alg,
+                dpop_required=self.dpop_bound_access_tokens_required,
+                certificate_required=self.tls_client_certificate_bound_access_tokens,
+            ),
+        )
