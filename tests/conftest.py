@@ -1,7 +1,13 @@
 """Fixtures that every test may use, and names of cases that stay the same from run to run."""
 
+import os
+from collections.abc import Iterator
+from contextlib import closing
+
 import pytest
 from hypothesis import settings
+
+from tests.support.postgresql import NoPostgres, PostgresServer
 
 # A loaded machine is slow now and then; what is slow for good shows in the benches.
 settings.register_profile("house", deadline=None)
@@ -14,6 +20,28 @@ _LONGEST_CASE_NAME = 40
 def anyio_backend() -> str:
     """Run async tests on asyncio, the loop that the product ships on."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Give the worker's own PostgreSQL server; where there is none, skip, but never in CI."""
+    try:
+        server = PostgresServer()
+    except NoPostgres as error:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(str(error))
+    with closing(server):
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """Give the URL of a fresh, empty database, which is dropped after the test."""
+    postgres.start()  # a test that stopped it may have failed before it was started again
+    url = postgres.new_database()
+    yield url
+    postgres.start()
+    postgres.drop_database(url)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
