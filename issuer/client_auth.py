@@ -7,11 +7,13 @@ which ids exist, and a secret added a moment ago by another process works at onc
 """
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from issuer.errors import InvalidClient, OAuthError, Reason, TemporarilyUnavailable
-from issuer.registry.client import Client, ClientSecret
+from issuer.registry.client import Client
+from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.secret_hash import DUMMY_FAST, DUMMY_SLOW, SecretHash
 from issuer.token_request import Credentials
@@ -53,6 +55,14 @@ class KnownClients(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class AuthenticatedClient:
+    """A client that has proven itself, and the secret that it did so with."""
+
+    client: Client
+    secret_id: str
+
+
 class ClientAuthenticator:
     """Decides who a token request comes from.
 
@@ -68,7 +78,7 @@ class ClientAuthenticator:
         self._memo_key = memo_key
         self._proven: dict[tuple[str, bytes], bytes] = {}
 
-    async def authenticate(self, credentials: Credentials, *, now: int) -> Client:
+    async def authenticate(self, credentials: Credentials, *, now: int) -> AuthenticatedClient:
         """Return the client that proved itself.
 
         Args:
@@ -76,41 +86,48 @@ class ClientAuthenticator:
             now: seconds since the epoch.
 
         Raises:
-            InvalidClient: unknown, disabled, or the secret is wrong; the same answer for each.
+            InvalidClient: unknown, disabled, expired, or the secret is wrong; the same answer for
+                each.
             TemporarilyUnavailable: the store would have to be asked and cannot answer.
         """
         client_id, secret = credentials.client_id, credentials.secret
         known = self._clients.peek(client_id)
-        if self._proves(known, secret, now) and known is not None and not known.disabled:
-            return known
+        proof = self._prove(known, secret, now)
+        if known is not None and proof is not None and _is_allowed(known, now):
+            return AuthenticatedClient(known, proof.secret_id)
         try:
             client = await self._clients.fetch(client_id)
         except StoreUnavailable:
             raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
-        proven = self._proves(client, secret, now)
-        if not proven and self._clients.has_slow_secrets:
-            proven = await self._proves_slowly(client, secret, now)
-        if client is None or client.disabled or not proven:
-            raise _refusal(client, proven)
-        return client
+        proof = self._prove(client, secret, now)
+        if proof is None and self._clients.has_slow_secrets:
+            proof = await self._prove_slowly(client, secret, now)
+        if client is None or proof is None or not _is_allowed(client, now):
+            raise _refusal(client, proof, now)
+        return AuthenticatedClient(client, proof.secret_id)
 
-    def _proves(self, client: Client | None, secret: str, now: int) -> bool:
+    def _prove(self, client: Client | None, secret: str, now: int) -> ClientSecret | None:
         """Verify without slow work: fast hashes, and slow ones that were proven here before."""
         live = _live_secrets(client, now)
-        fast = [known.hash for known in live if not known.hash.slow] or [DUMMY_FAST]
+        fast = [known for known in live if not known.hash.slow]
+        if not fast:
+            DUMMY_FAST.verify(secret)
         # Every hash is computed, whichever one matches.
-        matched = sum(secret_hash.verify(secret) for secret_hash in fast) > 0
-        return matched or any(self._remembers(known, secret) for known in live if known.hash.slow)
+        matched = [known for known in fast if known.hash.verify(secret)]
+        matched += [known for known in live if known.hash.slow and self._remembers(known, secret)]
+        return matched[0] if matched else None
 
-    async def _proves_slowly(self, client: Client | None, secret: str, now: int) -> bool:
+    async def _prove_slowly(
+        self, client: Client | None, secret: str, now: int
+    ) -> ClientSecret | None:
         slow = [known for known in _live_secrets(client, now) if known.hash.slow]
         if not slow:
             await self._slow.verify(DUMMY_SLOW, secret)
         for known in slow:
             if await self._slow.verify(known.hash, secret):
                 self._remember(known, secret)
-                return True
-        return False
+                return known
+        return None
 
     def _remembers(self, known: ClientSecret, secret: str) -> bool:
         memo = self._proven.get((known.secret_id, known.hash.digest))
@@ -125,14 +142,24 @@ class ClientAuthenticator:
         return hmac.digest(self._memo_key, secret.encode("utf-8", "surrogatepass"), "sha256")
 
 
-def _live_secrets(client: Client | None, now: int) -> Iterable[ClientSecret]:
-    if client is None:
+def _live_secrets(client: Client | None, now: int) -> Sequence[ClientSecret]:
+    # Either of the two plain-secret methods may be used by who is registered for one of them;
+    # what another method's client still has of secrets proves nothing.
+    if client is None or not client.registration.auth_method.uses_secret:
         return ()
     return [secret for secret in client.secrets if secret.is_live(now)]
 
 
-def _refusal(client: Client | None, proven: bool) -> OAuthError:
+def _is_allowed(client: Client, now: int) -> bool:
+    return not client.registration.disabled and not client.is_expired(now)
+
+
+def _refusal(client: Client | None, proof: ClientSecret | None, now: int) -> OAuthError:
     if client is None:
         return InvalidClient(Reason.UNKNOWN_CLIENT)
-    reason = Reason.CLIENT_DISABLED if proven else Reason.WRONG_SECRET
+    if proof is None:
+        reason = Reason.WRONG_SECRET
+    else:
+        expired = client.is_expired(now)
+        reason = Reason.CLIENT_EXPIRED if expired else Reason.CLIENT_DISABLED
     return InvalidClient(reason, client_id=client.client_id)

@@ -27,9 +27,13 @@ class Reason(StrEnum):
     UNKNOWN_CLIENT = "unknown_client"
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a reason, not a secret
     CLIENT_DISABLED = "client_disabled"
+    CLIENT_EXPIRED = "client_expired"
     GRANT_TYPE_MISSING = "grant_type_missing"
     UNSUPPORTED_GRANT = "unsupported_grant"
+    GRANT_NOT_ALLOWED = "grant_not_allowed"
     NOTHING_GRANTED = "nothing_granted"
+    DPOP_REQUIRED = "dpop_required"
+    CERTIFICATE_REQUIRED = "certificate_required"
     INVALID_TARGET = "invalid_target"
     MALFORMED_SCOPE = "malformed_scope"
     SCOPE_NOT_ALLOWED = "scope_not_allowed"
@@ -112,6 +116,12 @@ class InvalidTarget(OAuthError):
     """The resource is malformed, unknown or not the client's (RFC 8707 §2)."""
 
     code = "invalid_target"
+
+
+class InvalidDpopProof(OAuthError):
+    """A DPoP proof is needed and missing (RFC 9449 §5)."""
+
+    code = "invalid_dpop_proof"
 
 
 class TemporarilyUnavailable(OAuthError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from issuer.config import IssuerConfig, check_resource
 from issuer.errors import (
+    InvalidDpopProof,
     InvalidRequest,
     InvalidScope,
     InvalidTarget,
@@ -15,19 +16,24 @@ from issuer.errors import (
     UnauthorizedClient,
     UnsupportedGrantType,
 )
-from issuer.registry.client import Client, ClientGrant
+from issuer.registry.client import CLIENT_CREDENTIALS, Client, ClientGrant
+from issuer.registry.token_policy import TokenPolicy
 from issuer.scope import parse_scope
 from issuer.token_request import TokenRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a token will say: who, for which resource, which scopes, how long in seconds."""
+    """What a token will say: who, for which resource, which scopes, how long in seconds.
+
+    `signing_alg` is what the resource wants it signed with, None for the configured algorithm.
+    """
 
     client_id: str
     resource: str
     scopes: tuple[str, ...]
     token_ttl: int
+    signing_alg: str | None = None
 
 
 def decide_grant(request: TokenRequest, client: Client, config: IssuerConfig) -> Grant:
@@ -36,9 +42,10 @@ def decide_grant(request: TokenRequest, client: Client, config: IssuerConfig) ->
     Raises:
         InvalidRequest: `grant_type` is missing.
         UnsupportedGrantType: nobody gets this grant here.
-        UnauthorizedClient: this client has nothing to be granted.
+        UnauthorizedClient: this client may not use the grant, or has nothing to be granted.
         InvalidTarget: the resource is malformed, unknown or not the client's.
         InvalidScope: the scope is malformed, or not all of it is the client's.
+        InvalidDpopProof: the token would have to be bound to a key, and there is no proof of one.
     """
     if request.grant_type is None:
         raise InvalidRequest(
@@ -47,6 +54,8 @@ def decide_grant(request: TokenRequest, client: Client, config: IssuerConfig) ->
     decide = GRANTS.get(request.grant_type)
     if decide is None:
         raise UnsupportedGrantType(Reason.UNSUPPORTED_GRANT, client_id=client.client_id)
+    if request.grant_type not in client.registration.grant_types:
+        raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, client_id=client.client_id)
     return decide(request, client, config)
 
 
@@ -59,19 +68,39 @@ def client_credentials(request: TokenRequest, client: Client, config: IssuerConf
     if asked is not None and not set(asked) <= set(allowed.scopes):
         # No silent down-scoping: the whole request fails (RFC 6749 §3.3).
         raise InvalidScope(Reason.SCOPE_NOT_ALLOWED, client_id=client.client_id)
-    lifetimes = [ttl for ttl in (client.token_ttl, allowed.token_ttl) if ttl is not None]
+    policy = client.policies[allowed.resource]
+    _require_binding(client, policy)
+    lifetimes = [ttl for ttl in (client.registration.token_ttl, policy.token_ttl) if ttl]
     return Grant(
         client_id=client.client_id,
         resource=allowed.resource,
-        # RFC 6749 §3.3: our documented default is everything the client has on the resource.
-        scopes=allowed.scopes if asked is None else asked,
+        # RFC 6749 §3.3: our documented default is what the client's grant names as such.
+        scopes=allowed.defaults if asked is None else asked,
         token_ttl=min(lifetimes, default=config.token_ttl),
+        signing_alg=policy.signing_alg,
     )
 
 
 GRANTS: Mapping[str, Callable[[TokenRequest, Client, IssuerConfig], Grant]] = {
-    "client_credentials": client_credentials
+    CLIENT_CREDENTIALS: client_credentials
 }
+
+
+def _require_binding(client: Client, policy: TokenPolicy) -> None:
+    """Refuse a Bearer token where a bound one is asked for; none can be bound in this version.
+
+    RFC 9449 §5.2, RFC 8705 §3.4: what MUST be bound is never issued unbound.
+    """
+    if client.registration.dpop_bound or policy.dpop_required:
+        raise InvalidDpopProof(
+            Reason.DPOP_REQUIRED, "a DPoP proof is required", client_id=client.client_id
+        )
+    if client.registration.certificate_bound or policy.certificate_required:
+        raise InvalidRequest(
+            Reason.CERTIFICATE_REQUIRED,
+            "a client certificate is required",
+            client_id=client.client_id,
+        )
 
 
 def _asked_scopes(request: TokenRequest, client: Client) -> tuple[str, ...] | None:

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from issuer.config import is_loopback
-from issuer.registry.client import NewClient
+from issuer.registry.audit import SYSTEM
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_secret import NewSecret
 from issuer.registry.secret_hash import SALT_BYTES, SecretHash, generate_secret, hash_secret
 from watchword.clock import wall_clock
 from watchword.key_ring import open_key_store, ring_policy
@@ -50,18 +52,19 @@ def throw_away(settings: Settings, *, port: int) -> Iterator[tuple[Settings, str
 
 def _create_demo_client(settings: Settings) -> str:
     secret = generate_secret(secrets.token_bytes)
+    hashed = SecretHash.parse(hash_secret(secret, salt=secrets.token_bytes(SALT_BYTES)))
     registry = open_registry(settings, now=wall_clock)
     try:
-        registry.create_client(
-            NewClient(
-                client_id=CLIENT_ID,
-                display_name="Demo",
-                secret_hash=SecretHash.parse(
-                    hash_secret(secret, salt=secrets.token_bytes(SALT_BYTES))
+        registry.change(
+            lambda edit: edit.create_client(
+                ClientRegistration(
+                    client_id=CLIENT_ID,
+                    display_name="Demo",
+                    grants=edit.grants_for((settings.default_resource,), DEFAULT_SCOPES),
                 ),
-                resources=(settings.default_resource,),
-                scopes=DEFAULT_SCOPES,
-            )
+                [NewSecret(hash=hashed)],
+            ),
+            by=SYSTEM,
         )
     finally:
         registry.close()

@@ -13,6 +13,7 @@ from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.endpoints.token import TokenEndpoint
 from issuer.metadata import JWKS_PATH, TOKEN_PATH, build_metadata, metadata_paths
 from issuer.registry.errors import RegistryError
+from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
 from issuer.service import TokenService
 from issuer.storage.follow import follow
@@ -29,6 +30,9 @@ Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 FOLLOW_SECONDS = 0.25
 """Between two looks for registry changes; a change by another process counts within a second."""
+
+UPKEEP_SECONDS = 10.0
+"""Between two writings of what was used, and two looks for secrets that end soon."""
 
 DOCUMENT_POLL_SECONDS = 1.0
 _JTI_BYTES = 16
@@ -49,11 +53,13 @@ class IssuerHalf:
             token_ttl=settings.token_ttl,
             document_max_age=settings.jwks_max_age,
         )
-        self._registry = open_registry(settings, now=wall_clock)
-        self._source = ThreadedSource(self._registry)
+        self._settings = settings
+        self.registry = open_registry(settings, now=wall_clock, announce=events)
+        self._source = ThreadedSource(self.registry)
         self.view = ClientView(self._source, bound=settings.view_size)
         self._slow_lane = SlowLane()
-        self._metadata_version = self._registry.version()
+        self._usage = UsageLog()
+        self._metadata_version = self.registry.version()
         self._metadata = self._build_metadata()
         self._store_answers = True
         self._tasks: list[asyncio.Task[None]] = []
@@ -74,7 +80,7 @@ class IssuerHalf:
             self.view, self._slow_lane, memo_key=secrets.token_bytes(32)
         )
         token = TokenEndpoint(
-            TokenService(self.config, authenticator, self.keys),
+            TokenService(self.config, authenticator, self.keys, self._usage),
             clock=wall_clock,
             new_jti=lambda: secrets.token_urlsafe(_JTI_BYTES),
             events=self._events,
@@ -108,6 +114,7 @@ class IssuerHalf:
         self._tasks = [
             asyncio.create_task(self._follow_registry()),
             asyncio.create_task(self._follow_documents()),
+            asyncio.create_task(self._keep_up()),
         ]
 
     async def stop(self) -> None:
@@ -118,12 +125,22 @@ class IssuerHalf:
                 await task
         self._slow_lane.close()
         self._source.close()
-        self._registry.close()
+        await asyncio.to_thread(self._write_usage)
+        self.registry.close()
 
     async def _follow_registry(self) -> None:
+        wake, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def told() -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(wake.set)
+
+        self.registry.watch(told)
         await follow(
             self.view,
+            wake=wake,
             interval=FOLLOW_SECONDS,
+            outage=self._settings.registry_outage_seconds,
             on_error=self._store_failed,
             on_answer=self._store_answered,
         )
@@ -148,15 +165,34 @@ class IssuerHalf:
         refresh_quietly(self.keys, wall_clock(), self._report_keys)
         # A registry that is away is told of by who follows it; the old document still serves.
         with suppress(RegistryError):
-            version = self._registry.version()
+            version = self.registry.version()
             if version != self._metadata_version:
                 self._metadata, self._metadata_version = self._build_metadata(), version
+
+    async def _keep_up(self) -> None:
+        while True:
+            await asyncio.sleep(UPKEEP_SECONDS)
+            await asyncio.to_thread(self._write_usage)
+            await asyncio.to_thread(self._announce_expiring)
+
+    def _write_usage(self) -> None:
+        batch = self._usage.take()
+        try:
+            self.registry.record_usage(batch)
+        except RegistryError:
+            self._usage.put_back(batch)  # who follows the registry tells that it is away
+
+    def _announce_expiring(self) -> None:
+        with suppress(RegistryError):
+            self.registry.announce_expiring(within=self._settings.secret_notice_seconds)
 
     def _report_keys(self, error: KeysError) -> None:
         self._events("keys.unavailable", reason=str(error))
 
     def _build_metadata(self) -> Document:
-        scopes = {scope for each in self._registry.list_resources() for scope in each.scopes}
+        scopes = {
+            scope for each in self.registry.list_resources() for scope in each.resource.scopes
+        }
         document = build_metadata(self.config, scopes=scopes)
         return Document(json.dumps(document).encode(), self.config.document_max_age)
 

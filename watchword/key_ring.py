@@ -6,7 +6,8 @@ before they are needed.
 """
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ class _Moment:
 
     since: int
     until: float
-    signer: Signer | None
+    signers: Mapping[str, Signer]  # by algorithm
     jwks: bytes
 
 
@@ -83,13 +84,13 @@ class KeyRing:
         self._records, self._signers, self._stamp, self._moment = records, signers, stamp, None
         return True
 
-    def signer(self, now: int) -> Signer:
-        """Return the signer of the key that signs at `now`.
+    def signer(self, now: int, alg: str | None = None) -> Signer:
+        """Return the signer of the key that signs at `now`, with the configured algorithm if None.
 
         Raises:
             NoSigningKey: there is none.
         """
-        signer = self._at(now).signer
+        signer = self._at(now).signers.get(alg or self._alg)
         if signer is None:
             raise NoSigningKey("there is no signing key; run: watchword keys generate")
         return signer
@@ -113,17 +114,20 @@ class KeyRing:
         records = self._records
         ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
         turns = [time for entry in ring for time in (entry.key.signs_from, entry.gone_at) if time]
-        try:
-            signer = self._signers.get(signing_key(ring, alg=self._alg).kid)
-        except NoSigningKey:
-            signer = None
         public = [records[key.kid].jwk for key in published(ring)]
         return _Moment(
             since=now,
             until=min((time for time in turns if time > now), default=float("inf")),
-            signer=signer,
+            signers=self._signers_of(ring),
             jwks=json.dumps(build_jwk_set(public), separators=(",", ":")).encode(),
         )
+
+    def _signers_of(self, ring: Sequence[RingEntry]) -> dict[str, Signer]:
+        signers: dict[str, Signer] = {}
+        for alg in {entry.key.alg for entry in ring}:
+            with suppress(NoSigningKey, KeyError):
+                signers[alg] = self._signers[signing_key(ring, alg=alg).kid]
+        return signers
 
 
 def refresh_quietly(ring: KeyRing, now: int, report: Callable[[KeysError], None]) -> None:

@@ -99,7 +99,8 @@ class Settings(BaseSettings):
         Path("watchword-data"), description="keys and the SQLite database; made with mode 0700"
     )
     database_url: SecretStr | None = Field(
-        None, description="`sqlite:///…`; SQLite in the data folder if unset"
+        None,
+        description="`sqlite:///…` or `postgresql://…`; SQLite in the data folder if unset",
     )
     key_store: Annotated[str, AfterValidator(_files_only)] = Field(
         "files", description="where signing keys are kept: `files`, in the data folder"
@@ -142,6 +143,18 @@ class Settings(BaseSettings):
         ge=1,
         description="clients that a worker keeps in memory; least recently used go first",
     )
+    registry_outage_seconds: int = Field(
+        3600,
+        ge=0,
+        description="seconds that known clients keep getting tokens while the registry is away",
+    )
+    secret_notice_seconds: int = Field(
+        604_800, ge=0, description="seconds before its end that a secret is logged as expiring"
+    )
+    admin_resource: Resource | None = Field(
+        None,
+        description="audience of the administration API; the issuer with `/admin/api/v1` if unset",
+    )
     drain_seconds: float = Field(
         0.5,
         ge=0,
@@ -180,6 +193,11 @@ class Settings(BaseSettings):
     def default_resource(self) -> str:
         """The resource identifier of the demo API, and of clients created without one."""
         return self.api_resource or self.issuer
+
+    @property
+    def administration(self) -> str:
+        """The resource identifier of the administration API."""
+        return self.admin_resource or self.issuer.removesuffix("/") + "/admin/api/v1"
 
     @property
     def api_url(self) -> str:

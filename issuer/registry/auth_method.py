@@ -7,7 +7,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -53,7 +53,7 @@ TLS_SUBJECTS = (
     "tls_client_auth_san_ip",
     "tls_client_auth_san_email",
 )
-"""Ways to name the certificate of `tls_client_auth`, of which a client has one (RFC 8705 §2.1.2)."""
+"""Ways to name the certificate of `tls_client_auth`; a client has one (RFC 8705 §2.1.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class AuthMaterial:
 
     jwks: Mapping[str, object] | None = None
     jwks_uri: str | None = None
-    tls_subject: tuple[str, str] | None = field(default=None)
+    tls_subject: tuple[str, str] | None = None
 
     def members(self) -> dict[str, object]:
         """Return what is set, under its registered names."""
@@ -76,6 +76,10 @@ class AuthMaterial:
         if self.tls_subject is not None:
             named[self.tls_subject[0]] = self.tls_subject[1]
         return {name: value for name, value in named.items() if value is not None}
+
+
+NO_MATERIAL = AuthMaterial()
+"""For clients that have nothing but secrets."""
 
 
 def check_auth(method: AuthMethod, material: AuthMaterial) -> None:

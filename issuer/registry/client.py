@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from issuer.registry.auth_method import AuthMaterial, AuthMethod, check_auth
+from issuer.registry.auth_method import NO_MATERIAL, AuthMaterial, AuthMethod, check_auth
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import InvalidValue
 from issuer.registry.token_policy import TokenPolicy, check_token_ttl
@@ -48,8 +48,13 @@ class ClientGrant:
         for scope in self.default_scopes or ():
             if scope not in self.scopes:
                 raise InvalidValue(f"the default scope {scope} is not granted on {self.resource}")
-        if self.default_scopes is not None and not self.default_scopes:
+        if self.default_scopes is None:
+            return
+        if not self.default_scopes:
             raise InvalidValue(f"a grant on {self.resource} needs a default scope, or none named")
+        if set(self.default_scopes) == set(self.scopes):
+            # One spelling of "all", so that equal grants compare equal.
+            object.__setattr__(self, "default_scopes", None)
 
     @property
     def defaults(self) -> tuple[str, ...]:
@@ -81,7 +86,7 @@ class ClientRegistration:
     client_id: str
     display_name: str | None = None
     auth_method: AuthMethod = AuthMethod.CLIENT_SECRET_BASIC
-    material: AuthMaterial = AuthMaterial()
+    material: AuthMaterial = NO_MATERIAL
     grant_types: tuple[str, ...] = GRANT_TYPES
     grants: tuple[ClientGrant, ...] = ()
     token_ttl: int | None = None

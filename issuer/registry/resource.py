@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from issuer import config
 from issuer.registry.client import ClientGrant
 from issuer.registry.errors import InvalidValue, UnknownScope
-from issuer.registry.token_policy import TokenPolicy
+from issuer.registry.token_policy import NO_POLICY, TokenPolicy
 from issuer.scope import parse_scope
 
 _MAXIMUM_IDENTIFIER_LENGTH = 2048
@@ -26,7 +26,7 @@ class Resource:
 
     identifier: str
     scopes: tuple[str, ...]
-    policy: TokenPolicy = TokenPolicy()
+    policy: TokenPolicy = NO_POLICY
 
     def __post_init__(self) -> None:
         check_resource_identifier(self.identifier)

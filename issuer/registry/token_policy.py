@@ -33,6 +33,10 @@ class TokenPolicy:
             raise InvalidValue(f"{self.signing_alg!a} is no signing algorithm here; use {known}")
 
 
+NO_POLICY = TokenPolicy()
+"""For resources that ask for nothing of their own."""
+
+
 def check_token_ttl(seconds: int | None) -> None:
     """Refuse a token lifetime that `issuer.config` does not allow; None is no opinion.
 

@@ -57,6 +57,10 @@ class ClientView:
             self._hold(client_id, client)
         return client
 
+    def forget(self) -> None:
+        """Let go of everything: after too long an outage, what is held may not be true any more."""
+        self._entries.clear()
+
     async def catch_up(self) -> None:
         """Learn what anybody has changed and read the changed entries again.
 

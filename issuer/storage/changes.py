@@ -12,8 +12,8 @@ READ_AT_MOST = 1_000
 """Notes that one reading lists; more count as "everything"."""
 
 
-def note_change(connection: Connection, client_id: str | None) -> None:
-    """Append a note to the feed, in the transaction of the change itself.
+def note_change(connection: Connection, client_id: str | None) -> int:
+    """Append a note to the feed, in the transaction of the change itself; returns its number.
 
     Args:
         connection: the transaction that changes the registry.
@@ -21,8 +21,9 @@ def note_change(connection: Connection, client_id: str | None) -> None:
     """
     seq = registry_changes.c.seq
     note = insert(registry_changes).values(client_id=client_id).returning(seq)
-    latest = connection.execute(note).scalar_one()
+    latest = int(connection.execute(note).scalar_one())
     connection.execute(delete(registry_changes).where(seq <= latest - KEPT))
+    return latest
 
 
 def read_changes(connection: Connection, cursor: int) -> Changes:

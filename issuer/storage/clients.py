@@ -1,58 +1,27 @@
 """Read and write clients: statements over one connection, no transaction of their own."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
-from issuer.registry.client import AuthMethod, Client, ClientGrant, ClientSecret, NewClient
-from issuer.registry.errors import DuplicateClient, UnknownClient
-from issuer.registry.secret_hash import SecretHash
-from issuer.storage.resources import resource_row
-from issuer.storage.tables import (
-    client_grant_scopes,
-    client_grants,
-    client_secrets,
-    clients,
-    resource_scopes,
-    resources,
-)
+from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
+from issuer.registry.client import Client, ClientRegistration
+from issuer.registry.client_secret import ClientSecret
+from issuer.registry.errors import UnknownClient
+from issuer.storage.grants import GRANTS, Granted, granted, replace_grants
+from issuer.storage.secrets import SECRETS, secret_of
+from issuer.storage.tables import client_grants, client_secrets, clients
 
 _CLIENTS = select(clients).order_by(clients.c.client_id)
-_SECRETS = select(client_secrets).order_by(client_secrets.c.created_at, client_secrets.c.secret_id)
-_GRANTS = (
-    select(
-        client_grants.c.client_id,
-        resources.c.identifier,
-        resources.c.token_ttl,
-        resource_scopes.c.scope,
-    )
-    .select_from(client_grants)
-    .join(resources)
-    .join(
-        client_grant_scopes,
-        (client_grant_scopes.c.client_id == client_grants.c.client_id)
-        & (client_grant_scopes.c.resource_id == client_grants.c.resource_id),
-    )
-    .join(
-        resource_scopes,
-        (resource_scopes.c.resource_id == client_grant_scopes.c.resource_id)
-        & (resource_scopes.c.scope == client_grant_scopes.c.scope),
-    )
-    .order_by(client_grants.c.client_id, client_grants.c.position, resource_scopes.c.position)
-)
+_PAGE = 500
+_NOTHING: Granted = ((), {})
 
 
 def find_client(connection: Connection, client_id: str) -> Client | None:
     """Read one client with its grants and secrets, or None if there is no such id."""
-    found = _read_clients(
-        connection,
-        _CLIENTS.where(clients.c.client_id == client_id),
-        _GRANTS.where(client_grants.c.client_id == client_id),
-        _SECRETS.where(client_secrets.c.client_id == client_id),
-    )
+    found = _read_clients(connection, _CLIENTS.where(clients.c.client_id == client_id))
     return found[0] if found else None
 
 
@@ -68,145 +37,138 @@ def require_client(connection: Connection, client_id: str) -> Client:
     return client
 
 
-def list_clients(connection: Connection) -> list[Client]:
-    """Read all clients, by id."""
-    return _read_clients(connection, _CLIENTS, _GRANTS, _SECRETS)
+def list_clients(connection: Connection, after: str = "", limit: int | None = None) -> list[Client]:
+    """Read clients by id, in the order of its bytes.
+
+    Args:
+        connection: the transaction.
+        after: the last id of the page before; nothing for the first page.
+        limit: clients at the most; None for all.
+    """
+    found: list[Client] = []
+    while limit is None or len(found) < limit:
+        size = _PAGE if limit is None else min(_PAGE, limit - len(found))
+        page = _read_clients(connection, _CLIENTS.where(clients.c.client_id > after).limit(size))
+        found += page
+        if len(page) < size:
+            break
+        after = page[-1].client_id
+    return found
 
 
 def insert_client(
-    connection: Connection, client: NewClient, grants: Sequence[ClientGrant], *, now: int
+    connection: Connection, registration: ClientRegistration, *, now: int, revision: int
 ) -> None:
-    """Add a client with its first secret.
+    """Add a client whose id is free.
 
     Raises:
-        DuplicateClient: its id is taken.
         UnknownResource: a grant is on a resource that does not exist.
     """
-    if _exists(connection, client.client_id):
-        raise DuplicateClient(f"the client exists already: {client.client_id}")
     connection.execute(
         insert(clients).values(
-            client_id=client.client_id,
-            display_name=client.display_name,
-            auth_method=client.auth_method.value,
-            token_ttl=client.token_ttl,
-            disabled=False,
+            client_id=registration.client_id,
             created_at=now,
             updated_at=now,
+            revision=revision,
+            **_columns(registration),
         )
     )
-    for position, grant in enumerate(grants):
-        _insert_grant(connection, client.client_id, grant, position)
-    connection.execute(
-        insert(client_secrets).values(
-            client_id=client.client_id,
-            secret_id=client.secret_hash.secret_id,
-            hash=client.secret_hash.text,
-            slow=client.secret_hash.slow,
-            created_at=now,
-            starts_at=now,
-        )
-    )
+    replace_grants(connection, registration.client_id, (), registration.grants)
 
 
-def update_disabled(connection: Connection, client_id: str, disabled: bool, *, now: int) -> None:
-    """Disable or enable a client.
+def update_client(
+    connection: Connection,
+    before: ClientRegistration,
+    after: ClientRegistration,
+    *,
+    now: int,
+    revision: int,
+) -> None:
+    """Make a client what it should be.
 
     Raises:
-        UnknownClient: there is no such id.
+        UnknownResource: a grant is on a resource that does not exist.
     """
-    changed = connection.execute(
+    connection.execute(
+        update(clients)
+        .where(clients.c.client_id == before.client_id)
+        .values(updated_at=now, revision=revision, **_columns(after))
+    )
+    replace_grants(connection, before.client_id, before.grants, after.grants)
+
+
+def touch_client(connection: Connection, client_id: str, *, now: int, revision: int) -> None:
+    """Note that something of a client has changed."""
+    connection.execute(
         update(clients)
         .where(clients.c.client_id == client_id)
-        .values(disabled=disabled, updated_at=now)
+        .values(updated_at=now, revision=revision)
     )
-    _require_one(changed.rowcount, client_id)
 
 
 def delete_client(connection: Connection, client_id: str) -> None:
-    """Delete a client with its grants and secrets.
-
-    Raises:
-        UnknownClient: there is no such id.
-    """
-    changed = connection.execute(delete(clients).where(clients.c.client_id == client_id))
-    _require_one(changed.rowcount, client_id)
+    """Delete a client with its grants and secrets."""
+    connection.execute(delete(clients).where(clients.c.client_id == client_id))
 
 
-def _exists(connection: Connection, client_id: str) -> bool:
-    row = connection.execute(select(clients.c.client_id).where(clients.c.client_id == client_id))
-    return row.first() is not None
+def _columns(registration: ClientRegistration) -> dict[str, object]:
+    return {
+        "display_name": registration.display_name,
+        "auth_method": registration.auth_method.value,
+        "material": registration.material.members() or None,
+        "grant_types": " ".join(registration.grant_types),
+        "token_ttl": registration.token_ttl,
+        "dpop_bound": registration.dpop_bound,
+        "certificate_bound": registration.certificate_bound,
+        "disabled": registration.disabled,
+        "expires_at": registration.expires_at,
+        "notes": dict(registration.metadata) or None,
+    }
 
 
-def _require_one(count: int, client_id: str) -> None:
-    if count != 1:
-        raise UnknownClient(f"no such client: {client_id}")
-
-
-def _insert_grant(
-    connection: Connection, client_id: str, grant: ClientGrant, position: int
-) -> None:
-    row = resource_row(connection, grant.resource)
-    connection.execute(
-        insert(client_grants).values(client_id=client_id, resource_id=row, position=position)
-    )
-    connection.execute(
-        insert(client_grant_scopes),
-        [
-            {"client_id": client_id, "resource_id": row, "scope": scope, "is_default": True}
-            for scope in grant.scopes
-        ],
-    )
-
-
-def _read_clients(
-    connection: Connection,
-    of_clients: Select[Any],
-    of_grants: Select[Any],
-    of_secrets: Select[Any],
-) -> list[Client]:
-    grants = defaultdict(tuple, _grants_by_client(connection.execute(of_grants)))
+def _read_clients(connection: Connection, of_clients: Select[Any]) -> list[Client]:
+    rows = connection.execute(of_clients).all()
+    ids = [row.client_id for row in rows]
+    if not ids:
+        return []
+    grants = dict(granted(connection.execute(GRANTS.where(client_grants.c.client_id.in_(ids)))))
     secrets = defaultdict[str, list[ClientSecret]](list)
-    for row in connection.execute(of_secrets):
-        secrets[row.client_id].append(_secret(row))
+    for row in connection.execute(SECRETS.where(client_secrets.c.client_id.in_(ids))):
+        secrets[row.client_id].append(secret_of(row))
     return [
-        _client(row, grants[row.client_id], tuple(secrets[row.client_id]))
-        for row in connection.execute(of_clients)
+        _client(row, grants.get(row.client_id, _NOTHING), secrets[row.client_id]) for row in rows
     ]
 
 
-def _grants_by_client(rows: Iterable[Row[Any]]) -> Iterable[tuple[str, tuple[ClientGrant, ...]]]:
-    for client_id, of_client in groupby(rows, key=lambda row: row.client_id):
-        yield (
-            client_id,
-            tuple(
-                ClientGrant(resource=key[0], token_ttl=key[1], scopes=tuple(r.scope for r in rows))
-                for key, rows in groupby(of_client, key=lambda r: (r.identifier, r.token_ttl))
-            ),
-        )
-
-
-def _secret(row: Row[Any]) -> ClientSecret:
-    return ClientSecret(
-        secret_id=row.secret_id,
-        hash=SecretHash.parse(row.hash),
+def _client(row: Row[Any], of_client: Granted, secrets: Sequence[ClientSecret]) -> Client:
+    grants, policies = of_client
+    return Client(
+        registration=ClientRegistration(
+            client_id=row.client_id,
+            display_name=row.display_name,
+            auth_method=AuthMethod(row.auth_method),
+            material=_material(row.material or {}),
+            grant_types=tuple(row.grant_types.split()),
+            grants=grants,
+            token_ttl=row.token_ttl,
+            dpop_bound=row.dpop_bound,
+            certificate_bound=row.certificate_bound,
+            disabled=row.disabled,
+            expires_at=row.expires_at,
+            metadata=row.notes or {},
+        ),
+        policies=policies,
+        secrets=tuple(secrets),
         created_at=row.created_at,
-        starts_at=row.starts_at,
-        expires_at=row.expires_at,
+        updated_at=row.updated_at,
+        revision=row.revision,
     )
 
 
-def _client(
-    row: Row[Any], grants: tuple[ClientGrant, ...], secrets: tuple[ClientSecret, ...]
-) -> Client:
-    return Client(
-        client_id=row.client_id,
-        display_name=row.display_name,
-        auth_method=AuthMethod(row.auth_method),
-        grants=grants,
-        secrets=secrets,
-        token_ttl=row.token_ttl,
-        disabled=row.disabled,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
+def _material(members: dict[str, Any]) -> AuthMaterial:
+    subjects = [(name, members[name]) for name in TLS_SUBJECTS if name in members]
+    return AuthMaterial(
+        jwks=members.get("jwks"),
+        jwks_uri=members.get("jwks_uri"),
+        tls_subject=next(iter(subjects), None),
     )

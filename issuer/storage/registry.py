@@ -1,34 +1,65 @@
-"""The registry that operators change: one method an operation, one transaction each.
-
-Every change also leaves a note in the change feed, in the same transaction.
-"""
+"""The registry in a database: read it, change it, follow it; one transaction a call."""
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Self
+from typing import Protocol, Self, TypeVar
+
+from sqlalchemy import Connection
 
 from issuer.ports import Changes
-from issuer.registry.client import Client, NewClient
-from issuer.registry.resource import Resource, decide_grants
-from issuer.storage import clients, resources
-from issuer.storage.changes import note_change, read_changes
-from issuer.storage.engine import Database, sqlite_path
+from issuer.registry.audit import SYSTEM, Actor, AuditEntry
+from issuer.registry.client import Client
+from issuer.registry.errors import SchemaMismatch
+from issuer.registry.resource import RegisteredResource, Resource
+from issuer.registry.usage import UsageBatch
+from issuer.storage import clients
+from issuer.storage.changes import read_changes
+from issuer.storage.database import Database, open_database
+from issuer.storage.edit import RegistryEdit
+from issuer.storage.grants import write_scope_usage
+from issuer.storage.reading import RegistryReading
 from issuer.storage.schema import HEAD, SchemaStatus, read_status, upgrade_schema
+from issuer.storage.secrets import claim_expiring, write_secret_usage
 
-BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another process's transaction before giving up."""
+T = TypeVar("T")
+
+PATIENCE = 5.0
+"""Seconds to wait for another process's transaction, or for an answer, before giving up."""
+
+MIGRATION_PATIENCE = 600.0
+"""Seconds that a migration of a large database may take."""
+
+
+class Announce(Protocol):
+    """Takes events with a fixed name and fields; never a token, a secret or an assertion."""
+
+    def __call__(self, event: str, /, **fields: object) -> None:
+        """Record one event."""
+        ...
+
+
+def tell_nobody(event: str, /, **fields: object) -> None:
+    """Leave events unrecorded."""
 
 
 class Registry:
     """Clients and resources in a database. May be used by several threads.
 
+    Args:
+        database: where they are.
+        now: the clock, seconds since the epoch.
+        announce: where changes are told as log events, once they are committed.
+
     Raises:
         StoreUnavailable: from each method, when the database cannot answer; nothing is half done.
     """
 
-    def __init__(self, database: Database, *, now: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, *, now: Callable[[], int], announce: Announce = tell_nobody
+    ) -> None:
         self._database = database
         self._now = now
+        self._announce = announce
 
     @classmethod
     def open(
@@ -36,39 +67,47 @@ class Registry:
         url: str,
         *,
         now: Callable[[], int],
-        upgrade: bool = True,
-        busy_timeout: float = BUSY_TIMEOUT,
+        announce: Announce = tell_nobody,
+        upgrade: bool | None = None,
+        patience: float = PATIENCE,
     ) -> Self:
-        """Open the registry that `url` names, making it if there is none.
+        """Open the registry that `url` names.
 
         Args:
-            url: `sqlite:///PATH`; four slashes for an absolute path.
+            url: `sqlite:///PATH` (four slashes for an absolute path) or `postgresql://…`.
             now: the clock, seconds since the epoch.
-            upgrade: bring the schema up to date first.
-            busy_timeout: seconds to wait for another process's transaction.
+            announce: where changes are told as log events, once they are committed.
+            upgrade: bring the schema up to date, or leave it as it is; None upgrades a database
+                that is ours alone, making it if there is none, and refuses an old one on a server.
+            patience: seconds to wait for other processes' transactions, and for an answer.
 
         Raises:
-            InvalidValue: the URL is not understood or its engine is not available.
-            SchemaMismatch: the database is from a newer version, or is not a registry.
+            InvalidValue: the URL is not understood or its engine is not installed.
+            SchemaMismatch: the schema is not the one that this version works with.
             StoreUnavailable: the database cannot be opened.
         """
-        registry = cls(Database.open(url, busy_timeout=busy_timeout), now=now)
+        registry = cls(open_database(url, patience=patience), now=now, announce=announce)
         try:
-            if upgrade:
-                registry.upgrade_schema()
+            registry._settle_schema(upgrade)
         except BaseException:
             registry.close()
             raise
         return registry
 
     def close(self) -> None:
-        """Give back the file handles."""
+        """Give back connections and file handles."""
         self._database.close()
+
+    @property
+    def lookups(self) -> int:
+        """How many look-ups at once are worth while."""
+        return self._database.lookups
 
     def schema_status(self) -> SchemaStatus:
         """Tell which schema the database has and which one this version wants."""
-        with self._database.reading() as connection:
-            return read_status(connection)
+        if not self._database.exists():
+            return SchemaStatus(current=None, head=HEAD)
+        return self._database.read(read_status)
 
     def upgrade_schema(self) -> None:
         """Bring the schema up to date; two processes may do it at once.
@@ -77,113 +116,128 @@ class Registry:
             SchemaMismatch: the database is from a newer version, or is not a registry.
         """
         if not self.schema_status().up_to_date:
-            with self._database.writing() as connection:
-                upgrade_schema(connection)
+            self._database.change(upgrade_schema)
 
-    def create_client(self, new: NewClient) -> Client:
-        """Register a client.
+    def read(self, work: Callable[[RegistryReading], T]) -> T:
+        """Read in one transaction, which sees one state of the registry."""
+        return self._database.read(lambda connection: work(RegistryReading(connection)))
 
-        Raises:
-            DuplicateClient: its id is taken.
-            UnknownResource: a resource does not exist.
-            UnknownScope: a scope is on none of the resources.
+    def change(self, work: Callable[[RegistryEdit], T], *, by: Actor) -> T:
+        """Change the registry: all that `work` does counts, or nothing if it raises.
+
+        Args:
+            work: what to do; without any effect but its edits.
+            by: who does it, for the audit trail.
         """
-        with self._database.writing() as connection:
-            known = [resources.require_resource(connection, uri) for uri in new.resources]
-            grants = decide_grants(known, new.scopes)
-            clients.insert_client(connection, new, grants, now=self._now())
-            note_change(connection, new.client_id)
-            return clients.require_client(connection, new.client_id)
+        entries: list[AuditEntry] = []
 
-    def find_client(self, client_id: str) -> Client | None:
-        """Read one client, or None if there is no such id."""
-        with self._database.reading() as connection:
-            return clients.find_client(connection, client_id)
+        def work_on(edit: RegistryEdit) -> T:
+            result = work(edit)
+            entries[:] = edit.entries
+            return result
 
-    def list_clients(self) -> list[Client]:
-        """Read all clients, by id."""
-        with self._database.reading() as connection:
-            return clients.list_clients(connection)
-
-    def set_disabled(self, client_id: str, disabled: bool) -> None:
-        """Disable a client, or enable it again.
-
-        Raises:
-            UnknownClient: there is no such id.
-        """
-        with self._database.writing() as connection:
-            clients.update_disabled(connection, client_id, disabled, now=self._now())
-            note_change(connection, client_id)
-
-    def delete_client(self, client_id: str) -> None:
-        """Delete a client with its grants and secrets.
-
-        Raises:
-            UnknownClient: there is no such id.
-        """
-        with self._database.writing() as connection:
-            clients.delete_client(connection, client_id)
-            note_change(connection, client_id)
+        result = self._database.change(
+            lambda connection: work_on(RegistryEdit(connection, by=by, now=self._now()))
+        )
+        for entry in entries:
+            self._announce(entry.action.value, **_event_fields(entry))
+        return result
 
     def ensure_resource(self, resource: Resource) -> None:
         """Make a resource unless its identifier exists; one that exists is left as it is."""
-        if self.find_resource(resource.identifier) is not None:
-            return
-        with self._database.writing() as connection:
-            if resources.find_resource(connection, resource.identifier) is None:
-                resources.insert_resource(connection, resource, now=self._now())
-                note_change(connection, None)
 
-    def create_resource(self, resource: Resource) -> None:
-        """Add a resource.
+        def ensure(edit: RegistryEdit) -> None:
+            if edit.find_resource(resource.identifier) is None:
+                edit.create_resource(resource)
 
-        Raises:
-            DuplicateResource: its identifier is taken.
-        """
-        with self._database.writing() as connection:
-            resources.insert_resource(connection, resource, now=self._now())
-            note_change(connection, None)
+        if self.find_resource(resource.identifier) is None:
+            self.change(ensure, by=SYSTEM)
 
-    def find_resource(self, identifier: str) -> Resource | None:
+    def find_client(self, client_id: str) -> Client | None:
+        """Read one client, or None if there is no such id."""
+        return self._database.read(lambda connection: clients.find_client(connection, client_id))
+
+    def list_clients(self, after: str = "", limit: int | None = None) -> list[Client]:
+        """Read clients by id, those behind `after`, all if there is no limit."""
+        return self.read(lambda reading: reading.list_clients(after, limit))
+
+    def find_resource(self, identifier: str) -> RegisteredResource | None:
         """Read one resource, or None if there is no such identifier."""
-        with self._database.reading() as connection:
-            return resources.find_resource(connection, identifier)
+        return self.read(lambda reading: reading.find_resource(identifier))
 
-    def list_resources(self) -> list[Resource]:
+    def list_resources(self) -> list[RegisteredResource]:
         """Read all resources, by identifier."""
-        with self._database.reading() as connection:
-            return resources.list_resources(connection)
+        return self.read(lambda reading: reading.list_resources())
 
-    def delete_resource(self, identifier: str) -> None:
-        """Delete a resource that no client holds a grant on.
+    def list_audit(
+        self, *, target: str | None = None, before: int | None = None, limit: int = 100
+    ) -> list[AuditEntry]:
+        """Read the audit trail, the latest first, narrowed and continued as named."""
+        return self.read(
+            lambda reading: reading.list_audit(target=target, before=before, limit=limit)
+        )
 
-        Raises:
-            UnknownResource: there is no such identifier.
-            ResourceInUse: clients hold grants on it.
-        """
-        with self._database.writing() as connection:
-            resources.delete_resource(connection, identifier)
-            note_change(connection, None)
+    def record_usage(self, batch: UsageBatch) -> None:
+        """Write when secrets and scopes were last used."""
+        if batch:
+            self._database.write(lambda connection: _write_usage(connection, batch))
+
+    def announce_expiring(self, *, within: int) -> None:
+        """Announce the secrets that end within so many seconds, each once in all processes."""
+        now = self._now()
+        due = self._database.write(
+            lambda connection: claim_expiring(connection, now=now, until=now + within)
+        )
+        for client_id, secret_id, end in due:
+            self._announce(
+                "secret.expiring", client_id=client_id, secret_id=secret_id, expires_in=end - now
+            )
 
     def changes_since(self, cursor: int) -> Changes:
         """Read the change feed after `cursor`; 0 is the beginning."""
-        with self._database.reading() as connection:
-            return read_changes(connection, cursor)
+        return self._database.read(lambda connection: read_changes(connection, cursor))
 
     def version(self) -> int:
-        """Give a number that moves with every commit, by this process or another."""
+        """Give a number that moves with every change, by this process or another."""
         return self._database.version()
+
+    def watch(self, told: Callable[[], None]) -> None:
+        """Call `told`, from whatever thread, as soon as the registry has changed; only a hint."""
+        self._database.watch(told)
+
+    def _settle_schema(self, upgrade: bool | None) -> None:
+        if upgrade or (upgrade is None and self._database.embedded):
+            self.upgrade_schema()
+        elif upgrade is None and not (status := self.schema_status()).up_to_date:
+            raise SchemaMismatch(
+                f"the database schema is {status.current or 'empty'}, this version works with"
+                f" {status.head}; run: watchword db upgrade"
+            )
+
+
+def _write_usage(connection: Connection, batch: UsageBatch) -> None:
+    write_secret_usage(connection, batch.secrets)
+    write_scope_usage(connection, batch.grants)
+
+
+def _event_fields(entry: AuditEntry) -> dict[str, object]:
+    of_resource = entry.action.value.startswith("resource.")
+    described = entry.after or entry.before or {}
+    return {
+        "resource" if of_resource else "client_id": entry.target,
+        "secret_id": described.get("secret_id"),
+        "actor": entry.actor.name,
+        "via": entry.actor.via.value,
+        "request_id": entry.actor.request_id,
+    }
 
 
 def inspect_schema(url: str) -> SchemaStatus:
     """Tell which schema a database has; one that does not exist stays that way.
 
     Raises:
-        InvalidValue: the URL is not understood or its engine is not available.
+        InvalidValue: the URL is not understood or its engine is not installed.
         StoreUnavailable: the database cannot be read.
     """
-    if not sqlite_path(url).exists():
-        return SchemaStatus(current=None, head=HEAD)
-    registry = Registry.open(url, now=lambda: 0, upgrade=False)
-    with closing(registry):
+    with closing(Registry.open(url, now=lambda: 0, upgrade=False)) as registry:
         return registry.schema_status()

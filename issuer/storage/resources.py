@@ -4,24 +4,21 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
-from issuer.registry.errors import DuplicateResource, ResourceInUse, UnknownResource
-from issuer.registry.resource import Resource
-from issuer.storage.tables import client_grants, resource_scopes, resources
+from issuer.registry.errors import UnknownResource
+from issuer.registry.resource import RegisteredResource, Resource
+from issuer.registry.token_policy import TokenPolicy
+from issuer.storage.tables import resource_scopes, resources
 
 _SELECT: Select[Any] = (
-    select(
-        resources.c.identifier,
-        resources.c.token_ttl,
-        resource_scopes.c.scope,
-    )
+    select(resources, resource_scopes.c.scope)
     .join(resource_scopes)
     .order_by(resources.c.identifier, resource_scopes.c.position)
 )
 
 
-def find_resource(connection: Connection, identifier: str) -> Resource | None:
+def find_resource(connection: Connection, identifier: str) -> RegisteredResource | None:
     """Read one resource, or None if there is no such identifier."""
     found = _resources(
         connection.execute(_SELECT.where(resources.c.identifier == identifier)).all()
@@ -29,12 +26,12 @@ def find_resource(connection: Connection, identifier: str) -> Resource | None:
     return found[0] if found else None
 
 
-def list_resources(connection: Connection) -> list[Resource]:
+def list_resources(connection: Connection) -> list[RegisteredResource]:
     """Read all resources, by identifier."""
     return _resources(connection.execute(_SELECT).all())
 
 
-def require_resource(connection: Connection, identifier: str) -> Resource:
+def require_resource(connection: Connection, identifier: str) -> RegisteredResource:
     """Read one resource.
 
     Raises:
@@ -60,57 +57,97 @@ def resource_row(connection: Connection, identifier: str) -> int:
     return int(row)
 
 
-def insert_resource(connection: Connection, resource: Resource, *, now: int) -> None:
-    """Add a resource.
-
-    Raises:
-        DuplicateResource: its identifier is taken.
-    """
-    if find_resource(connection, resource.identifier) is not None:
-        raise DuplicateResource(f"the resource exists already: {resource.identifier}")
+def insert_resource(connection: Connection, resource: Resource, *, now: int, revision: int) -> None:
+    """Add a resource whose identifier is free."""
     row = connection.execute(
         insert(resources)
         .values(
             identifier=resource.identifier,
-            token_ttl=resource.token_ttl,
             created_at=now,
             updated_at=now,
+            revision=revision,
+            **_policy_columns(resource.policy),
         )
         .returning(resources.c.resource_id)
     ).scalar_one()
+    _insert_scopes(connection, row, list(enumerate(resource.scopes)))
+
+
+def update_resource(
+    connection: Connection, before: Resource, after: Resource, *, now: int, revision: int
+) -> None:
+    """Make a resource what it should be; no grant may hold a scope that goes."""
+    row = resource_row(connection, before.identifier)
     connection.execute(
-        insert(resource_scopes),
-        [
-            {"resource_id": row, "scope": scope, "position": position}
-            for position, scope in enumerate(resource.scopes)
-        ],
+        update(resources)
+        .where(resources.c.resource_id == row)
+        .values(updated_at=now, revision=revision, **_policy_columns(after.policy))
     )
+    table = resource_scopes.c
+    if gone := set(before.scopes) - set(after.scopes):
+        connection.execute(
+            delete(resource_scopes).where(table.resource_id == row, table.scope.in_(gone))
+        )
+    places = list(enumerate(after.scopes))
+    for position, scope in places:
+        if scope in before.scopes:
+            connection.execute(
+                update(resource_scopes)
+                .where(table.resource_id == row, table.scope == scope)
+                .values(position=position)
+            )
+    _insert_scopes(connection, row, [each for each in places if each[1] not in before.scopes])
 
 
 def delete_resource(connection: Connection, identifier: str) -> None:
-    """Delete a resource that no grant points to.
-
-    Raises:
-        UnknownResource: there is no such identifier.
-        ResourceInUse: clients hold grants on it; the text names some.
-    """
-    row = resource_row(connection, identifier)
-    holders = connection.scalars(
-        select(client_grants.c.client_id)
-        .where(client_grants.c.resource_id == row)
-        .order_by(client_grants.c.client_id)
-        .limit(4)
-    ).all()
-    if holders:
-        names = ", ".join([*holders[:3], *(["…"] if len(holders) > 3 else [])])
-        raise ResourceInUse(f"clients still hold grants on {identifier}: {names}")
-    connection.execute(delete(resources).where(resources.c.resource_id == row))
+    """Delete a resource that no grant points to."""
+    connection.execute(delete(resources).where(resources.c.identifier == identifier))
 
 
-def _resources(rows: Sequence[Row[Any]]) -> list[Resource]:
-    return [
-        Resource(identifier=identifier, token_ttl=token_ttl, scopes=tuple(row.scope for row in of))
-        for (identifier, token_ttl), of in groupby(
-            rows, lambda row: (row.identifier, row.token_ttl)
+def policy_of(row: Row[Any]) -> TokenPolicy:
+    """Build what a resource asks of tokens from a row with its columns."""
+    return TokenPolicy(
+        token_ttl=row.token_ttl,
+        signing_alg=row.signing_alg,
+        dpop_required=row.dpop_required,
+        certificate_required=row.certificate_required,
+    )
+
+
+def _policy_columns(policy: TokenPolicy) -> dict[str, object]:
+    return {
+        "token_ttl": policy.token_ttl,
+        "signing_alg": policy.signing_alg,
+        "dpop_required": policy.dpop_required,
+        "certificate_required": policy.certificate_required,
+    }
+
+
+def _insert_scopes(connection: Connection, row: int, places: Sequence[tuple[int, str]]) -> None:
+    if places:
+        connection.execute(
+            insert(resource_scopes),
+            [
+                {"resource_id": row, "scope": scope, "position": position}
+                for position, scope in places
+            ],
         )
-    ]
+
+
+def _resources(rows: Sequence[Row[Any]]) -> list[RegisteredResource]:
+    by_identifier = groupby(rows, lambda row: row.identifier)
+    return [_resource(list(of)) for _, of in by_identifier]
+
+
+def _resource(rows: Sequence[Row[Any]]) -> RegisteredResource:
+    first = rows[0]
+    return RegisteredResource(
+        resource=Resource(
+            identifier=first.identifier,
+            scopes=tuple(row.scope for row in rows),
+            policy=policy_of(first),
+        ),
+        created_at=first.created_at,
+        updated_at=first.updated_at,
+        revision=first.revision,
+    )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 
 from issuer.registry.errors import SchemaMismatch
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -40,7 +40,7 @@ def read_status(connection: Connection) -> SchemaStatus:
 def upgrade_schema(connection: Connection) -> None:
     """Run the migrations that are missing, all in the transaction of `connection`.
 
-    Whoever comes second finds the work done: the transaction holds the write lock from its start.
+    Whoever comes second finds the work done: nobody else is in such a transaction meanwhile.
 
     Raises:
         SchemaMismatch: the database is from a newer version, or is not a registry.
@@ -63,7 +63,7 @@ def upgrade_schema(connection: Connection) -> None:
 def _require_upgradable(connection: Connection, status: SchemaStatus, known: set[str]) -> None:
     if status.current is None:
         if set(inspect(connection).get_table_names()) - {"alembic_version"}:
-            raise SchemaMismatch("the database holds tables of something else; name another file")
+            raise SchemaMismatch("the database holds tables of something else; name another one")
     elif status.current not in known:
         raise SchemaMismatch(
             f"the database is from a newer version (schema {status.current}, this version works"

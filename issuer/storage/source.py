@@ -1,4 +1,4 @@
-"""The registry as the issuer's `ClientSource`: off the event loop, on one worker thread."""
+"""The registry as the issuer's `ClientSource`: off the event loop, on worker threads."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class ThreadedSource:
-    """Reads a registry on a thread of its own.
+    """Reads a registry on threads of its own, as many as its engine can use.
 
     Look-ups of one client that wait at the same time share one reading. A look-up joins only a
     reading that has not begun, so it sees every change committed before it was asked for.
@@ -22,7 +22,7 @@ class ThreadedSource:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry")
+        self._threads = ThreadPoolExecutor(registry.lookups, thread_name_prefix="registry")
         self._lock = Lock()
         self._waiting: dict[str, Future[Client | None]] = {}
 
@@ -31,7 +31,7 @@ class ThreadedSource:
         with self._lock:
             reading = self._waiting.get(client_id)
             if reading is None:
-                reading = self._thread.submit(self._read, client_id)
+                reading = self._threads.submit(self._read, client_id)
                 self._waiting[client_id] = reading
         return await _wait_for(reading)
 
@@ -44,8 +44,8 @@ class ThreadedSource:
         return await self._run(self._registry.version)
 
     def close(self) -> None:
-        """End the thread, once what it does is done. The registry stays open."""
-        self._thread.shutdown(cancel_futures=True)
+        """End the threads, once what they do is done. The registry stays open."""
+        self._threads.shutdown(cancel_futures=True)
 
     def _read(self, client_id: str) -> Client | None:
         with self._lock:
@@ -53,7 +53,7 @@ class ThreadedSource:
         return self._registry.find_client(client_id)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await _wait_for(self._thread.submit(work))
+        return await _wait_for(self._threads.submit(work))
 
 
 async def _wait_for(reading: Future[T]) -> T:

@@ -4,6 +4,7 @@ Times are integer seconds since the epoch. The migrations make these tables; a t
 """
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData(
@@ -29,14 +31,30 @@ metadata = MetaData(
 # SQLite counts rows by itself only in a column of type INTEGER.
 _ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
+# Pages go by these in the order of their bytes, whatever the database's own order of letters.
+_CLIENT_ID = String(255).with_variant(String(255, collation="C"), "postgresql")
+_IDENTIFIER = Text().with_variant(Text(collation="C"), "postgresql")
+
+_JSON = JSON(none_as_null=True)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=false())
+
+
 resources = Table(
     "resources",
     metadata,
     Column("resource_id", _ROW_NUMBER, primary_key=True),
-    Column("identifier", Text, nullable=False, unique=True),
+    Column("identifier", _IDENTIFIER, nullable=False, unique=True),
     Column("token_ttl", Integer),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("signing_alg", Text),
+    _flag("dpop_required"),
+    _flag("certificate_required"),
+    # The number in the change feed of its latest change; never given twice, so a good ETag.
+    Column("revision", BigInteger, nullable=False, server_default="0"),
 )
 
 resource_scopes = Table(
@@ -52,13 +70,22 @@ resource_scopes = Table(
 clients = Table(
     "clients",
     metadata,
-    Column("client_id", String(255), primary_key=True),
+    Column("client_id", _CLIENT_ID, primary_key=True),
     Column("display_name", Text),
     Column("auth_method", Text, nullable=False),
     Column("token_ttl", Integer),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("material", _JSON),  # as `AuthMaterial.members` names it
+    Column("grant_types", Text, nullable=False, server_default="client_credentials"),
+    _flag("dpop_bound"),
+    _flag("certificate_bound"),
+    Column("expires_at", BigInteger),
+    Column("notes", _JSON),  # the metadata of its owner; "metadata" means another thing here
+    Column("revision", BigInteger, nullable=False, server_default="0"),
+    # RFC 7592 §3: the hash of the token that the client administers itself with.
+    Column("registration_access_hash", Text),
 )
 
 client_grants = Table(
@@ -72,11 +99,13 @@ client_grants = Table(
 client_grant_scopes = Table(
     "client_grant_scopes",
     metadata,
-    Column("client_id", String(255), primary_key=True),
+    Column("client_id", _CLIENT_ID, primary_key=True),
     Column("resource_id", _ROW_NUMBER, primary_key=True),
     Column("scope", Text, primary_key=True),
     # Whether the scope is granted when a token request names none (RFC 6749 §3.3).
     Column("is_default", Boolean, nullable=False),
+    Column("position", Integer, nullable=False, server_default="0"),
+    Column("last_used_at", BigInteger),
     ForeignKeyConstraint(
         ["client_id", "resource_id"],
         ["client_grants.client_id", "client_grants.resource_id"],
@@ -96,7 +125,9 @@ client_secrets = Table(
     Column("slow", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("starts_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger),
+    Column("expires_at", BigInteger, index=True),
+    Column("last_used_at", BigInteger),
+    _flag("expiry_announced"),
     # Answers "is there any?" without reading a million secrets.
     Index("ix_client_secrets_slow", "slow"),
 )
@@ -106,6 +137,45 @@ registry_changes = Table(
     "registry_changes",
     metadata,
     Column("seq", _ROW_NUMBER, primary_key=True),
-    Column("client_id", String(255)),
+    Column("client_id", _CLIENT_ID),
     sqlite_autoincrement=True,  # a number is never given twice, so a cursor stays true
+)
+
+# Who changed what. Rows are only ever added.
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("number", _ROW_NUMBER, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("request_id", Text),
+    Column("action", Text, nullable=False),
+    Column("target", _IDENTIFIER, nullable=False, index=True),
+    Column("before", _JSON),
+    Column("after", _JSON),
+    sqlite_autoincrement=True,
+)
+
+# RFC 7591 §3: what opens the door for a registration, and what may come in through it.
+registration_tokens = Table(
+    "registration_tokens",
+    metadata,
+    Column("token_id", String(32), primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("grants", _JSON, nullable=False),
+    Column("token_ttl", Integer),
+    Column("uses_left", Integer),  # no number: as many as come
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+)
+
+# Answers to requests that a retry must not carry out twice.
+idempotent_answers = Table(
+    "idempotent_answers",
+    metadata,
+    Column("key_hash", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("answer", _JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
 )

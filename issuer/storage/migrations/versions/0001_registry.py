@@ -7,6 +7,8 @@ revision = "0001"
 down_revision = None
 
 _row_number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_client_id = sa.String(255).with_variant(sa.String(255, collation="C"), "postgresql")
+_identifier = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -18,7 +20,7 @@ def upgrade() -> None:
     op.create_table(
         "registry_changes",
         sa.Column("seq", _row_number, nullable=False),
-        sa.Column("client_id", sa.String(255)),
+        sa.Column("client_id", _client_id),
         sa.PrimaryKeyConstraint("seq", name="pk_registry_changes"),
         sqlite_autoincrement=True,
     )
@@ -28,7 +30,7 @@ def _make_resources() -> None:
     op.create_table(
         "resources",
         sa.Column("resource_id", _row_number, nullable=False),
-        sa.Column("identifier", sa.Text, nullable=False),
+        sa.Column("identifier", _identifier, nullable=False),
         sa.Column("token_ttl", sa.Integer),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
@@ -53,7 +55,7 @@ def _make_resources() -> None:
 def _make_clients() -> None:
     op.create_table(
         "clients",
-        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("client_id", _client_id, nullable=False),
         sa.Column("display_name", sa.Text),
         sa.Column("auth_method", sa.Text, nullable=False),
         sa.Column("token_ttl", sa.Integer),
@@ -67,7 +69,7 @@ def _make_clients() -> None:
 def _make_grants() -> None:
     op.create_table(
         "client_grants",
-        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("client_id", _client_id, nullable=False),
         sa.Column("resource_id", _row_number, nullable=False),
         sa.Column("position", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("client_id", "resource_id", name="pk_client_grants"),
@@ -84,7 +86,7 @@ def _make_grants() -> None:
     op.create_index("ix_client_grants_resource_id", "client_grants", ["resource_id"])
     op.create_table(
         "client_grant_scopes",
-        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("client_id", _client_id, nullable=False),
         sa.Column("resource_id", _row_number, nullable=False),
         sa.Column("scope", sa.Text, nullable=False),
         sa.Column("is_default", sa.Boolean, nullable=False),
@@ -106,7 +108,7 @@ def _make_grants() -> None:
 def _make_secrets() -> None:
     op.create_table(
         "client_secrets",
-        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("client_id", _client_id, nullable=False),
         sa.Column("secret_id", sa.String(32), nullable=False),
         sa.Column("hash", sa.Text, nullable=False),
         sa.Column("slow", sa.Boolean, nullable=False),

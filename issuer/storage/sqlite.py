@@ -1,22 +1,23 @@
-"""Open the registry database and run transactions on it: all that differs between engines.
+"""The registry in an SQLite file, which several processes may share.
 
-SQLite: WAL, so that readers never wait; `BEGIN IMMEDIATE` for writers, so that a transaction that
-has begun can finish; a file that only its owner reads.
+WAL, so that readers never wait; `BEGIN IMMEDIATE` for writers, so that a transaction that has begun
+can finish; a file that only its owner reads.
 """
 
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 
-from issuer.registry.errors import InvalidValue, RegistryError, StoreUnavailable
+from issuer.registry.errors import InvalidValue, StoreUnavailable
+from issuer.storage.database import T, Work
 
 _RETRY_SECONDS = 0.02
 _WRITES = "watchword_writes"
@@ -35,67 +36,73 @@ _CAUSES = {
 }
 
 
-class Database:
-    """One registry database, shared by the threads of a process.
+class SqliteDatabase:
+    """One database file, shared by the threads of a process. See `Database` for the methods.
 
-    Every failure of the database leaves as `StoreUnavailable`, one clear line.
+    Args:
+        url: `sqlite:///PATH`; four slashes for an absolute path.
+        patience: seconds to wait for another process's transaction.
+
+    Raises:
+        InvalidValue: the URL names no file.
     """
 
-    def __init__(self, engine: Engine, *, name: str) -> None:
-        self._engine = engine
-        self._writing = engine.execution_options(**{_WRITES: True})
-        self._name = name
+    embedded = True
+    lookups = 1  # a reading takes less time than handing it to a second thread
+
+    def __init__(self, url: str, *, patience: float) -> None:
+        self._path = sqlite_path(url)
+        self._patience = patience
+        self._engine = _sqlite_engine(self._path, patience)
+        self._writing = self._engine.execution_options(**{_WRITES: True})
+        self._name = f"the registry database {self._path}"
         self._watch: Any = None
+        self._opened = False
 
-    @classmethod
-    def open(cls, url: str, *, busy_timeout: float) -> Self:
-        """Open the database that `url` names, making an empty one if there is none.
+    def exists(self) -> bool:  # noqa: D102
+        return self._path.exists()
 
-        Args:
-            url: `sqlite:///PATH`; four slashes for an absolute path.
-            busy_timeout: seconds to wait for another process's transaction.
+    def read(self, work: Work[T]) -> T:  # noqa: D102
+        return self._run(self._engine, work)
 
-        Raises:
-            InvalidValue: the URL is not understood or its engine is not available.
-            StoreUnavailable: the database cannot be opened.
-        """
-        path = sqlite_path(url)
-        database = cls(_sqlite_engine(path, busy_timeout), name=f"the registry database {path}")
-        with database._explained():
-            _make_private_file(path)
-            database._use_write_ahead_log(busy_timeout)
-        return database
+    def write(self, work: Work[T]) -> T:  # noqa: D102
+        return self._run(self._writing, work)
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Run a transaction that sees one state of the database throughout."""
-        with self._explained(), self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Run a transaction that changes everything in it or nothing."""
-        with self._explained(), self._writing.begin() as connection:
-            yield connection
+    def change(self, work: Work[T]) -> T:  # noqa: D102
+        return self.write(work)  # `BEGIN IMMEDIATE` lets one in at a time
 
     def version(self) -> int:
-        """Give a number that moves with every commit, by this process or another.
+        """Ask `PRAGMA data_version` (https://sqlite.org/pragma.html#pragma_data_version).
 
-        `PRAGMA data_version` tells of commits by other connections, so the one that asks never
-        writes (https://sqlite.org/pragma.html#pragma_data_version).
+        It tells of commits by other connections, so the one that asks never writes.
         """
         with self._explained():
+            self._make_ready()
             if self._watch is None:
                 self._watch = self._engine.raw_connection()
             row = self._watch.driver_connection.execute("PRAGMA data_version").fetchone()
             return int(row[0])
 
-    def close(self) -> None:
-        """Give back the file handles."""
+    def watch(self, told: Callable[[], None]) -> None:
+        """Do nothing: SQLite tells nobody, but asking for the version costs microseconds."""
+
+    def close(self) -> None:  # noqa: D102
         if self._watch is not None:
             self._watch.close()
             self._watch = None
         self._engine.dispose()
+
+    def _run(self, engine: Engine, work: Work[T]) -> T:
+        with self._explained():
+            self._make_ready()
+            with engine.begin() as connection:
+                return work(connection)
+
+    def _make_ready(self) -> None:
+        if not self._opened:
+            _make_private_file(self._path)
+            self._use_write_ahead_log()
+            self._opened = True
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -106,7 +113,7 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from None
 
-    def _unavailable(self, cause: BaseException | None) -> RegistryError:
+    def _unavailable(self, cause: BaseException | None) -> StoreUnavailable:
         if isinstance(cause, OSError):
             return StoreUnavailable(f"{self._name} cannot be opened: {cause.strerror}")
         code = getattr(cause, "sqlite_errorcode", 0)
@@ -114,9 +121,9 @@ class Database:
         text = _CAUSES.get(code & 0xFF, f"cannot be used: {cause}")
         return StoreUnavailable(f"{self._name} {text}")
 
-    def _use_write_ahead_log(self, patience: float) -> None:
+    def _use_write_ahead_log(self) -> None:
         """Switch the file to WAL; SQLite itself does not wait for others who do the same."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + self._patience
         connection = self._engine.raw_connection()
         try:
             while True:
@@ -137,26 +144,18 @@ def sqlite_path(url: str) -> Path:
     """Return the file that a `sqlite:///…` URL names.
 
     Raises:
-        InvalidValue: the URL is not understood, has no file, or is for another engine.
+        InvalidValue: it names none, or has a query.
     """
-    try:
-        parsed = make_url(url)
-        engine = parsed.get_backend_name()
-    except ArgumentError:
-        raise InvalidValue("the database URL is not understood; use sqlite:///PATH") from None
-    if engine == "postgresql":
-        raise InvalidValue("PostgreSQL is not available yet; use a sqlite:///PATH database URL")
-    if engine != "sqlite":
-        raise InvalidValue(f"no database engine {engine!a}; use a sqlite:///PATH database URL")
+    parsed = make_url(url)
     if parsed.query or not parsed.database or parsed.database == ":memory:":
         raise InvalidValue("the database URL must name a file: sqlite:///PATH")
     return Path(parsed.database)
 
 
-def _sqlite_engine(path: Path, busy_timeout: float) -> Engine:
+def _sqlite_engine(path: Path, patience: float) -> Engine:
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
-        connect_args={"timeout": busy_timeout},
+        connect_args={"timeout": patience},
         hide_parameters=True,  # secret hashes stay out of error texts
     )
     event.listen(engine, "connect", _prepare_connection)

@@ -1,0 +1,303 @@
+"""Change the registry within one transaction: the one door through which it is changed.
+
+Every change is checked against what is there, leaves an entry in the audit trail and a note in the
+change feed, all in the transaction that it is part of. What changes nothing leaves no trace.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from issuer.registry.audit import Action, Actor, AuditEntry
+from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.registry.client_secret import MAXIMUM_SECRETS, ClientSecret, NewSecret
+from issuer.registry.errors import (
+    DuplicateClient,
+    DuplicateResource,
+    ResourceInUse,
+    RevisionConflict,
+    ScopeInUse,
+    TooManySecrets,
+    UnknownSecret,
+)
+from issuer.registry.representation import (
+    Json,
+    describe_registration,
+    describe_resource,
+    describe_secret,
+)
+from issuer.registry.resource import RegisteredResource, Resource, check_grant, decide_grants
+from issuer.storage import audit, clients, grants, resources, secrets
+from issuer.storage.changes import note_change
+from issuer.storage.reading import RegistryReading
+
+
+class RegistryEdit(RegistryReading):
+    """Changes to the registry over the connection of a transaction that writes.
+
+    Args:
+        connection: the transaction; nothing else changes the registry while it runs.
+        by: who makes the changes.
+        now: the time of all of them, seconds since the epoch.
+    """
+
+    def __init__(self, connection: Connection, *, by: Actor, now: int) -> None:
+        super().__init__(connection)
+        self.by = by
+        self.now = now
+        self.entries: list[AuditEntry] = []
+
+    def grants_for(
+        self, identifiers: Sequence[str], scopes: Sequence[str]
+    ) -> tuple[ClientGrant, ...]:
+        """Give each resource those of the scopes that it understands, or all that it has.
+
+        Raises:
+            UnknownResource: a resource does not exist.
+            UnknownScope: a scope is on none of the resources.
+            InvalidValue: a resource understands none of the scopes.
+        """
+        known = [self.require_resource(identifier).resource for identifier in identifiers]
+        return decide_grants(known, scopes)
+
+    def create_client(
+        self, registration: ClientRegistration, secrets_: Sequence[NewSecret] = ()
+    ) -> Client:
+        """Register a client with its first secrets.
+
+        Raises:
+            DuplicateClient: its id is taken.
+            UnknownResource, UnknownScope: a grant is on what does not exist.
+        """
+        client_id = registration.client_id
+        if self.find_client(client_id) is not None:
+            raise DuplicateClient(f"the client exists already: {client_id}")
+        self._check_grants(registration)
+        revision = note_change(self._connection, client_id)
+        clients.insert_client(self._connection, registration, now=self.now, revision=revision)
+        self._record(Action.CLIENT_CREATED, client_id, None, describe_registration(registration))
+        for secret in secrets_:
+            self._insert_secret(client_id, secret)
+        return self.require_client(client_id)
+
+    def replace_client(
+        self, registration: ClientRegistration, *, revision: int | None = None
+    ) -> Client:
+        """Make a client what it should be; its secrets stay.
+
+        Args:
+            registration: what the client becomes.
+            revision: what it must still be at, if that matters.
+
+        Raises:
+            UnknownClient: there is no such id.
+            RevisionConflict: it has changed since.
+            UnknownResource, UnknownScope: a grant is on what does not exist.
+        """
+        before = self.require_client(registration.client_id)
+        _require_revision(before.revision, revision)
+        if before.registration == registration:
+            return before
+        self._check_grants(registration)
+        clients.update_client(
+            self._connection,
+            before.registration,
+            registration,
+            now=self.now,
+            revision=note_change(self._connection, registration.client_id),
+        )
+        self._record(
+            _update_action(before.registration, registration),
+            registration.client_id,
+            describe_registration(before.registration),
+            describe_registration(registration),
+        )
+        return self.require_client(registration.client_id)
+
+    def set_disabled(self, client_id: str, disabled: bool) -> Client:
+        """Disable a client, or enable it again.
+
+        Raises:
+            UnknownClient: there is no such id.
+        """
+        before = self.require_client(client_id).registration
+        return self.replace_client(replace(before, disabled=disabled))
+
+    def delete_client(self, client_id: str, *, revision: int | None = None) -> None:
+        """Delete a client with its grants and secrets.
+
+        Raises:
+            UnknownClient: there is no such id.
+            RevisionConflict: it has changed since.
+        """
+        before = self.require_client(client_id)
+        _require_revision(before.revision, revision)
+        clients.delete_client(self._connection, client_id)
+        note_change(self._connection, client_id)
+        self._record(
+            Action.CLIENT_DELETED, client_id, describe_registration(before.registration), None
+        )
+
+    def add_secret(self, client_id: str, new: NewSecret) -> ClientSecret:
+        """Give a client one more secret; the others stay as they are.
+
+        Raises:
+            UnknownClient: there is no such id.
+            TooManySecrets: it has as many as a client may have.
+        """
+        client = self.require_client(client_id)
+        if sum(not each.has_ended(self.now) for each in client.secrets) >= MAXIMUM_SECRETS:
+            raise TooManySecrets(
+                f"{client_id} has {MAXIMUM_SECRETS} secrets already; revoke one first"
+            )
+        self._insert_secret(client_id, new)
+        self._touch_client(client_id)
+        return self._require_secret(client_id, new.hash.secret_id)
+
+    def revoke_secret(self, client_id: str, secret_id: str) -> None:
+        """End a secret at once.
+
+        Raises:
+            UnknownClient: there is no such client.
+            UnknownSecret: it has no such secret.
+        """
+        secret = self._require_secret(client_id, secret_id)
+        secrets.delete_secret(self._connection, client_id, secret_id)
+        self._touch_client(client_id)
+        self._record(Action.SECRET_REVOKED, client_id, describe_secret(secret), None)
+
+    def create_resource(self, resource: Resource) -> RegisteredResource:
+        """Add a resource.
+
+        Raises:
+            DuplicateResource: its identifier is taken.
+        """
+        if self.find_resource(resource.identifier) is not None:
+            raise DuplicateResource(f"the resource exists already: {resource.identifier}")
+        revision = note_change(self._connection, None)
+        resources.insert_resource(self._connection, resource, now=self.now, revision=revision)
+        self._record(
+            Action.RESOURCE_CREATED, resource.identifier, None, describe_resource(resource)
+        )
+        return self.require_resource(resource.identifier)
+
+    def replace_resource(
+        self, resource: Resource, *, revision: int | None = None, withdraw: bool = False
+    ) -> RegisteredResource:
+        """Make a resource what it should be.
+
+        Args:
+            resource: what it becomes.
+            revision: what it must still be at, if that matters.
+            withdraw: take a scope that goes from the clients that hold it.
+
+        Raises:
+            UnknownResource: there is no such identifier.
+            RevisionConflict: it has changed since.
+            ScopeInUse: clients hold a scope that goes, and it is not to be withdrawn.
+        """
+        before = self.require_resource(resource.identifier)
+        _require_revision(before.revision, revision)
+        if before.resource == resource:
+            return before
+        gone = [scope for scope in before.resource.scopes if scope not in resource.scopes]
+        if withdraw and gone:
+            self._withdraw(resource.identifier, gone)
+        for scope in gone:
+            if held := grants.holders(self._connection, resource.identifier, scope):
+                raise ScopeInUse(
+                    f"clients still hold {scope} on {resource.identifier}: {_names(held)}"
+                )
+        resources.update_resource(
+            self._connection,
+            before.resource,
+            resource,
+            now=self.now,
+            revision=note_change(self._connection, None),
+        )
+        self._record(
+            Action.RESOURCE_UPDATED,
+            resource.identifier,
+            describe_resource(before.resource),
+            describe_resource(resource),
+        )
+        return self.require_resource(resource.identifier)
+
+    def delete_resource(self, identifier: str, *, revision: int | None = None) -> None:
+        """Delete a resource that no client holds a grant on.
+
+        Raises:
+            UnknownResource: there is no such identifier.
+            RevisionConflict: it has changed since.
+            ResourceInUse: clients hold grants on it; the text names some.
+        """
+        before = self.require_resource(identifier)
+        _require_revision(before.revision, revision)
+        if held := grants.holders(self._connection, identifier):
+            raise ResourceInUse(f"clients still hold grants on {identifier}: {_names(held)}")
+        resources.delete_resource(self._connection, identifier)
+        note_change(self._connection, None)
+        self._record(Action.RESOURCE_DELETED, identifier, describe_resource(before.resource), None)
+
+    def _check_grants(self, registration: ClientRegistration) -> None:
+        for grant in registration.grants:
+            check_grant(grant, self.require_resource(grant.resource).resource)
+
+    def _withdraw(self, identifier: str, gone: Sequence[str]) -> None:
+        """Take scopes of a resource from every client; a grant that is left empty goes as well."""
+        for client_id in grants.clients_holding(self._connection, identifier, gone):
+            before = self.require_client(client_id).registration
+            narrowed = [
+                _without(grant, gone) if grant.resource == identifier else grant
+                for grant in before.grants
+            ]
+            kept = tuple(grant for grant in narrowed if grant is not None)
+            self.replace_client(replace(before, grants=kept))
+
+    def _insert_secret(self, client_id: str, new: NewSecret) -> None:
+        secrets.insert_secret(self._connection, client_id, new, now=self.now)
+        added = self._require_secret(client_id, new.hash.secret_id)
+        self._record(Action.SECRET_ADDED, client_id, None, describe_secret(added))
+
+    def _require_secret(self, client_id: str, secret_id: str) -> ClientSecret:
+        for secret in self.require_client(client_id).secrets:
+            if secret.secret_id == secret_id:
+                return secret
+        raise UnknownSecret(f"{client_id} has no secret {secret_id!a}")
+
+    def _touch_client(self, client_id: str) -> None:
+        revision = note_change(self._connection, client_id)
+        clients.touch_client(self._connection, client_id, now=self.now, revision=revision)
+
+    def _record(self, action: Action, target: str, before: Json | None, after: Json | None) -> None:
+        entry = AuditEntry(
+            at=self.now, actor=self.by, action=action, target=target, before=before, after=after
+        )
+        audit.append_entry(self._connection, entry)
+        self.entries.append(entry)
+
+
+def _require_revision(current: int, expected: int | None) -> None:
+    if expected is not None and expected != current:
+        raise RevisionConflict("it has changed since it was read; read it again")
+
+
+def _update_action(before: ClientRegistration, after: ClientRegistration) -> Action:
+    if after.disabled and not before.disabled:
+        return Action.CLIENT_DISABLED
+    if before.disabled and not after.disabled:
+        return Action.CLIENT_ENABLED
+    return Action.CLIENT_UPDATED
+
+
+def _without(grant: ClientGrant, gone: Sequence[str]) -> ClientGrant | None:
+    scopes = tuple(scope for scope in grant.scopes if scope not in gone)
+    if not scopes:
+        return None
+    defaults = tuple(scope for scope in grant.defaults if scope not in gone)
+    return ClientGrant(resource=grant.resource, scopes=scopes, default_scopes=defaults or None)
+
+
+def _names(holders: Sequence[str]) -> str:
+    return ", ".join([*holders[:3], *(["…"] if len(holders) > 3 else [])])

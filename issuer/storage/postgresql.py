@@ -1,0 +1,191 @@
+"""The registry in PostgreSQL, through asyncpg, behind the same synchronous door as SQLite.
+
+asyncpg lives on an event loop of its own thread; SQLAlchemy's greenlets let one code run over it.
+Changes to the registry take one lock each, so that numbers in the change feed are committed in
+their order, and tell whoever listens.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from threading import Thread
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from issuer.registry.errors import StoreUnavailable
+from issuer.storage.database import T, Work
+from issuer.storage.tables import registry_changes
+
+CHANNEL = "watchword_registry"
+_LOCK = 0x77617463  # names our lock among those of others in the database
+_CONNECTIONS = 5
+_RECONNECT_SECONDS = 1.0
+_CONNECT_SECONDS = 5.0
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: what an operator can mend.
+_CAUSES = {
+    "28P01": "refuses the user or password",
+    "28000": "refuses the user or password",
+    "3D000": "does not exist; make it: createdb",
+    "42501": "does not let this user do that; grant it the schema",
+    "25006": "is read-only, perhaps a standby; name the primary",
+    "53100": "cannot grow: its disk is full; nothing was changed",
+    "53300": "has no connection left; raise its max_connections",
+    "57P03": "is starting up or shutting down; try again",
+    "57P01": "is shutting down; try again",
+    "55P03": "is being changed by somebody else; try again",
+    "57014": "did not answer in time; try again",
+}
+
+
+class PostgresDatabase:
+    """One database on a server, shared by the threads of a process. See `Database`.
+
+    Args:
+        url: as libpq understands it, TLS options included.
+        patience: seconds to wait for an answer.
+    """
+
+    embedded = False
+    lookups = _CONNECTIONS - 1  # one is left for whoever follows the changes
+
+    def __init__(self, url: str, *, patience: float) -> None:
+        shown = make_url(url).set(password=None, query={})
+        self._name = f"the registry database {shown.render_as_string(hide_password=True)}"
+        self._url = url
+        self._patience = patience
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="postgresql", daemon=True)
+        self._thread.start()
+        self._listening: asyncio.Task[None] | None = None
+        self._engine = self._make_engine()
+        # A transaction of several readings sees one state; those that write wait for each other
+        # first, and must see what the one before has written.
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
+
+    def _make_engine(self) -> AsyncEngine:
+        return create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
+            pool_size=_CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=self._patience,
+            pool_pre_ping=True,  # a server that was restarted costs nobody a request
+            hide_parameters=True,  # secret hashes stay out of error texts
+        )
+
+    async def _connect(self) -> Any:  # noqa: ANN401 - asyncpg has no types
+        return await asyncpg.connect(
+            self._url,
+            timeout=min(self._patience, _CONNECT_SECONDS),
+            command_timeout=self._patience,
+            server_settings={"application_name": "watchword"},
+        )
+
+    def exists(self) -> bool:
+        """Tell that it does: databases on a server are made by whoever runs it."""
+        return True
+
+    def read(self, work: Work[T]) -> T:  # noqa: D102
+        return self._call(_run(self._reading, work))
+
+    def write(self, work: Work[T]) -> T:  # noqa: D102
+        return self._call(_run(self._engine, work))
+
+    def change(self, work: Work[T]) -> T:  # noqa: D102
+        def locked(connection: Connection) -> T:
+            # Sequences hand out numbers before the commit. Under one lock they are committed in
+            # their order, so that no reader of the feed passes over one (the lock ends with the
+            # transaction).
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+            result = work(connection)
+            connection.execute(text(f"NOTIFY {CHANNEL}"))  # sent with the commit
+            return result
+
+        return self.write(locked)
+
+    def version(self) -> int:
+        """Ask for the number of the latest change: one step down an index."""
+        latest = select(func.coalesce(func.max(registry_changes.c.seq), 0))
+        return self.read(lambda connection: int(connection.execute(latest).scalar_one()))
+
+    def watch(self, told: Callable[[], None]) -> None:  # noqa: D102
+        async def start() -> None:
+            self._listening = self._loop.create_task(self._listen(told))
+
+        self._call(start())
+
+    def close(self) -> None:  # noqa: D102
+        with suppress(StoreUnavailable):
+            self._call(self._finish())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _finish(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listening
+        await self._engine.dispose()
+
+    async def _listen(self, told: Callable[[], None]) -> None:
+        """Listen for ever; whenever the connection is lost, make a new one."""
+        while True:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._listen_once(told)
+            told()  # something may have been missed
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _listen_once(self, told: Callable[[], None]) -> None:
+        connection = await self._connect()
+        lost = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda *_: lost.set())
+            await connection.add_listener(CHANNEL, lambda *_: told())
+            told()
+            await lost.wait()
+        finally:
+            connection.terminate()
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        with self._explained():
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._unavailable(error.orig) from None
+        except (OSError, PoolExhausted, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise self._unavailable(error) from None
+
+    def _unavailable(self, cause: BaseException | None) -> StoreUnavailable:
+        if isinstance(cause, TimeoutError | PoolExhausted):
+            why = f"did not answer within {self._patience:g} seconds; try again"
+        elif isinstance(cause, OSError):
+            why = f"cannot be reached: {_reason(cause)}"
+        else:
+            state = str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", ""))
+            why = _CAUSES.get(state, f"cannot be used: {_first_line(cause)}")
+        return StoreUnavailable(f"{self._name} {why}")
+
+
+async def _run(engine: AsyncEngine, work: Work[T]) -> T:
+    async with engine.begin() as connection:
+        return await connection.run_sync(work)
+
+
+def _reason(cause: OSError) -> str:
+    return (cause.strerror or str(cause) or type(cause).__name__).lower()
+
+
+def _first_line(cause: BaseException | None) -> str:
+    return str(cause).partition("\n")[0]

@@ -1,0 +1,67 @@
+"""Read the registry within one transaction, which sees one state of it throughout."""
+
+from sqlalchemy import Connection
+
+from issuer.registry.audit import AuditEntry
+from issuer.registry.client import Client
+from issuer.registry.resource import RegisteredResource
+from issuer.registry.usage import ScopeUse
+from issuer.storage import audit, clients, grants, resources
+
+
+class RegistryReading:
+    """What can be read of the registry, over the connection of a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find_client(self, client_id: str) -> Client | None:
+        """Read one client, or None if there is no such id."""
+        return clients.find_client(self._connection, client_id)
+
+    def require_client(self, client_id: str) -> Client:
+        """Read one client.
+
+        Raises:
+            UnknownClient: there is no such id.
+        """
+        return clients.require_client(self._connection, client_id)
+
+    def list_clients(self, after: str = "", limit: int | None = None) -> list[Client]:
+        """Read clients by id, those behind `after`, all if there is no limit."""
+        return clients.list_clients(self._connection, after, limit)
+
+    def find_resource(self, identifier: str) -> RegisteredResource | None:
+        """Read one resource, or None if there is no such identifier."""
+        return resources.find_resource(self._connection, identifier)
+
+    def require_resource(self, identifier: str) -> RegisteredResource:
+        """Read one resource.
+
+        Raises:
+            UnknownResource: there is no such identifier.
+        """
+        return resources.require_resource(self._connection, identifier)
+
+    def list_resources(self) -> list[RegisteredResource]:
+        """Read all resources, by identifier."""
+        return resources.list_resources(self._connection)
+
+    def scope_usage(
+        self,
+        client_id: str | None = None,
+        resource: str | None = None,
+        scope: str | None = None,
+        *,
+        since: int = 0,
+    ) -> list[ScopeUse]:
+        """List which clients got which scopes since a time, narrowed as named."""
+        return grants.read_scope_usage(
+            self._connection, client_id=client_id, resource=resource, scope=scope, since=since
+        )
+
+    def list_audit(
+        self, *, target: str | None = None, before: int | None = None, limit: int = 100
+    ) -> list[AuditEntry]:
+        """Read the audit trail, the latest first, narrowed and continued as named."""
+        return audit.list_entries(self._connection, target=target, before=before, limit=limit)

@@ -1,0 +1,91 @@
+"""Read and write client secrets: statements over one connection, no transaction of their own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
+
+from issuer.registry.client_secret import ClientSecret, NewSecret
+from issuer.registry.secret_hash import SecretHash
+from issuer.storage.tables import client_secrets
+
+SECRETS = select(client_secrets).order_by(client_secrets.c.created_at, client_secrets.c.secret_id)
+
+_table = client_secrets.c
+_USED = (
+    update(client_secrets)
+    .where(
+        _table.client_id == bindparam("of_client"),
+        _table.secret_id == bindparam("of_secret"),
+        or_(_table.last_used_at.is_(None), _table.last_used_at < bindparam("at")),
+    )
+    .values(last_used_at=bindparam("at"))
+)
+
+
+def insert_secret(connection: Connection, client_id: str, new: NewSecret, *, now: int) -> None:
+    """Add a secret to a client."""
+    connection.execute(
+        insert(client_secrets).values(
+            client_id=client_id,
+            secret_id=new.hash.secret_id,
+            hash=new.hash.text,
+            slow=new.hash.slow,
+            created_at=now,
+            starts_at=now if new.starts_at is None else new.starts_at,
+            expires_at=new.expires_at,
+        )
+    )
+
+
+def delete_secret(connection: Connection, client_id: str, secret_id: str) -> None:
+    """Delete a secret, if it is there."""
+    connection.execute(
+        delete(client_secrets).where(_table.client_id == client_id, _table.secret_id == secret_id)
+    )
+
+
+def write_secret_usage(connection: Connection, uses: Mapping[tuple[str, str], int]) -> None:
+    """Write when secrets were last used; what is there already is never set back."""
+    if uses:
+        connection.execute(
+            _USED,
+            # In one order, so that two writers never wait for each other in a circle.
+            [
+                {"of_client": client_id, "of_secret": secret_id, "at": at}
+                for (client_id, secret_id), at in sorted(uses.items())
+            ],
+        )
+
+
+def claim_expiring(connection: Connection, *, now: int, until: int) -> list[tuple[str, str, int]]:
+    """Take the secrets that end before `until` and were not announced yet, each only once.
+
+    Returns:
+        Client id, secret id and end of each.
+    """
+    due = connection.execute(
+        update(client_secrets)
+        .where(
+            _table.expires_at > now, _table.expires_at <= until, _table.expiry_announced.is_(False)
+        )
+        .values(expiry_announced=True)
+        .returning(_table.client_id, _table.secret_id, _table.expires_at)
+    )
+    return sorted((row.client_id, row.secret_id, row.expires_at) for row in due)
+
+
+def secret_of(row: Row[Any]) -> ClientSecret:
+    """Build a secret from its row.
+
+    Raises:
+        InvalidSecretHash: the stored hash is damaged.
+    """
+    return ClientSecret(
+        secret_id=row.secret_id,
+        hash=SecretHash.parse(row.hash),
+        created_at=row.created_at,
+        starts_at=row.starts_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+    )
