@@ -7,6 +7,20 @@ from issuer.registry.errors import InvalidValue
 from keys.algorithms import ALGORITHMS
 
 
+def check_token_ttl(seconds: int | None) -> None:
+    """Refuse a token lifetime that `issuer.config` does not allow; None is no opinion.
+
+    Raises:
+        InvalidValue: the lifetime is out of bounds.
+    """
+    if seconds is None:
+        return
+    try:
+        config.check_token_ttl(seconds)
+    except ValueError as error:
+        raise InvalidValue(f"a token lifetime {error}") from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPolicy:
     """How tokens for one resource are made.
@@ -35,17 +49,3 @@ class TokenPolicy:
 
 NO_POLICY = TokenPolicy()
 """For resources that ask for nothing of their own."""
-
-
-def check_token_ttl(seconds: int | None) -> None:
-    """Refuse a token lifetime that `issuer.config` does not allow; None is no opinion.
-
-    Raises:
-        InvalidValue: the lifetime is out of bounds.
-    """
-    if seconds is None:
-        return
-    try:
-        config.check_token_ttl(seconds)
-    except ValueError as error:
-        raise InvalidValue(f"a token lifetime {error}") from None
