@@ -122,6 +122,8 @@ class PostgresDatabase:
         self._call(start())
 
     def close(self) -> None:  # noqa: D102
+        if self._loop.is_closed():
+            return
         with suppress(StoreUnavailable):
             self._call(self._finish())
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -4,7 +4,9 @@ import secrets
 
 import pytest
 
+from issuer.registry.auth_method import AuthMethod
 from issuer.registry.secret_hash import generate_secret
+from issuer.registry.token_policy import TokenPolicy
 from tests.support.issuer import (
     API,
     FORM,
@@ -34,7 +36,7 @@ async def test_client_id_beside_basic_only_identifies() -> None:
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 async def test_both_plain_secret_methods_serve_every_such_client(method: str) -> None:
     """Whichever of the two it is registered for, a client may use header or body."""
-    issuer = TestIssuer(clients=Clients(make_client(auth_method=method)))
+    issuer = TestIssuer(clients=Clients(make_client(auth_method=AuthMethod(method))))
     body = GRANT + b"&client_id=svc-a&client_secret=" + SECRET.encode()
     by_header = await issuer.ask()
     by_body = await issuer.send(body)
@@ -188,9 +190,8 @@ async def test_the_shortest_lifetime_that_somebody_set_counts(
     client_ttl: int | None, resource_ttl: int | None, lifetime: int
 ) -> None:
     """Client and resource may each shorten what the issuer gives."""
-    grant = make_client().grants[0]
-    grants = (type(grant)(resource=API, scopes=("read",), token_ttl=resource_ttl),)
-    client = make_client(token_ttl=client_ttl, grants=grants)
+    policies = {API: TokenPolicy(token_ttl=resource_ttl)}
+    client = make_client(token_ttl=client_ttl, policies=policies)
     answer = await TestIssuer(clients=Clients(client)).ask()
     claims = answer.claims
     assert answer.json["expires_in"] == claims["exp"] - claims["iat"] == lifetime

@@ -1,13 +1,12 @@
 """What every registry store must do, whatever engine is below it."""
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
-from issuer.registry.client import AuthMethod
+from issuer.registry.auth_method import AuthMethod
 from issuer.registry.errors import (
     DuplicateClient,
     DuplicateResource,
@@ -25,52 +24,6 @@ from tests.support.registry import NOW, RESOURCE, SECRET, fast_hash, new_client,
 BILLING = orders("read", "bill", identifier="urn:example:billing", token_ttl=60)
 
 
-class Clock:
-    """A clock that stands still until it is turned."""
-
-    def __init__(self):
-        self.now = NOW
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory):
-    """Make one SQLite file with the schema, to be copied by each test."""
-    path = tmp_path_factory.mktemp("migrated") / "registry.db"
-    Registry.open(f"sqlite:///{path}", now=lambda: NOW).close()
-    return path
-
-
-@pytest.fixture(params=["sqlite-file"])
-def database_url(request, tmp_path, migrated_file):
-    """Name a database without content, once for each engine."""
-    path = shutil.copy(migrated_file, tmp_path / "registry.db")
-    return {"sqlite-file": f"sqlite:///{path}"}[request.param]
-
-
-@pytest.fixture
-def clock():
-    """Give a clock that is turned by hand."""
-    return Clock()
-
-
-@pytest.fixture
-def registry(database_url, clock):
-    """Give a registry with one resource."""
-    with closing(Registry.open(database_url, now=clock)) as opened:
-        opened.ensure_resource(orders())
-        yield opened
-
-
-@pytest.fixture
-def another(registry, database_url, clock):
-    """Give the same registry as another process has it."""
-    with closing(Registry.open(database_url, now=clock)) as opened:
-        yield opened
-
-
 def test_a_created_client_is_found_as_it_was_registered(registry, another):
     """Everything that was said at creation is there, for every process."""
     registry.create_resource(BILLING)
@@ -85,13 +38,15 @@ def test_a_created_client_is_found_as_it_was_registered(registry, another):
     )
     found = another.find_client("till")
     assert found == created
-    assert found.auth_method is AuthMethod.CLIENT_SECRET_POST
-    assert (found.token_ttl, found.display_name, found.disabled) == (120, "Kasse №1", False)
+    told = found.registration
+    assert told.auth_method is AuthMethod.CLIENT_SECRET_POST
+    assert (told.token_ttl, told.display_name, told.disabled) == (120, "Kasse №1", False)
     assert (found.created_at, found.updated_at) == (NOW, NOW)
-    assert [(g.resource, g.scopes, g.token_ttl) for g in found.grants] == [
-        ("urn:example:billing", ("read", "bill"), 60),
-        (RESOURCE, ("read",), None),
+    assert [(g.resource, g.scopes) for g in found.grants] == [
+        ("urn:example:billing", ("read", "bill")),
+        (RESOURCE, ("read",)),
     ]
+    assert [found.policies[g.resource].token_ttl for g in found.grants] == [60, None]
 
 
 def test_a_new_client_has_one_secret_that_starts_now(registry):
@@ -157,10 +112,13 @@ def test_a_client_is_disabled_and_enabled(registry, clock):
     before = registry.create_client(new_client())
     clock.now += 5
     registry.set_disabled("till", True)
-    assert registry.find_client("till") == replace(before, disabled=True, updated_at=NOW + 5)
+    disabled = registry.find_client("till")
+    assert disabled.registration == replace(before.registration, disabled=True)
+    assert (disabled.secrets, disabled.updated_at) == (before.secrets, NOW + 5)
     clock.now += 5
     registry.set_disabled("till", False)
-    assert registry.find_client("till") == replace(before, updated_at=NOW + 10)
+    enabled = registry.find_client("till")
+    assert (enabled.registration, enabled.updated_at) == (before.registration, NOW + 10)
 
 
 def test_a_deleted_client_is_gone_with_all_that_was_its(registry):
@@ -189,25 +147,25 @@ def test_resources_are_created_listed_and_deleted(registry, another):
     """Scopes keep the order in which they were named."""
     unsorted = orders("z", "a", "m", identifier="urn:a", token_ttl=9)
     registry.create_resource(unsorted)
-    assert another.find_resource("urn:a") == unsorted
-    assert another.list_resources() == [orders(), unsorted]
+    assert another.find_resource("urn:a").resource == unsorted
+    assert [each.resource for each in another.list_resources()] == [orders(), unsorted]
     another.delete_resource("urn:a")
     assert registry.find_resource("urn:a") is None
-    assert registry.list_resources() == [orders()]
+    assert [each.resource for each in registry.list_resources()] == [orders()]
 
 
 def test_a_resource_identifier_is_given_once(registry):
     """The first resource stays as it is."""
     with pytest.raises(DuplicateResource, match=RESOURCE):
         registry.create_resource(orders("other"))
-    assert registry.find_resource(RESOURCE) == orders()
+    assert registry.find_resource(RESOURCE).resource == orders()
 
 
 def test_ensuring_a_resource_changes_none_that_exists(registry):
     """What an operator made of the default resource outlives every restart."""
     before = registry.changes_since(0)
     registry.ensure_resource(orders("other"))
-    assert registry.find_resource(RESOURCE) == orders()
+    assert registry.find_resource(RESOURCE).resource == orders()
     assert registry.changes_since(0) == before
 
 

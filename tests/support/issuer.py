@@ -13,9 +13,12 @@ import jwt
 from issuer.client_auth import ClientAuthenticator
 from issuer.config import IssuerConfig
 from issuer.endpoints.token import TokenEndpoint
-from issuer.registry.client import AuthMethod, Client, ClientGrant, ClientSecret
+from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.secret_hash import SecretHash, hash_secret
+from issuer.registry.token_policy import TokenPolicy
+from issuer.registry.usage import UsageLog
 from issuer.service import TokenService
 from keys.errors import NoSigningKey
 from keys.signer import LocalSigner, Signer
@@ -44,20 +47,25 @@ def make_secret(
     )
 
 
+_REGISTERED = {"policies", "secrets", "created_at", "updated_at", "revision"}
+
+
 def make_client(client_id: str = "svc-a", **changes: Any) -> Client:
     """Make a client that may read and write on the API, changed as named."""
-    fields: dict[str, Any] = {
+    decided: dict[str, Any] = {
         "client_id": client_id,
-        "display_name": None,
-        "auth_method": AuthMethod.CLIENT_SECRET_BASIC,
-        "grants": (ClientGrant(resource=API, scopes=("read", "write"), token_ttl=None),),
+        "grants": (ClientGrant(resource=API, scopes=("read", "write")),),
+    }
+    decided |= {name: value for name, value in changes.items() if name not in _REGISTERED}
+    registered: dict[str, Any] = {
+        "policies": {grant.resource: TokenPolicy() for grant in decided["grants"]},
         "secrets": (make_secret(),),
-        "token_ttl": None,
-        "disabled": False,
         "created_at": 0,
         "updated_at": 0,
+        "revision": 1,
     }
-    return Client(**(fields | changes))
+    registered |= {name: value for name, value in changes.items() if name in _REGISTERED}
+    return Client(registration=ClientRegistration(**decided), **registered)
 
 
 class Clients:
@@ -102,7 +110,7 @@ class OneKey:
     def __init__(self) -> None:
         self.key: Signer | None = PhaseSigner(LocalSigner(public_rsa_jwk().kid, "RS256", rsa_key()))
 
-    def signer(self, now: int) -> Signer:
+    def signer(self, now: int, alg: str | None = None) -> Signer:
         """Give the signer."""
         if self.key is None:
             raise NoSigningKey("none")
@@ -157,6 +165,7 @@ class TestIssuer:
     config: IssuerConfig = field(default_factory=lambda: IssuerConfig(issuer=ISSUER))
     keys: OneKey = field(default_factory=OneKey)
     slow: SlowHere = field(default_factory=SlowHere)
+    usage: UsageLog = field(default_factory=UsageLog)
     now: int = NOW
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     _jti: int = 0
@@ -175,7 +184,7 @@ class TestIssuer:
         if self._endpoint is None:
             authenticator = ClientAuthenticator(self.clients, self.slow, memo_key=bytes(32))
             self._endpoint = TokenEndpoint(
-                TokenService(self.config, authenticator, self.keys),
+                TokenService(self.config, authenticator, self.keys, self.usage),
                 clock=lambda: self.now,
                 new_jti=self._next_jti,
                 events=self._record,

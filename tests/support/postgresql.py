@@ -97,10 +97,11 @@ class PostgresServer:
         """Tell whether the server's process is there."""
         return self._process is not None and self._process.poll() is None
 
-    def new_database(self) -> str:
-        """Create an empty database and return its URL."""
+    def new_database(self, like: str | None = None) -> str:
+        """Create a database, empty or like another that nobody is using, and return its URL."""
         name = f"test_{next(self._numbers)}"
-        self.run_sql(f"CREATE DATABASE {name} OWNER {ROLE}")
+        template = "" if like is None else f" TEMPLATE {like.rpartition('/')[2]}"
+        self.run_sql(f"CREATE DATABASE {name} OWNER {ROLE}{template}")
         return f"postgresql://{ROLE}:{self._password}@127.0.0.1:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:

@@ -1,16 +1,22 @@
 """Clients, resources and a store in memory whose every answer the test lets through by hand."""
 
 from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from issuer.ports import Changes
-from issuer.registry.client import AuthMethod, Client, ClientGrant, ClientSecret, NewClient
+from issuer.registry.audit import Actor, Via
+from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.registry.client_secret import ClientSecret, NewSecret
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.resource import Resource
 from issuer.registry.secret_hash import SecretHash, hash_secret
+from issuer.registry.token_policy import TokenPolicy
 
 RESOURCE = "https://orders.example"
 SECRET = "wws_" + "s" * 43
 NOW = 1_700_000_000
+TESTER = Actor(name="tester", via=Via.CLI)
 
 
 def fast_hash(secret: str = SECRET, *, salt: bytes = b"0123456789abcdef") -> SecretHash:
@@ -18,15 +24,63 @@ def fast_hash(secret: str = SECRET, *, salt: bytes = b"0123456789abcdef") -> Sec
     return SecretHash.parse(hash_secret(secret, salt=salt))
 
 
-def orders(*scopes: str, identifier: str = RESOURCE, token_ttl: int | None = None) -> Resource:
+def orders(*scopes: str, identifier: str = RESOURCE, **policy: Any) -> Resource:
     """Make the resource of the examples."""
-    return Resource(identifier=identifier, scopes=scopes or ("read", "write"), token_ttl=token_ttl)
+    return Resource(
+        identifier=identifier, scopes=scopes or ("read", "write"), policy=TokenPolicy(**policy)
+    )
 
 
-def new_client(client_id: str = "till", **changes: object) -> NewClient:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewClient:
+    """A client to be registered: its grants are found when it is."""
+
+    registration: ClientRegistration
+    secret_hash: SecretHash = field(default_factory=fast_hash)
+    resources: tuple[str, ...] = (RESOURCE,)
+    scopes: tuple[str, ...] = ()
+
+
+_OF_THE_DESK = {"secret_hash", "resources", "scopes"}
+
+
+def new_client(client_id: str = "till", **changes: Any) -> NewClient:
     """Make a client to be registered, good but for the changes."""
-    fields: dict[str, object] = {"secret_hash": fast_hash(), "resources": (RESOURCE,)}
-    return NewClient(client_id=client_id, **(fields | changes))  # type: ignore[arg-type]
+    how = {name: value for name, value in changes.items() if name in _OF_THE_DESK}
+    what = {name: value for name, value in changes.items() if name not in _OF_THE_DESK}
+    return NewClient(registration=ClientRegistration(client_id=client_id, **what), **how)
+
+
+class Desk:
+    """A registry as one operator has it: each edit is a change of its own."""
+
+    def __init__(self, registry: Any, by: Actor = TESTER) -> None:
+        self.registry = registry
+        self._by = by
+
+    def create_client(self, new: NewClient) -> Client:
+        """Register a client with its one secret."""
+        return self.registry.change(lambda edit: _create(edit, new), by=self._by)
+
+    def __getattr__(self, name: str) -> Any:
+        from issuer.storage.edit import RegistryEdit
+
+        if hasattr(self.registry, name) or not hasattr(RegistryEdit, name):
+            return getattr(self.registry, name)
+
+        def edit_once(*arguments: Any, **options: Any) -> Any:
+            return self.registry.change(
+                lambda edit: getattr(edit, name)(*arguments, **options), by=self._by
+            )
+
+        return edit_once
+
+
+def _create(edit: Any, new: NewClient) -> Client:
+    grants = edit.grants_for(new.resources, new.scopes)
+    return edit.create_client(
+        replace(new.registration, grants=grants), [NewSecret(hash=new.secret_hash)]
+    )
 
 
 def registered_client(
@@ -45,15 +99,16 @@ def registered_client(
         expires_at=None,
     )
     return Client(
-        client_id=client_id,
-        display_name=None,
-        auth_method=AuthMethod.CLIENT_SECRET_BASIC,
-        grants=(ClientGrant(resource=RESOURCE, scopes=("read",), token_ttl=None),),
+        registration=ClientRegistration(
+            client_id=client_id,
+            grants=(ClientGrant(resource=RESOURCE, scopes=("read",)),),
+            disabled=disabled,
+        ),
+        policies={RESOURCE: TokenPolicy()},
         secrets=(secret,),
-        token_ttl=None,
-        disabled=disabled,
         created_at=NOW,
         updated_at=updated_at,
+        revision=updated_at,
     )
 
 

@@ -2,18 +2,23 @@
 
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import contextmanager
 from pathlib import Path
 
 from issuer.storage.registry import Registry
-from tests.support.registry import NOW
+from tests.support.registry import NOW, Desk
 
 ROOT = Path(__file__).parents[3]
 
 
+@contextmanager
 def open_registry(path, **options):
     """Open the registry in a file."""
-    return closing(Registry.open(f"sqlite:///{path}", now=lambda: NOW, **options))
+    registry = Registry.open(f"sqlite:///{path}", now=lambda: NOW, **options)
+    try:
+        yield Desk(registry)
+    finally:
+        registry.close()
 
 
 def run_python(code, *arguments, **options):

@@ -24,8 +24,8 @@ async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = SlowHere()
     authenticator = ClientAuthenticator(two_clients(), slow, memo_key=bytes(32))
     for name, verified in (("a", 1), ("b", 2), ("b", 2), ("a", 3)):
-        client = await authenticator.authenticate(SecretPost(name, SHORT), now=1)
-        assert (client.client_id, slow.verified) == (name, verified)
+        proven = await authenticator.authenticate(SecretPost(name, SHORT), now=1)
+        assert (proven.client.client_id, slow.verified) == (name, verified)
 
 
 async def test_a_proof_does_not_outlive_its_secret() -> None:

@@ -73,7 +73,7 @@ def test_catching_up_reads_changed_entries_again(store, view):
     store.put("other")
     finds = store.finds
     finish(view.catch_up())
-    assert view.peek("till").disabled
+    assert view.peek("till").registration.disabled
     assert view.peek("other") is None
     assert store.finds == finds + 1
 
@@ -107,7 +107,7 @@ def test_a_fetch_overtaken_by_a_change_leaves_no_stale_entry(store, view):
     fetch.send(None)  # has read, not yet answered
     store.put("till", disabled=True)
     finish(view.catch_up())
-    assert not finish(fetch).disabled
+    assert not finish(fetch).registration.disabled
     assert view.peek("till") is None
 
 
@@ -122,7 +122,7 @@ def test_a_refresh_overtaken_by_another_catch_up_leaves_no_stale_entry(store, vi
     finish(view.catch_up())
     finish(slow)
     held = view.peek("till")
-    assert held is None or held.disabled
+    assert held is None or held.registration.disabled
 
 
 def test_an_entry_that_made_room_during_its_refresh_stays_out(store, view):
@@ -152,7 +152,7 @@ def test_a_trimmed_feed_makes_everything_be_read_again(store, view):
     finish(view.catch_up())
     held = view.peek("till")
     assert held is not None
-    assert held.disabled
+    assert held.registration.disabled
 
 
 def test_very_many_changes_drop_the_entries_used_longest_ago(store):
@@ -182,7 +182,7 @@ def test_an_entry_known_to_be_outdated_goes_when_the_store_fails(store, view):
     store.broken = False
     finish(view.fetch("till"))
     finish(view.catch_up())
-    assert view.peek("till").disabled
+    assert view.peek("till").registration.disabled
 
 
 def test_known_clients_stay_known_while_the_store_is_away(store, view):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from issuer.registry.client import ClientSecret, check_client_id
+from issuer.registry.client import check_client_id
+from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import InvalidValue
 from tests.support.registry import fast_hash, new_client
 
@@ -26,7 +27,6 @@ def test_everything_else_is_not_a_client_id(client_id):
     ("field", "value", "words"),
     [
         ("client_id", "", "client id"),
-        ("resources", (), "at least one resource"),
         ("token_ttl", 0, "token lifetime"),
         ("token_ttl", 86_401, "86400"),
         ("token_ttl", -5, "token lifetime"),
@@ -45,7 +45,7 @@ def test_a_new_client_checks_itself(field, value, words):
 
 def test_names_may_be_in_any_script():
     """A display name is for people, wherever they are."""
-    assert new_client(display_name="Kasse №1 · 注文").display_name == "Kasse №1 · 注文"
+    assert new_client(display_name="Kasse №1 · 注文").registration.display_name == "Kasse №1 · 注文"
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def test_a_resource_has_a_possible_token_lifetime():
 def test_without_scopes_every_scope_of_every_resource_is_granted():
     """What is granted is what the resources have at that moment, in their order."""
     first, second = decide_grants([orders(), BILLING], ())
-    assert (first.resource, first.scopes, first.token_ttl) == (RESOURCE, ("read", "write"), None)
-    assert (second.scopes, second.token_ttl) == (("read", "bill"), 60)
+    assert (first.resource, first.scopes) == (RESOURCE, ("read", "write"))
+    assert (second.resource, second.scopes) == (BILLING.identifier, ("read", "bill"))
 
 
 def test_a_scope_goes_to_each_resource_that_has_it():

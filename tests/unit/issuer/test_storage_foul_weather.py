@@ -32,7 +32,7 @@ def assert_one_line(caught, *words):
 
 def test_a_locked_database_is_given_up_after_the_timeout(path):
     """A writer waits its time and then says why; readers are not held up at all."""
-    with open_registry(path, busy_timeout=0.1) as registry:
+    with open_registry(path, patience=0.1) as registry:
         registry.create_resource(orders())
         registry.create_client(new_client())
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -53,7 +53,7 @@ def test_a_lock_while_the_log_mode_is_set_is_given_up_too(path):
         other.execute("BEGIN EXCLUSIVE")
         with (
             pytest.raises(StoreUnavailable) as caught,
-            open_registry(path, busy_timeout=0.1),
+            open_registry(path, patience=0.1),
         ):
             pass
         assert_one_line(caught, "locked by another process")
@@ -103,10 +103,10 @@ CREATE_UNTIL_REFUSED = """
 import sys
 from issuer.registry.errors import RegistryError
 from issuer.storage.registry import Registry
-from tests.support.registry import new_client, orders
+from tests.support.registry import Desk, new_client, orders
 done = 0
 try:
-    registry = Registry.open('sqlite:///' + sys.argv[1], now=lambda: 0)
+    registry = Desk(Registry.open('sqlite:///' + sys.argv[1], now=lambda: 0))
     registry.ensure_resource(orders())
     while done < 5000:
         registry.create_client(new_client(f'c{done}'))
@@ -176,7 +176,8 @@ def test_a_read_only_file_is_named():
         Path(folder).chmod(0o755)
         path.chmod(0o444)
         said = run_python(
-            "import os, sys, issuer.storage.registry, tests.support.registry\n"
+            "import os, sys, issuer.storage.sqlite, issuer.storage.registry, issuer.storage.edit\n"
+            "import tests.support.registry\n"
             "os.setuid(65534)\n" + CREATE_UNTIL_REFUSED,
             path,
         )
@@ -207,7 +208,7 @@ def test_a_killed_process_leaves_whole_clients(path):
 
 def test_errors_hold_no_hash(path):
     """What reaches a terminal or a log names no secret material."""
-    with open_registry(path, busy_timeout=0.1) as registry:
+    with open_registry(path, patience=0.1) as registry:
         registry.create_resource(orders())
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("DROP TABLE client_secrets")

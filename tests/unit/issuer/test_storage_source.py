@@ -13,7 +13,7 @@ from issuer.registry.view import ClientView
 from issuer.storage.follow import follow
 from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
-from tests.support.registry import NOW, new_client, orders
+from tests.support.registry import NOW, Desk, new_client, orders
 
 
 class GatedRegistry(Registry):
@@ -37,7 +37,8 @@ class GatedRegistry(Registry):
 def url(tmp_path):
     """Name a database that holds one client."""
     url = f"sqlite:///{tmp_path / 'registry.db'}"
-    with closing(Registry.open(url, now=lambda: NOW)) as registry:
+    with closing(Registry.open(url, now=lambda: NOW)) as opened:
+        registry = Desk(opened)
         registry.create_resource(orders())
         registry.create_client(new_client())
     return url
@@ -47,7 +48,7 @@ def url(tmp_path):
 def elsewhere(url):
     """Give the registry as another process has it."""
     with closing(Registry.open(url, now=lambda: NOW)) as registry:
-        yield registry
+        yield Desk(registry)
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ async def test_a_look_up_never_joins_a_reading_that_may_be_too_old(gated, elsewh
         await asyncio.sleep(0)
         gated.gate.set()
         await first
-        assert (await second).disabled
+        assert (await second).registration.disabled
     assert gated.readings == 2
 
 
@@ -163,7 +164,7 @@ async def test_a_known_client_costs_no_statement(source, elsewhere, statements):
     await view.catch_up()
     statements.clear()
     for _ in range(100):
-        assert view.peek("till").disabled
+        assert view.peek("till").registration.disabled
     assert statements == []
 
 
@@ -181,12 +182,12 @@ async def test_a_change_by_another_process_counts_within_a_second(source, elsewh
     """A disabled client is refused at once, as far as anybody can tell."""
     view = ClientView(source)
     await view.fetch("till")
-    following = asyncio.create_task(follow(view, on_error=pytest.fail))
+    following = asyncio.create_task(follow(view, wake=asyncio.Event(), on_error=pytest.fail))
     try:
         await asyncio.sleep(0)
         elsewhere.set_disabled("till", True)
         with anyio.fail_after(1):
-            while not view.peek("till").disabled:
+            while not view.peek("till").registration.disabled:
                 await asyncio.sleep(0.01)
     finally:
         following.cancel()
@@ -213,7 +214,13 @@ async def test_following_survives_every_failure():
         raise ValueError("the log is full")
 
     following = asyncio.create_task(
-        follow(FailingView(), interval=0.001, on_error=report, on_answer=answered.set)
+        follow(
+            FailingView(),
+            wake=asyncio.Event(),
+            interval=0.001,
+            on_error=report,
+            on_answer=answered.set,
+        )
     )
     with anyio.fail_after(5):
         await answered.wait()
