@@ -169,11 +169,13 @@ def check_jwks_uri(uri: str) -> None:
     """
     if len(uri) > 2048 or not uri.isascii() or not uri.isprintable() or " " in uri:
         raise InvalidValue("jwks_uri must be at most 2048 plain ASCII characters without spaces")
-    parts = urlsplit(uri)
     try:
+        parts = urlsplit(uri)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise InvalidValue("jwks_uri has a port that is not a number") from None
+        raise InvalidValue(
+            "jwks_uri has a port that is not a number, or a broken address"
+        ) from None
     if parts.scheme != "https" or "@" in parts.netloc or "#" in uri or "\\" in uri:
         raise InvalidValue("jwks_uri must be https, without user information and fragment")
     if port not in (None, 443):

@@ -52,6 +52,10 @@ class TooManySecrets(RegistryError):
     """The client has as many secrets as one may have."""
 
 
+class UnknownRegistrationToken(RegistryError):
+    """No initial access token has this id."""
+
+
 class RevisionConflict(RegistryError):
     """Somebody else changed it since it was read (RFC 9110 §15.5.13)."""
 

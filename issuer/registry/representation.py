@@ -23,7 +23,7 @@ def describe_registration(registration: ClientRegistration) -> Json:
         "token_endpoint_auth_method": registration.auth_method.value,
         **registration.material.members(),
         "grant_types": list(registration.grant_types),
-        "grants": [_describe_grant(grant) for grant in registration.grants],
+        "grants": [describe_grant(grant) for grant in registration.grants],
         "token_ttl": registration.token_ttl,
         "dpop_bound_access_tokens": registration.dpop_bound,
         "tls_client_certificate_bound_access_tokens": registration.certificate_bound,
@@ -33,7 +33,8 @@ def describe_registration(registration: ClientRegistration) -> Json:
     }
 
 
-def _describe_grant(grant: ClientGrant) -> Json:
+def describe_grant(grant: ClientGrant) -> Json:
+    """Describe a grant; `GrantDocument` reads it back."""
     described = {"resource": grant.resource, "scope": " ".join(grant.scopes)}
     if grant.default_scopes is not None:
         described["default_scope"] = " ".join(grant.default_scopes)

@@ -19,8 +19,10 @@ from issuer.registry.errors import (
     RevisionConflict,
     ScopeInUse,
     TooManySecrets,
+    UnknownRegistrationToken,
     UnknownSecret,
 )
+from issuer.registry.registration_token import RegistrationToken, describe_registration_token
 from issuer.registry.representation import (
     Json,
     describe_registration,
@@ -28,7 +30,8 @@ from issuer.registry.representation import (
     describe_secret,
 )
 from issuer.registry.resource import RegisteredResource, Resource, check_grant, decide_grants
-from issuer.storage import audit, clients, grants, resources, secrets
+from issuer.registry.secret_hash import SecretHash
+from issuer.storage import audit, clients, grants, registration_tokens, resources, secrets
 from issuer.storage.changes import note_change
 from issuer.storage.reading import RegistryReading
 
@@ -73,7 +76,7 @@ class RegistryEdit(RegistryReading):
         client_id = registration.client_id
         if self.find_client(client_id) is not None:
             raise DuplicateClient(f"the client exists already: {client_id}")
-        self._check_grants(registration)
+        self._check_grants(registration.grants)
         revision = note_change(self._connection, client_id)
         clients.insert_client(self._connection, registration, now=self.now, revision=revision)
         self._record(Action.CLIENT_CREATED, client_id, None, describe_registration(registration))
@@ -99,7 +102,7 @@ class RegistryEdit(RegistryReading):
         _require_revision(before.revision, revision)
         if before.registration == registration:
             return before
-        self._check_grants(registration)
+        self._check_grants(registration.grants)
         clients.update_client(
             self._connection,
             before.registration,
@@ -240,8 +243,48 @@ class RegistryEdit(RegistryReading):
         note_change(self._connection, None)
         self._record(Action.RESOURCE_DELETED, identifier, describe_resource(before.resource), None)
 
-    def _check_grants(self, registration: ClientRegistration) -> None:
-        for grant in registration.grants:
+    def create_registration_token(self, token: RegistrationToken) -> None:
+        """Add an initial access token (RFC 7591 §3).
+
+        Raises:
+            UnknownResource, UnknownScope: it allows what does not exist.
+        """
+        self._check_grants(token.grants)
+        registration_tokens.insert_token(self._connection, token)
+        self._record(
+            Action.REGISTRATION_TOKEN_CREATED,
+            token.token_id,
+            None,
+            describe_registration_token(token),
+        )
+
+    def revoke_registration_token(self, token_id: str) -> None:
+        """End an initial access token; clients that registered with it stay.
+
+        Raises:
+            UnknownRegistrationToken: there is no such id.
+        """
+        token = self.find_registration_token(token_id)
+        if token is None:
+            raise UnknownRegistrationToken(f"no such registration token: {token_id}")
+        registration_tokens.delete_token(self._connection, token_id)
+        self._record(
+            Action.REGISTRATION_TOKEN_REVOKED, token_id, describe_registration_token(token), None
+        )
+
+    def claim_registration(self, token_id: str) -> bool:
+        """Take one use of an initial access token; False if it is gone, ended or used up.
+
+        The audit trail tells of it as the actor of what is registered with it.
+        """
+        return registration_tokens.claim_use(self._connection, token_id, now=self.now)
+
+    def set_registration_access(self, client_id: str, access: SecretHash) -> None:
+        """Let a client administer itself with the token of this hash (RFC 7592 §3)."""
+        registration_tokens.write_access_hash(self._connection, client_id, access)
+
+    def _check_grants(self, granted: Sequence[ClientGrant]) -> None:
+        for grant in granted:
             check_grant(grant, self.require_resource(grant.resource).resource)
 
     def _withdraw(self, identifier: str, gone: Sequence[str]) -> None:

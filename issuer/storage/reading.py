@@ -4,9 +4,11 @@ from sqlalchemy import Connection
 
 from issuer.registry.audit import AuditEntry
 from issuer.registry.client import Client
+from issuer.registry.registration_token import RegistrationToken
 from issuer.registry.resource import RegisteredResource
+from issuer.registry.secret_hash import SecretHash
 from issuer.registry.usage import ScopeUse
-from issuer.storage import audit, clients, grants, resources
+from issuer.storage import audit, clients, grants, registration_tokens, resources
 
 
 class RegistryReading:
@@ -65,3 +67,15 @@ class RegistryReading:
     ) -> list[AuditEntry]:
         """Read the audit trail, the latest first, narrowed and continued as named."""
         return audit.list_entries(self._connection, target=target, before=before, limit=limit)
+
+    def find_registration_token(self, token_id: str) -> RegistrationToken | None:
+        """Read one initial access token, or None if there is no such id."""
+        return registration_tokens.find_token(self._connection, token_id)
+
+    def list_registration_tokens(self) -> list[RegistrationToken]:
+        """Read all initial access tokens, the oldest first."""
+        return registration_tokens.list_tokens(self._connection)
+
+    def find_registration_access(self, client_id: str) -> SecretHash | None:
+        """Read the hash of what a client administers itself with; None if it cannot."""
+        return registration_tokens.find_access_hash(self._connection, client_id)

@@ -220,11 +220,14 @@ def _write_usage(connection: Connection, batch: UsageBatch) -> None:
     write_scope_usage(connection, batch.grants)
 
 
+_TARGETS = {"resource": "resource", "registration_token": "token_id"}
+
+
 def _event_fields(entry: AuditEntry) -> dict[str, object]:
-    of_resource = entry.action.value.startswith("resource.")
+    kind = entry.action.value.partition(".")[0]
     described = entry.after or entry.before or {}
     return {
-        "resource" if of_resource else "client_id": entry.target,
+        _TARGETS.get(kind, "client_id"): entry.target,
         "secret_id": described.get("secret_id"),
         "actor": entry.actor.name,
         "via": entry.actor.via.value,
