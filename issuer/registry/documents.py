@@ -5,16 +5,39 @@ all read through here; the JSON Schemas that editors and OpenAPI get are made fr
 Unknown members are refused: a mistyped name that is ignored is a hole with a delay.
 """
 
-from typing import Annotated, Any, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
-from issuer.registry.client import GRANT_TYPES, ClientGrant, ClientRegistration
-from issuer.registry.resource import Resource
+from issuer.registry.client import (
+    GRANT_TYPES,
+    ClientGrant,
+    ClientRegistration,
+    check_client_id,
+    check_display_name,
+)
+from issuer.registry.errors import InvalidValue
+from issuer.registry.resource import Resource, check_resource_identifier, check_scopes
 from issuer.registry.rfc3339 import parse_time
-from issuer.registry.token_policy import TokenPolicy
+from issuer.registry.token_policy import TokenPolicy, check_token_ttl
 from issuer.scope import parse_scope
+
+T = TypeVar("T")
+
+
+def accepted_by(check: Callable[[T], object]) -> AfterValidator:
+    """Refuse what a check of the registry refuses; pydantic wants refusals as `ValueError`."""
+
+    def accept(value: T) -> T:
+        try:
+            check(value)
+        except InvalidValue as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    return AfterValidator(accept)
 
 
 def _is_scope(text: str) -> str:
@@ -36,6 +59,10 @@ ScopeText = Annotated[str, AfterValidator(_is_scope)]
 TimeText = Annotated[
     str, AfterValidator(_is_time), Field(json_schema_extra={"format": "date-time"})
 ]
+# Checked one by one, beside what `build` checks of the whole, so that all mistakes show at once.
+_ClientId = Annotated[str, accepted_by(check_client_id)]
+_Name = Annotated[str, accepted_by(check_display_name)]
+_Lifetime = Annotated[int, accepted_by(check_token_ttl)]
 
 
 class Document(BaseModel):
@@ -53,6 +80,14 @@ class GrantDocument(Document):
         None, description="what a request that names no scope gets; all of `scope` if left out"
     )
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            self.grant()
+        except InvalidValue as error:
+            raise ValueError(str(error)) from None
+        return self
+
     def grant(self) -> ClientGrant:
         """Build the grant.
 
@@ -69,8 +104,8 @@ class GrantDocument(Document):
 class ClientDocument(Document):
     """A client as an operator wants it (RFC 7591 §2 where it has a name for it)."""
 
-    client_id: str = Field(description="1 to 255 visible ASCII characters without space")
-    client_name: str | None = Field(None, description="a name for people")
+    client_id: _ClientId = Field(description="1 to 255 visible ASCII characters without space")
+    client_name: _Name | None = Field(None, description="a name for people")
     token_endpoint_auth_method: str = Field(
         AuthMethod.CLIENT_SECRET_BASIC.value,
         description="how it authenticates",
@@ -89,7 +124,7 @@ class ClientDocument(Document):
     grants: list[GrantDocument] = Field(
         default_factory=list, description="what it may ask for, its default resource first"
     )
-    token_ttl: int | None = Field(None, description="life of its tokens in seconds")
+    token_ttl: _Lifetime | None = Field(None, description="life of its tokens in seconds")
     dpop_bound_access_tokens: bool = Field(False, description="only DPoP-bound tokens")
     tls_client_certificate_bound_access_tokens: bool = Field(
         False, description="only certificate-bound tokens"
@@ -142,9 +177,13 @@ class ClientDocument(Document):
 class ResourceDocument(Document):
     """A resource as an operator wants it."""
 
-    resource: str = Field(description="its identifier: an absolute URI without fragment")
-    scopes: list[str] = Field(min_length=1, description="the scopes that it understands")
-    token_ttl: int | None = Field(None, description="life of tokens for it in seconds")
+    resource: Annotated[str, accepted_by(check_resource_identifier)] = Field(
+        description="its identifier: an absolute URI without fragment"
+    )
+    scopes: Annotated[list[str], accepted_by(check_scopes)] = Field(
+        min_length=1, description="the scopes that it understands"
+    )
+    token_ttl: _Lifetime | None = Field(None, description="life of tokens for it in seconds")
     signing_alg: str | None = Field(None, description="how tokens for it are signed")
     dpop_bound_access_tokens_required: bool = Field(False, description="only DPoP-bound tokens")
     tls_client_certificate_bound_access_tokens: bool = Field(
