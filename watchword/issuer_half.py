@@ -31,6 +31,9 @@ Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 FOLLOW_SECONDS = 0.25
 """Between two looks for registry changes; a change by another process counts within a second."""
 
+PATIENCE_SECONDS = 2.0
+"""For an answer of the registry, while a request waits for it."""
+
 UPKEEP_SECONDS = 10.0
 """Between two writings of what was used, and two looks for secrets that end soon."""
 
@@ -54,8 +57,10 @@ class IssuerHalf:
             document_max_age=settings.jwks_max_age,
         )
         self._settings = settings
-        self.registry = open_registry(settings, now=wall_clock, announce=events)
-        self._source = ThreadedSource(self.registry)
+        self.registry = open_registry(
+            settings, now=wall_clock, announce=events, patience=PATIENCE_SECONDS
+        )
+        self._source = ThreadedSource(self.registry, patience=PATIENCE_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
         self._slow_lane = SlowLane()
         self._usage = UsageLog()

@@ -28,7 +28,11 @@ ADMIN_SCOPES = (
 
 
 def open_registry(
-    settings: "Settings", *, now: Callable[[], int], announce: "Announce | None" = None
+    settings: "Settings",
+    *,
+    now: Callable[[], int],
+    announce: "Announce | None" = None,
+    patience: float = 5.0,
 ) -> "Registry":
     """Open the registry, made or brought up to date first if it is ours alone.
 
@@ -38,6 +42,7 @@ def open_registry(
         settings: which database, and which resources are the provider's own.
         now: the clock, seconds since the epoch.
         announce: where changes are told as log events.
+        patience: seconds to wait for other processes' transactions, and for an answer.
 
     Raises:
         RegistryError: the database cannot be used.
@@ -47,7 +52,9 @@ def open_registry(
 
     if settings.database_url is None:
         make_data_folder(settings.data_dir)
-    registry = Registry.open(settings.registry_url, now=now, announce=announce or tell_nobody)
+    registry = Registry.open(
+        settings.registry_url, now=now, announce=announce or tell_nobody, patience=patience
+    )
     try:
         for resource in own_resources(settings):
             registry.ensure_resource(resource)

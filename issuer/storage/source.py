@@ -8,9 +8,13 @@ from typing import TypeVar
 
 from issuer.ports import Changes
 from issuer.registry.client import Client
+from issuer.registry.errors import StoreUnavailable
 from issuer.storage.registry import Registry
 
 T = TypeVar("T")
+
+MAX_WAITING = 2048
+"""Look-ups that wait; when a store hangs, further ones are refused at once."""
 
 
 class ThreadedSource:
@@ -18,10 +22,18 @@ class ThreadedSource:
 
     Look-ups of one client that wait at the same time share one reading. A look-up joins only a
     reading that has not begun, so it sees every change committed before it was asked for.
+
+    Args:
+        registry: what is read; it stays open.
+        patience: seconds to wait for an answer.
+
+    Raises:
+        StoreUnavailable: from each method; the registry says so, or nothing for too long.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, patience: float = 2.0) -> None:
         self._registry = registry
+        self._patience = patience
         self._threads = ThreadPoolExecutor(registry.lookups, thread_name_prefix="registry")
         self._lock = Lock()
         self._waiting: dict[str, Future[Client | None]] = {}
@@ -31,9 +43,11 @@ class ThreadedSource:
         with self._lock:
             reading = self._waiting.get(client_id)
             if reading is None:
+                if len(self._waiting) >= MAX_WAITING:
+                    raise StoreUnavailable("too many look-ups wait for the registry")
                 reading = self._threads.submit(self._read, client_id)
                 self._waiting[client_id] = reading
-        return await _wait_for(reading)
+        return await self._wait_for(reading)
 
     async def changes_since(self, cursor: int) -> Changes:
         """Read the change feed after `cursor`; 0 is the beginning."""
@@ -53,9 +67,14 @@ class ThreadedSource:
         return self._registry.find_client(client_id)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await _wait_for(self._threads.submit(work))
+        return await self._wait_for(self._threads.submit(work))
 
-
-async def _wait_for(reading: Future[T]) -> T:
-    # Shielded: one request that is given up must not take the answer from others that share it.
-    return await asyncio.shield(asyncio.wrap_future(reading))
+    async def _wait_for(self, reading: Future[T]) -> T:
+        # Shielded: one request that is given up must not take the answer from others that share it.
+        shared = asyncio.shield(asyncio.wrap_future(reading))
+        try:
+            return await asyncio.wait_for(shared, self._patience)
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"the registry did not answer within {self._patience:g} seconds"
+            ) from None

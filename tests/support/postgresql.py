@@ -93,6 +93,22 @@ class PostgresServer:
             self._process.send_signal(_SIGNALS[mode])
             self._process.wait(timeout=PATIENCE)
 
+    def freeze(self) -> None:
+        """Hold every process of the server, sessions included, where it is."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        # Sessions are children of the server, each in a process group of its own.
+        assert self._process is not None
+        server = self._process.pid
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        for pid in [server, *map(int, children)]:
+            os.kill(pid, number)
+
     def is_running(self) -> bool:
         """Tell whether the server's process is there."""
         return self._process is not None and self._process.poll() is None

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, event
 
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.view import ClientView
+from issuer.storage import source as source_module
 from issuer.storage.follow import follow
 from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
@@ -229,3 +230,70 @@ async def test_following_survives_every_failure():
     following.cancel()
     with pytest.raises(asyncio.CancelledError):
         await following
+
+
+async def test_too_long_an_outage_makes_the_view_forget():
+    """What could not be checked for the whole of the bound does not count any more."""
+    forgotten = asyncio.Event()
+
+    class LostView:
+        """A view whose store never answers again."""
+
+        async def catch_up(self):
+            """Fail."""
+            raise StoreUnavailable("away")
+
+        def forget(self):
+            """Tell the test."""
+            forgotten.set()
+
+    options = {"wake": asyncio.Event(), "interval": 0.001, "on_error": lambda error: None}
+    patient = asyncio.create_task(follow(LostView(), outage=3600, **options))
+    await asyncio.sleep(0.05)
+    assert not forgotten.is_set()
+    short = asyncio.create_task(follow(LostView(), outage=0.01, **options))
+    with anyio.fail_after(5):
+        await forgotten.wait()
+    patient.cancel()
+    short.cancel()
+
+
+async def test_who_is_told_of_a_change_looks_at_once(source, elsewhere):
+    """A notice shortens the wait, however long the interval."""
+    view, wake = ClientView(source), asyncio.Event()
+    await view.fetch("till")
+    following = asyncio.create_task(follow(view, wake=wake, interval=3600, on_error=pytest.fail))
+    await asyncio.sleep(0.05)
+    elsewhere.set_disabled("till", True)
+    wake.set()
+    with anyio.fail_after(5):
+        while not view.peek("till").registration.disabled:
+            await asyncio.sleep(0.01)
+    following.cancel()
+
+
+async def test_a_store_that_says_nothing_is_given_up(gated):
+    """The request is answered in time; the reading goes on, and the next look-up is as ever."""
+    with closing(ThreadedSource(gated, patience=0.05)) as source:
+        with pytest.raises(StoreUnavailable, match="did not answer"):
+            await source.find("till")
+        gated.gate.set()
+        with anyio.fail_after(5):
+            while gated.readings < 2:
+                with suppress(StoreUnavailable):
+                    assert (await source.find("till")).client_id == "till"
+
+
+async def test_a_crowd_of_look_ups_is_bounded(gated, monkeypatch):
+    """While a store hangs, invented ids cost no memory."""
+    monkeypatch.setattr(source_module, "MAX_WAITING", 2)
+    with closing(ThreadedSource(gated)) as source:
+        tasks = [asyncio.create_task(source.find("running"))]
+        while gated.readings == 0:
+            await asyncio.sleep(0)
+        tasks += [asyncio.create_task(source.find(name)) for name in "ab"]
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable, match="too many"):
+            await source.find("c")
+        gated.gate.set()
+        assert await asyncio.gather(*tasks) == [None, None, None]
