@@ -1,30 +1,39 @@
 """Administer the registry beside its database: every operation is one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
-from issuer.admin.documents import NewClientDocument, NewSecretDocument, read_document
-from issuer.admin.errors import InvalidDocument
-from issuer.admin.merge_patch import merge_patch
+from issuer.admin.authority import Authority, check_authority
+from issuer.admin.documents import (
+    NewClientDocument,
+    NewSecretDocument,
+    WantedClientDocument,
+    built,
+    read_document,
+)
+from issuer.admin.errors import KeyReused
+from issuer.admin.merge_patch import patched_client, patched_resource
+from issuer.admin.new_secret import MadeSecret, make_secret
 from issuer.admin.operations import Page, Versioned
+from issuer.admin.retries import Created, Retryable, once, parse_retryable
 from issuer.registry.audit import Actor
-from issuer.registry.client import Client, ClientRegistration, check_time
-from issuer.registry.client_secret import NewSecret
-from issuer.registry.documents import ClientDocument, ResourceDocument
-from issuer.registry.errors import InvalidValue
+from issuer.registry.client import Client, ClientRegistration
+from issuer.registry.documents import ResourceDocument
+from issuer.registry.errors import InvalidValue, ResourceInUse
+from issuer.registry.registration_token import (
+    RegistrationTokenDocument,
+    describe_registration_token,
+    make_registration_token,
+)
 from issuer.registry.representation import (
     Json,
     describe_client,
     describe_entry,
     describe_registered_resource,
-    describe_registration,
-    describe_resource,
     describe_secret,
 )
-from issuer.registry.rfc3339 import parse_time, write_time
-from issuer.registry.secret_hash import SALT_BYTES, SecretHash, generate_secret, hash_secret
-from issuer.scope import parse_scope
+from issuer.registry.rfc3339 import parse_time
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.registry import Registry
 
@@ -32,15 +41,6 @@ T = TypeVar("T")
 
 MAXIMUM_LIMIT = 1000
 """Documents that one page may have."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
-    """What was made: its document, which may show a secret this once, and its revision."""
-
-    document: Json = field(repr=False)
-    revision: int
-    replayed: bool = False
 
 
 class Administration:
@@ -52,6 +52,8 @@ class Administration:
         now: the clock, seconds since the epoch.
         random_bytes: the operating system's randomness, `secrets.token_bytes`.
         default_resource: what clients get tokens for whose document names no resource.
+        authority: what the actor holds, beyond which he hands nothing out; None for whoever has the
+            database itself.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class Administration:
         now: Callable[[], int],
         random_bytes: Callable[[int], bytes],
         default_resource: str,
+        authority: Authority | None = None,
     ) -> None:
         self._registry = registry
         self._by = by
         self._now = now
         self._random_bytes = random_bytes
         self._default_resource = default_resource
+        self._authority = authority
 
     def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:  # noqa: D102
         check_limit(limit)
@@ -88,32 +92,28 @@ class Administration:
     def register_client(self, document: Json, *, idempotency_key: str | None = None) -> Created:
         """Register a client as `create_client` does, and tell its revision."""
         new = read_document(NewClientDocument, document)
-        registration = _built(new.build)
-        secret, shown = None, None
-        if registration.auth_method.uses_secret:
-            end = new.client_secret_expires_at
-            secret, shown = self._new_secret(
-                new.client_secret, expires_at=None if end is None else parse_time(end)
-            )
+        registration = built(new.build)
+        made = self._first_secret(new, registration)
 
-        def work(edit: RegistryEdit) -> Created:
+        def create(edit: RegistryEdit) -> Created:
             client = edit.create_client(
-                self._with_grants(edit, new, registration), [] if secret is None else [secret]
+                self._with_grants(edit, new, registration), [] if made is None else [made.new]
             )
-            document = {"client_id": client.client_id, **_first_secret(secret, shown)}
-            return Created(document=document | describe_client(client), revision=client.revision)
+            beside = {} if made is None else made.beside_client()
+            document = {"client_id": client.client_id, **beside, **describe_client(client)}
+            return Created(document=document, revision=client.revision)
 
-        return self._change(work)
+        request = self._retryable(idempotency_key, "clients", document)
+        return self._change(
+            lambda edit: _once(edit, request, lambda: create(edit), new.client_id, made)
+        )
 
     def update_client(  # noqa: D102
         self, client_id: str, patch: Json, *, revision: int | None = None
     ) -> Versioned:
-        _check_name_stays(patch, "client_id", client_id)
-
         def work(edit: RegistryEdit) -> Versioned:
-            before = edit.require_client(client_id).registration
-            merged = merge_patch(describe_registration(before), patch)
-            after = _built(read_document(ClientDocument, merged).build)
+            new = patched_client(_shown(edit.require_client(client_id)).document, patch)
+            after = self._with_grants(edit, new, built(new.build))
             return _shown(edit.replace_client(after, revision=revision))
 
         return self._change(work)
@@ -135,22 +135,26 @@ class Administration:
     ) -> Created:
         """Give a client one more secret as `add_secret` does, and tell the client's revision."""
         new = read_document(NewSecretDocument, document)
-        secret, shown = self._new_secret(
-            new.client_secret,
-            starts_at=None if new.starts_at is None else parse_time(new.starts_at),
-            expires_at=new.end(self._now()),
+        now = self._now()
+        made = built(
+            lambda: make_secret(
+                new.client_secret,
+                starts_at=None if new.starts_at is None else parse_time(new.starts_at),
+                expires_at=new.end(now),
+                now=now,
+                random_bytes=self._random_bytes,
+            )
         )
 
-        def work(edit: RegistryEdit) -> Created:
+        def add(edit: RegistryEdit) -> Created:
             method = edit.require_client(client_id).registration.auth_method
             if not method.uses_secret:
                 raise InvalidValue(f"{client_id} authenticates by {method}, which has no secret")
-            added = describe_secret(edit.add_secret(client_id, secret))
-            if shown is not None:
-                added = {"secret_id": added["secret_id"], "client_secret": shown, **added}
+            added = made.alone(edit.add_secret(client_id, made.new))
             return Created(document=added, revision=edit.require_client(client_id).revision)
 
-        return self._change(work)
+        request = self._retryable(idempotency_key, f"secrets of {client_id}", document)
+        return self._change(lambda edit: _once(edit, request, lambda: add(edit), client_id, made))
 
     def revoke_secret(self, client_id: str, secret_id: str) -> None:  # noqa: D102
         self._change(lambda edit: edit.revoke_secret(client_id, secret_id))
@@ -167,19 +171,16 @@ class Administration:
 
     def register_resource(self, document: Json) -> Created:
         """Add a resource as `create_resource` does, and tell its revision."""
-        resource = _built(read_document(ResourceDocument, document).build)
+        resource = built(read_document(ResourceDocument, document).build)
         added = self._change(lambda edit: edit.create_resource(resource))
         return Created(document=describe_registered_resource(added), revision=added.revision)
 
     def update_resource(  # noqa: D102
         self, identifier: str, patch: Json, *, revision: int | None = None, withdraw: bool = False
     ) -> Versioned:
-        _check_name_stays(patch, "resource", identifier)
-
         def work(edit: RegistryEdit) -> Versioned:
-            before = edit.require_resource(identifier).resource
-            merged = merge_patch(describe_resource(before), patch)
-            after = _built(read_document(ResourceDocument, merged).build)
+            shown = describe_registered_resource(edit.require_resource(identifier))
+            after = built(patched_resource(shown, patch).build)
             found = edit.replace_resource(after, revision=revision, withdraw=withdraw)
             return Versioned(document=describe_registered_resource(found), revision=found.revision)
 
@@ -188,6 +189,8 @@ class Administration:
     def delete_resource(  # noqa: D102
         self, identifier: str, *, revision: int | None = None
     ) -> None:
+        if identifier == self._default_resource:
+            raise ResourceInUse("the configured API resource cannot be deleted")
         self._change(lambda edit: edit.delete_resource(identifier, revision=revision))
 
     def list_audit(  # noqa: D102
@@ -208,37 +211,76 @@ class Administration:
         raise NotImplementedError
 
     def list_registration_tokens(self) -> list[Json]:  # noqa: D102
-        raise NotImplementedError
+        found = self._registry.read(lambda reading: reading.list_registration_tokens())
+        return [describe_registration_token(token) for token in found]
 
-    def create_registration_token(self, document: Json) -> Json:  # noqa: D102
-        raise NotImplementedError
+    def create_registration_token(  # noqa: D102
+        self, document: Json, *, idempotency_key: str | None = None
+    ) -> Json:
+        return self.issue_registration_token(document, idempotency_key=idempotency_key).document
+
+    def issue_registration_token(
+        self, document: Json, *, idempotency_key: str | None = None
+    ) -> Created:
+        """Make an initial access token as `create_registration_token` does."""
+        new = read_document(RegistrationTokenDocument, document)
+        text, token = built(
+            lambda: make_registration_token(new, now=self._now(), random_bytes=self._random_bytes)
+        )
+
+        def create(edit: RegistryEdit) -> Created:
+            edit.create_registration_token(token)
+            described = describe_registration_token(token)
+            answer = {"token_id": token.token_id, "token": text, **described}
+            return Created(document=answer, revision=0)  # tokens never change
+
+        request = self._retryable(idempotency_key, "registration tokens", document)
+        return self._change(lambda edit: once(edit, request, lambda: create(edit)))
 
     def revoke_registration_token(self, token_id: str) -> None:  # noqa: D102
-        raise NotImplementedError
+        self._change(lambda edit: edit.revoke_registration_token(token_id))
 
     def _change(self, work: Callable[[RegistryEdit], T]) -> T:
-        return self._registry.change(work, by=self._by)
+        """Make changes in one transaction, which counts only within the actor's authority."""
+
+        def within_authority(edit: RegistryEdit) -> T:
+            result = work(edit)
+            if self._authority is not None:
+                check_authority(self._authority, edit.entries, edit.find_client)
+            return result
+
+        return self._registry.change(within_authority, by=self._by)
+
+    def _retryable(self, key: str | None, operation: str, document: Json) -> Retryable | None:
+        if key is None:
+            return None
+        actor = f"{self._by.via} {self._by.name}"
+        return parse_retryable(key, actor=actor, operation=operation, document=document)
 
     def _with_grants(
-        self, edit: RegistryEdit, new: NewClientDocument, registration: ClientRegistration
+        self, edit: RegistryEdit, new: WantedClientDocument, registration: ClientRegistration
     ) -> ClientRegistration:
-        if "grants" in new.model_fields_set:
+        if new.says_grants:
             return registration
-        scopes = () if new.scope is None else parse_scope(new.scope)
-        resources = new.resources or [self._default_resource]
-        return replace(registration, grants=edit.grants_for(resources, scopes))
+        return replace(
+            registration,
+            grants=edit.grants_for(new.resources or [self._default_resource], new.scopes()),
+        )
 
-    def _new_secret(
-        self, supplied: str | None, *, starts_at: int | None = None, expires_at: int | None = None
-    ) -> tuple[NewSecret, str | None]:
-        """Return a secret ready to be added, and its text if it was made here."""
-        check_time(expires_at)
-        if expires_at is not None and expires_at <= self._now():
-            raise InvalidValue("a secret must end in the future")
-        text = generate_secret(self._random_bytes) if supplied is None else supplied
-        hashed = SecretHash.parse(hash_secret(text, salt=self._random_bytes(SALT_BYTES)))
-        new = NewSecret(hash=hashed, starts_at=starts_at, expires_at=expires_at)
-        return new, text if supplied is None else None
+    def _first_secret(
+        self, new: NewClientDocument, registration: ClientRegistration
+    ) -> MadeSecret | None:
+        if not registration.auth_method.uses_secret:
+            return None
+        end = new.client_secret_expires_at
+        return built(
+            lambda: make_secret(
+                new.client_secret,
+                expires_at=None if end is None else parse_time(end),
+                now=self._now(),
+                random_bytes=self._random_bytes,
+            )
+        )
 
 
 def check_limit(limit: int) -> None:
@@ -251,34 +293,29 @@ def check_limit(limit: int) -> None:
         raise InvalidValue(f"limit must be from 1 to {MAXIMUM_LIMIT}")
 
 
+def _once(
+    edit: RegistryEdit,
+    request: Retryable | None,
+    do: Callable[[], Created],
+    client_id: str,
+    made: MadeSecret | None,
+) -> Created:
+    """Do it once; a retry must bring the very secret of the first time."""
+    created = once(edit, request, do)
+    if not created.replayed or made is None:
+        return created
+    client = edit.find_client(client_id)
+    kept = {} if client is None else {each.secret_id: each for each in client.secrets}
+    if not made.is_as_kept(kept.get(created.document.get("secret_id", ""))):
+        raise KeyReused("the idempotency key was used before, with another secret")
+    return created
+
+
 def _shown(client: Client) -> Versioned:
     secrets = [describe_secret(secret) for secret in client.secrets]
     return Versioned(
         document=describe_client(client) | {"secrets": secrets}, revision=client.revision
     )
-
-
-def _first_secret(secret: NewSecret | None, shown: str | None) -> Json:
-    if secret is None:
-        return {}
-    described: Json = {} if shown is None else {"client_secret": shown}
-    return described | {
-        "secret_id": secret.hash.secret_id,
-        "client_secret_expires_at": write_time(secret.expires_at),
-    }
-
-
-def _built(build: Callable[[], T]) -> T:
-    """Count what the registry cannot accept as a mistake of the document."""
-    try:
-        return build()
-    except InvalidValue as error:
-        raise InvalidDocument([("", str(error))]) from None
-
-
-def _check_name_stays(patch: Json, member: str, name: str) -> None:
-    if patch.get(member, name) != name:
-        raise InvalidDocument([(f"/{member}", "cannot be changed")])
 
 
 def _entry_number(text: str | None) -> int | None:

@@ -1,23 +1,33 @@
 """What administrators write: the registry's documents, and what goes beside them on creation.
 
-A mistake names its place by JSON pointer; no message repeats what was written, since that may be a
-secret.
+A mistake names its place by JSON pointer; no message repeats a value, since that may be a secret.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from issuer.admin.errors import InvalidDocument, Mistake, write_pointer
 from issuer.registry.auth_method import AuthMethod
-from issuer.registry.documents import ClientDocument, Document, ScopeText, TimeText
+from issuer.registry.documents import (
+    ClientDocument,
+    Document,
+    ScopeText,
+    TimeText,
+    accepted_by,
+)
 from issuer.registry.errors import InvalidValue
 from issuer.registry.representation import Json
 from issuer.registry.rfc3339 import parse_time
 from issuer.registry.secret_hash import check_secret
+from issuer.scope import parse_scope
 
+T = TypeVar("T")
 DocumentT = TypeVar("DocumentT", bound=Document)
+
+MAXIMUM_MISTAKES = 100
+"""Mistakes that are told at once."""
 
 _WORDS = {
     "missing": "is missing",
@@ -31,20 +41,11 @@ _WORDS = {
     "too_short": "must not be empty",
 }
 
-
-def _is_secret(text: str) -> str:
-    try:
-        check_secret(text)
-    except InvalidValue as error:
-        raise ValueError(str(error)) from None
-    return text
+SecretText = Annotated[str, accepted_by(check_secret)]
 
 
-SecretText = Annotated[str, AfterValidator(_is_secret)]
-
-
-class NewClientDocument(ClientDocument):
-    """A client to be registered.
+class WantedClientDocument(ClientDocument):
+    """A client as somebody wants it.
 
     Instead of `grants` it may say `resources` and `scope`, which is the same with less to write.
     """
@@ -55,6 +56,26 @@ class NewClientDocument(ClientDocument):
     scope: ScopeText | None = Field(
         None, description="what it may ask for on them; all that they have if left out"
     )
+
+    @model_validator(mode="after")
+    def _check_grants(self) -> Self:
+        if self.says_grants and {"resources", "scope"} & self.model_fields_set:
+            raise ValueError("has either grants, or resources and scope")
+        return self
+
+    @property
+    def says_grants(self) -> bool:
+        """Whether its grants are written out."""
+        return "grants" in self.model_fields_set
+
+    def scopes(self) -> tuple[str, ...]:
+        """Return the scopes wanted; none for all that there are."""
+        return () if self.scope is None else parse_scope(self.scope)
+
+
+class NewClientDocument(WantedClientDocument):
+    """A client to be registered."""
+
     client_secret: SecretText | None = Field(
         None, repr=False, description="its first secret; one is made if left out"
     )
@@ -63,13 +84,10 @@ class NewClientDocument(ClientDocument):
     )
 
     @model_validator(mode="after")
-    def _check_together(self) -> Self:
-        given = self.model_fields_set
-        if "grants" in given and {"resources", "scope"} & given:
-            raise ValueError("has either grants, or resources and scope")
-        of_secret = {"client_secret", "client_secret_expires_at"} & given
+    def _check_secret(self) -> Self:
         method = AuthMethod(self.token_endpoint_auth_method)
-        if of_secret and not method.uses_secret:
+        given = self.client_secret is not None or self.client_secret_expires_at is not None
+        if given and not method.uses_secret:
             raise ValueError(f"{method} has no secret")
         return self
 
@@ -87,7 +105,7 @@ class NewSecretDocument(Document):
     )
 
     @model_validator(mode="after")
-    def _check_together(self) -> Self:
+    def _check_end(self) -> Self:
         if self.expires_at is not None and self.expires_in is not None:
             raise ValueError("has either expires_at or expires_in")
         return self
@@ -108,10 +126,22 @@ def read_document(model: type[DocumentT], document: Json) -> DocumentT:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise InvalidDocument(_mistakes(error)) from None
+        raise InvalidDocument(_mistakes(error)[:MAXIMUM_MISTAKES]) from None
 
 
-def _mistakes(error: ValidationError) -> Sequence[Mistake]:
+def built(build: Callable[[], T]) -> T:
+    """Count what the registry cannot accept of a whole document as a mistake in it.
+
+    Raises:
+        InvalidDocument: with that mistake.
+    """
+    try:
+        return build()
+    except InvalidValue as error:
+        raise InvalidDocument([("", str(error))]) from None
+
+
+def _mistakes(error: ValidationError) -> list[Mistake]:
     return [
         (write_pointer(details["loc"]), _why(details["type"], details["msg"]))
         for details in error.errors(include_url=False, include_input=False)

@@ -31,8 +31,17 @@ from issuer.registry.representation import (
 )
 from issuer.registry.resource import RegisteredResource, Resource, check_grant, decide_grants
 from issuer.registry.secret_hash import SecretHash
-from issuer.storage import audit, clients, grants, registration_tokens, resources, secrets
+from issuer.storage import (
+    audit,
+    clients,
+    grants,
+    idempotency,
+    registration_tokens,
+    resources,
+    secrets,
+)
 from issuer.storage.changes import note_change
+from issuer.storage.idempotency import KeptAnswer
 from issuer.storage.reading import RegistryReading
 
 
@@ -282,6 +291,14 @@ class RegistryEdit(RegistryReading):
     def set_registration_access(self, client_id: str, access: SecretHash) -> None:
         """Let a client administer itself with the token of this hash (RFC 7592 §3)."""
         registration_tokens.write_access_hash(self._connection, client_id, access)
+
+    def find_answer(self, key_hash: str) -> KeptAnswer | None:
+        """Read what a request was answered that carried the key of this hash."""
+        return idempotency.find_answer(self._connection, key_hash, now=self.now)
+
+    def keep_answer(self, key_hash: str, kept: KeptAnswer) -> None:
+        """Keep an answer for a day, for whoever asks the same again."""
+        idempotency.insert_answer(self._connection, key_hash, kept, now=self.now)
 
     def _check_grants(self, granted: Sequence[ClientGrant]) -> None:
         for grant in granted:
