@@ -1,0 +1,250 @@
+"""`issuer.storage.postgresql`: opening, upgrading, listening, and one clear line when it fails."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+
+from issuer.registry.errors import InvalidValue, SchemaMismatch, StoreUnavailable
+from issuer.storage.database import open_database
+from issuer.storage.registry import Registry, inspect_schema
+from issuer.storage.schema import HEAD, MIGRATIONS
+from issuer.storage.tables import metadata
+from tests.support.provider import eventually, free_port
+from tests.support.registry import NOW, Desk, new_client, orders
+from tests.support.sqlite_registry import ROOT
+
+
+def opened(url, **options):
+    """Open a registry to be closed."""
+    return closing(Registry.open(url, now=lambda: NOW, **options))
+
+
+def assert_one_line(caught, *words):
+    """The text is fit for a terminal."""
+    text = str(caught.value)
+    assert "\n" not in text
+    assert all(word in text for word in words), text
+
+
+# ---- opening ----
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda url: url.replace("@127", "x@127"), "refuses the user or password"),
+        (lambda url: url + "_missing", "does not exist"),
+        (lambda url: url.replace(url.split(":")[3].split("/")[0], str(free_port())), "reached"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named_without_its_password(postgres_url, change, words):
+    """Which database, what is wrong with it; the password is nobody's business."""
+    url = change(postgres_url)
+    with pytest.raises(StoreUnavailable) as caught, opened(url, upgrade=True):
+        pass
+    assert_one_line(caught, "the registry database postgresql://watchword", words)
+    assert url.split(":")[2].split("@")[0] not in str(caught.value)
+
+
+def test_a_missing_driver_is_named_with_the_command_to_run(monkeypatch):
+    """The light installs have none."""
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.delitem(sys.modules, "issuer.storage.postgresql", raising=False)
+    with pytest.raises(InvalidValue, match=r"watchword\[server,postgresql\]"):
+        open_database("postgresql://localhost/x", patience=1)
+
+
+def test_an_empty_database_is_refused_until_it_is_upgraded(postgres_url):
+    """Nobody upgrades a server's database by accident; looking changes nothing."""
+    with (
+        pytest.raises(SchemaMismatch, match=r"empty.*run: watchword db upgrade"),
+        opened(postgres_url),
+    ):
+        pass
+    assert inspect_schema(postgres_url).current is None
+    with opened(postgres_url, upgrade=True) as registry:
+        assert registry.schema_status().up_to_date
+    with opened(postgres_url) as registry:
+        assert registry.list_clients() == []
+
+
+def test_a_newer_database_is_refused(postgres, postgres_url):
+    """An old program must not write what it does not understand."""
+    with opened(postgres_url, upgrade=True):
+        pass
+    name = postgres_url.rpartition("/")[2]
+    postgres.run_sql("UPDATE alembic_version SET version_num = '0999'", name)
+    with pytest.raises(SchemaMismatch), opened(postgres_url):
+        pass
+    with pytest.raises(SchemaMismatch, match="newer version"), opened(postgres_url, upgrade=True):
+        pass
+
+
+def test_a_database_of_something_else_is_left_alone(postgres, postgres_url):
+    """A mistyped name must not cost another program its data."""
+    name = postgres_url.rpartition("/")[2]
+    postgres.run_sql("CREATE TABLE clients (theirs int)", name)
+    with pytest.raises(SchemaMismatch, match="something else"), opened(postgres_url, upgrade=True):
+        pass
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    assert postgres.run_sql(tables, name) == "clients"
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(postgres_url):
+    """Tables and migrations are written twice and must agree, collations included."""
+    with opened(postgres_url, upgrade=True):
+        pass
+    with closing(open_database(postgres_url, patience=5)) as database:
+        differences = database.read(
+            lambda connection: compare_metadata(
+                MigrationContext.configure(connection, opts={"compare_type": True}), metadata
+            )
+        )
+    assert differences == []
+
+
+def test_nodes_may_upgrade_at_once(postgres_url):
+    """One does the work, the others wait and find it done."""
+    code = (
+        "import sys\nfrom issuer.storage.registry import Registry\nimport alembic.command\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "registry = Registry.open(sys.argv[1], now=lambda: 0, upgrade=True)\n"
+        "assert registry.schema_status().up_to_date\nregistry.close()\n"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, postgres_url],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:  # all at once: nobody waits for another's end
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    ended = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], ended
+
+
+# ---- the work of others ----
+
+
+def test_a_change_that_waits_too_long_is_given_up(database_url, clock):
+    """Changes come one at a time; the text says what to do."""
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(edit):
+        held.set()
+        assert go_on.wait(20)
+
+    with (
+        closing(Registry.open(database_url, now=clock)) as first,
+        closing(Registry.open(database_url, now=clock, patience=0.5)) as second,
+    ):
+        holder = threading.Thread(target=lambda: Desk(first).registry.change(hold, by=None))
+        holder.start()
+        assert held.wait(20)
+        with pytest.raises(StoreUnavailable) as caught:
+            Desk(second).create_resource(orders())
+        assert_one_line(caught, "try again")
+        assert second.list_clients() == []  # readers are not held up
+        go_on.set()
+        holder.join()
+        Desk(second).create_resource(orders())
+
+
+def test_whoever_watches_is_told_of_changes_elsewhere(postgres_url):
+    """Also after the connection that listened was cut."""
+    told = threading.Event()
+    with opened(postgres_url, upgrade=True) as watcher, opened(postgres_url) as other:
+        watcher.watch(told.set)
+        assert told.wait(20)  # once at the beginning: something may have been missed
+        assert eventually(lambda: _hears(told, Desk(other)))
+
+
+def _hears(told, desk):
+    told.clear()
+    desk.create_resource(orders(identifier=f"urn:r{len(desk.list_resources())}"))
+    return told.wait(1)
+
+
+def test_a_restart_costs_the_next_call_nothing(postgres, postgres_url):
+    """Connections that died are found dead before they are used."""
+    with opened(postgres_url, upgrade=True) as registry:
+        Desk(registry).create_resource(orders())
+        postgres.stop("immediate")
+        with pytest.raises(StoreUnavailable):
+            registry.list_clients()
+        postgres.start()
+        assert len(registry.list_resources()) == 1
+        Desk(registry).create_client(new_client())
+
+
+def test_errors_hold_no_hash(postgres, postgres_url):
+    """What reaches a terminal or a log names no secret material."""
+    with opened(postgres_url, upgrade=True) as registry:
+        Desk(registry).create_resource(orders())
+        postgres.run_sql("DROP TABLE client_secrets", postgres_url.rpartition("/")[2])
+        with pytest.raises(StoreUnavailable) as caught:
+            Desk(registry).create_client(new_client())
+    assert_one_line(caught, "cannot be used")
+    assert "sha256" not in f"{caught.value} {caught.value.__cause__}"
+
+
+def test_a_closed_registry_can_be_closed_again(postgres_url):
+    """Shutdown paths may meet."""
+    with opened(postgres_url, upgrade=True) as registry:
+        registry.close()
+
+
+# ---- a registry of the first version ----
+
+
+def test_a_registry_of_the_first_version_keeps_all_it_has(tmp_path):
+    """What 0001 stored reads after the upgrade as it did before."""
+    path = tmp_path / "old.db"
+    with closing(open_database(f"sqlite:///{path}", patience=5)) as database:
+        database.change(_upgrade_to_first)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            """
+            INSERT INTO resources VALUES (1, 'urn:a', 60, 5, 6);
+            INSERT INTO resource_scopes VALUES (1, 'write', 0), (1, 'read', 1);
+            INSERT INTO clients VALUES ('old', 'Old', 'client_secret_post', 9, 1, 7, 8);
+            INSERT INTO client_grants VALUES ('old', 1, 0);
+            INSERT INTO client_grant_scopes VALUES ('old', 1, 'read', 1), ('old', 1, 'write', 1);
+            INSERT INTO client_secrets VALUES ('old', 'ab', '$sha256$', 0, 7, 7, NULL);
+            """
+        )
+        hashed = new_client().secret_hash.text
+        connection.execute("UPDATE client_secrets SET hash = ?", (hashed,))
+        connection.commit()
+    with opened(f"sqlite:///{path}") as registry:
+        assert registry.schema_status().current == HEAD
+        client = registry.find_client("old")
+        resource = registry.find_resource("urn:a").resource
+    assert (client.registration.display_name, client.registration.token_ttl) == ("Old", 9)
+    assert client.registration.disabled
+    assert (client.grants[0].scopes, client.grants[0].default_scopes) == (("write", "read"), None)
+    assert client.registration.grant_types == ("client_credentials",)
+    assert client.secrets[0].hash.text == hashed
+    assert resource == orders("write", "read", identifier="urn:a", token_ttl=60)
+
+
+def _upgrade_to_first(connection):
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS))
+    command.upgrade(config, "0001")
