@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class Reason(StrEnum):
-    """Why a token request was refused, in a word that scripts and metrics may rely on."""
+    """Why a request was refused, in a word that scripts and metrics may rely on."""
 
     METHOD_NOT_ALLOWED = "method_not_allowed"
     MEDIA_TYPE = "media_type"
@@ -37,6 +37,9 @@ class Reason(StrEnum):
     INVALID_TARGET = "invalid_target"
     MALFORMED_SCOPE = "malformed_scope"
     SCOPE_NOT_ALLOWED = "scope_not_allowed"
+    MALFORMED_AUTHORIZATION = "malformed_authorization"
+    REGISTRATION_TOKEN = "registration_token"  # noqa: S105 - a reason, not a secret
+    CLIENT_METADATA = "client_metadata"
     NO_SIGNING_KEY = "no_signing_key"
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"
