@@ -51,7 +51,12 @@ class Place:
 
     def own_settings(self) -> dict[str, str]:
         """Return the settings of every command here."""
-        own = {"WATCHWORD_DATA_DIR": str(self.folder / "data"), "WATCHWORD_ISSUER": self.url}
+        own = {
+            "WATCHWORD_DATA_DIR": str(self.folder / "data"),
+            "WATCHWORD_ISSUER": self.url,
+            # Not the default one, which another test may listen on.
+            "WATCHWORD_PORT": str(self.port),
+        }
         return own | self.settings
 
     def run(self, *arguments: str) -> Done:
