@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from issuer.client_registration import REGISTRATION_PATH
 from issuer.config import IssuerConfig
 from issuer.grants import GRANTS
 
@@ -25,6 +26,7 @@ def build_metadata(config: IssuerConfig, *, scopes: Iterable[str] = ()) -> dict[
         "issuer": config.issuer,
         "token_endpoint": config.base + TOKEN_PATH,
         "jwks_uri": config.base + JWKS_PATH,
+        "registration_endpoint": config.base + REGISTRATION_PATH,
         "grant_types_supported": list(GRANTS),
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
         # REQUIRED by RFC 8414 §2; there is no authorization endpoint, so there is no response type.

@@ -1,7 +1,7 @@
 """The combined provider as one ASGI application: the only file that wires the halves together.
 
-`POST /token` is reached by one dictionary look-up; whatever no issuer route names goes to the API
-half, which denies by default.
+`POST /token` is reached by one dictionary look-up. A route that ends in a slash has all that lies
+below it; whatever no issuer route names goes to the API half, which denies by default.
 """
 
 import re
@@ -53,6 +53,7 @@ class Provider:
         self._routes: dict[str, Endpoint] = self._issuer.routes() if self._issuer else {}
         self._routes["/healthz"] = Probe({})
         self._routes["/readyz"] = Probe(self._readiness())
+        self._below = tuple(path for path in self._routes if path.endswith("/"))
         self._fallback: Endpoint = self._api or _not_found
 
     def leave(self) -> None:
@@ -74,8 +75,14 @@ class Provider:
 
         endpoint = self._fallback
         if scope["type"] == "http":
-            endpoint = self._routes.get(scope["path"], endpoint)
+            path = scope["path"]
+            endpoint = self._routes.get(path) or self._find_below(path) or endpoint
         await endpoint(scope, receive, send_with_id)
+
+    def _find_below(self, path: str) -> Endpoint | None:
+        if not path.startswith(self._below):
+            return None
+        return next(self._routes[base] for base in self._below if path.startswith(base))
 
     def _readiness(self) -> dict[str, Callable[[], bool]]:
         checks: dict[str, Callable[[], bool]] = {"serving": lambda: not self._leaving}

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from issuer.client_auth import ClientAuthenticator
+from issuer.client_registration import REGISTRATION_PATH
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.endpoints.document import Document, DocumentEndpoint
+from issuer.endpoints.registration import RegistrationEndpoint
 from issuer.endpoints.token import TokenEndpoint
 from issuer.metadata import JWKS_PATH, TOKEN_PATH, build_metadata, metadata_paths
 from issuer.registry.errors import RegistryError
@@ -17,11 +19,13 @@ from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
 from issuer.service import TokenService
 from issuer.storage.follow import follow
+from issuer.storage.registrar import Registrar
 from issuer.storage.source import ThreadedSource
 from keys.errors import KeysError, NoSigningKey
+from watchword.address_guard import AddressGuard
 from watchword.clock import wall_clock
 from watchword.key_ring import KeyRing, open_key_store, refresh_quietly, ring_policy
-from watchword.logging import Events
+from watchword.logging import Events, request_id
 from watchword.registry import open_registry
 from watchword.settings import Settings
 from watchword.slow_lane import SlowLane
@@ -63,6 +67,8 @@ class IssuerHalf:
         self._source = ThreadedSource(self.registry, patience=PATIENCE_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
         self._slow_lane = SlowLane()
+        self._registrar = Registrar(self.registry, now=wall_clock, random_bytes=secrets.token_bytes)
+        self._addresses = AddressGuard(settings.private_jwks_hosts)
         self._usage = UsageLog()
         self._metadata_version = self.registry.version()
         self._metadata = self._build_metadata()
@@ -90,11 +96,20 @@ class IssuerHalf:
             new_jti=lambda: secrets.token_urlsafe(_JTI_BYTES),
             events=self._events,
         )
+        registration = RegistrationEndpoint(
+            self._registrar,
+            base=self.config.base,
+            is_public=self._addresses.is_public,
+            request_id=request_id.get,
+            events=self._events,
+        )
         jwks = DocumentEndpoint(self.jwks)
         metadata = DocumentEndpoint(lambda: self._metadata)
         routes: dict[str, Endpoint] = dict.fromkeys(metadata_paths(self.config), metadata)
         for base in {"", self.config.path}:
             routes[base + TOKEN_PATH] = token
+            routes[base + REGISTRATION_PATH] = registration.registrations
+            routes[base + REGISTRATION_PATH + "/"] = registration.client
             routes[base + JWKS_PATH] = routes[base + "/.well-known/jwks.json"] = jwks
         return routes
 
@@ -129,6 +144,8 @@ class IssuerHalf:
             with suppress(asyncio.CancelledError):
                 await task
         self._slow_lane.close()
+        self._addresses.close()
+        self._registrar.close()
         self._source.close()
         await asyncio.to_thread(self._write_usage)
         self.registry.close()

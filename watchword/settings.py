@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -57,6 +58,28 @@ def _files_only(store: str) -> str:
     return store
 
 
+def _host_names(text: str) -> str:
+    from issuer.registry.auth_method import check_jwks_uri  # brings cryptography, dear to import
+    from issuer.registry.errors import InvalidValue
+
+    for host in _split_hosts(text):
+        url = f"https://{host}/"
+        try:
+            check_jwks_uri(url)
+        except InvalidValue:
+            url = ""
+        if urlsplit(url).hostname != host:
+            raise ValueError(
+                "must be full host names with commas between, such as keys.corp.example.com"
+            )
+    return text
+
+
+def _split_hosts(text: str) -> tuple[str, ...]:
+    return tuple(host for part in text.split(",") if (host := part.strip().lower()))
+
+
+JwksUriHosts = Annotated[str, AfterValidator(_host_names)]
 Unavailable = Annotated[
     str | None, AfterValidator(_not_built), Field(description="not available yet")
 ]
@@ -155,6 +178,11 @@ class Settings(BaseSettings):
         None,
         description="audience of the administration API; the issuer with `/admin/api/v1` if unset",
     )
+    jwks_uri_hosts: JwksUriHosts | None = Field(
+        None,
+        description="hosts, with commas between, that a registered `jwks_uri` may name though their"
+        " addresses are private",
+    )
     drain_seconds: float = Field(
         0.5,
         ge=0,
@@ -210,6 +238,11 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir / 'registry.db'}"
+
+    @property
+    def private_jwks_hosts(self) -> tuple[str, ...]:
+        """The hosts that a registered `jwks_uri` may name whatever their addresses."""
+        return _split_hosts(self.jwks_uri_hosts or "")
 
     @property
     def keys_folder(self) -> Path:

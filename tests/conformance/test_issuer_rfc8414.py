@@ -25,6 +25,7 @@ def test_metadata_says_what_the_tables_hold() -> None:
         "issuer": "https://auth.example",
         "token_endpoint": "https://auth.example/token",
         "jwks_uri": "https://auth.example/jwks",
+        "registration_endpoint": "https://auth.example/register",
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "response_types_supported": [],
