@@ -1,0 +1,216 @@
+"""The `watchword apply` command: make clients and resources as a file says."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+
+import typer
+
+from watchword.cli.errors import CommandFailed, WrongUsage
+from watchword.cli.output import JsonFlag, print_json, say
+from watchword.clock import wall_clock
+
+if TYPE_CHECKING:
+    from issuer.declaration.document import Declaration
+    from issuer.declaration.resolved import SecretPlace
+    from issuer.registry.representation import Json
+    from watchword.declaration_target import DeclarationTarget
+    from watchword.declared_secrets import DeclaredSecrets
+
+Form = Literal["toml", "yaml"]
+
+
+class _Options(TypedDict):
+    """How far it reaches, and how far back it looks."""
+
+    prune: bool
+    usage_days: int
+
+
+_FORMS: dict[str, Form] = {".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}
+_STANDARD_INPUT = "-"
+
+
+def apply(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A .toml, .yaml or .yml file, or - for stdin.")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the difference and change nothing.")
+    ] = False,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune",
+            help="Delete clients and resources that the file does not name, and secrets that its"
+            " clients do not declare.",
+        ),
+    ] = False,
+    usage_days: Annotated[
+        int,
+        typer.Option(
+            metavar="DAYS", min=0, max=3650, help="How far back to look for uses of what goes."
+        ),
+    ] = 30,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORM", help="toml or yaml, for a file without suffix."),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make clients and resources as a file says, in one transaction, and print the difference.
+
+    Example: watchword apply registry.toml --dry-run --prune
+    """
+    declaration = _read(file, form)
+    if prune and declaration.names_nothing:
+        raise WrongUsage(
+            f"{file}: names neither clients nor resources;"
+            " if --prune is to delete them all, write `clients = []`"
+        )
+    secrets = _load_secrets(file, declaration)
+    options: _Options = {"prune": prune, "usage_days": usage_days}
+    with _target() as target, _all_reasons():
+        outcome = _carry_out(target, declaration, secrets, options, dry_run=dry_run)
+    if as_json:
+        print_json(outcome)
+    else:
+        from issuer.declaration.rendering import render_outcome
+
+        sys.stdout.write(render_outcome(outcome))
+
+
+def _read(file: str, form: str | None) -> "Declaration":
+    """Read the file, or say all that is wrong with it."""
+    from issuer.declaration.reader import read_declaration
+
+    chosen = _form(file, form)
+    with _all_mistakes(file):
+        return read_declaration(_text(file), chosen)
+
+
+def _form(file: str, form: str | None) -> Form:
+    if form is None and file == _STANDARD_INPUT:
+        raise WrongUsage("--format: say toml or yaml for what comes from standard input")
+    if form is not None and f".{form}" not in _FORMS:
+        raise WrongUsage("--format: must be toml or yaml")
+    suffix = Path(file).suffix.lower() if form is None else f".{form}"
+    if suffix not in _FORMS:
+        raise WrongUsage(f"{file}: ends neither in .toml nor in .yaml; say --format toml or yaml")
+    return _FORMS[suffix]
+
+
+def _text(file: str) -> str:
+    from issuer.declaration.errors import InvalidDeclaration, Mistake
+    from issuer.declaration.source_text import MAXIMUM_CHARACTERS
+
+    try:
+        if file == _STANDARD_INPUT:
+            content = sys.stdin.buffer.read(MAXIMUM_CHARACTERS + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                content = opened.read(MAXIMUM_CHARACTERS + 1)
+    except OSError as error:
+        reason = (error.strerror or "input/output error").lower()
+        raise InvalidDeclaration([Mistake(why=f"cannot be read: {reason}")]) from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InvalidDeclaration([Mistake(why="is not UTF-8", line=line)]) from None
+
+
+def _load_secrets(file: str, declaration: "Declaration") -> "DeclaredSecrets":
+    import os
+
+    from watchword.declared_secrets import DeclaredSecrets
+
+    environment = os.environ  # noqa: TID251 - the file says which variables hold its secrets
+    folder = Path() if file == _STANDARD_INPUT else Path(file).parent
+    secrets = DeclaredSecrets(declaration, folder=folder, environment=environment)
+    with _all_mistakes(file):
+        secrets.load()
+    return secrets
+
+
+def _carry_out(
+    target: "DeclarationTarget",
+    declaration: "Declaration",
+    secrets: "DeclaredSecrets",
+    options: _Options,
+    *,
+    dry_run: bool,
+) -> "Json":
+    """Look first: only the registry knows which secrets must be made, and it never waits for us."""
+    from issuer.declaration.resolved import resolve
+
+    outcome = target.preview(resolve(declaration, secrets.values), **options)
+    if dry_run:
+        return outcome
+    with secrets.generated(_to_generate(declaration, outcome)) as written:
+        outcome = target.apply(resolve(declaration, secrets.values), **options)
+    for (client_id, _), path in written.items():
+        say(f"the secret of client {client_id} is in {path}")
+    return outcome
+
+
+def _to_generate(declaration: "Declaration", outcome: "Json") -> "Iterator[SecretPlace]":
+    places = {
+        (client.client_id, reference.source): (client.client_id, index)
+        for client in declaration.clients
+        for index, reference in enumerate(client.secrets or ())
+    }
+    for change in outcome["changes"]:
+        if change.get("generate"):
+            yield places[change["client_id"], change["source"]]
+
+
+@contextmanager
+def _target() -> "Iterator[DeclarationTarget]":
+    """Open the registry that the settings name, for the length of a command."""
+    from dataclasses import replace
+
+    from issuer.registry.audit import Via
+    from watchword.cli.registry import ChangeLog, operator
+    from watchword.declaration_target import RegistryAtHand
+    from watchword.registry import open_registry, own_resources
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    log = ChangeLog(settings)
+    with closing(open_registry(settings, now=wall_clock, announce=log)) as registry:
+        log.opened = True
+        yield RegistryAtHand(
+            registry,
+            by=replace(operator(), via=Via.FILE),
+            now=wall_clock,
+            kept_resources=frozenset(each.identifier for each in own_resources(settings)),
+        )
+
+
+@contextmanager
+def _all_mistakes(file: str) -> Iterator[None]:
+    """Take what is wrong with the file as wrong usage, a line for each mistake."""
+    from issuer.declaration.errors import InvalidDeclaration
+
+    try:
+        yield
+    except InvalidDeclaration as error:
+        name = "standard input" if file == _STANDARD_INPUT else file
+        raise WrongUsage(*(f"{name}: {mistake}" for mistake in error.mistakes)) from None
+
+
+@contextmanager
+def _all_reasons() -> Iterator[None]:
+    """Say why the registry cannot become what the file says, a line for each reason."""
+    from issuer.declaration.errors import DeclarationRefused
+
+    try:
+        yield
+    except DeclarationRefused as error:
+        *others, last = error.reasons
+        for reason in others:
+            say(f"watchword: {reason}")
+        raise CommandFailed(last) from None
