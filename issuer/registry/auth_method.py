@@ -4,15 +4,14 @@ Secrets are not material: they are hashed, and kept as `client_secret` has them.
 """
 
 import ipaddress
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from issuer.config import is_loopback
 from issuer.registry.errors import InvalidValue
+from issuer.registry.json_size import check_json_size
 from keys.errors import InvalidJwk
 from keys.jwk import PRIVATE_MEMBERS, parse_public_jwk
 from keys.published_test_keys import PUBLISHED_TEST_KEYS
@@ -135,8 +134,7 @@ def check_jwks(document: Mapping[str, object]) -> None:
     keys = document.get("keys")
     if not isinstance(keys, list) or not 1 <= len(keys) <= _MAXIMUM_KEYS:
         raise InvalidValue(f"jwks is an object with 1 to {_MAXIMUM_KEYS} keys in `keys`")
-    if len(json.dumps(document)) > _MAXIMUM_JWKS_BYTES:
-        raise InvalidValue(f"jwks has more than {_MAXIMUM_JWKS_BYTES} bytes")
+    check_json_size(document, "jwks", maximum=_MAXIMUM_JWKS_BYTES)
     kids: set[str] = set()
     for number, members in enumerate(keys, 1):
         kid = _check_jwk(members, number)
@@ -155,7 +153,7 @@ def _check_jwk(members: object, number: int) -> str:
     except InvalidJwk as error:
         raise InvalidValue(f"key {number} of jwks cannot be used: {error}") from None
     if thumbprint(key.members()) in PUBLISHED_TEST_KEYS:
-        raise InvalidValue(f"key {number} of jwks is printed in an RFC; everybody has its half")
+        raise InvalidValue(f"key {number} of jwks is printed in an RFC with its private half")
     return key.kid
 
 
@@ -180,5 +178,10 @@ def check_jwks_uri(uri: str) -> None:
         raise InvalidValue("jwks_uri must be https, without user information and fragment")
     if port not in (None, 443):
         raise InvalidValue("jwks_uri must be on port 443")
-    if is_loopback(host) or not _HOST_NAME.fullmatch(host) or host.endswith(_PRIVATE_SUFFIXES):
+    # Brackets hold addresses only (RFC 3986 §3.2.2), also of versions that nobody knows yet.
+    if "[" in parts.netloc or not _HOST_NAME.fullmatch(host) or _is_private(host):
         raise InvalidValue("jwks_uri must name a public host by its full name")
+
+
+def _is_private(host: str) -> bool:
+    return f".{host}".endswith(_PRIVATE_SUFFIXES)

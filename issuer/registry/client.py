@@ -3,7 +3,6 @@
 Times are integer seconds since the epoch. Objects are immutable; a change makes a new one.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from dataclasses import dataclass, field
 from issuer.registry.auth_method import NO_MATERIAL, AuthMaterial, AuthMethod, check_auth
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import InvalidValue
+from issuer.registry.json_size import check_json_size
+from issuer.registry.rfc3339 import check_time
 from issuer.registry.token_policy import TokenPolicy, check_token_ttl
 
 # RFC 6749 appendix A.1: client-id = *VSCHAR. The space is left out (RFC 6749 allows it), since it
@@ -18,7 +19,6 @@ from issuer.registry.token_policy import TokenPolicy, check_token_ttl
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
 _MAXIMUM_NAME_LENGTH = 255
 _MAXIMUM_METADATA_BYTES = 4096
-_LATEST_TIME = 253_402_300_799  # the last second that RFC 3339 can write
 
 CLIENT_CREDENTIALS = "client_credentials"
 GRANT_TYPES = (CLIENT_CREDENTIALS,)
@@ -107,8 +107,7 @@ class ClientRegistration:
                 raise InvalidValue(f"{grant_type!a} is no grant here; use {', '.join(GRANT_TYPES)}")
         if self.display_name is not None:
             check_display_name(self.display_name)
-        if len(json.dumps(dict(self.metadata))) > _MAXIMUM_METADATA_BYTES:
-            raise InvalidValue(f"metadata has more than {_MAXIMUM_METADATA_BYTES} bytes")
+        check_json_size(self.metadata, "metadata", maximum=_MAXIMUM_METADATA_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,16 +162,6 @@ def check_display_name(text: str) -> None:
     """
     if not (1 <= len(text) <= _MAXIMUM_NAME_LENGTH and text.isprintable()):
         raise InvalidValue(f"a name is 1 to {_MAXIMUM_NAME_LENGTH} printable characters")
-
-
-def check_time(seconds: int | None) -> None:
-    """Refuse a time that RFC 3339 cannot write; None is no time.
-
-    Raises:
-        InvalidValue: it is before 1970 or after the year 9999.
-    """
-    if seconds is not None and not 0 <= seconds <= _LATEST_TIME:
-        raise InvalidValue("a time is from 1970 to the year 9999")
 
 
 def _check_grants(grants: tuple[ClientGrant, ...]) -> None:

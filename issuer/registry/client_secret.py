@@ -6,6 +6,7 @@ Times are integer seconds since the epoch.
 from dataclasses import dataclass
 
 from issuer.registry.errors import InvalidValue
+from issuer.registry.rfc3339 import check_time
 from issuer.registry.secret_hash import SecretHash
 
 MAXIMUM_SECRETS = 10
@@ -45,7 +46,7 @@ class NewSecret:
         expires_at: when it ends; None for never.
 
     Raises:
-        InvalidValue: it would end before it starts.
+        InvalidValue: it would end before it starts, or a time is one that nobody can write.
     """
 
     hash: SecretHash
@@ -53,5 +54,7 @@ class NewSecret:
     expires_at: int | None = None
 
     def __post_init__(self) -> None:
+        check_time(self.starts_at)
+        check_time(self.expires_at)
         if self.expires_at is not None and self.expires_at <= (self.starts_at or 0):
             raise InvalidValue("a secret must end after it starts")

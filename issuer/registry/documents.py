@@ -20,7 +20,7 @@ from issuer.registry.client import (
 )
 from issuer.registry.errors import InvalidValue
 from issuer.registry.resource import Resource, check_resource_identifier, check_scopes
-from issuer.registry.rfc3339 import parse_time
+from issuer.registry.rfc3339 import check_time, parse_time
 from issuer.registry.token_policy import TokenPolicy, check_token_ttl
 from issuer.scope import parse_scope
 
@@ -50,14 +50,13 @@ def _is_scope(text: str) -> str:
     return text
 
 
-def _is_time(text: str) -> str:
-    parse_time(text)
-    return text
+def _check_time_text(text: str) -> None:
+    check_time(parse_time(text))
 
 
 ScopeText = Annotated[str, AfterValidator(_is_scope)]
 TimeText = Annotated[
-    str, AfterValidator(_is_time), Field(json_schema_extra={"format": "date-time"})
+    str, accepted_by(_check_time_text), Field(json_schema_extra={"format": "date-time"})
 ]
 # Checked one by one, beside what `build` checks of the whole, so that all mistakes show at once.
 _ClientId = Annotated[str, accepted_by(check_client_id)]

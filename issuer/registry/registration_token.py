@@ -10,11 +10,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from issuer.registry.client import ClientGrant, check_time
+from issuer.registry.client import ClientGrant
 from issuer.registry.documents import Document, GrantDocument, TimeText
 from issuer.registry.errors import InvalidValue
 from issuer.registry.representation import Json, describe_grant
-from issuer.registry.rfc3339 import parse_time, write_time
+from issuer.registry.rfc3339 import check_time, parse_time, write_time
 from issuer.registry.secret_hash import SALT_BYTES, SecretHash, hash_secret
 from issuer.registry.token_policy import check_token_ttl
 from keys import base64url

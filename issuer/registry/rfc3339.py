@@ -4,11 +4,25 @@ import re
 from datetime import UTC, datetime
 from typing import overload
 
+from issuer.registry.errors import InvalidValue
+
 # RFC 3339 §5.6, without fractions of a second.
 _DATE_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:[Zz]|[+-]\d\d:\d\d)",
+    r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+    r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
+_LATEST_TIME = 253_402_300_799  # the last second that RFC 3339 can write
+
+
+def check_time(seconds: int | None) -> None:
+    """Refuse a time that RFC 3339 cannot write; None is no time.
+
+    Raises:
+        InvalidValue: it is before 1970 or after the year 9999.
+    """
+    if seconds is not None and not 0 <= seconds <= _LATEST_TIME:
+        raise InvalidValue("a time is from 1970 to the year 9999")
 
 
 @overload

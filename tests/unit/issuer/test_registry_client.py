@@ -1,11 +1,25 @@
 """Unit tests of `issuer.registry.client`."""
 
+from datetime import date
+from typing import Any
+
 import pytest
 
-from issuer.registry.client import check_client_id
-from issuer.registry.client_secret import ClientSecret
+from issuer.registry.auth_method import AuthMethod
+from issuer.registry.client import ClientGrant, ClientRegistration, check_client_id
 from issuer.registry.errors import InvalidValue
-from tests.support.registry import fast_hash, new_client
+from tests.support.issuer import make_client
+from tests.support.registry import RESOURCE
+
+
+def registration(**changes: Any) -> ClientRegistration:
+    """Make a registration, changed as named."""
+    return ClientRegistration(**{"client_id": "till", **changes})
+
+
+def grant(*scopes: str, defaults: tuple[str, ...] | None = None) -> ClientGrant:
+    """Make a grant on the resource of the examples."""
+    return ClientGrant(resource=RESOURCE, scopes=scopes, default_scopes=defaults)
 
 
 @pytest.mark.parametrize("client_id", ["a", "a" * 255, "!~:%+", "spiffe://x/y"])
@@ -34,34 +48,99 @@ def test_everything_else_is_not_a_client_id(client_id):
         ("display_name", "x" * 256, "a name is"),
         ("display_name", "two\nlines", "printable"),
         ("display_name", "\x1b[31mred", "printable"),
+        ("auth_method", AuthMethod.PRIVATE_KEY_JWT, "private_key_jwt needs one of jwks"),
+        ("grant_types", ("password",), "'password' is no grant here; use client_credentials"),
+        ("grant_types", ("client_credentials", "x\x1b"), r"'x\\x1b' is no grant here"),
+        ("expires_at", -1, "from 1970 to the year 9999"),
+        ("expires_at", 253_402_300_800, "from 1970 to the year 9999"),
+        ("grants", (grant("read"), grant("write")), f"two grants on {RESOURCE}"),
     ],
 )
-def test_a_new_client_checks_itself(field, value, words):
+def test_a_registration_checks_itself(field, value, words):
     """A client that the registry cannot hold cannot be made."""
-    changes = {"client_id": "till", field: value}
     with pytest.raises(InvalidValue, match=words):
-        new_client(**changes)
+        registration(**{field: value})
 
 
 def test_names_may_be_in_any_script():
     """A display name is for people, wherever they are."""
-    assert new_client(display_name="Kasse №1 · 注文").registration.display_name == "Kasse №1 · 注文"
+    assert registration(display_name="Kasse №1 · 注文").display_name == "Kasse №1 · 注文"
+
+
+def test_a_client_may_be_registered_for_no_grant_at_all():
+    """A client that is to get nothing yet is none the less a client."""
+    assert registration(grant_types=(), grants=()).grant_types == ()
+
+
+@pytest.mark.parametrize("metadata", [{}, {"team": "tills"}, {"n": [1, 2.5, None, {"a": True}]}])
+def test_metadata_is_whatever_json_its_owner_likes(metadata):
+    """It is kept as it is; nobody here looks into it."""
+    assert registration(metadata=metadata).metadata == metadata
+
+
+@pytest.mark.parametrize("character", ["x", "é", "注", "🐄"])
+def test_metadata_has_at_most_4096_bytes_of_json(character):
+    """The bytes of UTF-8 count (RFC 8259 §8.1), so that no script pays for its escapes."""
+    room = 4096 - len('{"note": ""}')
+    fitting = character * (room // len(character.encode()))
+    registration(metadata={"note": fitting})
+    with pytest.raises(InvalidValue, match="metadata has more than 4096 bytes"):
+        registration(metadata={"note": fitting + character})
+
+
+def nested(depth: int) -> dict[str, object]:
+    """Make an object that deep."""
+    value: dict[str, object] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
 
 
 @pytest.mark.parametrize(
-    ("now", "live"), [(99, False), (100, True), (199, True), (200, False), (10**12, False)]
+    "note", [float("nan"), float("-inf"), date(2027, 1, 31), b"x", "\ud800", {1, 2}, nested(9_000)]
 )
-def test_a_secret_lives_from_its_start_to_just_before_its_end(now, live):
-    """The span is half open, so that a successor may start at the second the old one ends."""
-    secret = ClientSecret(
-        secret_id="1", hash=fast_hash(), created_at=0, starts_at=100, expires_at=200
-    )
-    assert secret.is_live(now) is live
+def test_metadata_that_is_not_json_is_refused(note):
+    """What JSON cannot write could be stored, at best, and never be shown (RFC 8259 §6, §8.1)."""
+    with pytest.raises(InvalidValue, match="metadata is not JSON"):
+        registration(metadata={"note": note})
 
 
-def test_a_secret_without_end_lives_on():
-    """A secret that never expires is live whenever it has started."""
-    secret = ClientSecret(
-        secret_id="1", hash=fast_hash(), created_at=0, starts_at=100, expires_at=None
-    )
-    assert secret.is_live(10**12)
+def test_a_grant_has_scopes():
+    """A grant of nothing would be a mistake that nobody sees."""
+    with pytest.raises(InvalidValue, match=f"a grant on {RESOURCE} needs at least one scope"):
+        grant()
+
+
+def test_without_defaults_everything_is_the_default():
+    """RFC 6749 §3.3: what a request that names no scope gets is known before."""
+    assert grant("read", "write").defaults == ("read", "write")
+    assert grant("read", "write", defaults=("write",)).defaults == ("write",)
+
+
+@pytest.mark.parametrize("defaults", [("read", "write"), ("write", "read")])
+def test_all_as_defaults_is_the_same_as_none_named(defaults):
+    """Equal grants compare equal, so a declaration that names all by hand changes nothing."""
+    assert grant("read", "write", defaults=defaults) == grant("read", "write")
+
+
+@pytest.mark.parametrize(
+    ("defaults", "words"),
+    [
+        ((), "needs a default scope, or none named"),
+        (("fly",), f"the default scope fly is not granted on {RESOURCE}"),
+        (("read", "fly"), f"the default scope fly is not granted on {RESOURCE}"),
+    ],
+)
+def test_default_scopes_are_some_of_the_scopes(defaults, words):
+    """A default beyond the grant would be given to who did not ask, or refused to who did not."""
+    with pytest.raises(InvalidValue, match=words):
+        grant("read", "write", defaults=defaults)
+
+
+@pytest.mark.parametrize(
+    ("end", "now", "expired"),
+    [(None, 10**12, False), (200, 199, False), (200, 200, True), (200, 201, True), (0, 0, True)],
+)
+def test_a_client_expires_at_its_second(end, now, expired):
+    """The span is half open, as that of a secret is."""
+    assert make_client(expires_at=end).is_expired(now) is expired
