@@ -3,13 +3,25 @@
 Whatever takes long to import is imported inside the command that needs it.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
 import typer
 
-from watchword.cli import clients, db, keys, resources, scenario, serve, token
-from watchword.cli.errors import CommandFailed
+from watchword.cli import (
+    apply,
+    audit,
+    clients,
+    db,
+    keys,
+    registration_tokens,
+    resources,
+    scenario,
+    serve,
+    token,
+)
+from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import say
 
 app = typer.Typer(
@@ -24,6 +36,9 @@ app = typer.Typer(
 app.add_typer(keys.app, name="keys")
 app.add_typer(clients.app, name="clients")
 app.add_typer(resources.app, name="resources")
+app.add_typer(registration_tokens.app, name="registration-tokens")
+app.add_typer(audit.app, name="audit")
+app.command("apply")(apply.apply)
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")
 app.command("serve")(serve.serve)
@@ -39,39 +54,66 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 refused or failed, 2 wrong usage or settings, 130 interrupted.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return int(
-            app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False) or 0
-        )
+        _check_words(words)
+        code = int(app(words, standalone_mode=False) or 0)
+        sys.stdout.flush()  # what cannot be written must not go unnoticed
     except typer.Exit as ended:
         return ended.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except WrongUsage as wrong:
+        return _tell(2, *wrong.lines)
     except CommandFailed as failed:
-        say(f"watchword: {failed}")
-        return failed.exit_code
+        return _tell(1, str(failed))
+    except typer.TyperException as wrong:
+        return _tell(wrong.exit_code, wrong.format_message())
     except Exception as problem:
         return _explain(problem)
+    return code
+
+
+def _check_words(words: Sequence[str]) -> None:
+    if any("\udc80" <= character <= "\udcff" for word in words for character in word):
+        raise WrongUsage("the command line is not valid in the encoding of this locale")
 
 
 def _explain(problem: Exception) -> int:
-    """Say in one line what the packages below say in their own words; raise what nobody foresaw."""
+    """Say what the packages below say in their own words; raise what nobody foresaw."""
     from consumer.errors import ConsumerError
-    from issuer.registry.errors import RegistryError
+    from issuer.admin.errors import InvalidDocument
+    from issuer.registry.errors import InvalidValue, RegistryError
     from keys.errors import KeysError
     from watchword.errors import ProviderError
     from watchword.settings import SettingsError
 
-    if isinstance(problem, SettingsError):
-        for line in problem.lines:
-            say(f"watchword: {line}")
-        return 2
-    if isinstance(problem, KeysError | RegistryError | ConsumerError | ProviderError):
-        say(f"watchword: {problem}")
-        return 1
-    if isinstance(problem, BrokenPipeError):
-        return 1
-    if isinstance(problem, typer.TyperException):
-        say(f"watchword: {problem.format_message()}")
-        return problem.exit_code
+    match problem:
+        case SettingsError():
+            return _tell(2, *problem.lines)
+        case InvalidDocument():
+            return _tell(2, *str(problem).splitlines())
+        case InvalidValue():
+            return _tell(2, str(problem))
+        case KeysError() | RegistryError() | ConsumerError() | ProviderError():
+            return _tell(1, str(problem))
+        case BrokenPipeError():
+            return _abandon_output()
+        case OSError() if problem.filename is None:
+            _abandon_output()
+            return _tell(1, f"the output cannot be written: {str(problem.strerror).lower()}")
     raise problem
+
+
+def _tell(code: int, *lines: str) -> int:
+    for line in lines:
+        say(f"watchword: {line}")
+    return code
+
+
+def _abandon_output() -> int:
+    """Keep the interpreter from writing the rest of the output once more, at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return 1

@@ -1,267 +1,270 @@
-"""The `watchword clients` commands: register clients, see them, switch them off and on."""
+"""The `watchword clients` commands: register clients, see them, change them, end them."""
 
-import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.errors import CommandFailed, WrongUsage
-from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, rfc3339, say
-from watchword.cli.registry import (
-    YesFlag,
-    opened_registry,
-    require_yes,
-    scopes_of,
-    usage_checked,
+from watchword.cli import client_secrets
+from watchword.cli.client_document import (
+    LABELS,
+    check_material,
+    checked_client_id,
+    read_changed_choice,
+    read_choice,
+    read_members,
+    read_patch,
 )
+from watchword.cli.client_grants import GrantChoice, changed_grants, described, first_grants
+from watchword.cli.client_options import ClientChanges, ClientId, ClientOptions, SecretFlag
+from watchword.cli.client_tables import CLIENT_COLUMNS, client_row, print_client, secret_state
+from watchword.cli.errors import WrongUsage
+from watchword.cli.mistakes import Mistakes
+from watchword.cli.option_groups import with_options
+from watchword.cli.option_values import later, parse_count
+from watchword.cli.output import JsonFlag, print_json, print_json_list, print_table, say
+from watchword.cli.registry import (
+    ServerOption,
+    YesFlag,
+    administration,
+    again_after_conflict,
+    labelled,
+    read_secret,
+    require_yes,
+    resource_finder,
+)
+from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
-    from issuer.registry.client import AuthMethod, Client
-    from issuer.registry.secret_hash import SecretHash
+    from issuer.admin.operations import Operations, Page, Versioned
+    from issuer.registry.representation import Json
+    from watchword.cli.client_grants import Grants
 
-app = typer.Typer(no_args_is_help=True, help="Clients: create, see, disable, delete.")
+app = typer.Typer(no_args_is_help=True, help="Clients: create, see, change, disable, delete.")
+app.add_typer(client_secrets.app, name="secrets")
 
-ClientId = Annotated[str, typer.Argument(metavar="ID", help="The client's id.")]
-
-_LATER_METHODS = frozenset(
-    {
-        "client_secret_jwt",
-        "private_key_jwt",
-        "tls_client_auth",
-        "self_signed_tls_client_auth",
-        "federated",
-    }
-)
-
-
-ScopeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="A scope the client may ask for; repeat it for more. If left out: every scope"
-        " that its resources have now."
-    ),
-]
-ResourceOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="URI",
-        help="A resource it may get tokens for, the default one first. If left out: the"
-        " configured API resource.",
-    ),
-]
-AuthOption = Annotated[
-    str, typer.Option(metavar="METHOD", help="client_secret_basic or client_secret_post.")
-]
-TtlOption = Annotated[
-    int | None, typer.Option(metavar="SECONDS", help="Lifetime of its tokens, up to 86400.")
-]
-SecretFlag = Annotated[
-    bool,
-    typer.Option(
-        "--secret-stdin",
-        help="Read the secret from the first line of standard input instead of making one:"
-        " 32 characters or more; down to 8 are accepted at the price of slow checks.",
-    ),
-]
+_PAGE = 500
+_SERVED_METHODS = ("client_secret_basic", "client_secret_post")
 
 
 @app.command()
+@with_options(ClientOptions)
 def create(
     client_id: Annotated[
         str, typer.Argument(metavar="ID", help="1 to 255 visible ASCII characters, no space.")
     ],
-    scope: ScopeOption = None,
-    resource: ResourceOption = None,
-    auth: AuthOption = "client_secret_basic",
-    token_ttl: TtlOption = None,
-    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    options: ClientOptions,
     secret_stdin: SecretFlag = False,
+    secret_expires_in: Annotated[
+        str | None,
+        typer.Option(metavar="SECONDS", help="End its first secret so many seconds from now."),
+    ] = None,
+    server: ServerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Register a client and print its id and its secret, which is never shown again.
 
     Example: watchword clients create orders-service --scope read
     """
-    from issuer.registry.client import NewClient
-
-    method = _auth_method(auth)
-    scopes = scopes_of(scope or ())
-    secret = _read_secret() if secret_stdin else _generated_secret()
-    with opened_registry() as (registry, settings):
-        with usage_checked():
-            new = NewClient(
-                client_id=client_id,
-                secret_hash=_hashed(secret),
-                resources=tuple(dict.fromkeys(resource or (settings.default_resource,))),
-                scopes=scopes,
-                auth_method=method,
-                token_ttl=token_ttl,
-                display_name=name,
-            )
-        client = registry.create_client(new)
-    shown = {} if secret_stdin else {"client_secret": secret}
-    facts = {"client_id": client.client_id, **shown, **_describe(client)}
-    if as_json:
-        print_json(facts)
-        return
-    print_fields(_for_people(facts))
-    if shown:
+    mistakes, now = checked_client_id(client_id), wall_clock()
+    document = {"client_id": client_id} | read_members(options, mistakes, now=now)
+    check_material(options, document, mistakes)
+    choice = read_choice(options, mistakes)
+    if choice.defaults and choice.exact is None and not choice.resources:
+        mistakes.add("--default-scope: name the resources, by --resource or --grant")
+    if secret_stdin:
+        with mistakes.of("--secret-stdin"):
+            document["client_secret"] = read_secret()
+    if secret_expires_in is not None:
+        with mistakes.of("--secret-expires-in"):
+            document["client_secret_expires_at"] = later(secret_expires_in, now)
+    with administration(server, mistakes) as operations, labelled(LABELS):
+        created = operations.create_client(document | _first_grants(choice, operations))
+    print_json(created) if as_json else print_client(created, now)
+    if "client_secret" in created and not as_json:
         say("Keep the secret now: it is not shown again.")
+    _warn_of_method(created)
 
 
 @app.command("list")
-def list_clients(as_json: JsonFlag = False) -> None:
-    """Show all clients.
+def list_clients(
+    after: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only those behind this one.")
+    ] = None,
+    limit: Annotated[
+        str | None, typer.Option(metavar="N", help="So many at the most; all if left out.")
+    ] = None,
+    server: ServerOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show all clients, by id.
 
     Example: watchword clients list --json
     """
-    with opened_registry() as (registry, _):
-        clients = registry.list_clients()
-    if as_json:
-        print_json({"clients": [_describe(client) for client in clients]})
-    elif clients:
-        print_table(["client_id", "scope", "resources", "state", "name"], map(_row, clients))
-    else:
-        say("There is no client yet; run: watchword clients create ID")
+    mistakes, most = Mistakes(), None
+    if limit is not None:
+        with mistakes.of("--limit"):
+            most = parse_count(limit)
+    with administration(server, mistakes) as operations:
+        pages = _pages(operations, after, most)
+        if not as_json:
+            _print_pages(pages)
+        elif most is None:
+            print_json_list("clients", (each for page in pages for each in page.items))
+        else:
+            *_, last = fetched = list(pages)
+            following = {} if last.next is None else {"next": last.next}
+            print_json({"clients": [each for page in fetched for each in page.items], **following})
 
 
 @app.command()
-def show(client_id: ClientId, as_json: JsonFlag = False) -> None:
-    """Show one client: its grants and its secrets' times, never a secret.
+def show(client_id: ClientId, server: ServerOption = None, as_json: JsonFlag = False) -> None:
+    """Show one client: what it may ask for and its secrets' times, never a secret.
 
     Example: watchword clients show orders-service
     """
-    with opened_registry() as (registry, _):
-        client = registry.find_client(client_id)
-    if client is None:
-        raise CommandFailed(f"no such client: {client_id}")
-    facts = _describe(client) | {"secrets": _secrets(client)}
-    print_json(facts) if as_json else print_fields(_for_people(facts))
+    with administration(server, checked_client_id(client_id)) as operations:
+        client = operations.show_client(client_id).document
+    print_json(client) if as_json else print_client(client, wall_clock())
 
 
 @app.command()
-def disable(client_id: ClientId) -> None:
+@with_options(ClientChanges)
+def update(
+    client_id: ClientId,
+    options: ClientChanges,
+    server: ServerOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change a client: what is not named stays as it is; running issuers know within a second.
+
+    Example: watchword clients update orders-service --add-scope write --unset token-ttl
+    """
+    mistakes, now = checked_client_id(client_id), wall_clock()
+    patch = read_patch(options, mistakes, now=now)
+    choice = read_changed_choice(options, mistakes)
+    if not (patch or choice or mistakes):
+        raise WrongUsage("say what changes; see: watchword clients update --help")
+    with administration(server, mistakes) as operations, labelled(LABELS):
+        client = _update(operations, client_id, patch, choice).document
+    print_json(client) if as_json else print_client(client, now)
+    if "token_endpoint_auth_method" in patch:
+        _warn_of_method(client)
+        _warn_without_secret(client, now)
+
+
+@app.command()
+def disable(client_id: ClientId, server: ServerOption = None) -> None:
     """Refuse a client from now on; running issuers know within a second.
 
     Example: watchword clients disable orders-service
     """
-    with opened_registry() as (registry, _):
-        registry.set_disabled(client_id, True)
+    _set_disabled(client_id, True, server)
     say(f"client {client_id} is disabled; tokens it holds live on until they expire")
 
 
 @app.command()
-def enable(client_id: ClientId) -> None:
+def enable(client_id: ClientId, server: ServerOption = None) -> None:
     """Accept a disabled client again.
 
     Example: watchword clients enable orders-service
     """
-    with opened_registry() as (registry, _):
-        registry.set_disabled(client_id, False)
+    _set_disabled(client_id, False, server)
     say(f"client {client_id} is enabled")
 
 
 @app.command()
-def delete(client_id: ClientId, yes: YesFlag = False) -> None:
+def delete(client_id: ClientId, yes: YesFlag = False, server: ServerOption = None) -> None:
     """Delete a client with its grants and secrets.
 
     Example: watchword clients delete orders-service --yes
     """
-    with opened_registry() as (registry, _):
-        if registry.find_client(client_id) is None:
-            raise CommandFailed(f"no such client: {client_id}")
+    with administration(server, checked_client_id(client_id)) as operations:
+        operations.show_client(client_id)  # nobody is asked about what is not there
         require_yes(f"Delete the client {client_id} and its secrets?", yes=yes)
-        registry.delete_client(client_id)
+        operations.delete_client(client_id)
     say(f"client {client_id} is deleted")
 
 
-def _auth_method(text: str) -> "AuthMethod":
-    from issuer.registry.client import AuthMethod
-
-    if text in _LATER_METHODS:
-        raise WrongUsage(f"--auth: {text} is not available yet")
-    try:
-        return AuthMethod(text)
-    except ValueError:
-        raise WrongUsage("--auth: choose " + " or ".join(AuthMethod)) from None
-
-
-def _generated_secret() -> str:
-    import secrets
-
-    from issuer.registry.secret_hash import generate_secret
-
-    return generate_secret(secrets.token_bytes)
+def _pages(operations: "Operations", after: str | None, limit: int | None) -> "Iterator[Page]":
+    """Fetch page after page until there are no more, or enough; at least one."""
+    while True:
+        page = operations.list_clients(after=after, limit=min(_PAGE, limit or _PAGE))
+        yield page
+        limit = None if limit is None else limit - len(page.items)
+        after = page.next
+        if after is None or limit == 0:
+            return
 
 
-def _read_secret() -> str:
-    from issuer.registry.secret_hash import check_secret
-
-    line = sys.stdin.buffer.readline(4096).rstrip(b"\r\n")
-    with usage_checked():
-        secret = line.decode("ascii", "replace")
-        check_secret(secret)
-    return secret
-
-
-def _hashed(secret: str) -> "SecretHash":
-    import secrets
-
-    from issuer.registry.secret_hash import SALT_BYTES, SecretHash, hash_secret
-
-    return SecretHash.parse(hash_secret(secret, salt=secrets.token_bytes(SALT_BYTES)))
+def _print_pages(pages: "Iterable[Page]") -> None:
+    now, count, following = wall_clock(), 0, None
+    for page in pages:
+        count, following = count + len(page.items), page.next
+        if page.items:
+            print_table(CLIENT_COLUMNS, (client_row(each, now) for each in page.items))
+    if not count:
+        say("There is no client yet; run: watchword clients create ID")
+    if following is not None:
+        say(f"There are more: --after {following}")
 
 
-def _describe(client: "Client") -> dict[str, Any]:
-    """Name what is registered as RFC 7591 §2 does, and the rest in its manner."""
-    scopes = dict.fromkeys(scope for grant in client.grants for scope in grant.scopes)
-    return {
-        "client_id": client.client_id,
-        "client_name": client.display_name,
-        "token_endpoint_auth_method": client.auth_method.value,
-        "grant_types": ["client_credentials"],
-        "scope": " ".join(scopes),
-        "resources": [grant.resource for grant in client.grants],
-        "grants": [
-            {"resource": grant.resource, "scope": " ".join(grant.scopes)} for grant in client.grants
-        ],
-        "token_ttl": client.token_ttl,
-        "disabled": client.disabled,
-        "created_at": rfc3339(client.created_at),
-        "updated_at": rfc3339(client.updated_at),
-    }
+def _set_disabled(client_id: str, disabled: bool, server: str | None) -> None:
+    with administration(server, checked_client_id(client_id)) as operations:
+        operations.update_client(client_id, {"disabled": disabled})
 
 
-def _secrets(client: "Client") -> list[dict[str, Any]]:
-    return [
-        {
-            "secret_id": secret.secret_id,
-            "created_at": rfc3339(secret.created_at),
-            "starts_at": rfc3339(secret.starts_at),
-            "expires_at": rfc3339(secret.expires_at),
-        }
-        for secret in client.secrets
-    ]
+def _first_grants(choice: GrantChoice, operations: "Operations") -> "Json":
+    """Name resources and scopes for the registry to sort out, unless that is done here already."""
+    if choice.exact is not None or choice.defaults:
+        return described(first_grants(choice, resource_finder(operations)))
+    named: Json = {"resources": list(choice.resources)} if choice.resources else {}
+    return named | ({"scope": " ".join(choice.scopes)} if choice.scopes else {})
 
 
-def _row(client: "Client") -> list[str | None]:
-    facts = _describe(client)
-    state = "disabled" if client.disabled else "enabled"
-    resources = " ".join(facts["resources"])
-    return [client.client_id, facts["scope"], resources, state, client.display_name]
+def _update(
+    operations: "Operations", client_id: str, patch: "Json", choice: GrantChoice
+) -> "Versioned":
+    if not choice:
+        return operations.update_client(client_id, patch)
+    find = resource_finder(operations)
 
-
-def _for_people(facts: dict[str, Any]) -> dict[str, Any]:
-    """Put nested facts on one line each."""
-    shown = facts | {
-        "grant_types": ", ".join(facts["grant_types"]),
-        "grants": "; ".join(f"{each['resource']}: {each['scope']}" for each in facts["grants"]),
-        "disabled": "yes" if facts["disabled"] else "no",
-    }
-    del shown["resources"], shown["scope"]
-    if "secrets" in shown:
-        shown["secrets"] = "; ".join(
-            f"{each['secret_id']} from {each['starts_at']} until {each['expires_at'] or 'revoked'}"
-            for each in facts["secrets"]
+    def decide_and_update() -> "Versioned":
+        before = operations.show_client(client_id)
+        grants = changed_grants(choice, _held(before.document), find)
+        return operations.update_client(
+            client_id, patch | described(grants), revision=before.revision
         )
-    return shown
+
+    return again_after_conflict(decide_and_update)
+
+
+def _held(client: "Json") -> "Grants":
+    from issuer.registry.client import ClientGrant
+
+    return tuple(
+        ClientGrant(
+            resource=each["resource"],
+            scopes=tuple(each["scope"].split()),
+            default_scopes=tuple(each.get("default_scope", "").split()) or None,
+        )
+        for each in client["grants"]
+    )
+
+
+def _warn_of_method(client: "Json") -> None:
+    method = client["token_endpoint_auth_method"]
+    if method not in _SERVED_METHODS:
+        say(
+            f"warning: the token endpoint does not take {method} yet in this version;"
+            f" {client['client_id']} gets no tokens by it"
+        )
+
+
+def _warn_without_secret(client: "Json", now: int) -> None:
+    live = any(secret_state(each, now) == "live" for each in client["secrets"])
+    if client["token_endpoint_auth_method"] in _SERVED_METHODS and not live:
+        say(
+            f"warning: {client['client_id']} has no live secret; run:"
+            f" watchword clients secrets add {client['client_id']}"
+        )

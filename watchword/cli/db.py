@@ -20,12 +20,13 @@ def upgrade(as_json: JsonFlag = False) -> None:
     """
     from contextlib import closing
 
-    from issuer.storage.registry import Registry
+    from issuer.storage.registry import MIGRATION_PATIENCE, Registry
     from watchword.clock import wall_clock
     from watchword.settings import load_settings
 
     url = load_settings().registry_url
-    with closing(Registry.open(url, now=wall_clock)) as registry:
+    opened = Registry.open(url, now=wall_clock, upgrade=True, patience=MIGRATION_PATIENCE)
+    with closing(opened) as registry:
         _print(url, registry.schema_status(), as_json)
 
 
@@ -44,7 +45,7 @@ def status(as_json: JsonFlag = False) -> None:
 
 def _print(url: str, schema: "SchemaStatus", as_json: bool) -> None:
     facts: dict[str, Any] = {
-        "database": url,
+        "database": _shown(url),
         "current": schema.current,
         "head": schema.head,
         "up_to_date": schema.up_to_date,
@@ -57,3 +58,13 @@ def _print(url: str, schema: "SchemaStatus", as_json: bool) -> None:
         "up_to_date": "yes" if schema.up_to_date else "no; run: watchword db upgrade",
     }
     print_fields(facts | shown)
+
+
+def _shown(url: str) -> str:
+    """Write the URL of a database without what opens it: the password may also be in the query."""
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return url
+    return parsed.set(password=None, query={}).render_as_string()

@@ -1,4 +1,4 @@
-"""How a command ends badly: one line why, and the exit code that scripts rely on."""
+"""How a command ends badly: why, and the exit code that scripts rely on."""
 
 
 class CommandFailed(Exception):
@@ -8,6 +8,10 @@ class CommandFailed(Exception):
 
 
 class WrongUsage(CommandFailed):
-    """The command line or its input cannot be; the text is one line that says why (exit code 2)."""
+    """The command line or its input cannot be: one line for every mistake (exit code 2)."""
 
     exit_code = 2
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = lines

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from textwrap import indent
 from typing import Annotated, Any
 
 import typer
@@ -22,12 +23,38 @@ def rfc3339(seconds: int | None) -> str | None:
 
 def print_json(document: object) -> None:
     """Print exactly one JSON document on standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(document) + "\n")
+
+
+def print_json_list(name: str, items: Iterable[object]) -> None:
+    """Print `{name: [items]}` as `print_json` does, each item as soon as it is there.
+
+    A failure before the first leaves nothing printed.
+    """
+    begun = False
+    for item in items:
+        sys.stdout.write(("," if begun else f"{{\n  {_json(name)}: [") + "\n")
+        sys.stdout.write(indent(_json(item), "    "))
+        begun = True
+    sys.stdout.write("\n  ]\n}\n" if begun else f"{{\n  {_json(name)}: []\n}}\n")
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def say(message: str) -> None:
-    """Tell a person something on standard error, where it never mixes with data."""
-    sys.stderr.write(message + "\n")
+    """Tell a person one line on standard error, where it never mixes with data."""
+    sys.stderr.write(printable(message) + "\n")
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would act upon instead of showing it, line ends included."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -37,7 +64,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else printable(str(cell)) for cell in row))
     _print_rich(table)
 
 
@@ -48,13 +75,14 @@ def print_fields(fields: Mapping[str, object]) -> None:
     table = Table.grid(padding=(0, 2))
     for name, value in fields.items():
         if value is not None:
-            table.add_row(name, str(value))
+            table.add_row(name, printable(str(value)))
     _print_rich(table)
 
 
 def _print_rich(table: Any) -> None:  # noqa: ANN401 - rich is imported lazily
     from rich.console import Console
 
-    # Not a terminal: never fold lines, so that pipes get whole values.
+    # Not a terminal: never fold lines, so that pipes get whole values. Emoji off: `:key:` is part
+    # of a scope, not a picture.
     width = None if sys.stdout.isatty() else 10_000
-    Console(width=width, highlight=False, markup=False).print(table)
+    Console(width=width, highlight=False, markup=False, emoji=False).print(table)

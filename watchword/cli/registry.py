@@ -1,55 +1,168 @@
-"""What the commands on clients and resources share: the open registry, scopes, a last question."""
+"""What the commands on the registry share: the way to it, scopes, a last question."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from watchword.cli.errors import CommandFailed, WrongUsage
-from watchword.cli.output import say
+from watchword.cli.mistakes import Mistakes
+from watchword.cli.output import printable, say
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
-    from issuer.storage.registry import Registry
+    from issuer.admin.operations import Operations
+    from issuer.registry.audit import Actor
+    from issuer.registry.resource import Resource
+    from issuer.storage.registry import Announce
     from watchword.settings import Settings
 
+T = TypeVar("T")
+
+_LONGEST_LINE = 4096
+_ATTEMPTS = 5
+
 YesFlag = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Ask the provider there, as the client in WATCHWORD_CLIENT_ID and"
+        " WATCHWORD_CLIENT_SECRET, instead of the database.",
+    ),
+]
 
 
 @contextmanager
-def opened_registry() -> "Iterator[tuple[Registry, Settings]]":
-    """Open the registry that the settings name, for the length of a command."""
-    from watchword.registry import open_registry
+def administration(server: str | None, mistakes: Mistakes | None = None) -> "Iterator[Operations]":
+    """Open the way to the registry for the length of a command.
+
+    Args:
+        server: the provider to ask; None for the database that the settings name.
+        mistakes: what is wrong with the command line so far, told together with the settings'.
+
+    Raises:
+        WrongUsage: there are mistakes.
+    """
+    from watchword.cli.token import client_credentials
     from watchword.settings import load_settings
 
-    settings = load_settings()
-    with closing(open_registry(settings, now=wall_clock)) as registry:
-        yield registry, settings
+    opened: AbstractContextManager[Operations] | None = None
+    wrong = mistakes or Mistakes()
+    with wrong.gathered():
+        settings = load_settings()
+        if server is None:
+            opened = _local(settings)
+        else:
+            opened = _remote(server, *client_credentials(settings))
+    wrong.refuse()
+    if opened is not None:
+        with opened as operations:
+            yield operations
 
 
 @contextmanager
-def usage_checked() -> Iterator[None]:
-    """Count a value that the registry can never accept as wrong usage."""
-    from issuer.registry.errors import InvalidValue
+def _local(settings: "Settings") -> "Iterator[Operations]":
+    import secrets
+
+    from issuer.admin.administration import Administration
+    from watchword.registry import open_registry
+
+    log = ChangeLog(settings)
+    with closing(open_registry(settings, now=wall_clock, announce=log)) as registry:
+        log.opened = True
+        yield Administration(
+            registry,
+            by=operator(),
+            now=wall_clock,
+            random_bytes=secrets.token_bytes,
+            default_resource=settings.default_resource,
+        )
+
+
+@contextmanager
+def _remote(server: str, client_id: str, secret: str) -> "Iterator[Operations]":
+    from watchword.remote_administration import RemoteAdministration
+
+    yield RemoteAdministration(server, client_id=client_id, client_secret=secret)
+
+
+def resource_finder(operations: "Operations") -> "Callable[[str], Resource]":
+    """Return a function that looks up what scopes a resource has."""
+    from issuer.registry.resource import Resource
+
+    def find(identifier: str) -> Resource:
+        found = operations.show_resource(identifier).document
+        return Resource(identifier=identifier, scopes=tuple(found["scopes"]))
+
+    return find
+
+
+def again_after_conflict(work: Callable[[], T]) -> T:
+    """Do what reads and then changes; if somebody else changed it meanwhile, do it anew."""
+    from issuer.registry.errors import RevisionConflict
+
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(RevisionConflict):
+            return work()
+    return work()
+
+
+@contextmanager
+def labelled(labels: Mapping[str, str]) -> Iterator[None]:
+    """Tell what is wrong with a document by the options that its members were typed as."""
+    from issuer.admin.errors import InvalidDocument
 
     try:
         yield
-    except InvalidValue as error:
-        raise WrongUsage(str(error)) from None
+    except InvalidDocument as error:
+        raise WrongUsage(*(_labelled(*each, labels) for each in error.mistakes)) from None
 
 
-def scopes_of(options: Iterable[str]) -> tuple[str, ...]:
-    """Read `--scope` options, each one scope or several with spaces between them."""
-    from issuer.scope import parse_scope
+def _labelled(pointer: str, message: str, labels: Mapping[str, str]) -> str:
+    if not pointer:
+        return message
+    member = pointer.split("/")[1]
+    return f"{labels.get(member, member)}: {message}"
 
+
+class ChangeLog:
+    """Logs changes on standard error, unless a person is watching who has the command's own words.
+
+    What opening the registry makes by itself is not logged: the command has not begun.
+    """
+
+    def __init__(self, settings: "Settings") -> None:
+        self.opened = False
+        self._form = settings.log_format
+        self._events: Announce | None = None
+
+    def __call__(self, event: str, /, **fields: object) -> None:
+        """Log one event, if anybody reads the log."""
+        if not self.opened or (self._form is None and sys.stderr.isatty()):
+            return
+        if self._events is None:
+            from watchword.logging import Events  # dear to import, and most commands change nothing
+
+            self._events = Events(form=self._form or "json", stream=sys.stderr)
+        self._events(event, **fields)
+
+
+def operator() -> "Actor":
+    """Name who runs the command, by what the system says and not the environment."""
+    import os
+    import pwd
+
+    from issuer.registry.audit import Actor, Via
+
+    uid = os.getuid()
     try:
-        return tuple(dict.fromkeys(scope for text in options for scope in parse_scope(text)))
-    except ValueError:
-        raise WrongUsage(
-            "--scope: visible ASCII characters without quote and backslash, such as orders:read"
-        ) from None
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container often has users without a name
+        name = f"uid {uid}"
+    return Actor(name=name, via=Via.CLI)
 
 
 def require_yes(question: str, *, yes: bool) -> None:
@@ -60,10 +173,33 @@ def require_yes(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{printable(question)} [y/N] ")
     sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):
+    answer = read_line()
+    if not answer.endswith(b"\n"):
         say("")
-    if answer.strip().lower() not in ("y", "yes"):
+    if answer.strip().lower() not in (b"y", b"yes"):
         raise CommandFailed("nothing was deleted; answer y, or say --yes")
+
+
+def read_line() -> bytes:
+    """Read one line of standard input; nothing if there is no standard input."""
+    return b"" if sys.stdin is None else sys.stdin.buffer.readline(_LONGEST_LINE)
+
+
+def read_secret() -> str:
+    """Read a secret from standard input; on a terminal it is asked for and not shown.
+
+    Raises:
+        InvalidValue: it cannot be a secret.
+    """
+    from issuer.registry.secret_hash import check_secret
+
+    if sys.stdin is not None and sys.stdin.isatty():
+        from getpass import getpass
+
+        secret = getpass("Secret: ")
+    else:
+        secret = read_line().rstrip(b"\r\n").decode("ascii", "replace")
+    check_secret(secret)
+    return secret

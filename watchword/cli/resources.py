@@ -1,21 +1,35 @@
 """The `watchword resources` commands: the APIs that tokens are for, and their scopes."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.errors import CommandFailed
+from watchword.cli import option_values as values
+from watchword.cli.errors import CommandFailed, WrongUsage
+from watchword.cli.option_groups import with_options
 from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, say
 from watchword.cli.registry import (
+    ServerOption,
     YesFlag,
-    opened_registry,
+    administration,
+    again_after_conflict,
+    labelled,
     require_yes,
-    scopes_of,
-    usage_checked,
+)
+from watchword.cli.resource_options import (
+    LABELS,
+    ResourceChanges,
+    ResourceOptions,
+    checked_resource,
+    read_members,
+    read_patch,
+    read_scope_change,
 )
 
 if TYPE_CHECKING:
-    from issuer.registry.resource import Resource
+    from issuer.admin.operations import Operations, Versioned
+    from issuer.registry.representation import Json
+    from watchword.cli.resource_options import ScopeChange
 
 app = typer.Typer(no_args_is_help=True, help="Resources: the APIs and the scopes each has.")
 
@@ -23,87 +37,146 @@ Identifier = Annotated[str, typer.Argument(metavar="URI", help="The resource's i
 
 
 @app.command()
+@with_options(ResourceOptions)
 def create(
     identifier: Annotated[
         str, typer.Argument(metavar="URI", help="Absolute URI without fragment; the audience.")
     ],
-    scope: Annotated[
-        list[str], typer.Option(help="A scope that the resource has; repeat it for more.")
-    ],
-    token_ttl: Annotated[
-        int | None,
-        typer.Option(metavar="SECONDS", help="Lifetime of tokens for it, up to 86400."),
-    ] = None,
+    options: ResourceOptions,
+    server: ServerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Add a resource.
 
     Example: watchword resources create https://orders.example.com --scope orders:read
     """
-    from issuer.registry.resource import Resource
-
-    with usage_checked():
-        resource = Resource(identifier=identifier, scopes=scopes_of(scope), token_ttl=token_ttl)
-    with opened_registry() as (registry, _):
-        registry.create_resource(resource)
-    _print(resource, as_json)
+    mistakes = checked_resource(identifier)
+    document: Json = {"resource": identifier, **read_members(options, mistakes)}
+    with mistakes.of("--scope"):
+        document["scopes"] = values.parse_scopes(options.scope or ())
+    if not options.scope:
+        mistakes.add("--scope: name at least one")
+    with administration(server, mistakes) as operations, labelled(LABELS):
+        created = operations.create_resource(document)
+    _print(created, as_json)
 
 
 @app.command("list")
-def list_resources(as_json: JsonFlag = False) -> None:
+def list_resources(server: ServerOption = None, as_json: JsonFlag = False) -> None:
     """Show all resources.
 
     Example: watchword resources list --json
     """
-    with opened_registry() as (registry, _):
-        facts = [_describe(resource) for resource in registry.list_resources()]
+    with administration(server) as operations:
+        resources = operations.list_resources()
     if as_json:
-        print_json({"resources": facts})
+        print_json({"resources": resources})
     else:
-        print_table(list(facts[0]), (list(_for_people(each).values()) for each in facts))
+        rows = [_for_people(each) for each in resources]
+        print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
 
 
 @app.command()
-def show(identifier: Identifier, as_json: JsonFlag = False) -> None:
+def show(identifier: Identifier, server: ServerOption = None, as_json: JsonFlag = False) -> None:
     """Show one resource.
 
     Example: watchword resources show https://orders.example.com
     """
-    with opened_registry() as (registry, _):
-        resource = registry.find_resource(identifier)
-    if resource is None:
-        raise CommandFailed(f"no such resource: {identifier}")
+    with administration(server, checked_resource(identifier)) as operations:
+        resource = operations.show_resource(identifier).document
     _print(resource, as_json)
 
 
 @app.command()
-def delete(identifier: Identifier, yes: YesFlag = False) -> None:
+@with_options(ResourceChanges)
+def update(
+    identifier: Identifier,
+    options: ResourceChanges,
+    server: ServerOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change a resource: what is not named stays as it is; running issuers know within a second.
+
+    Example: watchword resources update https://orders.example.com --add-scope orders:cancel
+    """
+    mistakes = checked_resource(identifier)
+    patch = read_patch(options, mistakes)
+    change = read_scope_change(options, mistakes)
+    if not (patch or change or mistakes):
+        raise WrongUsage("say what changes; see: watchword resources update --help")
+    with administration(server, mistakes) as operations, labelled(LABELS):
+        resource = again_after_conflict(lambda: _update(operations, identifier, patch, change))
+    _print(resource.document, as_json)
+
+
+@app.command()
+def delete(identifier: Identifier, yes: YesFlag = False, server: ServerOption = None) -> None:
     """Delete a resource that no client holds a grant on.
 
     Example: watchword resources delete https://orders.example.com --yes
     """
-    with opened_registry() as (registry, settings):
-        if registry.find_resource(identifier) is None:
-            raise CommandFailed(f"no such resource: {identifier}")
-        if identifier == settings.default_resource:
-            raise CommandFailed("the configured API resource cannot be deleted")
+    with administration(server, checked_resource(identifier)) as operations:
+        operations.show_resource(identifier)  # nobody is asked about what is not there
+        if server is None:
+            _refuse_own(identifier)
         require_yes(f"Delete the resource {identifier}?", yes=yes)
-        registry.delete_resource(identifier)
+        operations.delete_resource(identifier)
     say(f"resource {identifier} is deleted")
 
 
-def _describe(resource: "Resource") -> dict[str, Any]:
+def _update(
+    operations: "Operations", identifier: str, patch: "Json", change: "ScopeChange"
+) -> "Versioned":
+    from issuer.registry.errors import ScopeInUse
+
+    if not change:
+        return operations.update_resource(identifier, patch)
+    before = operations.show_resource(identifier)
+    scopes = change.applied_to(before.document["scopes"])
+    try:
+        return operations.update_resource(
+            identifier,
+            patch | {"scopes": scopes},
+            revision=before.revision,
+            withdraw=change.withdraw,
+        )
+    except ScopeInUse as error:
+        raise CommandFailed(f"{error}; --withdraw takes it from them") from None
+
+
+def _refuse_own(identifier: str) -> None:
+    """Keep what every command makes anew: the resources that the provider itself serves."""
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    if identifier == settings.default_resource:
+        raise CommandFailed("the configured API resource cannot be deleted")
+    if identifier == settings.administration:
+        raise CommandFailed("the resource of the administration API cannot be deleted")
+
+
+_COLUMNS = ("resource", "scopes", "token_ttl", "signing_alg", "bound_to")
+
+
+def _for_people(resource: "Json") -> "Json":
+    bound = [
+        word
+        for word, member in (
+            ("DPoP key", "dpop_bound_access_tokens_required"),
+            ("certificate", "tls_client_certificate_bound_access_tokens"),
+        )
+        if resource.get(member)
+    ]
+    times = {name: resource[name] for name in ("created_at", "updated_at")}
     return {
-        "resource": resource.identifier,
-        "scopes": list(resource.scopes),
-        "token_ttl": resource.token_ttl,
+        "resource": resource["resource"],
+        "scopes": " ".join(resource["scopes"]),
+        "token_ttl": resource["token_ttl"],
+        "signing_alg": resource["signing_alg"],
+        "bound_to": ", ".join(bound) or None,
+        **times,
     }
 
 
-def _for_people(facts: dict[str, Any]) -> dict[str, Any]:
-    return facts | {"scopes": " ".join(facts["scopes"])}
-
-
-def _print(resource: "Resource", as_json: bool) -> None:
-    facts = _describe(resource)
-    print_json(facts) if as_json else print_fields(_for_people(facts))
+def _print(resource: "Json", as_json: bool) -> None:
+    print_json(resource) if as_json else print_fields(_for_people(resource))

@@ -1,0 +1,82 @@
+"""The `watchword audit` commands: who changed what in the registry."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from watchword.cli.difference import difference
+from watchword.cli.mistakes import Mistakes
+from watchword.cli.option_values import parse_count
+from watchword.cli.output import JsonFlag, print_json, printable, say
+from watchword.cli.registry import ServerOption, administration
+
+if TYPE_CHECKING:
+    from issuer.admin.operations import Operations, Page
+    from issuer.registry.representation import Json
+
+app = typer.Typer(no_args_is_help=True, help="The audit trail: list.")
+
+_PAGE = 500
+
+
+@app.command("list")
+def list_entries(
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only changes of this client, resource or token."),
+    ] = None,
+    limit: Annotated[
+        str, typer.Option(metavar="N", help="So many at the most, the latest first.")
+    ] = "100",
+    before: Annotated[
+        str | None, typer.Option(metavar="N", help="Only entries before the one of this number.")
+    ] = None,
+    server: ServerOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show who changed what, when and how: the latest first, before and after.
+
+    Example: watchword audit list --target orders-service
+    """
+    mistakes, most = Mistakes(), 0
+    with mistakes.of("--limit"):
+        most = parse_count(limit)
+    if before is not None:
+        with mistakes.of("--before"):
+            before = str(parse_count(before))
+    with administration(server, mistakes) as operations:
+        entries, older = _fetch(operations, target, before=before, limit=most)
+    if as_json:
+        print_json({"entries": entries} | ({} if older is None else {"next": older}))
+        return
+    for entry in entries:
+        _print(entry)
+    if not entries:
+        say("There is no entry.")
+    if older is not None:
+        say(f"There are older ones: --before {older}")
+
+
+def _fetch(
+    operations: "Operations", target: str | None, *, before: str | None, limit: int
+) -> "tuple[list[Json], str | None]":
+    """Fetch page after page; the second value is where the next would begin."""
+    entries: list[Json] = []
+    while True:
+        size = min(_PAGE, limit - len(entries))
+        page: Page = operations.list_audit(target=target, before=before, limit=size)
+        entries += page.items
+        before = page.next
+        if before is None or len(entries) >= limit:
+            return entries, before
+
+
+def _print(entry: "Json") -> None:
+    request = f", request {entry['request_id']}" if entry["request_id"] else ""
+    head = (
+        f"{entry['at']}  #{entry['number']}  {entry['action']}  {entry['target']}"
+        f"  by {entry['actor']} ({entry['via']}{request})"
+    )
+    lines = [head, *("    " + line for line in difference(entry["before"], entry["after"]))]
+    sys.stdout.write("".join(printable(line) + "\n" for line in lines))
