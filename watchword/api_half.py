@@ -32,7 +32,7 @@ class ApiHalf:
         value: ResourceValue,
         prefix: str = "",
     ) -> None:
-        fetch = HttpJwks(settings.issuer) if published is None else _in_process(published)
+        fetch = HttpJwks(settings.issuer) if published is None else in_process(published)
         self._jwks = JwksClient(fetch, on_event=events)
         self._prefix = prefix
         self._api = create_demo_api(
@@ -72,7 +72,9 @@ def _without_prefix(scope: Scope, prefix: str) -> Scope:
     return shortened
 
 
-def _in_process(published: Callable[[], Document]) -> FetchJwks:
+def in_process(published: Callable[[], Document]) -> FetchJwks:
+    """Fetch the key set that this very process publishes."""
+
     async def fetch(etag: str | None) -> Fetched:
         document = published()
         current = strong_etag(document.body).decode("ascii")

@@ -11,6 +11,7 @@ from typing import Literal
 
 from issuer.endpoints.asgi import Message, Receive, Scope, Send, respond
 from resource_api.resource_value import ResourceValue
+from watchword.admin_half import AdminHalf
 from watchword.api_half import ApiHalf
 from watchword.issuer_half import IssuerHalf
 from watchword.logging import Events, request_id
@@ -42,6 +43,7 @@ class Provider:
         value: ResourceValue,
         only: Half | None = None,
     ) -> None:
+        self._settings = settings
         self._events = events
         self._leaving = False
         self._issuer = None if only == "api" else IssuerHalf(settings, events)
@@ -51,6 +53,8 @@ class Provider:
             prefix = self._issuer.config.path if self._issuer else ""
             self._api = ApiHalf(settings, events, published=published, value=value, prefix=prefix)
         self._routes: dict[str, Endpoint] = self._issuer.routes() if self._issuer else {}
+        self._admin = self._administration(self._issuer) if self._issuer else None
+        self._routes |= self._admin.routes() if self._admin else {}
         self._routes["/healthz"] = Probe({})
         self._routes["/readyz"] = Probe(self._readiness())
         self._below = tuple(path for path in self._routes if path.endswith("/"))
@@ -84,6 +88,15 @@ class Provider:
             return None
         return next(self._routes[base] for base in self._below if path.startswith(base))
 
+    def _administration(self, issuer: IssuerHalf) -> AdminHalf:
+        return AdminHalf(
+            self._settings,
+            self._events,
+            registry=issuer.registry,
+            published=issuer.jwks,
+            prefix=issuer.config.path,
+        )
+
     def _readiness(self) -> dict[str, Callable[[], bool]]:
         checks: dict[str, Callable[[], bool]] = {"serving": lambda: not self._leaving}
         if self._issuer is not None:
@@ -96,12 +109,14 @@ class Provider:
         await receive()
         if self._issuer is not None:
             self._issuer.start()
-        if self._api is not None:
-            await self._api.start()
+        for half in (self._api, self._admin):
+            if half is not None:
+                await half.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        if self._api is not None:
-            await self._api.stop()
+        for half in (self._api, self._admin):
+            if half is not None:
+                await half.stop()
         if self._issuer is not None:
             await self._issuer.stop()
         self._events.flush()

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
+from threading import Lock
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -51,23 +52,24 @@ class _LineWriter:
     def __init__(self, stream: TextIO) -> None:
         self._stream: TextIO | None = stream
         self._lines: list[str] = []
+        self._lock = Lock()  # threads that change the registry tell of it as well
 
     def info(self, line: str) -> None:
-        self._lines.append(line)
-        if len(self._lines) > 1:
-            return
+        with self._lock:
+            self._lines.append(line)
+            if len(self._lines) > 1:
+                return
         try:
             asyncio.get_running_loop().call_soon(self.flush)
         except RuntimeError:
             self.flush()
 
     def flush(self) -> None:
-        if not self._lines:
+        with self._lock:
+            lines, self._lines = self._lines, []
+        if not lines or self._stream is None:
             return
-        text = "\n".join(self._lines) + "\n"
-        self._lines.clear()
-        if self._stream is None:
-            return
+        text = "\n".join(lines) + "\n"
         try:
             self._stream.write(text)
             self._stream.flush()

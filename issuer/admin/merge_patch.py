@@ -40,7 +40,7 @@ def patched_client(shown: Json, patch: Json) -> WantedClientDocument:
     """
     changes = _changes(shown, patch)
     flat = {"scope", "resources"} & changes.keys()
-    # On creation what is left out means all that there is; whoever takes it away means the opposite.
+    # On creation what is left out means all there is; whoever takes it away means the opposite.
     if nothing := [name for name in sorted(flat) if changes[name] is None]:
         raise InvalidDocument([(f"/{name}", "must not be null; change grants") for name in nothing])
     if changes.get("grants", _NOWHERE) is None:

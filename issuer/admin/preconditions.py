@@ -1,0 +1,59 @@
+"""Entity tags of documents, and the requests that are only for one of them (RFC 9110 §13.1.1)."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from issuer.registry.errors import InvalidValue, RevisionConflict
+
+# RFC 9110 §8.8.3: entity-tag = [ weak ] DQUOTE *etagc DQUOTE; a list has commas between.
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+_OURS = re.compile(r'(?<!W/)"(\d{1,18})"')
+
+
+def write_tag(revision: int) -> str:
+    """Write the strong entity tag of a revision.
+
+    It moves with all that an administrator decides. Times of last use are no change in this sense.
+    """
+    return f'"{revision}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What `If-Match` asks for: one of these revisions, or any that there is if None."""
+
+    revisions: frozenset[int] | None = None
+
+    def choose(self, current: Callable[[], int]) -> int | None:
+        """Return the revision that the change must find; None if any will do.
+
+        Args:
+            current: reads the revision of now.
+
+        Raises:
+            RevisionConflict: the condition does not hold (RFC 9110 §15.5.13).
+        """
+        if self.revisions is None:
+            return None
+        if (revision := current()) in self.revisions:
+            return revision
+        raise RevisionConflict("it has changed since it was read; read it again")
+
+
+UNCONDITIONAL = Precondition()
+"""No condition."""
+
+
+def parse_if_match(text: str | None) -> Precondition:
+    """Read an `If-Match` field; weak tags and tags of others match nothing (RFC 9110 §13.1.1).
+
+    Raises:
+        InvalidValue: it is neither `*` nor a list of entity tags.
+    """
+    if text is None or text.strip(" \t") == "*":
+        return UNCONDITIONAL
+    if not _TAGS.fullmatch(text):
+        raise InvalidValue('If-Match is * or a list of entity tags, such as "17"')
+    return Precondition(frozenset(int(tag) for tag in _OURS.findall(text)))
