@@ -24,6 +24,10 @@ class BeyondAuthority(RegistryError):
     """Somebody would hand out, or take over, more than he holds himself."""
 
 
+class AccessRefused(RegistryError):
+    """A server does not let somebody do what he asks for."""
+
+
 def write_pointer(path: Sequence[str | int]) -> str:
     """Write a path as a JSON pointer (RFC 6901 §3)."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)

@@ -16,6 +16,7 @@ from issuer.registry.representation import Json
 _TYPE = "urn:watchword:problem:"
 _LONGEST_POINTER = 256
 _MOST_ERRORS = 100
+_LONGEST_TEXT = 2048
 
 Field = tuple[str | None, str]
 """A part of a problem: where, as a JSON pointer if that can be told, and what."""
@@ -72,6 +73,9 @@ KINDS: Mapping[type[errors.RegistryError], ProblemKind] = {
     errors.SchemaMismatch: UNAVAILABLE,
 }
 """What each refusal of the registry is over HTTP."""
+
+_BY_TYPE = {kind.type: error for error, kind in KINDS.items() if kind != UNAVAILABLE}
+_BY_TYPE[UNAVAILABLE.type] = errors.StoreUnavailable
 
 HTTP_KINDS = (
     NOT_FOUND,
@@ -146,16 +150,10 @@ def _write_field(pointer: str | None, detail: str) -> Json:
     return {"pointer": "#" + quote(pointer[:_LONGEST_POINTER], safe="/~"), "detail": detail}
 
 
-def read_problem(document: Mapping[str, Any]) -> errors.RegistryError | None:
-    """Build the refusal that a problem document tells of; None if it is not one of the registry's.
-
-    The text is a server's: it is one line for a terminal only after cleaning.
-    """
-    by_type = {kind.type: error for error, kind in KINDS.items() if kind != UNAVAILABLE}
-    found = by_type.get(str(document.get("type")))
-    detail = str(document.get("detail", ""))
-    if found is None:
-        return None
+def read_problem(document: Mapping[str, Any]) -> errors.RegistryError:
+    """Build the refusal that a problem document tells of."""
+    found = _BY_TYPE.get(str(document.get("type")), errors.RegistryError)
+    detail = clean(document.get("detail")) or "the server gives no reason"
     if found is InvalidDocument:
         return InvalidDocument(_read_mistakes(document.get("errors")) or [("", detail)])
     if found is DeclarationRefused:
@@ -164,9 +162,15 @@ def read_problem(document: Mapping[str, Any]) -> errors.RegistryError | None:
     return found(detail)
 
 
+def clean(text: object) -> str:
+    """Make a server's text fit for a terminal: one line that does nothing but stand there."""
+    line = str(text or "")[:_LONGEST_TEXT]
+    return line if line.isprintable() else ascii(line)[1:-1]
+
+
 def _read_mistakes(listed: object) -> list[tuple[str, str]]:
     return [
-        (unquote(str(each.get("pointer", "#"))[1:]), str(each.get("detail", "")))
+        (unquote(clean(each.get("pointer", "#"))[1:]), clean(each.get("detail")))
         for each in (listed if isinstance(listed, list) else ())
         if isinstance(each, dict)
     ]

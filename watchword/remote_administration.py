@@ -1,0 +1,296 @@
+"""Administer the registry of a running provider, over HTTP and as one of its clients.
+
+The server's URL is its issuer identifier, and its administration is the resource below it; both
+follow from what the operator typed, so that no answer can lead secret or token elsewhere.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from consumer import ClientCredentials
+from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
+from issuer.admin.errors import AccessRefused
+from issuer.admin.http_call import write_path
+from issuer.admin.operations import Page, Versioned
+from issuer.admin.preconditions import write_tag
+from issuer.admin.problems import clean, read_problem
+from issuer.admin.routes import BASE
+from issuer.registry.errors import (
+    RegistryError,
+    StoreUnavailable,
+    UnknownClient,
+    UnknownResource,
+)
+from issuer.registry.representation import Json
+from keys import strict_json
+
+TIMEOUT = 30.0
+"""Seconds for each of connecting, sending and receiving."""
+
+_LARGEST_PAGE = 1000
+_NAME = re.compile(r"[\x21-\x7e]{1,2048}")
+_TAG = re.compile(r'"(\d{1,18})"')
+_SCOPE = re.compile(r'\bscope="([^"]*)"')
+_MERGE_PATCH = "application/merge-patch+json"
+Query = Mapping[str, str | int | None]
+
+
+class RemoteAdministration:
+    """The operations on a server's registry. See `Operations` for each.
+
+    Args:
+        server: the issuer identifier, to the letter.
+        client_id: a client that holds scopes on the administration.
+        client_secret: its secret.
+        resource: the administration's identifier, if the server has another than the usual one.
+        transport: carries all requests, instead of the network.
+
+    Raises:
+        ValueError: the server is no such URL, or id or secret are empty.
+        InsecureUrl: the server is on plain http.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        client_id: str,
+        client_secret: str,
+        resource: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._server = server
+        self._base = server.removesuffix("/") + BASE
+        auth = ClientCredentials(
+            server,
+            client_id,
+            client_secret,
+            resource=resource or self._base,
+            transport=transport,
+            timeout=TIMEOUT,
+        )
+        self._http = httpx.Client(
+            auth=auth,
+            transport=transport,
+            timeout=TIMEOUT,
+            headers={"accept": "application/json, application/problem+json"},
+        )
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._http.close()
+
+    def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:  # noqa: D102
+        return self._page("clients", ("clients",), {"after": after, "limit": limit})
+
+    def show_client(self, client_id: str) -> Versioned:  # noqa: D102
+        return self._versioned("GET", _client(client_id))
+
+    def create_client(  # noqa: D102
+        self, document: Json, *, idempotency_key: str | None = None
+    ) -> Json:
+        return self._create(("clients",), document, idempotency_key)
+
+    def update_client(  # noqa: D102
+        self, client_id: str, patch: Json, *, revision: int | None = None
+    ) -> Versioned:
+        return self._versioned("PATCH", _client(client_id), patch, revision=revision)
+
+    def delete_client(self, client_id: str, *, revision: int | None = None) -> None:  # noqa: D102
+        self._ask("DELETE", _client(client_id), revision=revision)
+
+    def list_secrets(self, client_id: str) -> list[Json]:  # noqa: D102
+        return _listed(_json(self._ask("GET", (*_client(client_id), "secrets"))), "secrets")
+
+    def add_secret(  # noqa: D102
+        self, client_id: str, document: Json, *, idempotency_key: str | None = None
+    ) -> Json:
+        return self._create((*_client(client_id), "secrets"), document, idempotency_key)
+
+    def revoke_secret(self, client_id: str, secret_id: str) -> None:  # noqa: D102
+        self._ask("DELETE", (*_client(client_id), "secrets", secret_id))
+
+    def list_resources(self) -> list[Json]:  # noqa: D102
+        return self._all("resources", ("resources",))
+
+    def show_resource(self, identifier: str) -> Versioned:  # noqa: D102
+        return self._versioned("GET", _resource(identifier))
+
+    def create_resource(self, document: Json) -> Json:  # noqa: D102
+        return self._create(("resources",), document)
+
+    def update_resource(  # noqa: D102
+        self, identifier: str, patch: Json, *, revision: int | None = None, withdraw: bool = False
+    ) -> Versioned:
+        query = {"withdraw": "true"} if withdraw else {}
+        return self._versioned(
+            "PATCH", _resource(identifier), patch, revision=revision, query=query
+        )
+
+    def delete_resource(  # noqa: D102
+        self, identifier: str, *, revision: int | None = None
+    ) -> None:
+        self._ask("DELETE", _resource(identifier), revision=revision)
+
+    def list_audit(  # noqa: D102
+        self, *, target: str | None = None, before: str | None = None, limit: int = 100
+    ) -> Page:
+        query = {"target": target, "after": before, "limit": limit}
+        return self._page("entries", ("audit",), query)
+
+    def apply(  # noqa: D102
+        self, declaration: Json, *, dry_run: bool = False, prune: bool = False, usage_days: int = 30
+    ) -> Json:
+        query: Query = {
+            "dry_run": str(dry_run).lower(),
+            "prune": str(prune).lower(),
+            "usage_days": usage_days,
+        }
+        return _json(self._ask("POST", ("apply",), declaration, query=query))
+
+    def list_registration_tokens(self) -> list[Json]:  # noqa: D102
+        return self._all("registration_tokens", ("registration-tokens",))
+
+    def create_registration_token(  # noqa: D102
+        self, document: Json, *, idempotency_key: str | None = None
+    ) -> Json:
+        return self._create(("registration-tokens",), document, idempotency_key)
+
+    def revoke_registration_token(self, token_id: str) -> None:  # noqa: D102
+        self._ask("DELETE", ("registration-tokens", token_id))
+
+    def _page(self, member: str, path: tuple[str, ...], query: Query) -> Page:
+        document = _json(self._ask("GET", path, query=query))
+        after = document.get("next")
+        return Page(items=_listed(document, member), next=after if isinstance(after, str) else None)
+
+    def _all(self, member: str, path: tuple[str, ...]) -> list[Json]:
+        page = self._page(member, path, {"limit": _LARGEST_PAGE})
+        found = list(page.items)
+        while page.next is not None:
+            page = self._page(member, path, {"limit": _LARGEST_PAGE, "after": page.next})
+            found += page.items
+        return found
+
+    def _create(
+        self, path: tuple[str, ...], document: Json, idempotency_key: str | None = None
+    ) -> Json:
+        return _json(self._ask("POST", path, document, idempotency_key=idempotency_key))
+
+    def _versioned(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        document: Json | None = None,
+        *,
+        revision: int | None = None,
+        query: Query | None = None,
+    ) -> Versioned:
+        answer = self._ask(method, path, document, revision=revision, query=query)
+        if not (tag := _TAG.fullmatch(answer.headers.get("etag", ""))):
+            raise _strange(answer)
+        return Versioned(document=_json(answer), revision=int(tag[1]))
+
+    def _ask(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        document: Json | None = None,
+        *,
+        query: Query | None = None,
+        revision: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> httpx.Response:
+        headers = _headers(method, revision, idempotency_key, with_body=document is not None)
+        try:
+            answer = self._http.request(
+                method,
+                self._base + write_path(*path),
+                params={name: value for name, value in (query or {}).items() if value is not None},
+                headers=headers,
+                content=None if document is None else json.dumps(document).encode(),
+            )
+        except TokenRequestRefused as error:
+            raise AccessRefused(str(error)) from None
+        except TokenEndpointUnreachable as error:
+            raise StoreUnavailable(str(error)) from None
+        except ConsumerError as error:
+            raise AccessRefused(str(error)) from None
+        except httpx.HTTPError as error:
+            # Whether it was done before the answer was lost, nobody can tell.
+            why = clean(error) or type(error).__name__
+            raise StoreUnavailable(f"{self._server} cannot be reached: {why}") from None
+        if answer.is_success:
+            return answer
+        raise self._refusal(answer)
+
+    def _refusal(self, answer: httpx.Response) -> RegistryError:
+        if _media_type(answer) == "application/problem+json":
+            return self._told(read_problem(_json(answer)))
+        if answer.status_code == 403:
+            needed = _SCOPE.search(answer.headers.get("www-authenticate", ""))
+            scopes = f": {clean(needed[1])}" if needed else ""
+            return AccessRefused(f"{self._server} asks for scopes that the client lacks{scopes}")
+        if answer.status_code == 401:
+            return AccessRefused(f"{self._server} does not take the client's token")
+        if answer.status_code in (429, 502, 503, 504):
+            status = answer.status_code
+            return StoreUnavailable(f"{self._server} cannot answer now ({status}); try again")
+        return _strange(answer)
+
+    def _told(self, error: RegistryError) -> RegistryError:
+        if isinstance(error, StoreUnavailable):
+            return StoreUnavailable(f"{self._server} cannot use its registry now; try again")
+        return error
+
+
+def _headers(
+    method: str, revision: int | None, idempotency_key: str | None, *, with_body: bool
+) -> dict[str, str]:
+    headers = {}
+    if with_body:
+        headers["content-type"] = _MERGE_PATCH if method == "PATCH" else "application/json"
+    if revision is not None:
+        headers["if-match"] = write_tag(revision)
+    if idempotency_key is not None:
+        headers["idempotency-key"] = idempotency_key
+    return headers
+
+
+def _client(client_id: str) -> tuple[str, ...]:
+    if not _NAME.fullmatch(client_id):
+        raise UnknownClient(f"no such client: {client_id}")  # and no path to ask for it
+    return ("clients", client_id)
+
+
+def _resource(identifier: str) -> tuple[str, ...]:
+    if not _NAME.fullmatch(identifier):
+        raise UnknownResource(f"no such resource: {identifier}")
+    return ("resources", identifier)
+
+
+def _media_type(answer: httpx.Response) -> str:
+    return str(answer.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def _json(answer: httpx.Response) -> Json:
+    try:
+        return strict_json.parse_object(answer.content)
+    except ValueError:
+        raise _strange(answer) from None
+
+
+def _listed(document: Json, member: str) -> list[Any]:
+    found = document.get(member)
+    if not isinstance(found, list):
+        raise AccessRefused("the server's answer is not one of the administration")
+    return found
+
+
+def _strange(answer: httpx.Response) -> RegistryError:
+    status = answer.status_code
+    return AccessRefused(f"{answer.url.host} answered {status}, but not as an administration does")
