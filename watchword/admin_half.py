@@ -102,6 +102,7 @@ class AdminHalf:
             now=wall_clock,
             random_bytes=secrets.token_bytes,
             default_resource=self._settings.default_resource,
+            kept_resources=(administration,),
             authority=Authority(administration=administration, scopes=token.scopes),
         )
 

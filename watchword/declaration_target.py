@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from issuer.admin.operations import Operations
+from issuer.admin.sent_declaration import write_sent
 from issuer.declaration.apply import apply_declaration, preview_declaration
 from issuer.declaration.difference import describe_outcome
 from issuer.declaration.resolved import ResolvedDeclaration
@@ -80,3 +82,22 @@ class RegistryAtHand:
 
     def _reach(self, prune: bool) -> Reach:
         return Reach(prune=prune, kept_resources=self._kept_resources)
+
+
+class ThroughOperations:
+    """Whatever the operations of an administrator reach: a registry at hand or a server's."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    def preview(  # noqa: D102 - the protocol says what it does
+        self, declaration: ResolvedDeclaration, *, prune: bool, usage_days: int
+    ) -> Json:
+        return self._operations.apply(
+            write_sent(declaration), dry_run=True, prune=prune, usage_days=usage_days
+        )
+
+    def apply(  # noqa: D102 - the protocol says what it does
+        self, declaration: ResolvedDeclaration, *, prune: bool, usage_days: int
+    ) -> Json:
+        return self._operations.apply(write_sent(declaration), prune=prune, usage_days=usage_days)

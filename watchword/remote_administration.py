@@ -20,6 +20,7 @@ from issuer.admin.preconditions import write_tag
 from issuer.admin.problems import clean, read_problem
 from issuer.admin.routes import BASE
 from issuer.registry.errors import (
+    InvalidValue,
     RegistryError,
     StoreUnavailable,
     UnknownClient,
@@ -50,7 +51,7 @@ class RemoteAdministration:
         transport: carries all requests, instead of the network.
 
     Raises:
-        ValueError: the server is no such URL, or id or secret are empty.
+        InvalidValue: the server is no such URL, or id or secret are empty.
         InsecureUrl: the server is on plain http.
     """
 
@@ -65,14 +66,17 @@ class RemoteAdministration:
     ) -> None:
         self._server = server
         self._base = server.removesuffix("/") + BASE
-        auth = ClientCredentials(
-            server,
-            client_id,
-            client_secret,
-            resource=resource or self._base,
-            transport=transport,
-            timeout=TIMEOUT,
-        )
+        try:
+            auth = ClientCredentials(
+                server,
+                client_id,
+                client_secret,
+                resource=resource or self._base,
+                transport=transport,
+                timeout=TIMEOUT,
+            )
+        except ValueError as error:
+            raise InvalidValue(f"the server cannot be asked: {error}") from None
         self._http = httpx.Client(
             auth=auth,
             transport=transport,

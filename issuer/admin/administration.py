@@ -1,6 +1,6 @@
 """Administer the registry beside its database: every operation is one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -17,7 +17,11 @@ from issuer.admin.merge_patch import patched_client, patched_resource
 from issuer.admin.new_secret import MadeSecret, make_secret
 from issuer.admin.operations import Page, Versioned
 from issuer.admin.retries import Created, Retryable, once, parse_retryable
-from issuer.registry.audit import Actor
+from issuer.admin.sent_declaration import read_sent
+from issuer.declaration.apply import Outcome, apply_declaration, preview_declaration
+from issuer.declaration.difference import describe_outcome
+from issuer.declaration.state import Reach
+from issuer.registry.audit import Actor, Via
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.documents import ResourceDocument
 from issuer.registry.errors import InvalidValue, ResourceInUse
@@ -35,12 +39,16 @@ from issuer.registry.representation import (
 )
 from issuer.registry.rfc3339 import parse_time
 from issuer.storage.edit import RegistryEdit
+from issuer.storage.reading import RegistryReading
 from issuer.storage.registry import Registry
 
 T = TypeVar("T")
 
 MAXIMUM_LIMIT = 1000
 """Documents that one page may have."""
+
+MAXIMUM_USAGE_DAYS = 3650
+"""How far one may look back for who used what."""
 
 
 class Administration:
@@ -52,6 +60,7 @@ class Administration:
         now: the clock, seconds since the epoch.
         random_bytes: the operating system's randomness, `secrets.token_bytes`.
         default_resource: what clients get tokens for whose document names no resource.
+        kept_resources: what is never deleted, beside the default resource.
         authority: what the actor holds, beyond which he hands nothing out; None for whoever has the
             database itself.
     """
@@ -64,6 +73,7 @@ class Administration:
         now: Callable[[], int],
         random_bytes: Callable[[int], bytes],
         default_resource: str,
+        kept_resources: Iterable[str] = (),
         authority: Authority | None = None,
     ) -> None:
         self._registry = registry
@@ -71,6 +81,7 @@ class Administration:
         self._now = now
         self._random_bytes = random_bytes
         self._default_resource = default_resource
+        self._kept_resources = frozenset({default_resource, *kept_resources})
         self._authority = authority
 
     def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:  # noqa: D102
@@ -189,8 +200,8 @@ class Administration:
     def delete_resource(  # noqa: D102
         self, identifier: str, *, revision: int | None = None
     ) -> None:
-        if identifier == self._default_resource:
-            raise ResourceInUse("the configured API resource cannot be deleted")
+        if identifier in self._kept_resources:
+            raise ResourceInUse("a resource of the provider's own cannot be deleted")
         self._change(lambda edit: edit.delete_resource(identifier, revision=revision))
 
     def list_audit(  # noqa: D102
@@ -208,7 +219,25 @@ class Administration:
     def apply(  # noqa: D102
         self, declaration: Json, *, dry_run: bool = False, prune: bool = False, usage_days: int = 30
     ) -> Json:
-        raise NotImplementedError
+        if not 0 <= usage_days <= MAXIMUM_USAGE_DAYS:
+            raise InvalidValue(f"usage_days must be from 0 to {MAXIMUM_USAGE_DAYS}")
+        wanted = read_sent(declaration, random_bytes=self._random_bytes)
+        reach = Reach(
+            prune=prune,
+            kept_resources=self._kept_resources,
+            # Nobody saws off the branch that he sits on.
+            kept_clients=frozenset({self._by.name} if self._by.via is Via.API else ()),
+        )
+
+        def preview(reading: RegistryReading) -> Outcome:
+            now = self._now()
+            return preview_declaration(reading, wanted, reach, now=now, usage_days=usage_days)
+
+        def carry_out(edit: RegistryEdit) -> Outcome:
+            return apply_declaration(edit, wanted, reach, usage_days=usage_days)
+
+        outcome = self._registry.read(preview) if dry_run else self._change(carry_out)
+        return describe_outcome(outcome)
 
     def list_registration_tokens(self) -> list[Json]:  # noqa: D102
         found = self._registry.read(lambda reading: reading.list_registration_tokens())

@@ -126,7 +126,7 @@ def read_document(model: type[DocumentT], document: Json) -> DocumentT:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise InvalidDocument(_mistakes(error)[:MAXIMUM_MISTAKES]) from None
+        raise InvalidDocument(mistakes_of(error)) from None
 
 
 def built(build: Callable[[], T]) -> T:
@@ -141,10 +141,11 @@ def built(build: Callable[[], T]) -> T:
         raise InvalidDocument([("", str(error))]) from None
 
 
-def _mistakes(error: ValidationError) -> list[Mistake]:
+def mistakes_of(error: ValidationError) -> list[Mistake]:
+    """Say in our words what a model found wrong, at most `MAXIMUM_MISTAKES`."""
     return [
         (write_pointer(details["loc"]), _why(details["type"], details["msg"]))
-        for details in error.errors(include_url=False, include_input=False)
+        for details in error.errors(include_url=False, include_input=False)[:MAXIMUM_MISTAKES]
     ]
 
 

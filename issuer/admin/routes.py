@@ -10,12 +10,12 @@ from typing import Final
 from pydantic import BaseModel
 
 from issuer.admin import answers, handlers
-from issuer.admin.administration import MAXIMUM_LIMIT
+from issuer.admin.administration import MAXIMUM_LIMIT, MAXIMUM_USAGE_DAYS
 from issuer.admin.documents import NewClientDocument, NewSecretDocument, WantedClientDocument
 from issuer.admin.http_call import Answer, Call
 from issuer.admin.problems import METHOD_NOT_ALLOWED, NOT_FOUND, RequestRefused
 from issuer.admin.query import Parameter
-from issuer.declaration.document import Declaration
+from issuer.admin.sent_declaration import SentDeclaration
 from issuer.registry.documents import ResourceDocument
 from issuer.registry.errors import (
     RegistryError,
@@ -48,6 +48,7 @@ class Route:
         accepts: media types of the body; none if there is no body.
         reads: the shape of the body; of a patch, the shape that it must lead to.
         may_be_empty: whether the body may be left out.
+        max_body: bytes that it may have.
         answers: the shape of the good answer; None for none, or for any object.
         targets: what may be missing at the path.
         tagged: whether its document has an entity tag.
@@ -64,6 +65,7 @@ class Route:
     accepts: tuple[str, ...] = ()
     reads: type[BaseModel] | None = None
     may_be_empty: bool = False
+    max_body: int = 1_048_576
     answers: type[BaseModel] | None = None
     targets: tuple[type[RegistryError], ...] = ()
     tagged: bool = False
@@ -112,7 +114,7 @@ _APPLY = (
         name="usage_days",
         kind="integer",
         default=30,
-        most=3650,
+        most=MAXIMUM_USAGE_DAYS,
         description="how far back to look for who used what goes",
     ),
 )
@@ -309,7 +311,8 @@ ROUTES: Final = (
         summary="Make the registry what a declaration says, in one transaction",
         query=_APPLY,
         accepts=JSON,
-        reads=Declaration,
+        reads=SentDeclaration,
+        max_body=16 * 1_048_576,
     ),
 )
 

@@ -31,6 +31,10 @@ class SecretValue:
         """Show that there is a secret, not which."""
         return "SecretValue(…)"
 
+    def reveal(self) -> str:
+        """Return the secret itself, to be sent to the server that is to know it."""
+        return self._text
+
     def is_same(self, other: "SecretValue") -> bool:
         """Tell whether the other is the same secret."""
         return self._text == other._text

@@ -35,7 +35,6 @@ from issuer.registry.errors import InvalidValue, RegistryError, RevisionConflict
 from issuer.registry.representation import Json
 from keys import strict_json
 
-MAX_BODY = 1_048_576
 THREADS = 4
 RETRY_SECONDS = 5
 
@@ -103,8 +102,7 @@ class AdministrationEndpoint:
     ) -> None:
         scope, receive, send = connection
         try:
-            call = await self._read(found, scope, receive)
-            answer = await self._run(found.route, call)
+            answer = await self._run(found.route, await self._read(found, scope, receive))
         except ConnectionError:
             return  # nobody is there to be answered
         except RequestRefused as refusal:
@@ -118,11 +116,12 @@ class AdministrationEndpoint:
         else:
             await _send_answer(send, answer, base, scope)
 
-    async def _read(self, found: Found, scope: Scope, receive: Receive) -> Call:
+    async def _read(self, found: Found, scope: Scope, receive: Receive) -> Callable[[], Call]:
+        """Read a request; what is returned makes a call of it, which may take its time."""
         route = found.route
         headers = _Headers(scope)
         query = parse_query(scope["query_string"], route.query)
-        document = await _read_document(route, headers, receive)
+        body = await _read_body(route, headers, receive)
         try:
             precondition = parse_if_match(headers.joined(b"if-match"))
         except InvalidValue as error:
@@ -130,19 +129,21 @@ class AdministrationEndpoint:
         # RFC 9110 §13.1.1: what has no tag matches none, and such a request must not be done.
         if precondition.revisions is not None and (not route.tagged or route.method == "POST"):
             raise RevisionConflict("there is no entity tag for If-Match to match")
-        return Call(
-            operations=self._administer(scope),
+        key = headers.only(b"idempotency-key") if route.retried else None
+        operations = self._administer(scope)
+        return lambda: Call(
+            operations=operations,
             names=found.names,
             query=query,
-            document=document,
+            document=_parse_document(body),
             precondition=precondition,
-            idempotency_key=headers.only(b"idempotency-key") if route.retried else None,
+            idempotency_key=key,
         )
 
-    async def _run(self, route: Route, call: Call) -> Answer:
+    async def _run(self, route: Route, call: Callable[[], Call]) -> Answer:
         context = contextvars.copy_context()  # the request's id goes with it into the log
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, context.run, route.run, call)
+        return await loop.run_in_executor(self._threads, context.run, lambda: route.run(call()))
 
     async def _refuse(self, send: Send, refusal: RequestRefused) -> None:
         self._events("request.refused", reason=refusal.kind.reason, status=refusal.kind.status)
@@ -182,17 +183,24 @@ class _Headers:
         return values[0] if values else None
 
 
-async def _read_document(route: Route, headers: _Headers, receive: Receive) -> Json:
+async def _read_body(route: Route, headers: _Headers, receive: Receive) -> bytes | None:
+    """Read the body; None if there is none."""
     if not route.accepts:
-        return {}
-    body = await read_body(receive, MAX_BODY)
+        return None
+    body = await read_body(receive, route.max_body)
     if body is None:
-        raise RequestRefused(BODY_TOO_LARGE, f"a body has at most {MAX_BODY} bytes")
+        raise RequestRefused(BODY_TOO_LARGE, f"a body has at most {route.max_body} bytes")
     if route.may_be_empty and not body:
-        return {}
+        return None
     media_type = (headers.only(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type not in route.accepts:
         raise _wrong_media_type(route)
+    return body
+
+
+def _parse_document(body: bytes | None) -> Json:
+    if body is None:
+        return {}
     try:
         return strict_json.parse_object(body)
     except ValueError as error:
