@@ -103,11 +103,10 @@ class ClientRegistration:
         check_time(self.expires_at)
         _check_grants(self.grants)
         for grant_type in self.grant_types:
-            if grant_type not in GRANT_TYPES:
-                raise InvalidValue(f"{grant_type!a} is no grant here; use {', '.join(GRANT_TYPES)}")
+            check_grant_type(grant_type)
         if self.display_name is not None:
             check_display_name(self.display_name)
-        check_json_size(self.metadata, "metadata", maximum=_MAXIMUM_METADATA_BYTES)
+        check_metadata(self.metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +161,25 @@ def check_display_name(text: str) -> None:
     """
     if not (1 <= len(text) <= _MAXIMUM_NAME_LENGTH and text.isprintable()):
         raise InvalidValue(f"a name is 1 to {_MAXIMUM_NAME_LENGTH} printable characters")
+
+
+def check_grant_type(text: str) -> None:
+    """Refuse a grant type that no client may have.
+
+    Raises:
+        InvalidValue: it is not in `GRANT_TYPES`.
+    """
+    if text not in GRANT_TYPES:
+        raise InvalidValue(f"{text!a} is no grant here; use {', '.join(GRANT_TYPES)}")
+
+
+def check_metadata(metadata: Mapping[str, object]) -> None:
+    """Refuse notes that are too long, or that JSON cannot write.
+
+    Raises:
+        InvalidValue: they are no JSON object, or have more than 4096 bytes.
+    """
+    check_json_size(metadata, "metadata", maximum=_MAXIMUM_METADATA_BYTES)
 
 
 def _check_grants(grants: tuple[ClientGrant, ...]) -> None:

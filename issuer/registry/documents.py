@@ -10,18 +10,26 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
+from issuer.registry.auth_method import (
+    TLS_SUBJECTS,
+    AuthMaterial,
+    AuthMethod,
+    check_jwks,
+    check_jwks_uri,
+)
 from issuer.registry.client import (
     GRANT_TYPES,
     ClientGrant,
     ClientRegistration,
     check_client_id,
     check_display_name,
+    check_grant_type,
+    check_metadata,
 )
 from issuer.registry.errors import InvalidValue
 from issuer.registry.resource import Resource, check_resource_identifier, check_scopes
 from issuer.registry.rfc3339 import check_time, parse_time
-from issuer.registry.token_policy import TokenPolicy, check_token_ttl
+from issuer.registry.token_policy import TokenPolicy, check_signing_alg, check_token_ttl
 from issuer.scope import parse_scope
 
 T = TypeVar("T")
@@ -50,6 +58,12 @@ def _is_scope(text: str) -> str:
     return text
 
 
+def _is_method(text: str) -> str:
+    if text not in {method.value for method in AuthMethod}:
+        raise ValueError("must be one of " + ", ".join(AuthMethod))
+    return text
+
+
 def _check_time_text(text: str) -> None:
     check_time(parse_time(text))
 
@@ -61,7 +75,13 @@ TimeText = Annotated[
 # Checked one by one, beside what `build` checks of the whole, so that all mistakes show at once.
 _ClientId = Annotated[str, accepted_by(check_client_id)]
 _Name = Annotated[str, accepted_by(check_display_name)]
+_Method = Annotated[str, AfterValidator(_is_method)]
+_Jwks = Annotated[dict[str, Any], accepted_by(check_jwks)]
+_JwksUri = Annotated[str, accepted_by(check_jwks_uri)]
+_GrantType = Annotated[str, accepted_by(check_grant_type)]
 _Lifetime = Annotated[int, accepted_by(check_token_ttl)]
+_SigningAlg = Annotated[str, accepted_by(check_signing_alg)]
+_Metadata = Annotated[dict[str, Any], accepted_by(check_metadata)]
 
 
 class Document(BaseModel):
@@ -105,19 +125,19 @@ class ClientDocument(Document):
 
     client_id: _ClientId = Field(description="1 to 255 visible ASCII characters without space")
     client_name: _Name | None = Field(None, description="a name for people")
-    token_endpoint_auth_method: str = Field(
+    token_endpoint_auth_method: _Method = Field(
         AuthMethod.CLIENT_SECRET_BASIC.value,
         description="how it authenticates",
         json_schema_extra={"enum": [method.value for method in AuthMethod]},
     )
-    jwks: dict[str, Any] | None = Field(None, description="its public JWK set")
-    jwks_uri: str | None = Field(None, description="where it publishes its JWK set; https")
+    jwks: _Jwks | None = Field(None, description="its public JWK set")
+    jwks_uri: _JwksUri | None = Field(None, description="where it publishes its JWK set; https")
     tls_client_auth_subject_dn: str | None = None
     tls_client_auth_san_dns: str | None = None
     tls_client_auth_san_uri: str | None = None
     tls_client_auth_san_ip: str | None = None
     tls_client_auth_san_email: str | None = None
-    grant_types: list[str] = Field(
+    grant_types: list[_GrantType] = Field(
         list(GRANT_TYPES), description="grant types that it may use; none refuses them all"
     )
     grants: list[GrantDocument] = Field(
@@ -130,14 +150,10 @@ class ClientDocument(Document):
     )
     disabled: bool = Field(False, description="refuse it")
     expires_at: TimeText | None = Field(None, description="refuse it from then on")
-    metadata: dict[str, Any] = Field(
-        default_factory=dict, description="free-form notes of its owner"
-    )
+    metadata: _Metadata = Field(default_factory=dict, description="free-form notes of its owner")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.token_endpoint_auth_method not in {method.value for method in AuthMethod}:
-            raise ValueError("token_endpoint_auth_method must be one of " + ", ".join(AuthMethod))
         subjects = [name for name in TLS_SUBJECTS if getattr(self, name) is not None]
         if len(subjects) > 1:
             raise ValueError(f"only one of {', '.join(subjects)}")
@@ -183,7 +199,7 @@ class ResourceDocument(Document):
         min_length=1, description="the scopes that it understands"
     )
     token_ttl: _Lifetime | None = Field(None, description="life of tokens for it in seconds")
-    signing_alg: str | None = Field(None, description="how tokens for it are signed")
+    signing_alg: _SigningAlg | None = Field(None, description="how tokens for it are signed")
     dpop_bound_access_tokens_required: bool = Field(False, description="only DPoP-bound tokens")
     tls_client_certificate_bound_access_tokens: bool = Field(
         False, description="only certificate-bound tokens"

@@ -21,6 +21,17 @@ def check_token_ttl(seconds: int | None) -> None:
         raise InvalidValue(f"a token lifetime {error}") from None
 
 
+def check_signing_alg(name: str | None) -> None:
+    """Refuse a JWS algorithm that nothing is signed with here; None is no opinion.
+
+    Raises:
+        InvalidValue: it is not in the table (RFC 8725 §3.1).
+    """
+    if name is not None and name not in ALGORITHMS:
+        known = " or ".join(ALGORITHMS)
+        raise InvalidValue(f"{name!a} is no signing algorithm here; use {known}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPolicy:
     """How tokens for one resource are made.
@@ -42,9 +53,7 @@ class TokenPolicy:
 
     def __post_init__(self) -> None:
         check_token_ttl(self.token_ttl)
-        if self.signing_alg is not None and self.signing_alg not in ALGORITHMS:
-            known = " or ".join(ALGORITHMS)
-            raise InvalidValue(f"{self.signing_alg!a} is no signing algorithm here; use {known}")
+        check_signing_alg(self.signing_alg)
 
 
 NO_POLICY = TokenPolicy()

@@ -1,0 +1,165 @@
+"""Whatever the registry can hold, its description reads back as the same, through JSON too."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from issuer.registry.auth_method import (
+    NO_MATERIAL,
+    TLS_SUBJECTS,
+    AuthMaterial,
+    AuthMethod,
+)
+from issuer.registry.client import GRANT_TYPES, ClientGrant, ClientRegistration
+from issuer.registry.documents import ClientDocument, ResourceDocument
+from issuer.registry.errors import InvalidValue
+from issuer.registry.representation import describe_registration, describe_resource
+from issuer.registry.resource import Resource
+from issuer.registry.token_policy import TokenPolicy
+from keys.algorithms import ALGORITHMS
+from tests.support.keys import public_rsa_jwk
+
+VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
+CLIENT_IDS = st.text(VISIBLE, min_size=1, max_size=255)
+NAMES = st.text(min_size=1, max_size=40).filter(str.isprintable)
+SCOPES = st.lists(
+    st.text(
+        st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters='"\\'),
+        min_size=1,
+        max_size=12,
+    ),
+    min_size=1,
+    max_size=4,
+    unique=True,
+).map(tuple)
+URIS = st.text(st.sampled_from("abc123-._~:/?=&%"), min_size=1, max_size=30).map("urn:x:".__add__)
+LIFETIMES = st.none() | st.integers(1, 86_400)
+TIMES = st.none() | st.integers(0, 253_402_300_799)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=10), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+METADATA = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=10), JSON, max_size=3)
+KEYS = st.lists(st.sampled_from([0, 1, 2]), min_size=1, unique=True).map(
+    lambda numbers: AuthMaterial(jwks={"keys": [public_rsa_jwk(n).members() for n in numbers]})
+)
+PUBLISHED = st.just(AuthMaterial(jwks_uri="https://keys.example/jwks?of=till"))
+SUBJECTS = st.sampled_from(TLS_SUBJECTS).flatmap(
+    lambda name: st.builds(
+        AuthMaterial,
+        tls_subject=st.tuples(
+            st.just(name),
+            st.ip_addresses().map(str) if name.endswith("_ip") else NAMES,
+        ),
+    )
+)
+
+
+def materials(method: AuthMethod) -> st.SearchStrategy[AuthMaterial]:
+    """Make material that fits the method."""
+    if method.uses_keys:
+        return KEYS | PUBLISHED
+    return SUBJECTS if method is AuthMethod.TLS_CLIENT_AUTH else st.just(NO_MATERIAL)
+
+
+@st.composite
+def grants(draw: st.DrawFn) -> ClientGrant:
+    """Make a grant, with or without default scopes."""
+    scopes = draw(SCOPES)
+    some = st.lists(st.sampled_from(scopes), min_size=1, unique=True).map(tuple)
+    return ClientGrant(resource=draw(URIS), scopes=scopes, default_scopes=draw(st.none() | some))
+
+
+@st.composite
+def registrations(draw: st.DrawFn) -> ClientRegistration:
+    """Make anything that the registry accepts as a client."""
+    method = draw(st.sampled_from(AuthMethod))
+    return ClientRegistration(
+        client_id=draw(CLIENT_IDS),
+        display_name=draw(st.none() | NAMES),
+        auth_method=method,
+        material=draw(materials(method)),
+        grant_types=draw(st.sampled_from([(), GRANT_TYPES])),
+        grants=draw(
+            st.lists(grants(), max_size=3, unique_by=lambda grant: grant.resource).map(tuple)
+        ),
+        token_ttl=draw(LIFETIMES),
+        dpop_bound=draw(st.booleans()),
+        certificate_bound=draw(st.booleans()),
+        disabled=draw(st.booleans()),
+        expires_at=draw(TIMES),
+        metadata=draw(METADATA),
+    )
+
+
+RESOURCES = st.builds(
+    Resource,
+    identifier=URIS,
+    scopes=SCOPES,
+    policy=st.builds(
+        TokenPolicy,
+        token_ttl=LIFETIMES,
+        signing_alg=st.none() | st.sampled_from(list(ALGORITHMS)),
+        dpop_required=st.booleans(),
+        certificate_required=st.booleans(),
+    ),
+)
+
+
+def through_json(document: object) -> Any:
+    """Return what is left of a document on the other side of a wire or a database."""
+    return json.loads(json.dumps(document, allow_nan=False))
+
+
+@given(registration=registrations())
+def test_a_client_reads_back_as_it_was(registration: ClientRegistration) -> None:
+    """What is shown can be edited and given back, and what was not touched is the same."""
+    described = describe_registration(registration)
+    assert ClientDocument.model_validate(described).build() == registration
+    assert ClientDocument.model_validate(through_json(described)).build() == registration
+
+
+@given(resource=RESOURCES)
+def test_a_resource_reads_back_as_it_was(resource: Resource) -> None:
+    """As for clients."""
+    described = describe_resource(resource)
+    assert ResourceDocument.model_validate(through_json(described)).build() == resource
+
+
+@given(registration=registrations())
+def test_one_registration_has_one_description(registration: ClientRegistration) -> None:
+    """A client that is described, read and described again has not changed on the way."""
+    described = describe_registration(registration)
+    again = describe_registration(ClientDocument.model_validate(described).build())
+    assert through_json(again) == through_json(described)
+
+
+WORDS = st.sampled_from(
+    ["", "x", "urn:x:a", "read", "2027-01-31T12:00:00Z", "tls_client_auth", "\ud800"]
+)
+ANYTHING = JSON | WORDS | st.lists(st.dictionaries(WORDS, WORDS, max_size=2), max_size=2)
+
+
+@given(
+    document=st.dictionaries(
+        st.sampled_from([*ClientDocument.model_fields, "", "x"]), ANYTHING, max_size=5
+    )
+)
+def test_any_object_is_a_client_or_is_refused(document: dict[str, object]) -> None:
+    """Nothing else ever comes out, whatever somebody wrote."""
+    try:
+        built = ClientDocument.model_validate({"client_id": "till", **document}).build()
+    except (ValidationError, InvalidValue):
+        return
+    assert isinstance(built, ClientRegistration)
