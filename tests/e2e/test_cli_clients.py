@@ -1,6 +1,6 @@
-"""`watchword clients` and `watchword resources`, as an operator types them."""
+"""`watchword clients`: register, see, switch off, delete, as an operator types it."""
 
-import os
+import json
 import re
 import stat
 from contextlib import closing
@@ -8,19 +8,16 @@ from contextlib import closing
 import pytest
 
 from issuer.storage.registry import Registry
-from tests.support.command import document, run_command, run_inside
-
-ISSUER = "http://localhost:8080"
+from tests.support.cli import ISSUER, refused, run_in_empty_folder
+from tests.support.command import document, run_command
+from tests.support.keys import public_rsa_jwk
+from watchword.clock import wall_clock
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """Run commands in this process, in an empty folder with default settings."""
-    for name in list(os.environ):
-        if name.startswith("WATCHWORD_") or name in ("CLIENT_ID", "CLIENT_SECRET"):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return run_inside(monkeypatch, capsys)
+    return run_in_empty_folder(tmp_path, monkeypatch, capsys)
 
 
 def find_client(tmp_path, client_id):
@@ -28,15 +25,6 @@ def find_client(tmp_path, client_id):
     url = f"sqlite:///{tmp_path / 'watchword-data' / 'registry.db'}"
     with closing(Registry.open(url, now=lambda: 0)) as registry:
         return registry.find_client(client_id)
-
-
-def refused(done, code=1):
-    """Check that a command said one line why and ended with the code; return the line."""
-    assert done.returncode == code, (done.stdout, done.stderr)
-    assert done.stdout == ""
-    assert done.stderr.startswith("watchword: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
 
 
 def test_an_operators_first_minute(tmp_path):
@@ -64,27 +52,20 @@ def test_an_operators_first_minute(tmp_path):
 
 def test_create_prints_the_registration_under_its_registered_names(run):
     """RFC 7591 §2 names; times are RFC 3339 in UTC, durations seconds."""
+    arguments = ["--scope", "read", "--name", "Kasse", "--auth", "client_secret_post"]
+    limits = ["--token-ttl", "60", "--expires-at", "2031-01-31T13:00:00+01:00", "--dpop"]
+    notes = ["--metadata", "team=shop", "--metadata", "note=a=b", "--certificate-bound"]
     created = document(
-        run(
-            "clients",
-            "create",
-            "till",
-            "--json",
-            "--scope",
-            "read",
-            "--name",
-            "Kasse",
-            "--auth",
-            "client_secret_post",
-            "--token-ttl",
-            "60",
-        )
+        run("clients", "create", "till", *arguments, *limits, *notes, "--disabled", "--json")
     )
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created.pop("created_at"))
     assert created.pop("updated_at")
+    assert list(created)[:2] == ["client_id", "client_secret"]
     assert created.pop("client_secret")
+    assert created.pop("secret_id")
     assert created == {
         "client_id": "till",
+        "client_secret_expires_at": None,
         "client_name": "Kasse",
         "token_endpoint_auth_method": "client_secret_post",
         "grant_types": ["client_credentials"],
@@ -92,7 +73,11 @@ def test_create_prints_the_registration_under_its_registered_names(run):
         "resources": [ISSUER],
         "grants": [{"resource": ISSUER, "scope": "read"}],
         "token_ttl": 60,
-        "disabled": False,
+        "dpop_bound_access_tokens": True,
+        "tls_client_certificate_bound_access_tokens": True,
+        "disabled": True,
+        "expires_at": "2031-01-31T12:00:00Z",
+        "metadata": {"team": "shop", "note": "a=b"},
     }
 
 
@@ -125,22 +110,9 @@ def test_a_client_of_two_resources_gets_each_scope_where_it_exists(run):
     """A scope goes to each named resource that has it; every scope is on at least one."""
     url = "https://orders.example"
     document(run("resources", "create", url, "--scope", "read", "--scope", "ship", "--json"))
-    created = document(
-        run(
-            "clients",
-            "create",
-            "till",
-            "--resource",
-            url,
-            "--resource",
-            ISSUER,
-            "--scope",
-            "read ship",
-            "--scope",
-            "write",
-            "--json",
-        )
-    )
+    resources = ("--resource", url, "--resource", ISSUER)
+    scopes = ("--scope", "read ship", "--scope", "write")
+    created = document(run("clients", "create", "till", *resources, *scopes, "--json"))
     assert created["grants"] == [
         {"resource": url, "scope": "read ship"},
         {"resource": ISSUER, "scope": "read write"},
@@ -149,6 +121,28 @@ def test_a_client_of_two_resources_gets_each_scope_where_it_exists(run):
     assert "fly" in refused(
         run("clients", "create", "x", "--resource", url, "--scope", "read", "--scope", "fly")
     )
+
+
+def test_grants_can_be_written_out_with_their_default_scopes(run):
+    """What a request that names no scope gets (RFC 6749 §3.3) is fewer than all."""
+    grant = ("--grant", f"{ISSUER} read write", "--default-scope", "read")
+    created = document(run("clients", "create", "till", *grant, "--json"))
+    expected = {"resource": ISSUER, "scope": "read write", "default_scope": "read"}
+    assert created["grants"] == [expected]
+    named = ("--resource", ISSUER, "--default-scope", "read")
+    assert document(run("clients", "create", "x", *named, "--json"))["grants"] == [expected]
+    assert "(default: read)" in run("clients", "show", "till").stdout
+    asked = refused(run("clients", "create", "y", "--default-scope", "read"), code=2)
+    assert "--default-scope: name the resources" in asked
+    fly = run("clients", "create", "y", "--resource", ISSUER, "--default-scope", "fly")
+    assert "--default-scope: fly is not granted" in refused(fly, code=2)
+
+
+def test_a_client_without_grants_may_ask_for_nothing(run):
+    """It is known, and no more."""
+    created = document(run("clients", "create", "till", "--no-grants", "--json"))
+    assert (created["grants"], created["grant_types"]) == ([], [])
+    assert "it gets no tokens" in run("clients", "show", "till").stdout
 
 
 def test_a_supplied_secret_is_read_from_standard_input_and_not_echoed(run, tmp_path):
@@ -172,52 +166,168 @@ def test_an_impossible_secret_is_wrong_usage(run, stdin):
     """Nothing is registered and the secret is not echoed."""
     done = run("clients", "create", "till", "--secret-stdin", stdin=stdin)
     line = refused(done, code=2)
-    assert "a secret is 8 to 512" in line
+    assert "--secret-stdin: a secret is 8 to 512" in line
     assert not stdin.strip() or stdin.strip() not in line
     assert document(run("clients", "list", "--json")) == {"clients": []}
+
+
+def test_lives_can_be_given_in_seconds_from_now(run, tmp_path):
+    """Of the client as a whole, and of its first secret."""
+    before = wall_clock()
+    limits = ("--expires-in", "600", "--secret-expires-in", "60")
+    assert run("clients", "create", "till", *limits).returncode == 0
+    client = find_client(tmp_path, "till")
+    assert before + 600 <= client.registration.expires_at <= wall_clock() + 600
+    (secret,) = client.secrets
+    assert before + 60 <= secret.expires_at <= wall_clock() + 60
+
+
+def test_a_client_of_keys_is_registered_and_told_that_it_must_wait(run, tmp_path):
+    """A method that the token endpoint does not take yet may be registered, but not in silence."""
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"keys": [public_rsa_jwk().members()]}))
+    done = run("clients", "create", "till", "--auth", "private_key_jwt", "--jwks", str(keys))
+    assert done.returncode == 0
+    assert "the token endpoint does not take private_key_jwt yet" in done.stderr
+    assert public_rsa_jwk().kid in done.stdout
+    shown = document(run("clients", "show", "till", "--json"))
+    assert (len(shown["jwks"]["keys"]), shown["secrets"]) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "member"),
+    [
+        ("private_key_jwt", "--jwks-uri=https://a.example/jwks", "jwks_uri"),
+        ("self_signed_tls_client_auth", "--jwks-uri=https://a.example/jwks", "jwks_uri"),
+        ("tls_client_auth", "--tls-subject=dn=CN=till", "tls_client_auth_subject_dn"),
+        ("tls_client_auth", "--tls-subject=dns=a.example", "tls_client_auth_san_dns"),
+        ("tls_client_auth", "--tls-subject=uri=spiffe://a/b", "tls_client_auth_san_uri"),
+        ("tls_client_auth", "--tls-subject=ip=::1", "tls_client_auth_san_ip"),
+        ("tls_client_auth", "--tls-subject=email=a@b.example", "tls_client_auth_san_email"),
+    ],
+)
+def test_every_registered_method_can_be_said(run, method, option, member):
+    """RFC 7591 §2 and RFC 8705 §2.1.2: what a client is known by has a name of its own."""
+    created = document(run("clients", "create", "till", "--json", "--auth", method, option))
+    assert created["token_endpoint_auth_method"] == method
+    assert option.endswith("=" + created[member])
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["two words"], "client id"),
-        (["é"], "client id"),
-        (["x" * 256], "client id"),
-        (["till", "--auth", "private_key_jwt"], "not available yet"),
-        (["till", "--auth", "self_signed_tls_client_auth"], "not available yet"),
-        (["till", "--auth", "none"], "choose client_secret_basic or client_secret_post"),
-        (["till", "--token-ttl", "0"], "token lifetime"),
+        (["two words"], "ID: a client id"),
+        (["é"], "ID: a client id"),
+        (["x" * 256], "ID: a client id"),
+        (["a\x1b[2Jb"], "ID: a client id"),
+        ([""], "ID: a client id"),
+        (["till\n"], "ID: a client id"),
+        (["\udcff"], "not valid in the encoding"),
+        (["till", "--auth", "client_secret_jwt"], "client_secret_jwt is not available in this"),
+        (["till", "--auth", "federated"], "federated is not available in this version"),
+        (["till", "--auth", "none"], "--auth: choose client_secret_basic, client_secret_post"),
+        (["till", "--auth", "private_key_jwt"], "--auth: private_key_jwt needs one of jwks"),
+        (["till", "--jwks-uri", "https://a.example/j"], "--auth: client_secret_basic has neither"),
+        (["till", "--jwks-uri", "http://a.example/j"], "--jwks-uri: jwks_uri must be https"),
+        (["till", "--jwks", "none.json"], "--jwks: none.json cannot be read: no such file"),
+        (["till", "--auth", "tls_client_auth", "--tls-subject", "cn=x"], "KIND is dn, dns, uri"),
+        (["till", "--token-ttl", "0"], "--token-ttl: must be from 1 to 86400"),
         (["till", "--token-ttl", "86401"], "86400"),
+        (["till", "--token-ttl", "soon"], "--token-ttl: must be a whole number"),
         (["till", "--name", "a\nb"], "printable"),
         (["till", "--scope", 'a"b'], "--scope"),
+        (["till", "--scope", ""], "--scope"),
+        (["till", "--resource", "orders"], "--resource"),
+        (["till", "--grant", f"{ISSUER}"], "--grant: a grant on"),
+        (["till", "--grant", f"{ISSUER} read", "--scope", "read"], "--grant: not together with"),
+        (["till", "--no-grants", "--scope", "read"], "--no-grants: not together with --scope"),
+        (["till", "--grant-type", "password"], "--grant-type: 'password' is no grant here"),
+        (["till", "--expires-at", "tomorrow"], "--expires-at: must be a time such as"),
+        (["till", "--expires-in", "0"], "--expires-in: must be a whole number of seconds"),
+        (["till", "--expires-in", "999999999999"], "--expires-in: a time is from 1970"),
+        (["till", "--secret-expires-in", "-1"], "--secret-expires-in"),
+        (["till", "--metadata", "team"], "--metadata: must be KEY=VALUE"),
+        (["till", "--metadata", "a=1", "--metadata", "a=2"], "'a' is given twice"),
+        (["till", "--metadata", "a=" + "x" * 5000], "metadata has more than 4096 bytes"),
         (["till", "a-secret"], "argument"),
     ],
 )
 def test_what_can_never_be_is_wrong_usage(run, arguments, words):
     """Exit code 2, one line, nothing registered."""
     assert words in refused(run("clients", "create", *arguments), code=2)
+    assert document(run("clients", "list", "--json")) == {"clients": []}
+
+
+def test_all_mistakes_of_a_command_are_told_at_once(run, monkeypatch):
+    """Arguments, options, standard input and settings, a line each; the secret is not shown."""
+    monkeypatch.setenv("WATCHWORD_PORT", "many")
+    wrong = ["two words", "--token-ttl", "0", "--scope", 'a"b', "--expires-in", "x"]
+    told = refused(
+        run("clients", "create", *wrong, "--secret-stdin", stdin="short\n"), code=2, lines=6
+    )
+    for label in ("ID", "--token-ttl", "--scope", "--expires-in", "--secret-stdin"):
+        assert f"watchword: {label}: " in told
+    assert "WATCHWORD_PORT" in told
+    assert "short" not in told
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "not JSON"),
+        (b"-----BEGIN PUBLIC KEY-----", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b'{"keys": []}', "1 to 10 keys"),
+        (b'{"keys": [{"kty": "oct", "k": "AAAA"}]}', "private members"),
+        (b" " * (1 << 20) + b"{}", "more than"),
+    ],
+)
+def test_a_file_that_holds_no_public_keys_is_wrong_usage(run, tmp_path, content, words):
+    """The file is named, and nothing of it is shown."""
+    file = tmp_path / "keys.json"
+    file.write_bytes(content)
+    done = run("clients", "create", "till", "--auth", "private_key_jwt", "--jwks", str(file))
+    assert words in refused(done, code=2)
+
+
+def test_notes_of_any_shape_come_from_a_file(run, tmp_path):
+    """A JSON object; single texts may be said beside it."""
+    (tmp_path / "notes.json").write_text('{"cost": {"centre": 7}, "team": "x"}')
+    notes = ("--metadata-json", "notes.json", "--metadata", "team=shop")
+    created = document(run("clients", "create", "till", *notes, "--json"))
+    assert created["metadata"] == {"cost": {"centre": 7}, "team": "shop"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["clients", "create", "till"], "the client exists already: till"),
-        (["clients", "create", "x", "--scope", "fly"], f"no such scope on {ISSUER}: fly"),
-        (["clients", "create", "x", "--resource", "https://no"], "no such resource: https://no"),
-        (["clients", "show", "x"], "no such client: x"),
-        (["clients", "disable", "x"], "no such client: x"),
-        (["clients", "enable", "x"], "no such client: x"),
-        (["clients", "delete", "x"], "no such client: x"),
-        (["resources", "show", "https://no"], "no such resource"),
-        (["resources", "delete", "https://no"], "no such resource"),
-        (["resources", "delete", ISSUER, "--yes"], "cannot be deleted"),
-        (["resources", "create", ISSUER, "--scope", "a"], "exists already"),
+        (["create", "till"], "the client exists already: till"),
+        (["create", "x", "--scope", "fly"], f"no such scope on {ISSUER}: fly"),
+        (["create", "x", "--resource", "https://no"], "no such resource: https://no"),
+        (["create", "x", "--grant", "https://no read"], "no such resource: https://no"),
+        (["create", "x", "--grant", f"{ISSUER} fly"], f"no such scope on {ISSUER}: fly"),
+        (["show", "x"], "no such client: x"),
+        (["update", "x", "--name", "y"], "no such client: x"),
+        (["update", "x", "--add-scope", "y"], "no such client: x"),
+        (["disable", "x"], "no such client: x"),
+        (["enable", "x"], "no such client: x"),
+        (["delete", "x"], "no such client: x"),
+        (["secrets", "add", "x"], "no such client: x"),
+        (["secrets", "list", "x"], "no such client: x"),
+        (["secrets", "revoke", "x", "abc"], "no such client: x"),
+        (["secrets", "revoke", "till", "abc"], "till has no secret 'abc'"),
     ],
 )
 def test_what_is_not_so_now_is_refused(run, arguments, words):
     """Exit code 1, one line why."""
     run("clients", "create", "till")
-    assert words in refused(run(*arguments))
+    assert words in refused(run("clients", *arguments))
+
+
+@pytest.mark.parametrize("command", ["show", "disable", "enable", "delete"])
+def test_an_id_that_no_client_can_have_is_wrong_usage(run, command):
+    """Whatever is typed, the terminal gets one line that it can show."""
+    assert "ID: a client id" in refused(run("clients", command, "a\nb\x1b"), code=2)
 
 
 @pytest.mark.parametrize(
@@ -232,68 +342,3 @@ def test_deleting_asks_first(run, answer, deleted):
     assert done.returncode == (0 if deleted else 1)
     left = document(run("clients", "list", "--json"))["clients"]
     assert [each["client_id"] for each in left] == ([] if deleted else ["till"])
-
-
-def test_people_get_tables(run):
-    """Every column that somebody looks for is there; an empty list says what to do."""
-    assert "clients create" in run("clients", "list").stderr
-    run("clients", "create", "till", "--name", "Kasse")
-    run("clients", "disable", "till")
-    shown = run("clients", "list").stdout
-    assert all(word in shown for word in ("till", "read write", ISSUER, "disabled", "Kasse"))
-    shown = run("clients", "show", "till").stdout
-    assert all(word in shown for word in ("till", f"{ISSUER}: read write", "until revoked"))
-    assert ISSUER in run("resources", "list").stdout
-    assert "read write" in run("resources", "show", ISSUER).stdout
-
-
-def test_resources_are_created_listed_shown_and_deleted(run):
-    """A resource is its identifier, its scopes in order, its token lifetime."""
-    url = "https://orders.example"
-    expected = {"resource": url, "scopes": ["ship", "read"], "token_ttl": 300}
-    create = ("resources", "create", url, "--scope", "ship", "--scope", "read")
-    assert document(run(*create, "--token-ttl", "300", "--json")) == expected
-    assert document(run("resources", "show", url, "--json")) == expected
-    default = {"resource": ISSUER, "scopes": ["read", "write"], "token_ttl": None}
-    assert document(run("resources", "list", "--json")) == {"resources": [default, expected]}
-    run("clients", "create", "till", "--resource", url)
-    assert "clients still hold grants" in refused(run("resources", "delete", url, "--yes"))
-    run("clients", "delete", "till", "--yes")
-    assert run("resources", "delete", url, stdin="y\n").returncode == 0
-    assert document(run("resources", "list", "--json")) == {"resources": [default]}
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["create", "orders", "--scope", "read"],
-        ["create", "https://a.example/#x", "--scope", "read"],
-        ["create", "https://a.example"],
-        ["create", "https://a.example", "--scope", ""],
-        ["create", "https://a.example", "--scope", "a", "--token-ttl", "0"],
-    ],
-)
-def test_an_impossible_resource_is_wrong_usage(run, arguments):
-    """RFC 8707 §2 and RFC 6749 §3.3 say what can be."""
-    refused(run("resources", *arguments), code=2)
-
-
-def test_commands_of_later_versions_do_not_exist(run):
-    """A command that is not built must not look as if it were."""
-    for arguments in (["clients", "update", "x"], ["clients", "secrets", "list", "x"]):
-        assert run(*arguments).returncode == 2
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        *(("clients", name) for name in ("create", "list", "show", "disable", "enable", "delete")),
-        *(("resources", name) for name in ("create", "list", "show", "delete")),
-        *(("db", name) for name in ("upgrade", "status")),
-    ],
-)
-def test_every_command_has_help_with_one_example(run, command):
-    """`--help` shows how the command is typed."""
-    done = run(*command, "--help")
-    assert done.returncode == 0
-    assert done.stdout.count("Example: watchword " + " ".join(command)) == 1
