@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from issuer.endpoints.asgi import Message, Receive, Scope, Send, respond
+from issuer.endpoints.document import Document, DocumentEndpoint
 from resource_api.resource_value import ResourceValue
+from watchword import openapi
 from watchword.admin_half import AdminHalf
 from watchword.api_half import ApiHalf
 from watchword.issuer_half import IssuerHalf
@@ -20,6 +22,9 @@ from watchword.settings import Settings
 
 Half = Literal["issuer", "api"]
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+DESCRIPTION_MAX_AGE = 300
+"""Seconds that `/openapi.json` may be cached."""
 
 # What a peer may call its request; anything else is replaced, so that log lines stay clean.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -46,6 +51,7 @@ class Provider:
         self._settings = settings
         self._events = events
         self._leaving = False
+        self._description: Document | None = None
         self._issuer = None if only == "api" else IssuerHalf(settings, events)
         self._api = None
         if only != "issuer":
@@ -55,6 +61,7 @@ class Provider:
         self._routes: dict[str, Endpoint] = self._issuer.routes() if self._issuer else {}
         self._admin = self._administration(self._issuer) if self._issuer else None
         self._routes |= self._admin.routes() if self._admin else {}
+        self._routes[openapi.PATH] = DocumentEndpoint(self._describe)
         self._routes["/healthz"] = Probe({})
         self._routes["/readyz"] = Probe(self._readiness())
         self._below = tuple(path for path in self._routes if path.endswith("/"))
@@ -96,6 +103,15 @@ class Provider:
             published=issuer.jwks,
             prefix=issuer.config.path,
         )
+
+    def _describe(self) -> Document:
+        """Return the description of all that is served, written when it is first asked for."""
+        if self._description is None:
+            body = openapi.build_openapi(
+                self._settings, issuer=self._issuer is not None, api=self._api is not None
+            )
+            self._description = Document(body, DESCRIPTION_MAX_AGE)
+        return self._description
 
     def _readiness(self) -> dict[str, Callable[[], bool]]:
         checks: dict[str, Callable[[], bool]] = {"serving": lambda: not self._leaving}
