@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from issuer.registry.audit import Actor
     from issuer.registry.resource import Resource
     from issuer.storage.registry import Announce
+    from watchword.remote_administration import RemoteAdministration
     from watchword.settings import Settings
 
 T = TypeVar("T")
@@ -46,17 +47,13 @@ def administration(server: str | None, mistakes: Mistakes | None = None) -> "Ite
     Raises:
         WrongUsage: there are mistakes.
     """
-    from watchword.cli.token import client_credentials
     from watchword.settings import load_settings
 
     opened: AbstractContextManager[Operations] | None = None
     wrong = mistakes or Mistakes()
     with wrong.gathered():
         settings = load_settings()
-        if server is None:
-            opened = _local(settings)
-        else:
-            opened = _remote(server, *client_credentials(settings))
+        opened = _local(settings) if server is None else closing(_remote(server, settings))
     wrong.refuse()
     if opened is not None:
         with opened as operations:
@@ -82,11 +79,24 @@ def _local(settings: "Settings") -> "Iterator[Operations]":
         )
 
 
-@contextmanager
-def _remote(server: str, client_id: str, secret: str) -> "Iterator[Operations]":
+def _remote(server: str, settings: "Settings") -> "RemoteAdministration":
+    """Choose the server to ask; nothing is asked yet.
+
+    Raises:
+        WrongUsage: it cannot be asked, or id or secret of the client are not set.
+    """
+    from consumer.errors import ConsumerError
+    from issuer.registry.errors import InvalidValue
+    from watchword.cli.token import client_credentials
     from watchword.remote_administration import RemoteAdministration
 
-    yield RemoteAdministration(server, client_id=client_id, client_secret=secret)
+    client_id, secret = client_credentials(settings)
+    try:
+        return RemoteAdministration(
+            server, client_id=client_id, client_secret=secret, resource=settings.admin_resource
+        )
+    except (ConsumerError, InvalidValue) as error:
+        raise WrongUsage(f"--server: {error}") from None
 
 
 def resource_finder(operations: "Operations") -> "Callable[[str], Resource]":
