@@ -1,28 +1,94 @@
 """Read and write clients: statements over one connection, no transaction of their own."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    null,
+    select,
+    type_coerce,
+    union_all,
+    update,
+)
 
 from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import UnknownClient
-from issuer.storage.grants import GRANTS, Granted, granted, replace_grants
+from issuer.storage.grants import GRANT_ORDER, GRANTS, Granted, granted, replace_grants
 from issuer.storage.secrets import SECRETS, secret_of
 from issuer.storage.tables import client_grants, client_secrets, clients
 
-_CLIENTS = select(clients).order_by(clients.c.client_id)
+# Named apart from the columns of secrets and resources, beside which they are read.
+_OF_CLIENT: tuple[ColumnElement[Any], ...] = (
+    clients.c.client_id,
+    clients.c.display_name,
+    clients.c.auth_method,
+    clients.c.material,
+    clients.c.grant_types,
+    clients.c.token_ttl.label("client_token_ttl"),
+    clients.c.dpop_bound,
+    clients.c.certificate_bound,
+    clients.c.disabled,
+    clients.c.expires_at.label("client_expires_at"),
+    clients.c.notes,
+    clients.c.created_at.label("client_created_at"),
+    clients.c.updated_at,
+    clients.c.revision,
+)
+_CLIENTS = select(*_OF_CLIENT).order_by(clients.c.client_id)
 _PAGE = 500
 _NOTHING: Granted = ((), {})
 
 
+def _statement_for_one() -> CompoundSelect[Any]:
+    """Select a client with each of its secrets, and each scope that it is granted."""
+    wanted: BindParameter[str] = bindparam("wanted")
+    of_secrets = SECRETS.selected_columns[1:]
+    of_grants = GRANTS.selected_columns[1:]
+    with_secrets = (
+        select(*_OF_CLIENT, *of_secrets, *_absent(of_grants))
+        .join_from(clients, client_secrets, isouter=True)
+        .where(clients.c.client_id == wanted)
+    )
+    with_grants = GRANTS.order_by(None).with_only_columns(
+        client_grants.c.client_id, *_absent(_OF_CLIENT[1:]), *_absent(of_secrets), *of_grants
+    )
+    return union_all(with_secrets, with_grants.where(client_grants.c.client_id == wanted)).order_by(
+        *GRANT_ORDER, "created_at", "secret_id"
+    )
+
+
+def _absent(columns: Iterable[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    return [type_coerce(null(), column.type).label(column.key) for column in columns]
+
+
+_ONE = _statement_for_one()
+
+
 def find_client(connection: Connection, client_id: str) -> Client | None:
-    """Read one client with its grants and secrets, or None if there is no such id."""
-    found = _read_clients(connection, _CLIENTS.where(clients.c.client_id == client_id))
-    return found[0] if found else None
+    """Read one client with its grants and secrets, or None if there is no such id.
+
+    In one statement, for this is what a request waits for whose client is not in memory.
+    """
+    rows = connection.execute(_ONE, {"wanted": client_id}).all()
+    of_grants = [row for row in rows if row.identifier is not None]
+    of_client = [row for row in rows if row.identifier is None]
+    if not of_client:
+        return None
+    grants = next(granted(of_grants), (client_id, _NOTHING))[1]
+    secrets = [secret_of(row) for row in of_client if row.secret_id is not None]
+    return _client(of_client[0], grants, secrets)
 
 
 def require_client(connection: Connection, client_id: str) -> Client:
@@ -150,16 +216,16 @@ def _client(row: Row[Any], of_client: Granted, secrets: Sequence[ClientSecret]) 
             material=_material(row.material or {}),
             grant_types=tuple(row.grant_types.split()),
             grants=grants,
-            token_ttl=row.token_ttl,
+            token_ttl=row.client_token_ttl,
             dpop_bound=row.dpop_bound,
             certificate_bound=row.certificate_bound,
             disabled=row.disabled,
-            expires_at=row.expires_at,
+            expires_at=row.client_expires_at,
             metadata=row.notes or {},
         ),
         policies=policies,
         secrets=tuple(secrets),
-        created_at=row.created_at,
+        created_at=row.client_created_at,
         updated_at=row.updated_at,
         revision=row.revision,
     )

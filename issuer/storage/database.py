@@ -40,6 +40,10 @@ class Database(Protocol):
         """Run work that sees one state of the database throughout."""
         ...
 
+    def look(self, work: Work[T]) -> T:
+        """Run work of one statement, which sees one state without a transaction around it."""
+        ...
+
     def write(self, work: Work[T]) -> T:
         """Run work that writes what no view holds, such as when a secret was last used."""
         ...

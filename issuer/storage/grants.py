@@ -24,6 +24,9 @@ from issuer.storage.tables import client_grant_scopes, client_grants, resource_s
 
 _scopes = client_grant_scopes.c
 
+GRANT_ORDER = ("grant_position", "resource_id", "scope_position", "known_position")
+"""The order of what one client is granted: as given, then as the resource names its scopes."""
+
 GRANTS = (
     select(
         client_grants.c.client_id,
@@ -34,6 +37,10 @@ GRANTS = (
         resources.c.certificate_required,
         _scopes.scope,
         _scopes.is_default,
+        client_grants.c.position.label("grant_position"),
+        client_grants.c.resource_id,
+        _scopes.position.label("scope_position"),
+        resource_scopes.c.position.label("known_position"),
     )
     .select_from(client_grants)
     .join(resources)
@@ -51,13 +58,7 @@ GRANTS = (
             resource_scopes.c.scope == _scopes.scope,
         ),
     )
-    .order_by(
-        client_grants.c.client_id,
-        client_grants.c.position,
-        client_grants.c.resource_id,
-        _scopes.position,
-        resource_scopes.c.position,
-    )
+    .order_by(client_grants.c.client_id, *GRANT_ORDER)
 )
 """Grants with what their resources ask of tokens, in the order of clients, then as given."""
 

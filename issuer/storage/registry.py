@@ -155,7 +155,7 @@ class Registry:
 
     def find_client(self, client_id: str) -> Client | None:
         """Read one client, or None if there is no such id."""
-        return self._database.read(lambda connection: clients.find_client(connection, client_id))
+        return self._database.look(lambda connection: clients.find_client(connection, client_id))
 
     def list_clients(self, after: str = "", limit: int | None = None) -> list[Client]:
         """Read clients by id, those behind `after`, all if there is no limit."""

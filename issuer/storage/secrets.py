@@ -3,15 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
 
 from issuer.registry.client_secret import ClientSecret, NewSecret
 from issuer.registry.secret_hash import SecretHash
 from issuer.storage.tables import client_secrets
 
-SECRETS = select(client_secrets).order_by(client_secrets.c.created_at, client_secrets.c.secret_id)
-
 _table = client_secrets.c
+
+SECRETS: Select[Any] = select(
+    _table.client_id,
+    _table.secret_id,
+    _table.hash,
+    _table.created_at,
+    _table.starts_at,
+    _table.expires_at,
+    _table.last_used_at,
+).order_by(_table.created_at, _table.secret_id)
+"""Secrets, the oldest first."""
+
 _USED = (
     update(client_secrets)
     .where(

@@ -5,8 +5,10 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Engine, event
 
 from issuer.registry.auth_method import AuthMethod
+from issuer.registry.client_secret import NewSecret
 from issuer.registry.errors import (
     DuplicateClient,
     DuplicateResource,
@@ -314,6 +316,25 @@ def test_a_reader_sees_a_client_whole_or_not_at_all(registry, another):
         writing.result()
     for client in seen:
         assert client is None or (len(client.grants), len(client.secrets)) == (2, 1)
+
+
+def test_a_look_up_is_one_statement(registry):
+    """However much a client has: a request waits for one way to the database and back."""
+    registry.create_resource(BILLING)
+    registry.create_client(new_client(resources=(RESOURCE, BILLING.identifier)))
+    registry.add_secret("till", NewSecret(hash=fast_hash(salt=b"fedcba9876543210")))
+    seen = []
+
+    def note(_connection, _cursor, statement, *_):
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        client = registry.find_client("till")
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert (len(client.grants), len(client.secrets)) == (2, 2)
+    assert len([statement for statement in seen if statement != "BEGIN"]) == 1
 
 
 def test_a_reopened_registry_has_everything(registry, database_url, clock):
