@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from issuer.admin.errors import InvalidDocument, Mistake, write_pointer
 from issuer.registry.auth_method import AuthMethod
@@ -39,6 +40,12 @@ _WORDS = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "too_short": "must not be empty",
+    "too_long": "must have at most {max_length} members",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
 }
 
 SecretText = Annotated[str, accepted_by(check_secret)]
@@ -144,10 +151,13 @@ def built(build: Callable[[], T]) -> T:
 def mistakes_of(error: ValidationError) -> list[Mistake]:
     """Say in our words what a model found wrong, at most `MAXIMUM_MISTAKES`."""
     return [
-        (write_pointer(details["loc"]), _why(details["type"], details["msg"]))
+        (write_pointer(details["loc"]), _why(details))
         for details in error.errors(include_url=False, include_input=False)[:MAXIMUM_MISTAKES]
     ]
 
 
-def _why(kind: str, message: str) -> str:
-    return _WORDS.get(kind, message.removeprefix("Value error, "))
+def _why(details: ErrorDetails) -> str:
+    words = _WORDS.get(details["type"])
+    if words is None:
+        return details["msg"].removeprefix("Value error, ")
+    return words.format(**details.get("ctx", {}))

@@ -1,0 +1,123 @@
+"""Unit tests of `issuer.admin.authority`: nobody hands out more than he holds."""
+
+import pytest
+
+from issuer.admin.authority import Authority, check_authority
+from issuer.admin.errors import BeyondAuthority
+from issuer.registry.audit import Action, AuditEntry
+from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.registry.representation import Json, describe_registration
+from tests.support.registry import NOW, TESTER
+
+ADMINISTRATION = "https://auth.example/admin/api/v1"
+READ, WRITE, AUDIT = "clients:read", "clients:write", "audit:read"
+HELD = Authority(administration=ADMINISTRATION, scopes=frozenset({READ, WRITE}))
+
+
+def client(*scopes: str, resource: str = ADMINISTRATION) -> Json:
+    """Describe a client with these scopes."""
+    grants = (ClientGrant(resource=resource, scopes=scopes),) if scopes else ()
+    return describe_registration(ClientRegistration(client_id="till", grants=grants))
+
+
+def entry(
+    action: Action, before: Json | None, after: Json | None, target: str = "till"
+) -> AuditEntry:
+    """Make an entry of the trail."""
+    return AuditEntry(
+        at=NOW, actor=TESTER, action=action, target=target, before=before, after=after
+    )
+
+
+def nobody(client_id: str) -> Client | None:
+    """Find no client."""
+    return None
+
+
+def finder(*scopes: str) -> object:
+    """Return a function that finds a client with these scopes."""
+
+    def find(client_id: str) -> Client:
+        return Client(
+            registration=ClientRegistration(
+                client_id=client_id,
+                grants=(ClientGrant(resource=ADMINISTRATION, scopes=scopes),),
+            ),
+            policies={},
+            secrets=(),
+            created_at=NOW,
+            updated_at=NOW,
+            revision=1,
+        )
+
+    return find
+
+
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        (Action.CLIENT_CREATED, None, client(READ, WRITE)),
+        (Action.CLIENT_CREATED, None, client()),
+        (Action.CLIENT_CREATED, None, client(AUDIT, resource="https://orders.example")),
+        (Action.CLIENT_UPDATED, client(READ), client(WRITE)),
+        (Action.CLIENT_DELETED, client(READ), None),
+        (Action.RESOURCE_UPDATED, {"scopes": [AUDIT]}, {"scopes": [READ]}),
+        (Action.REGISTRATION_TOKEN_CREATED, None, {"grants": client(READ)["grants"]}),
+        (Action.SECRET_REVOKED, {"secret_id": "1"}, None),
+    ],
+)
+def test_what_one_holds_and_what_is_not_the_administrations_may_be_moved(
+    action: Action, before: Json | None, after: Json | None
+) -> None:
+    """The same scope on another resource is another permission."""
+    check_authority(HELD, [entry(action, before, after)], nobody)
+
+
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        (Action.CLIENT_CREATED, None, client(READ, AUDIT)),
+        (Action.CLIENT_UPDATED, client(READ), client(READ, AUDIT)),
+        (Action.CLIENT_UPDATED, client(AUDIT), client(READ)),
+        (Action.CLIENT_UPDATED, client(AUDIT), client(AUDIT)),
+        (Action.CLIENT_ENABLED, client(AUDIT), client(AUDIT)),
+        (Action.CLIENT_DISABLED, client(AUDIT), client(AUDIT)),
+        (Action.CLIENT_DELETED, client(AUDIT), None),
+        (Action.REGISTRATION_TOKEN_CREATED, None, {"grants": client(AUDIT)["grants"]}),
+        (Action.REGISTRATION_TOKEN_REVOKED, {"grants": client(AUDIT)["grants"]}, None),
+    ],
+)
+def test_more_than_one_holds_may_be_neither_given_nor_touched(
+    action: Action, before: Json | None, after: Json | None
+) -> None:
+    """Else a key or a secret of one's own would make one the other."""
+    with pytest.raises(BeyondAuthority, match=f"till has .* do not hold: {AUDIT}$"):
+        check_authority(HELD, [entry(action, before, after)], nobody)
+
+
+@pytest.mark.parametrize("action", [Action.SECRET_ADDED, Action.SECRET_REVOKED])
+def test_a_secret_is_as_good_as_its_client(action: Action) -> None:
+    """Whoever adds a secret to a client can be that client."""
+    changed = entry(action, None, {"secret_id": "1"})
+    check_authority(HELD, [changed], finder(READ))  # type: ignore[arg-type]
+    with pytest.raises(BeyondAuthority):
+        check_authority(HELD, [changed], finder(READ, AUDIT))  # type: ignore[arg-type]
+
+
+def test_the_administrations_own_resource_is_for_who_holds_all_of_it() -> None:
+    """Its lifetimes and bindings are everybody's."""
+    changed = entry(
+        Action.RESOURCE_UPDATED, {"scopes": [READ, AUDIT]}, {"scopes": [READ]}, ADMINISTRATION
+    )
+    with pytest.raises(BeyondAuthority):
+        check_authority(HELD, [changed], nobody)
+    created = entry(Action.RESOURCE_CREATED, None, {"scopes": [READ]}, ADMINISTRATION)
+    check_authority(HELD, [created], nobody)
+
+
+def test_one_change_too_many_spoils_all_of_them() -> None:
+    """A declaration is carried out whole or not at all."""
+    good = entry(Action.CLIENT_CREATED, None, client(READ))
+    bad = entry(Action.CLIENT_CREATED, None, client(AUDIT))
+    with pytest.raises(BeyondAuthority):
+        check_authority(HELD, [good, bad], nobody)

@@ -1,0 +1,126 @@
+"""Unit tests of `issuer.admin.merge_patch`: RFC 7396, and patches on clients and resources."""
+
+import pytest
+
+from issuer.admin.errors import InvalidDocument
+from issuer.admin.merge_patch import merge_patch, patched_client, patched_resource
+from issuer.registry.representation import Json, describe_client, describe_resource
+from tests.support.registry import RESOURCE, orders, registered_client
+
+# RFC 7396 appendix A, as far as target and patch are objects: what administrators send.
+VECTORS = [
+    ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+    ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+    ({"a": "b"}, {"a": None}, {}),
+    ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+    ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+    ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+    ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+    ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+    ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+    ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+]
+SHOWN = describe_client(registered_client()) | {"secrets": []}
+API = describe_resource(orders()) | {"created_at": "2027-01-01T00:00:00Z"}
+
+
+def mistakes_in(patch: Json) -> dict[str, str]:
+    """Return what is wrong with a patch on the client of the examples, by place."""
+    with pytest.raises(InvalidDocument) as caught:
+        patched_client(SHOWN, patch)
+    return dict(caught.value.mistakes)
+
+
+@pytest.mark.parametrize(("target", "patch", "result"), VECTORS)
+def test_the_examples_of_the_rfc_come_out_as_printed(
+    target: Json, patch: Json, result: Json
+) -> None:
+    """RFC 7396 appendix A."""
+    before = str(target)
+    assert merge_patch(target, patch) == result
+    assert str(target) == before
+
+
+def test_what_a_patch_does_not_name_stays() -> None:
+    """A script need not know the members that came after it was written."""
+    after = patched_client(SHOWN, {"client_name": "Kasse"})
+    assert after.client_name == "Kasse"
+    assert after.build().grants == registered_client().grants
+
+
+def test_a_null_puts_a_member_back_to_what_it_is_when_left_out() -> None:
+    """RFC 7396 §2: null removes."""
+    shown = SHOWN | {"client_name": "Kasse", "disabled": True, "metadata": {"a": 1, "b": 2}}
+    after = patched_client(shown, {"client_name": None, "disabled": None, "metadata": {"a": None}})
+    assert (after.client_name, after.disabled, after.metadata) == (None, False, {"b": 2})
+
+
+def test_grants_that_are_removed_are_none_at_all() -> None:
+    """Whoever takes the list away does not mean everything that there is."""
+    after = patched_client(SHOWN, {"grants": None})
+    assert after.says_grants
+    assert after.grants == []
+
+
+def test_scope_alone_keeps_the_resources() -> None:
+    """`scope` and `resources` are shown, so they can be patched."""
+    after = patched_client(SHOWN, {"scope": "write"})
+    assert (after.resources, after.scope, after.says_grants) == ([RESOURCE], "write", False)
+
+
+def test_resources_alone_keep_the_scope() -> None:
+    """The other half of it."""
+    after = patched_client(SHOWN, {"resources": ["urn:other"]})
+    assert (after.resources, after.scope) == (["urn:other"], "read")
+
+
+def test_a_client_without_grants_can_get_some_by_resources() -> None:
+    """An empty scope cannot be asked for, so it is left out."""
+    bare = SHOWN | {"grants": [], "scope": "", "resources": []}
+    after = patched_client(bare, {"resources": [RESOURCE]})
+    assert (after.resources, after.scope) == ([RESOURCE], None)
+
+
+@pytest.mark.parametrize("name", ["scope", "resources"])
+def test_a_scope_that_is_taken_away_is_not_taken_for_all(name: str) -> None:
+    """Left out on creation it means all; nobody gets everything by a null."""
+    assert mistakes_in({name: None}) == {f"/{name}": "must not be null; change grants"}
+
+
+def test_grants_and_scope_together_are_refused() -> None:
+    """One of them would lose."""
+    patch = {"grants": [{"resource": RESOURCE, "scope": "write"}], "scope": "read write"}
+    assert mistakes_in(patch) == {"": "has either grants, or resources and scope"}
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """Unknown names, even to unset them; what is not the operator's; values that cannot be."""
+    patch = {
+        "disbled": None,
+        "client_id": "other",
+        "created_at": "2020-01-01T00:00:00Z",
+        "token_ttl": "60",
+        "a/b~c": 1,
+    }
+    assert mistakes_in(patch) == {
+        "/disbled": "is not known here",
+        "/client_id": "cannot be changed",
+        "/created_at": "cannot be changed",
+        "/a~1b~0c": "is not known here",
+        "/token_ttl": "must be a whole number",
+    }
+
+
+def test_what_was_shown_can_be_sent_back_with_a_change_in_it() -> None:
+    """Members that are as they were shown say nothing."""
+    after = patched_client(SHOWN, SHOWN | {"disabled": True})
+    assert after.disabled
+    assert after.build().grants == registered_client().grants
+    changed = patched_resource(API, API | {"scopes": ["read"]})
+    assert changed.scopes == ["read"]
+
+
+def test_a_resource_keeps_its_name() -> None:
+    """Tokens carry it."""
+    with pytest.raises(InvalidDocument, match="resource: cannot be changed"):
+        patched_resource(API, {"resource": "urn:other"})
