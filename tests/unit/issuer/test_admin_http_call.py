@@ -38,7 +38,7 @@ def test_a_name_in_a_path_is_decoded_once(path: str, segments: tuple[str, ...]) 
 
 @pytest.mark.parametrize(
     "path",
-    [,],
+    [
         "",
         "clients",
         "/clients/",
@@ -80,7 +80,7 @@ def test_what_is_left_out_is_at_its_default() -> None:
     ("raw", "name", "value"),
     [
         (b"limit=1", "limit", 1),
-        (b"limit=1000", "limit", 1000),],
+        (b"limit=1000", "limit", 1000),
         (b"after=a%2Fb%26", "after", "a/b&"),
         (b"after=", "after", ""),
         (b"prune", "prune", True),
