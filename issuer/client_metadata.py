@@ -47,6 +47,7 @@ _KINDS = {
     "bool_type": "must be true or false",
     "dict_type": "must be an object",
     "list_type": "must be an array of strings",
+    "too_long": "must be empty",
 }
 
 
@@ -54,12 +55,6 @@ def _only_client_credentials(grant_types: list[str]) -> list[str]:
     if set(grant_types) != {CLIENT_CREDENTIALS}:
         raise ValueError(f"grant_types must be {CLIENT_CREDENTIALS} alone")
     return grant_types
-
-
-def _none(response_types: list[str]) -> list[str]:
-    if response_types:
-        raise ValueError("response_types must be empty: there is no authorization endpoint")
-    return response_types
 
 
 def _known_method(method: str) -> str:
@@ -88,8 +83,8 @@ class ClientMetadata(Document):
     grant_types: Annotated[list[str], AfterValidator(_only_client_credentials)] = Field(
         [CLIENT_CREDENTIALS], description="`client_credentials` alone"
     )
-    response_types: Annotated[list[str], AfterValidator(_none)] = Field(
-        [], description="none: there is no authorization endpoint"
+    response_types: list[str] = Field(
+        [], max_length=0, description="none: there is no authorization endpoint"
     )
     scope: ScopeText | None = Field(
         None, description="scopes that it may ask for, with spaces between; all that it may have"
