@@ -1,14 +1,34 @@
-"""Unit tests of `issuer.client_auth`: the memory of proven slow secrets."""
+"""Unit tests of `issuer.client_auth`: who is let in, by which secret, and what is remembered."""
 
 import pytest
 
 from issuer import client_auth
 from issuer.client_auth import ClientAuthenticator
-from issuer.errors import InvalidClient
-from issuer.token_request import SecretPost
-from tests.support.issuer import Clients, SlowHere, make_client, make_secret
+from issuer.errors import InvalidClient, Reason
+from issuer.registry.auth_method import AuthMaterial, AuthMethod
+from issuer.registry.client import Client
+from issuer.token_request import SecretBasic, SecretPost
+from tests.support.issuer import (
+    NOW,
+    SECRET,
+    Clients,
+    SlowHere,
+    TestIssuer,
+    basic,
+    make_client,
+    make_secret,
+)
 
 SHORT = "hunter2hunter2"
+OTHER = "wws_" + "other-" * 7
+URI = AuthMaterial(jwks_uri="https://keys.example/jwks")
+WITHOUT_SECRETS = {
+    AuthMethod.PRIVATE_KEY_JWT: URI,
+    AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: URI,
+    AuthMethod.TLS_CLIENT_AUTH: AuthMaterial(
+        tls_subject=("tls_client_auth_san_dns", "svc-a.example")
+    ),
+}
 
 
 def two_clients() -> Clients:
@@ -18,11 +38,32 @@ def two_clients() -> Clients:
     )
 
 
+def gate(clients: Clients, slow: SlowHere | None = None) -> ClientAuthenticator:
+    """Make an authenticator of these clients."""
+    return ClientAuthenticator(clients, slow or SlowHere(), memo_key=bytes(32))
+
+
+def without_secrets(method: AuthMethod, *secrets: str) -> Client:
+    """Make a client of another method that still has secrets from before."""
+    return make_client(
+        auth_method=method,
+        material=WITHOUT_SECRETS[method],
+        secrets=tuple(make_secret(secret) for secret in secrets),
+    )
+
+
+async def refusal(authenticator: ClientAuthenticator, secret: str, now: int = NOW) -> InvalidClient:
+    """Return why the client `svc-a` is not let in with the secret."""
+    with pytest.raises(InvalidClient) as caught:
+        await authenticator.authenticate(SecretBasic("svc-a", secret), now=now)
+    return caught.value
+
+
 async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest proof goes first, and is paid again when it is needed again."""
     monkeypatch.setattr(client_auth, "REMEMBERED", 1)
     slow = SlowHere()
-    authenticator = ClientAuthenticator(two_clients(), slow, memo_key=bytes(32))
+    authenticator = gate(two_clients(), slow)
     for name, verified in (("a", 1), ("b", 2), ("b", 2), ("a", 3)):
         proven = await authenticator.authenticate(SecretPost(name, SHORT), now=1)
         assert (proven.client.client_id, slow.verified) == (name, verified)
@@ -31,9 +72,114 @@ async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_proof_does_not_outlive_its_secret() -> None:
     """Once the hash is replaced, the old secret is refused although it was proven."""
     clients = two_clients()
-    authenticator = ClientAuthenticator(clients, SlowHere(), memo_key=bytes(32))
+    authenticator = gate(clients)
     await authenticator.authenticate(SecretPost("a", SHORT), now=1)
     changed = make_client("a", secrets=(make_secret("another-one", secret_id="a"),))
     clients.known["a"] = clients.stored["a"] = changed
     with pytest.raises(InvalidClient):
         await authenticator.authenticate(SecretPost("a", SHORT), now=1)
+
+
+async def test_the_secret_that_was_used_is_told() -> None:
+    """Whoever replaces a secret wants to know which one is still in use; a slow one too."""
+    secrets = (
+        make_secret(SECRET, secret_id="old"),
+        make_secret(OTHER, secret_id="new"),
+        make_secret(SHORT, secret_id="short"),
+    )
+    authenticator = gate(Clients(make_client(secrets=secrets)))
+    used = [
+        (await authenticator.authenticate(SecretBasic("svc-a", secret), now=NOW)).secret_id
+        for secret in (OTHER, SECRET, SHORT, SHORT, OTHER)
+    ]
+    assert used == ["new", "old", "short", "short", "new"]
+
+
+async def test_the_use_of_a_secret_is_noted_once_a_token_was_issued() -> None:
+    """What only failed did not use anything."""
+    secrets = (make_secret(secret_id="old"), make_secret(OTHER, secret_id="new"))
+    issuer = TestIssuer(clients=Clients(make_client(secrets=secrets)))
+    await issuer.ask(auth=basic("svc-a", "x" * 40))
+    await issuer.ask({"scope": "fly"})
+    assert not issuer.usage.take()
+    await issuer.ask(auth=basic("svc-a", OTHER))
+    assert issuer.usage.take().secrets == {("svc-a", "new"): NOW}
+
+
+@pytest.mark.parametrize("method", WITHOUT_SECRETS)
+async def test_a_client_of_another_method_is_not_let_in_by_an_old_secret(
+    method: AuthMethod,
+) -> None:
+    """RFC 7591 §2: what a client is registered for is how it proves itself, and nothing else is."""
+    clients = Clients(without_secrets(method, SECRET, SHORT))
+    authenticator = gate(clients)
+    for secret in (SECRET, SHORT):
+        error = await refusal(authenticator, secret)
+        assert (error.reason, error.client_id) == (Reason.WRONG_SECRET, "svc-a")
+
+
+@pytest.mark.parametrize("method", WITHOUT_SECRETS)
+async def test_a_slow_secret_that_was_proven_is_worth_nothing_under_another_method(
+    method: AuthMethod,
+) -> None:
+    """What is remembered of a secret goes no further than the secret itself."""
+    before = make_client(secrets=(make_secret(SHORT),))
+    clients = Clients(before)
+    authenticator = gate(clients)
+    await authenticator.authenticate(SecretBasic("svc-a", SHORT), now=NOW)
+    after = make_client(
+        auth_method=method, material=WITHOUT_SECRETS[method], secrets=before.secrets
+    )
+    clients.known["svc-a"] = clients.stored["svc-a"] = after
+    assert (await refusal(authenticator, SHORT)).reason is Reason.WRONG_SECRET
+
+
+@pytest.mark.rfc("6749-2.3.1-4")
+async def test_a_client_without_plain_secrets_costs_what_every_refusal_costs() -> None:
+    """Time tells nobody that an id has a method of its own: one look-up, one slow hash."""
+    clients = Clients(
+        without_secrets(AuthMethod.PRIVATE_KEY_JWT, SHORT),
+        make_client("b", secrets=(make_secret(SHORT),)),
+    )
+    slow = SlowHere()
+    await refusal(gate(clients, slow), SHORT)
+    assert (clients.fetches, slow.verified) == (1, 1)
+
+
+@pytest.mark.parametrize(("now", "accepted"), [(NOW - 1, True), (NOW, False), (NOW + 1, False)])
+async def test_a_client_is_let_in_until_its_end(now: int, accepted: bool) -> None:
+    """From that second on it is refused, whatever its secret says."""
+    authenticator = gate(Clients(make_client(expires_at=NOW)))
+    if accepted:
+        await authenticator.authenticate(SecretBasic("svc-a", SECRET), now=now)
+    else:
+        error = await refusal(authenticator, SECRET, now)
+        assert (error.reason, error.client_id) == (Reason.CLIENT_EXPIRED, "svc-a")
+
+
+@pytest.mark.parametrize(
+    ("changes", "secret", "reason"),
+    [
+        ({"expires_at": NOW}, SECRET, Reason.CLIENT_EXPIRED),
+        ({"disabled": True}, SECRET, Reason.CLIENT_DISABLED),
+        ({"expires_at": NOW, "disabled": True}, SECRET, Reason.CLIENT_EXPIRED),
+        ({"expires_at": NOW}, OTHER, Reason.WRONG_SECRET),
+        ({"disabled": True}, OTHER, Reason.WRONG_SECRET),
+    ],
+)
+async def test_the_log_is_told_why_it_is_really_refused(
+    changes: dict[str, object], secret: str, reason: Reason
+) -> None:
+    """The end of a client is told of who proved to be that client; anybody else guessed."""
+    assert (await refusal(gate(Clients(make_client(**changes))), secret)).reason is reason
+
+
+@pytest.mark.parametrize("changes", [{"expires_at": NOW}, {"disabled": True}])
+async def test_a_client_that_was_prolonged_elsewhere_is_let_in_at_once(
+    changes: dict[str, object],
+) -> None:
+    """The view's word is enough to accept; to refuse, the store is asked."""
+    clients = Clients(make_client(**changes))
+    clients.stored["svc-a"] = make_client()
+    await gate(clients).authenticate(SecretBasic("svc-a", SECRET), now=NOW)
+    assert clients.fetches == 1

@@ -217,3 +217,12 @@ def test_a_view_that_could_hold_nothing_is_a_bug():
     """A bound below one is refused where it is written."""
     with pytest.raises(ValueError, match="at least one"):
         ClientView(SteppedStore(), bound=0)
+
+
+def test_forgetting_lets_go_of_everything(store, view):
+    """After too long an outage the store is asked for each client again."""
+    store.put("till")
+    finish(view.fetch("till"))
+    view.forget()
+    assert view.peek("till") is None
+    assert finish(view.fetch("till")) is store.clients["till"]

@@ -2,8 +2,9 @@
 
 import pytest
 
+from issuer.registry.client import ClientGrant
 from issuer.registry.errors import InvalidValue, UnknownScope
-from issuer.registry.resource import Resource, decide_grants
+from issuer.registry.resource import Resource, check_grant, decide_grants
 from tests.support.registry import RESOURCE, orders
 
 BILLING = orders("read", "bill", identifier="urn:example:billing", token_ttl=60)
@@ -96,3 +97,30 @@ def test_a_malformed_scope_is_refused_as_such():
     """RFC 6749 §3.3 comes before the question of who has it."""
     with pytest.raises(InvalidValue, match="is not a scope"):
         decide_grants([orders()], ("a\x1bb",))
+
+
+def test_a_grant_of_what_its_resource_understands_is_accepted():
+    """Some of the scopes, in the client's own order."""
+    check_grant(ClientGrant(resource=RESOURCE, scopes=("write", "read")), orders())
+    check_grant(ClientGrant(resource=RESOURCE, scopes=("read",)), orders())
+
+
+def test_the_first_scope_that_the_resource_does_not_understand_is_named():
+    """The operator sees which scope and where it was looked for; other resources do not count."""
+    grant = ClientGrant(resource=RESOURCE, scopes=("read", "bill", "fly"))
+    with pytest.raises(UnknownScope, match=f"no such scope on {RESOURCE}: bill"):
+        check_grant(grant, orders())
+
+
+@pytest.mark.parametrize(
+    ("scopes", "words"),
+    [
+        (("read write",), "is not a scope"),
+        (("a\x1bb",), r"'a\\x1bb' is not a scope"),
+        (("read", "read"), "read is named twice"),
+    ],
+)
+def test_a_grant_of_what_no_resource_can_have_is_refused_as_such(scopes, words):
+    """RFC 6749 §3.3: two scopes in one text would be read back as two."""
+    with pytest.raises(InvalidValue, match=words):
+        check_grant(ClientGrant(resource=RESOURCE, scopes=scopes), orders())

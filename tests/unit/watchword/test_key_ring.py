@@ -76,3 +76,31 @@ def test_an_empty_store_signs_nothing(tmp_path: Path) -> None:
     ring = KeyRing(FileKeyStore(tmp_path / "none"), POLICY, alg="RS256")
     with pytest.raises(NoSigningKey):
         ring.signer(1_000)
+
+
+def test_the_key_of_the_named_algorithm_signs(store: FileKeyStore) -> None:
+    """A resource may ask for an algorithm; none means the configured one, at the same turns."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_000)
+    for now in (1_000, 1_360):
+        assert ring.signer(now, "RS256") is ring.signer(now) is ring.signer(now, None)
+
+
+@pytest.mark.parametrize("alg", ["ES256", "rs256", "none"])
+def test_no_other_key_stands_in_for_a_missing_algorithm(store: FileKeyStore, alg: str) -> None:
+    """A token is not signed in another way than was asked for."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_000)
+    with pytest.raises(NoSigningKey):
+        ring.signer(1_000, alg)
+
+
+def test_an_algorithm_that_is_not_the_configured_one_is_served_by_its_key(
+    store: FileKeyStore,
+) -> None:
+    """The settings choose for who does not; they take nothing away."""
+    ring = KeyRing(store, POLICY, alg="ES256")
+    ring.refresh(1_000)
+    assert ring.signer(1_000, "RS256").alg == "RS256"
+    with pytest.raises(NoSigningKey):
+        ring.signer(1_000)

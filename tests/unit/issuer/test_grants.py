@@ -1,0 +1,217 @@
+"""Unit tests of `issuer.grants`: what each client gets, and what nobody gets."""
+
+from typing import Any
+
+import pytest
+
+from issuer.config import IssuerConfig
+from issuer.errors import (
+    InvalidDpopProof,
+    InvalidRequest,
+    InvalidScope,
+    OAuthError,
+    Reason,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+)
+from issuer.grants import GRANTS, Grant, decide_grant
+from issuer.registry.client import GRANT_TYPES, Client, ClientGrant
+from issuer.registry.token_policy import TokenPolicy
+from issuer.token_request import SecretBasic, TokenRequest
+from tests.support.issuer import (
+    API,
+    ISSUER,
+    NOW,
+    OTHER_API,
+    SECRET,
+    Clients,
+    OneKey,
+    TestIssuer,
+    make_client,
+)
+
+CONFIG = IssuerConfig(issuer=ISSUER)
+TWO_APIS = (
+    ClientGrant(resource=API, scopes=("read", "write"), default_scopes=("read",)),
+    ClientGrant(resource=OTHER_API, scopes=("read", "pay")),
+)
+
+
+def decide(
+    client: Client,
+    *,
+    grant_type: str | None = "client_credentials",
+    scope: str | None = None,
+    resources: tuple[str, ...] = (),
+) -> Grant:
+    """Decide what a request of the client gets."""
+    request = TokenRequest(
+        credentials=SecretBasic(client.client_id, SECRET),
+        grant_type=grant_type,
+        scope=scope,
+        resources=resources,
+    )
+    return decide_grant(request, client, CONFIG)
+
+
+def refused(client: Client, error: type[OAuthError], **request: Any) -> OAuthError:
+    """Return the refusal of a request; it names the client for the log."""
+    with pytest.raises(error) as caught:
+        decide(client, **request)
+    assert type(caught.value) is error
+    assert caught.value.client_id == client.client_id
+    return caught.value
+
+
+def bound(*, client: str | None = None, resource: str | None = None) -> Client:
+    """Make a client that must have its tokens bound, by its own flag or the resource's."""
+    policy = TokenPolicy(**({f"{resource}_required": True} if resource else {}))
+    return make_client(policies={API: policy}, **({f"{client}_bound": True} if client else {}))
+
+
+def test_every_grant_that_can_be_registered_is_there_and_no_other():
+    """A grant type without a function would be refused to who was promised it."""
+    assert set(GRANTS) == set(GRANT_TYPES)
+
+
+@pytest.mark.rfc("6749-5.2-3")
+def test_a_grant_that_the_client_is_not_registered_for_is_unauthorized():
+    """RFC 6749 §5.2: known here, but not this client's; before anything else is looked at."""
+    client = make_client(grant_types=())
+    error = refused(client, UnauthorizedClient, scope="fly", resources=("nowhere",))
+    assert error.reason is Reason.GRANT_NOT_ALLOWED
+
+
+def test_a_grant_that_nobody_may_have_is_unsupported():
+    """RFC 6749 §5.2: unknown here comes before not allowed to the client."""
+    error = refused(make_client(grant_types=()), UnsupportedGrantType, grant_type="password")
+    assert error.reason is Reason.UNSUPPORTED_GRANT
+
+
+def test_a_missing_grant_type_is_a_bad_request():
+    """RFC 6749 §4.4.2: required."""
+    error = refused(make_client(grant_types=()), InvalidRequest, grant_type=None)
+    assert error.reason is Reason.GRANT_TYPE_MISSING
+
+
+@pytest.mark.rfc("6749-3.3-3")
+@pytest.mark.parametrize(
+    ("resources", "scopes"),
+    [((), ("read",)), ((API,), ("read",)), ((OTHER_API,), ("read", "pay"))],
+)
+def test_an_omitted_scope_means_the_default_of_the_grant(resources, scopes):
+    """RFC 6749 §3.3: what the client's grant on that resource names, or all of it."""
+    grant = decide(make_client(grants=TWO_APIS), resources=resources)
+    assert (grant.resource, grant.scopes) == ((resources or (API,))[0], scopes)
+
+
+def test_scopes_beyond_the_default_are_there_for_who_asks():
+    """A default narrows what comes by itself, not what may be had."""
+    client = make_client(grants=TWO_APIS)
+    assert decide(client, scope="write read").scopes == ("write", "read")
+    assert decide(client, scope="write").scopes == ("write",)
+
+
+def test_scopes_that_fit_the_default_resource_mean_it():
+    """RFC 9068 §3: the default resource comes first where several have the scope."""
+    client = make_client(grants=TWO_APIS)
+    assert decide(client, scope="read").resource == API
+    assert decide(client, scope="pay read").resource == OTHER_API
+
+
+@pytest.mark.parametrize("scope", ["write pay", "fly"])
+def test_scopes_that_no_one_resource_has_are_refused(scope):
+    """RFC 9068 §3: one token, one audience."""
+    refused(make_client(grants=TWO_APIS), InvalidScope, scope=scope)
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        bound(client="dpop"),
+        bound(resource="dpop"),
+        bound(client="dpop", resource="dpop"),
+        bound(client="certificate", resource="dpop"),
+        bound(client="dpop", resource="certificate"),
+    ],
+)
+def test_what_must_be_bound_to_a_key_is_refused_without_a_proof(client):
+    """RFC 9449 §5.2: requests without a proof are refused, whoever asks for the binding."""
+    error = refused(client, InvalidDpopProof)
+    assert (error.status, error.reason) == (400, Reason.DPOP_REQUIRED)
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        bound(client="certificate"),
+        bound(resource="certificate"),
+        bound(client="certificate", resource="certificate"),
+    ],
+)
+def test_what_must_be_bound_to_a_certificate_is_refused_without_one(client):
+    """RFC 8705 §3: there is no certificate to bind to, so there is no token."""
+    error = refused(client, InvalidRequest)
+    assert (error.status, error.reason) == (400, Reason.CERTIFICATE_REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("dpop_required", InvalidDpopProof), ("certificate_required", InvalidRequest)],
+)
+def test_only_the_resource_that_asks_for_a_binding_is_out_of_reach(name, error):
+    """A policy is that of one resource; tokens for the client's other ones are not its business."""
+    policies = {API: TokenPolicy(**{name: True}), OTHER_API: TokenPolicy()}
+    client = make_client(grants=TWO_APIS, policies=policies)
+    assert decide(client, resources=(OTHER_API,)).resource == OTHER_API
+    refused(client, error, resources=(API,))
+
+
+@pytest.mark.parametrize(
+    ("client", "code"),
+    [
+        (bound(client="dpop"), "invalid_dpop_proof"),
+        (bound(resource="dpop"), "invalid_dpop_proof"),
+        (bound(client="certificate"), "invalid_request"),
+        (bound(resource="certificate"), "invalid_request"),
+    ],
+)
+async def test_a_refused_binding_leaves_no_token_and_no_use(client, code):
+    """The answer has an error and nothing else; nothing was issued that anybody could count."""
+    issuer = TestIssuer(clients=Clients(client))
+    answer = await issuer.ask()
+    assert (answer.status, answer.json["error"]) == (400, code)
+    assert set(answer.json) == {"error", "error_description"}
+    assert [event for event, _ in issuer.events] == ["token.refused"]
+    assert not issuer.usage.take()
+
+
+class AskedKeys(OneKey):
+    """A ring of one key that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, str | None]] = []
+
+    def signer(self, now: int, alg: str | None = None) -> Any:
+        """Give the signer."""
+        self.asked.append((now, alg))
+        return super().signer(now, alg)
+
+
+@pytest.mark.parametrize("alg", [None, "RS256"])
+async def test_the_algorithm_of_the_resource_reaches_the_signer(alg):
+    """A resource's choice decides which key signs; none leaves it to the settings."""
+    keys = AskedKeys()
+    client = make_client(policies={API: TokenPolicy(signing_alg=alg)})
+    answer = await TestIssuer(clients=Clients(client), keys=keys).ask()
+    assert (answer.status, keys.asked) == (200, [(NOW, alg)])
+
+
+async def test_without_a_key_for_that_algorithm_there_is_no_token():
+    """A token is not signed in another way than its API asks for."""
+    keys = AskedKeys()
+    keys.key = None
+    client = make_client(policies={API: TokenPolicy(signing_alg="RS256")})
+    answer = await TestIssuer(clients=Clients(client), keys=keys).ask()
+    assert (answer.status, answer.json) == (503, {"error": "temporarily_unavailable"})
