@@ -5,7 +5,15 @@ from contextlib import closing
 
 import pytest
 
+from tests.support.cli import run_in_empty_folder
 from tests.support.command import document, run_command
+from tests.support.provider import make_place
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run commands in this process, in an empty folder with default settings."""
+    return run_in_empty_folder(tmp_path, monkeypatch, capsys)
 
 
 def one_line(done, code=1):
@@ -39,12 +47,82 @@ def test_the_database_url_is_a_setting(tmp_path):
     assert len(listed["clients"]) == 1
 
 
-def test_another_engine_is_refused_without_showing_its_password(tmp_path):
-    """What is not available yet says so."""
-    url = "postgresql://user:hunter2@db.example/watchword"
-    said = one_line(run_command(tmp_path, "clients", "list", WATCHWORD_DATABASE_URL=url))
-    assert "not available yet" in said
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://user:hunter2@db.example/watchword", "no database engine 'mysql'"),
+        ("user:hunter2@db.example", "the database URL is not understood"),
+        ("sqlite:///", "the database URL must name a file"),
+        ("sqlite:///a.db?password=hunter2", "the database URL must name a file"),
+    ],
+)
+@pytest.mark.parametrize("command", [("clients", "list"), ("db", "status"), ("db", "upgrade")])
+def test_a_database_url_that_cannot_be_is_wrong_usage(run, monkeypatch, command, url, words):
+    """One line, exit code 2, without the password."""
+    monkeypatch.setenv("WATCHWORD_DATABASE_URL", url)
+    said = one_line(run(*command), code=2)
+    assert words in said
     assert "hunter2" not in said
+
+
+def test_postgresql_is_upgraded_by_hand_and_shown_without_its_password(tmp_path, postgres_url):
+    """An empty database has no schema, and nobody but this command makes one."""
+    password = postgres_url.partition("@")[0].rpartition(":")[2]
+    done = run_command(tmp_path, "db", "status", "--json", WATCHWORD_DATABASE_URL=postgres_url)
+    before = document(done)
+    assert (before["current"], before["up_to_date"]) == (None, False)
+    assert before["database"] == postgres_url.replace(password, "***")
+    made = document(
+        run_command(tmp_path, "db", "upgrade", "--json", WATCHWORD_DATABASE_URL=postgres_url)
+    )
+    assert (made["current"], made["up_to_date"]) == (made["head"], True)
+    shown = run_command(tmp_path, "db", "status", WATCHWORD_DATABASE_URL=postgres_url)
+    assert "up_to_date  yes" in shown.stdout
+    assert password not in done.stdout + shown.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_password_in_the_query_is_not_shown_either(run, monkeypatch, postgres_url):
+    """libpq takes it there, too."""
+    role, _, rest = postgres_url.removeprefix("postgresql://").partition(":")
+    password, _, place = rest.partition("@")
+    url = f"postgresql://{place}?user={role}&password={password}"
+    monkeypatch.setenv("WATCHWORD_DATABASE_URL", url)
+    shown = run("db", "status")
+    assert shown.returncode == 0, shown.stderr
+    assert password not in shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("command", [("clients", "list"), ("clients", "create", "till")])
+def test_commands_refuse_a_schema_that_is_out_of_date(run, monkeypatch, postgres_url, command):
+    """A server's schema is upgraded when its operator says so, not by whoever comes first."""
+    monkeypatch.setenv("WATCHWORD_DATABASE_URL", postgres_url)
+    said = one_line(run(*command))
+    assert "the database schema is empty" in said
+    assert "run: watchword db upgrade" in said
+
+
+def test_the_provider_refuses_a_postgresql_schema_that_is_out_of_date(tmp_path, postgres_url):
+    """Before it listens, with one worker or two."""
+    place = make_place(tmp_path, WATCHWORD_DATABASE_URL=postgres_url)
+    place.json("keys", "generate")
+    for workers in ("1", "2"):
+        said = one_line(place.run("serve", "--port", str(place.port), "--workers", workers))
+        assert "run: watchword db upgrade" in said
+
+
+def test_clients_live_in_postgresql(run, tmp_path, monkeypatch, postgres_url):
+    """The commands are the same, and the data folder is not even made."""
+    monkeypatch.setenv("WATCHWORD_DATABASE_URL", postgres_url)
+    assert run("db", "upgrade").returncode == 0
+    created = document(run("clients", "create", "till", "--json"))
+    assert created["client_secret"]
+    changed = run("clients", "update", "till", "--remove-scope", "write", "--json")
+    assert document(changed)["scope"] == "read"
+    trail = document(run("audit", "list", "--json"))["entries"]
+    assert trail[0]["action"] == "client.updated"
+    assert "exists already" in one_line(run("clients", "create", "till"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

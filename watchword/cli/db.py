@@ -67,4 +67,4 @@ def _shown(url: str) -> str:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return url
-    return parsed.set(password=None, query={}).render_as_string()
+    return parsed.set(query={}).render_as_string(hide_password=True)

@@ -1,0 +1,61 @@
+"""`--help` of every command, found by walking through all of them."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import typer
+
+from tests.support.cli import run_in_empty_folder
+from watchword.cli import app
+
+Path = tuple[str, ...]
+
+
+def commands(group: typer.Typer, path: Path = ()) -> Iterator[Path]:
+    """Yield the words of each command."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield (*path, command.name or command.callback.__name__.replace("_", "-"))
+    for inner in group.registered_groups:
+        assert isinstance(inner.typer_instance, typer.Typer)
+        yield from commands(inner.typer_instance, (*path, str(inner.name)))
+
+
+COMMANDS = sorted(commands(app))
+REGISTRY = {"clients", "resources", "audit", "registration-tokens"}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run commands in this process, in an empty folder with default settings."""
+    return run_in_empty_folder(tmp_path, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_one_example(run, command):
+    """`--help` shows how the command is typed, in lines that a terminal can show."""
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.count("Example: ") == 1
+    assert "watchword " + " ".join(command) in " ".join(done.stdout.split())
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    "command", [each for each in COMMANDS if each[0] in REGISTRY], ids=" ".join
+)
+def test_every_command_on_the_registry_can_ask_a_server(run, command):
+    """By one option, the same everywhere."""
+    assert "--server URL" in run(*command, "--help").stdout
+
+
+def test_help_loads_nothing_dear():
+    """What takes long to import waits until a command needs it."""
+    code = (
+        "import sys; from watchword.cli import run; run(['clients', 'update', '--help']);"
+        " print({'sqlalchemy', 'structlog', 'httpx', 'rich', 'issuer'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
