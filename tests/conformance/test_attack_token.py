@@ -7,7 +7,6 @@ import pytest
 
 from tests.support.issuer import (
     FORM,
-    NOW,
     SECRET,
     Answer,
     Clients,
@@ -338,25 +337,6 @@ async def test_disabled_client_is_told_no_more_than_an_unknown_one() -> None:
     refused(answer, 401, "invalid_client")
     assert answer.body == (await issuer.ask(auth=basic("nobody", SECRET))).body
     assert issuer.events[0][1]["reason"] == "client_disabled"
-
-
-@pytest.mark.attack("T19")
-async def test_expired_client_is_told_no_more_than_an_unknown_one() -> None:
-    """From its end on, a client is refused as if it did not exist; the log knows better."""
-    issuer = TestIssuer(clients=Clients(make_client(expires_at=NOW)))
-    answer = await issuer.ask()
-    refused(answer, 401, "invalid_client")
-    assert answer.body == (await issuer.ask(auth=basic("nobody", SECRET))).body
-    assert issuer.events[0][1]["reason"] == "client_expired"
-
-
-@pytest.mark.attack("T19")
-async def test_grant_that_is_not_the_clients_is_unauthorized() -> None:
-    """A grant type that the client is not registered for is refused, to whoever proved itself."""
-    issuer = TestIssuer(clients=Clients(make_client(grant_types=())))
-    refused(await issuer.ask(), 400, "unauthorized_client")
-    assert issuer.events[0][1]["reason"] == "grant_not_allowed"
-    refused(await issuer.ask(auth=basic("svc-a", "x" * 40)), 401, "invalid_client")
 
 
 @pytest.mark.attack("T19")

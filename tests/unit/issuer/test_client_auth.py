@@ -157,6 +157,16 @@ async def test_a_client_is_let_in_until_its_end(now: int, accepted: bool) -> Non
         assert (error.reason, error.client_id) == (Reason.CLIENT_EXPIRED, "svc-a")
 
 
+@pytest.mark.attack("T19")
+async def test_an_expired_client_is_told_no_more_than_an_unknown_one() -> None:
+    """401 `invalid_client` in the same bytes; the log knows better."""
+    issuer = TestIssuer(clients=Clients(make_client(expires_at=NOW)))
+    expired, unknown = await issuer.ask(), await issuer.ask(auth=basic("nobody", SECRET))
+    assert (expired.status, expired.json["error"]) == (401, "invalid_client")
+    assert (expired.headers, expired.body) == (unknown.headers, unknown.body)
+    assert issuer.events[0][1]["reason"] == "client_expired"
+
+
 @pytest.mark.parametrize(
     ("changes", "secret", "reason"),
     [

@@ -27,6 +27,7 @@ from tests.support.issuer import (
     Clients,
     OneKey,
     TestIssuer,
+    basic,
     make_client,
 )
 
@@ -80,6 +81,17 @@ def test_a_grant_that_the_client_is_not_registered_for_is_unauthorized():
     client = make_client(grant_types=())
     error = refused(client, UnauthorizedClient, scope="fly", resources=("nowhere",))
     assert error.reason is Reason.GRANT_NOT_ALLOWED
+
+
+@pytest.mark.attack("T19")
+async def test_only_who_proved_itself_is_told_that_the_grant_is_not_its_own():
+    """400 `unauthorized_client` to the client, 401 to anybody who says to be it."""
+    issuer = TestIssuer(clients=Clients(make_client(grant_types=())))
+    proven = await issuer.ask()
+    guessed = await issuer.ask(auth=basic("svc-a", "x" * 40))
+    assert (proven.status, proven.json) == (400, {"error": "unauthorized_client"})
+    assert (guessed.status, guessed.json["error"]) == (401, "invalid_client")
+    assert issuer.events[0][1]["reason"] == "grant_not_allowed"
 
 
 def test_a_grant_that_nobody_may_have_is_unsupported():
