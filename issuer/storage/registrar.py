@@ -6,7 +6,7 @@ anyhow, and however many strangers knock, the token path keeps its connections.
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from issuer.client_metadata import ClientMetadata, ClientUpdate, refuse_metadata
@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 MAX_WAITING = 32
 """Steps that wait for the thread; more are told to come back."""
+
+QUEUE_SECONDS = 2.0
+"""Time that a step waits for its turn; then nothing has begun, and its author may come back."""
 
 _CLIENT_ID_BYTES = 16
 
@@ -172,11 +175,20 @@ class Registrar:
             raise TemporarilyUnavailable(Reason.OVERLOADED)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await _in_turn(self._thread.submit(work))
         except StoreUnavailable:
             raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
         finally:
             self._waiting -= 1
+
+
+async def _in_turn(step: Future[T]) -> T:
+    """Wait for a step to begin, not longer than its turn may take, and then to its end."""
+    ending = asyncio.wrap_future(step)
+    await asyncio.wait([ending], timeout=QUEUE_SECONDS)
+    if step.cancel():  # which a step that has begun does not let happen
+        raise TemporarilyUnavailable(Reason.OVERLOADED)
+    return await ending
 
 
 def _prove(reading: RegistryReading, client_id: str, access: str, now: int) -> Client:
