@@ -29,7 +29,7 @@ def _flat(document: Document) -> Iterator[tuple[str, str]]:
                 yield from _flat_grant(grant)
         elif name == "metadata":
             yield from ((f"metadata.{key}", _text(each)) for key, each in value.items())
-        elif value not in (None, False, "", [], {}):
+        elif value is not False and value not in (None, "", [], {}):
             yield name, _text(value)
 
 

@@ -1,0 +1,66 @@
+"""How data leaves for scripts and for people."""
+
+import json
+
+import pytest
+
+from watchword.cli.output import print_fields, print_json, print_json_list, printable, say
+
+
+def test_a_list_printed_piece_by_piece_is_the_list_printed_whole(capsys):
+    """Byte for byte, whatever is in it."""
+    items = [{"a": 1, "b": ["é", {}]}, {}, {"c": "x\ny"}]
+    for count in range(len(items) + 1):
+        print_json_list("things", iter(items[:count]))
+        pieces = capsys.readouterr().out
+        print_json({"things": items[:count]})
+        assert pieces == capsys.readouterr().out
+
+
+def test_a_failure_before_the_first_item_leaves_nothing_printed(capsys):
+    """A script never sees half a document of a command that was refused."""
+
+    def failing():
+        raise LookupError
+        yield
+
+    with pytest.raises(LookupError):
+        print_json_list("things", failing())
+    assert capsys.readouterr().out == ""
+
+
+def test_items_are_printed_as_they_come(capsys):
+    """A million of them are never in memory at once."""
+    seen = []
+
+    def items():
+        for number in range(3):
+            seen.append(capsys.readouterr().out)
+            yield number
+
+    print_json_list("n", items())
+    assert [bool(each) for each in seen] == [False, True, True]
+    assert json.loads("".join(seen) + capsys.readouterr().out) == {"n": [0, 1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é 漢", "plain é 漢"),
+        ("a\nb", r"a\nb"),
+        ("\x1b]0;x\x07", r"\x1b]0;x\x07"),
+        ("\u202egpj.exe", r"\u202egpj.exe"),
+        ("\udcff", r"\udcff"),
+    ],
+)
+def test_what_a_terminal_would_act_upon_is_escaped(text, shown, capsys):
+    """Line ends too: one message is one line."""
+    assert printable(text) == shown
+    say(text)
+    assert capsys.readouterr().err == shown + "\n"
+
+
+def test_square_brackets_are_no_markup(capsys):
+    """The library that makes the tables would take them for colours."""
+    print_fields({"name": "[red]x[/red] :key:", "none": None})
+    assert capsys.readouterr().out.split() == ["name", "[red]x[/red]", ":key:"]
