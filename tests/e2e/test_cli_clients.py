@@ -194,6 +194,16 @@ def test_a_client_of_keys_is_registered_and_told_that_it_must_wait(run, tmp_path
     assert (len(shown["jwks"]["keys"]), shown["secrets"]) == (1, [])
 
 
+def test_whoever_insists_on_bound_tokens_is_told_that_there_are_none_yet(run):
+    """None are made unbound instead, so there are none at all."""
+    for option, kind in (("--dpop", "DPoP-bound"), ("--certificate-bound", "certificate-bound")):
+        of_client = run("clients", "create", f"a{option}", option).stderr
+        assert f"makes no {kind} tokens yet in this version; a{option} gets no tokens" in of_client
+        url = f"https://a.example/{option}"
+        of_resource = run("resources", "create", url, "--scope", "a", option).stderr
+        assert f"makes no {kind} tokens yet in this version; nobody gets tokens" in of_resource
+
+
 @pytest.mark.parametrize(
     ("method", "option", "member"),
     [

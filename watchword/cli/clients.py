@@ -20,6 +20,7 @@ from watchword.cli.client_options import ClientChanges, ClientId, ClientOptions,
 from watchword.cli.client_tables import CLIENT_COLUMNS, client_row, print_client, secret_state
 from watchword.cli.errors import WrongUsage
 from watchword.cli.mistakes import Mistakes
+from watchword.cli.not_yet import SERVED_METHODS, warn_of_client
 from watchword.cli.option_groups import with_options
 from watchword.cli.option_values import later, parse_count
 from watchword.cli.output import JsonFlag, print_json, print_json_list, print_table, say
@@ -44,7 +45,6 @@ app = typer.Typer(no_args_is_help=True, help="Clients: create, see, change, disa
 app.add_typer(client_secrets.app, name="secrets")
 
 _PAGE = 500
-_SERVED_METHODS = ("client_secret_basic", "client_secret_post")
 
 
 @app.command()
@@ -83,7 +83,7 @@ def create(
     print_json(created) if as_json else print_client(created, now)
     if "client_secret" in created and not as_json:
         say("Keep the secret now: it is not shown again.")
-    _warn_of_method(created)
+    warn_of_client(created)
 
 
 @app.command("list")
@@ -148,8 +148,8 @@ def update(
     with administration(server, mistakes) as operations, labelled(LABELS):
         client = _update(operations, client_id, patch, choice).document
     print_json(client) if as_json else print_client(client, now)
+    warn_of_client(client)
     if "token_endpoint_auth_method" in patch:
-        _warn_of_method(client)
         _warn_without_secret(client, now)
 
 
@@ -252,18 +252,9 @@ def _held(client: "Json") -> "Grants":
     )
 
 
-def _warn_of_method(client: "Json") -> None:
-    method = client["token_endpoint_auth_method"]
-    if method not in _SERVED_METHODS:
-        say(
-            f"warning: the token endpoint does not take {method} yet in this version;"
-            f" {client['client_id']} gets no tokens by it"
-        )
-
-
 def _warn_without_secret(client: "Json", now: int) -> None:
     live = any(secret_state(each, now) == "live" for each in client["secrets"])
-    if client["token_endpoint_auth_method"] in _SERVED_METHODS and not live:
+    if client["token_endpoint_auth_method"] in SERVED_METHODS and not live:
         say(
             f"warning: {client['client_id']} has no live secret; run:"
             f" watchword clients secrets add {client['client_id']}"

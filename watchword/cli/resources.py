@@ -6,6 +6,7 @@ import typer
 
 from watchword.cli import option_values as values
 from watchword.cli.errors import CommandFailed, WrongUsage
+from watchword.cli.not_yet import warn_of_resource
 from watchword.cli.option_groups import with_options
 from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, say
 from watchword.cli.registry import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Resources: the APIs and the scopes each has.")
 
 Identifier = Annotated[str, typer.Argument(metavar="URI", help="The resource's identifier.")]
+_COLUMNS = ("resource", "scopes", "token_ttl", "signing_alg", "bound_to")
 
 
 @app.command()
@@ -59,6 +61,7 @@ def create(
     with administration(server, mistakes) as operations, labelled(LABELS):
         created = operations.create_resource(document)
     _print(created, as_json)
+    warn_of_resource(created)
 
 
 @app.command("list")
@@ -107,6 +110,7 @@ def update(
     with administration(server, mistakes) as operations, labelled(LABELS):
         resource = again_after_conflict(lambda: _update(operations, identifier, patch, change))
     _print(resource.document, as_json)
+    warn_of_resource(resource.document)
 
 
 @app.command()
@@ -153,9 +157,6 @@ def _refuse_own(identifier: str) -> None:
         raise CommandFailed("the configured API resource cannot be deleted")
     if identifier == settings.administration:
         raise CommandFailed("the resource of the administration API cannot be deleted")
-
-
-_COLUMNS = ("resource", "scopes", "token_ttl", "signing_alg", "bound_to")
 
 
 def _for_people(resource: "Json") -> "Json":
