@@ -21,7 +21,6 @@ from issuer.declaration.steps import (
     Plan,
     ReplaceClient,
     ReplaceResource,
-    RevokeSecret,
     Step,
 )
 from issuer.declaration.usage import Use, departures, secrets_used
@@ -211,5 +210,5 @@ def _take(edit: Edit, step: Step) -> None:
             edit.delete_client(client.client_id)
         case AddSecret(client_id=client_id, secret=secret):
             edit.add_secret(client_id, secret.new_secret())
-        case RevokeSecret(client_id=client_id, secret=gone):
-            edit.revoke_secret(client_id, gone.secret_id)
+        case _:
+            edit.revoke_secret(step.client_id, step.secret.secret_id)

@@ -4,7 +4,6 @@ The order of scopes means nothing, and neither does that of grants after the fir
 default resource.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,17 +57,4 @@ def is_same_resource(one: Resource, other: Resource) -> bool:
 
 def changed_facts(before: Facts, after: Facts) -> list[Key]:
     """List what differs; an absent fact and one that is null are the same."""
-    return [
-        key
-        for key in dict.fromkeys([*before, *after])
-        if not _is_same(before.get(key), after.get(key))
-    ]
-
-
-def _is_same(one: object, other: object) -> bool:
-    """Tell whether two values are the same JSON: 1 is neither `true` nor 1.0 there."""
-    return _text(one) == _text(other)
-
-
-def _text(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
+    return [key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)]

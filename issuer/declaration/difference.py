@@ -83,7 +83,7 @@ def _describe_step(step: Step) -> Json:
             return _of_client("update", after, facts_of_client(before), facts_of_client(after))
         case DeleteClient(client=client):
             return _of_client("delete", client.registration, {}, {})
-        case AddSecret() | RevokeSecret():
+        case _:
             return _describe_secret_step(step)
 
 

@@ -35,7 +35,7 @@ def find_obstacles(
             holders[hanging].append(client_id)
     for (resource, scope), clients in holders.items():
         what = resource if scope is None else f"{scope} on {resource}"
-        yield f"{what} cannot go: it is granted to {_names(clients)}, which stays as it is"
+        yield f"{what} cannot go: it is granted to {_names(clients)}, which the file does not name"
 
 
 def _hanging(

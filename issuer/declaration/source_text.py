@@ -53,8 +53,14 @@ def check_size(text: str) -> None:
 def plain_values(source: SourceText) -> tuple[dict[str, Any], list[tuple[KeyPath, str]]]:
     """Return the values as JSON can have them, times as text; and where that was impossible."""
     found: list[tuple[KeyPath, str]] = []
-    values = {name: _plain(value, (name,), found) for name, value in source.values.items()}
-    return values, found
+    return _plain_table(source.values, (), found), found
+
+
+def _plain_table(
+    table: Mapping[str, Any], path: KeyPath, found: list[tuple[KeyPath, str]]
+) -> dict[str, Any]:
+    found += [((*path, name), _UNSTORABLE) for name in table if not _is_storable(name)]
+    return {name: _plain(each, (*path, name), found) for name, each in table.items()}
 
 
 def _plain(value: object, path: KeyPath, found: list[tuple[KeyPath, str]]) -> object:
@@ -62,8 +68,7 @@ def _plain(value: object, path: KeyPath, found: list[tuple[KeyPath, str]]) -> ob
         found.append((path[:SHOWN_DEPTH], TOO_DEEP))
         return None
     if isinstance(value, dict):
-        found += [((*path, name), _UNSTORABLE) for name in value if not _is_storable(name)]
-        return {name: _plain(each, (*path, name), found) for name, each in value.items()}
+        return _plain_table(value, path, found)
     if isinstance(value, list):
         return [_plain(each, (*path, index), found) for index, each in enumerate(value)]
     if isinstance(value, date | time):  # a datetime is a date

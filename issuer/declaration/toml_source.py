@@ -10,9 +10,12 @@ from bisect import bisect_left
 from typing import cast
 
 from issuer.declaration.errors import InvalidDeclaration, KeyPath, Mistake
-from issuer.declaration.source_text import TOO_DEEP, SourceText
+from issuer.declaration.source_text import MAXIMUM_DEPTH, TOO_DEEP, SourceText
 
 _PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+
+# What lies deeper is refused, whatever it is; its path could be as long as the text.
+_DEEPEST = MAXIMUM_DEPTH + 1
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _KEY = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*'""")
@@ -79,7 +82,7 @@ class _Finder:
         self._skip_blank()
         self._step(brackets)
         path: KeyPath = ()
-        for key in keys[:-1]:
+        for key in keys[:-1][:_DEEPEST]:
             path = self._enter((*path, key))
         if brackets == 1:
             return self._enter((*path, keys[-1]))
@@ -102,7 +105,7 @@ class _Finder:
         """Walk over `a.b = value`."""
         path = table
         for key in self._keys():
-            path = (*path, key)
+            path = (*path, key)[:_DEEPEST]
             self._note(path)
         self._skip_blank()
         self._step(1)  # =

@@ -70,11 +70,11 @@ class _Collection:
         return (*self.path, step)
 
     def put(self, value: object) -> None:
-        if isinstance(self.values, list):
-            self.values.append(value)
-        elif self.key is not None:
-            self.values[self.key] = value
+        if isinstance(self.values, dict):
+            self.values[str(self.key)] = value
             self.key = None
+        else:
+            self.values.append(value)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,153 @@
+"""Declarations as tests write them, and the lines that a refusal has."""
+
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from issuer.declaration.apply import Outcome, apply_declaration, preview_declaration
+from issuer.declaration.document import Declaration
+from issuer.declaration.errors import DeclarationRefused, InvalidDeclaration
+from issuer.declaration.plan import make_plan
+from issuer.declaration.reader import Form, read_declaration
+from issuer.declaration.resolved import (
+    ResolvedClient,
+    ResolvedDeclaration,
+    ResolvedSecret,
+    SecretValue,
+)
+from issuer.declaration.state import Reach, RegistryState
+from issuer.declaration.steps import Plan
+from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.registry.client_secret import ClientSecret
+from issuer.registry.resource import Resource
+from tests.support.registry import NOW, RESOURCE, SECRET, fast_hash
+
+SALT = b"fedcba9876543210"
+DAY = 86_400
+
+
+def read(text: str, form: Form = "toml") -> Declaration:
+    """Read a declaration from an indented text."""
+    return read_declaration(dedent(text), form)
+
+
+def mistakes(text: str, form: Form = "toml") -> list[str]:
+    """Return what is wrong with a declaration, a line for each mistake."""
+    with pytest.raises(InvalidDeclaration) as caught:
+        read(text, form)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def resource(*scopes: str, identifier: str = RESOURCE) -> Resource:
+    """Make a resource."""
+    return Resource(identifier=identifier, scopes=scopes or ("read", "write"))
+
+
+def grant(*scopes: str, on: str = RESOURCE, default: tuple[str, ...] | None = None) -> ClientGrant:
+    """Make a grant, on the resource of the examples unless said otherwise."""
+    return ClientGrant(resource=on, scopes=scopes or ("read",), default_scopes=default)
+
+
+def registration(client_id: str = "till", *grants: ClientGrant, **members: Any) -> Any:
+    """Make what is decided of a client."""
+    return ClientRegistration(client_id=client_id, grants=grants, **members)
+
+
+def declared(client_id: str = "till", *grants: ClientGrant, **members: Any) -> ResolvedClient:
+    """Make a client as it should be; `secrets` are left alone unless given."""
+    secrets = members.pop("secrets", None)
+    return ResolvedClient(registration=registration(client_id, *grants, **members), secrets=secrets)
+
+
+def known(text: str = SECRET, *, expires_at: int | None = None) -> ResolvedSecret:
+    """Make a declared secret that is at hand."""
+    return ResolvedSecret(
+        source="env TILL", value=SecretValue(text, salt=SALT), expires_at=expires_at
+    )
+
+
+def absent(*, expires_at: int | None = None) -> ResolvedSecret:
+    """Make a declared secret that is still to be generated."""
+    return ResolvedSecret(source="generate_to till.secret", value=None, expires_at=expires_at)
+
+
+def stored_secret(
+    text: str = SECRET,
+    secret_id: str = "s1",
+    *,
+    expires_at: int | None = None,
+    last_used_at: int | None = None,
+) -> ClientSecret:
+    """Make a secret as the registry has it."""
+    return ClientSecret(
+        secret_id=secret_id,
+        hash=fast_hash(text),
+        created_at=0,
+        starts_at=0,
+        expires_at=expires_at,
+        last_used_at=last_used_at,
+    )
+
+
+def registered(
+    client_id: str = "till", *grants: ClientGrant, secrets: Any = (), **members: Any
+) -> Client:
+    """Make a client as the registry has it."""
+    return Client(
+        registration=registration(client_id, *grants, **members),
+        policies={},
+        secrets=tuple(secrets),
+        created_at=0,
+        updated_at=0,
+        revision=1,
+    )
+
+
+def declaration(*parts: Resource | ResolvedClient) -> ResolvedDeclaration:
+    """Make a declaration of resources and clients."""
+    return ResolvedDeclaration(
+        resources=tuple(each for each in parts if isinstance(each, Resource)),
+        clients=tuple(each for each in parts if isinstance(each, ResolvedClient)),
+    )
+
+
+def state(*parts: Resource | Client) -> RegistryState:
+    """Make a registry of resources and clients, at `NOW`."""
+    return RegistryState(
+        resources={each.identifier: each for each in parts if isinstance(each, Resource)},
+        clients={each.client_id: each for each in parts if isinstance(each, Client)},
+        now=NOW,
+    )
+
+
+def plan(wanted: ResolvedDeclaration, present: RegistryState, **reach: Any) -> Plan:
+    """Make the plan from what is present to what is wanted."""
+    return make_plan(wanted, present, Reach(**reach))
+
+
+def refusal(wanted: ResolvedDeclaration, present: RegistryState, **reach: Any) -> list[str]:
+    """Return why there is no plan."""
+    with pytest.raises(DeclarationRefused) as caught:
+        plan(wanted, present, **reach)
+    return list(caught.value.reasons)
+
+
+def preview(registry: Any, wanted: ResolvedDeclaration, **reach: Any) -> Outcome:
+    """Tell what a declaration would do to a registry."""
+
+    def work(reading: Any) -> Outcome:
+        return preview_declaration(reading, wanted, Reach(**reach), now=NOW, usage_days=30)
+
+    outcome: Outcome = registry.read(work)
+    return outcome
+
+
+def apply(registry: Any, wanted: ResolvedDeclaration, by: Any, **reach: Any) -> Outcome:
+    """Carry a declaration out on a registry."""
+
+    def work(edit: Any) -> Outcome:
+        return apply_declaration(edit, wanted, Reach(**reach), usage_days=30)
+
+    outcome: Outcome = registry.change(work, by=by)
+    return outcome

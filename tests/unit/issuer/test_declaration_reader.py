@@ -1,0 +1,270 @@
+"""Unit tests of `issuer.declaration.reader` and the models, checks and words that it uses."""
+
+import pytest
+
+from issuer.declaration.document import Declaration, SecretReference, declaration_schema
+from issuer.declaration.errors import InvalidDeclaration, Mistake, write_path
+from issuer.declaration.reader import read_declaration
+from issuer.declaration.source_text import MAXIMUM_CHARACTERS
+from tests.support.declaration import mistakes, read
+
+WHOLE = """
+"$schema" = "registry.schema.json"
+version = 1
+
+[[resources]]
+resource = "https://orders.example"
+scopes = ["orders:read", "orders:write"]
+token_ttl = 300
+
+[[clients]]
+client_id = "till"
+client_name = "Kasse №1"
+expires_at = 2030-01-31T12:00:00Z
+secrets = [
+    { env = "TILL_SECRET" },
+    { file = "till.secret", expires_at = "2027-01-31T12:00:00Z" },
+]
+
+[clients.metadata]
+team = "shop"
+
+[[clients.grants]]
+resource = "https://orders.example"
+scope = "orders:read orders:write"
+default_scope = "orders:read"
+"""
+
+SAME_IN_YAML = """
+"$schema": registry.schema.json
+version: 1
+resources:
+  - resource: https://orders.example
+    scopes: [orders:read, orders:write]
+    token_ttl: 300
+clients:
+  - client_id: till
+    client_name: Kasse №1
+    expires_at: 2030-01-31T12:00:00+00:00
+    secrets:
+      - env: TILL_SECRET
+      - file: till.secret
+        expires_at: "2027-01-31T12:00:00Z"
+    metadata: {team: shop}
+    grants:
+      - resource: https://orders.example
+        scope: orders:read orders:write
+        default_scope: orders:read
+"""
+
+
+def test_toml_and_yaml_say_the_same():
+    """There is one schema, whatever the language."""
+    declaration = read(WHOLE)
+    assert declaration == read(SAME_IN_YAML, "yaml")
+    (client,) = declaration.clients
+    assert client.build().display_name == "Kasse №1"
+    assert client.build().expires_at == 1_896_091_200
+    assert [each.source for each in client.secrets or ()] == [
+        "env TILL_SECRET",
+        "file till.secret",
+    ]
+
+
+@pytest.mark.parametrize("form", ["toml", "yaml"])
+def test_an_empty_text_declares_nothing(form):
+    """Which is not the same as declaring that there is nothing."""
+    assert read_declaration("", form) == Declaration()
+    assert read_declaration("", form).names_nothing
+    assert not read("clients: []", "yaml").names_nothing
+
+
+def test_a_mistyped_key_is_named_with_its_line_and_the_right_one():
+    """The way to the key is written as people write it."""
+    text = WHOLE.replace('default_scope = "orders:read"', 'defualt_scope = "orders:read"')
+    assert mistakes(text) == [
+        "line 25: clients[0].grants[0].defualt_scope: unknown key; did you mean default_scope?"
+    ]
+
+
+def test_a_key_that_resembles_nothing_is_only_unknown():
+    """No guess is better than a wild one."""
+    assert mistakes("zzz: 1", "yaml") == ["line 1: zzz: unknown key"]
+
+
+def test_all_mistakes_come_at_once_in_the_order_of_lines():
+    """Bad values, bad keys and collisions do not hide one another."""
+    text = """\
+        [[resources]]
+        resource = "https://orders.example"
+        scopes = ["read", "wri te"]
+
+        [[clients]]
+        client_id = "till"
+        token_ttl = 0
+        scope = "read"
+
+        [[clients]]
+        client_id = "till"
+        metadata = { x = nan }
+        grants = [{ resource = "https://orders.example", scope = "raed" }]
+        """
+    assert mistakes(text) == [
+        "line 3: resources[0].scopes: 'wri te' is not a scope: visible ASCII without space, quote"
+        " and backslash",
+        "line 7: clients[0].token_ttl: a token lifetime must be from 1 to 86400 seconds",
+        "line 8: clients[0].scope: unknown key",
+        "line 11: clients[1].client_id: is given twice; first as clients[0].client_id on line 6",
+        "line 12: clients[1].metadata.x: is no finite number",
+        "line 13: clients[1].grants[0].scope: no such scope on https://orders.example: raed;"
+        " did you mean read?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("client_id = 5", "client_id: must be a string"),
+        ("disabled = 1", "disabled: must be true or false"),
+        ("token_ttl = '5'", "token_ttl: must be a whole number"),
+        ("token_ttl = 5.0", "token_ttl: must be a whole number"),
+        ("grants = {}", "grants: must be a list"),
+        ("metadata = 1", "metadata: must be a table"),
+        ("grants = [1]", "grants[0]: must be a table"),
+        ("secrets = [{ env = '' }]", "secrets[0].env: must not be empty"),
+        ("secrets = [{}]", "secrets[0]: must have exactly one of env, file, generate_to"),
+        ("secrets = [{ env = 'A', file = 'b' }]", "secrets[0]: must have exactly one of env, file"),
+        ("secrets = [{ value = 'hunter22' }]", "a secret does not belong in the file; use env"),
+        ("expires_at = 2030-01-31", "expires_at: must be a time such as"),
+        ("client_name = '\\u0007'", None),
+        ('client_name = "\\u0000"', "client_name: has NUL or half a character in it"),
+        ("metadata.n = 0xffffffffffffffffff", "metadata.n: is a number of more than 64 bits"),
+        ("jwks_uri = 'https://a.example'", "clients[0]: client_secret_basic has neither jwks nor"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_its_name(line, words):
+    """What is wrong is said; what was written is not repeated, for it may be a secret."""
+    base = "[[clients]]\n" + ("" if "client_id" in line else "client_id = 'till'\n")
+    if words is None:
+        read(base + line)
+        return
+    assert any(words in mistake for mistake in mistakes(base + line))
+    assert "hunter22" not in "".join(mistakes(base + line))
+
+
+def test_secrets_are_for_clients_that_use_them():
+    """A client with a key would carry a secret that nobody looks at."""
+    text = """\
+        clients:
+          - client_id: till
+            token_endpoint_auth_method: private_key_jwt
+            jwks_uri: https://till.example.com/jwks
+            secrets: [{env: TILL}]
+        """
+    assert mistakes(text, "yaml") == ["line 2: clients[0]: private_key_jwt uses no secrets"]
+
+
+def test_more_secrets_than_a_client_may_have_are_refused():
+    """The registry would refuse the last one."""
+    listed = ", ".join(f"{{env: S{number}}}" for number in range(11))
+    text = f"clients: [{{client_id: till, secrets: [{listed}]}}]"
+    assert mistakes(text, "yaml") == ["line 1: clients[0].secrets: is too long a list"]
+
+
+def test_two_secrets_are_not_written_to_one_file():
+    """One of them would be lost."""
+    text = """\
+        clients:
+          - client_id: a
+            secrets: [{generate_to: x.secret}]
+          - client_id: b
+            secrets:
+              - generate_to: x.secret
+        """
+    assert mistakes(text, "yaml") == [
+        "line 6: clients[1].secrets[0].generate_to: is given twice;"
+        " first as clients[0].secrets[0].generate_to on line 3"
+    ]
+
+
+def test_a_resource_is_declared_once():
+    """Two declarations of one thing have no meaning."""
+    text = """\
+        resources:
+          - {resource: "urn:a", scopes: [x]}
+          - {resource: "urn:a", scopes: [y]}
+        """
+    assert mistakes(text, "yaml") == [
+        "line 3: resources[1].resource: is given twice; first as resources[0].resource on line 2"
+    ]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "resources: [{resource: [1], scopes: 5}]\nclients: [{client_id: [], grants: [{}, 3]}]",
+        "resources: [{resource: 'urn:a', scopes: x}]\n"
+        "clients: [{client_id: a, grants: [{resource: 'urn:a', scope: x}]}]",
+        "resources: [{resource: 'urn:a', scopes: [1]}]\n"
+        "clients: [{client_id: a, grants: [{resource: 'urn:a', scope: ' '}]}]",
+        "clients: [{client_id: a, grants: [{resource: 5, scope: x}, {resource: x, scope: 5}]}]",
+    ],
+)
+def test_comparisons_pass_over_what_has_no_meaning(part):
+    """Only the models speak of values of the wrong kind."""
+    assert not any("no such scope" in mistake for mistake in mistakes(part, "yaml"))
+
+
+def test_a_grant_on_a_resource_of_the_registry_is_left_to_the_registry():
+    """The file need not name every resource."""
+    read("clients: [{client_id: a, grants: [{resource: 'urn:a', scope: x}]}]", "yaml")
+
+
+def test_a_newer_file_is_refused_by_its_version_alone():
+    """Its keys cannot be judged here."""
+    assert mistakes("version = 2\nnew = 1\n") == [
+        "line 1: version: the file is of version 2; this program reads version 1"
+    ]
+
+
+def test_a_version_that_never_was_is_refused():
+    """There is only one."""
+    assert mistakes("version = 0") == ["line 1: version: must be 1"]
+
+
+def test_a_text_beyond_all_measure_is_not_parsed():
+    """A mistaken path to a large file costs no time."""
+    assert mistakes("#" * (MAXIMUM_CHARACTERS + 1)) == ["has more than 10485760 characters"]
+
+
+def test_the_error_of_one_mistake_is_its_line():
+    """And that of several says how many more there are."""
+    with pytest.raises(InvalidDeclaration, match=r"^line 1: zzz: unknown key$"):
+        read_declaration("zzz: 1", "yaml")
+    with pytest.raises(InvalidDeclaration, match=r"^line 1: zzz: unknown key \(and 1 more\)$"):
+        read_declaration("zzz: 1\nyyy: 1", "yaml")
+
+
+def test_a_key_that_a_terminal_could_not_show_is_escaped():
+    """A file may come from anywhere."""
+    assert write_path(("clients", 0, "\x1b[2J\n")) == r"clients[0].'\x1b[2J\n'"
+    assert write_path(("x" * 100,)) == "'" + "x" * 64 + "'…"
+    assert str(Mistake(why="is odd")) == "is odd"
+
+
+def test_a_reference_to_a_name_that_cannot_be_shown_is_escaped():
+    """Its words end up on a terminal."""
+    assert SecretReference(env="A\x1b").source == r"env 'A\x1b'"
+
+
+def test_the_schema_describes_every_key_for_editors():
+    """It is JSON Schema 2020-12, closed at each level, and has the one choice of a reference."""
+    schema = declaration_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert set(schema["properties"]) == {"$schema", "version", "resources", "clients"}
+    assert all(each["additionalProperties"] is False for each in schema["$defs"].values())
+    assert schema["$defs"]["SecretReference"]["oneOf"] == [
+        {"required": ["env"]},
+        {"required": ["file"]},
+        {"required": ["generate_to"]},
+    ]

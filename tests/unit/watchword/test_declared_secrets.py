@@ -1,0 +1,190 @@
+"""Unit tests of `watchword.declared_secrets`."""
+
+import os
+import stat
+from contextlib import suppress
+
+import pytest
+
+from issuer.declaration.errors import DeclarationRefused, InvalidDeclaration
+from issuer.declaration.resolved import resolve
+from issuer.registry.errors import StoreUnavailable
+from tests.support.declaration import read
+from tests.support.registry import SECRET
+from watchword import declared_secrets
+from watchword.declared_secrets import DeclaredSecrets, SecretFileError
+
+GENERATED = ("till", 0)
+
+
+def of(folder, *references, **environment):
+    """Make the secrets of one client from its references."""
+    text = f"clients: [{{client_id: till, secrets: [{', '.join(references)}]}}]"
+    return DeclaredSecrets(read(text, "yaml"), folder=folder, environment=environment)
+
+
+def load(*arguments, **environment):
+    """Read the secrets that are there."""
+    found = of(*arguments, **environment)
+    found.load()
+    return found
+
+
+def refused(*arguments, **environment):
+    """Return what is wrong with the references."""
+    with pytest.raises(InvalidDeclaration) as caught:
+        load(*arguments, **environment)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def is_secret(found, text, place=GENERATED):
+    """Tell whether a secret is found at its place."""
+    return found.values[place].hashed().verify(text)
+
+
+def test_a_secret_comes_from_the_environment(tmp_path):
+    """Under the name that the file has for it."""
+    assert is_secret(load(tmp_path, "{env: TILL}", TILL=SECRET), SECRET)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_secret_comes_from_a_file_less_its_line_end(tmp_path, end):
+    """Editors and `echo` leave one behind; the path starts from the declaration's folder."""
+    (tmp_path / "a.secret").write_bytes(f"{SECRET}{end}".encode())
+    assert is_secret(load(tmp_path, "{file: a.secret}"), SECRET)
+    assert is_secret(load(tmp_path / "x", f"{{file: {tmp_path}/a.secret}}"), SECRET)
+
+
+def test_only_one_line_end_is_no_part_of_the_secret(tmp_path):
+    """A secret has none, so two are a mistake."""
+    (tmp_path / "a.secret").write_text(f"{SECRET}\n\n")
+    assert "printable" in refused(tmp_path, "{file: a.secret}")[0]
+
+
+def test_a_generated_secret_that_is_there_is_read(tmp_path):
+    """After the first time it is as `file`."""
+    (tmp_path / "a.secret").write_text(SECRET)
+    assert is_secret(load(tmp_path, "{generate_to: a.secret}"), SECRET)
+
+
+def test_a_generated_secret_that_is_not_there_is_left_open(tmp_path):
+    """Only the registry knows whether it is needed."""
+    found = load(tmp_path, "{generate_to: a.secret}")
+    assert found.values == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_reference_that_leads_nowhere_is_named_with_its_client(tmp_path):
+    """None hides another, and none shows what it read."""
+    (tmp_path / "large").write_bytes(b"x" * 5000)
+    (tmp_path / "short").write_bytes(b"hunter2")
+    lines = refused(
+        tmp_path,
+        "{env: UNSET}",
+        "{env: EMPTY}",
+        "{file: none}",
+        "{file: large}",
+        "{file: short}",
+        "{generate_to: no/folder}",
+        EMPTY="",
+    )
+    assert lines == [
+        "clients[0].secrets[0]: env UNSET of client till: it is not set",
+        "clients[0].secrets[1]: env EMPTY of client till: it is empty",
+        "clients[0].secrets[2]: file none of client till: it cannot be read: no such file or"
+        " directory",
+        "clients[0].secrets[3]: file large of client till: it is too large to be a secret",
+        "clients[0].secrets[4]: file short of client till: a secret is 8 to 512 printable ASCII"
+        " characters",
+        f"clients[0].secrets[5]: generate_to no/folder of client till: there is no folder"
+        f" {tmp_path}/no; make it first",
+    ]
+
+
+def test_one_secret_is_not_referred_to_twice(tmp_path):
+    """Two references stand for two secrets."""
+    lines = refused(tmp_path, "{env: A}", "{env: B}", A=SECRET, B=SECRET)
+    assert lines == [
+        "clients[0].secrets[1]: env B of client till: it is the same secret as another of the"
+        " client"
+    ]
+
+
+def test_a_secret_is_generated_into_a_file_for_its_owner_alone(tmp_path):
+    """With nothing beside it, and what is in the file is what the registry gets."""
+    found = load(tmp_path, "{generate_to: a.secret}")
+    with found.generated([GENERATED]) as written:
+        assert written == {GENERATED: tmp_path / "a.secret"}
+    (path,) = tmp_path.iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert text.startswith("wws_")
+    assert text.endswith("\n")
+    assert is_secret(found, text[:-1])
+    assert is_secret(load(tmp_path, "{generate_to: a.secret}"), text[:-1])
+
+
+def test_nothing_is_written_where_nothing_is_needed(tmp_path):
+    """The registry has not asked for any."""
+    with load(tmp_path, "{generate_to: a.secret}").generated([]) as written:
+        assert written == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_transaction_leaves_no_file(tmp_path):
+    """Its secret would be good for nothing."""
+    found = load(tmp_path, "{generate_to: a.secret}")
+    with pytest.raises(DeclarationRefused), found.generated([GENERATED]):
+        raise DeclarationRefused(["no"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", [StoreUnavailable("gone"), KeyboardInterrupt()])
+def test_a_transaction_that_may_have_counted_leaves_the_file(tmp_path, end):
+    """The next run uses it."""
+    found = load(tmp_path, "{generate_to: a.secret}")
+    with pytest.raises(type(end)), found.generated([GENERATED]):
+        raise end
+    assert (tmp_path / "a.secret").exists()
+
+
+def test_a_secret_that_somebody_else_made_meanwhile_is_used(tmp_path):
+    """No file is ever written over, and it is his to remove."""
+    found = load(tmp_path, "{generate_to: a.secret}")
+    (tmp_path / "a.secret").write_text(SECRET)
+    with suppress(DeclarationRefused), found.generated([GENERATED]) as written:
+        assert written == {}
+        assert is_secret(found, SECRET)
+        raise DeclarationRefused(["no"])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.secret"]
+
+
+def test_a_secret_that_cannot_be_written_takes_those_before_it_along(tmp_path, monkeypatch):
+    """All or nothing, files included; the line says which and why."""
+    found = load(tmp_path, "{generate_to: a.secret}", "{generate_to: b.secret}")
+    fsync, calls = os.fsync, []
+
+    def fail_later(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 2:  # the first file and its folder
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(declared_secrets.os, "fsync", fail_later)
+    places = [("till", 0), ("till", 1)]
+    with pytest.raises(SecretFileError) as caught, found.generated(places):
+        pytest.fail("not reached")
+    assert str(caught.value) == (
+        f"cannot write the secret to {tmp_path}/b.secret: no space left on device"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_secrets_show_themselves_to_nobody(tmp_path):
+    """Neither the store of them nor what is made from them."""
+    text = "clients: [{client_id: till, secrets: [{env: TILL}]}]"
+    declaration = read(text, "yaml")
+    found = DeclaredSecrets(declaration, folder=tmp_path, environment={"TILL": SECRET})
+    found.load()
+    shown = repr(found.values) + repr(found) + repr(resolve(declaration, found.values))
+    assert SECRET not in shown
