@@ -1,8 +1,10 @@
 """`--help` of every command, found by walking through all of them."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import typer
@@ -10,10 +12,10 @@ import typer
 from tests.support.cli import run_in_empty_folder
 from watchword.cli import app
 
-Path = tuple[str, ...]
+Words = tuple[str, ...]
 
 
-def commands(group: typer.Typer, path: Path = ()) -> Iterator[Path]:
+def commands(group: typer.Typer, path: Words = ()) -> Iterator[Words]:
     """Yield the words of each command."""
     for command in group.registered_commands:
         assert command.callback is not None
@@ -23,6 +25,15 @@ def commands(group: typer.Typer, path: Path = ()) -> Iterator[Path]:
         yield from commands(inner.typer_instance, (*path, str(inner.name)))
 
 
+def typer_commands(command):
+    """Yield all commands below one, groups included."""
+    yield command
+    for inner in getattr(command, "commands", {}).values():
+        yield from typer_commands(inner)
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+REFERENCE = (DOCS / "reference" / "cli.md").read_text()
 COMMANDS = sorted(commands(app))
 REGISTRY = {"clients", "resources", "audit", "registration-tokens"}
 
@@ -49,6 +60,35 @@ def test_every_command_has_help_with_one_example(run, command):
 def test_every_command_on_the_registry_can_ask_a_server(run, command):
     """By one option, the same everywhere."""
     assert "--server URL" in run(*command, "--help").stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_is_in_the_reference(command):
+    """By its group and its name."""
+    rows = [line for line in REFERENCE.splitlines() if line.startswith("| `watchword ")]
+    group = [row for row in rows if row.startswith(f"| `watchword {command[0]}")]
+    assert any(re.search(rf"\b{each}\b", row) for row in group for each in command[-1:])
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "reference/cli.md",
+        "how-to/administer-clients.md",
+        "how-to/rotate-a-client-secret.md",
+        "how-to/register-clients-dynamically.md",
+    ],
+)
+def test_pages_name_no_option_that_does_not_exist(page):
+    """What the documentation tells people to type can be typed."""
+    options = {
+        option
+        for command in typer_commands(typer.main.get_command(app))
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", (DOCS / page).read_text()))
+    assert named - options <= {"--help"}
 
 
 def test_help_loads_nothing_dear():
