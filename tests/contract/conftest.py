@@ -1,12 +1,14 @@
 """The registry on every engine: each test that asks for one runs on all of them."""
 
+import secrets
 import shutil
 from contextlib import closing
 
 import pytest
 
+from issuer.admin.administration import Administration
 from issuer.storage.registry import Registry
-from tests.support.registry import NOW, Desk, orders
+from tests.support.registry import NOW, RESOURCE, TESTER, Desk, orders
 
 
 class Clock:
@@ -80,3 +82,26 @@ def another(registry, database_url, clock):
     """Give the same registry as another process has it."""
     with closing(Registry.open(database_url, now=clock)) as opened:
         yield Desk(opened)
+
+
+@pytest.fixture
+def administer(registry, clock):
+    """Return a function that gives somebody the operations."""
+
+    def give(by=TESTER, **options):
+        return Administration(
+            registry.registry,
+            by=by,
+            now=clock,
+            random_bytes=secrets.token_bytes,
+            default_resource=RESOURCE,
+            **options,
+        )
+
+    return give
+
+
+@pytest.fixture
+def operations(administer):
+    """Give the operations of whoever has the database."""
+    return administer()
