@@ -1,0 +1,170 @@
+"""Unit tests of `watchword.openapi`: all that is served is described, and the other way round."""
+
+import io
+import json
+import re
+
+import httpx
+import pytest
+
+from issuer.admin.routes import BASE, ROUTES
+from resource_api.app import demo_routes
+from resource_api.resource_value import MemoryValue
+from watchword.app import Provider
+from watchword.clock import wall_clock
+from watchword.key_ring import open_key_store, ring_policy
+from watchword.logging import Events
+from watchword.openapi import build_openapi
+from watchword.settings import load_settings
+
+METHODS = ("get", "put", "post", "delete", "patch")
+
+
+@pytest.fixture(params=["http://localhost:8080", "http://localhost:8080/tenant"])
+def settings(request, tmp_path, monkeypatch):
+    """Give settings with a key to sign with, for an issuer without and with a path."""
+    monkeypatch.chdir(tmp_path)
+    loaded = load_settings(issuer=request.param)
+    open_key_store(loaded).generate(
+        alg="RS256", bits=2048, now=wall_clock(), policy=ring_policy(loaded)
+    )
+    return loaded
+
+
+@pytest.fixture
+async def provider(settings):
+    """Give the provider, as it is before its first request."""
+    events = Events(form="json", stream=io.StringIO())
+    made = Provider(settings, events, value=MemoryValue())
+    yield made
+    await made._admin.stop()
+    await made._issuer.stop()
+
+
+@pytest.fixture
+def described(settings):
+    """Give the description of all that can be served."""
+    return json.loads(build_openapi(settings, issuer=True, api=True))
+
+
+def operations(document):
+    """Yield path, method and operation of a document."""
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+def references(part):
+    """Yield every `$ref` in a part of a document."""
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for value in part.values():
+            yield from references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from references(value)
+
+
+async def test_every_path_that_is_served_is_described(provider, settings, described):
+    """At the place where the issuer's own documents say that it is."""
+    prefix = provider._issuer.config.path
+    for path in provider._routes:
+        canonical = path
+        if prefix and not path.startswith(prefix) and prefix + path in provider._routes:
+            canonical = prefix + path  # served at the root as well, for proxies that cut the path
+        if path.endswith("/"):
+            assert any(each.startswith(canonical) for each in described["paths"]), path
+        else:
+            assert canonical in described["paths"]
+    for route in demo_routes(MemoryValue()):
+        methods = {method.lower() for method in route.methods} - {"head"}
+        assert described["paths"][prefix + route.path].keys() == methods
+
+
+async def test_every_path_that_is_described_is_served(provider, described):
+    """No 404 and no 405; and 405 for the methods that are not there."""
+    transport = httpx.ASGITransport(app=provider)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
+        for path, item in described["paths"].items():
+            if BASE in path and "well-known" not in path:
+                continue  # behind a gate that answers first: held to its table below
+            url = re.sub(r"\{[^}]*\}", "x", path)
+            for method in METHODS:
+                status = (await client.request(method, url)).status_code
+                if method in item:
+                    assert status not in (404, 405), (method, path)
+                else:
+                    assert status in (401, 405), (method, path)
+
+
+def test_the_administration_is_described_as_its_table_has_it(settings, described):
+    """Each route with its scopes, and no other."""
+    prefix = settings.issuer.partition(":8080")[2]
+    found = {
+        (method.upper(), path): operation
+        for path, method, operation in operations(described)
+        if operation.get("tags") == ["administration"]
+    }
+    assert found.keys() == {(route.method, prefix + BASE + route.path) for route in ROUTES}
+    for route in ROUTES:
+        operation = found[route.method, prefix + BASE + route.path]
+        assert operation["security"] == [{"administration": list(route.scopes)}]
+        assert str(route.status) in operation["responses"]
+
+
+def test_the_document_holds_together(described):
+    """References lead somewhere, names are unique, what is in a path is a parameter."""
+    assert described["openapi"].startswith("3.1.")
+    for reference in references(described):
+        target = described
+        for step in reference.removeprefix("#/").split("/"):
+            target = target[step]
+    names = [each["operationId"] for *_, each in operations(described) if "operationId" in each]
+    assert len(set(names)) == len(names)
+    schemes = described["components"]["securitySchemes"]
+    for path, _, operation in operations(described):
+        assert operation["responses"]
+        given = [*operation.get("parameters", ()), *described["paths"][path].get("parameters", ())]
+        named = {each["name"] for each in given if each["in"] == "path"}
+        assert named == set(re.findall(r"\{([^}]*)\}", path))
+        for requirement in operation["security"]:
+            for scheme, scopes in requirement.items():
+                known = schemes[scheme].get("flows", {}).get("clientCredentials", {}).get("scopes")
+                assert set(scopes) <= set(known or scopes)
+
+
+def test_a_patch_may_leave_out_and_unset_every_member(described):
+    """RFC 7396: null removes; what must be there on creation need not be in a patch."""
+    patch = described["components"]["schemas"]["ClientPatch"]
+    assert "required" not in patch
+    assert all({"type": "null"} in each["anyOf"] for each in patch["properties"].values())
+
+
+def test_a_secret_that_is_written_is_marked_nowhere_as_an_example(described):
+    """The document is public."""
+    assert "wws_" not in json.dumps(described)
+
+
+async def test_it_is_served_as_json_to_anybody(provider):
+    """With an entity tag, to be cached for a while."""
+    transport = httpx.ASGITransport(app=provider)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
+        answer = await client.get("/openapi.json")
+        assert answer.headers["content-type"] == "application/json"
+        assert "max-age" in answer.headers["cache-control"]
+        again = await client.get("/openapi.json", headers={"if-none-match": answer.headers["etag"]})
+        assert again.status_code == 304
+
+
+@pytest.mark.parametrize(("issuer", "api"), [(True, False), (False, True)])
+def test_half_a_provider_describes_its_half(settings, issuer, api):
+    """What is served elsewhere is not described here."""
+    document = json.loads(build_openapi(settings, issuer=issuer, api=api))
+    paths = document["paths"]
+    assert any(path.endswith("/token") for path in paths) == issuer
+    assert any(path.endswith("/public") for path in paths) == api
+    assert {"/healthz", "/readyz", "/openapi.json"} <= paths.keys()
+    for reference in references(document):
+        assert reference.split("/")[3] in document["components"][reference.split("/")[2]]
