@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from issuer.admin.errors import AccessRefused
 from issuer.declaration.document import Declaration, SecretReference
 from issuer.declaration.errors import InvalidDeclaration, KeyPath, Mistake
 from issuer.declaration.resolved import SecretPlace, SecretValue
@@ -80,7 +81,7 @@ class DeclaredSecrets:
             for place in places:
                 self._generate(place, written)
             yield written
-        except StoreUnavailable:
+        except (StoreUnavailable, AccessRefused):  # or an answer from whatever is in between
             raise
         except (RegistryError, SecretFileError):
             for path in written.values():

@@ -10,6 +10,7 @@ import typer
 
 from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import JsonFlag, print_json, say
+from watchword.cli.registry import ChangeLog, ServerOption, administration, operator
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def apply(
         str | None,
         typer.Option("--format", metavar="FORM", help="toml or yaml, for a file without suffix."),
     ] = None,
+    server: ServerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make clients and resources as a file says, in one transaction, and print the difference.
@@ -72,7 +74,7 @@ def apply(
         )
     secrets = _load_secrets(file, declaration)
     options: _Options = {"prune": prune, "usage_days": usage_days}
-    with _target() as target, _all_reasons():
+    with _target(server) as target, _all_reasons():
         outcome = _carry_out(target, declaration, secrets, options, dry_run=dry_run)
     if as_json:
         print_json(outcome)
@@ -168,12 +170,23 @@ def _to_generate(declaration: "Declaration", outcome: "Json") -> "Iterator[Secre
 
 
 @contextmanager
-def _target() -> "Iterator[DeclarationTarget]":
-    """Open the registry that the settings name, for the length of a command."""
+def _target(server: str | None) -> "Iterator[DeclarationTarget]":
+    """Open the registry that the settings name, or ask the server, for the length of a command."""
+    from watchword.declaration_target import ThroughOperations
+
+    if server is None:
+        with _registry_at_hand() as target:
+            yield target
+    else:
+        with administration(server) as operations:
+            yield ThroughOperations(operations)
+
+
+@contextmanager
+def _registry_at_hand() -> "Iterator[DeclarationTarget]":
     from dataclasses import replace
 
     from issuer.registry.audit import Via
-    from watchword.cli.registry import ChangeLog, operator
     from watchword.declaration_target import RegistryAtHand
     from watchword.registry import open_registry, own_resources
     from watchword.settings import load_settings

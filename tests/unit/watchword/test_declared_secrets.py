@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 
+from issuer.admin.errors import AccessRefused
 from issuer.declaration.errors import DeclarationRefused, InvalidDeclaration
 from issuer.declaration.resolved import resolve
 from issuer.registry.errors import StoreUnavailable
@@ -139,7 +140,9 @@ def test_a_refused_transaction_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("end", [StoreUnavailable("gone"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "end", [StoreUnavailable("gone"), AccessRefused("502"), KeyboardInterrupt()]
+)
 def test_a_transaction_that_may_have_counted_leaves_the_file(tmp_path, end):
     """The next run uses it."""
     found = load(tmp_path, "{generate_to: a.secret}")
