@@ -219,7 +219,8 @@ class RemoteAdministration:
                 content=None if document is None else json.dumps(document).encode(),
             )
         except TokenRequestRefused as error:
-            raise AccessRefused(str(error)) from None
+            is_later = error.status == 429 or error.status >= 500
+            raise (StoreUnavailable if is_later else AccessRefused)(str(error)) from None
         except TokenEndpointUnreachable as error:
             raise StoreUnavailable(str(error)) from None
         except ConsumerError as error:

@@ -1,0 +1,73 @@
+"""The same week's work beside the database and through a server: the same words, the same state."""
+
+import re
+import secrets
+from contextlib import closing
+
+import pytest
+
+from issuer.admin.administration import Administration
+from issuer.registry.audit import Actor, Via
+from tests.support.administrators_week import live_the_week
+from tests.support.provider import make_place, running
+from watchword.clock import wall_clock
+from watchword.registry import ADMIN_SCOPES, open_registry
+from watchword.remote_administration import RemoteAdministration
+from watchword.settings import load_settings
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    """Give the settings of a database for a provider, once for each engine."""
+    if request.param == "sqlite":
+        return {}
+    return {"WATCHWORD_DATABASE_URL": request.getfixturevalue("postgres_url")}
+
+
+def beside_the_database(issuer, folder):
+    """Live the week on a new registry in a file, as the same client by the same door."""
+    settings = load_settings(issuer=issuer, data_dir=folder)
+    resource = settings.administration
+    with closing(open_registry(settings, now=wall_clock)) as registry:
+        operations = Administration(
+            registry,
+            by=Actor(name="root", via=Via.API),
+            now=wall_clock,
+            random_bytes=secrets.token_bytes,
+            default_resource=settings.default_resource,
+            kept_resources=(resource,),
+        )
+        operations.create_client({"client_id": "root", "resources": [resource]})
+        return live_the_week(operations)
+
+
+def through_a_server(place):
+    """Live the week over HTTP."""
+    if "WATCHWORD_DATABASE_URL" in place.settings:
+        assert place.run("db", "upgrade").returncode == 0
+    place.json("keys", "generate")
+    grant = f"{place.url}/admin/api/v1 {' '.join(ADMIN_SCOPES)}"
+    root = place.json("clients", "create", "root", "--grant", grant)
+    with (
+        running(place),
+        closing(
+            RemoteAdministration(place.url, client_id="root", client_secret=root["client_secret"])
+        ) as operations,
+    ):
+        return live_the_week(operations)
+
+
+def without_request_ids(diary):
+    """Leave out which request it was: beside the database there is none."""
+    return [re.sub(r'"request_id": (null|"\w+")', '"request_id": ID', line) for line in diary]
+
+
+def test_a_week_is_the_same_by_either_way(tmp_path, monkeypatch, database):
+    """Answers, refusals to the word, pages, the trail: only where it happens is different."""
+    monkeypatch.chdir(tmp_path)
+    place = make_place(tmp_path, **database)
+    far = without_request_ids(through_a_server(place))
+    near = without_request_ids(beside_the_database(place.url, tmp_path / "near"))
+    assert len(near) == len(far)
+    for here, there in zip(near, far, strict=True):
+        assert here == there

@@ -1,0 +1,132 @@
+"""One operator's week, by whatever operations he has; and what is left of it, to be compared."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from issuer.admin.operations import Operations
+from issuer.registry.errors import RegistryError
+from tests.support.keys import public_rsa_jwk
+
+BILLS = "https://bills.example/v1?x=%2F"
+_SECRET = "a secret that somebody brought along"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_MADE = re.compile(r"wws_[\w-]{43}|wwr_[0-9a-f]{16}_[\w-]{43}|\b[0-9a-f]{16}\b|\b[0-9a-f]{10}\b")
+
+
+def live_the_week(operations: Operations) -> list[str]:
+    """Do a week's work; return what came of each step, less what differs from run to run."""
+    diary: list[str] = []
+
+    def note(what: Callable[[], Any]) -> Any:
+        try:
+            result = what()
+        except RegistryError as error:
+            diary.append(f"{type(error).__name__}: {error}")
+            return None
+        diary.append(_comparable(result))
+        return result
+
+    _monday(operations, note)
+    _tuesday(operations, note)
+    _wednesday(operations, note)
+    _thursday(operations, note)
+    _friday(operations, note)
+    return diary
+
+
+Note = Callable[[Callable[[], Any]], Any]
+
+
+def _monday(operations: Operations, note: Note) -> None:
+    """New APIs and new services."""
+    note(lambda: operations.create_resource({"resource": BILLS, "scopes": ["read", "pay"]}))
+    note(lambda: operations.create_resource({"resource": BILLS, "scopes": ["read"]}))
+    note(lambda: operations.create_resource({"resource": "no uri", "scopes": []}))
+    note(lambda: operations.create_client({"client_id": "till"}))
+    note(lambda: operations.create_client({"client_id": "till"}))
+    note(
+        lambda: operations.create_client(
+            {"client_id": "a/b%", "resources": [BILLS], "scope": "pay", "client_secret": _SECRET}
+        )
+    )
+    note(
+        lambda: operations.create_client(
+            {
+                "client_id": "keys",
+                "token_endpoint_auth_method": "private_key_jwt",
+                "jwks": {"keys": [public_rsa_jwk().members()]},
+                "grants": [{"resource": BILLS, "scope": "read pay", "default_scope": "read"}],
+                "expires_at": "2040-01-01T00:00:00Z",
+            }
+        )
+    )
+    note(lambda: operations.create_client({"client_id": "x y", "scope": "a  b", "tokens": 1}))
+    note(lambda: operations.create_client({"client_id": "x", "scope": "fly"}))
+    note(lambda: operations.create_client({"client_id": "x", "resources": ["urn:nowhere"]}))
+
+
+def _tuesday(operations: Operations, note: Note) -> None:
+    """Changes."""
+    shown = note(lambda: operations.show_client("till"))
+    note(lambda: operations.update_client("till", {"client_name": "Kasse № 1"}))
+    note(lambda: operations.update_client("till", {"scope": "read"}, revision=shown.revision))
+    note(lambda: operations.update_client("a/b%", {"scope": "read pay", "disabled": True}))
+    note(lambda: operations.update_client("a/b%", {"client_id": "b", "secret": None}))
+    note(lambda: operations.update_client("nobody", {}))
+    note(lambda: operations.update_client("till", {"scope": "fly"}))
+    note(lambda: operations.update_resource(BILLS, {"scopes": ["pay"]}))
+    note(lambda: operations.update_resource(BILLS, {"scopes": ["pay"]}, withdraw=True))
+    note(lambda: operations.update_resource("urn:nowhere", {}))
+
+
+def _wednesday(operations: Operations, note: Note) -> None:
+    """Secrets."""
+    added = note(lambda: operations.add_secret("till", {}, idempotency_key="wednesday"))
+    note(lambda: operations.add_secret("till", {}, idempotency_key="wednesday"))
+    note(lambda: operations.add_secret("till", {"expires_in": 9}, idempotency_key="wednesday"))
+    note(lambda: operations.add_secret("keys", {}))
+    note(lambda: operations.add_secret("nobody", {}))
+    note(lambda: operations.revoke_secret("till", added["secret_id"]))
+    note(lambda: operations.revoke_secret("till", "0"))
+    note(lambda: operations.list_secrets("till"))
+
+
+def _thursday(operations: Operations, note: Note) -> None:
+    """Others register, and a file is applied."""
+    grants = [{"resource": BILLS, "scope": "pay"}]
+    made = note(lambda: operations.create_registration_token({"grants": grants, "uses": 2}))
+    note(operations.list_registration_tokens)
+    note(lambda: operations.revoke_registration_token(made["token_id"]))
+    note(lambda: operations.revoke_registration_token("0" * 16))
+    declaration = {"clients": [{"client_id": "filed", "grants": grants, "secrets": []}]}
+    note(lambda: operations.apply(declaration, dry_run=True))
+    note(lambda: operations.apply(declaration))
+    wrong = {"clients": [{"client_id": "filed", "grants": [{"resource": "urn:x", "scope": "y"}]}]}
+    note(lambda: operations.apply(wrong))
+
+
+def _friday(operations: Operations, note: Note) -> None:
+    """Tidying up, and a look at all of it."""
+    note(lambda: operations.delete_resource(BILLS))
+    note(lambda: operations.delete_client("keys"))
+    note(lambda: operations.delete_client("keys"))
+    note(lambda: operations.show_client("a/b%"))
+    page = note(lambda: operations.list_clients(limit=2))
+    note(lambda: operations.list_clients(after=page.next))
+    note(operations.list_resources)
+    note(lambda: operations.show_resource(BILLS))
+    note(lambda: operations.list_audit(target="till"))
+
+
+def _comparable(result: Any) -> str:
+    """Write a result without times, revisions and what was drawn at random."""
+    text = json.dumps(result, default=_plain, sort_keys=True)
+    return _MADE.sub("MADE", _TIME.sub("TIME", text))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "revision"):
+        return value.document
+    return {"items": value.items, "next": value.next}
