@@ -49,15 +49,14 @@ def administration(server: str | None, mistakes: Mistakes | None = None) -> "Ite
     """
     from watchword.settings import load_settings
 
-    opened: AbstractContextManager[Operations] | None = None
+    opened: AbstractContextManager[Operations]
     wrong = mistakes or Mistakes()
     with wrong.gathered():
         settings = load_settings()
         opened = _local(settings) if server is None else closing(_remote(server, settings))
-    wrong.refuse()
-    if opened is not None:
-        with opened as operations:
-            yield operations
+    wrong.refuse()  # so from here on there is something to open
+    with opened as operations:
+        yield operations
 
 
 @contextmanager
@@ -208,7 +207,10 @@ def read_secret() -> str:
     if sys.stdin is not None and sys.stdin.isatty():
         from getpass import getpass
 
-        secret = getpass("Secret: ")
+        try:
+            secret = getpass("Secret: ")
+        except EOFError:
+            secret = ""
     else:
         secret = read_line().rstrip(b"\r\n").decode("ascii", "replace")
     check_secret(secret)

@@ -45,6 +45,18 @@ def test_a_secret_typed_at_a_terminal_is_not_shown(monkeypatch):
     assert registry.read_secret() == "piped-secret"
 
 
+def test_the_end_of_input_is_no_secret(monkeypatch):
+    """Ctrl-D at the question."""
+
+    def end(prompt):
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", end)
+    with pytest.raises(InvalidValue, match="a secret is 8 to 512"):
+        registry.read_secret()
+
+
 def test_no_standard_input_is_no_answer(monkeypatch):
     """As when a service manager closed it."""
     monkeypatch.setattr("sys.stdin", None)
