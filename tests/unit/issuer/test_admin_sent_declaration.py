@@ -6,7 +6,7 @@ from issuer.admin.errors import InvalidDocument
 from issuer.admin.sent_declaration import read_sent, write_sent
 from issuer.declaration.resolved import ResolvedDeclaration, ResolvedSecret
 from issuer.registry.representation import Json
-from tests.support.declaration import declared, grant, known, to_generate
+from tests.support.declaration import absent, declared, grant, known
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import NOW, RESOURCE, SECRET, orders
 
@@ -35,7 +35,7 @@ def test_what_was_sent_arrives() -> None:
         clients=(
             declared("till", grant("read", "write", default=("read",)), token_ttl=60),
             declared("none", secrets=()),
-            declared("more", secrets=(known(expires_at=NOW), to_generate())),
+            declared("more", secrets=(known(expires_at=NOW), absent())),
         ),
     )
     arrived = read_sent(write_sent(sent), random_bytes=random_bytes)
