@@ -35,7 +35,7 @@ def typer_commands(command):
 DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE = (DOCS / "reference" / "cli.md").read_text()
 COMMANDS = sorted(commands(app))
-REGISTRY = {"clients", "resources", "audit", "registration-tokens"}
+REGISTRY = {"clients", "resources", "audit", "registration-tokens", "apply", "export"}
 
 
 @pytest.fixture
