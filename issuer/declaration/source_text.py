@@ -15,7 +15,7 @@ SHOWN_DEPTH = 4
 TOO_DEEP = f"is nested more than {MAXIMUM_DEPTH} levels deep"
 
 _UNSTORABLE = "has NUL or half a character in it"
-_LARGEST_INTEGER = 2**63 - 1
+_INTEGERS = range(-(2**63), 2**63)  # what TOML and SQLite can have
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _plain(value: object, path: KeyPath, found: list[tuple[KeyPath, str]]) -> ob
 def _objection(value: object) -> str | None:
     if isinstance(value, str) and not _is_storable(value):
         return _UNSTORABLE
-    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+    if isinstance(value, int) and value not in _INTEGERS:
         return "is a number of more than 64 bits"
     if isinstance(value, float) and not math.isfinite(value):
         return "is no finite number"

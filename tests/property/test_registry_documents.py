@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from issuer.declaration.reader import read_declaration
+from issuer.declaration.writing import write_declaration
 from issuer.registry.auth_method import (
     NO_MATERIAL,
     TLS_SUBJECTS,
@@ -38,19 +40,17 @@ SCOPES = st.lists(
 URIS = st.text(st.sampled_from("abc123-._~:/?=&%"), min_size=1, max_size=30).map("urn:x:".__add__)
 LIFETIMES = st.none() | st.integers(1, 86_400)
 TIMES = st.none() | st.integers(0, 253_402_300_799)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=10)
 JSON = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(codec="utf-8"), max_size=10),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=10), inner, max_size=3)
-    ),
+    | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
-METADATA = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=10), JSON, max_size=3)
+METADATA = st.dictionaries(TEXTS, JSON, max_size=3)
 KEYS = st.lists(st.sampled_from([0, 1, 2]), min_size=1, unique=True).map(
     lambda numbers: AuthMaterial(jwks={"keys": [public_rsa_jwk(n).members() for n in numbers]})
 )
@@ -163,3 +163,13 @@ def test_any_object_is_a_client_or_is_refused(document: dict[str, object]) -> No
     except (ValidationError, InvalidValue):
         return
     assert isinstance(built, ClientRegistration)
+
+
+@given(st.lists(registrations(), max_size=3, unique_by=lambda each: each.client_id))
+def test_what_is_exported_reads_back_as_the_same(
+    decided: list[ClientRegistration],
+) -> None:
+    """Whatever words the registry holds, a file of it means what it means."""
+    text = write_declaration([], [describe_registration(each) for each in decided])
+    read = read_declaration(text, "yaml")
+    assert [each.build() for each in read.clients] == decided

@@ -14,6 +14,7 @@ from watchword.cli import (
     audit,
     clients,
     db,
+    export,
     keys,
     registration_tokens,
     resources,
@@ -39,6 +40,7 @@ app.add_typer(resources.app, name="resources")
 app.add_typer(registration_tokens.app, name="registration-tokens")
 app.add_typer(audit.app, name="audit")
 app.command("apply")(apply.apply)
+app.command("export")(export.export)
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")
 app.command("serve")(serve.serve)

@@ -97,6 +97,23 @@ def nested(depth: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
+    ("note", "words"),
+    [
+        (2**63, "64 bits"),
+        (-(2**63) - 1, "64 bits"),
+        ("a\0b", "NUL"),
+        ({"a\0b": 1}, "NUL"),
+        (nested(16), "16 deep"),
+    ],
+)
+def test_notes_are_what_a_file_can_say(note, words):
+    """Whatever the registry holds can be exported, and applied again."""
+    with pytest.raises(InvalidValue, match=words):
+        registration(metadata={"note": note})
+    assert registration(metadata={"note": [2**63 - 1, -(2**63), nested(13)]})
+
+
+@pytest.mark.parametrize(
     "note", [float("nan"), float("-inf"), date(2027, 1, 31), b"x", "\ud800", {1, 2}, nested(9_000)]
 )
 def test_metadata_that_is_not_json_is_refused(note):
