@@ -173,12 +173,12 @@ def _read_usage(reading: Reading, plan: Plan, *, since: int) -> tuple[Use, ...]:
     found = dict.fromkeys(secrets_used(plan, since=since))
     for each in departures(plan):
         for use in reading.scope_usage(each.client_id, each.resource, each.scope, since=since):
-            if use.last_used_at is not None:
-                found[_scope_use(use, use.last_used_at)] = None
+            found[_scope_use(use, since)] = None
     return tuple(found)
 
 
-def _scope_use(use: ScopeUse, at: int) -> Use:
+def _scope_use(use: ScopeUse, since: int) -> Use:
+    at = use.last_used_at or since  # what was asked for has a time
     return Use(client_id=use.client_id, resource=use.resource, scope=use.scope, last_used_at=at)
 
 

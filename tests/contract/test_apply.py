@@ -160,6 +160,21 @@ def test_a_refused_declaration_changes_nothing(registry):
     assert everything(registry) == before
 
 
+def test_secrets_change_over_even_where_there_is_no_room(registry):
+    """The old ones go before the new one comes; an end that is declared is an end."""
+    old = tuple(known(f"old secret {number} of enough characters") for number in range(10))
+    apply(registry, declaration(declared(secrets=old)), BY)
+    new = declaration(declared(secrets=(old[0], known(expires_at=NOW + 60))))
+    with pytest.raises(DeclarationRefused, match="more than 10 secrets"):
+        apply(registry, new, BY)
+    apply(registry, new, BY, prune=True, kept_resources=KEPT)
+    kept, added = registry.find_client("till").secrets
+    ends = {secret.expires_at: secret for secret in (kept, added)}
+    assert ends[NOW + 60].hash.verify(SECRET)
+    assert ends[None].hash.verify("old secret 0 of enough characters")
+    assert preview(registry, new, prune=True, kept_resources=KEPT).plan.steps == ()
+
+
 class Killed(BaseException):
     """What ends a process between two steps."""
 

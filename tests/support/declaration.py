@@ -1,5 +1,6 @@
 """Declarations as tests write them, and the lines that a refusal has."""
 
+from hashlib import sha256
 from textwrap import dedent
 from typing import Any
 
@@ -22,9 +23,6 @@ from issuer.registry.client import Client, ClientGrant, ClientRegistration
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.resource import Resource
 from tests.support.registry import NOW, RESOURCE, SECRET, fast_hash
-
-SALT = b"fedcba9876543210"
-DAY = 86_400
 
 
 def read(text: str, form: Form = "toml") -> Declaration:
@@ -62,8 +60,9 @@ def declared(client_id: str = "till", *grants: ClientGrant, **members: Any) -> R
 
 def known(text: str = SECRET, *, expires_at: int | None = None) -> ResolvedSecret:
     """Make a declared secret that is at hand."""
+    salt = sha256(text.encode()).digest()[:16]  # a secret's id is the beginning of its salt
     return ResolvedSecret(
-        source="env TILL", value=SecretValue(text, salt=SALT), expires_at=expires_at
+        source="env TILL", value=SecretValue(text, salt=salt), expires_at=expires_at
     )
 
 

@@ -15,7 +15,6 @@ from issuer.declaration.steps import (
 )
 from issuer.registry.auth_method import AuthMaterial, AuthMethod
 from tests.support.declaration import (
-    SALT,
     absent,
     declaration,
     declared,
@@ -289,7 +288,7 @@ def test_a_new_client_without_a_secret_is_pointed_out():
 def test_a_secret_shows_itself_to_nobody():
     """Neither alone nor within a plan."""
     assert SECRET not in repr(plan(declaration(declared(secrets=(known(),))), state()))
-    assert SECRET not in repr(SecretValue(SECRET, salt=SALT))
+    assert SECRET not in repr(SecretValue(SECRET, salt=bytes(16)))
 
 
 def test_a_secret_is_hashed_once():
