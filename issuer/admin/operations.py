@@ -140,7 +140,9 @@ class Operations(Protocol):
         """List the initial access tokens of dynamic registration, never the tokens themselves."""
         ...
 
-    def create_registration_token(self, document: Json) -> Json:
+    def create_registration_token(
+        self, document: Json, *, idempotency_key: str | None = None
+    ) -> Json:
         """Make an initial access token (RFC 7591 §3); it is returned this once."""
         ...
 

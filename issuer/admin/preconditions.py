@@ -9,7 +9,7 @@ from issuer.registry.errors import InvalidValue, RevisionConflict
 # RFC 9110 §8.8.3: entity-tag = [ weak ] DQUOTE *etagc DQUOTE; a list has commas between.
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
-_OURS = re.compile(r'(?<!W/)"(\d{1,18})"')
+_OURS = re.compile(r'(?<!W/)"(0|[1-9]\d{0,17})"', re.ASCII)
 
 
 def write_tag(revision: int) -> str:

@@ -145,6 +145,7 @@ def test_no_condition_and_a_star_take_whatever_is_there(text: str | None) -> Non
         ('W/"17"', set()),
         ('W/"17", "18"', {18}),
         ('"abc"', set()),
+        ('"017"', set()),
         ('"17x", "1,2", ""', set()),
         ('"99999999999999999999"', set()),
     ],
