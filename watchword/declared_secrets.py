@@ -14,6 +14,7 @@ from issuer.admin.errors import AccessRefused
 from issuer.declaration.document import Declaration, SecretReference
 from issuer.declaration.errors import InvalidDeclaration, KeyPath, Mistake
 from issuer.declaration.resolved import SecretPlace, SecretValue
+from issuer.registry.client_secret import MAXIMUM_SECRETS
 from issuer.registry.errors import InvalidValue, RegistryError, StoreUnavailable
 from issuer.registry.secret_hash import SALT_BYTES, check_secret, generate_secret
 from watchword.errors import ProviderError
@@ -113,8 +114,8 @@ class DeclaredSecrets:
             raise ValueError("it is empty")
         check_secret(text)
         value = SecretValue(text, salt=self._random_bytes(SALT_BYTES))
-        others = (other for (client, _), other in self.values.items() if client == place[0])
-        if any(value.is_same(other) for other in others):
+        others = (self.values.get((place[0], index)) for index in range(MAXIMUM_SECRETS))
+        if any(other is not None and value.is_same(other) for other in others):
             raise ValueError("it is the same secret as another of the client")
         self.values[place] = value
 
