@@ -1,31 +1,18 @@
-"""Wire the administration API: the issuer's operations behind a gate of the resource API's kind.
+"""Mount the administration API; what it needs is loaded with the first request to it."""
 
-The gate takes our own tokens, for the audience `Settings.administration`; which scopes a route
-needs is in `issuer.admin.routes`.
-"""
-
-import secrets
 from collections.abc import Callable
-from functools import cache
+from typing import TYPE_CHECKING
 
-from issuer.admin.administration import Administration
-from issuer.admin.authority import Authority
-from issuer.admin.routes import BASE, Route
-from issuer.endpoints.administration import AdministrationEndpoint, App
-from issuer.endpoints.asgi import Receive, Scope, Send
+from issuer.admin.paths import BASE
 from issuer.endpoints.document import Document
-from issuer.registry.audit import Actor, Via
 from issuer.storage.registry import Registry
-from resource_api.config import ResourcePolicy
-from resource_api.guard import ScopeGuard, require
-from resource_api.jwks_client import JwksClient
 from resource_api.metadata import metadata_path
-from resource_api.middleware import SCOPE_KEY, BearerMiddleware
-from watchword.api_half import in_process
-from watchword.clock import wall_clock
-from watchword.logging import Events, request_id
-from watchword.registry import ADMIN_SCOPES
+from watchword.late_endpoint import LateEndpoint
+from watchword.logging import Events
 from watchword.settings import Settings
+
+if TYPE_CHECKING:
+    from watchword.admin_gate import AdminGate
 
 
 class AdminHalf:
@@ -48,69 +35,29 @@ class AdminHalf:
         published: Callable[[], Document],
         prefix: str,
     ) -> None:
-        self._settings = settings
-        self._registry = registry
-        self._bases = tuple(dict.fromkeys((BASE, prefix + BASE)))
-        self._jwks = JwksClient(in_process(published))
-        self._endpoint = AdministrationEndpoint(
-            self._bases, administer=self._administer, guard=_guard, events=events
-        )
-        self._gate = BearerMiddleware(
-            self._endpoint,
-            issuer=settings.issuer,
-            resource=settings.administration,
-            jwks=self._jwks,
-            policy=ResourcePolicy(
-                issuer=settings.issuer,
-                resource=settings.administration,
-                realm="administration",
-                scopes_supported=ADMIN_SCOPES,
-            ),
-            on_event=events,
-        )
+        bases = tuple(dict.fromkeys((BASE, prefix + BASE)))
 
-    def routes(self) -> dict[str, App]:
+        def load() -> "AdminGate":
+            from watchword.admin_gate import AdminGate
+
+            return AdminGate(settings, events, registry=registry, published=published, bases=bases)
+
+        self._settings = settings
+        self._bases = bases
+        self._endpoint = LateEndpoint(load)
+
+    def routes(self) -> dict[str, "LateEndpoint[AdminGate]"]:
         """Return the endpoint by path: below each base, and where RFC 9728 §3.1 has its metadata.
 
         If the demo API's identifier leads to the same path, the document there is the demo API's.
         """
-        routes: dict[str, App] = {base + "/": self for base in self._bases}
+        routes = {base + "/": self._endpoint for base in self._bases}
         path = metadata_path(self._settings.administration)
         if path != metadata_path(self._settings.default_resource):
-            routes[path] = self
+            routes[path] = self._endpoint
         return routes
-
-    async def start(self) -> None:
-        """Get the key set to judge tokens by."""
-        await self._jwks.warm()
 
     async def stop(self) -> None:
         """Finish what is under way."""
-        await self._jwks.aclose()
-        self._endpoint.close()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        await self._gate(scope, receive, send)
-
-    def _administer(self, scope: Scope) -> Administration:
-        token = scope[SCOPE_KEY]
-        administration = self._settings.administration
-        return Administration(
-            self._registry,
-            by=Actor(name=token.client_id, via=Via.API, request_id=request_id.get()),
-            now=wall_clock,
-            random_bytes=secrets.token_bytes,
-            default_resource=self._settings.default_resource,
-            kept_resources=(administration,),
-            authority=Authority(administration=administration, scopes=token.scopes),
-        )
-
-
-def _guard(route: Route, app: App) -> App:
-    return _demand(route.scopes).app(app)
-
-
-@cache
-def _demand(scopes: tuple[str, ...]) -> ScopeGuard:
-    return require(*scopes)
+        if self._endpoint.loaded is not None:
+            await self._endpoint.loaded.stop()

@@ -12,10 +12,10 @@ from typing import Literal
 from issuer.endpoints.asgi import Message, Receive, Scope, Send, respond
 from issuer.endpoints.document import Document, DocumentEndpoint
 from resource_api.resource_value import ResourceValue
-from watchword import openapi
 from watchword.admin_half import AdminHalf
 from watchword.api_half import ApiHalf
 from watchword.issuer_half import IssuerHalf
+from watchword.late_endpoint import LateEndpoint
 from watchword.logging import Events, request_id
 from watchword.probes import Probe
 from watchword.settings import Settings
@@ -23,8 +23,8 @@ from watchword.settings import Settings
 Half = Literal["issuer", "api"]
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-DESCRIPTION_MAX_AGE = 300
-"""Seconds that `/openapi.json` may be cached."""
+DESCRIPTION_PATH = "/openapi.json"
+DESCRIPTION_MAX_AGE = 300  # seconds
 
 # What a peer may call its request; anything else is replaced, so that log lines stay clean.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -51,7 +51,6 @@ class Provider:
         self._settings = settings
         self._events = events
         self._leaving = False
-        self._description: Document | None = None
         self._issuer = None if only == "api" else IssuerHalf(settings, events)
         self._api = None
         if only != "issuer":
@@ -61,7 +60,7 @@ class Provider:
         self._routes: dict[str, Endpoint] = self._issuer.routes() if self._issuer else {}
         self._admin = self._administration(self._issuer) if self._issuer else None
         self._routes |= self._admin.routes() if self._admin else {}
-        self._routes[openapi.PATH] = DocumentEndpoint(self._describe)
+        self._routes[DESCRIPTION_PATH] = LateEndpoint(self._description)
         self._routes["/healthz"] = Probe({})
         self._routes["/readyz"] = Probe(self._readiness())
         self._below = tuple(path for path in self._routes if path.endswith("/"))
@@ -104,14 +103,14 @@ class Provider:
             prefix=issuer.config.path,
         )
 
-    def _describe(self) -> Document:
-        """Return the description of all that is served, written when it is first asked for."""
-        if self._description is None:
-            body = openapi.build_openapi(
-                self._settings, issuer=self._issuer is not None, api=self._api is not None
-            )
-            self._description = Document(body, DESCRIPTION_MAX_AGE)
-        return self._description
+    def _description(self) -> DocumentEndpoint:
+        """Write the description of all that is served."""
+        from watchword.openapi import build_openapi
+
+        body = build_openapi(
+            self._settings, issuer=self._issuer is not None, api=self._api is not None
+        )
+        return DocumentEndpoint(lambda: Document(body, DESCRIPTION_MAX_AGE))
 
     def _readiness(self) -> dict[str, Callable[[], bool]]:
         checks: dict[str, Callable[[], bool]] = {"serving": lambda: not self._leaving}
@@ -125,9 +124,8 @@ class Provider:
         await receive()
         if self._issuer is not None:
             self._issuer.start()
-        for half in (self._api, self._admin):
-            if half is not None:
-                await half.start()
+        if self._api is not None:
+            await self._api.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for half in (self._api, self._admin):

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from issuer.admin.description import SECURITY, describe_paths, describe_refusals, describe_schemas
-from issuer.admin.routes import BASE
+from issuer.admin.paths import BASE
 from issuer.client_registration import REGISTRATION_PATH
 from issuer.config import IssuerConfig
 from issuer.metadata import AUTH_METHODS, JWKS_PATH, TOKEN_PATH, metadata_paths
@@ -18,7 +18,6 @@ from resource_api.metadata import metadata_path
 from watchword.registry import ADMIN_SCOPES, DEFAULT_SCOPES
 from watchword.settings import Settings
 
-PATH = "/openapi.json"
 Json = dict[str, Any]
 
 _OBJECT: Json = {"type": "object"}
@@ -203,7 +202,7 @@ def _own_paths() -> Json:
     return {
         "/healthz": _get("Whether the process runs"),
         "/readyz": ready,
-        PATH: _get("This document"),
+        "/openapi.json": _get("This document"),
     }
 
 

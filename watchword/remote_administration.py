@@ -16,9 +16,9 @@ from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenReques
 from issuer.admin.errors import AccessRefused
 from issuer.admin.http_call import write_path
 from issuer.admin.operations import Page, Versioned
+from issuer.admin.paths import BASE
 from issuer.admin.preconditions import write_tag
 from issuer.admin.problems import clean, read_problem
-from issuer.admin.routes import BASE
 from issuer.registry.errors import (
     InvalidValue,
     RegistryError,

@@ -26,9 +26,6 @@ from issuer.registry.errors import (
 )
 from issuer.registry.registration_token import RegistrationTokenDocument
 
-BASE: Final = "/admin/api/v1"
-"""Where the API is, below the issuer."""
-
 JSON: Final = ("application/json",)
 PATCH: Final = ("application/merge-patch+json", "application/json")
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from issuer.admin.administration import Administration
-from issuer.admin.routes import BASE
+from issuer.admin.paths import BASE
 from issuer.endpoints.administration import AdministrationEndpoint
 from issuer.storage.registry import Registry
 from tests.support.registry import NOW, RESOURCE, TESTER, orders

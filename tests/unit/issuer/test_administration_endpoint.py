@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from issuer.admin import answers
-from issuer.admin.routes import BASE, ROUTES
+from issuer.admin.paths import BASE
+from issuer.admin.routes import ROUTES
 from tests.support.administration_api import PREFIX, Api, opened_api, refused
 from tests.support.registry import RESOURCE
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from issuer.admin.routes import BASE
+from issuer.admin.paths import BASE
 from issuer.registry.errors import StoreUnavailable
 from tests.support.administration_api import Api, opened_api, refused
 from tests.support.registry import RESOURCE

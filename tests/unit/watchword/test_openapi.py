@@ -7,7 +7,8 @@ import re
 import httpx
 import pytest
 
-from issuer.admin.routes import BASE, ROUTES
+from issuer.admin.paths import BASE
+from issuer.admin.routes import ROUTES
 from resource_api.app import demo_routes
 from resource_api.resource_value import MemoryValue
 from watchword.app import Provider
