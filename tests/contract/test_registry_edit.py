@@ -1,46 +1,32 @@
-"""Changes to the registry, on every engine: what they refuse, what they leave, what they tell."""
+"""Changes of clients and resources, on every engine: what they refuse and what they leave."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from issuer.registry.audit import Action, Via
+from issuer.registry.audit import Action
 from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
 from issuer.registry.client import ClientGrant
-from issuer.registry.client_secret import MAXIMUM_SECRETS, NewSecret
 from issuer.registry.errors import (
-    InvalidValue,
-    RegistryError,
     ResourceInUse,
     RevisionConflict,
     ScopeInUse,
-    TooManySecrets,
     UnknownClient,
     UnknownResource,
     UnknownScope,
-    UnknownSecret,
 )
-from issuer.registry.usage import UsageLog
 from tests.support.keys import public_rsa_jwk
-from tests.support.registry import NOW, RESOURCE, TESTER, fast_hash, new_client, orders
+from tests.support.registry import (
+    NOW,
+    RESOURCE,
+    TESTER,
+    new_client,
+    new_secret,
+    orders,
+)
 
 BILLING = orders("read", "bill", identifier="urn:example:billing", token_ttl=60)
-
-
-def secret(number, **times):
-    """Make a secret of its own id."""
-    return NewSecret(
-        hash=fast_hash(f"secret {number} " + "x" * 40, salt=b"%-16d" % number), **times
-    )
-
-
-def use(registry, *uses):
-    """Write down uses: client, secret, resource, scopes, time."""
-    log = UsageLog()
-    for each in uses:
-        log.note(*each)
-    registry.record_usage(log.take())
 
 
 # ---- clients ----
@@ -121,7 +107,7 @@ def test_a_revision_is_never_given_twice(registry):
 def test_a_secret_is_a_change_of_its_client(registry):
     """Who shows a client shows its secrets, so both have one revision."""
     first = registry.create_client(new_client()).revision
-    added = registry.add_secret("till", secret(1))
+    added = registry.add_secret("till", new_secret(1))
     second = registry.find_client("till").revision
     registry.revoke_secret("till", added.secret_id)
     assert first < second < registry.find_client("till").revision
@@ -149,7 +135,7 @@ def test_an_unknown_client_is_nobodys(registry):
     ghost = replace(registry.create_client(new_client()).registration, client_id="ghost")
     for edit in (
         lambda: registry.replace_client(ghost),
-        lambda: registry.add_secret("ghost", secret(1)),
+        lambda: registry.add_secret("ghost", new_secret(1)),
         lambda: registry.revoke_secret("ghost", "x"),
         lambda: registry.set_disabled("ghost", True),
     ):
@@ -168,56 +154,6 @@ def test_pages_follow_the_bytes_of_ids(registry):
         after = pages[-1]
     assert pages == sorted(names)
     assert [client.client_id for client in registry.list_clients()] == sorted(names)
-
-
-# ---- secrets ----
-
-
-def test_secrets_overlap_and_are_ended_one_by_one(registry):
-    """A client has as many as it needs to replace one by another."""
-    registry.create_client(new_client())
-    added = registry.add_secret("till", secret(1, starts_at=NOW + 5, expires_at=NOW + 9))
-    assert (added.created_at, added.starts_at, added.expires_at) == (NOW, NOW + 5, NOW + 9)
-    first, second = registry.find_client("till").secrets
-    assert second == added
-    registry.revoke_secret("till", first.secret_id)
-    assert registry.find_client("till").secrets == (added,)
-    with pytest.raises(UnknownSecret):
-        registry.revoke_secret("till", first.secret_id)
-
-
-def test_the_number_of_secrets_is_bounded(registry, clock):
-    """Those that have ended do not count."""
-    registry.create_client(new_client())
-    for number in range(MAXIMUM_SECRETS - 1):
-        registry.add_secret("till", secret(number, expires_at=NOW + 10))
-    with pytest.raises(TooManySecrets, match="revoke one first"):
-        registry.add_secret("till", secret(99))
-    clock.now += 10
-    registry.add_secret("till", secret(99))
-
-
-def test_a_secret_must_end_after_it_starts():
-    """One that is never live helps nobody."""
-    with pytest.raises(InvalidValue):
-        secret(1, starts_at=10, expires_at=10)
-
-
-def test_a_secret_about_to_end_is_announced_once(registry, another, clock, events):
-    """Whichever process looks, and however often."""
-    made = registry.create_client(new_client())
-    soon = registry.add_secret("till", secret(1, expires_at=NOW + 100))
-    registry.add_secret("till", secret(2, expires_at=NOW + 5000))
-    events.clear()
-    registry.announce_expiring(within=50)
-    assert events == []
-    for looks in (registry, another, registry):
-        looks.announce_expiring(within=200)
-    told = {"client_id": made.client_id, "secret_id": soon.secret_id, "expires_in": 100}
-    assert events == [("secret.expiring", told)]
-    clock.now += 5000
-    registry.announce_expiring(within=200)
-    assert len(events) == 1  # what has ended already is not about to end
 
 
 # ---- resources ----
@@ -349,151 +285,3 @@ def test_deleting_a_resource_and_granting_it_do_not_cross(registry, another):
         if outcomes[0] is ResourceInUse:
             registry.delete_client(f"c{round_}")
             registry.delete_resource(BILLING.identifier)
-
-
-# ---- usage ----
-
-
-def test_uses_are_told_of_secrets_and_scopes(registry, another):
-    """When a secret and each scope was last used."""
-    (only,) = registry.create_client(new_client()).secrets
-    use(another, ("till", only.secret_id, RESOURCE, ("read",), NOW + 7))
-    assert registry.find_client("till").secrets[0].last_used_at == NOW + 7
-    (told,) = registry.read(lambda reading: reading.scope_usage())
-    assert (told.client_id, told.resource, told.scope) == ("till", RESOURCE, "read")
-    assert told.last_used_at == NOW + 7
-    assert registry.read(lambda reading: reading.scope_usage(since=NOW + 8)) == []
-    assert registry.read(lambda reading: reading.scope_usage(scope="write")) == []
-    assert registry.read(lambda reading: reading.scope_usage("till", RESOURCE, "read")) == [told]
-
-
-def test_uses_never_go_back(registry):
-    """A worker that writes late does not undo what another has written."""
-    (only,) = registry.create_client(new_client()).secrets
-    for at in (NOW + 90, NOW + 20):
-        use(registry, ("till", only.secret_id, RESOURCE, ("read", "write"), at))
-    assert registry.find_client("till").secrets[0].last_used_at == NOW + 90
-    uses = registry.read(lambda reading: reading.scope_usage())
-    assert {each.last_used_at for each in uses} == {NOW + 90}
-
-
-def test_a_use_of_what_is_gone_is_nothing(registry):
-    """A client may be deleted before its last use is written."""
-    use(registry, ("ghost", "x", "urn:example:no", ("read",), NOW))
-    assert registry.read(lambda reading: reading.scope_usage()) == []
-
-
-def test_a_use_is_no_change(registry, another):
-    """No view reads anything again because of one; the trail does not have it."""
-    (only,) = registry.create_client(new_client()).secrets
-    before = (another.changes_since(0), another.list_audit(), another.find_client("till").revision)
-    use(registry, ("till", only.secret_id, RESOURCE, ("read",), NOW))
-    after = (another.changes_since(0), another.list_audit(), another.find_client("till").revision)
-    assert after == before
-
-
-def test_a_changed_grant_keeps_when_its_scopes_were_used(registry):
-    """What stays in a grant is the same permission as before."""
-    made = registry.create_client(new_client())
-    use(registry, ("till", made.secrets[0].secret_id, RESOURCE, ("read", "write"), NOW))
-    grants = (ClientGrant(resource=RESOURCE, scopes=("read",)),)
-    registry.replace_client(replace(made.registration, grants=grants))
-    (told,) = registry.read(lambda reading: reading.scope_usage())
-    assert (told.scope, told.last_used_at) == ("read", NOW)
-
-
-def test_many_workers_write_uses_at_once(registry, another):
-    """In whatever order they come, none blocks another for good."""
-    clients = [registry.create_client(new_client(f"c{number}")) for number in range(6)]
-
-    def write(round_):
-        uses = [
-            (c.client_id, c.secrets[0].secret_id, RESOURCE, ("write", "read"), NOW + round_ * 60)
-            for c in (clients if round_ % 2 else reversed(clients))
-        ]
-        use((registry, another)[round_ % 2], *uses)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(12)))
-    assert {c.secrets[0].last_used_at for c in registry.list_clients()} == {NOW + 660}
-
-
-# ---- the trail ----
-
-
-def test_the_trail_says_who_changed_what_and_how(registry, clock):
-    """One entry a change, the latest first, with the target before and after."""
-    registry.create_client(new_client(scopes=("read",)))
-    clock.now += 5
-    registry.set_disabled("till", True)
-    registry.set_disabled("till", False)
-    registry.delete_client("till")
-    trail = registry.list_audit(target="till")
-    assert [entry.action for entry in trail] == [
-        Action.CLIENT_DELETED,
-        Action.CLIENT_ENABLED,
-        Action.CLIENT_DISABLED,
-        Action.SECRET_ADDED,
-        Action.CLIENT_CREATED,
-    ]
-    deleted, _, disabled, added, created = trail
-    assert {entry.actor for entry in trail} == {TESTER}
-    assert (created.at, disabled.at) == (NOW, NOW + 5)
-    assert (created.before, deleted.after) == (None, None)
-    assert (disabled.before["disabled"], disabled.after["disabled"]) == (False, True)
-    assert disabled.before | {"disabled": True} == disabled.after
-    assert set(added.after) >= {"secret_id", "starts_at", "expires_at"}
-
-
-def test_the_trail_holds_neither_secrets_nor_hashes(registry):
-    """Not in any entry, whatever it tells of."""
-    made = registry.create_client(new_client())
-    registry.revoke_secret("till", made.secrets[0].secret_id)
-    text = repr(registry.list_audit())
-    assert "sha256" not in text
-    assert made.secrets[0].hash.text.split("$")[-1] not in text
-
-
-def test_the_trail_goes_in_pages(registry):
-    """Older entries follow by the number of the last one seen; numbers never repeat."""
-    for number in range(7):
-        registry.create_resource(orders(identifier=f"urn:r{number}"))
-    pages, before = [], None
-    while page := registry.list_audit(before=before, limit=3):
-        pages += page
-        before = page[-1].number
-    numbers = [entry.number for entry in pages]
-    assert numbers == sorted(set(numbers), reverse=True)
-    assert [e.target for e in pages][:7] == [f"urn:r{number}" for number in range(6, -1, -1)]
-
-
-def test_the_default_resource_is_the_programs_own_doing(registry):
-    """What nobody asked for is told as such."""
-    (entry,) = registry.list_audit(target=RESOURCE)
-    assert (entry.actor.via, entry.actor.name) == (Via.SYSTEM, "watchword")
-
-
-def test_changes_are_told_as_events_once_committed(registry, events):
-    """The same words as in the trail; who, whom, through which door."""
-    made = registry.create_client(new_client())
-    registry.delete_client("till")
-    assert [name for name, _ in events] == ["client.created", "secret.added", "client.deleted"]
-    told = events[1][1]
-    assert told["client_id"] == "till"
-    assert told["secret_id"] == made.secrets[0].secret_id
-    assert (told["actor"], told["via"]) == ("tester", "cli")
-    registry.create_resource(BILLING)
-    assert events[-1][1]["resource"] == BILLING.identifier
-
-
-def test_refusals_are_one_line_and_hold_no_secret(registry):
-    """What the command line prints needs no cleaning."""
-    registry.create_client(new_client())
-    for refused in (
-        lambda: registry.revoke_secret("till", "a\nb"),
-        lambda: registry.replace_resource(orders("read")),
-        lambda: registry.delete_client("till", revision=0),
-    ):
-        with pytest.raises(RegistryError) as caught:
-            refused()
-        assert "\n" not in str(caught.value)

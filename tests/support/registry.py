@@ -12,6 +12,7 @@ from issuer.registry.errors import StoreUnavailable
 from issuer.registry.resource import Resource
 from issuer.registry.secret_hash import SecretHash, hash_secret
 from issuer.registry.token_policy import TokenPolicy
+from issuer.registry.usage import UsageLog
 
 RESOURCE = "https://orders.example"
 SECRET = "wws_" + "s" * 43
@@ -22,6 +23,13 @@ TESTER = Actor(name="tester", via=Via.CLI)
 def fast_hash(secret: str = SECRET, *, salt: bytes = b"0123456789abcdef") -> SecretHash:
     """Hash a strong secret."""
     return SecretHash.parse(hash_secret(secret, salt=salt))
+
+
+def new_secret(number: int, **times: Any) -> NewSecret:
+    """Make a secret of its own id."""
+    return NewSecret(
+        hash=fast_hash(f"secret {number} " + "x" * 40, salt=b"%-16d" % number), **times
+    )
 
 
 def orders(*scopes: str, identifier: str = RESOURCE, **policy: Any) -> Resource:
@@ -81,6 +89,14 @@ def _create(edit: Any, new: NewClient) -> Client:
     return edit.create_client(
         replace(new.registration, grants=grants), [NewSecret(hash=new.secret_hash)]
     )
+
+
+def use(registry: Any, *uses: tuple[str, str, str, tuple[str, ...], int]) -> None:
+    """Write down uses: client, secret, resource, scopes, time."""
+    log = UsageLog()
+    for each in uses:
+        log.note(*each)
+    registry.record_usage(log.take())
 
 
 def registered_client(
