@@ -1,0 +1,49 @@
+"""Unit tests of `watchword.late_endpoint`: loaded once, by whoever asks first."""
+
+import asyncio
+import threading
+
+import pytest
+
+from watchword.late_endpoint import LateEndpoint
+
+
+class Recorder:
+    """An endpoint that counts, and tells on which thread it was loaded."""
+
+    def __init__(self):
+        self.loads = []
+        self.served = 0
+        self.fault = None
+
+    def load(self):
+        self.loads.append(threading.current_thread())
+        if self.fault is not None:
+            raise self.fault
+        return self.serve
+
+    async def serve(self, scope, receive, send):
+        self.served += 1
+
+
+async def test_many_first_requests_load_it_once():
+    """On a thread, so that tokens are given out meanwhile."""
+    recorder = Recorder()
+    late = LateEndpoint(recorder.load)
+    assert late.loaded is None
+    await asyncio.gather(*(late({}, None, None) for _ in range(5)))
+    (thread,) = recorder.loads
+    assert thread is not threading.main_thread()
+    assert recorder.served == 5
+
+
+async def test_what_could_not_be_loaded_is_tried_again():
+    """A fault of the moment is not kept for good."""
+    recorder = Recorder()
+    recorder.fault = OSError("no file left")
+    late = LateEndpoint(recorder.load)
+    with pytest.raises(OSError):
+        await late({}, None, None)
+    recorder.fault = None
+    await late({}, None, None)
+    assert (len(recorder.loads), recorder.served) == (2, 1)
