@@ -5,10 +5,12 @@ import socket
 from urllib.parse import urlsplit
 
 from issuer.config import is_loopback
+from issuer.storage.database import load_engine
 from resource_api.resource_value import MemoryValue
 from watchword.app import Half, Provider
 from watchword.issuer_half import IssuerHalf
 from watchword.logging import Events, configure_logging
+from watchword.rehearsal import rehearse
 from watchword.server import PoliteServer
 from watchword.settings import WITHOUT_EFFECT, Settings
 from watchword.workers import Supervisor
@@ -49,7 +51,9 @@ def _run_workers(
 
     value = SharedValue()
     if only != "api":
-        IssuerHalf.check(settings)  # what every worker would die of is told once, here
+        load_engine(settings.registry_url)
+        # What every worker would die of is told once, here.
+        rehearse(lambda: IssuerHalf.check(settings))
     _announce(settings, events, sockets)
 
     def run_worker(own: socket.socket) -> int:

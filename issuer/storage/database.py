@@ -68,12 +68,37 @@ class Database(Protocol):
         ...
 
 
+class Engine(Protocol):
+    """Makes a database of what a URL names; nothing is read or made yet."""
+
+    def __call__(self, url: str, *, patience: float) -> Database:
+        """Open it.
+
+        Args:
+            url: `sqlite:///PATH` (four slashes for an absolute path) or `postgresql://…`.
+            patience: seconds to wait for other processes' transactions, and for an answer.
+
+        Raises:
+            InvalidValue: the URL names no file.
+        """
+        ...
+
+
 def open_database(url: str, *, patience: float) -> Database:
     """Open the database that `url` names; nothing is read or made yet.
 
     Args:
         url: `sqlite:///PATH` (four slashes for an absolute path) or `postgresql://…`.
         patience: seconds to wait for other processes' transactions, and for an answer.
+
+    Raises:
+        InvalidValue: the URL is not understood, or its engine is not installed.
+    """
+    return load_engine(url)(url, patience=patience)
+
+
+def load_engine(url: str) -> Engine:
+    """Import all that the engine of `url` needs, which processes forked later then share.
 
     Raises:
         InvalidValue: the URL is not understood, or its engine is not installed.
@@ -87,17 +112,17 @@ def open_database(url: str, *, patience: float) -> Database:
     if engine == "sqlite":
         from issuer.storage.sqlite import SqliteDatabase
 
-        return SqliteDatabase(url, patience=patience)
+        return SqliteDatabase
     if engine in _POSTGRESQL:
-        return _open_postgresql(url, patience)
+        return _load_postgresql()
     raise InvalidValue(f"no database engine {engine!a}; use a sqlite: or a postgresql: URL")
 
 
-def _open_postgresql(url: str, patience: float) -> Database:
+def _load_postgresql() -> Engine:
     try:
         from issuer.storage.postgresql import PostgresDatabase
     except ModuleNotFoundError:
         raise InvalidValue(
             "PostgreSQL needs its driver; run: pip install 'watchword[server,postgresql]'"
         ) from None
-    return PostgresDatabase(url, patience=patience)
+    return PostgresDatabase

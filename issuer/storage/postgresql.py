@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 import asyncpg
+import sqlalchemy.dialects.postgresql.asyncpg  # noqa: F401 - SQLAlchemy would only at first use
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
