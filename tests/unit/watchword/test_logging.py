@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import sys
 
 from watchword.logging import Events, request_id
 
@@ -30,6 +31,30 @@ async def test_lines_of_one_turn_leave_in_one_write() -> None:
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [line["jti"] for line in lines] == ["0", "1", "2", "3", "4"]
     assert "kid" not in lines[0]
+
+
+async def test_no_line_is_lost_between_threads() -> None:
+    """Changes of the registry are told from threads of their own, while the loop writes."""
+    stream = Stream()
+    events = Events(form="json", stream=stream)
+
+    def tell() -> None:
+        for _ in range(500):
+            events("client.updated")
+
+    async def tell_here() -> None:
+        for _ in range(500):
+            events("token.issued")
+            await asyncio.sleep(0)
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # what is rare otherwise happens all the time
+    try:
+        await asyncio.gather(tell_here(), *(asyncio.to_thread(tell) for _ in range(4)))
+    finally:
+        sys.setswitchinterval(usual)
+    events.flush()
+    assert len([json.loads(line) for line in stream.getvalue().splitlines()]) == 2500
 
 
 def test_an_exceptions_text_is_never_logged() -> None:
