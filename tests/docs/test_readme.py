@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cli import run_shell
 from tests.support.provider import Place, eventually, make_place, running
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -23,7 +24,7 @@ def place(tmp_path: Path) -> Place:
 
 def test_sixty_seconds_by_hand(place: Place) -> None:
     """Each command is run as it stands; curl's requests are sent by another client."""
-    _, by_hand, curl = blocks("sh")
+    _, by_hand, curl, _ = blocks("sh")
     generate, create, serve = by_hand.splitlines()
     assert place.run(*generate.split()[1:]).returncode == 0
     client = place.json(*create.split()[1:])
@@ -72,3 +73,11 @@ def test_dev_mode_of_the_readme(place: Place) -> None:
     assert "`watchword serve --dev`" in README
     with running(place, "--dev"):
         assert eventually(place.is_ready)
+
+
+def test_administering_by_hand(place: Place) -> None:
+    """The commands run one after another as they stand; the file changes nothing."""
+    done = run_shell(place.folder, "set -e\n" + blocks("sh")[3])
+    assert done.returncode == 0, done.stderr
+    assert "client.created  shop" in done.stdout
+    assert done.stdout.endswith("Nothing to change: the registry is as the file says.\n")
