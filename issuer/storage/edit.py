@@ -4,6 +4,7 @@ Every change is checked against what is there, leaves an entry in the audit trai
 change feed, all in the transaction that it is part of. What changes nothing leaves no trace.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -109,7 +110,8 @@ class RegistryEdit(RegistryReading):
         """
         before = self.require_client(registration.client_id)
         _require_revision(before.revision, revision)
-        if before.registration == registration:
+        was, becomes = map(describe_registration, (before.registration, registration))
+        if _as_json(was) == _as_json(becomes):
             return before
         self._check_grants(registration.grants)
         clients.update_client(
@@ -122,8 +124,8 @@ class RegistryEdit(RegistryReading):
         self._record(
             _update_action(before.registration, registration),
             registration.client_id,
-            describe_registration(before.registration),
-            describe_registration(registration),
+            was,
+            becomes,
         )
         return self.require_client(registration.client_id)
 
@@ -163,9 +165,9 @@ class RegistryEdit(RegistryReading):
             raise TooManySecrets(
                 f"{client_id} has {MAXIMUM_SECRETS} secrets already; revoke one first"
             )
-        self._insert_secret(client_id, new)
+        secret = self._insert_secret(client_id, new)
         self._touch_client(client_id)
-        return self._require_secret(client_id, new.hash.secret_id)
+        return secret
 
     def revoke_secret(self, client_id: str, secret_id: str) -> None:
         """End a secret at once.
@@ -315,10 +317,10 @@ class RegistryEdit(RegistryReading):
             kept = tuple(grant for grant in narrowed if grant is not None)
             self.replace_client(replace(before, grants=kept))
 
-    def _insert_secret(self, client_id: str, new: NewSecret) -> None:
-        secrets.insert_secret(self._connection, client_id, new, now=self.now)
-        added = self._require_secret(client_id, new.hash.secret_id)
-        self._record(Action.SECRET_ADDED, client_id, None, describe_secret(added))
+    def _insert_secret(self, client_id: str, new: NewSecret) -> ClientSecret:
+        secret = secrets.insert_secret(self._connection, client_id, new, now=self.now)
+        self._record(Action.SECRET_ADDED, client_id, None, describe_secret(secret))
+        return secret
 
     def _require_secret(self, client_id: str, secret_id: str) -> ClientSecret:
         for secret in self.require_client(client_id).secrets:
@@ -341,6 +343,11 @@ class RegistryEdit(RegistryReading):
 def _require_revision(current: int, expected: int | None) -> None:
     if expected is not None and expected != current:
         raise RevisionConflict("it has changed since it was read; read it again")
+
+
+def _as_json(document: Json) -> str:
+    # Python holds 1, 1.0 and true for equal; JSON does not.
+    return json.dumps(document, sort_keys=True)
 
 
 def _update_action(before: ClientRegistration, after: ClientRegistration) -> Action:

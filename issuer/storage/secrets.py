@@ -33,19 +33,29 @@ _USED = (
 )
 
 
-def insert_secret(connection: Connection, client_id: str, new: NewSecret, *, now: int) -> None:
-    """Add a secret to a client."""
+def insert_secret(
+    connection: Connection, client_id: str, new: NewSecret, *, now: int
+) -> ClientSecret:
+    """Add a secret to a client, and return it as it is kept."""
+    secret = ClientSecret(
+        secret_id=new.hash.secret_id,
+        hash=new.hash,
+        created_at=now,
+        starts_at=now if new.starts_at is None else new.starts_at,
+        expires_at=new.expires_at,
+    )
     connection.execute(
         insert(client_secrets).values(
             client_id=client_id,
-            secret_id=new.hash.secret_id,
-            hash=new.hash.text,
-            slow=new.hash.slow,
-            created_at=now,
-            starts_at=now if new.starts_at is None else new.starts_at,
-            expires_at=new.expires_at,
+            secret_id=secret.secret_id,
+            hash=secret.hash.text,
+            slow=secret.hash.slow,
+            created_at=secret.created_at,
+            starts_at=secret.starts_at,
+            expires_at=secret.expires_at,
         )
     )
+    return secret
 
 
 def delete_secret(connection: Connection, client_id: str, secret_id: str) -> None:

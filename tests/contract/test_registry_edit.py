@@ -82,6 +82,15 @@ def test_what_changes_nothing_leaves_no_trace(registry, events):
     assert (registry.changes_since(0), registry.list_audit(), events) == before
 
 
+def test_a_note_that_only_python_holds_for_equal_is_a_change(registry):
+    """In JSON 1, 1.0 and true are three values."""
+    made = registry.create_client(new_client(metadata={"on": 1}))
+    for note in (True, 1.0, 1):
+        registry.replace_client(replace(made.registration, metadata={"on": note}))
+        (kept,) = registry.find_client("till").registration.metadata.values()
+        assert (type(kept), kept) == (type(note), note)
+
+
 def test_a_change_is_made_only_to_what_was_read(registry):
     """RFC 9110 §13.1.1: who has read an older state is refused."""
     first = registry.create_client(new_client())
