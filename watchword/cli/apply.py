@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
@@ -10,14 +10,13 @@ import typer
 
 from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import JsonFlag, print_json, say
-from watchword.cli.registry import ChangeLog, ServerOption, administration, operator
-from watchword.clock import wall_clock
+from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
+    from issuer.admin.operations import Operations
     from issuer.declaration.document import Declaration
     from issuer.declaration.resolved import SecretPlace
     from issuer.registry.representation import Json
-    from watchword.declaration_target import DeclarationTarget
     from watchword.declared_secrets import DeclaredSecrets
 
 Form = Literal["toml", "yaml"]
@@ -74,8 +73,8 @@ def apply(
         )
     secrets = _load_secrets(file, declaration)
     options: _Options = {"prune": prune, "usage_days": usage_days}
-    with _target(server) as target, _all_reasons():
-        outcome = _carry_out(target, declaration, secrets, options, dry_run=dry_run)
+    with administration(server, by_file=True) as operations, _all_reasons():
+        outcome = _carry_out(operations, declaration, secrets, options, dry_run=dry_run)
     if as_json:
         print_json(outcome)
     else:
@@ -138,7 +137,7 @@ def _load_secrets(file: str, declaration: "Declaration") -> "DeclaredSecrets":
 
 
 def _carry_out(
-    target: "DeclarationTarget",
+    operations: "Operations",
     declaration: "Declaration",
     secrets: "DeclaredSecrets",
     options: _Options,
@@ -146,13 +145,16 @@ def _carry_out(
     dry_run: bool,
 ) -> "Json":
     """Look first: only the registry knows which secrets must be made, and it never waits for us."""
+    from issuer.admin.sent_declaration import write_sent
     from issuer.declaration.resolved import resolve
 
-    outcome = target.preview(resolve(declaration, secrets.values), **options)
+    sent = write_sent(resolve(declaration, secrets.values))
+    outcome = operations.apply(sent, dry_run=True, **options)
     if dry_run:
         return outcome
     with secrets.generated(_to_generate(declaration, outcome)) as written:
-        outcome = target.apply(resolve(declaration, secrets.values), **options)
+        sent = write_sent(resolve(declaration, secrets.values))
+        outcome = operations.apply(sent, **options)
     for (client_id, _), path in written.items():
         say(f"the secret of client {client_id} is in {path}")
     return outcome
@@ -167,40 +169,6 @@ def _to_generate(declaration: "Declaration", outcome: "Json") -> "Iterator[Secre
     for change in outcome["changes"]:
         if change.get("generate"):
             yield places[change["client_id"], change["source"]]
-
-
-@contextmanager
-def _target(server: str | None) -> "Iterator[DeclarationTarget]":
-    """Open the registry that the settings name, or ask the server, for the length of a command."""
-    from watchword.declaration_target import ThroughOperations
-
-    if server is None:
-        with _registry_at_hand() as target:
-            yield target
-    else:
-        with administration(server) as operations:
-            yield ThroughOperations(operations)
-
-
-@contextmanager
-def _registry_at_hand() -> "Iterator[DeclarationTarget]":
-    from dataclasses import replace
-
-    from issuer.registry.audit import Via
-    from watchword.declaration_target import RegistryAtHand
-    from watchword.registry import open_registry, own_resources
-    from watchword.settings import load_settings
-
-    settings = load_settings()
-    log = ChangeLog(settings)
-    with closing(open_registry(settings, now=wall_clock, announce=log)) as registry:
-        log.opened = True
-        yield RegistryAtHand(
-            registry,
-            by=replace(operator(), via=Via.FILE),
-            now=wall_clock,
-            kept_resources=frozenset(each.identifier for each in own_resources(settings)),
-        )
 
 
 @contextmanager

@@ -37,12 +37,15 @@ ServerOption = Annotated[
 
 
 @contextmanager
-def administration(server: str | None, mistakes: Mistakes | None = None) -> "Iterator[Operations]":
+def administration(
+    server: str | None, mistakes: Mistakes | None = None, *, by_file: bool = False
+) -> "Iterator[Operations]":
     """Open the way to the registry for the length of a command.
 
     Args:
         server: the provider to ask; None for the database that the settings name.
         mistakes: what is wrong with the command line so far, told together with the settings'.
+        by_file: what is done is what a file says.
 
     Raises:
         WrongUsage: there are mistakes.
@@ -53,28 +56,32 @@ def administration(server: str | None, mistakes: Mistakes | None = None) -> "Ite
     wrong = mistakes or Mistakes()
     with wrong.gathered():
         settings = load_settings()
-        opened = _local(settings) if server is None else closing(_remote(server, settings))
+        if server is None:
+            opened = _local(settings, by_file=by_file)
+        else:
+            opened = closing(_remote(server, settings))
     wrong.refuse()  # so from here on there is something to open
     with opened as operations:
         yield operations
 
 
 @contextmanager
-def _local(settings: "Settings") -> "Iterator[Operations]":
+def _local(settings: "Settings", *, by_file: bool) -> "Iterator[Operations]":
     import secrets
 
     from issuer.admin.administration import Administration
-    from watchword.registry import open_registry
+    from watchword.registry import open_registry, own_resources
 
     log = ChangeLog(settings)
     with closing(open_registry(settings, now=wall_clock, announce=log)) as registry:
         log.opened = True
         yield Administration(
             registry,
-            by=operator(),
+            by=operator(by_file=by_file),
             now=wall_clock,
             random_bytes=secrets.token_bytes,
             default_resource=settings.default_resource,
+            kept_resources=[each.identifier for each in own_resources(settings)],
         )
 
 
@@ -159,7 +166,7 @@ class ChangeLog:
         self._events(event, **fields)
 
 
-def operator() -> "Actor":
+def operator(*, by_file: bool = False) -> "Actor":
     """Name who runs the command, by what the system says and not the environment."""
     import os
     import pwd
@@ -171,7 +178,7 @@ def operator() -> "Actor":
         name = pwd.getpwuid(uid).pw_name
     except KeyError:  # a container often has users without a name
         name = f"uid {uid}"
-    return Actor(name=name, via=Via.CLI)
+    return Actor(name=name, via=Via.FILE if by_file else Via.CLI)
 
 
 def require_yes(question: str, *, yes: bool) -> None:
