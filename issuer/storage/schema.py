@@ -1,6 +1,7 @@
 """The version of the database schema: read it, move it to the one that this code works with.
 
-Alembic is imported only when there is something to do; it costs more than opening the database.
+An empty database gets its tables at once. Alembic is imported only for one that has older tables,
+since it costs more than opening the database.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from issuer.registry.errors import SchemaMismatch
+from issuer.storage.tables import metadata
 
 HEAD = "0002"
 """The newest revision in `migrations/versions`."""
@@ -38,7 +40,7 @@ def read_status(connection: Connection) -> SchemaStatus:
 
 
 def upgrade_schema(connection: Connection) -> None:
-    """Run the migrations that are missing, all in the transaction of `connection`.
+    """Make the tables, or run the migrations that are missing, in the transaction of `connection`.
 
     Whoever comes second finds the work done: nobody else is in such a transaction meanwhile.
 
@@ -48,24 +50,35 @@ def upgrade_schema(connection: Connection) -> None:
     status = read_status(connection)
     if status.up_to_date:
         return
+    if status.current is None:
+        _make_tables(connection)
+        return
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
     known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
-    _require_upgradable(connection, status, known)
+    if status.current not in known:
+        raise SchemaMismatch(
+            f"the database is from a newer version (schema {status.current}, this version works"
+            f" with {HEAD}); install that version"
+        )
     config = Config(attributes={"connection": connection})
     # Config reads values with %-interpolation.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     command.upgrade(config, HEAD)
 
 
-def _require_upgradable(connection: Connection, status: SchemaStatus, known: set[str]) -> None:
-    if status.current is None:
-        if set(inspect(connection).get_table_names()) - {"alembic_version"}:
-            raise SchemaMismatch("the database holds tables of something else; name another one")
-    elif status.current not in known:
-        raise SchemaMismatch(
-            f"the database is from a newer version (schema {status.current}, this version works"
-            f" with {HEAD}); install that version"
+def _make_tables(connection: Connection) -> None:
+    """Make what all the migrations together would make; a test compares."""
+    if set(inspect(connection).get_table_names()) - {"alembic_version"}:
+        raise SchemaMismatch("the database holds tables of something else; name another one")
+    metadata.create_all(connection, checkfirst=False)
+    # As Alembic makes it: https://alembic.sqlalchemy.org/en/latest/tutorial.html
+    connection.execute(
+        text(
+            "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL,"
+            " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
         )
+    )
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})

@@ -1,22 +1,16 @@
 """`issuer.storage.postgresql`: opening, upgrading, listening, and one clear line when it fails."""
 
-import sqlite3
 import subprocess
 import sys
 import threading
 from contextlib import closing
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
 
 from issuer.registry.errors import InvalidValue, SchemaMismatch, StoreUnavailable
 from issuer.storage.database import open_database
 from issuer.storage.registry import Registry, inspect_schema
-from issuer.storage.schema import HEAD, MIGRATIONS
-from issuer.storage.tables import metadata
+from tests.support.migrations import migrate
 from tests.support.provider import eventually, free_port
 from tests.support.registry import NOW, Desk, new_client, orders
 from tests.support.sqlite_registry import ROOT
@@ -98,21 +92,11 @@ def test_a_database_of_something_else_is_left_alone(postgres, postgres_url):
     assert postgres.run_sql(tables, name) == "clients"
 
 
-def test_the_migrations_make_the_tables_that_the_code_uses(postgres_url):
-    """Tables and migrations are written twice and must agree, collations included."""
-    with opened(postgres_url, upgrade=True):
-        pass
-    with closing(open_database(postgres_url, patience=5)) as database:
-        differences = database.read(
-            lambda connection: compare_metadata(
-                MigrationContext.configure(connection, opts={"compare_type": True}), metadata
-            )
-        )
-    assert differences == []
-
-
-def test_nodes_may_upgrade_at_once(postgres_url):
+@pytest.mark.parametrize("first", [True, False], ids=["from-0001", "from-nothing"])
+def test_nodes_may_upgrade_at_once(postgres_url, first):
     """One does the work, the others wait and find it done."""
+    if first:
+        migrate(postgres_url, "0001")
     code = (
         "import sys\nfrom issuer.storage.registry import Registry\nimport alembic.command\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
@@ -208,43 +192,3 @@ def test_a_closed_registry_can_be_closed_again(postgres_url):
     """Shutdown paths may meet."""
     with opened(postgres_url, upgrade=True) as registry:
         registry.close()
-
-
-# ---- a registry of the first version ----
-
-
-def test_a_registry_of_the_first_version_keeps_all_it_has(tmp_path):
-    """What 0001 stored reads after the upgrade as it did before."""
-    path = tmp_path / "old.db"
-    with closing(open_database(f"sqlite:///{path}", patience=5)) as database:
-        database.change(_upgrade_to_first)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(
-            """
-            INSERT INTO resources VALUES (1, 'urn:a', 60, 5, 6);
-            INSERT INTO resource_scopes VALUES (1, 'write', 0), (1, 'read', 1);
-            INSERT INTO clients VALUES ('old', 'Old', 'client_secret_post', 9, 1, 7, 8);
-            INSERT INTO client_grants VALUES ('old', 1, 0);
-            INSERT INTO client_grant_scopes VALUES ('old', 1, 'read', 1), ('old', 1, 'write', 1);
-            INSERT INTO client_secrets VALUES ('old', 'ab', '$sha256$', 0, 7, 7, NULL);
-            """
-        )
-        hashed = new_client().secret_hash.text
-        connection.execute("UPDATE client_secrets SET hash = ?", (hashed,))
-        connection.commit()
-    with opened(f"sqlite:///{path}") as registry:
-        assert registry.schema_status().current == HEAD
-        client = registry.find_client("old")
-        resource = registry.find_resource("urn:a").resource
-    assert (client.registration.display_name, client.registration.token_ttl) == ("Old", 9)
-    assert client.registration.disabled
-    assert (client.grants[0].scopes, client.grants[0].default_scopes) == (("write", "read"), None)
-    assert client.registration.grant_types == ("client_credentials",)
-    assert client.secrets[0].hash.text == hashed
-    assert resource == orders("write", "read", identifier="urn:a", token_ttl=60)
-
-
-def _upgrade_to_first(connection):
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS))
-    command.upgrade(config, "0001")

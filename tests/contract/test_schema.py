@@ -1,0 +1,123 @@
+"""The schema, on every engine: made at once or migrated step by step, it is the same."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+from issuer.storage.database import open_database
+from issuer.storage.registry import Registry
+from issuer.storage.schema import HEAD
+from issuer.storage.tables import metadata
+from tests.support.migrations import migrate
+from tests.support.registry import NOW, new_client, orders
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def two_urls(request, tmp_path):
+    """Name two databases that are empty, on each engine."""
+    if request.param == "sqlite":
+        yield [f"sqlite:///{tmp_path / name}.db" for name in ("migrated", "made")]
+        return
+    postgres = request.getfixturevalue("postgres")
+    urls = [postgres.new_database(), postgres.new_database()]
+    yield urls
+    for url in urls:
+        postgres.drop_database(url)
+
+
+def opened(url, **options):
+    """Open a registry to be closed."""
+    return closing(Registry.open(url, now=lambda: NOW, **options))
+
+
+def reflected(connection):
+    """Tell all that a database knows of its tables, whatever the order of their columns."""
+    seen = inspect(connection)
+    return {
+        table: {
+            "columns": {
+                each["name"]: (
+                    each["type"].compile(connection.dialect),
+                    each["nullable"],
+                    each["default"],
+                )
+                for each in seen.get_columns(table)
+            },
+            "key": seen.get_pk_constraint(table),
+            "foreign": sorted(map(repr, seen.get_foreign_keys(table))),
+            "unique": sorted(map(repr, seen.get_unique_constraints(table))),
+            "indexes": sorted(map(_index, seen.get_indexes(table))),
+        }
+        for table in seen.get_table_names()
+    }
+
+
+def _index(index):
+    conditions = {name: str(value) for name, value in index["dialect_options"].items()}
+    return repr((index["name"], index["column_names"], index["unique"], conditions))
+
+
+def look(url, work):
+    """Read a database."""
+    with closing(open_database(url, patience=30)) as database:
+        return database.read(work)
+
+
+def test_a_made_schema_is_the_migrated_one(two_urls):
+    """Names, types, defaults, keys and indexes: nobody can tell which way it came."""
+    migrated, made = two_urls
+    migrate(migrated, "0001")
+    for url in (migrated, made):
+        with opened(url, upgrade=True) as registry:
+            assert registry.schema_status().current == HEAD
+    found = look(migrated, reflected)
+    assert found == look(made, reflected)
+    assert set(metadata.tables) | {"alembic_version"} == set(found)
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(two_urls):
+    """Tables and migrations are written twice and must agree, types and collations included."""
+    url = two_urls[0]
+    migrate(url, HEAD)
+    options = {"compare_type": True}
+    differences = look(
+        url,
+        lambda connection: compare_metadata(
+            MigrationContext.configure(connection, opts=options), metadata
+        ),
+    )
+    assert differences == []
+
+
+def test_a_registry_of_the_first_version_keeps_all_it_has(tmp_path):
+    """What 0001 stored reads after the upgrade as it did before."""
+    path = tmp_path / "old.db"
+    migrate(f"sqlite:///{path}", "0001")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            """
+            INSERT INTO resources VALUES (1, 'urn:a', 60, 5, 6);
+            INSERT INTO resource_scopes VALUES (1, 'write', 0), (1, 'read', 1);
+            INSERT INTO clients VALUES ('old', 'Old', 'client_secret_post', 9, 1, 7, 8);
+            INSERT INTO client_grants VALUES ('old', 1, 0);
+            INSERT INTO client_grant_scopes VALUES ('old', 1, 'read', 1), ('old', 1, 'write', 1);
+            INSERT INTO client_secrets VALUES ('old', 'ab', '$sha256$', 0, 7, 7, NULL);
+            """
+        )
+        hashed = new_client().secret_hash.text
+        connection.execute("UPDATE client_secrets SET hash = ?", (hashed,))
+        connection.commit()
+    with opened(f"sqlite:///{path}") as registry:
+        assert registry.schema_status().current == HEAD
+        client = registry.find_client("old")
+        resource = registry.find_resource("urn:a").resource
+    assert (client.registration.display_name, client.registration.token_ttl) == ("Old", 9)
+    assert client.registration.disabled
+    assert (client.grants[0].scopes, client.grants[0].default_scopes) == (("write", "read"), None)
+    assert client.registration.grant_types == ("client_credentials",)
+    assert client.secrets[0].hash.text == hashed
+    assert resource == orders("write", "read", identifier="urn:a", token_ttl=60)
