@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from issuer.client_metadata import ClientMetadata, ClientUpdate, refuse_metadata
+from issuer.metadata import REGISTRATION_PATH
 from issuer.registry.client import Client, ClientGrant, ClientRegistration
 from issuer.registry.registration_token import RegistrationToken
 from issuer.registry.representation import Json
 from issuer.scope import parse_scope
-
-REGISTRATION_PATH = "/register"
 
 
 def decide_registration(

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from issuer.client_registration import REGISTRATION_PATH
 from issuer.config import IssuerConfig
 from issuer.grants import GRANTS
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path
 JWKS_PATH = "/jwks"
+REGISTRATION_PATH = "/register"
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 _WELL_KNOWN_OPENID = "/.well-known/openid-configuration"
 

@@ -6,10 +6,10 @@ below it; whatever no issuer route names goes to the API half, which denies by d
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Literal
 
-from issuer.endpoints.asgi import Message, Receive, Scope, Send, respond
+from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
 from issuer.endpoints.document import Document, DocumentEndpoint
 from resource_api.resource_value import ResourceValue
 from watchword.admin_half import AdminHalf
@@ -21,7 +21,6 @@ from watchword.probes import Probe
 from watchword.settings import Settings
 
 Half = Literal["issuer", "api"]
-Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 DESCRIPTION_PATH = "/openapi.json"
 DESCRIPTION_MAX_AGE = 300  # seconds

@@ -3,15 +3,12 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from issuer.client_auth import ClientAuthenticator
-from issuer.client_registration import REGISTRATION_PATH
 from issuer.config import IssuerConfig
-from issuer.endpoints.asgi import Receive, Scope, Send
+from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.document import Document, DocumentEndpoint
-from issuer.endpoints.registration import RegistrationEndpoint
 from issuer.endpoints.token import TokenEndpoint
 from issuer.metadata import JWKS_PATH, TOKEN_PATH, build_metadata, metadata_paths
 from issuer.registry.errors import RegistryError
@@ -19,18 +16,15 @@ from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
 from issuer.service import TokenService
 from issuer.storage.follow import follow
-from issuer.storage.registrar import Registrar
 from issuer.storage.source import ThreadedSource
 from keys.errors import KeysError, NoSigningKey
-from watchword.address_guard import AddressGuard
 from watchword.clock import wall_clock
 from watchword.key_ring import KeyRing, open_key_store, refresh_quietly, ring_policy
-from watchword.logging import Events, request_id
+from watchword.logging import Events
+from watchword.registration_half import RegistrationHalf
 from watchword.registry import open_registry
 from watchword.settings import Settings
 from watchword.slow_lane import SlowLane
-
-Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 FOLLOW_SECONDS = 0.25
 """Between two looks for registry changes; a change by another process counts within a second."""
@@ -67,8 +61,9 @@ class IssuerHalf:
         self._source = ThreadedSource(self.registry, patience=PATIENCE_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
         self._slow_lane = SlowLane()
-        self._registrar = Registrar(self.registry, now=wall_clock, random_bytes=secrets.token_bytes)
-        self._addresses = AddressGuard(settings.private_jwks_hosts)
+        self._registration = RegistrationHalf(
+            settings, events, registry=self.registry, config=self.config
+        )
         self._usage = UsageLog()
         self._metadata_version = self.registry.version()
         self._metadata = self._build_metadata()
@@ -96,22 +91,13 @@ class IssuerHalf:
             new_jti=lambda: secrets.token_urlsafe(_JTI_BYTES),
             events=self._events,
         )
-        registration = RegistrationEndpoint(
-            self._registrar,
-            base=self.config.base,
-            is_public=self._addresses.is_public,
-            request_id=request_id.get,
-            events=self._events,
-        )
         jwks = DocumentEndpoint(self.jwks)
         metadata = DocumentEndpoint(lambda: self._metadata)
         routes: dict[str, Endpoint] = dict.fromkeys(metadata_paths(self.config), metadata)
         for base in {"", self.config.path}:
             routes[base + TOKEN_PATH] = token
-            routes[base + REGISTRATION_PATH] = registration.registrations
-            routes[base + REGISTRATION_PATH + "/"] = registration.client
             routes[base + JWKS_PATH] = routes[base + "/.well-known/jwks.json"] = jwks
-        return routes
+        return routes | self._registration.routes()
 
     def jwks(self) -> Document:
         """Return the published JWK set as it is now."""
@@ -144,8 +130,7 @@ class IssuerHalf:
             with suppress(asyncio.CancelledError):
                 await task
         self._slow_lane.close()
-        self._addresses.close()
-        self._registrar.close()
+        self._registration.stop()
         self._source.close()
         await asyncio.to_thread(self._write_usage)
         self.registry.close()

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 
 from issuer.admin.description import SECURITY, describe_paths, describe_refusals, describe_schemas
 from issuer.admin.paths import BASE
-from issuer.client_registration import REGISTRATION_PATH
 from issuer.config import IssuerConfig
-from issuer.metadata import AUTH_METHODS, JWKS_PATH, TOKEN_PATH, metadata_paths
+from issuer.metadata import AUTH_METHODS, JWKS_PATH, REGISTRATION_PATH, TOKEN_PATH, metadata_paths
 from resource_api.metadata import metadata_path
 from watchword.registry import ADMIN_SCOPES, DEFAULT_SCOPES
 from watchword.settings import Settings

@@ -25,9 +25,9 @@ from issuer.registry.audit import Actor, Via
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.documents import ResourceDocument
 from issuer.registry.errors import InvalidValue, ResourceInUse
-from issuer.registry.registration_token import (
+from issuer.registry.registration_token import describe_registration_token
+from issuer.registry.registration_token_document import (
     RegistrationTokenDocument,
-    describe_registration_token,
     make_registration_token,
 )
 from issuer.registry.representation import (

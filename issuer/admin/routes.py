@@ -24,7 +24,7 @@ from issuer.registry.errors import (
     UnknownResource,
     UnknownSecret,
 )
-from issuer.registry.registration_token import RegistrationTokenDocument
+from issuer.registry.registration_token_document import RegistrationTokenDocument
 
 JSON: Final = ("application/json",)
 PATCH: Final = ("application/merge-patch+json", "application/json")

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from issuer.client_metadata import ClientMetadata, parse_registration, parse_update, refuse_metadata
-from issuer.client_registration import REGISTRATION_PATH, RegisteredClient, describe_registered
+from issuer.client_registration import RegisteredClient, describe_registered
 from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
 from issuer.endpoints.token import EventSink
 from issuer.errors import BodyTooLarge, MethodNotAllowed, OAuthError, Reason, ServerError
+from issuer.metadata import REGISTRATION_PATH
 from issuer.registration_errors import NotOfAClient
 from issuer.registration_request import MAX_BODY, check_media_type, parse_bearer, parse_document
 from issuer.registry.representation import Json

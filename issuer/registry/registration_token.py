@@ -6,15 +6,11 @@ A token has 256 random bits and is kept as a fast hash, found by the id that is 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
-
-from pydantic import Field, model_validator
 
 from issuer.registry.client import ClientGrant
-from issuer.registry.documents import Document, GrantDocument, TimeText
 from issuer.registry.errors import InvalidValue
 from issuer.registry.representation import Json, describe_grant
-from issuer.registry.rfc3339 import check_time, parse_time, write_time
+from issuer.registry.rfc3339 import check_time, write_time
 from issuer.registry.secret_hash import SALT_BYTES, SecretHash, hash_secret
 from issuer.registry.token_policy import check_token_ttl
 from keys import base64url
@@ -24,10 +20,9 @@ INITIAL_PREFIX = "wwr_"
 ACCESS_PREFIX = "wwa_"
 """Begins a registration access token (RFC 7592 §3)."""
 
-_ID_BYTES = 8
-_SECRET_BYTES = 32
-_MAXIMUM_USES = 1_000_000
-_MAXIMUM_GRANTS = 100
+SECRET_BYTES = 32
+"""Random bytes of either kind of token."""
+
 _INITIAL = re.compile(rf"{INITIAL_PREFIX}(?P<token_id>[0-9a-f]{{16}})_[A-Za-z0-9_-]{{43}}")
 _ACCESS = re.compile(rf"{ACCESS_PREFIX}[A-Za-z0-9_-]{{43}}")
 
@@ -70,70 +65,9 @@ class RegistrationToken:
         return not ended and self.uses_left != 0
 
 
-class RegistrationTokenDocument(Document):
-    """An initial access token as an operator wants it."""
-
-    grants: list[GrantDocument] = Field(
-        min_length=1,
-        max_length=_MAXIMUM_GRANTS,
-        description="what its clients may have, their default resource first",
-    )
-    token_ttl: int | None = Field(None, description="life of their access tokens in seconds")
-    uses: int | None = Field(
-        None, ge=1, le=_MAXIMUM_USES, description="clients that may register; no limit if left out"
-    )
-    expires_in: int | None = Field(None, ge=1, description="seconds until it ends")
-    expires_at: TimeText | None = Field(None, description="when it ends, instead of `expires_in`")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.expires_in is not None and self.expires_at is not None:
-            raise ValueError("only one of expires_in, expires_at")
-        return self
-
-    def end(self, now: int) -> int | None:
-        """Return when the token ends, seconds since the epoch; None for never."""
-        if self.expires_in is not None:
-            return now + self.expires_in
-        return None if self.expires_at is None else parse_time(self.expires_at)
-
-
-def make_registration_token(
-    document: RegistrationTokenDocument, *, now: int, random_bytes: Callable[[int], bytes]
-) -> tuple[str, RegistrationToken]:
-    """Make an initial access token.
-
-    Args:
-        document: what it allows.
-        now: seconds since the epoch.
-        random_bytes: the operating system's randomness, `secrets.token_bytes`.
-
-    Returns:
-        The token itself, to be shown this once, and what is kept of it.
-
-    Raises:
-        InvalidValue: a value is outside what the registry accepts, or the token would end at once.
-    """
-    end = document.end(now)
-    if end is not None and end <= now:
-        raise InvalidValue("expires_at is not in the future")
-    token_id = random_bytes(_ID_BYTES).hex()
-    text = f"{INITIAL_PREFIX}{token_id}_{base64url.encode(random_bytes(_SECRET_BYTES))}"
-    kept = RegistrationToken(
-        token_id=token_id,
-        hash=hash_token(text, random_bytes),
-        grants=tuple(grant.grant() for grant in document.grants),
-        token_ttl=document.token_ttl,
-        uses_left=document.uses,
-        created_at=now,
-        expires_at=end,
-    )
-    return text, kept
-
-
 def make_access_token(random_bytes: Callable[[int], bytes]) -> str:
     """Make a registration access token, with which a client administers itself (RFC 7592 §3)."""
-    return ACCESS_PREFIX + base64url.encode(random_bytes(_SECRET_BYTES))
+    return ACCESS_PREFIX + base64url.encode(random_bytes(SECRET_BYTES))
 
 
 def hash_token(text: str, random_bytes: Callable[[int], bytes]) -> SecretHash:

@@ -59,5 +59,8 @@ def _changed_since(
 
 
 def _any_slow_secret(connection: Connection) -> bool:
-    slow = select(client_secrets.c.secret_id).where(client_secrets.c.slow).limit(1)
+    owner = client_secrets.c.client_id
+    # In the order of the index of slow secrets, else PostgreSQL reads a table that it has no
+    # statistics of from the beginning, in the hope of meeting one soon.
+    slow = select(owner).where(client_secrets.c.slow).order_by(owner).limit(1)
     return connection.execute(slow).first() is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from issuer.registry.errors import SchemaMismatch
-from issuer.storage.tables import metadata
+from issuer.storage.tables import PARTIAL_INDEXES, metadata
 
 HEAD = "0002"
 """The newest revision in `migrations/versions`."""
@@ -74,6 +74,8 @@ def _make_tables(connection: Connection) -> None:
     if set(inspect(connection).get_table_names()) - {"alembic_version"}:
         raise SchemaMismatch("the database holds tables of something else; name another one")
     metadata.create_all(connection, checkfirst=False)
+    for statement in PARTIAL_INDEXES[connection.dialect.name]:
+        connection.execute(text(statement))
     # As Alembic makes it: https://alembic.sqlalchemy.org/en/latest/tutorial.html
     connection.execute(
         text(

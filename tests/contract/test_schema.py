@@ -11,7 +11,7 @@ from sqlalchemy import inspect
 from issuer.storage.database import open_database
 from issuer.storage.registry import Registry
 from issuer.storage.schema import HEAD
-from issuer.storage.tables import metadata
+from issuer.storage.tables import PARTIAL_INDEXES, metadata
 from tests.support.migrations import migrate
 from tests.support.registry import NOW, new_client, orders
 
@@ -80,10 +80,17 @@ def test_a_made_schema_is_the_migrated_one(two_urls):
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(two_urls):
-    """Tables and migrations are written twice and must agree, types and collations included."""
+    """Tables and migrations are written twice and must agree, types and collations included.
+
+    Partial indexes are left to the comparison of databases: the tables do not have them.
+    """
     url = two_urls[0]
     migrate(url, HEAD)
-    options = {"compare_type": True}
+    partial = {statement.split()[2] for each in PARTIAL_INDEXES.values() for statement in each}
+    options = {
+        "compare_type": True,
+        "include_object": lambda _object, name, *_: name not in partial,
+    }
     differences = look(
         url,
         lambda connection: compare_metadata(

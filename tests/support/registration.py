@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from issuer.endpoints.registration import RegistrationEndpoint
-from issuer.registry.registration_token import (
-    RegistrationToken,
+from issuer.registry.registration_token import RegistrationToken
+from issuer.registry.registration_token_document import (
     RegistrationTokenDocument,
     make_registration_token,
 )

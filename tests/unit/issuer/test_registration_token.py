@@ -6,12 +6,14 @@ from pydantic import ValidationError
 from issuer.registry.errors import InvalidValue
 from issuer.registry.registration_token import (
     RegistrationToken,
-    RegistrationTokenDocument,
     describe_registration_token,
     is_access_token,
     make_access_token,
-    make_registration_token,
     parse_token_id,
+)
+from issuer.registry.registration_token_document import (
+    RegistrationTokenDocument,
+    make_registration_token,
 )
 
 NOW = 1_800_000_000

@@ -65,7 +65,21 @@ def _widen_clients() -> None:
 def _widen_secrets() -> None:
     op.add_column("client_secrets", sa.Column("last_used_at", sa.BigInteger))
     op.add_column("client_secrets", _flag("expiry_announced"))
-    op.create_index("ix_client_secrets_expires_at", "client_secrets", ["expires_at"])
+    op.drop_index("ix_client_secrets_slow", "client_secrets")
+    op.create_index(
+        "ix_client_secrets_slow",
+        "client_secrets",
+        ["client_id"],
+        sqlite_where=sa.text("slow = 1"),
+        postgresql_where=sa.text("slow"),
+    )
+    op.create_index(
+        "ix_client_secrets_expires_at",
+        "client_secrets",
+        ["expires_at"],
+        sqlite_where=sa.text("expiry_announced IS 0"),
+        postgresql_where=sa.text("expiry_announced IS false"),
+    )
 
 
 def _make_audit_trail() -> None:
