@@ -4,10 +4,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
-from issuer.registry.documents import GrantDocument
+from issuer.registry.client import ClientGrant
 from issuer.registry.registration_token import RegistrationToken
 from issuer.registry.representation import describe_grant
 from issuer.registry.secret_hash import SecretHash
+from issuer.scope import parse_scope
 from issuer.storage.tables import clients, registration_tokens
 
 _token = registration_tokens.c
@@ -86,9 +87,19 @@ def _read(row: Row[Any]) -> RegistrationToken:
     return RegistrationToken(
         token_id=row.token_id,
         hash=SecretHash.parse(row.hash),
-        grants=tuple(GrantDocument.model_validate(each).grant() for each in row.grants),
+        grants=tuple(map(_read_grant, row.grants)),
         token_ttl=row.token_ttl,
         uses_left=row.uses_left,
         created_at=row.created_at,
         expires_at=row.expires_at,
+    )
+
+
+def _read_grant(described: dict[str, str]) -> ClientGrant:
+    """Read what `describe_grant` wrote; the documents of operators are read by dearer code."""
+    defaults = described.get("default_scope")
+    return ClientGrant(
+        resource=described["resource"],
+        scopes=parse_scope(described["scope"]),
+        default_scopes=None if defaults is None else parse_scope(defaults),
     )
