@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from tests.support.cli import run_in_empty_folder
-from watchword.cli import app
+from watchword.cli import command_line
 
 Words = tuple[str, ...]
 
@@ -34,7 +34,7 @@ def typer_commands(command):
 
 DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE = (DOCS / "reference" / "cli.md").read_text()
-COMMANDS = sorted(commands(app))
+COMMANDS = sorted(commands(command_line()))
 REGISTRY = {"clients", "resources", "audit", "registration-tokens", "apply", "export"}
 
 
@@ -83,7 +83,7 @@ def test_pages_name_no_option_that_does_not_exist(page):
     """What the documentation tells people to type can be typed."""
     options = {
         option
-        for command in typer_commands(typer.main.get_command(app))
+        for command in typer_commands(typer.main.get_command(command_line()))
         for parameter in command.params
         for option in (*parameter.opts, *parameter.secondary_opts)
     }
@@ -99,3 +99,12 @@ def test_help_loads_nothing_dear():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize("group", [(), ("clients",), ("clients", "secrets")], ids=" ".join)
+def test_no_command_shows_what_there_is(run, group):
+    """Whoever types nothing more gets the help, as wrong usage."""
+    done = run(*group)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: ")
+    assert len(done.stderr.splitlines()) > 8

@@ -6,45 +6,65 @@ Whatever takes long to import is imported inside the command that needs it.
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 
 import typer
 
-from watchword.cli import (
-    apply,
-    audit,
-    clients,
-    db,
-    export,
-    keys,
-    registration_tokens,
-    resources,
-    scenario,
-    serve,
-    token,
-)
 from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import say
 
-app = typer.Typer(
-    name="watchword",
-    help="OAuth 2.0 access tokens for services: issue, validate, consume.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: importing rich for it would double the time to print it
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(keys.app, name="keys")
-app.add_typer(clients.app, name="clients")
-app.add_typer(resources.app, name="resources")
-app.add_typer(registration_tokens.app, name="registration-tokens")
-app.add_typer(audit.app, name="audit")
-app.command("apply")(apply.apply)
-app.command("export")(export.export)
-app.add_typer(token.app, name="token")
-app.add_typer(db.app, name="db")
-app.command("serve")(serve.serve)
-app.command("scenario")(scenario.scenario)
+_SUMMARIES = {
+    "keys": "Signing keys: make, list, export.",
+    "clients": "Clients: create, see, change, disable, delete.",
+    "resources": "Resources: the APIs and the scopes each has.",
+    "registration-tokens": "Tokens that let somebody register clients: create, list, revoke.",
+    "audit": "The audit trail: list.",
+    "apply": "Make clients and resources as a file says, in one transaction.",
+    "export": "Print clients and resources as a file for apply, without secrets.",
+    "token": "Tokens: get one, read one.",
+    "db": "The registry database: upgrade, status.",
+    "serve": "Serve the provider: issuer and API, or one half of it.",
+    "scenario": "Tell the consumer's story against a running provider.",
+}
+_COMMANDS = frozenset({"apply", "export", "serve", "scenario"})
+"""The rest are groups."""
+
+
+def command_line(word: str | None = None) -> typer.Typer:
+    """Build the command line.
+
+    Args:
+        word: the command that is wanted, or a word that is none: of all others there is nothing but
+            the summary, for all their options together take as long to build as half of the rest.
+            None builds them all.
+    """
+    app = typer.Typer(
+        name="watchword",
+        help="OAuth 2.0 access tokens for services: issue, validate, consume.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # importing rich for help would double the time to print it
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name, summary in _SUMMARIES.items():
+        wanted = word is None or word == name
+        if name in _COMMANDS:
+            command = _module(name).__dict__[name] if wanted else _not_loaded
+            app.command(name, short_help=summary)(command)
+        else:
+            group = _module(name).app if wanted else typer.Typer()
+            app.add_typer(group, name=name, help=summary)
+    return app
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"watchword.cli.{name.replace('-', '_')}")
+
+
+def _not_loaded() -> None:
+    """Stand in the list of commands."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +79,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_words(words)
-        code = int(app(words, standalone_mode=False) or 0)
+        named = next((word for word in words if not word.startswith("-")), "")
+        code = int(command_line(named)(words, standalone_mode=False) or 0)
         sys.stdout.flush()  # what cannot be written must not go unnoticed
     except typer.Exit as ended:
         return ended.exit_code
@@ -70,7 +91,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except CommandFailed as failed:
         return _tell(1, str(failed))
     except typer.TyperException as wrong:
-        return _tell(wrong.exit_code, wrong.format_message())
+        return _tell_usage(wrong)
     except Exception as problem:
         return _explain(problem)
     return code
@@ -105,6 +126,14 @@ def _explain(problem: Exception) -> int:
             _abandon_output()
             return _tell(1, f"the output cannot be written: {str(problem.strerror).lower()}")
     raise problem
+
+
+def _tell_usage(wrong: typer.TyperException) -> int:
+    # typer does not export this one: no command was named, and the message is the whole help.
+    if type(wrong).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(wrong.format_message() + "\n")
+        return wrong.exit_code
+    return _tell(wrong.exit_code, wrong.format_message())
 
 
 def _tell(code: int, *lines: str) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from issuer.admin.operations import Operations, Page
     from issuer.registry.representation import Json
 
-app = typer.Typer(no_args_is_help=True, help="The audit trail: list.")
+app = typer.Typer(no_args_is_help=True)
 
 _PAGE = 500
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from issuer.registry.representation import Json
     from watchword.cli.client_grants import Grants
 
-app = typer.Typer(no_args_is_help=True, help="Clients: create, see, change, disable, delete.")
+app = typer.Typer(no_args_is_help=True)
 app.add_typer(client_secrets.app, name="secrets")
 
 _PAGE = 500

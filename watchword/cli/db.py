@@ -9,7 +9,7 @@ from watchword.cli.output import JsonFlag, print_fields, print_json
 if TYPE_CHECKING:
     from issuer.storage.schema import SchemaStatus
 
-app = typer.Typer(no_args_is_help=True, help="The registry database: upgrade, status.")
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command()

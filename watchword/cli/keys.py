@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from keys.key_file import StoredKey
     from keys.ring import RingEntry, RingPolicy
 
-app = typer.Typer(no_args_is_help=True, help="Signing keys: make, list, export.")
+app = typer.Typer(no_args_is_help=True)
 
 _ONE_YEAR = 31_536_000
 

@@ -20,10 +20,7 @@ from watchword.clock import wall_clock
 if TYPE_CHECKING:
     from issuer.registry.representation import Json
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Tokens that let somebody register clients: create, list, revoke.",
-)
+app = typer.Typer(no_args_is_help=True)
 
 _COLUMNS = ("token_id", "grants", "token_ttl", "uses_left", "expires_at")
 _READERS: dict[str, Callable[[str], object]] = {

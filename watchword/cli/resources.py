@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from issuer.registry.representation import Json
     from watchword.cli.resource_options import ScopeChange
 
-app = typer.Typer(no_args_is_help=True, help="Resources: the APIs and the scopes each has.")
+app = typer.Typer(no_args_is_help=True)
 
 Identifier = Annotated[str, typer.Argument(metavar="URI", help="The resource's identifier.")]
 _COLUMNS = ("resource", "scopes", "token_ttl", "signing_alg", "bound_to")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from consumer.fetch import FetchAnswer, FetchRequest
     from watchword.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Tokens: get one, read one.")
+app = typer.Typer(no_args_is_help=True)
 
 _TIMEOUT_SECONDS = 10.0
 _TIMES = frozenset({"iat", "exp", "nbf"})
