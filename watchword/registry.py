@@ -56,8 +56,7 @@ def open_registry(
         settings.registry_url, now=now, announce=announce or tell_nobody, patience=patience
     )
     try:
-        for resource in own_resources(settings):
-            registry.ensure_resource(resource)
+        registry.ensure_resources(*own_resources(settings))
     except BaseException:
         registry.close()
         raise

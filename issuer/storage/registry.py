@@ -143,14 +143,18 @@ class Registry:
             self._announce(entry.action.value, **_event_fields(entry))
         return result
 
-    def ensure_resource(self, resource: Resource) -> None:
-        """Make a resource unless its identifier exists; one that exists is left as it is."""
+    def ensure_resources(self, *wanted: Resource) -> None:
+        """Make resources unless their identifiers exist; one that exists is left as it is."""
 
         def ensure(edit: RegistryEdit) -> None:
-            if edit.find_resource(resource.identifier) is None:
+            for resource in missing(edit.list_resources()):
                 edit.create_resource(resource)
 
-        if self.find_resource(resource.identifier) is None:
+        def missing(present: list[RegisteredResource]) -> list[Resource]:
+            names = {each.resource.identifier for each in present}
+            return [each for each in wanted if each.identifier not in names]
+
+        if missing(self.list_resources()):
             self.change(ensure, by=SYSTEM)
 
     def find_client(self, client_id: str) -> Client | None:

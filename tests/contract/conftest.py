@@ -72,7 +72,7 @@ def registry(database_url, clock, events):
         events.append((event, fields))
 
     with closing(Registry.open(database_url, now=clock, announce=announce)) as opened:
-        opened.ensure_resource(orders())
+        opened.ensure_resources(orders())
         events.clear()
         yield Desk(opened)
 

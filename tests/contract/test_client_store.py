@@ -166,7 +166,7 @@ def test_a_resource_identifier_is_given_once(registry):
 def test_ensuring_a_resource_changes_none_that_exists(registry):
     """What an operator made of the default resource outlives every restart."""
     before = registry.changes_since(0)
-    registry.ensure_resource(orders("other"))
+    registry.ensure_resources(orders("other"))
     assert registry.find_resource(RESOURCE).resource == orders()
     assert registry.changes_since(0) == before
 

@@ -64,7 +64,7 @@ class Api:
 async def opened_api(folder: Path) -> AsyncIterator[Api]:
     """Open the API over a new registry with one resource."""
     with closing(Registry.open(f"sqlite:///{folder}/registry.db", now=lambda: NOW)) as registry:
-        registry.ensure_resource(orders())
+        registry.ensure_resources(orders())
         api = Api(registry)
         async with api.client:
             yield api

@@ -135,8 +135,7 @@ def open_reception(folder: Path) -> Iterator[Reception]:
 
     path = folder / "registry.db"
     registry = Registry.open(f"sqlite:///{path}", now=lambda: int(clock()), announce=announce)
-    registry.ensure_resource(orders())
-    registry.ensure_resource(orders("read", "bill", identifier=BILLING))
+    registry.ensure_resources(orders(), orders("read", "bill", identifier=BILLING))
     reception = Reception(registry, clock, path, events=events)
     try:
         yield reception

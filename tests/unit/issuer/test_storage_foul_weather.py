@@ -107,7 +107,7 @@ from tests.support.registry import Desk, new_client, orders
 done = 0
 try:
     registry = Desk(Registry.open('sqlite:///' + sys.argv[1], now=lambda: 0))
-    registry.ensure_resource(orders())
+    registry.ensure_resources(orders())
     while done < 5000:
         registry.create_client(new_client(f'c{done}'))
         done += 1
