@@ -1,93 +1,145 @@
 """A real provider for benches: its own data folder, one client, started by the real command."""
 
-import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.loadgen import build_request, free_port, wait_for_port
+from bench.loadgen import build_request, free_port, run_load, wait_for_port
+from consumer.client_auth import ClientSecretBasic
+from issuer.registry.audit import Actor, Via
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_secret import NewSecret
+from issuer.registry.resource import Resource
+from issuer.registry.secret_hash import SALT_BYTES, SecretHash, generate_secret, hash_secret
+from issuer.storage.edit import RegistryEdit
+from issuer.storage.registry import Registry
+from watchword.clock import wall_clock
 
 CLIENT_ID = "bench-client"
+RESOURCE = "https://api.example"
+SCOPES = ("read", "write")
+OPERATOR = Actor(name="bench", via=Via.CLI)
 _ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A data folder with a key and a client in it."""
+    """A data folder with a key, and a registry with a client, in the folder or on a server."""
 
     folder: Path
     client_id: str
     client_secret: str
+    database_url: str | None = None
+
+    @property
+    def registry_url(self) -> str:
+        """Where the registry is."""
+        return self.database_url or f"sqlite:///{self.folder / 'registry.db'}"
 
     def environment(self, port: int) -> dict[str, str]:
         """Return the environment of a provider that listens on this port."""
-        return {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith("WATCHWORD_")
-            },
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")
+        }
+        return inherited | {
             "WATCHWORD_DATA_DIR": str(self.folder),
+            "WATCHWORD_DATABASE_URL": self.registry_url,
             "WATCHWORD_ISSUER": f"http://127.0.0.1:{port}",
-            # The same audience whatever the port, so that one client serves every provider.
-            "WATCHWORD_API_RESOURCE": "https://api.example",
+            # The same whatever the port: one client serves every provider, and none has to write
+            # its own resources first.
+            "WATCHWORD_API_RESOURCE": RESOURCE,
+            "WATCHWORD_ADMIN_RESOURCE": "https://admin.example",
+            "WATCHWORD_DRAIN_SECONDS": "0",  # nobody is left to be served
         }
 
-    def token_request(self) -> bytes:
+    def token_request(self, client_id: str | None = None, secret: str | None = None) -> bytes:
         """Return a token request by client_secret_basic, ready to be sent."""
-        from consumer.client_auth import ClientSecretBasic
-
-        headers = ClientSecretBasic(self.client_id, self.client_secret).headers()
-        headers = {**headers, "content-type": "application/x-www-form-urlencoded"}
+        basic = ClientSecretBasic(client_id or self.client_id, secret or self.client_secret)
+        headers = {**basic.headers(), "content-type": "application/x-www-form-urlencoded"}
         body = b"grant_type=client_credentials&scope=read%20write"
         return build_request("POST", "/token", headers, body)
 
+    def open_registry(self) -> Registry:
+        """Open the registry as an operator beside the provider does; the caller closes it."""
+        return Registry.open(self.registry_url, now=wall_clock, upgrade=True)
+
 
 @contextmanager
-def prepared() -> Iterator[Prepared]:
-    """Make a data folder with a key and a client, by the real command."""
+def prepared(database_url: str | None = None) -> Iterator[Prepared]:
+    """Make a data folder with a key and a client.
+
+    Args:
+        database_url: an empty database for the registry; SQLite in the folder if None.
+    """
     with tempfile.TemporaryDirectory() as name:
-        bare = Prepared(folder=Path(name), client_id=CLIENT_ID, client_secret="")
-        run_command(bare, "keys", "generate", "--json")
-        made = json.loads(run_command(bare, "clients", "create", CLIENT_ID, "--json"))
-        yield Prepared(folder=Path(name), client_id=CLIENT_ID, client_secret=made["client_secret"])
+        data = Prepared(
+            folder=Path(name),
+            client_id=CLIENT_ID,
+            client_secret=generate_secret(secrets.token_bytes),
+            database_url=database_url,
+        )
+        _run_command(data, "keys", "generate", "--json")
+        with closing(data.open_registry()) as registry:
+            registry.change(lambda edit: _register(edit, data), by=OPERATOR)
+        yield data
 
 
-def run_command(data: Prepared, *arguments: str) -> str:
-    """Run `watchword` and return what it printed."""
-    done = subprocess.run(
+def new_secret(secret: str) -> NewSecret:
+    """Hash a secret for the registry, with a salt of its own."""
+    text = hash_secret(secret, salt=secrets.token_bytes(SALT_BYTES))
+    return NewSecret(hash=SecretHash.parse(text))
+
+
+def _register(edit: RegistryEdit, data: Prepared) -> None:
+    edit.create_resource(Resource(identifier=RESOURCE, scopes=SCOPES))
+    registration = ClientRegistration(
+        client_id=data.client_id, grants=edit.grants_for([RESOURCE], SCOPES)
+    )
+    edit.create_client(registration, [new_secret(data.client_secret)])
+
+
+def _run_command(data: Prepared, *arguments: str) -> None:
+    subprocess.run(
         [sys.executable, "-m", "watchword", *arguments],
         cwd=_ROOT,
         env=data.environment(8080),
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         check=True,
-        text=True,
     )
-    return done.stdout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A provider that answers."""
+    """A provider that answers; `seconds_to_ready` is from process start to a good `/readyz`."""
 
     pid: int
     workers: tuple[int, ...]
     address: tuple[str, int]
-    seconds_to_listen: float
+    seconds_to_ready: float
 
 
 @contextmanager
-def provider(data: Prepared, *, workers: int = 1) -> Iterator[Running]:
-    """Start `watchword serve` as shipped, its log going to a file; stop it by SIGTERM."""
+def provider(
+    data: Prepared, *options: str, workers: int = 1, program: tuple[str, ...] = ("-m", "watchword")
+) -> Iterator[Running]:
+    """Start `watchword serve` as shipped, its log going to a file; stop it by SIGTERM.
+
+    Args:
+        data: what it serves.
+        options: further ones of `serve`.
+        workers: how many processes.
+        program: what Python runs instead of the command.
+    """
     address = ("127.0.0.1", free_port())
-    command = [sys.executable, "-m", "watchword", "serve", "--port", str(address[1])]
+    command = [sys.executable, *program, "serve", "--port", str(address[1]), *options]
     begun = time.perf_counter()
     with open(data.folder / "provider.log", "wb") as log:
         process = subprocess.Popen(
@@ -99,10 +151,13 @@ def provider(data: Prepared, *, workers: int = 1) -> Iterator[Running]:
         )
         try:
             wait_for_port(address)
-            listening = time.perf_counter() - begun
-            children = _children(process.pid) if workers > 1 else (process.pid,)
+            run_load(address, [build_request("GET", "/readyz")], connections=1, total=1)
+            ready = time.perf_counter() - begun
             yield Running(
-                pid=process.pid, workers=children, address=address, seconds_to_listen=listening
+                pid=process.pid,
+                workers=_children(process.pid) if workers > 1 else (process.pid,),
+                address=address,
+                seconds_to_ready=ready,
             )
         finally:
             process.send_signal(signal.SIGTERM)
