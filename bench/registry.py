@@ -29,7 +29,7 @@ from bench.crowd import (
     spread,
     start_postgresql,
 )
-from bench.loadgen import Load, cpu_seconds, run_load_apart
+from bench.loadgen import Load, run_load_apart, running_seconds
 from bench.served import Prepared, Running, prepared, provider
 from tests.support.postgresql import PostgresServer
 
@@ -45,14 +45,15 @@ class Plan:
 
     clients: int
     starts: int
+    # Many short loads, for what disturbs them comes and goes within seconds.
     loads: int
     tokens: int
     look_ups: int
     viewed: int
 
 
-FULL = Plan(clients=1_000_000, starts=11, loads=9, tokens=4_000, look_ups=500, viewed=10_000)
-QUICK = Plan(clients=100_000, starts=3, loads=3, tokens=1_000, look_ups=200, viewed=1_000)
+FULL = Plan(clients=1_000_000, starts=11, loads=61, tokens=500, look_ups=500, viewed=10_000)
+QUICK = Plan(clients=100_000, starts=3, loads=15, tokens=125, look_ups=200, viewed=500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def measure_served(sides: Sequence[Side], plan: Plan) -> dict[str, object]:
         time.sleep(1)  # what runs beside the token path has had its first turn
         started = _resident(servers)
         for side in sides:
-            load(servers[side.clients], side.busy(), plan.tokens)
+            load(servers[side.clients], side.busy(), 4 * plan.tokens)
         rounds = [
             {
                 side.clients: cpu_us(servers[side.clients], side.busy(), plan.tokens)
@@ -157,9 +158,9 @@ def load(server: Running, requests: Sequence[bytes], total: int) -> Load:
 
 def cpu_us(server: Running, requests: Sequence[bytes], total: int) -> float:
     """Give the microseconds of CPU time that the worker took for each token."""
-    before = cpu_seconds(server.pid)
+    before = running_seconds(server.pid)
     load(server, requests, total)
-    return (cpu_seconds(server.pid) - before) / total * 1e6
+    return (running_seconds(server.pid) - before) / total * 1e6
 
 
 def median_ratios(
