@@ -13,9 +13,9 @@ from typing import Any
 
 import asyncpg
 import sqlalchemy.dialects.postgresql.asyncpg  # noqa: F401 - SQLAlchemy would only at first use
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -72,15 +72,16 @@ class PostgresDatabase:
         self._looking = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def _make_engine(self) -> AsyncEngine:
-        return create_async_engine(
+        engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
             pool_size=_CONNECTIONS,
             max_overflow=0,
             pool_timeout=self._patience,
-            pool_pre_ping=True,  # a server that was restarted costs nobody a request
             hide_parameters=True,  # secret hashes stay out of error texts
         )
+        event.listen(engine.sync_engine, "checkout", _pass_over_closed)
+        return engine
 
     async def _connect(self) -> Any:  # noqa: ANN401 - asyncpg has no types
         return await asyncpg.connect(
@@ -184,6 +185,15 @@ class PostgresDatabase:
             state = str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", ""))
             why = _CAUSES.get(state, f"cannot be used: {_first_line(cause)}")
         return StoreUnavailable(f"{self._name} {why}")
+
+
+def _pass_over_closed(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401
+    """Have the pool replace a connection that is gone: a server's restart costs nobody a request.
+
+    asyncpg hears of the end by itself, so no question to the server is needed each time.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 async def _run(engine: AsyncEngine, work: Work[T]) -> T:
