@@ -53,7 +53,7 @@ class Plan:
 
 
 FULL = Plan(clients=1_000_000, starts=11, loads=61, tokens=500, look_ups=500, viewed=10_000)
-QUICK = Plan(clients=100_000, starts=3, loads=15, tokens=125, look_ups=200, viewed=500)
+QUICK = Plan(clients=100_000, starts=3, loads=21, tokens=125, look_ups=200, viewed=500)
 
 
 @dataclass(frozen=True, slots=True)
