@@ -53,7 +53,7 @@ class Plan:
 
 
 FULL = Plan(clients=1_000_000, starts=11, loads=61, tokens=500, look_ups=500, viewed=10_000)
-QUICK = Plan(clients=100_000, starts=3, loads=21, tokens=125, look_ups=200, viewed=500)
+QUICK = Plan(clients=100_000, starts=3, loads=11, tokens=100, look_ups=100, viewed=250)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def measure(engine: str, server: PostgresServer, plan: Plan) -> dict[str, object
             fill(data, clients, server)
             sides.append(Side(data, clients))
         starts = [measure_starts(sides, round_) for round_ in range(plan.starts)]
-        return median_ratios("start", "seconds", starts) | measure_served(sides, plan)
+        return least_ratio(starts) | measure_served(sides, plan)
 
 
 def measure_starts(sides: Sequence[Side], round_: int) -> dict[int, float]:
@@ -161,6 +161,19 @@ def cpu_us(server: Running, requests: Sequence[bytes], total: int) -> float:
     before = running_seconds(server.pid)
     load(server, requests, total)
     return (running_seconds(server.pid) - before) / total * 1e6
+
+
+def least_ratio(starts: Sequence[dict[int, float]]) -> dict[str, object]:
+    """Give the soonest start with many over the soonest with few.
+
+    A start is a second of work, and what else runs on the machine only ever adds to it.
+    """
+    few, many = sorted(starts[0])
+    least = {clients: min(each[clients] for each in starts) for clients in (few, many)}
+    return {
+        "start_ratio": round(least[many] / least[few], 3),
+        "start_seconds": {clients: round(seconds, 3) for clients, seconds in least.items()},
+    }
 
 
 def median_ratios(
