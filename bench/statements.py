@@ -39,7 +39,7 @@ CONNECTIONS = 32
 PATIENCE = 30.0
 CHUNK = 500
 _LITERAL = re.compile(r"'[^']*'|\b\d+\b")
-_LOOK_UP = re.compile(r"FROM (clients|client_secrets|client_grants)\b")
+_LOOK_UP = re.compile(r"FROM clients\b")
 _USE = re.compile(r"UPDATE \w+ SET last_used_at")
 # Every ten seconds, with or without tokens; and what only frames other statements.
 _ASIDE = re.compile(r"UPDATE \w+ SET expiry_announced|BEGIN|COMMIT|ROLLBACK")
