@@ -13,11 +13,12 @@ from typing import Any
 
 import asyncpg
 import sqlalchemy.dialects.postgresql.asyncpg  # noqa: F401 - SQLAlchemy would only at first use
-from sqlalchemy import Connection, event, func, select, text
+from sqlalchemy import Connection, Engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.database import T, Work
@@ -197,8 +198,13 @@ def _pass_over_closed(connection: Any, _record: object, _proxy: object) -> None:
 
 
 async def _run(engine: AsyncEngine, work: Work[T]) -> T:
-    async with engine.begin() as connection:
-        return await connection.run_sync(work)
+    # All in one greenlet: `AsyncEngine.begin` takes one for each of its steps.
+    return await greenlet_spawn(_work, engine.sync_engine, work)
+
+
+def _work(engine: Engine, work: Work[T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
 
 
 def _reason(cause: OSError) -> str:
