@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.loadgen import build_request, free_port, run_load, wait_for_port
 from consumer.client_auth import ClientSecretBasic
+from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import ClientRegistration
 from issuer.registry.client_secret import NewSecret
@@ -21,6 +22,8 @@ from issuer.registry.resource import Resource
 from issuer.registry.secret_hash import SALT_BYTES, SecretHash, generate_secret, hash_secret
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.registry import Registry
+from keys.ring import RingPolicy
+from keys.store import FileKeyStore
 from watchword.clock import wall_clock
 
 CLIENT_ID = "bench-client"
@@ -86,7 +89,8 @@ def prepared(database_url: str | None = None) -> Iterator[Prepared]:
             client_secret=generate_secret(secrets.token_bytes),
             database_url=database_url,
         )
-        _run_command(data, "keys", "generate", "--json")
+        policy = RingPolicy(jwks_max_age=300, longest_token=MAX_TOKEN_TTL)
+        FileKeyStore(data.folder / "keys").generate(now=wall_clock(), policy=policy)
         with closing(data.open_registry()) as registry:
             registry.change(lambda edit: _register(edit, data), by=OPERATOR)
         yield data
@@ -104,16 +108,6 @@ def _register(edit: RegistryEdit, data: Prepared) -> None:
         client_id=data.client_id, grants=edit.grants_for([RESOURCE], SCOPES)
     )
     edit.create_client(registration, [new_secret(data.client_secret)])
-
-
-def _run_command(data: Prepared, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "watchword", *arguments],
-        cwd=_ROOT,
-        env=data.environment(8080),
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
