@@ -10,9 +10,10 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from issuer.registry.errors import SchemaMismatch
+from issuer.storage.identity import begin_epoch
 from issuer.storage.tables import PARTIAL_INDEXES, metadata
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in `migrations/versions`."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -76,6 +77,7 @@ def _make_tables(connection: Connection) -> None:
     metadata.create_all(connection, checkfirst=False)
     for statement in PARTIAL_INDEXES[connection.dialect.name]:
         connection.execute(text(statement))
+    begin_epoch(connection)
     # As Alembic makes it: https://alembic.sqlalchemy.org/en/latest/tutorial.html
     connection.execute(
         text(

@@ -192,3 +192,11 @@ idempotent_answers = Table(
     Column("answer", _JSON, nullable=False),
     Column("created_at", BigInteger, nullable=False, index=True),
 )
+
+# Which issuer the registry belongs to, and the epoch of the change feed; see `identity`.
+registry_identity = Table(
+    "registry_identity",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from issuer.storage.database import open_database
+from issuer.storage.identity import read_identity
 from issuer.storage.registry import Registry
 from issuer.storage.schema import HEAD
 from issuer.storage.tables import PARTIAL_INDEXES, metadata
@@ -77,6 +78,19 @@ def test_a_made_schema_is_the_migrated_one(two_urls):
     found = look(migrated, reflected)
     assert found == look(made, reflected)
     assert set(metadata.tables) | {"alembic_version"} == set(found)
+
+
+def test_every_registry_has_an_epoch_of_its_own(two_urls):
+    """Made or migrated: the numbers of two change feeds are never taken for each other's."""
+    migrated, made = two_urls
+    migrate(migrated, "0002")
+    for url in (migrated, made):
+        with opened(url, upgrade=True):
+            pass
+    first, second = look(migrated, read_identity), look(made, read_identity)
+    assert (first.issuer, second.issuer) == (None, None)
+    assert len(first.epoch) == len(second.epoch) == 32
+    assert first.epoch != second.epoch
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(two_urls):
