@@ -75,7 +75,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
             transport: carries the token requests, instead of the library's own; never closed here.
             verify: as in the library's own clients, and so are the next two.
             cert: the certificate to show.
-            trust_env: whether proxies and certificate files of the environment count.
+            trust_env: whether the environment's certificates and (not for loopback) proxies count.
             timeout: seconds for each of connecting, sending and receiving a token request.
             clock: seconds of a clock that never jumps.
 
@@ -159,7 +159,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
             return False  # a stream, which can be sent only once
 
     def _fetch(self, fetch: Fetch) -> None:
-        options, asked = self._client_options(), fetch.request
+        options, asked = self._client_options(fetch.request.url), fetch.request
         with self._noting_failure(fetch):
             client = self._library.client(**options)
             try:
@@ -172,7 +172,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
                     client.close()
 
     async def _fetch_async(self, fetch: Fetch) -> None:
-        options, asked = self._client_options(), fetch.request
+        options, asked = self._client_options(fetch.request.url), fetch.request
         with self._noting_failure(fetch):
             client = self._library.async_client(**options)
             try:
@@ -217,14 +217,14 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
             fetch.failure = TokenEndpointUnreachable(f"{where} cannot be reached: {said}")
             fetch.failure.__cause__ = error
 
-    def _client_options(self) -> Mapping[str, Any]:
+    def _client_options(self, url: str) -> Mapping[str, Any]:
         # A client costs 0.15 ms, its TLS context 20 ms and more. So the context is made once, and
         # the client anew for each token request: it belongs to the event loop that it is used in,
         # keeps no idle connection that the issuer has closed, and needs no closing by the caller.
         options: dict[str, Any] = {
             "timeout": self._timeout,
             "follow_redirects": False,
-            "trust_env": self._tls_options["trust_env"],
+            "trust_env": self._tls_options["trust_env"] and parse_origin(url).may_be_proxied,
             "headers": {"Accept-Encoding": "identity"},
         }
         if self._transport is not None:

@@ -24,6 +24,14 @@ class Origin:
         """Whether what is sent there stays secret on the way."""
         return self.scheme == "https" or (self.scheme == "http" and is_loopback(self.host))
 
+    @property
+    def may_be_proxied(self) -> bool:
+        """Whether a proxy of the environment may carry what is sent there.
+
+        Plain http is allowed on loopback because nobody else hears it; a proxy would.
+        """
+        return not is_loopback(self.host)
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + (f":{self.port}" if self.port is not None else "")

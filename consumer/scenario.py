@@ -20,6 +20,7 @@ from consumer.metadata import (
     check_issuer,
     judge_metadata,
 )
+from consumer.origin import parse_origin
 from consumer.signature import verify_with_jwks
 from consumer.token_request import build_token_request, judge_token_response
 
@@ -54,18 +55,17 @@ def run(
     def say(line: str) -> None:
         out(f"[Consumer]: {line}")
 
-    with httpx.Client(transport=transport, timeout=10.0) as client:
-        story = _Story(client, say, issuer, api.rstrip("/"), client_id, client_secret)
-        try:
-            check_issuer(issuer, allow_insecure_http=False)
-            check_endpoint(api, allow_insecure_http=False)
-            story.tell()
-        except httpx.RequestError as error:
-            say(story.ending(f"{error.request.url} cannot be reached: {error}"))
-            return 1
-        except (_Unexpected, ConsumerError, ValueError) as error:
-            say(story.ending(str(error)))
-            return 1
+    story = _Story(transport, say, issuer, api.rstrip("/"), client_id, client_secret)
+    try:
+        check_issuer(issuer, allow_insecure_http=False)
+        check_endpoint(api, allow_insecure_http=False)
+        story.tell()
+    except httpx.RequestError as error:
+        say(story.ending(f"{error.request.url} cannot be reached: {error}"))
+        return 1
+    except (_Unexpected, ConsumerError, ValueError) as error:
+        say(story.ending(str(error)))
+        return 1
     say("every answer was the expected one")
     return 0
 
@@ -77,14 +77,15 @@ class _Unexpected(Exception):
 class _Story:
     def __init__(
         self,
-        client: httpx.Client,
+        transport: httpx.BaseTransport | None,
         say: Callable[[str], None],
         issuer: str,
         api: str,
         client_id: str,
         client_secret: str,
     ) -> None:
-        self._client = client
+        self._transport = transport
+        self._tls_context = httpx.create_ssl_context()
         self._say = say
         self._issuer = issuer
         self._api = api
@@ -187,9 +188,16 @@ class _Story:
         return answer
 
     def _send(self, request: FetchRequest) -> httpx.Response:
-        return self._client.request(
-            request.method, request.url, headers=dict(request.headers), content=request.body
-        )
+        # A client for each request, since what a proxy may carry depends on where it goes.
+        with httpx.Client(
+            transport=self._transport,
+            verify=self._tls_context,
+            trust_env=parse_origin(request.url).may_be_proxied,
+            timeout=10.0,
+        ) as client:
+            return client.request(
+                request.method, request.url, headers=dict(request.headers), content=request.body
+            )
 
     def _shortened(self, body: str) -> str:
         for token in self._tokens:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from keys import strict_json
 from keys.errors import InvalidJwkSet
@@ -224,7 +225,8 @@ class HttpJwks:
         Args:
             issuer: the configured issuer identifier.
             jwks_uri: its key set, for an issuer that publishes no metadata.
-            client: an httpx client of the caller's, which then also closes it.
+            client: an httpx client of the caller's, which then also closes it. What it gets for a
+                loopback address counts only if no proxy was in between.
 
         Raises:
             ValueError: a URI that is neither https nor on a loopback host.
@@ -281,12 +283,17 @@ class HttpJwks:
         if self._client is not None:
             return await _read(self._client, url, headers)
         # A client for each of a few fetches an hour: no idle connection, no tie to an event loop.
-        async with httpx.AsyncClient(timeout=FETCH_TIMEOUT) as client:
+        # Nobody but this machine may answer for loopback: a proxy could name keys of its own.
+        may_be_proxied = not is_loopback(urlsplit(url).hostname or "")
+        async with httpx.AsyncClient(
+            timeout=FETCH_TIMEOUT, verify=httpx.create_ssl_context(), trust_env=may_be_proxied
+        ) as client:
             return await _read(client, url, headers)
 
 
 async def _read(client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]) -> Fetched:
     async with client.stream("GET", url, headers=headers, follow_redirects=False) as response:
+        _check_directness(response)
         if "content-encoding" in response.headers:
             raise FetchFailed("compressed, though asked not to be")
         body = bytearray()
@@ -299,3 +306,16 @@ async def _read(client: "httpx.AsyncClient", url: str, headers: Mapping[str, str
             headers={name.lower(): value for name, value in response.headers.items()},
             body=bytes(body),
         )
+
+
+def _check_directness(response: "httpx.Response") -> None:
+    """Refuse an answer for loopback that a proxy of the caller's client gave, whoever set it."""
+    url, stream = response.url, response.extensions.get("network_stream")
+    if stream is None or not is_loopback(url.host):
+        return
+    peer = stream.get_extra_info("server_addr")
+    if not isinstance(peer, tuple):  # a Unix socket, which is on this machine as well
+        return
+    port = url.port or (443 if url.scheme == "https" else 80)
+    if not is_loopback(peer[0]) or peer[1] != port:
+        raise FetchFailed("loopback was asked through a proxy; give the client trust_env=False")

@@ -13,6 +13,7 @@ import httpx
 
 from consumer import ClientCredentials
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
+from consumer.origin import parse_origin
 from issuer.admin.errors import AccessRefused
 from issuer.admin.http_call import write_path
 from issuer.admin.operations import Page, Versioned
@@ -81,6 +82,9 @@ class RemoteAdministration:
             auth=auth,
             transport=transport,
             timeout=TIMEOUT,
+            # The context reads the environment's certificate files, the client its proxies.
+            verify=httpx.create_ssl_context(),
+            trust_env=parse_origin(server).may_be_proxied,
             headers={"accept": "application/json, application/problem+json"},
         )
 

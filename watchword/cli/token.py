@@ -112,6 +112,7 @@ def _ask(request: "FetchRequest") -> "FetchAnswer":
     import httpx
 
     from consumer.fetch import FetchAnswer
+    from consumer.origin import parse_origin
 
     try:
         answer = httpx.request(
@@ -120,6 +121,9 @@ def _ask(request: "FetchRequest") -> "FetchAnswer":
             headers=dict(request.headers),
             content=request.body,
             timeout=_TIMEOUT_SECONDS,
+            # The context reads the environment's certificate files, the client its proxies.
+            verify=httpx.create_ssl_context(),
+            trust_env=parse_origin(request.url).may_be_proxied,
         )
     except httpx.HTTPError as error:
         raise CommandFailed(f"{request.url} cannot be reached: {error}") from None
