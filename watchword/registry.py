@@ -53,7 +53,7 @@ def open_registry(
     if settings.database_url is None:
         make_data_folder(settings.data_dir)
     registry = Registry.open(
-        settings.registry_url, now=now, announce=announce or tell_nobody, patience=patience
+        settings.database, now=now, announce=announce or tell_nobody, patience=patience
     )
     try:
         registry.ensure_resources(*own_resources(settings))

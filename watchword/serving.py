@@ -51,7 +51,7 @@ def _run_workers(
 
     value = SharedValue()
     if only != "api":
-        load_engine(settings.registry_url)
+        load_engine(settings.database)
         # What every worker would die of is told once, here.
         rehearse(lambda: IssuerHalf.check(settings))
     _announce(settings, events, sockets)

@@ -21,6 +21,8 @@ from pydantic_settings import (
 )
 
 from issuer.config import MAX_TOKEN_TTL, check_issuer, check_resource
+from issuer.registry.errors import InvalidValue
+from issuer.storage.database_url import DatabasePlace, SqliteFile, parse_database_url
 
 PREFIX = "WATCHWORD_"
 WITHOUT_EFFECT = ("status_list_ttl", "failed_auth_limit")
@@ -60,7 +62,6 @@ def _files_only(store: str) -> str:
 
 def _host_names(text: str) -> str:
     from issuer.registry.auth_method import check_jwks_uri  # brings cryptography, dear to import
-    from issuer.registry.errors import InvalidValue
 
     for host in _split_hosts(text):
         url = f"https://{host}/"
@@ -77,6 +78,15 @@ def _host_names(text: str) -> str:
 
 def _split_hosts(text: str) -> tuple[str, ...]:
     return tuple(host for part in text.split(",") if (host := part.strip().lower()))
+
+
+def _database_url(url: SecretStr | None) -> SecretStr | None:
+    if url is not None:
+        try:
+            parse_database_url(url.get_secret_value())
+        except InvalidValue as error:
+            raise ValueError(str(error)) from None
+    return url
 
 
 JwksUriHosts = Annotated[str, AfterValidator(_host_names)]
@@ -121,7 +131,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("watchword-data"), description="keys and the SQLite database; made with mode 0700"
     )
-    database_url: SecretStr | None = Field(
+    database_url: Annotated[SecretStr | None, AfterValidator(_database_url)] = Field(
         None,
         description="`sqlite:///…` or `postgresql://…`; SQLite in the data folder if unset",
     )
@@ -233,11 +243,11 @@ class Settings(BaseSettings):
         return self.api or self.issuer
 
     @property
-    def registry_url(self) -> str:
-        """The database URL of the client registry."""
+    def database(self) -> DatabasePlace:
+        """Where the client registry is kept."""
         if self.database_url is not None:
-            return self.database_url.get_secret_value()
-        return f"sqlite:///{self.data_dir / 'registry.db'}"
+            return parse_database_url(self.database_url.get_secret_value())
+        return SqliteFile(self.data_dir / "registry.db")
 
     @property
     def private_jwks_hosts(self) -> tuple[str, ...]:

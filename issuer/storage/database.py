@@ -8,15 +8,17 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from issuer.registry.errors import InvalidValue
+from issuer.storage.database_url import (
+    DatabasePlace,
+    PostgresPlace,
+    SqliteFile,
+    parse_database_url,
+)
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
-
-_POSTGRESQL = ("postgresql", "postgres")
 
 
 class Database(Protocol):
@@ -68,61 +70,43 @@ class Database(Protocol):
         ...
 
 
-class Engine(Protocol):
-    """Makes a database of what a URL names; nothing is read or made yet."""
-
-    def __call__(self, url: str, *, patience: float) -> Database:
-        """Open it.
-
-        Args:
-            url: `sqlite:///PATH` (four slashes for an absolute path) or `postgresql://…`.
-            patience: seconds to wait for other processes' transactions, and for an answer.
-
-        Raises:
-            InvalidValue: the URL names no file.
-        """
-        ...
-
-
-def open_database(url: str, *, patience: float) -> Database:
-    """Open the database that `url` names; nothing is read or made yet.
+def open_database(place: DatabasePlace | str, *, patience: float) -> Database:
+    """Open the database at `place`; nothing is read or made yet.
 
     Args:
-        url: `sqlite:///PATH` (four slashes for an absolute path) or `postgresql://…`.
+        place: where it is, or the URL that names it.
         patience: seconds to wait for other processes' transactions, and for an answer.
 
     Raises:
         InvalidValue: the URL is not understood, or its engine is not installed.
     """
-    return load_engine(url)(url, patience=patience)
+    if isinstance(place, str):
+        place = parse_database_url(place)
+    load_engine(place)
+    match place:
+        case SqliteFile():
+            from issuer.storage.sqlite import SqliteDatabase
+
+            return SqliteDatabase(place, patience=patience)
+        case PostgresPlace():
+            from issuer.storage.postgresql import PostgresDatabase
+
+            return PostgresDatabase(place, patience=patience)
 
 
-def load_engine(url: str) -> Engine:
-    """Import all that the engine of `url` needs, which processes forked later then share.
+def load_engine(place: DatabasePlace) -> None:
+    """Import all that the engine of `place` needs, which processes forked later then share.
 
     Raises:
-        InvalidValue: the URL is not understood, or its engine is not installed.
+        InvalidValue: the engine is not installed.
     """
+    if isinstance(place, SqliteFile):
+        import issuer.storage.sqlite
+
+        return
     try:
-        engine = make_url(url).get_backend_name()
-    except ArgumentError:
-        raise InvalidValue(
-            "the database URL is not understood; use sqlite:///PATH or postgresql://HOST/NAME"
-        ) from None
-    if engine == "sqlite":
-        from issuer.storage.sqlite import SqliteDatabase
-
-        return SqliteDatabase
-    if engine in _POSTGRESQL:
-        return _load_postgresql()
-    raise InvalidValue(f"no database engine {engine!a}; use a sqlite: or a postgresql: URL")
-
-
-def _load_postgresql() -> Engine:
-    try:
-        from issuer.storage.postgresql import PostgresDatabase
+        import issuer.storage.postgresql  # noqa: F401
     except ModuleNotFoundError:
         raise InvalidValue(
             "PostgreSQL needs its driver; run: pip install 'watchword[server,postgresql]'"
         ) from None
-    return PostgresDatabase

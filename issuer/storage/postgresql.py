@@ -6,22 +6,24 @@ their order, and tell whoever listens.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any
+from urllib.parse import urlencode
 
 import asyncpg
 import sqlalchemy.dialects.postgresql.asyncpg  # noqa: F401 - SQLAlchemy would only at first use
 from sqlalchemy import Connection, Engine, event, func, select, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from issuer.registry.errors import StoreUnavailable
+from issuer.registry.errors import InvalidValue, StoreUnavailable
 from issuer.storage.database import T, Work
+from issuer.storage.database_url import TLS_FILES, PostgresPlace
 from issuer.storage.tables import registry_changes
 
 CHANNEL = "watchword_registry"
@@ -29,6 +31,24 @@ _LOCK = 0x77617463  # names our lock among those of others in the database
 _CONNECTIONS = 5
 _RECONNECT_SECONDS = 1.0
 _CONNECT_SECONDS = 5.0
+_SENT = ("application_name", "options")
+"""Options of libpq that are sent to the server as they are."""
+
+_NEXT_HOST = (
+    OSError,
+    UnicodeError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+"""After these libpq tries the next server of several; a wrong password is wrong everywhere."""
+
+_FAILURES = (
+    OSError,
+    PoolExhausted,
+    UnicodeError,  # a host whose name cannot be looked up
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: what an operator can mend.
 _CAUSES = {
@@ -50,17 +70,20 @@ class PostgresDatabase:
     """One database on a server, shared by the threads of a process. See `Database`.
 
     Args:
-        url: as libpq understands it, TLS options included.
+        place: the servers, how to connect, and the database.
         patience: seconds to wait for an answer.
+
+    Raises:
+        InvalidValue: a file that the URL names cannot be read.
     """
 
     embedded = False
     lookups = _CONNECTIONS - 1  # one is left for whoever follows the changes
 
-    def __init__(self, url: str, *, patience: float) -> None:
-        shown = make_url(url).set(password=None, query={})
-        self._name = f"the registry database {shown.render_as_string(hide_password=True)}"
-        self._url = url
+    def __init__(self, place: PostgresPlace, *, patience: float) -> None:
+        _check_files(place)
+        self._name = f"the registry database {place.shown}"
+        self._place = place
         self._patience = patience
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="postgresql", daemon=True)
@@ -85,11 +108,38 @@ class PostgresDatabase:
         return engine
 
     async def _connect(self) -> Any:  # noqa: ANN401 - asyncpg has no types
+        """Connect to the first server that answers and will do.
+
+        asyncpg would spend the time of all of them on the first that is silent.
+        """
+        hosts = self._place.hosts
+        try:
+            for host, port in hosts[:-1]:
+                with suppress(*_NEXT_HOST):
+                    return await self._connect_to(host, port)
+            return await self._connect_to(*(hosts[-1] if hosts else (None, None)))
+        except asyncpg.TargetServerAttributeNotMatched:
+            raise asyncpg.ReadOnlySQLTransactionError("no server takes changes") from None
+
+    async def _connect_to(self, host: str | None, port: int | None) -> Any:  # noqa: ANN401
+        place, options = self._place, self._place.options
+        tls = place.tls_options
+        system = tls.get("sslrootcert") == "system"  # libpq: the authorities that the system trusts
+        settings = {name: options[name] for name in _SENT if options.get(name)}
         return await asyncpg.connect(
-            self._url,
-            timeout=min(self._patience, _CONNECT_SECONDS),
+            # TLS options have no other way in; what is secret is in none of its messages.
+            "postgresql:///" + ("" if system or not tls else "?" + urlencode(tls)),
+            host=host,
+            port=port,
+            user=place.user,
+            password=place.password,
+            database=place.database,
+            passfile=options.get("passfile"),
+            ssl=True if system else None,
+            target_session_attrs=options.get("target_session_attrs"),
+            timeout=place.connect_seconds or min(self._patience, _CONNECT_SECONDS),
             command_timeout=self._patience,
-            server_settings={"application_name": "watchword"},
+            server_settings={"application_name": "watchword"} | settings,
         )
 
     def exists(self) -> bool:
@@ -174,18 +224,27 @@ class PostgresDatabase:
             yield
         except DBAPIError as error:
             raise self._unavailable(error.orig) from None
-        except (OSError, PoolExhausted, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _FAILURES as error:
             raise self._unavailable(error) from None
 
     def _unavailable(self, cause: BaseException | None) -> StoreUnavailable:
         if isinstance(cause, TimeoutError | PoolExhausted):
             why = f"did not answer within {self._patience:g} seconds; try again"
+        elif isinstance(cause, UnicodeError):
+            why = "cannot be reached: a host name that cannot be"
         elif isinstance(cause, OSError):
             why = f"cannot be reached: {_reason(cause)}"
         else:
             state = str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", ""))
             why = _CAUSES.get(state, f"cannot be used: {_first_line(cause)}")
         return StoreUnavailable(f"{self._name} {why}")
+
+
+def _check_files(place: PostgresPlace) -> None:
+    for name in TLS_FILES:
+        path = place.options.get(name, "")
+        if path and path != "system" and not os.access(path, os.R_OK):
+            raise InvalidValue(f"the database URL: the file that {name} names cannot be read")
 
 
 def _pass_over_closed(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401

@@ -15,6 +15,7 @@ from issuer.registry.usage import UsageBatch
 from issuer.storage import clients
 from issuer.storage.changes import read_changes
 from issuer.storage.database import Database, open_database
+from issuer.storage.database_url import DatabasePlace
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.grants import write_scope_usage
 from issuer.storage.reading import RegistryReading
@@ -64,17 +65,18 @@ class Registry:
     @classmethod
     def open(
         cls,
-        url: str,
+        place: DatabasePlace | str,
         *,
         now: Callable[[], int],
         announce: Announce = tell_nobody,
         upgrade: bool | None = None,
         patience: float = PATIENCE,
     ) -> Self:
-        """Open the registry that `url` names.
+        """Open the registry at `place`.
 
         Args:
-            url: `sqlite:///PATH` (four slashes for an absolute path) or `postgresql://…`.
+            place: where it is, or the URL that names it: `sqlite:///PATH` (four slashes for an
+                absolute path) or `postgresql://…`.
             now: the clock, seconds since the epoch.
             announce: where changes are told as log events, once they are committed.
             upgrade: bring the schema up to date, or leave it as it is; None upgrades a database
@@ -86,7 +88,7 @@ class Registry:
             SchemaMismatch: the schema is not the one that this version works with.
             StoreUnavailable: the database cannot be opened.
         """
-        registry = cls(open_database(url, patience=patience), now=now, announce=announce)
+        registry = cls(open_database(place, patience=patience), now=now, announce=announce)
         try:
             registry._settle_schema(upgrade)
         except BaseException:
@@ -239,12 +241,12 @@ def _event_fields(entry: AuditEntry) -> dict[str, object]:
     }
 
 
-def inspect_schema(url: str) -> SchemaStatus:
+def inspect_schema(place: DatabasePlace | str) -> SchemaStatus:
     """Tell which schema a database has; one that does not exist stays that way.
 
     Raises:
         InvalidValue: the URL is not understood or its engine is not installed.
         StoreUnavailable: the database cannot be read.
     """
-    with closing(Registry.open(url, now=lambda: 0, upgrade=False)) as registry:
+    with closing(Registry.open(place, now=lambda: 0, upgrade=False)) as registry:
         return registry.schema_status()

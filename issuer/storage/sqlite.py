@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from issuer.registry.errors import InvalidValue, StoreUnavailable
+from issuer.registry.errors import StoreUnavailable
 from issuer.storage.database import T, Work
+from issuer.storage.database_url import SqliteFile
 
 _RETRY_SECONDS = 0.02
 _WRITES = "watchword_writes"
@@ -40,18 +41,15 @@ class SqliteDatabase:
     """One database file, shared by the threads of a process. See `Database` for the methods.
 
     Args:
-        url: `sqlite:///PATH`; four slashes for an absolute path.
+        place: the file.
         patience: seconds to wait for another process's transaction.
-
-    Raises:
-        InvalidValue: the URL names no file.
     """
 
     embedded = True
     lookups = 1  # a reading takes less time than handing it to a second thread
 
-    def __init__(self, url: str, *, patience: float) -> None:
-        self._path = sqlite_path(url)
+    def __init__(self, place: SqliteFile, *, patience: float) -> None:
+        self._path = place.path
         self._patience = patience
         self._engine = _sqlite_engine(self._path, patience)
         self._writing = self._engine.execution_options(**{_WRITES: True})
@@ -141,18 +139,6 @@ class SqliteDatabase:
                 time.sleep(_RETRY_SECONDS)
         finally:
             connection.close()
-
-
-def sqlite_path(url: str) -> Path:
-    """Return the file that a `sqlite:///…` URL names.
-
-    Raises:
-        InvalidValue: it names none, or has a query.
-    """
-    parsed = make_url(url)
-    if parsed.query or not parsed.database or parsed.database == ":memory:":
-        raise InvalidValue("the database URL must name a file: sqlite:///PATH")
-    return Path(parsed.database)
 
 
 def _sqlite_engine(path: Path, patience: float) -> Engine:

@@ -1,9 +1,11 @@
 """`issuer.storage.postgresql`: opening, upgrading, listening, and one clear line when it fails."""
 
+import socket
 import subprocess
 import sys
 import threading
 from contextlib import closing
+from urllib.parse import quote
 
 import pytest
 
@@ -46,6 +48,89 @@ def test_a_database_that_cannot_be_used_is_named_without_its_password(postgres_u
         pass
     assert_one_line(caught, "the registry database postgresql://watchword", words)
     assert url.split(":")[2].split("@")[0] not in str(caught.value)
+
+
+def _show(url, setting):
+    with closing(open_database(url, patience=5)) as database:
+        return database.look(
+            lambda connection: connection.exec_driver_sql(f"SHOW {setting}").scalar()
+        )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "postgresql://{user}@{folder}:{port}/{name}",
+        "postgresql:///{name}?host={plain}&port={port}&user={role}&password={password}",
+    ],
+)
+def test_a_socket_is_named_by_its_folder(postgres, postgres_url, form):
+    """As libpq takes it: percent-encoded in the place of the host, or as an option."""
+    user, _, place = postgres_url.removeprefix("postgresql://").partition("@")
+    role, _, password = user.partition(":")
+    folder = str(postgres.folder)
+    url = form.format(
+        user=user,
+        role=role,
+        password=password,
+        plain=folder,
+        folder=quote(folder, safe=""),
+        port=postgres.port,
+        name=place.partition("/")[2],
+    )
+    assert _show(url, "application_name") == "watchword"
+
+
+def test_options_reach_the_server_or_the_connection(postgres_url):
+    """Those of libpq that are for the server, and those that must not be sent to it."""
+    url = postgres_url + (
+        "?options=-c%20lock_timeout%3D1234&application_name=till&connect_timeout=5"
+        "&channel_binding=prefer&gssencmode=disable&keepalives=0&sslmode=prefer&sslsni=1"
+        "&target_session_attrs=read-write&client_encoding=utf8"
+    )
+    assert _show(url, "lock_timeout") == "1234ms"
+    assert _show(url, "application_name") == "till"
+
+
+def test_tls_is_not_given_up_quietly(postgres_url, tmp_path):
+    """The tests' server has none: who asks for it is refused; a missing file is wrong usage."""
+    with pytest.raises(StoreUnavailable):
+        _show(postgres_url + "?sslmode=require", "application_name")
+    with pytest.raises(InvalidValue, match="the file that sslrootcert names cannot be read"):
+        _show(f"{postgres_url}?sslmode=verify-full&sslrootcert={tmp_path}/no.pem", "port")
+
+
+def test_the_next_host_is_tried_when_one_does_not_answer(postgres_url):
+    """Whether it refuses at once, is silent or is of a name that cannot be looked up."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
+        hosts = f"127.0.0.1:{free_port()},127.0.0.1:{silent.getsockname()[1]},{'a' * 70},"
+        url = postgres_url.replace("@", "@" + hosts) + "?connect_timeout=2"
+        assert _show(url, "transaction_read_only") == "off"
+
+
+def test_of_several_hosts_one_that_takes_changes_is_chosen(postgres, postgres_url):
+    """A registry on a server that refuses changes is of no use."""
+    name = postgres_url.rpartition("/")[2]
+    postgres.run_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    place = postgres_url.partition("@")[2].partition("/")[0]
+    with pytest.raises(StoreUnavailable, match="is read-only"):
+        _show(postgres_url.replace("@", f"@{place},"), "port")
+    assert _show(postgres_url, "transaction_read_only") == "on"
+
+
+def test_any_password_works_percent_encoded(postgres, postgres_url):
+    """Whatever is in it; and unescaped, no part of it is told."""
+    password = "hunt@er22/#?%41:&=+ é'\\\""
+    quoted = password.replace("'", "''")
+    postgres.run_sql(f"CREATE ROLE odd LOGIN SUPERUSER PASSWORD '{quoted}'")
+    rest = "@" + postgres_url.partition("@")[2]
+    try:
+        assert _show(f"postgresql://odd:{quote(password, safe='')}{rest}", "port")
+        with pytest.raises(InvalidValue) as caught:
+            _show(f"postgresql://odd:{password}{rest}", "port")
+    finally:
+        postgres.run_sql("DROP ROLE odd")
+    assert "hunt" not in str(caught.value)
 
 
 def test_a_missing_driver_is_named_with_the_command_to_run(monkeypatch):

@@ -83,7 +83,7 @@ def read_state(url):
 
 def main(command):
     """Kill the command before each of its statements in turn."""
-    url = load_settings().registry_url
+    url = load_settings().database
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         run(["clients", "list"])  # loads most of what the children need, once for all
     states = [read_state(url)]

@@ -152,6 +152,8 @@ class PostgresServer:
         options = ("--locale=C", "--encoding=UTF8", "--no-sync")
         access = ("--auth-local=peer", "--auth-host=scram-sha-256")
         self._run("initdb", *options, *access, "-D", str(self.folder / "data"))
+        rules = self.folder / "data" / "pg_hba.conf"  # the first that matches counts
+        rules.write_text(f"local all {ROLE} scram-sha-256\n" + rules.read_text())
         self.port = _lasting_port()
         with open(self.folder / "data" / "postgresql.conf", "a") as configuration:
             configuration.write(_CONFIGURATION.format(port=self.port, folder=self.folder))

@@ -7,6 +7,7 @@ import typer
 from watchword.cli.output import JsonFlag, print_fields, print_json
 
 if TYPE_CHECKING:
+    from issuer.storage.database_url import DatabasePlace
     from issuer.storage.schema import SchemaStatus
 
 app = typer.Typer(no_args_is_help=True)
@@ -24,10 +25,10 @@ def upgrade(as_json: JsonFlag = False) -> None:
     from watchword.clock import wall_clock
     from watchword.settings import load_settings
 
-    url = load_settings().registry_url
-    opened = Registry.open(url, now=wall_clock, upgrade=True, patience=MIGRATION_PATIENCE)
+    place = load_settings().database
+    opened = Registry.open(place, now=wall_clock, upgrade=True, patience=MIGRATION_PATIENCE)
     with closing(opened) as registry:
-        _print(url, registry.schema_status(), as_json)
+        _print(place, registry.schema_status(), as_json)
 
 
 @app.command()
@@ -39,13 +40,13 @@ def status(as_json: JsonFlag = False) -> None:
     from issuer.storage.registry import inspect_schema
     from watchword.settings import load_settings
 
-    url = load_settings().registry_url
-    _print(url, inspect_schema(url), as_json)
+    place = load_settings().database
+    _print(place, inspect_schema(place), as_json)
 
 
-def _print(url: str, schema: "SchemaStatus", as_json: bool) -> None:
+def _print(place: "DatabasePlace", schema: "SchemaStatus", as_json: bool) -> None:
     facts: dict[str, Any] = {
-        "database": _shown(url),
+        "database": place.shown,
         "current": schema.current,
         "head": schema.head,
         "up_to_date": schema.up_to_date,
@@ -58,13 +59,3 @@ def _print(url: str, schema: "SchemaStatus", as_json: bool) -> None:
         "up_to_date": "yes" if schema.up_to_date else "no; run: watchword db upgrade",
     }
     print_fields(facts | shown)
-
-
-def _shown(url: str) -> str:
-    """Write the URL of a database without what opens it: the password may also be in the query."""
-    from sqlalchemy.engine import make_url
-
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return url
-    return parsed.set(query={}).render_as_string(hide_password=True)
