@@ -7,6 +7,7 @@ below it; whatever no issuer route names goes to the API half, which denies by d
 import re
 import secrets
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Literal
 
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
@@ -127,12 +128,12 @@ class Provider:
             await self._api.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        for half in (self._api, self._admin):
-            if half is not None:
-                await half.stop()
-        if self._issuer is not None:
-            await self._issuer.stop()
-        self._events.flush()
+        async with AsyncExitStack() as stopping:
+            # The last one first, each whatever another raised.
+            stopping.callback(self._events.flush)
+            for half in (self._issuer, self._admin, self._api):
+                if half is not None:
+                    stopping.push_async_callback(half.stop)
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from issuer.client_auth import ClientAuthenticator
 from issuer.config import IssuerConfig
@@ -15,11 +15,12 @@ from issuer.registry.errors import RegistryError
 from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
 from issuer.service import TokenService
-from issuer.storage.follow import follow
+from issuer.storage.follow import Follower
 from issuer.storage.source import ThreadedSource
 from keys.errors import KeysError, NoSigningKey
 from watchword.clock import wall_clock
-from watchword.key_ring import KeyRing, open_key_store, refresh_quietly, ring_policy
+from watchword.jobs import Job, Jobs
+from watchword.key_ring import KeyRing, open_key_store, ring_policy
 from watchword.logging import Events
 from watchword.registration_half import RegistrationHalf
 from watchword.registry import open_registry
@@ -67,8 +68,7 @@ class IssuerHalf:
         self._usage = UsageLog()
         self._metadata_version = self.registry.version()
         self._metadata = self._build_metadata()
-        self._store_answers = True
-        self._tasks: list[asyncio.Task[None]] = []
+        self._jobs = Jobs(*self._list_jobs(), events=events)
 
     @classmethod
     def check(cls, settings: Settings) -> None:
@@ -104,97 +104,94 @@ class IssuerHalf:
         return self.keys.document(wall_clock())
 
     def has_key(self) -> bool:
-        """Tell whether there is a key to sign with."""
+        """Tell whether there is a key to sign with, and the key store can be read."""
         try:
             self.keys.signer(wall_clock())
         except NoSigningKey:
             return False
-        return True
+        return self._jobs.succeeds("keys")
 
     def store_answers(self) -> bool:
         """Tell whether the registry answered when it was last asked."""
-        return self._store_answers
+        return self._jobs.succeeds("registry")
 
     def start(self) -> None:
         """Start following the registry and the key store."""
-        self._tasks = [
-            asyncio.create_task(self._follow_registry()),
-            asyncio.create_task(self._follow_documents()),
-            asyncio.create_task(self._keep_up()),
-        ]
+        self.registry.watch(lambda: self._jobs.wake("registry"))
+        self._jobs.start()
+        self._jobs.wake("registry")
 
     async def stop(self) -> None:
-        """Stop following and close what was opened."""
-        for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        self._slow_lane.close()
-        self._registration.stop()
-        self._source.close()
-        await asyncio.to_thread(self._write_usage)
-        self.registry.close()
+        """Stop following and close what was opened, whatever any part of it raises."""
+        with ExitStack() as closing:
+            # The last one first.
+            closing.callback(self.registry.close)
+            closing.callback(self._source.close)
+            closing.callback(self._registration.stop)
+            closing.callback(self._slow_lane.close)
+            await self._jobs.stop()
+            await asyncio.to_thread(self._write_usage)
 
-    async def _follow_registry(self) -> None:
-        wake, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def told() -> None:
-            with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(wake.set)
-
-        self.registry.watch(told)
-        await follow(
-            self.view,
-            wake=wake,
-            interval=FOLLOW_SECONDS,
-            outage=self._settings.registry_outage_seconds,
-            on_error=self._store_failed,
-            on_answer=self._store_answered,
+    def _list_jobs(self) -> tuple[Job, ...]:
+        follower = Follower(self.view, outage=self._settings.registry_outage_seconds)
+        return (
+            Job(
+                name="registry",
+                every=FOLLOW_SECONDS,
+                run=follower.look,
+                longest=FOLLOW_SECONDS,  # a change counts within a second after an outage too
+                failed="registry.unavailable",
+                recovered="registry.available",
+                expected=(RegistryError,),
+            ),
+            Job(
+                name="keys",
+                every=DOCUMENT_POLL_SECONDS,
+                run=lambda: asyncio.to_thread(self._refresh_keys),
+                longest=DOCUMENT_POLL_SECONDS,
+                failed="keys.unavailable",
+                recovered="keys.available",
+                expected=(KeysError,),
+            ),
+            Job(
+                name="metadata",
+                every=DOCUMENT_POLL_SECONDS,
+                run=lambda: asyncio.to_thread(self._refresh_metadata),
+            ),
+            Job(
+                name="usage",
+                every=UPKEEP_SECONDS,
+                run=lambda: asyncio.to_thread(self._write_usage),
+            ),
+            Job(
+                name="expiring",
+                every=UPKEEP_SECONDS,
+                run=lambda: asyncio.to_thread(self._announce_expiring),
+            ),
         )
 
-    def _store_answered(self) -> None:
-        if not self._store_answers:
-            self._events("registry.available")
-        self._store_answers = True
+    def _refresh_keys(self) -> None:
+        self.keys.refresh(wall_clock())
 
-    def _store_failed(self, error: Exception) -> None:
-        # Told once, not four times a second; `/readyz` says so all the while.
-        if self._store_answers:
-            self._events("registry.unavailable", exception=error)
-        self._store_answers = False
-
-    async def _follow_documents(self) -> None:
-        while True:
-            await asyncio.sleep(DOCUMENT_POLL_SECONDS)
-            await asyncio.to_thread(self._refresh_documents)
-
-    def _refresh_documents(self) -> None:
-        refresh_quietly(self.keys, wall_clock(), self._report_keys)
-        # A registry that is away is told of by who follows it; the old document still serves.
+    def _refresh_metadata(self) -> None:
+        # The job "registry" tells that it is away; the old document still serves.
         with suppress(RegistryError):
             version = self.registry.version()
             if version != self._metadata_version:
                 self._metadata, self._metadata_version = self._build_metadata(), version
 
-    async def _keep_up(self) -> None:
-        while True:
-            await asyncio.sleep(UPKEEP_SECONDS)
-            await asyncio.to_thread(self._write_usage)
-            await asyncio.to_thread(self._announce_expiring)
-
     def _write_usage(self) -> None:
         batch = self._usage.take()
         try:
             self.registry.record_usage(batch)
-        except RegistryError:
-            self._usage.put_back(batch)  # who follows the registry tells that it is away
+        except Exception as error:
+            self._usage.put_back(batch)
+            if not isinstance(error, RegistryError):  # the job "registry" tells that it is away
+                raise
 
     def _announce_expiring(self) -> None:
         with suppress(RegistryError):
             self.registry.announce_expiring(within=self._settings.secret_notice_seconds)
-
-    def _report_keys(self, error: KeysError) -> None:
-        self._events("keys.unavailable", reason=str(error))
 
     def _build_metadata(self) -> Document:
         scopes = {

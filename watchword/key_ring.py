@@ -6,14 +6,14 @@ before they are needed.
 """
 
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from issuer.config import MAX_TOKEN_TTL
 from issuer.endpoints.document import Document
-from keys.errors import KeysError, NoSigningKey
+from keys.errors import NoSigningKey
 from keys.jwks import build_jwk_set
 from keys.key_file import StoredKey
 from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, signing_key
@@ -128,11 +128,3 @@ class KeyRing:
             with suppress(NoSigningKey, KeyError):
                 signers[alg] = self._signers[signing_key(ring, alg=alg).kid]
         return signers
-
-
-def refresh_quietly(ring: KeyRing, now: int, report: Callable[[KeysError], None]) -> None:
-    """Refresh; report a store that cannot be read, for the old keys still serve."""
-    try:
-        ring.refresh(now)
-    except KeysError as error:
-        report(error)

@@ -198,7 +198,7 @@ class PostgresDatabase:
     async def _listen(self, told: Callable[[], None]) -> None:
         """Listen for ever; whenever the connection is lost, make a new one."""
         while True:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(Exception):  # whatever it is, the reader's own looks go on meanwhile
                 await self._listen_once(told)
             told()  # something may have been missed
             await asyncio.sleep(_RECONNECT_SECONDS)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.view import ClientView
 from issuer.storage import source as source_module
-from issuer.storage.follow import follow
+from issuer.storage.follow import Follower
 from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
 from tests.support.registry import NOW, Desk, new_client, orders
@@ -179,97 +179,29 @@ async def test_looking_for_changes_in_vain_costs_no_transaction(source, statemen
     assert statements == []
 
 
-async def test_a_change_by_another_process_counts_within_a_second(source, elsewhere):
-    """A disabled client is refused at once, as far as anybody can tell."""
+async def test_a_change_by_another_process_counts_with_the_next_look(source, elsewhere):
+    """A disabled client is refused once the follower has looked."""
     view = ClientView(source)
+    follower = Follower(view)
     await view.fetch("till")
-    following = asyncio.create_task(follow(view, wake=asyncio.Event(), on_error=pytest.fail))
-    try:
-        await asyncio.sleep(0)
-        elsewhere.set_disabled("till", True)
-        with anyio.fail_after(1):
-            while not view.peek("till").registration.disabled:
-                await asyncio.sleep(0.01)
-    finally:
-        following.cancel()
-
-
-class FailingView:
-    """A view whose first three looks at the store fail, each in another way."""
-
-    def __init__(self):
-        self.failures = [StoreUnavailable("away"), OSError("gone"), RuntimeError("a bug")]
-
-    async def catch_up(self):
-        """Fail three times, then work."""
-        if self.failures:
-            raise self.failures.pop(0)
-
-
-async def test_following_survives_every_failure():
-    """The loop ends by cancellation only; each failure is reported, even if reporting fails."""
-    failed, answered = [], asyncio.Event()
-
-    def report(error):
-        failed.append(type(error))
-        raise ValueError("the log is full")
-
-    following = asyncio.create_task(
-        follow(
-            FailingView(),
-            wake=asyncio.Event(),
-            interval=0.001,
-            on_error=report,
-            on_answer=answered.set,
-        )
-    )
-    with anyio.fail_after(5):
-        await answered.wait()
-    assert failed == [StoreUnavailable, OSError, RuntimeError]
-    assert not following.done()
-    following.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await following
-
-
-async def test_too_long_an_outage_makes_the_view_forget():
-    """What could not be checked for the whole of the bound does not count any more."""
-    forgotten = asyncio.Event()
-
-    class LostView:
-        """A view whose store never answers again."""
-
-        async def catch_up(self):
-            """Fail."""
-            raise StoreUnavailable("away")
-
-        def forget(self):
-            """Tell the test."""
-            forgotten.set()
-
-    options = {"wake": asyncio.Event(), "interval": 0.001, "on_error": lambda error: None}
-    patient = asyncio.create_task(follow(LostView(), outage=3600, **options))
-    await asyncio.sleep(0.05)
-    assert not forgotten.is_set()
-    short = asyncio.create_task(follow(LostView(), outage=0.01, **options))
-    with anyio.fail_after(5):
-        await forgotten.wait()
-    patient.cancel()
-    short.cancel()
-
-
-async def test_who_is_told_of_a_change_looks_at_once(source, elsewhere):
-    """A notice shortens the wait, however long the interval."""
-    view, wake = ClientView(source), asyncio.Event()
-    await view.fetch("till")
-    following = asyncio.create_task(follow(view, wake=wake, interval=3600, on_error=pytest.fail))
-    await asyncio.sleep(0.05)
+    await follower.look()
     elsewhere.set_disabled("till", True)
-    wake.set()
-    with anyio.fail_after(5):
-        while not view.peek("till").registration.disabled:
-            await asyncio.sleep(0.01)
-    following.cancel()
+    await follower.look()
+    assert view.peek("till").registration.disabled
+
+
+async def test_too_long_an_outage_makes_the_view_forget(source, elsewhere):
+    """What could not be checked for the whole of the bound does not count any more."""
+    view, now = ClientView(source), [100.0]
+    follower = Follower(view, outage=10, clock=lambda: now[0])
+    await view.fetch("till")
+    await follower.look()
+    source.close()
+    for seconds, held in ((109.9, 1), (110.0, 0)):
+        now[0] = seconds
+        with pytest.raises(RuntimeError):  # no thread is left: a failure that nobody foresaw
+            await follower.look()
+        assert len(view) == held
 
 
 async def test_a_store_that_says_nothing_is_given_up(gated):
