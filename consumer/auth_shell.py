@@ -6,20 +6,23 @@ client's secret is seen by nobody but the issuer.
 """
 
 import asyncio
+import copy
 import logging
+import os
 import ssl
 import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from consumer.challenge import bearer_error
 from consumer.client_auth import ClientAuth, ClientSecretBasic
+from consumer.deadline import Deadline, no_answer_within
 from consumer.errors import TokenEndpointUnreachable
 from consumer.fetch import FetchAnswer, Reception
-from consumer.flow import Attempt, Fetch, TokenFlow, TokenPlan, Wait
+from consumer.flow import Attempt, Fetch, Step, TokenFlow, TokenPlan, Wait
 from consumer.http_library import ApiRequest, ApiResponse, Fetched, HttpLibrary
 from consumer.metadata import check_endpoint, check_issuer
 from consumer.origin import Origin, parse_origin
@@ -29,6 +32,7 @@ ResponseT = TypeVar("ResponseT", bound=ApiResponse)
 TransportT = TypeVar("TransportT")
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 §9.2.1
+_NOT_COPIED = frozenset({"_process", "_flow", "_tls_context"})
 _PATIENCE = 6.0  # in timeouts: the longest a token request can take is a few of them
 
 _log = logging.getLogger("consumer")
@@ -76,7 +80,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
             verify: as in the library's own clients, and so are the next two.
             cert: the certificate to show.
             trust_env: whether the environment's certificates and (not for loopback) proxies count.
-            timeout: seconds for each of connecting, sending and receiving a token request.
+            timeout: seconds for each request to the issuer, from connecting to the last byte.
             clock: seconds of a clock that never jumps.
 
         Raises:
@@ -97,21 +101,36 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
             patience=_PATIENCE * timeout,
         )
         self._clock = clock
-        self._flow = TokenFlow(self._plan, clock=clock)
         self._timeout = timeout
         self._transport = transport
         self._tls_options = {"verify": verify, "cert": cert, "trust_env": trust_env}
-        self._tls_context: ssl.SSLContext | None = None
-        self._tls_lock = threading.Lock()
+        self._begin()
 
     def __repr__(self) -> str:
         """Name the issuer, the client and the scope; nothing secret."""
         plan = self._plan
         return f"{type(self).__name__}({plan.issuer!r}, {plan.auth!r}, scope={plan.scope!r})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Give the settings, the client's secret among them, to a copy or a pickle.
+
+        A copy gets a token of its own. A pickle is as secret as what it holds; a transport or a
+        TLS context of the caller's cannot be in one.
+        """
+        return {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        """Begin anew with these settings."""
+        vars(self).update(settings)
+        self._begin()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy: the settings are values, and a transport stays the caller's."""
+        return copy.copy(self)
+
     def sync_auth_flow(self, request: RequestT) -> Generator[RequestT, ResponseT, None]:
         """Authorise one request of a sync client."""
-        with closing(self._flow.steps(_origin(request))) as steps:
+        with closing(self._steps(request)) as steps:
             for step in steps:
                 match step:
                     case Attempt():
@@ -125,7 +144,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
 
     async def async_auth_flow(self, request: RequestT) -> AsyncGenerator[RequestT, ResponseT]:
         """Authorise one request of an async client, on asyncio or trio."""
-        with closing(self._flow.steps(_origin(request))) as steps:
+        with closing(self._steps(request)) as steps:
             for step in steps:
                 match step:
                     case Attempt():
@@ -136,6 +155,17 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
                         await _wait_async(step)
                     case Fetch():
                         await self._fetch_async(step)
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._flow = TokenFlow(self._plan, clock=self._clock)
+        self._tls_context: ssl.SSLContext | None = None
+
+    def _steps(self, request: RequestT) -> Generator[Step, None, None]:
+        if self._process != os.getpid():  # a child, forked when perhaps a thread was fetching
+            self._flow = self._flow.inherited()
+            self._process = os.getpid()
+        return self._flow.steps(_origin(request))
 
     def _note(self, attempt: Attempt, request: RequestT, response: ResponseT) -> None:
         answered = _answered_request(request, response)
@@ -161,51 +191,64 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
     def _fetch(self, fetch: Fetch) -> None:
         options, asked = self._client_options(fetch.request.url), fetch.request
         with self._noting_failure(fetch):
+            deadline, give_up_at = Deadline(), self._clock() + self._timeout
             client = self._library.client(**options)
             try:
-                with client.stream(
-                    asked.method, asked.url, headers=asked.headers, content=asked.body
-                ) as response:
-                    fetch.answer = self._receive(response)
+                with (
+                    deadline.within(self._timeout),
+                    client.stream(
+                        asked.method,
+                        asked.url,
+                        headers=asked.headers,
+                        content=asked.body,
+                        extensions={"trace": deadline.trace},
+                    ) as response,
+                ):
+                    answer = self._receive(response, give_up_at)
+                fetch.answer = answer
             finally:
                 if self._transport is None:
                     client.close()
 
     async def _fetch_async(self, fetch: Fetch) -> None:
+        import anyio  # here, because sync clients can do without
+
         options, asked = self._client_options(fetch.request.url), fetch.request
         with self._noting_failure(fetch):
             client = self._library.async_client(**options)
             try:
-                async with client.stream(
-                    asked.method, asked.url, headers=asked.headers, content=asked.body
-                ) as response:
-                    fetch.answer = await self._receive_async(response)
+                with anyio.fail_after(self._timeout):
+                    async with client.stream(
+                        asked.method, asked.url, headers=asked.headers, content=asked.body
+                    ) as response:
+                        fetch.answer = await self._receive_async(response)
+            except TimeoutError:
+                raise TimeoutError(no_answer_within(self._timeout)) from None
             finally:
                 if self._transport is None:
                     await client.aclose()
 
-    def _receive(self, response: Fetched) -> FetchAnswer:
-        reception = self._reception(response)
+    def _receive(self, response: Fetched, give_up_at: float) -> FetchAnswer:
+        reception = Reception(response.status_code, response.headers)
         if reception.wants_more:
             for chunk in response.iter_bytes():
-                if not reception.add(chunk, now=self._clock()):
+                # The clock too: a connection that the caller's transport kept is not traced.
+                if self._clock() >= give_up_at:
+                    raise TimeoutError(no_answer_within(self._timeout))
+                if not reception.add(chunk):
                     break
         return reception.answer()
 
     async def _receive_async(self, response: Fetched) -> FetchAnswer:
-        reception = self._reception(response)
+        reception = Reception(response.status_code, response.headers)
         if reception.wants_more:
             chunks = response.aiter_bytes()
             async for chunk in chunks:
-                if not reception.add(chunk, now=self._clock()):
+                if not reception.add(chunk):
                     break
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()  # left to the collector, it could run in no event loop
         return reception.answer()
-
-    def _reception(self, response: Fetched) -> Reception:
-        give_up_at = self._clock() + self._timeout
-        return Reception(response.status_code, response.headers, give_up_at=give_up_at)
 
     @contextmanager
     def _noting_failure(self, fetch: Fetch) -> Iterator[None]:
@@ -214,8 +257,8 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
         except self._library.errors as error:
             said = self._plan.auth.redact(str(error)) or type(error).__name__
             where = parse_origin(fetch.request.url)
+            # Without its cause, whose text may repeat lines that the server sent.
             fetch.failure = TokenEndpointUnreachable(f"{where} cannot be reached: {said}")
-            fetch.failure.__cause__ = error
 
     def _client_options(self, url: str) -> Mapping[str, Any]:
         # A client costs 0.15 ms, its TLS context 20 ms and more. So the context is made once, and
@@ -229,9 +272,10 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
         }
         if self._transport is not None:
             return options | {"transport": self._transport}
-        with self._tls_lock:
-            if self._tls_context is None:
-                self._tls_context = self._library.tls_context(**self._tls_options)
+        # Without a lock, since a child that is forked meanwhile would wait for it for ever. Two
+        # threads come here at once only when a token request counts as lost.
+        if self._tls_context is None:
+            self._tls_context = self._library.tls_context(**self._tls_options)
         return options | {"verify": self._tls_context}
 
 

@@ -33,7 +33,7 @@ class FetchAnswer:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     is_whole: bool = True
-    """False if reading was given up: the body was too large, too slow or compressed."""
+    """False if reading was given up: the body was too large or compressed."""
 
 
 class Reception:
@@ -43,24 +43,17 @@ class Reception:
     memory than there is.
     """
 
-    def __init__(self, status: int, headers: Mapping[str, str], *, give_up_at: float) -> None:
-        """Begin with the head of the answer.
-
-        Args:
-            status: the HTTP status.
-            headers: the header fields.
-            give_up_at: the moment of a monotonic clock after which a slow body is abandoned.
-        """
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        """Begin with the head of the answer."""
         self._status = status
         self._headers = {name.lower(): value for name, value in headers.items()}
-        self._give_up_at = give_up_at
         self._body = bytearray()
         encoding = self._headers.get("content-encoding", "identity").strip().lower()
         self.wants_more = encoding in ("", "identity")
 
-    def add(self, chunk: bytes, *, now: float) -> bool:
+    def add(self, chunk: bytes) -> bool:
         """Take a piece of the body and tell whether to go on."""
-        if len(self._body) + len(chunk) > MAX_ANSWER_BYTES or now >= self._give_up_at:
+        if len(self._body) + len(chunk) > MAX_ANSWER_BYTES:
             self.wants_more = False
         else:
             self._body += chunk
@@ -83,7 +76,7 @@ def parse_json_object(answer: FetchAnswer) -> dict[str, Any]:
         ValueError: another media type, bad UTF-8, bad JSON, NaN, not an object, or not whole.
     """
     if not answer.is_whole:
-        raise ValueError("it is compressed, too slow or larger than can be meant")
+        raise ValueError("it is compressed or larger than can be meant")
     media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise ValueError(f"it is {media_type or 'of no type'} instead of application/json")

@@ -100,6 +100,15 @@ class TokenFlow:
         self._flight: Flight | None = None
         self._discovered: str | None = None
 
+    def inherited(self) -> "TokenFlow":
+        """Return what a forked child goes on with: the token, but nothing that is under way.
+
+        The thread that fetches, or holds the lock, exists in the parent alone.
+        """
+        flow = TokenFlow(self._plan, clock=self._clock)
+        flow._cache, flow._discovered = self._cache, self._discovered
+        return flow
+
     def steps(self, origin: Origin) -> Generator[Step, None, None]:
         """Lead one API request through: a token, the attempt, and at most one more of both.
 

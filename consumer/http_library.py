@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Url(Protocol):
@@ -65,7 +65,13 @@ class FetchClient(Protocol):
     """A sync client."""
 
     def stream(
-        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        extensions: dict[str, Any],
     ) -> AbstractContextManager[Fetched]: ...
     def close(self) -> None: ...
 

@@ -12,6 +12,7 @@ import httpx
 
 from consumer.challenge import bearer_error
 from consumer.client_auth import ClientSecretBasic
+from consumer.deadline import Deadline
 from consumer.errors import ConsumerError
 from consumer.fetch import FetchAnswer, FetchRequest
 from consumer.metadata import (
@@ -25,6 +26,8 @@ from consumer.signature import verify_with_jwks
 from consumer.token_request import build_token_request, judge_token_response
 
 VALUE = "foo-bar-moo"
+TIMEOUT = 10.0
+"""Seconds for each request, from connecting to the last byte."""
 _LONGEST_BODY = 200
 _SHOWN_OF_A_TOKEN = 12
 
@@ -63,7 +66,7 @@ def run(
     except httpx.RequestError as error:
         say(story.ending(f"{error.request.url} cannot be reached: {error}"))
         return 1
-    except (_Unexpected, ConsumerError, ValueError) as error:
+    except (_Unexpected, ConsumerError, ValueError, TimeoutError) as error:
         say(story.ending(str(error)))
         return 1
     say("every answer was the expected one")
@@ -189,14 +192,22 @@ class _Story:
 
     def _send(self, request: FetchRequest) -> httpx.Response:
         # A client for each request, since what a proxy may carry depends on where it goes.
-        with httpx.Client(
-            transport=self._transport,
-            verify=self._tls_context,
-            trust_env=parse_origin(request.url).may_be_proxied,
-            timeout=10.0,
-        ) as client:
+        deadline = Deadline()
+        with (
+            httpx.Client(
+                transport=self._transport,
+                verify=self._tls_context,
+                trust_env=parse_origin(request.url).may_be_proxied,
+                timeout=TIMEOUT,
+            ) as client,
+            deadline.within(TIMEOUT),
+        ):
             return client.request(
-                request.method, request.url, headers=dict(request.headers), content=request.body
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                extensions={"trace": deadline.trace},
             )
 
     def _shortened(self, body: str) -> str:

@@ -5,7 +5,7 @@ description. Neither ever echoes input (RFC 6749 §5.2 allows %x20-21 / %x23-5B 
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Reason(StrEnum):
@@ -66,6 +66,10 @@ class OAuthError(Exception):
         self.reason = reason
         self.description = description
         self.client_id = client_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied and pickled without `__init__`, whose parameters differ by class."""
+        return Exception.__new__, (type(self), *self.args), vars(self)
 
 
 class InvalidRequest(OAuthError):

@@ -5,6 +5,7 @@
 """
 
 from enum import StrEnum
+from typing import Any
 
 
 class Reason(StrEnum):
@@ -80,6 +81,10 @@ class ResourceError(Exception):
         """Refuse for this reason."""
         super().__init__(reason.value)
         self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied and pickled without `__init__`, whose parameters differ by class."""
+        return Exception.__new__, (type(self), *self.args), vars(self)
 
     @property
     def description(self) -> str:

@@ -67,7 +67,7 @@ FetchJwks = Callable[[str | None], Awaitable[Fetched]]
 
 
 class JwksClient:
-    """Keep an issuer's key set at hand for one event loop.
+    """Keep an issuer's key set at hand, for one event loop at a time.
 
     A request with a known kid never waits; one that needs a fetch shares it with all others.
     """
@@ -146,8 +146,8 @@ class JwksClient:
 
     async def aclose(self) -> None:
         """Stop a refresh that is under way."""
-        flight = self._flight
-        if flight is not None and not flight.done():
+        flight = self._flight_here()
+        if flight is not None:
             flight.cancel()
             await asyncio.wait([flight])
 
@@ -156,9 +156,18 @@ class JwksClient:
         await asyncio.shield(self._start())
 
     def _start(self) -> asyncio.Task[None]:
-        if self._flight is None or self._flight.done():
-            self._flight = asyncio.get_running_loop().create_task(self._fly())
-        return self._flight
+        flight = self._flight_here()
+        if flight is None:
+            flight = self._flight = asyncio.get_running_loop().create_task(self._fly())
+        return flight
+
+    def _flight_here(self) -> asyncio.Task[None] | None:
+        # A fetch of another event loop cannot be waited for, and one whose loop was closed never
+        # ends: neither must keep this loop from fetching.
+        flight = self._flight
+        if flight is None or flight.done() or flight.get_loop() is not asyncio.get_running_loop():
+            return None
+        return flight
 
     async def _fly(self) -> None:
         try:

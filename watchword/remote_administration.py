@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from consumer import ClientCredentials
+from consumer.deadline import Deadline
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.origin import parse_origin
 from issuer.admin.errors import AccessRefused
@@ -31,7 +32,7 @@ from issuer.registry.representation import Json
 from keys import strict_json
 
 TIMEOUT = 30.0
-"""Seconds for each of connecting, sending and receiving."""
+"""Seconds for each request, from connecting to the last byte."""
 
 _LARGEST_PAGE = 1000
 _NAME = re.compile(r"[\x21-\x7e]{1,2048}")
@@ -78,6 +79,7 @@ class RemoteAdministration:
             )
         except ValueError as error:
             raise InvalidValue(f"the server cannot be asked: {error}") from None
+        self._deadline = Deadline()
         self._http = httpx.Client(
             auth=auth,
             transport=transport,
@@ -214,14 +216,17 @@ class RemoteAdministration:
         idempotency_key: str | None = None,
     ) -> httpx.Response:
         headers = _headers(method, revision, idempotency_key, with_body=document is not None)
+        given = {name: value for name, value in (query or {}).items() if value is not None}
         try:
-            answer = self._http.request(
-                method,
-                self._base + write_path(*path),
-                params={name: value for name, value in (query or {}).items() if value is not None},
-                headers=headers,
-                content=None if document is None else json.dumps(document).encode(),
-            )
+            with self._deadline.within(TIMEOUT):
+                answer = self._http.request(
+                    method,
+                    self._base + write_path(*path),
+                    params=given,
+                    headers=headers,
+                    content=None if document is None else json.dumps(document).encode(),
+                    extensions={"trace": self._deadline.trace},
+                )
         except TokenRequestRefused as error:
             is_later = error.status == 429 or error.status >= 500
             raise (StoreUnavailable if is_later else AccessRefused)(str(error)) from None
@@ -229,7 +234,7 @@ class RemoteAdministration:
             raise StoreUnavailable(str(error)) from None
         except ConsumerError as error:
             raise AccessRefused(str(error)) from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             # Whether it was done before the answer was lost, nobody can tell.
             why = clean(error) or type(error).__name__
             raise StoreUnavailable(f"{self._server} cannot be reached: {why}") from None

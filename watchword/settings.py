@@ -38,6 +38,10 @@ class SettingsError(Exception):
         super().__init__("\n".join(lines))
         self.lines = lines
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied and pickled without `__init__`, whose parameters differ by class."""
+        return Exception.__new__, (type(self), *self.args), vars(self)
+
 
 Issuer = Annotated[str, AfterValidator(check_issuer)]
 Resource = Annotated[str, AfterValidator(check_resource)]

@@ -100,6 +100,10 @@ class RequestRefused(Exception):
         self.detail = detail
         self.headers = tuple(headers)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied and pickled without `__init__`, whose parameters differ by class."""
+        return Exception.__new__, (type(self), *self.args), vars(self)
+
 
 def kind_of(
     error: errors.RegistryError, targets: Sequence[type[errors.RegistryError]] = ()

@@ -3,9 +3,15 @@
 `str(error)` is always one clear line, fit for a terminal; it never holds a secret or a hash.
 """
 
+from typing import Any
+
 
 class RegistryError(Exception):
     """Base of everything that the registry refuses or fails to do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied and pickled without `__init__`, whose parameters differ by class."""
+        return Exception.__new__, (type(self), *self.args), vars(self)
 
 
 class InvalidValue(RegistryError):

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -20,6 +20,7 @@ class LocalIssuer(ThreadingHTTPServer):
         self.lifetime = 3600
         self.revoked = set()
         self.token_waiting_time = 0.05
+        self.dripping_path = None
         self._lock = threading.Lock()
 
     def count(self, path):
@@ -35,6 +36,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         number = self.server.count(self.path)
+        if self.path.partition("?")[0] == self.server.dripping_path:
+            return self._drip()
         match self.path:
             case "/.well-known/oauth-authorization-server":
                 endpoint = f"{self.server.url}/token"
@@ -55,6 +58,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.do_GET()
+
+    def _drip(self):
+        """Send a head that never ends, until the client has had enough."""
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while True:
+                self.wfile.write(b"a")
+                threading.Event().wait(0.02)
 
     def _answer(self, status, document, challenge=None):
         body = json.dumps(document).encode()

@@ -10,12 +10,14 @@ from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import JsonFlag, print_fields, print_json, rfc3339, say
 
 if TYPE_CHECKING:
+    from consumer.client_auth import ClientAuth
     from consumer.fetch import FetchAnswer, FetchRequest
     from watchword.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
-_TIMEOUT_SECONDS = 10.0
+TIMEOUT = 10.0
+"""Seconds for each request, from connecting to the last byte."""
 _TIMES = frozenset({"iat", "exp", "nbf"})
 
 
@@ -84,10 +86,10 @@ def _request_token(settings: "Settings", scope: str | None, resource: str | None
 
     client_id, secret = client_credentials(settings)
     auth = ClientSecretBasic(client_id, secret)
-    published = _ask(build_metadata_request(settings.issuer))
+    published = _ask(build_metadata_request(settings.issuer), auth)
     metadata = judge_metadata(published, settings.issuer, allow_insecure_http=False)
     request = build_token_request(metadata.token_endpoint, auth, scope=scope, resource=resource)
-    answer = _ask(request)
+    answer = _ask(request, auth)
     judge_token_response(answer, auth, now=0.0)
     return parse_json_object(answer)
 
@@ -108,24 +110,37 @@ def client_credentials(settings: "Settings") -> tuple[str, str]:
     return settings.client_id, settings.client_secret.get_secret_value()
 
 
-def _ask(request: "FetchRequest") -> "FetchAnswer":
+def _ask(request: "FetchRequest", auth: "ClientAuth") -> "FetchAnswer":
     import httpx
 
-    from consumer.fetch import FetchAnswer
+    from consumer.deadline import Deadline
+    from consumer.fetch import Reception
     from consumer.origin import parse_origin
 
+    deadline = Deadline()
+    # The context reads the environment's certificate files, the client its proxies.
+    client = httpx.Client(
+        headers={"Accept-Encoding": "identity"},
+        timeout=TIMEOUT,
+        verify=httpx.create_ssl_context(),
+        trust_env=parse_origin(request.url).may_be_proxied,
+    )
     try:
-        answer = httpx.request(
-            request.method,
-            request.url,
-            headers=dict(request.headers),
-            content=request.body,
-            timeout=_TIMEOUT_SECONDS,
-            # The context reads the environment's certificate files, the client its proxies.
-            verify=httpx.create_ssl_context(),
-            trust_env=parse_origin(request.url).may_be_proxied,
-        )
-    except httpx.HTTPError as error:
-        raise CommandFailed(f"{request.url} cannot be reached: {error}") from None
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    return FetchAnswer(status=answer.status_code, headers=headers, body=answer.content)
+        with (
+            client,
+            deadline.within(TIMEOUT),
+            client.stream(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                extensions={"trace": deadline.trace},
+            ) as response,
+        ):
+            reception = Reception(response.status_code, response.headers)
+            if reception.wants_more:
+                all(reception.add(chunk) for chunk in response.iter_bytes())
+    except (httpx.HTTPError, TimeoutError) as error:
+        told = auth.redact(str(error))
+        raise CommandFailed(f"{request.url} cannot be reached: {told}") from None
+    return reception.answer()

@@ -15,11 +15,11 @@ from consumer.fetch import (
 JSON = {"Content-Type": "application/json"}
 
 
-def received(*chunks, headers=JSON, now=0.0, status=200):
+def received(*chunks, headers=JSON, status=200):
     """Return the answer that these pieces make."""
-    reception = Reception(status, headers, give_up_at=10.0)
+    reception = Reception(status, headers)
     for chunk in chunks:
-        if not reception.add(chunk, now=now):
+        if not reception.add(chunk):
             break
     return reception.answer()
 
@@ -70,15 +70,10 @@ def test_a_body_that_is_too_large_is_given_up():
         parse_json_object(answer)
 
 
-def test_a_body_that_drips_is_given_up():
-    """A server cannot hold a caller for ever by sending a byte now and then."""
-    assert not received(b"{}", now=10.0).is_whole
-
-
 @pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
 def test_a_compressed_body_is_not_even_read(encoding):
     """None was asked for, and a small one may unfold into more memory than there is."""
-    reception = Reception(200, JSON | {"Content-Encoding": encoding}, give_up_at=10.0)
+    reception = Reception(200, JSON | {"Content-Encoding": encoding})
     assert not reception.wants_more
     with pytest.raises(ValueError, match="compressed"):
         parse_json_object(reception.answer())
@@ -87,7 +82,7 @@ def test_a_compressed_body_is_not_even_read(encoding):
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity "])
 def test_identity_is_no_compression(encoding):
     """It says that the bytes are as they are."""
-    assert Reception(200, JSON | {"Content-Encoding": encoding}, give_up_at=10.0).wants_more
+    assert Reception(200, JSON | {"Content-Encoding": encoding}).wants_more
 
 
 @pytest.mark.parametrize(

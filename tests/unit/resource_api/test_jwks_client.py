@@ -172,3 +172,45 @@ async def test_own_client_is_made_and_closed_for_each_fetch() -> None:
     """Without a client of the caller's, a dead port is an httpx error and nothing is left open."""
     with pytest.raises(httpx.TransportError):
         await HttpJwks("http://127.0.0.1:1", jwks_uri="http://127.0.0.1:1/jwks")(None)
+
+
+def test_a_fetch_of_a_closed_event_loop_blocks_no_later_one() -> None:
+    """Its task never ends; the next loop fetches for itself, and can close the client."""
+    asked: list[int] = []
+
+    async def fetch(etag: str | None) -> Fetched:
+        asked.append(1)
+        if len(asked) == 1:
+            await asyncio.Event().wait()
+        return Fetched(status=200, body=FORGE.jwks_document)
+
+    client = JwksClient(fetch, clock=Clock(0))
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(started(client))
+    loop.close()  # while the fetch is under way, as a worker of a task queue does it
+    assert asyncio.run(asyncio.wait_for(client.refresh(), 5))
+    asyncio.run(client.aclose())
+    assert len(asked) == 2
+
+
+async def started(client: JwksClient) -> None:
+    """Start a refresh in the background, and let it come as far as the network."""
+    assert client.glance() is None
+    await asyncio.sleep(0)
+
+
+async def test_a_fetch_of_another_running_loop_is_not_waited_for() -> None:
+    """A thread with an event loop of its own gets the key set all the same."""
+    asked: list[int] = []
+
+    async def fetch(etag: str | None) -> Fetched:
+        asked.append(1)
+        if len(asked) == 1:
+            await asyncio.Event().wait()
+        return Fetched(status=200, body=FORGE.jwks_document)
+
+    client = JwksClient(fetch, clock=Clock(0))
+    flying = asyncio.create_task(client.refresh())
+    await asyncio.sleep(0)
+    assert await asyncio.to_thread(lambda: asyncio.run(asyncio.wait_for(client.refresh(), 5)))
+    flying.cancel()

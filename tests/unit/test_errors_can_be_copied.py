@@ -1,0 +1,82 @@
+"""Every error of every package survives pickling, so that a process pool can hand it back."""
+
+import copy
+import importlib
+import inspect
+import pickle
+import pkgutil
+
+import pytest
+
+from consumer.errors import TokenEndpointUnreachable, TokenRequestRefused
+from issuer.admin.errors import InvalidDocument
+from issuer.admin.problems import NOT_FOUND, RequestRefused
+from issuer.declaration.errors import DeclarationRefused, InvalidDeclaration, Mistake
+from issuer.errors import OAuthError, Reason
+from resource_api import errors as resource_errors
+from watchword.cli.errors import WrongUsage
+from watchword.settings import SettingsError
+
+SAMPLES = (
+    (resource_errors.InsufficientScope, lambda found: found(("read", "write"))),
+    (resource_errors.KeysUnavailable, lambda found: found(7)),
+    (resource_errors.InvalidToken, lambda found: found(resource_errors.Reason.EXPIRED, kid="k")),
+    (resource_errors.ResourceError, lambda found: found(resource_errors.Reason.NO_CREDENTIALS)),
+    (OAuthError, lambda found: found(Reason.MEDIA_TYPE, "a description", client_id="billing")),
+    (InvalidDocument, lambda found: found([("/scope", "must be a string"), ("", "is too large")])),
+    (InvalidDeclaration, lambda found: found([Mistake(why="no", line=2), Mistake(why="nor this")])),
+    (DeclarationRefused, lambda found: found(["one obstacle", "another"])),
+    (RequestRefused, lambda found: found(NOT_FOUND, "nothing here", [(b"allow", b"GET")])),
+    (SettingsError, lambda found: found(["port: no", "host: no"])),
+    (WrongUsage, lambda found: found("no", "nor this")),
+    (TokenRequestRefused, lambda found: found("invalid_client", "why", 401, 3.0)),
+    (TokenEndpointUnreachable, lambda found: found("it is away", 3.0)),
+)
+"""How to make the errors that take more than one line; a subclass comes before its base."""
+
+PACKAGES = ("keys", "issuer", "resource_api", "consumer", "watchword")
+
+
+def error_classes():
+    """Every exception class that is defined in one of our modules."""
+    found = set()
+    for package in map(importlib.import_module, PACKAGES):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if module.name.endswith(("__main__", ".env")) or ".versions." in module.name:
+                continue
+            for value in vars(importlib.import_module(module.name)).values():
+                if (
+                    inspect.isclass(value)
+                    and issubclass(value, BaseException)
+                    and value.__module__ == module.name
+                ):
+                    found.add(value)
+    found.discard(OAuthError)  # a base that has no code, and is never raised
+    return sorted(found, key=lambda found_class: (found_class.__module__, found_class.__name__))
+
+
+def sample(found):
+    """Make an error as the code does."""
+    for base, make in SAMPLES:
+        if issubclass(found, base):
+            return make(found)
+    return found("one line")
+
+
+def shown(error):
+    """Everything that one can see of an error."""
+    return type(error), str(error), error.args, vars(error)
+
+
+def test_the_packages_are_searched_through():
+    """The list below is made by looking, and would be empty if the look went wrong."""
+    assert len(error_classes()) > 50
+
+
+@pytest.mark.parametrize("found", error_classes(), ids=lambda found: found.__qualname__)
+def test_an_error_can_be_copied_and_pickled(found):
+    """Nothing of it is lost on the way to another process."""
+    error = sample(found)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert shown(pickle.loads(pickle.dumps(error, protocol))) == shown(error)
+    assert shown(copy.copy(error)) == shown(copy.deepcopy(error)) == shown(error)
