@@ -31,3 +31,7 @@ class KeyStoreError(KeysError):
 
 class NoSigningKey(KeysError):
     """There is no key to sign with."""
+
+
+class KeyFromTheFuture(KeysError):
+    """A key of the store is dated after this machine's clock, so no later key can be placed."""

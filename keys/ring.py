@@ -8,9 +8,10 @@ token that it signed may live.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from keys.errors import NoSigningKey
+from keys.errors import KeyFromTheFuture, NoSigningKey
 
 
 class KeyState(StrEnum):
@@ -151,14 +152,24 @@ def place_key(
     The very first key signs at once, for no validator holds a set that lacks it. Every other one
     waits for ``policy.publish_ahead``, or for ``activate_in`` seconds if that is given.
 
+    A key of the ring that is dated in the future was made while a clock was ahead. Clocks of nodes
+    may differ by ``policy.slack``; beyond that a new key would wait until that date, so it is
+    refused, unless it is to sign at once.
+
     Raises:
+        KeyFromTheFuture: if a key of the ring is dated in the future and ``activate_in`` is not 0.
         ValueError: if ``activate_in`` is negative.
     """
     if activate_in is not None and activate_in < 0:
         raise ValueError("activate_in must not be negative")
     others = tuple(ring)
     # A clock that jumped back must not place a successor before the keys that are already known.
-    published_at = max([now, *(key.published_at for key in others)])
+    latest = max(others, key=lambda key: key.published_at, default=None)
+    published_at = now if latest is None else max(now, latest.published_at)
+    if latest is not None and published_at > now + policy.slack:
+        if activate_in != 0:
+            raise KeyFromTheFuture(_explain_date(latest))
+        published_at = now
     signs_from = published_at
     if others:
         signs_from += policy.publish_ahead if activate_in is None else activate_in
@@ -167,3 +178,11 @@ def place_key(
     while signs_from in taken:
         signs_from += 1
     return RingKey(kid=kid, alg=alg, published_at=published_at, signs_from=signs_from)
+
+
+def _explain_date(key: RingKey) -> str:
+    date = datetime.fromtimestamp(key.published_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        f"key {key.kid} is dated {date}, after this machine's clock, so a new key would wait until "
+        "then; correct the clock, or give --activate-in 0 for a key that signs at once"
+    )

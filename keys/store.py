@@ -17,6 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from keys.errors import KeyStoreError
+from keys.file_access import file_fault, folder_fault
 from keys.generate import generate_private_key
 from keys.jwk import public_jwk
 from keys.key_file import (
@@ -33,7 +34,6 @@ _UNFINISHED = ".unfinished"
 _LOCK = ".lock"
 _KID = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 thumbprint; nothing that walks the file system
 _MAXIMUM_FILE_BYTES = 65_536
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class FileKeyStore:
@@ -106,6 +106,7 @@ class FileKeyStore:
                 at once in any case.
 
         Raises:
+            KeyFromTheFuture: if the time of the new key cannot be told; see ``place_key``.
             KeyStoreError: if the store cannot be read or written.
             UnknownAlgorithm: if ``alg`` is not in the table.
             ValueError: if ``bits`` or ``activate_in`` cannot be.
@@ -133,7 +134,8 @@ class FileKeyStore:
             KeyStoreError: if the folder cannot be listed.
         """
         try:
-            facts = ((path.name, path.lstat()) for path in self._key_files())
+            # A Secret volume of Kubernetes has links in the place of files.
+            facts = ((path.name, path.stat()) for path in self._key_files())
             return tuple((name, f.st_ino, f.st_size, f.st_ctime_ns) for name, f in facts)
         except OSError as error:
             raise _refusal("read", self._folder, error) from error
@@ -150,15 +152,20 @@ class FileKeyStore:
         return [self._folder / name for name in names if _is_key_file(name)]
 
     def _check_folder(self) -> int:
-        """Refuse what is not a folder of ours alone; return its mode."""
-        mode = self._folder.stat().st_mode
-        if not stat.S_ISDIR(mode):
+        """Refuse a folder in which another account could read or replace keys; return its mode."""
+        self._check_parent()
+        facts = self._folder.stat()
+        if not stat.S_ISDIR(facts.st_mode):
             raise KeyStoreError(f"{self._folder} is not a folder; move the file away")
-        if mode & _OTHERS:
-            raise KeyStoreError(
-                f"key folder {self._folder} is open to others; run: chmod 700 {self._folder}"
-            )
-        return mode
+        if fault := folder_fault(self._folder, facts, private=True):
+            raise KeyStoreError(f"key folder {fault}")
+        return facts.st_mode
+
+    def _check_parent(self) -> None:
+        """Refuse a folder above in which another account could replace the key folder."""
+        parent = self._folder.absolute().parent
+        if fault := folder_fault(parent, parent.stat(), private=False):
+            raise KeyStoreError(f"folder {fault}")
 
     def _read(self, path: Path) -> tuple[bytes, StoredKey]:
         try:
@@ -174,7 +181,10 @@ class FileKeyStore:
         """Make the folder and those above it where they are missing; no one else may look in."""
         try:
             above = [self._folder, *self._folder.parents]
-            for folder in reversed([each for each in above if not each.exists()]):
+            missing = [each for each in above if not each.exists()]
+            if missing == [self._folder]:
+                self._check_parent()
+            for folder in reversed(missing):
                 folder.mkdir(mode=0o700, exist_ok=True)
             mode = self._check_folder()
         except OSError as error:
@@ -222,14 +232,14 @@ def _is_key_file(name: str) -> bool:
 
 
 def _read_private_file(path: Path) -> bytes:
-    """Read a file that only its owner may read; what is checked is what is read."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    """Read a file that other accounts cannot; what is judged is what is read, links followed."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
     with os.fdopen(os.open(path, flags), "rb") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):
             raise KeyStoreError(f"key file {path} is not a regular file; remove it")
-        if stat.S_IMODE(facts.st_mode) & _OTHERS:
-            raise KeyStoreError(f"key file {path} is open to others; run: chmod 600 {path}")
+        if fault := file_fault(path, facts):
+            raise KeyStoreError(f"key file {fault}")
         content = file.read(_MAXIMUM_FILE_BYTES + 1)
     if len(content) > _MAXIMUM_FILE_BYTES:
         raise KeyStoreError(f"key file {path} is too large to be one; remove it")

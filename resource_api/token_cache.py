@@ -22,11 +22,15 @@ class VerifiedTokenCache:
         """Hold at most this many tokens, of some 1.5 KB each; 0 switches the memory off."""
         self._half = bound // 2
         self._keys: JwkSet | None = None
-        self._young: dict[bytes, tuple[float, AccessToken]] = {}
-        self._old: dict[bytes, tuple[float, AccessToken]] = {}
+        self._young: dict[bytes, tuple[float, float, AccessToken]] = {}
+        self._old: dict[bytes, tuple[float, float, AccessToken]] = {}
 
     def get(self, token: bytes, keys: JwkSet | None, now: float) -> AccessToken | None:
-        """Give a token verified before under this very key set and not expired since."""
+        """Give a token verified before under this very key set and not expired since.
+
+        A clock that was set back to before the verification makes the token be verified anew: it
+        may not be valid yet.
+        """
         if keys is None or keys is not self._keys:
             return None
         digest = sha256(token).digest()
@@ -36,12 +40,18 @@ class VerifiedTokenCache:
             if entry is None:
                 return None
             self._insert(digest, entry)
-        return entry[1] if now < entry[0] else None
+        return entry[2] if entry[0] <= now < entry[1] else None
 
     def put(
-        self, token: bytes, keys: JwkSet | None, verified: AccessToken, *, until: float
+        self,
+        token: bytes,
+        keys: JwkSet | None,
+        verified: AccessToken,
+        *,
+        now: float,
+        until: float,
     ) -> None:
-        """Remember a verified token until it would be refused as expired.
+        """Remember a token that was verified at ``now`` until it would be refused as expired.
 
         Another key set than last time empties the memory: a key may have left.
         """
@@ -50,9 +60,9 @@ class VerifiedTokenCache:
         if keys is not self._keys:
             self._keys = keys
             self._young, self._old = {}, {}
-        self._insert(sha256(token).digest(), (until, verified))
+        self._insert(sha256(token).digest(), (now, until, verified))
 
-    def _insert(self, digest: bytes, entry: tuple[float, AccessToken]) -> None:
+    def _insert(self, digest: bytes, entry: tuple[float, float, AccessToken]) -> None:
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
         self._young[digest] = entry

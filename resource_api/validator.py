@@ -72,7 +72,8 @@ class TokenValidator:
         if key is None:
             key = await self._keys.key(kid, alg)
             keys = self._glance()
-        verified = verify_parsed(parsed, key, self._policy, now=self._clock(), memo=self._memo)
+        now = self._clock()
+        verified = verify_parsed(parsed, key, self._policy, now=now, memo=self._memo)
         until = verified.expires_at + self._policy.leeway
-        self._verified.put(token, keys, verified, until=until)
+        self._verified.put(token, keys, verified, now=now, until=until)
         return verified

@@ -5,8 +5,10 @@ from here but frozen values.
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -28,6 +31,16 @@ PREFIX = "WATCHWORD_"
 WITHOUT_EFFECT = ("status_list_ttl", "failed_auth_limit")
 """Settings that may be given already, for what they steer is not built yet."""
 SETTINGS_FILE = Path("watchword.toml")
+_OTHER_VARIABLES = frozenset({"WATCHWORD_PYTHON"})
+"""Variables with our prefix that are no settings: this one is for the scripts of a checkout."""
+
+# Kubernetes sets these in every pod of a namespace that has a Service named watchword, or
+# watchword-…: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_SERVICE_VARIABLE = re.compile(
+    r"(?P<service>WATCHWORD(_[A-Z0-9_]+?)??)_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?"
+    r"|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]+")
 _SECRET_FIELDS = frozenset({"key_passphrase", "client_secret", "database_url"})
 
 
@@ -97,6 +110,17 @@ JwksUriHosts = Annotated[str, AfterValidator(_host_names)]
 Unavailable = Annotated[
     str | None, AfterValidator(_not_built), Field(description="not available yet")
 ]
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, without what Kubernetes says of a Service that has our name."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401
+        value, key, is_complex = super().get_field_value(field, field_name)
+        name = f"{PREFIX}{field_name.upper()}"
+        if isinstance(value, str) and _SERVICE_ADDRESS.fullmatch(value) and _is_of_service(name):
+            value = None
+        return value, key, is_complex
 
 
 class _PlainClientCredentials(PydanticBaseSettingsSource):
@@ -227,9 +251,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        environment = _Environment(settings_cls)
         plain = _PlainClientCredentials(settings_cls)
         file = TomlConfigSettingsSource(settings_cls)
-        return init_settings, env_settings, plain, dotenv_settings, file
+        return init_settings, environment, plain, dotenv_settings, file
 
     @property
     def default_resource(self) -> str:
@@ -278,20 +303,53 @@ def load_settings(**flags: object) -> Settings:
         SettingsError: with one line for every mistake found.
     """
     given: Mapping[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    mistakes: list[str] = []
+    settings = None
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
-        raise SettingsError([_explain(detail, given) for detail in error.errors()]) from None
+        mistakes += [_explain(detail, given) for detail in error.errors()]
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError([f"{SETTINGS_FILE}: not valid TOML: {error}"]) from None
+        mistakes.append(f"{SETTINGS_FILE}: not valid TOML: {error}")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{SETTINGS_FILE} or .env cannot be read: {error}"]) from None
+        mistakes.append(f"{SETTINGS_FILE} or .env cannot be read: {error}")
+    mistakes += _unknown_variables()
+    if settings is None or mistakes:
+        raise SettingsError(mistakes)
+    return settings
+
+
+def _unknown_variables() -> Iterator[str]:
+    """Yield a line for each variable of the environment that looks like a setting and is none."""
+    environment = os.environ  # noqa: TID251 - this module is where the environment is read
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | _OTHER_VARIABLES
+    for name, value in environment.items():
+        is_ours = name.upper().startswith(PREFIX) and bool(value)  # an empty one is as if unset
+        if is_ours and name.upper() not in known and not _is_of_service(name):
+            yield _explain_unknown(name)
+
+
+def _is_of_service(name: str) -> bool:
+    environment = os.environ  # noqa: TID251 - this module is where the environment is read
+    match = _SERVICE_VARIABLE.fullmatch(name)
+    return match is not None and f"{match['service']}_SERVICE_HOST" in environment
 
 
 def _explain(detail: ErrorDetails, flags: Mapping[str, Any]) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     name = str(detail["loc"][0])
     if detail["type"] == "extra_forbidden":
-        return f"{name}: unknown setting; see the settings reference for the names"
+        return _explain_unknown(name)
     label = f"--{name.replace('_', '-')}" if name in flags else f"{PREFIX}{name.upper()}"
     return f"{label}: {message[:1].lower()}{message[1:]}"
+
+
+def _explain_unknown(name: str) -> str:
+    """Say so, with the setting that was probably meant, spelt as this name is."""
+    prefix = PREFIX if name.upper().startswith(PREFIX) else ""
+    word = name.upper().removeprefix(PREFIX).lower()
+    close = get_close_matches(word, Settings.model_fields, n=1)
+    if not close:
+        return f"{name}: unknown setting; see the settings reference for the names"
+    meant = prefix + (close[0].upper() if prefix else close[0])
+    return f"{name}: unknown setting; did you mean {meant}?"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keys.errors import NoSigningKey
+from keys.errors import KeyFromTheFuture, NoSigningKey
 from keys.ring import (
     KeyState,
     RingKey,
@@ -14,6 +14,7 @@ from keys.ring import (
 )
 
 POLICY = RingPolicy(jwks_max_age=300, slack=60, longest_token=1_000, leeway=60)
+NOW = 1_800_000_000
 
 
 def key(kid: str, signs_from: int, *, alg: str = "RS256") -> RingKey:
@@ -127,13 +128,35 @@ def test_no_two_keys_start_in_the_same_second():
     assert signing_key(derive_ring([*ring, placed], 1_002, POLICY)).kid == "0"
 
 
-def test_a_key_made_while_the_clock_is_behind_does_not_push_aside_the_known_ones():
-    """A successor is placed after the keys that are there, even if the clock says it is earlier."""
-    ring = [key("a", 1_000_000)]
-    placed = place_key(ring, kid="b", alg="RS256", now=500, policy=POLICY)
+@pytest.mark.parametrize("behind", [1, POLICY.slack])
+def test_a_key_made_while_the_clock_is_a_little_behind_comes_after_the_known_ones(behind):
+    """Clocks of nodes differ: a successor is placed after the keys that are there."""
+    ring = [RingKey(kid="a", alg="RS256", published_at=1_000_000, signs_from=1_000_000)]
+    now = 1_000_000 - behind
+    placed = place_key(ring, kid="b", alg="RS256", now=now, policy=POLICY, activate_in=0)
 
-    assert signing_key(derive_ring([*ring, placed], 500, POLICY)).kid == "a"
+    assert signing_key(derive_ring([*ring, placed], now, POLICY)).kid == "a"
     assert placed.signs_from == 1_000_001
+
+
+@pytest.mark.parametrize("activate_in", [None, 1, 3_600])
+def test_a_key_dated_in_the_future_is_refused_company_that_would_wait_for_it(activate_in):
+    """A clock that was ahead must not leave later keys pending for years without a word."""
+    ring = [key("a", 1_925_000_000)]
+
+    with pytest.raises(KeyFromTheFuture, match=r"key a is dated 2031-01-01T0.*--activate-in 0"):
+        place_key(ring, kid="b", alg="RS256", now=NOW, policy=POLICY, activate_in=activate_in)
+
+
+def test_a_key_that_is_to_sign_at_once_does_so_beside_a_key_dated_in_the_future():
+    """The key made while the clock was ahead stays published: its tokens are still accepted."""
+    ring = [key("a", 1_925_000_000)]
+    placed = place_key(ring, kid="b", alg="RS256", now=NOW, policy=POLICY, activate_in=0)
+    entries = derive_ring([*ring, placed], NOW, POLICY)
+
+    assert (placed.published_at, placed.signs_from) == (NOW, NOW)
+    assert signing_key(entries).kid == "b"
+    assert {each.kid for each in published(entries)} == {"a", "b"}
 
 
 @pytest.mark.parametrize("name", ["jwks_max_age", "slack", "longest_token", "leeway"])

@@ -20,7 +20,7 @@ def remembering(*tokens: bytes, bound: int = 8) -> VerifiedTokenCache:
     """Give a memory that was told these tokens."""
     cache = VerifiedTokenCache(bound)
     for token in tokens:
-        cache.put(token, KEYS, TOKEN, until=NOW + 10)
+        cache.put(token, KEYS, TOKEN, now=NOW, until=NOW + 10)
     return cache
 
 
@@ -50,7 +50,7 @@ def test_another_key_set_forgets_everything() -> None:
     other = JwkSet(keys=KEYS.keys)
     assert cache.get(GOOD, other, NOW) is None
     assert cache.get(GOOD, None, NOW) is None
-    cache.put(b"new", other, TOKEN, until=NOW + 10)
+    cache.put(b"new", other, TOKEN, now=NOW, until=NOW + 10)
     assert cache.get(b"new", other, NOW) is TOKEN
     assert cache.get(GOOD, other, NOW) is None
     assert found(cache, GOOD) is None
@@ -60,7 +60,7 @@ def test_memory_is_bounded_and_keeps_what_is_used() -> None:
     """A token asked for again and again survives a flood that would push it out."""
     cache = remembering(GOOD, bound=8)
     for number in range(100):
-        cache.put(b"%d" % number, KEYS, TOKEN, until=NOW + 10)
+        cache.put(b"%d" % number, KEYS, TOKEN, now=NOW, until=NOW + 10)
         assert found(cache, GOOD) is TOKEN
     assert sum(found(cache, b"%d" % number) is not None for number in range(100)) <= 8
 
@@ -70,7 +70,7 @@ def test_memory_can_be_switched_off(bound: int) -> None:
     """No room, nothing remembered; no key set, nothing to remember under."""
     assert found(remembering(GOOD, bound=bound), GOOD) is None
     cache = VerifiedTokenCache()
-    cache.put(GOOD, None, TOKEN, until=NOW + 10)
+    cache.put(GOOD, None, TOKEN, now=NOW, until=NOW + 10)
     assert found(cache, GOOD) is None
 
 
@@ -115,3 +115,12 @@ def test_only_verified_headers_enter_the_memo() -> None:
             verify(GOOD, KEYS, policy, now=NOW, memo=memo)
     assert memo.get(head) == TokenHeader("RS256", FORGE.jwk.kid)
     assert signature
+
+
+def test_a_clock_set_back_makes_a_remembered_token_be_verified_anew():
+    """Before the moment of its verification the token may not have been valid yet."""
+    cache = VerifiedTokenCache()
+    cache.put(GOOD, KEYS, TOKEN, now=NOW, until=NOW + 10)
+
+    assert cache.get(GOOD, KEYS, NOW - 1) is None
+    assert cache.get(GOOD, KEYS, NOW) is TOKEN
