@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.database import T, Work
 from issuer.storage.database_url import SqliteFile
+from keys.file_access import file_fault, folder_fault
 
 _RETRY_SECONDS = 0.02
 _WRITES = "watchword_writes"
@@ -101,9 +102,21 @@ class SqliteDatabase:
 
     def _make_ready(self) -> None:
         if not self._opened:
+            self._check_access()
             _make_private_file(self._path)
             self._use_write_ahead_log()
             self._opened = True
+
+    def _check_access(self) -> None:
+        """Refuse a file, or a folder of it, that another account could read or replace."""
+        folder = self._path.absolute().parent
+        faults = [folder_fault(folder, folder.stat(), private=False)] if folder.exists() else []
+        for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite believes each of them
+            path = self._path.with_name(self._path.name + suffix)
+            with suppress(FileNotFoundError):
+                faults.append(file_fault(path, path.stat()))
+        if fault := next(filter(None, faults), None):
+            raise StoreUnavailable(f"the registry database cannot be used: {fault}")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

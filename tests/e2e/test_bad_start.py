@@ -74,6 +74,7 @@ def test_all_mistakes_come_at_once(place: Place) -> None:
     """Flag, environment and file are each named as they were given; secrets are not shown."""
     (place.folder / "watchword.toml").write_text('token_tll = 5\nworkers = "many"\n')
     place.settings |= {"WATCHWORD_TOKEN_TTL": "0", "WATCHWORD_TLS_CERT": "cert.pem"}
+    place.settings["WATCHWORD_ISUER"] = "https://a.example"
     done = place.run("serve", "--port", "99999")
     assert_told(
         done,
@@ -82,7 +83,8 @@ def test_all_mistakes_come_at_once(place: Place) -> None:
         "WATCHWORD_TLS_CERT: is not available in this version; remove it",
         "WATCHWORD_TOKEN_TTL: ",
         "WATCHWORD_WORKERS: ",
-        "token_tll: unknown setting",
+        "WATCHWORD_ISUER: unknown setting; did you mean WATCHWORD_ISSUER?",
+        "token_tll: unknown setting; did you mean token_ttl?",
     )
 
 

@@ -139,6 +139,7 @@ def test_a_database_that_cannot_be_used_is_one_line(tmp_path, content, words):
             connection.execute("UPDATE alembic_version SET version_num = '0999'")
             connection.commit()
     else:
+        path.touch(mode=0o600)
         path.write_bytes(content)
     said = one_line(run_command(tmp_path, "clients", "list", WATCHWORD_DATABASE_URL=url))
     assert words in said

@@ -49,6 +49,7 @@ def test_a_locked_database_is_given_up_after_the_timeout(path):
 
 def test_a_lock_while_the_log_mode_is_set_is_given_up_too(path):
     """Even the very first opening has its patience."""
+    path.touch(mode=0o600)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with (
@@ -61,6 +62,7 @@ def test_a_lock_while_the_log_mode_is_set_is_given_up_too(path):
 
 def test_a_file_that_is_no_database_is_named(path):
     """It is left as it is."""
+    path.touch(mode=0o600)
     path.write_bytes(b"certainly not a database, but long enough to look at" * 100)
     before = path.read_bytes()
     with pytest.raises(StoreUnavailable) as caught, open_registry(path):
@@ -152,7 +154,7 @@ def test_a_full_disk_costs_nothing_that_was_there(tmp_path):
     """As above, on a file system that is really full."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k,mode=700", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small file system needs privileges")
     try:
@@ -174,7 +176,8 @@ def test_a_read_only_file_is_named():
         with open_registry(path) as registry:
             registry.create_resource(orders())
         Path(folder).chmod(0o755)
-        path.chmod(0o444)
+        os.chown(path, 65534, 65534)
+        path.chmod(0o400)
         said = run_python(
             "import os, sys, issuer.storage.sqlite, issuer.storage.registry, issuer.storage.edit\n"
             "import tests.support.registry\n"
@@ -235,3 +238,27 @@ def test_a_closed_registry_can_be_closed_again(path):
     with open_registry(path) as registry:
         registry.version()
         registry.close()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-journal"])
+def test_a_file_that_others_can_open_is_refused(path, suffix):
+    """Hashes are in it, and SQLite applies a log that lies beside it whoever wrote that."""
+    with open_registry(path):
+        pass
+    opened = path.with_name(path.name + suffix)
+    opened.touch()
+    opened.chmod(0o666)
+
+    with pytest.raises(StoreUnavailable) as caught, open_registry(path):
+        pass
+    assert_one_line(caught, f"chmod 600 {opened}")
+
+
+def test_a_folder_in_which_others_can_replace_the_file_is_refused(path):
+    """Nothing is made there either."""
+    path.parent.chmod(0o777)
+
+    with pytest.raises(StoreUnavailable) as caught, open_registry(path):
+        pass
+    assert_one_line(caught, f"chmod 700 {path.parent}")
+    assert list(path.parent.iterdir()) == []

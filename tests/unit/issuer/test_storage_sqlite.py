@@ -132,6 +132,7 @@ def test_a_database_from_a_newer_version_is_refused(path):
 
 def test_a_database_of_something_else_is_left_alone(path):
     """A mistyped file name must not cost another program its data."""
+    path.touch(mode=0o600)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE clients (theirs)")
     with pytest.raises(SchemaMismatch, match="tables of something else"), open_registry(path):

@@ -1,0 +1,93 @@
+"""Which variables of the environment are settings, mistakes, or the platform's own."""
+
+import pytest
+
+from watchword.settings import SettingsError, load_settings
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    """Put variables into the environment."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def folder_without_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Stand where there is neither `.env` nor `watchword.toml`."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
+
+
+@pytest.mark.parametrize("service", ["WATCHWORD", "WATCHWORD_API", "WATCHWORD_ISSUER_BLUE"])
+def test_variables_of_a_service_with_our_name_are_ignored(
+    monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    """Kubernetes sets them in every pod of the namespace, whoever asked for it."""
+    set_all(
+        monkeypatch,
+        {
+            f"{service}_SERVICE_HOST": "10.0.0.7",
+            f"{service}_SERVICE_PORT": "80",
+            f"{service}_SERVICE_PORT_HTTP_API": "80",
+            f"{service}_PORT": "tcp://10.0.0.7:80",
+            f"{service}_PORT_80_TCP": "tcp://10.0.0.7:80",
+            f"{service}_PORT_80_TCP_PROTO": "tcp",
+            f"{service}_PORT_80_TCP_PORT": "80",
+            f"{service}_PORT_80_TCP_ADDR": "10.0.0.7",
+        },
+    )
+
+    assert load_settings().port == 8080
+
+
+def test_a_port_that_was_set_counts_beside_a_service_with_our_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only the address of the Service is taken for what it is."""
+    set_all(monkeypatch, {"WATCHWORD_SERVICE_HOST": "10.0.0.7", "WATCHWORD_PORT": "9090"})
+
+    assert load_settings().port == 9090
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("WATCHWORD_TOKEN_TTLL", "did you mean WATCHWORD_TOKEN_TTL?"),
+        ("watchword_isuer", "did you mean WATCHWORD_ISSUER?"),
+        ("WATCHWORD_QQQ", "see the settings reference"),
+        ("WATCHWORD_SERVICE_PORT", "unknown setting"),
+        ("WATCHWORD_API_PORT", "unknown setting"),
+    ],
+)
+def test_a_mistyped_variable_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    """A setting that is ignored silently is one that does not protect."""
+    monkeypatch.setenv(name, "x-secret-x")
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    (line,) = caught.value.lines
+    assert line.startswith(f"{name}: unknown setting")
+    assert words in line
+    assert "x-secret-x" not in line
+
+
+def test_an_address_in_the_place_of_a_port_is_refused_where_there_is_no_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then it is a mistake of the operator."""
+    monkeypatch.setenv("WATCHWORD_PORT", "tcp://10.0.0.7:80")
+
+    with pytest.raises(SettingsError, match="WATCHWORD_PORT: "):
+        load_settings()
+
+
+def test_an_empty_variable_and_one_of_the_scripts_are_no_mistakes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Empty is unset, as for every setting."""
+    set_all(monkeypatch, {"WATCHWORD_OLD_NAME": "", "WATCHWORD_PYTHON": "python3"})
+
+    assert load_settings().port == 8080
