@@ -4,14 +4,18 @@ RFC 6749 §2.3.1. Each value adds its credentials to a token request and keeps t
 own `repr` and out of anything the issuer says back.
 """
 
-from base64 import b64encode
+import re
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote
 
 # Blotting out something shorter would garble every text, and tell by the gaps what it was.
 _SHORTEST_SECRET = 4
+_BLOT = "(secret)"
+# Both alphabets of RFC 4648, and what form encoding makes of the first one's last two letters.
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]|%2[BbFf]){4,}")
 
 
 class ClientAuth(Protocol):
@@ -26,7 +30,7 @@ class ClientAuth(Protocol):
         ...
 
     def redact(self, text: str) -> str:
-        """Blot the secret out of text that comes from elsewhere."""
+        """Blot the secret out of text that comes from elsewhere, in whatever form it was sent."""
         ...
 
 
@@ -42,7 +46,9 @@ class _PlainSecret:
     def redact(self, text: str) -> str:
         if len(self.client_secret) < _SHORTEST_SECRET:
             return text
-        return text.replace(self.client_secret, "(secret)")
+        secret = _in_every_spelling(self.client_secret)
+        blotted = secret.sub(_BLOT, text)
+        return _BASE64.sub(lambda run: _BLOT if _is_encoded(secret, run[0]) else run[0], blotted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +80,26 @@ class ClientSecretPost(_PlainSecret):
     def parameters(self) -> Mapping[str, str]:
         """Return both credentials; the form encoding is the form's own."""
         return {"client_id": self.client_id, "client_secret": self.client_secret}
+
+
+def _in_every_spelling(secret: str) -> re.Pattern[str]:
+    """Match a secret as it is, escaped with backslashes, or form-encoded in whole or in part."""
+    return re.compile("".join(map(_spellings, secret)))
+
+
+def _spellings(character: str) -> str:
+    encoded = "".join(f"%{octet:02X}" for octet in character.encode("utf-8", "surrogatepass"))
+    space = r"|\+" if character == " " else ""
+    return rf"(?:\\?{re.escape(character)}|(?i:{encoded}){space})"
+
+
+def _is_encoded(secret: re.Pattern[str], run: str) -> bool:
+    """Tell whether base64 letters hold the secret, wherever among them its encoding starts."""
+    letters = unquote(run).replace("-", "+").replace("_", "/")
+    for start in range(4):
+        whole = letters[start:]
+        whole = whole[: len(whole) - (len(whole) % 4 == 1)]
+        content = b64decode(whole + "=" * (-len(whole) % 4)).decode("utf-8", "replace")
+        if secret.search(content):
+            return True
+    return False

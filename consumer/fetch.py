@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 MAX_ANSWER_BYTES = 65_536
+# Named in errors, which repeat no other word of an answer: it might be the secret.
+_TOLD_TYPES = frozenset({"text/html", "text/plain", "application/problem+json", "text/xml"})
 LONGEST_WAIT = 300.0  # a Retry-After of a day must not put a client out of action for a day
 SHORTEST_WAIT = 1.0  # what a 429 means that does not say how long
 
@@ -79,7 +81,8 @@ def parse_json_object(answer: FetchAnswer) -> dict[str, Any]:
         raise ValueError("it is compressed or larger than can be meant")
     media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise ValueError(f"it is {media_type or 'of no type'} instead of application/json")
+        told = media_type if media_type in _TOLD_TYPES else "of another type"
+        raise ValueError(f"it is {told} instead of application/json")
     try:
         document = json.loads(answer.body.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

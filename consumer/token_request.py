@@ -25,6 +25,7 @@ ASSUMED_LIFETIME = 300.0
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 # RFC 6749 §5.2: the characters of `error`; what lies outside is no code.
 _ERROR_CODE = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]{1,100}")
+_DECIMAL = re.compile(r"[0-9]{1,16}")
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7E]")
 _LONGEST_DESCRIPTION = 200
 
@@ -97,6 +98,9 @@ def _token(document: dict[str, Any], now: float) -> Token:
 def _lifetime(expires_in: object) -> float:
     if expires_in is None:
         return ASSUMED_LIFETIME
+    # RFC 6749 §5.1 wants a number; servers in the wild write its digits in a string.
+    if isinstance(expires_in, str) and _DECIMAL.fullmatch(expires_in):
+        expires_in = int(expires_in)
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
         raise InvalidTokenResponse("expires_in is not a number")
     if not 0 <= expires_in < 2**53 or not math.isfinite(expires_in):

@@ -65,6 +65,8 @@ def _split(raw: bytes) -> Mapping[str, str]:
 def _value(parameter: Parameter, text: str) -> Value:
     name = parameter.name
     if parameter.kind == "string":
+        if "\0" in text:  # no database takes it as a part of a text
+            raise _refused(f"{name} must not have a NUL in it")
         return text
     if parameter.kind == "boolean":
         if text not in _FLAGS:

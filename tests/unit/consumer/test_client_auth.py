@@ -1,6 +1,9 @@
 """Client authentication as values."""
 
 import copy
+import json
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -30,6 +33,54 @@ def test_empty_credentials_are_a_mistake(method, client_id, client_secret):
 def test_the_secret_is_blotted_out_of_foreign_text(method):
     """An issuer that echoes the secret does not get it into a message of ours."""
     assert method("id", "s3cret").redact("bad s3cret!") == "bad (secret)!"
+
+
+SECRET = 'p+s/w ö&"%rd~'
+ENCODED = quote_plus(SECRET)
+
+
+def in_base64(text):
+    """Encode as a Basic header does."""
+    return b64encode(text.encode()).decode()
+
+
+@pytest.mark.rfc("9700-4.10-1")
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "echo",
+    [
+        SECRET,
+        ENCODED,
+        ENCODED.lower(),
+        quote(SECRET),
+        quote(SECRET, safe=""),
+        json.dumps(SECRET, ensure_ascii=False),
+        in_base64(f"id:{ENCODED}"),
+        in_base64(f"id:{ENCODED}").rstrip("="),
+        in_base64(f"longer:{SECRET}"),
+        in_base64(SECRET),
+        in_base64(f"?{SECRET}"),
+        in_base64(f"??{SECRET}"),
+        urlsafe_b64encode(SECRET.encode()).decode(),
+        quote_plus(in_base64(f"id:{SECRET}")),
+        "x" + in_base64(SECRET),
+    ],
+)
+def test_the_secret_is_blotted_out_in_every_form_that_was_sent(method, echo):
+    """Form encoding and base64 carry it to the issuer, and may come back from there."""
+    redacted = method("id", SECRET).redact(f"error in <{echo}>, said the server")
+    assert "(secret)" in redacted
+    assert redacted.startswith("error in <")
+    assert redacted.endswith(">, said the server")
+    assert echo not in redacted
+    assert ENCODED not in redacted
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_other_words_stay_as_they_are(method):
+    """What only looks like base64 is no secret."""
+    text = "the request dXNlcjpwYXNzd29yZA== was refused by 0123456789abcdef0 at path/to/some-thing"
+    assert method("id", "wws_very-secret").redact(text) == text
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -44,6 +44,13 @@ def test_another_media_type_is_not_read(headers):
         parse_json_object(received(b"{}", headers=headers))
 
 
+def test_an_unusual_media_type_is_not_repeated():
+    """It is a word of the server's, which may have been told the secret."""
+    with pytest.raises(ValueError, match="of another type instead of application/json") as caught:
+        parse_json_object(received(b"{}", headers={"content-type": "text/s3cret"}))
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"nonsense", b"\xff{}", b'{"a":NaN}', b"[" * 60_000, b'{"a":' + b"9" * 5000 + b"}"],

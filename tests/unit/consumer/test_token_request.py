@@ -71,6 +71,12 @@ def test_a_token_without_expires_in_is_used_for_a_while():
     assert judged(document).lifetime == ASSUMED_LIFETIME
 
 
+@pytest.mark.parametrize(("told", "seconds"), [("3600", 3600.0), ("0", 0.0), ("0060", 60.0)])
+def test_a_lifetime_in_a_string_of_digits_is_read(told, seconds):
+    """RFC 6749 §5.1 wants a number; some servers write it as a string."""
+    assert judged(GOOD | {"expires_in": told}).lifetime == seconds
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -82,7 +88,18 @@ def test_a_token_without_expires_in_is_used_for_a_while():
         {"access_token": "ünï"},
         {"token_type": None},
         {"token_type": 1},
-        {"expires_in": "3600"},
+        {"expires_in": ""},
+        {"expires_in": " 3600"},
+        {"expires_in": "-1"},
+        {"expires_in": "+1"},
+        {"expires_in": "36e2"},
+        {"expires_in": "3600.0"},
+        {"expires_in": "0x10"},
+        {"expires_in": "3_600"},
+        {"expires_in": "\u0663"},
+        {"expires_in": "9" * 16},
+        {"expires_in": "9" * 5000},
+        {"expires_in": ["3600"]},
         {"expires_in": True},
         {"expires_in": -1},
         {"expires_in": 2**53},

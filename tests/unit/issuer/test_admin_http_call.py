@@ -108,6 +108,7 @@ def test_values_are_read_by_their_kind(raw: bytes, name: str, value: object) -> 
         b"limit=1&limit=1",
         b"after=%FF",
         b"after=\xff",
+        b"after=a%00b",
         b"&".join(b"a%d=1" % number for number in range(30)),
     ],
 )
