@@ -33,6 +33,10 @@ class ClientSource(Protocol):
         """Read one client, or None if there is no such id."""
         ...
 
+    async def find_changed(self, client_id: str) -> Client | None:
+        """Read as `find` does, without waiting behind the look-ups of requests."""
+        ...
+
     async def changes_since(self, cursor: int) -> Changes:
         """Read the change feed after `cursor`; 0 is the beginning."""
         ...

@@ -19,7 +19,7 @@ from issuer.storage.follow import Follower
 from issuer.storage.source import ThreadedSource
 from keys.errors import KeysError, NoSigningKey
 from watchword.clock import wall_clock
-from watchword.jobs import Job, Jobs
+from watchword.jobs import Job, Jobs, JobsApart
 from watchword.key_ring import KeyRing, open_key_store, ring_policy
 from watchword.logging import Events
 from watchword.registration_half import RegistrationHalf
@@ -69,6 +69,8 @@ class IssuerHalf:
         self._metadata_version = self.registry.version()
         self._metadata = self._build_metadata()
         self._jobs = Jobs(*self._list_jobs(), events=events)
+        # A flood of requests must not delay the news that a client is disabled.
+        self._following = JobsApart(Jobs(self._follow_registry(), events=events))
 
     @classmethod
     def check(cls, settings: Settings) -> None:
@@ -113,13 +115,14 @@ class IssuerHalf:
 
     def store_answers(self) -> bool:
         """Tell whether the registry answered when it was last asked."""
-        return self._jobs.succeeds("registry")
+        return self._following.succeeds("registry")
 
     def start(self) -> None:
         """Start following the registry and the key store."""
-        self.registry.watch(lambda: self._jobs.wake("registry"))
+        self._following.start()
+        self.registry.watch(lambda: self._following.wake("registry"))
+        self._following.wake("registry")
         self._jobs.start()
-        self._jobs.wake("registry")
 
     async def stop(self) -> None:
         """Stop following and close what was opened, whatever any part of it raises."""
@@ -129,21 +132,26 @@ class IssuerHalf:
             closing.callback(self._source.close)
             closing.callback(self._registration.stop)
             closing.callback(self._slow_lane.close)
-            await self._jobs.stop()
+            try:
+                await self._following.stop()
+            finally:
+                await self._jobs.stop()
             await asyncio.to_thread(self._write_usage)
 
-    def _list_jobs(self) -> tuple[Job, ...]:
+    def _follow_registry(self) -> Job:
         follower = Follower(self.view, outage=self._settings.registry_outage_seconds)
+        return Job(
+            name="registry",
+            every=FOLLOW_SECONDS,
+            run=follower.look,
+            longest=FOLLOW_SECONDS,  # a change counts within a second after an outage too
+            failed="registry.unavailable",
+            recovered="registry.available",
+            expected=(RegistryError,),
+        )
+
+    def _list_jobs(self) -> tuple[Job, ...]:
         return (
-            Job(
-                name="registry",
-                every=FOLLOW_SECONDS,
-                run=follower.look,
-                longest=FOLLOW_SECONDS,  # a change counts within a second after an outage too
-                failed="registry.unavailable",
-                recovered="registry.available",
-                expected=(RegistryError,),
-            ),
             Job(
                 name="keys",
                 every=DOCUMENT_POLL_SECONDS,

@@ -9,6 +9,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Thread
 
 from watchword.logging import Events
 
@@ -113,6 +114,49 @@ class Jobs:
                 self._events(job.failed, job=job.name, reason=str(error))
             else:
                 self._events(job.failed, job=job.name, exception=error)
+
+
+class JobsApart:
+    """Runs jobs on an event loop and a thread of their own: no load of requests delays them.
+
+    Args:
+        jobs: what to run; events and failures are told on that thread.
+    """
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Start every job, as `Jobs.start` does."""
+        self._loop = asyncio.new_event_loop()
+        self._loop.call_soon(self._jobs.start)
+        self._thread = Thread(target=self._loop.run_forever, name="jobs", daemon=True)
+        self._thread.start()
+
+    def wake(self, name: str) -> None:
+        """Have a job run at once, whatever its pause; from any thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(self._jobs.wake, name)
+
+    def succeeds(self, name: str) -> bool:
+        """Tell whether the last run of a job succeeded; true before the first."""
+        return self._jobs.succeeds(name)
+
+    async def stop(self) -> None:
+        """Cancel every job, wait for the ends and end the thread."""
+        if self._loop is None or self._thread is None:
+            return
+        stopping = asyncio.run_coroutine_threadsafe(self._jobs.stop(), self._loop)
+        try:
+            await asyncio.wrap_future(stopping)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            await asyncio.to_thread(self._thread.join)
+            self._loop.close()
+            self._loop = None
 
 
 async def _try(job: Job) -> BaseException | None:

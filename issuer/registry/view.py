@@ -1,10 +1,12 @@
 """A bounded in-memory view of the client registry, kept true by the store's change feed.
 
-The token path reads `peek` and touches no database; `catch_up` runs beside it. The promise: after
-a catch-up, no entry is older than the changes that it read.
+The token path reads `peek` and touches no database; `catch_up` runs beside it, on another thread
+where that is better. The promise: after a catch-up, no entry is older than the changes that it
+read.
 """
 
 from collections import OrderedDict
+from threading import Lock
 
 from issuer.ports import Changes, ClientSource
 from issuer.registry.client import Client
@@ -14,7 +16,7 @@ _REFRESHED_AT_MOST = 256
 
 
 class ClientView:
-    """The clients used last, at most `bound` of them.
+    """The clients used last, at most `bound` of them. May be used by several threads.
 
     Args:
         source: the store's word.
@@ -33,6 +35,7 @@ class ClientView:
         # Counts the batches of changes learnt. A read that began under an earlier count may have
         # seen the state before them, so what it found is not kept.
         self._batches = 0
+        self._lock = Lock()
 
     def __len__(self) -> int:
         """Count the clients held."""
@@ -40,10 +43,11 @@ class ClientView:
 
     def peek(self, client_id: str) -> Client | None:
         """Give a client from memory, or None if it is not held."""
-        client = self._entries.get(client_id)
-        if client is not None:
-            self._entries.move_to_end(client_id)
-        return client
+        with self._lock:
+            client = self._entries.get(client_id)
+            if client is not None:
+                self._entries.move_to_end(client_id)
+            return client
 
     async def fetch(self, client_id: str) -> Client | None:
         """Ask the store for a client and hold on to it; None if there is no such id.
@@ -53,13 +57,15 @@ class ClientView:
         """
         batches = self._batches
         client = await self._source.find(client_id)
-        if batches == self._batches:
-            self._hold(client_id, client)
+        with self._lock:
+            if batches == self._batches:
+                self._hold(client_id, client)
         return client
 
     def forget(self) -> None:
         """Let go of everything: after too long an outage, what is held may not be true any more."""
-        self._entries.clear()
+        with self._lock:
+            self._entries.clear()
 
     async def catch_up(self) -> None:
         """Learn what anybody has changed and read the changed entries again.
@@ -73,9 +79,11 @@ class ClientView:
         if version == self._version:
             return
         changes = await self._source.changes_since(self._cursor)
-        self._batches += 1
-        self.has_slow_secrets = changes.any_slow_secret
-        await self._refresh(self._outdated(changes))
+        with self._lock:
+            self._batches += 1
+            self.has_slow_secrets = changes.any_slow_secret
+            outdated = self._outdated(changes)
+        await self._refresh(outdated)
         self._cursor = changes.cursor
         self._version = version
 
@@ -86,26 +94,30 @@ class ClientView:
         return [held for held in reversed(self._entries) if held in changes.client_ids]
 
     async def _refresh(self, outdated: list[str]) -> None:
-        for client_id in outdated[_REFRESHED_AT_MOST:]:
-            self._entries.pop(client_id, None)
+        self._drop(outdated[_REFRESHED_AT_MOST:])
         again = outdated[:_REFRESHED_AT_MOST]
         try:
             for client_id in again:
                 await self._read_again(client_id)
         except BaseException:
-            for client_id in again:
-                self._entries.pop(client_id, None)
+            self._drop(again)
             raise
 
     async def _read_again(self, client_id: str) -> None:
         batches = self._batches
-        client = await self._source.find(client_id)
-        if client_id not in self._entries:
-            return  # it has made room for others meanwhile
-        if client is None or batches != self._batches:
-            del self._entries[client_id]
-        else:
-            self._entries[client_id] = client  # keeps its place in the order of use
+        client = await self._source.find_changed(client_id)
+        with self._lock:
+            if client_id not in self._entries:
+                return  # it has made room for others meanwhile
+            if client is None or batches != self._batches:
+                del self._entries[client_id]
+            else:
+                self._entries[client_id] = client  # keeps its place in the order of use
+
+    def _drop(self, client_ids: list[str]) -> None:
+        with self._lock:
+            for client_id in client_ids:
+                self._entries.pop(client_id, None)
 
     def _hold(self, client_id: str, client: Client | None) -> None:
         if client is None:

@@ -46,6 +46,10 @@ class Database(Protocol):
         """Run work of one statement, which sees one state without a transaction around it."""
         ...
 
+    def follow(self, work: Work[T]) -> T:
+        """Read as `read` does, on a connection that only `follow` and `version` use."""
+        ...
+
     def write(self, work: Work[T]) -> T:
         """Run work that writes what no view holds, such as when a secret was last used."""
         ...

@@ -7,7 +7,7 @@ their order, and tell whoever listens.
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any
@@ -78,34 +78,17 @@ class PostgresDatabase:
     """
 
     embedded = False
-    lookups = _CONNECTIONS - 1  # one is left for whoever follows the changes
+    lookups = _CONNECTIONS - 1  # one is left for administration
 
     def __init__(self, place: PostgresPlace, *, patience: float) -> None:
         _check_files(place)
         self._name = f"the registry database {place.shown}"
         self._place = place
         self._patience = patience
-        self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever, name="postgresql", daemon=True)
-        self._thread.start()
+        self._main = _Lane(_CONNECTIONS, self._connect, patience)
+        # Requests, whatever they wait for or work at, must not delay the news of a change.
+        self._feed = _Lane(1, self._connect, patience)
         self._listening: asyncio.Task[None] | None = None
-        self._engine = self._make_engine()
-        # A transaction of several readings sees one state; those that write wait for each other
-        # first, and must see what the one before has written.
-        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
-        self._looking = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-
-    def _make_engine(self) -> AsyncEngine:
-        engine = create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=self._connect,
-            pool_size=_CONNECTIONS,
-            max_overflow=0,
-            pool_timeout=self._patience,
-            hide_parameters=True,  # secret hashes stay out of error texts
-        )
-        event.listen(engine.sync_engine, "checkout", _pass_over_closed)
-        return engine
 
     async def _connect(self) -> Any:  # noqa: ANN401 - asyncpg has no types
         """Connect to the first server that answers and will do.
@@ -147,14 +130,17 @@ class PostgresDatabase:
         return True
 
     def read(self, work: Work[T]) -> T:  # noqa: D102
-        return self._call(_run(self._reading, work))
+        return self._call(self._main, work, self._main.reading)
 
     def look(self, work: Work[T]) -> T:
         """Save two round trips: no BEGIN, no COMMIT."""
-        return self._call(_run(self._looking, work))
+        return self._call(self._main, work, self._main.looking)
+
+    def follow(self, work: Work[T]) -> T:  # noqa: D102
+        return self._call(self._feed, work, self._feed.reading)
 
     def write(self, work: Work[T]) -> T:  # noqa: D102
-        return self._call(_run(self._engine, work))
+        return self._call(self._main, work, self._main.writing)
 
     def change(self, work: Work[T]) -> T:  # noqa: D102
         def locked(connection: Connection) -> T:
@@ -171,29 +157,24 @@ class PostgresDatabase:
     def version(self) -> int:
         """Ask for the number of the latest change: one step down an index."""
         latest = select(func.coalesce(func.max(registry_changes.c.seq), 0))
-        return self.look(lambda connection: int(connection.execute(latest).scalar_one()))
+        number = self._call(
+            self._feed, lambda connection: connection.scalar(latest), self._feed.looking
+        )
+        return int(number or 0)
 
     def watch(self, told: Callable[[], None]) -> None:  # noqa: D102
         async def start() -> None:
-            self._listening = self._loop.create_task(self._listen(told))
+            self._listening = asyncio.create_task(self._listen(told))
 
-        self._call(start())
+        self._feed.finish(start())
 
     def close(self) -> None:  # noqa: D102
-        if self._loop.is_closed():
-            return
-        with suppress(StoreUnavailable):
-            self._call(self._finish())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _finish(self) -> None:
         if self._listening is not None:
-            self._listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listening
-        await self._engine.dispose()
+            self._feed.finish(_end(self._listening))
+            self._listening = None
+        for lane in (self._main, self._feed):
+            with suppress(StoreUnavailable), self._explained():
+                lane.close()
 
     async def _listen(self, told: Callable[[], None]) -> None:
         """Listen for ever; whenever the connection is lost, make a new one."""
@@ -214,9 +195,9 @@ class PostgresDatabase:
         finally:
             connection.terminate()
 
-    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+    def _call(self, lane: "_Lane", work: Work[T], engine: AsyncEngine) -> T:
         with self._explained():
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+            return lane.finish(_run(engine, work))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -238,6 +219,57 @@ class PostgresDatabase:
             state = str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", ""))
             why = _CAUSES.get(state, f"cannot be used: {_first_line(cause)}")
         return StoreUnavailable(f"{self._name} {why}")
+
+
+class _Lane:
+    """Connections with an event loop and a thread of their own.
+
+    Args:
+        connections: how many at the most; they are made when they are needed.
+        connect: makes one.
+        patience: seconds to wait for one that is free.
+    """
+
+    def __init__(
+        self, connections: int, connect: Callable[[], Awaitable[Any]], patience: float
+    ) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="postgresql", daemon=True)
+        self._thread.start()
+        self.writing = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connect,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=patience,
+            hide_parameters=True,  # secret hashes stay out of error texts
+        )
+        event.listen(self.writing.sync_engine, "checkout", _pass_over_closed)
+        # A transaction of several readings sees one state; those that write wait for each other
+        # first, and must see what the one before has written.
+        self.reading = self.writing.execution_options(isolation_level="REPEATABLE READ")
+        self.looking = self.writing.execution_options(isolation_level="AUTOCOMMIT")
+
+    def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run to its end what needs the loop, and return the result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        """Close the connections and end the thread; nothing to do if that was done."""
+        if self._loop.is_closed():
+            return
+        try:
+            self.finish(self.writing.dispose())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def _check_files(place: PostgresPlace) -> None:

@@ -163,6 +163,10 @@ class Registry:
         """Read one client, or None if there is no such id."""
         return self._database.look(lambda connection: clients.find_client(connection, client_id))
 
+    def find_changed_client(self, client_id: str) -> Client | None:
+        """Read one client as `find_client` does, on the connection that follows the changes."""
+        return self._database.follow(lambda connection: clients.find_client(connection, client_id))
+
     def list_clients(self, after: str = "", limit: int | None = None) -> list[Client]:
         """Read clients by id, those behind `after`, all if there is no limit."""
         return self.read(lambda reading: reading.list_clients(after, limit))
@@ -201,7 +205,7 @@ class Registry:
 
     def changes_since(self, cursor: int) -> Changes:
         """Read the change feed after `cursor`; 0 is the beginning."""
-        return self._database.read(lambda connection: read_changes(connection, cursor))
+        return self._database.follow(lambda connection: read_changes(connection, cursor))
 
     def version(self) -> int:
         """Give a number that moves with every change, by this process or another."""

@@ -13,12 +13,21 @@ from issuer.storage.registry import Registry
 
 T = TypeVar("T")
 
-MAX_WAITING = 2048
-"""Look-ups that wait; when a store hangs, further ones are refused at once."""
+MAX_WAITING = 512
+"""Look-ups of different clients that wait; further ones are refused at once.
+
+Less than the store answers within the patience of a request, so that under a flood of invented ids
+those that wait are answered, and a client that is new here needs a few attempts at most. No answer
+is remembered for an id that does not exist: it would come sooner than one for an id that does.
+"""
 
 
 class ThreadedSource:
     """Reads a registry on threads of its own, as many as its engine can use.
+
+    What follows the changes has one more thread to itself, and the registry gives it a connection
+    to itself: look-ups for requests, however many, do not delay it. The methods may be called on
+    different event loops.
 
     Look-ups of one client that wait at the same time share one reading. A look-up joins only a
     reading that has not begun, so it sees every change committed before it was asked for.
@@ -35,6 +44,7 @@ class ThreadedSource:
         self._registry = registry
         self._patience = patience
         self._threads = ThreadPoolExecutor(registry.lookups, thread_name_prefix="registry")
+        self._following = ThreadPoolExecutor(1, thread_name_prefix="registry-changes")
         self._lock = Lock()
         self._waiting: dict[str, Future[Client | None]] = {}
 
@@ -49,25 +59,30 @@ class ThreadedSource:
                 self._waiting[client_id] = reading
         return await self._wait_for(reading)
 
+    async def find_changed(self, client_id: str) -> Client | None:
+        """Read one client, without waiting behind `find`."""
+        return await self._follow(lambda: self._registry.find_changed_client(client_id))
+
     async def changes_since(self, cursor: int) -> Changes:
         """Read the change feed after `cursor`; 0 is the beginning."""
-        return await self._run(lambda: self._registry.changes_since(cursor))
+        return await self._follow(lambda: self._registry.changes_since(cursor))
 
     async def version(self) -> int:
         """Give a number that moves with every commit, by this process or another."""
-        return await self._run(self._registry.version)
+        return await self._follow(self._registry.version)
 
     def close(self) -> None:
         """End the threads, once what they do is done. The registry stays open."""
-        self._threads.shutdown(cancel_futures=True)
+        for threads in (self._threads, self._following):
+            threads.shutdown(cancel_futures=True)
 
     def _read(self, client_id: str) -> Client | None:
         with self._lock:
             del self._waiting[client_id]
         return self._registry.find_client(client_id)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await self._wait_for(self._threads.submit(work))
+    async def _follow(self, work: Callable[[], T]) -> T:
+        return await self._wait_for(self._following.submit(work))
 
     async def _wait_for(self, reading: Future[T]) -> T:
         # Shielded: one request that is given up must not take the answer from others that share it.

@@ -1,5 +1,6 @@
 """What every registry store must do, whatever engine is below it."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -359,3 +360,27 @@ def test_every_refusal_is_a_registry_error_of_one_line(registry):
             refused()
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 200
+
+
+def test_the_change_feed_waits_for_nobody(registry, another):
+    """While a reader is in the middle of its work, what changed is learnt all the same."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_reading):
+        begun.set()
+        assert go_on.wait(20)
+
+    registry.create_client(new_client())
+    with ThreadPoolExecutor(2) as pool:
+        holding = pool.submit(registry.read, hold)
+        assert begun.wait(20)
+        try:
+            version = pool.submit(registry.version).result(5)
+            another.set_disabled("till", True)
+            assert pool.submit(registry.version).result(5) != version
+            assert pool.submit(registry.changes_since, 0).result(5)
+            found = pool.submit(registry.find_changed_client, "till").result(5)
+            assert found.registration.disabled
+        finally:
+            go_on.set()
+        holding.result(20)

@@ -162,6 +162,8 @@ class SteppedStore:
         await Pause()
         return client
 
+    find_changed = find
+
     async def changes_since(self, cursor: int) -> Changes:
         await self._pause()
         known = self.trimmed <= cursor <= len(self.feed)

@@ -229,3 +229,20 @@ async def test_a_crowd_of_look_ups_is_bounded(gated, monkeypatch):
             await source.find("c")
         gated.gate.set()
         assert await asyncio.gather(*tasks) == [None, None, None]
+
+
+async def test_look_ups_do_not_delay_a_look_for_changes(gated, elsewhere):
+    """A flood of invented ids fills the look-ups; a disabled client is known at once."""
+    with closing(ThreadedSource(gated)) as source:
+        view = ClientView(source)
+        gated.gate.set()
+        await view.fetch("till")
+        gated.gate.clear()
+        crowd = [asyncio.create_task(source.find(f"guess-{number}")) for number in range(200)]
+        await asyncio.sleep(0)
+        elsewhere.set_disabled("till", True)
+        with anyio.fail_after(5):
+            await Follower(view).look()
+        assert view.peek("till").registration.disabled
+        gated.gate.set()
+        assert await asyncio.gather(*crowd) == [None] * 200

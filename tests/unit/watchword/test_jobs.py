@@ -3,12 +3,13 @@
 import asyncio
 import io
 import json
+import threading
 
 import anyio
 import pytest
 
 from issuer.registry.errors import StoreUnavailable
-from watchword.jobs import Job, Jobs
+from watchword.jobs import Job, Jobs, JobsApart
 from watchword.logging import Events
 
 
@@ -138,3 +139,24 @@ def test_the_pause_doubles_up_to_a_bound_with_jitter(failures, fraction, seconds
     """Workers that failed together do not come back together."""
     job = Job(name="work", every=1.0, longest=10.0, run=Script)
     assert job.pause(failures, fraction) == seconds
+
+
+async def test_jobs_apart_run_while_the_event_loop_does_not():
+    """Thousands of connections that are ready at once keep nobody from following the registry."""
+    ran = threading.Event()
+
+    async def run():
+        ran.set()
+
+    apart = JobsApart(Jobs(Job(name="j", every=3600, run=run), events=Log().events))
+    apart.wake("j")  # not yet: nothing happens
+    apart.start()
+    for _ in range(2):
+        apart.wake("j")
+        assert ran.wait(5)  # this blocks the event loop of the test, on purpose
+        ran.clear()
+    assert apart.succeeds("j")
+    await apart.stop()
+    apart.wake("j")
+    assert not ran.wait(0.05)
+    await apart.stop()
