@@ -20,15 +20,21 @@ def main(arguments: list[str] | None = None) -> int:
     """
     environment = os.environ  # noqa: TID251 - here is where it is read
     given = _parser(environment).parse_args(arguments)
-    client_id = environment.get("WATCHWORD_CLIENT_ID") or environment.get("CLIENT_ID")
-    client_secret = environment.get("WATCHWORD_CLIENT_SECRET") or environment.get("CLIENT_SECRET")
+    client_id = _credential(environment, "CLIENT_ID")
+    client_secret = _credential(environment, "CLIENT_SECRET")
     if not client_id or not client_secret:
         wanted = {"WATCHWORD_CLIENT_ID": client_id, "WATCHWORD_CLIENT_SECRET": client_secret}
         missing = " and ".join(name for name, value in wanted.items() if not value)
         print(f"set {missing} in the environment", file=sys.stderr)
         return 2
+    from consumer.client_auth import ClientSecretBasic
     from consumer.scenario import run  # here, so that --help needs no HTTP library
 
+    try:
+        ClientSecretBasic(client_id, client_secret)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     try:
         return run(
             issuer=given.issuer,
@@ -39,6 +45,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _credential(environment: Mapping[str, str], name: str) -> str:
+    # White space around it is what a shell or an editor left there, and no part of it.
+    given = environment.get(f"WATCHWORD_{name}") or environment.get(name) or ""
+    return given.strip()
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:

@@ -84,7 +84,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
             clock: seconds of a clock that never jumps.
 
         Raises:
-            ValueError: the issuer or the endpoint is no such URL, or id or secret are empty.
+            ValueError: the issuer or the endpoint is no such URL, or id or secret cannot be one.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
         if allow_insecure_http:

@@ -14,6 +14,7 @@ from urllib.parse import quote_plus, unquote
 # Blotting out something shorter would garble every text, and tell by the gaps what it was.
 _SHORTEST_SECRET = 4
 _BLOT = "(secret)"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Both alphabets of RFC 4648, and what form encoding makes of the first one's last two letters.
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]|%2[BbFf]){4,}")
 
@@ -42,6 +43,10 @@ class _PlainSecret:
     def __post_init__(self) -> None:
         if not self.client_id or not self.client_secret:
             raise ValueError("a client needs an id and a secret, neither of them empty")
+        # RFC 6749 appendix A: neither can have one, and the issuer would only say 401.
+        for name, value in (("id", self.client_id), ("secret", self.client_secret)):
+            if _CONTROL.search(value):
+                raise ValueError(f"the client {name} has a line break or another control character")
 
     def redact(self, text: str) -> str:
         if len(self.client_secret) < _SHORTEST_SECRET:

@@ -16,7 +16,7 @@ from issuer.declaration.errors import InvalidDeclaration, KeyPath, Mistake
 from issuer.declaration.resolved import SecretPlace, SecretValue
 from issuer.registry.client_secret import MAXIMUM_SECRETS
 from issuer.registry.errors import InvalidValue, RegistryError, StoreUnavailable
-from issuer.registry.secret_hash import SALT_BYTES, check_secret, generate_secret
+from issuer.registry.secret_hash import SALT_BYTES, check_secret, decode_secret, generate_secret
 from watchword.errors import ProviderError
 
 _MAXIMUM_FILE_BYTES = 4096
@@ -96,6 +96,7 @@ class DeclaredSecrets:
             text = self._environment.get(reference.env)
             if text is None:
                 raise ValueError("it is not set")
+            text = text.strip()  # a line end is as easily set as written
         elif reference.file is not None:
             text = _read_secret(self._folder / reference.file)
         else:
@@ -143,7 +144,7 @@ def _references(
 
 
 def _read_secret(path: Path) -> str:
-    """Read a secret from a file, less the line end that editors leave behind it."""
+    """Read a secret from a file, less what editors leave around it."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAXIMUM_FILE_BYTES + 1)
@@ -151,7 +152,7 @@ def _read_secret(path: Path) -> str:
         raise ValueError(f"it cannot be read: {_reason(error)}") from None
     if len(content) > _MAXIMUM_FILE_BYTES:
         raise ValueError("it is too large to be a secret")
-    return content.removesuffix(b"\n").removesuffix(b"\r").decode("ascii", "replace")
+    return decode_secret(content)
 
 
 def _write_new(path: Path, content: bytes, *, suffix: str) -> bool:

@@ -6,6 +6,7 @@ nothing to guess. A short secret that a person chose gets scrypt instead.
 
 import hmac
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import scrypt
@@ -132,6 +133,15 @@ def generate_secret(random_bytes: Callable[[int], bytes]) -> str:
     """
     # RFC 6749 §10.10: the probability of guessing MUST be at most 2^-128, SHOULD be 2^-160.
     return SECRET_PREFIX + base64url.encode(random_bytes(_SECRET_BYTES))
+
+
+def decode_secret(content: bytes) -> str:
+    """Take a secret out of what a file or a line holds.
+
+    White space around it and a byte order mark are what editors and shells add, and no part of it.
+    Whether the rest can be a secret, `check_secret` decides.
+    """
+    return content.removeprefix(BOM_UTF8).decode("ascii", "replace").strip()
 
 
 def check_secret(secret: str) -> None:

@@ -66,6 +66,15 @@ def test_the_client_secret_goes_to_the_issuer_itself(library, how, issuer, proxy
     assert (answer.status_code, answer.json(), proxy.seen) == (200, {"seen": "t1"}, [])
 
 
+def test_a_proxy_of_the_callers_client_sees_no_token_request(issuer, proxy):
+    """It carries what the caller sends through it, which the client's secret is no part of."""
+    credentials = auth.ClientCredentials(issuer.url, "id", "s3cret")
+    with httpx.Client(auth=credentials, proxy=proxy.url, follow_redirects=True) as client:
+        client.get(f"{issuer.url}/api")
+    assert proxy.seen == [f"GET {issuer.url}/api HTTP/1.1"]
+    assert issuer.requests["/token"] == 1
+
+
 @pytest.mark.parametrize("host", ["localhost", "[::1]", "127.9.9.9"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_every_loopback_host_on_every_scheme_is_asked_directly(scheme, host, proxy):

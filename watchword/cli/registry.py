@@ -204,21 +204,23 @@ def read_line() -> bytes:
 
 
 def read_secret() -> str:
-    """Read a secret from standard input; on a terminal it is asked for and not shown.
+    """Read a secret from standard input, less white space around it.
+
+    On a terminal it is asked for and not shown.
 
     Raises:
         InvalidValue: it cannot be a secret.
     """
-    from issuer.registry.secret_hash import check_secret
+    from issuer.registry.secret_hash import check_secret, decode_secret
 
     if sys.stdin is not None and sys.stdin.isatty():
         from getpass import getpass
 
         try:
-            secret = getpass("Secret: ")
+            secret = getpass("Secret: ").strip()
         except EOFError:
             secret = ""
     else:
-        secret = read_line().rstrip(b"\r\n").decode("ascii", "replace")
+        secret = decode_secret(read_line())
     check_secret(secret)
     return secret

@@ -95,19 +95,22 @@ def _request_token(settings: "Settings", scope: str | None, resource: str | None
 
 
 def client_credentials(settings: "Settings") -> tuple[str, str]:
-    """Return the client's id and secret from the settings.
+    """Return the client's id and secret from the settings, less white space around them.
 
     Raises:
-        WrongUsage: one of them, or both, is not set; the text names what is missing.
+        WrongUsage: one of them, or both, is not set or cannot be; the text names what is missing.
     """
+    secret = settings.client_secret.get_secret_value() if settings.client_secret else ""
     wanted = {
-        "WATCHWORD_CLIENT_ID": settings.client_id,
-        "WATCHWORD_CLIENT_SECRET": settings.client_secret,
+        "WATCHWORD_CLIENT_ID": (settings.client_id or "").strip(),
+        "WATCHWORD_CLIENT_SECRET": secret.strip(),
     }
-    missing = [name for name, value in wanted.items() if value is None]
-    if settings.client_id is None or settings.client_secret is None:
+    if missing := [name for name, value in wanted.items() if not value]:
         raise WrongUsage(f"set {' and '.join(missing)} in the environment")
-    return settings.client_id, settings.client_secret.get_secret_value()
+    for name, value in wanted.items():
+        if not (value.isascii() and value.isprintable()):  # RFC 6749 appendix A
+            raise WrongUsage(f"{name}: must be printable ASCII characters on one line")
+    return wanted["WATCHWORD_CLIENT_ID"], wanted["WATCHWORD_CLIENT_SECRET"]
 
 
 def _ask(request: "FetchRequest", auth: "ClientAuth") -> "FetchAnswer":

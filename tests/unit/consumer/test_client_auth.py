@@ -30,6 +30,15 @@ def test_empty_credentials_are_a_mistake(method, client_id, client_secret):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("credentials", [("i\n", "s"), ("i", "s\n"), ("i", "s\r\n"), ("i", "\0s")])
+def test_a_line_break_is_a_mistake(method, credentials):
+    """The issuer would only say 401; a space or an umlaut may be part of a foreign secret."""
+    with pytest.raises(ValueError, match="has a line break or another control character"):
+        method(*credentials)
+    assert method("i", " ö ").client_secret == " ö "
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_the_secret_is_blotted_out_of_foreign_text(method):
     """An issuer that echoes the secret does not get it into a message of ours."""
     assert method("id", "s3cret").redact("bad s3cret!") == "bad (secret)!"

@@ -81,6 +81,21 @@ def test_the_environment_and_the_flags_above_it(environment, told):
     ]
 
 
+def test_white_space_around_the_credentials_is_no_part_of_them(environment, told):
+    """A line end from a file would only be answered with 401."""
+    environment(CLIENT_ID=" a\n", WATCHWORD_CLIENT_SECRET="b \r\n")
+    assert main([]) == 0
+    assert (told[0]["client_id"], told[0]["client_secret"]) == ("a", "b")
+
+
+def test_a_secret_of_two_lines_is_refused(environment, told, capsys):
+    """One line that does not show it, exit code 2."""
+    environment(CLIENT_ID="a", CLIENT_SECRET="b\nc")
+    assert main([]) == 2
+    message = "the client secret has a line break or another control character\n"
+    assert (told, capsys.readouterr().err) == ([], message)
+
+
 def test_an_interrupt_is_130(environment, monkeypatch, capsys):
     """One word, no traceback."""
 

@@ -48,17 +48,24 @@ def test_a_secret_comes_from_the_environment(tmp_path):
     assert is_secret(load(tmp_path, "{env: TILL}", TILL=SECRET), SECRET)
 
 
-@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_a_secret_comes_from_a_file_less_its_line_end(tmp_path, end):
-    """Editors and `echo` leave one behind; the path starts from the declaration's folder."""
-    (tmp_path / "a.secret").write_bytes(f"{SECRET}{end}".encode())
+def test_white_space_around_a_variable_is_no_part_of_the_secret(tmp_path):
+    """A secret that was pasted into a deployment often has a line end."""
+    assert is_secret(load(tmp_path, "{env: TILL}", TILL=f" {SECRET}\n"), SECRET)
+
+
+@pytest.mark.parametrize("start", ["", " ", "\n", "\ufeff"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n", " ", " \t\r\n"])
+def test_a_secret_comes_from_a_file_less_what_is_around_it(tmp_path, start, end):
+    """Editors and `echo` leave it behind; the path starts from the declaration's folder."""
+    (tmp_path / "a.secret").write_bytes(f"{start}{SECRET}{end}".encode())
     assert is_secret(load(tmp_path, "{file: a.secret}"), SECRET)
     assert is_secret(load(tmp_path / "x", f"{{file: {tmp_path}/a.secret}}"), SECRET)
 
 
-def test_only_one_line_end_is_no_part_of_the_secret(tmp_path):
-    """A secret has none, so two are a mistake."""
-    (tmp_path / "a.secret").write_text(f"{SECRET}\n\n")
+@pytest.mark.parametrize("inside", ["\n", "\t", "\0", "ö", "\ufeff"])
+def test_what_no_secret_has_inside_is_refused(tmp_path, inside):
+    """Two lines are no secret, nor is a file in another encoding."""
+    (tmp_path / "a.secret").write_text(f"{SECRET}{inside}{SECRET}\n")
     assert "printable" in refused(tmp_path, "{file: a.secret}")[0]
 
 

@@ -8,6 +8,8 @@ from issuer.admin.errors import InvalidDocument
 from issuer.registry.errors import InvalidValue, RevisionConflict
 from watchword.cli import registry
 from watchword.cli.errors import WrongUsage
+from watchword.cli.token import client_credentials
+from watchword.settings import load_settings
 
 
 def test_a_mistake_of_a_document_is_told_by_the_option_that_was_typed():
@@ -39,10 +41,53 @@ def test_a_secret_typed_at_a_terminal_is_not_shown(monkeypatch):
             return True
 
     monkeypatch.setattr("sys.stdin", Terminal())
-    monkeypatch.setattr("getpass.getpass", lambda prompt: "typed-without-echo")
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "typed-without-echo ")
     assert registry.read_secret() == "typed-without-echo"
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"piped-secret\r\nmore\n")))
     assert registry.read_secret() == "piped-secret"
+
+
+@pytest.mark.parametrize("sent", [b"a-secret \n", b" a-secret\t\r\n", b"\xef\xbb\xbfa-secret"])
+def test_what_is_around_a_piped_secret_is_no_part_of_it(monkeypatch, sent):
+    """White space and a byte order mark come from editors, and could never be sent back."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sent)))
+    assert registry.read_secret() == "a-secret"
+
+
+@pytest.mark.parametrize("sent", [b"a\tsecret\n", b"a\0secret\n", b"a-s\xc3\xb6cret\n"])
+def test_what_no_secret_has_inside_is_refused(monkeypatch, sent):
+    """It is not taken out, since nobody knows what was meant."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sent)))
+    with pytest.raises(InvalidValue, match="a secret is 8 to 512 printable"):
+        registry.read_secret()
+
+
+@pytest.mark.parametrize("name", ["WATCHWORD_CLIENT_SECRET", "CLIENT_SECRET"])
+def test_the_clients_own_secret_is_taken_without_white_space(monkeypatch, tmp_path, name):
+    """As it comes from a file that was made with an editor."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WATCHWORD_CLIENT_SECRET", raising=False)
+    monkeypatch.setenv("WATCHWORD_CLIENT_ID", "till\n")
+    monkeypatch.setenv(name, " a-secret \r\n")
+    assert client_credentials(load_settings()) == ("till", "a-secret")
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        (" \n", "set WATCHWORD_CLIENT_SECRET in the environment"),
+        ("two\nlines", "WATCHWORD_CLIENT_SECRET: must be printable ASCII characters on one line"),
+        ("söcret", "WATCHWORD_CLIENT_SECRET: must be printable ASCII characters on one line"),
+    ],
+)
+def test_a_clients_own_secret_that_cannot_be_is_named(monkeypatch, tmp_path, value, line):
+    """It is refused before anything is sent."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WATCHWORD_CLIENT_ID", "till")
+    monkeypatch.setenv("WATCHWORD_CLIENT_SECRET", value)
+    with pytest.raises(WrongUsage) as caught:
+        client_credentials(load_settings())
+    assert str(caught.value) == line
 
 
 def test_the_end_of_input_is_no_secret(monkeypatch):
