@@ -130,7 +130,6 @@ class Provider:
         await receive()
         async with AsyncExitStack() as stopping:
             # The last one first, each whatever another raised.
-            stopping.callback(self._events.flush)
             for half in (self._issuer, self._admin, self._api):
                 if half is not None:
                     stopping.push_async_callback(half.stop)

@@ -1,38 +1,53 @@
-"""Log events with fixed names, a line each, on standard error; never a token or secret.
+"""Log events with fixed names, a line each, on standard error; never a token or secret."""
 
-Lines that are made in one turn of the event loop leave in one write.
-"""
-
-import asyncio
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
-from threading import Lock
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from watchword.log_writer import BackgroundWriter, DirectWriter, PatientStream, Stream
 
 LogFormat = Literal["console", "json"]
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 class Events:
-    """Where the packages' events go: `events("token.issued", client_id=…)`."""
+    """Where the packages' events go: `events("token.issued", client_id=…)`.
 
-    def __init__(self, *, form: LogFormat, stream: TextIO) -> None:
-        self._writer = _LineWriter(stream)
+    Args:
+        form: how a line looks.
+        stream: where lines are written, by the thread that logs.
+        background: write to this descriptor instead, on a thread.
+        colours: whether `console` may use them.
+    """
+
+    def __init__(
+        self,
+        *,
+        form: LogFormat,
+        stream: Stream,
+        background: int | None = None,
+        colours: bool = False,
+    ) -> None:
+        self._last_steps = (
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _renderer(form, colours=colours),
+        )
+        self._writer = (
+            DirectWriter(stream, self._tell_lost)
+            if background is None
+            else BackgroundWriter(background, self._tell_lost)
+        )
         self._logger = structlog.wrap_logger(
             self._writer,
-            processors=[
-                _add_request_id,
-                _shorten_exception,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                _renderer(form, stream),
-            ],
+            processors=[_add_request_id, _shorten_exception, *self._last_steps],
             wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         )
         self._emit = self._logger.info
@@ -42,40 +57,12 @@ class Events:
         self._emit(event, **{name: value for name, value in fields.items() if value is not None})
 
     def flush(self) -> None:
-        """Write what is still held."""
+        """Write what is still held, in bounded time."""
         self._writer.flush()
 
-
-class _LineWriter:
-    """Holds lines until the turn of the event loop ends; outside a loop it writes at once."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream: TextIO | None = stream
-        self._lines: list[str] = []
-        self._lock = Lock()  # threads that change the registry tell of it as well
-
-    def info(self, line: str) -> None:
-        with self._lock:
-            self._lines.append(line)
-            if len(self._lines) > 1:
-                return
-        try:
-            asyncio.get_running_loop().call_soon(self.flush)
-        except RuntimeError:
-            self.flush()
-
-    def flush(self) -> None:
-        with self._lock:
-            lines, self._lines = self._lines, []
-        if not lines or self._stream is None:
-            return
-        text = "\n".join(lines) + "\n"
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):
-            # Whoever read the log has gone; serving goes on without one.
-            self._stream = None
+    def _tell_lost(self, lines: int) -> str:
+        stamp, render = self._last_steps
+        return str(render(None, "info", stamp(None, "info", {"event": "log.lost", "lines": lines})))
 
 
 def _add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -94,12 +81,12 @@ def _shorten_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict
     return event
 
 
-def _renderer(form: LogFormat, stream: TextIO) -> Callable[..., Any]:
+def _renderer(form: LogFormat, *, colours: bool) -> Callable[..., Any]:
     if form == "json":
         # One encoder for all lines: making it anew for each would cost more than its use.
         encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
         return structlog.processors.JSONRenderer(lambda event, **_: encode(event))
-    return structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    return structlog.dev.ConsoleRenderer(colors=colours)
 
 
 class _ForeignLogs(logging.Handler):
@@ -114,14 +101,22 @@ class _ForeignLogs(logging.Handler):
         self._events("server.warning", logger=record.name, message=record.msg, exception=exception)
 
 
-def configure_logging(form: LogFormat | None) -> Events:
+def configure_logging(form: LogFormat | None, *, background: bool) -> Events:
     """Set up logging to standard error and return where events go.
 
     Args:
         form: `console` or `json`; None chooses by whether a person is watching.
+        background: write on a thread. A process that forks others must not, and has its writes
+            broken off instead.
     """
-    chosen: LogFormat = form or ("console" if sys.stderr.isatty() else "json")
-    events = Events(form=chosen, stream=sys.stderr)
+    file = sys.stderr.fileno()
+    chosen: LogFormat = form or ("console" if os.isatty(file) else "json")
+    events = Events(
+        form=chosen,
+        stream=PatientStream(file),
+        background=file if background else None,
+        colours=os.isatty(file),
+    )
     root = logging.getLogger()
     root.handlers[:] = [_ForeignLogs(events)]
     root.setLevel(logging.WARNING)

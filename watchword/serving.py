@@ -31,7 +31,7 @@ def serve_provider(
     Raises:
         ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
     """
-    events = configure_logging(settings.log_format)
+    events = configure_logging(settings.log_format, background=len(sockets) == 1)
     if len(sockets) == 1:
         provider = Provider(settings, events, value=MemoryValue(), only=only)
         _announce(settings, events, sockets)
@@ -57,7 +57,11 @@ def _run_workers(
     _announce(settings, events, sockets)
 
     def run_worker(own: socket.socket) -> int:
-        return _run(Provider(settings, events, value=value, only=only), settings, own)
+        own_events = configure_logging(settings.log_format, background=True)
+        try:
+            return _run(Provider(settings, own_events, value=value, only=only), settings, own)
+        finally:
+            own_events.flush()
 
     gc.freeze()  # what is loaded by now is shared by all workers, and stays so
     return Supervisor(sockets, run_worker, events).run()

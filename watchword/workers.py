@@ -107,7 +107,6 @@ class Supervisor:
                     other.close()
             code = self._run_worker(own)
         finally:
-            self._events.flush()
             os._exit(code)
 
     def _reap(self) -> None:

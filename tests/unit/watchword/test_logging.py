@@ -72,16 +72,25 @@ def test_an_exceptions_text_is_never_logged() -> None:
     assert "swordfish" not in stream.getvalue()
 
 
-def test_a_reader_that_left_does_not_stop_the_work() -> None:
-    """A broken pipe ends the log, not the server."""
+def test_a_write_that_fails_stops_neither_the_work_nor_the_log() -> None:
+    """When writing works again, the log goes on and says how many lines were lost."""
 
-    class Broken(Stream):
+    class Weak(Stream):
+        broken = True
+
         def write(self, text: str) -> int:
-            self.writes += 1
-            raise BrokenPipeError
+            if self.broken:
+                raise BrokenPipeError
+            return super().write(text)
 
-    stream = Broken()
-    events = Events(form="console", stream=stream)
+    stream = Weak()
+    events = Events(form="json", stream=stream)
     events("token.issued")
     events("token.issued")
-    assert stream.writes == 1
+    stream.broken = False
+    events("token.refused")
+    events("token.issued")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["log.lost", "token.refused", "token.issued"]
+    assert lines[0]["lines"] == 2
+    assert "timestamp" in lines[0]
