@@ -10,7 +10,6 @@ from functools import cache
 
 from issuer.admin.administration import Administration
 from issuer.admin.authority import Authority
-from issuer.admin.routes import Route
 from issuer.endpoints.administration import AdministrationEndpoint, App
 from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.endpoints.document import Document
@@ -76,7 +75,7 @@ class AdminGate:
         """Serve one request."""
         await self._gate(scope, receive, send)
 
-    def _administer(self, scope: Scope) -> Administration:
+    def _administer(self, scope: Scope, needed: tuple[str, ...]) -> Administration:
         token = scope[SCOPE_KEY]
         administration = self._settings.administration
         return Administration(
@@ -86,12 +85,17 @@ class AdminGate:
             random_bytes=secrets.token_bytes,
             default_resource=self._settings.default_resource,
             kept_resources=(administration,),
-            authority=Authority(administration=administration, scopes=token.scopes),
+            authority=Authority(
+                administration=administration,
+                scopes=token.scopes,
+                needed=frozenset(needed),
+                issued_at=token.issued_at,
+            ),
         )
 
 
-def _guard(route: Route, app: App) -> App:
-    return _demand(route.scopes).app(app)
+def _guard(scopes: tuple[str, ...], app: App) -> App:
+    return _demand(scopes).app(app)
 
 
 @cache

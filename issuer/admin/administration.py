@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from issuer.admin.authority import Authority, check_authority
+from issuer.admin.authority import Authority, check_authority, settle_authority
 from issuer.admin.documents import (
     NewClientDocument,
     NewSecretDocument,
@@ -18,7 +18,12 @@ from issuer.admin.new_secret import MadeSecret, make_secret
 from issuer.admin.operations import Page, Versioned
 from issuer.admin.retries import Created, Retryable, once, parse_retryable
 from issuer.admin.sent_declaration import read_sent
-from issuer.declaration.apply import Outcome, apply_declaration, preview_declaration
+from issuer.declaration.apply import (
+    Outcome,
+    apply_declaration,
+    foresee_entries,
+    preview_declaration,
+)
 from issuer.declaration.difference import describe_outcome
 from issuer.declaration.state import Reach
 from issuer.registry.audit import Actor, Via
@@ -61,8 +66,8 @@ class Administration:
         random_bytes: the operating system's randomness, `secrets.token_bytes`.
         default_resource: what clients get tokens for whose document names no resource.
         kept_resources: what is never deleted, beside the default resource.
-        authority: what the actor holds, beyond which he hands nothing out; None for whoever has the
-            database itself.
+        authority: what the actor's token says that it holds, beyond which it hands nothing out;
+            None for whoever has the database itself.
     """
 
     def __init__(
@@ -86,14 +91,14 @@ class Administration:
 
     def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:  # noqa: D102
         check_limit(limit)
-        found = self._registry.list_clients(after or "", limit + 1)
+        found = self._read(lambda reading: reading.list_clients(after or "", limit + 1))
         return Page(
             items=[describe_client(client) for client in found[:limit]],
             next=found[limit - 1].client_id if len(found) > limit else None,
         )
 
     def show_client(self, client_id: str) -> Versioned:  # noqa: D102
-        return _shown(self._registry.read(lambda reading: reading.require_client(client_id)))
+        return _shown(self._read(lambda reading: reading.require_client(client_id)))
 
     def create_client(  # noqa: D102
         self, document: Json, *, idempotency_key: str | None = None
@@ -133,7 +138,7 @@ class Administration:
         self._change(lambda edit: edit.delete_client(client_id, revision=revision))
 
     def list_secrets(self, client_id: str) -> list[Json]:  # noqa: D102
-        client = self._registry.read(lambda reading: reading.require_client(client_id))
+        client = self._read(lambda reading: reading.require_client(client_id))
         return [describe_secret(secret) for secret in client.secrets]
 
     def add_secret(  # noqa: D102
@@ -171,10 +176,11 @@ class Administration:
         self._change(lambda edit: edit.revoke_secret(client_id, secret_id))
 
     def list_resources(self) -> list[Json]:  # noqa: D102
-        return [describe_registered_resource(each) for each in self._registry.list_resources()]
+        found = self._read(lambda reading: reading.list_resources())
+        return [describe_registered_resource(each) for each in found]
 
     def show_resource(self, identifier: str) -> Versioned:  # noqa: D102
-        found = self._registry.read(lambda reading: reading.require_resource(identifier))
+        found = self._read(lambda reading: reading.require_resource(identifier))
         return Versioned(document=describe_registered_resource(found), revision=found.revision)
 
     def create_resource(self, document: Json) -> Json:  # noqa: D102
@@ -208,8 +214,9 @@ class Administration:
         self, *, target: str | None = None, before: str | None = None, limit: int = 100
     ) -> Page:
         check_limit(limit)
-        found = self._registry.list_audit(
-            target=target, before=_entry_number(before), limit=limit + 1
+        number = _entry_number(before)
+        found = self._read(
+            lambda reading: reading.list_audit(target=target, before=number, limit=limit + 1)
         )
         return Page(
             items=[describe_entry(entry) for entry in found[:limit]],
@@ -231,16 +238,20 @@ class Administration:
 
         def preview(reading: RegistryReading) -> Outcome:
             now = self._now()
-            return preview_declaration(reading, wanted, reach, now=now, usage_days=usage_days)
+            found = preview_declaration(reading, wanted, reach, now=now, usage_days=usage_days)
+            if authority := self._settled(reading):
+                entries = foresee_entries(found.plan, by=self._by, now=now)
+                check_authority(authority, entries, reading.find_client)
+            return found
 
         def carry_out(edit: RegistryEdit) -> Outcome:
             return apply_declaration(edit, wanted, reach, usage_days=usage_days)
 
-        outcome = self._registry.read(preview) if dry_run else self._change(carry_out)
+        outcome = self._read(preview) if dry_run else self._change(carry_out)
         return describe_outcome(outcome)
 
     def list_registration_tokens(self) -> list[Json]:  # noqa: D102
-        found = self._registry.read(lambda reading: reading.list_registration_tokens())
+        found = self._read(lambda reading: reading.list_registration_tokens())
         return [describe_registration_token(token) for token in found]
 
     def create_registration_token(  # noqa: D102
@@ -269,13 +280,29 @@ class Administration:
     def revoke_registration_token(self, token_id: str) -> None:  # noqa: D102
         self._change(lambda edit: edit.revoke_registration_token(token_id))
 
+    def _read(self, work: Callable[[RegistryReading], T]) -> T:
+        """Read in one transaction, as long as the actor may."""
+
+        def within_authority(reading: RegistryReading) -> T:
+            self._settled(reading)
+            return work(reading)
+
+        return self._registry.read(within_authority)
+
+    def _settled(self, reading: RegistryReading) -> Authority | None:
+        """Return what the actor holds at this moment; None for whoever has the database itself."""
+        if self._authority is None:
+            return None
+        return settle_authority(self._authority, reading.find_client(self._by.name), self._now())
+
     def _change(self, work: Callable[[RegistryEdit], T]) -> T:
         """Make changes in one transaction, which counts only within the actor's authority."""
 
         def within_authority(edit: RegistryEdit) -> T:
+            authority = self._settled(edit)
             result = work(edit)
-            if self._authority is not None:
-                check_authority(self._authority, edit.entries, edit.find_client)
+            if authority is not None:
+                check_authority(authority, edit.entries, edit.find_client)
             return result
 
         return self._registry.change(within_authority, by=self._by)

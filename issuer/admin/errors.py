@@ -24,6 +24,10 @@ class BeyondAuthority(RegistryError):
     """Somebody would hand out, or take over, more than he holds himself."""
 
 
+class CallerNotActive(RegistryError):
+    """The client that a caller's access token was issued to may do nothing any more."""
+
+
 class AccessRefused(RegistryError):
     """A server does not let somebody do what he asks for."""
 

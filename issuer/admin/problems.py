@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from issuer.admin.errors import BeyondAuthority, InvalidDocument, KeyReused
+from issuer.admin.errors import BeyondAuthority, CallerNotActive, InvalidDocument, KeyReused
 from issuer.declaration.errors import DeclarationRefused
 from issuer.registry import errors
 from issuer.registry.representation import Json
@@ -61,6 +61,7 @@ KINDS: Mapping[type[errors.RegistryError], ProblemKind] = {
     errors.UnknownRegistrationToken: ProblemKind(
         "unknown-registration-token", 404, "There is no such registration token"
     ),
+    CallerNotActive: ProblemKind("caller-not-active", 401, "The caller's client is not active"),
     BeyondAuthority: ProblemKind("beyond-authority", 403, "The caller does not hold as much"),
     errors.DuplicateClient: ProblemKind("duplicate-client", 409, "The client id is taken"),
     errors.DuplicateResource: ProblemKind("duplicate-resource", 409, "The identifier is taken"),

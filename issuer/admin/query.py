@@ -22,6 +22,7 @@ class Parameter:
         least: the least that an integer may be.
         most: the most.
         description: for the reference.
+        scopes: what a token must hold beside the route's scopes if the parameter is true.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Parameter:
     default: Value = None
     least: int = 0
     most: int = 0
+    scopes: tuple[str, ...] = ()
 
 
 def parse_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Value]:

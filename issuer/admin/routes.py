@@ -3,8 +3,9 @@
 The endpoint serves by it, the gate in front learns the scopes from it, OpenAPI is written from it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from pydantic import BaseModel
@@ -14,7 +15,7 @@ from issuer.admin.administration import MAXIMUM_LIMIT, MAXIMUM_USAGE_DAYS
 from issuer.admin.documents import NewClientDocument, NewSecretDocument, WantedClientDocument
 from issuer.admin.http_call import Answer, Call
 from issuer.admin.problems import METHOD_NOT_ALLOWED, NOT_FOUND, RequestRefused
-from issuer.admin.query import Parameter
+from issuer.admin.query import Parameter, Value
 from issuer.admin.sent_declaration import SentDeclaration
 from issuer.registry.documents import ResourceDocument
 from issuer.registry.errors import (
@@ -37,7 +38,7 @@ class Route:
     Args:
         method: the HTTP method.
         path: below the base; a segment in braces stands for a name.
-        scopes: what a token must hold, all of them.
+        scopes: what a token must hold, all of them; see `needs` for those of a request.
         run: what is done, on a thread that may wait.
         summary: one line for the reference.
         status: of the good answer.
@@ -73,6 +74,11 @@ class Route:
         """The path in segments."""
         return tuple(self.path[1:].split("/"))
 
+    def needs(self, query: Mapping[str, Value]) -> tuple[str, ...]:
+        """Name the scopes that a token must hold for a request with this query."""
+        more = (each.scopes for each in self.query if query[each.name] is True)
+        return tuple(dict.fromkeys((*self.scopes, *chain.from_iterable(more))))
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -100,7 +106,11 @@ _WITHDRAW = Parameter(
     name="withdraw",
     kind="boolean",
     default=False,
-    description="take a scope that goes from the clients that hold it, instead of refusing",
+    description=(
+        "take a scope that goes from the clients that hold it, instead of refusing;"
+        " takes `watchword:clients:write` too"
+    ),
+    scopes=("watchword:clients:write",),
 )
 _APPLY = (
     Parameter(

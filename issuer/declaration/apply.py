@@ -6,7 +6,7 @@ the other.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from issuer.declaration.errors import DeclarationRefused
 from issuer.declaration.plan import make_plan
@@ -21,11 +21,14 @@ from issuer.declaration.steps import (
     Plan,
     ReplaceClient,
     ReplaceResource,
+    RevokeSecret,
     Step,
 )
 from issuer.declaration.usage import Use, departures, secrets_used
+from issuer.registry.audit import Action, Actor, AuditEntry
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.client_secret import NewSecret
+from issuer.registry.representation import Json, describe_registration, describe_resource
 from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.usage import ScopeUse
 
@@ -147,6 +150,39 @@ def apply_declaration(
     return Outcome(plan=plan, applied=True, usage=usage, usage_days=usage_days)
 
 
+def foresee_entries(plan: Plan, *, by: Actor, now: int) -> list[AuditEntry]:
+    """Write what the audit trail would say of a plan, for whoever judges it before it is done."""
+    return [
+        AuditEntry(at=now, actor=by, action=action, target=target, before=before, after=after)
+        for action, target, before, after in map(_foresee, plan.steps)
+    ]
+
+
+def _foresee(step: Step) -> tuple[Action, str, Json | None, Json | None]:
+    match step:
+        case CreateResource(resource=new):
+            return Action.RESOURCE_CREATED, new.identifier, None, describe_resource(new)
+        case ReplaceResource(before=was, after=becomes):
+            described = describe_resource(was), describe_resource(becomes)
+            return Action.RESOURCE_UPDATED, was.identifier, *described
+        case DeleteResource(resource=old):
+            return Action.RESOURCE_DELETED, old.identifier, describe_resource(old), None
+        case CreateClient(registration=new):
+            return Action.CLIENT_CREATED, new.client_id, None, describe_registration(new)
+        case ReplaceClient(before=was, after=becomes):
+            described = describe_registration(was), describe_registration(becomes)
+            return Action.CLIENT_UPDATED, was.client_id, *described
+        case DeleteClient(client=old):
+            before = describe_registration(old.registration)
+            return Action.CLIENT_DELETED, old.client_id, before, None
+        case AddSecret(client_id=client_id):
+            return Action.SECRET_ADDED, client_id, None, {}
+        case RevokeSecret(client_id=client_id):
+            return Action.SECRET_REVOKED, client_id, {}, None
+        case _:
+            assert_never(step)
+
+
 def _read_state(
     reading: Reading, declaration: ResolvedDeclaration, reach: Reach, now: int
 ) -> RegistryState:
@@ -210,5 +246,7 @@ def _take(edit: Edit, step: Step) -> None:
             edit.delete_client(client.client_id)
         case AddSecret(client_id=client_id, secret=secret):
             edit.add_secret(client_id, secret.new_secret())
+        case RevokeSecret(client_id=client_id, secret=secret):
+            edit.revoke_secret(client_id, secret.secret_id)
         case _:
-            edit.revoke_secret(step.client_id, step.secret.secret_id)
+            assert_never(step)

@@ -7,7 +7,7 @@ may call is settled before, by the gate that it is given.
 import asyncio
 import contextvars
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlencode
@@ -28,7 +28,7 @@ from issuer.admin.problems import (
     write_problem,
     write_refusal,
 )
-from issuer.admin.query import parse_query
+from issuer.admin.query import Value, parse_query
 from issuer.admin.routes import PATCH, Found, Route, find_route
 from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
 from issuer.registry.errors import InvalidValue, RegistryError, RevisionConflict
@@ -39,11 +39,16 @@ THREADS = 4
 RETRY_SECONDS = 5
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Scopes = tuple[str, ...]
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 _NO_STORE: RawHeaders = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _JSON: RawHeaders = ((b"content-type", b"application/json"), *_NO_STORE)
 _PROBLEM: RawHeaders = ((b"content-type", b"application/problem+json"), *_NO_STORE)
+
+
+# RFC 6750 §3.1: the token is "invalid for other reasons"; RFC 9110 §15.5.2 asks for a challenge.
+_NOT_ACTIVE = (b"www-authenticate", b'Bearer realm="administration", error="invalid_token"')
 
 
 class EventSink(Protocol):
@@ -59,8 +64,9 @@ class AdministrationEndpoint:
 
     Args:
         bases: the paths that it is mounted at.
-        administer: gives what the caller of a request may do, in his name.
-        guard: puts a gate in front of a route, which lets in who holds the route's scopes.
+        administer: gives what the caller of a request may do, in the caller's name; the scopes
+            are those that the request takes.
+        guard: puts a gate in front of an application, which lets in who holds the scopes.
         events: where `request.refused` goes.
     """
 
@@ -68,8 +74,8 @@ class AdministrationEndpoint:
         self,
         bases: tuple[str, ...],
         *,
-        administer: Callable[[Scope], Administration],
-        guard: Callable[[Route, App], App],
+        administer: Callable[[Scope, Scopes], Administration],
+        guard: Callable[[Scopes, App], App],
         events: EventSink,
     ) -> None:
         self._bases = bases
@@ -88,21 +94,26 @@ class AdministrationEndpoint:
         base = next((base for base in self._bases if sent.startswith(base + "/")), sent)
         try:
             found = find_route(scope["method"], parse_path(sent.removeprefix(base)))
+            query = parse_query(scope["query_string"], found.route.query)
         except RequestRefused as refusal:
             await self._refuse(send, refusal)
             return
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._serve(found, base, (scope, receive, send))
+            await self._serve(found, query, base, (scope, receive, send))
 
-        await self._guard(found.route, serve)(scope, receive, send)
+        await self._guard(found.route.needs(query), serve)(scope, receive, send)
 
     async def _serve(
-        self, found: Found, base: str, connection: tuple[Scope, Receive, Send]
+        self,
+        found: Found,
+        query: Mapping[str, Value],
+        base: str,
+        connection: tuple[Scope, Receive, Send],
     ) -> None:
         scope, receive, send = connection
         try:
-            answer = await self._run(found.route, await self._read(found, scope, receive))
+            answer = await self._run(found.route, await self._read(found, query, scope, receive))
         except ConnectionError:
             return  # nobody is there to be answered
         except RequestRefused as refusal:
@@ -116,11 +127,12 @@ class AdministrationEndpoint:
         else:
             await _send_answer(send, answer, base, scope)
 
-    async def _read(self, found: Found, scope: Scope, receive: Receive) -> Callable[[], Call]:
+    async def _read(
+        self, found: Found, query: Mapping[str, Value], scope: Scope, receive: Receive
+    ) -> Callable[[], Call]:
         """Read a request; what is returned makes a call of it, which may take its time."""
         route = found.route
         headers = _Headers(scope)
-        query = parse_query(scope["query_string"], route.query)
         body = await _read_body(route, headers, receive)
         try:
             precondition = parse_if_match(headers.joined(b"if-match"))
@@ -130,7 +142,7 @@ class AdministrationEndpoint:
         if precondition.revisions is not None and (not route.tagged or route.method == "POST"):
             raise RevisionConflict("there is no entity tag for If-Match to match")
         key = headers.only(b"idempotency-key") if route.retried else None
-        operations = self._administer(scope)
+        operations = self._administer(scope, route.needs(query))
         return lambda: Call(
             operations=operations,
             names=found.names,
@@ -153,7 +165,11 @@ class AdministrationEndpoint:
     async def _refuse_by_registry(self, send: Send, error: RegistryError, route: Route) -> None:
         kind = kind_of(error, route.targets)
         self._events("request.refused", reason=kind.reason, status=kind.status)
-        headers = ((b"retry-after", b"%d" % RETRY_SECONDS),) if kind == UNAVAILABLE else ()
+        headers: RawHeaders = ()
+        if kind == UNAVAILABLE:
+            headers = ((b"retry-after", b"%d" % RETRY_SECONDS),)
+        elif kind.status == 401:
+            headers = (_NOT_ACTIVE,)
         await _send_problem(send, kind, write_refusal(error, kind), headers)
 
 

@@ -7,6 +7,7 @@ hashes are in it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 
 class Via(StrEnum):
@@ -53,6 +54,27 @@ class Action(StrEnum):
     RESOURCE_DELETED = "resource.deleted"
     REGISTRATION_TOKEN_CREATED = "registration_token.created"  # noqa: S105 - an event's name
     REGISTRATION_TOKEN_REVOKED = "registration_token.revoked"  # noqa: S105 - an event's name
+
+
+def name_target(action: Action) -> str:
+    """Name what an action is done to, as log events name it."""
+    match action:
+        case Action.RESOURCE_CREATED | Action.RESOURCE_UPDATED | Action.RESOURCE_DELETED:
+            return "resource"
+        case Action.REGISTRATION_TOKEN_CREATED | Action.REGISTRATION_TOKEN_REVOKED:
+            return "token_id"
+        case (
+            Action.CLIENT_CREATED
+            | Action.CLIENT_UPDATED
+            | Action.CLIENT_DISABLED
+            | Action.CLIENT_ENABLED
+            | Action.CLIENT_DELETED
+            | Action.SECRET_ADDED
+            | Action.SECRET_REVOKED
+        ):
+            return "client_id"
+        case _:
+            assert_never(action)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

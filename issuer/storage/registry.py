@@ -7,7 +7,7 @@ from typing import Protocol, Self, TypeVar
 from sqlalchemy import Connection
 
 from issuer.ports import Changes
-from issuer.registry.audit import SYSTEM, Actor, AuditEntry
+from issuer.registry.audit import SYSTEM, Actor, AuditEntry, name_target
 from issuer.registry.client import Client
 from issuer.registry.errors import SchemaMismatch
 from issuer.registry.resource import RegisteredResource, Resource
@@ -230,14 +230,10 @@ def _write_usage(connection: Connection, batch: UsageBatch) -> None:
     write_scope_usage(connection, batch.grants)
 
 
-_TARGETS = {"resource": "resource", "registration_token": "token_id"}
-
-
 def _event_fields(entry: AuditEntry) -> dict[str, object]:
-    kind = entry.action.value.partition(".")[0]
     described = entry.after or entry.before or {}
     return {
-        _TARGETS.get(kind, "client_id"): entry.target,
+        name_target(entry.action): entry.target,
         "secret_id": described.get("secret_id"),
         "actor": entry.actor.name,
         "via": entry.actor.via.value,

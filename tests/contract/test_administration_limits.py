@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from issuer.admin.authority import Authority
-from issuer.admin.errors import BeyondAuthority, KeyReused
+from issuer.admin.errors import BeyondAuthority, CallerNotActive, KeyReused
 from issuer.admin.sent_declaration import write_sent
 from issuer.declaration.resolved import ResolvedDeclaration
 from issuer.registry.audit import Actor, Via
@@ -14,7 +14,7 @@ from issuer.registry.errors import DuplicateClient, InvalidValue
 from issuer.storage.tables import idempotent_answers
 from tests.support.declaration import declared, grant
 from tests.support.keys import public_rsa_jwk
-from tests.support.registry import RESOURCE, SECRET, TESTER
+from tests.support.registry import NOW, RESOURCE, SECRET, TESTER
 
 ADMINISTRATION = "https://auth.example/admin/api/v1"
 READ, WRITE, SECRETS = "clients:read", "clients:write", "secrets:write"
@@ -23,12 +23,23 @@ A_DAY = 86_400
 
 @pytest.fixture
 def hold(administer, operations):
-    """Return a function that gives the operations of whoever holds some of the scopes."""
+    """Return a function that gives the operations of a client that holds some of the scopes."""
     operations.create_resource({"resource": ADMINISTRATION, "scopes": [READ, WRITE, SECRETS]})
+    everything = {"client_id": "caller", "grants": grants(READ, WRITE, SECRETS)}
+    operations.create_client(everything, idempotency_key="caller")
 
-    def give(*scopes):
-        authority = Authority(administration=ADMINISTRATION, scopes=frozenset(scopes))
-        return administer(Actor(name="caller", via=Via.API), authority=authority)
+    def give(*scopes, needed=()):
+        authority = Authority(
+            administration=ADMINISTRATION,
+            scopes=frozenset(scopes),
+            needed=frozenset(needed),
+            issued_at=NOW,
+        )
+        return administer(
+            Actor(name="caller", via=Via.API),
+            authority=authority,
+            kept_resources=(ADMINISTRATION,),
+        )
 
     return give
 
@@ -186,7 +197,7 @@ def test_nobody_makes_a_client_that_may_do_more_than_he(hold, operations):
         hold(WRITE).create_client(till(grants=grants(WRITE, READ)))
     with pytest.raises(BeyondAuthority):
         hold(WRITE).create_client(till(resources=[ADMINISTRATION]))
-    assert operations.list_clients().items == []
+    assert [each["client_id"] for each in operations.list_clients().items] == ["caller"]
     assert operations.list_audit(target="till").items == []
     hold(WRITE, READ).create_client(till(grants=grants(WRITE, READ)))
 
@@ -211,7 +222,9 @@ def test_nobody_takes_over_a_client_that_may_do_more_than_he(hold, operations):
         lambda: caller.add_secret("till", {"client_secret": SECRET}),
         lambda: caller.revoke_secret("till", first["secret_id"]),
         lambda: caller.apply(declaration(), prune=True),
+        lambda: caller.apply(declaration(), prune=True, dry_run=True),
         lambda: caller.apply(declaration(declared("till", grant("read")))),
+        lambda: caller.apply(declaration(declared("till", grant("read"))), dry_run=True),
         lambda: caller.update_resource(ADMINISTRATION, {"scopes": [WRITE]}, withdraw=True),
         lambda: caller.update_resource(ADMINISTRATION, {"token_ttl": 1}),
     ):
@@ -239,3 +252,101 @@ def test_clients_of_other_apis_are_everybodys_who_may_write(hold, operations):
     caller.revoke_secret("till", created["secret_id"])
     (entry,) = operations.list_audit(limit=1).items
     assert (entry["actor"], entry["via"]) == ("caller", "api")
+
+
+# ---- the caller's account ----
+
+
+def disable(operations, clock):
+    """Disable the caller."""
+    operations.update_client("caller", {"disabled": True})
+
+
+def delete(operations, clock):
+    """Delete the caller."""
+    operations.delete_client("caller")
+
+
+def let_end(operations, clock):
+    """Let the caller's registration end."""
+    operations.update_client("caller", {"expires_at": "2001-09-09T01:46:41Z"})
+    clock.now = NOW + A_DAY
+
+
+def make_anew(operations, clock):
+    """Delete the caller, and register another client under its name."""
+    clock.now += 1
+    operations.delete_client("caller")
+    operations.create_client({"client_id": "caller", "grants": grants(READ, WRITE, SECRETS)})
+
+
+def attempts(caller):
+    """List every kind of thing that a caller may try."""
+    return (
+        lambda: caller.update_client("caller", {"disabled": False}),
+        lambda: caller.create_client(till(), idempotency_key="k"),
+        lambda: caller.delete_client("other"),
+        lambda: caller.add_secret("other", {}),
+        lambda: caller.add_secret("nobody", {}),
+        lambda: caller.create_resource({"resource": "urn:new", "scopes": ["x"]}),
+        lambda: caller.delete_resource("urn:nothing"),
+        lambda: caller.create_registration_token({"grants": grants(READ)}),
+        lambda: caller.revoke_registration_token("nothing"),
+        lambda: caller.apply(declaration()),
+        lambda: caller.apply(declaration(), dry_run=True),
+        caller.list_clients,
+        lambda: caller.show_client("other"),
+        lambda: caller.list_secrets("other"),
+        caller.list_resources,
+        lambda: caller.show_resource(RESOURCE),
+        caller.list_audit,
+        caller.list_registration_tokens,
+    )
+
+
+@pytest.mark.parametrize("end", [disable, delete, let_end, make_anew])
+def test_a_caller_whose_account_has_ended_does_and_reads_nothing(hold, operations, clock, end):
+    """Whatever its token still says: not even a retry is answered."""
+    operations.create_client({"client_id": "other"})
+    caller = hold(READ, WRITE, SECRETS)
+    caller.create_client(till(), idempotency_key="k")
+    end(operations, clock)
+    before = operations.list_clients().items, len(operations.list_audit().items)
+    for attempt in attempts(caller):
+        with pytest.raises(CallerNotActive):
+            attempt()
+    assert before == (operations.list_clients().items, len(operations.list_audit().items))
+
+
+def test_a_caller_whose_grants_were_withdrawn_does_and_reads_nothing(hold, operations):
+    """Its next token would not have them either."""
+    caller = hold(READ, WRITE, SECRETS, needed=(WRITE,))
+    caller.create_client(till(), idempotency_key="k")
+    operations.update_client("caller", {"grants": grants(READ)})
+    for attempt in attempts(caller):
+        with pytest.raises(BeyondAuthority, match=WRITE):
+            attempt()
+    # Nor does it hand out what it has no more, by an operation that it may still do.
+    with pytest.raises(BeyondAuthority):
+        hold(READ, WRITE, SECRETS).create_client({"client_id": "x", "grants": grants(WRITE)})
+
+
+def test_a_caller_may_end_its_own_account(hold, operations):
+    """Once: the change counts, and nothing that comes after it."""
+    caller = hold(READ, WRITE, SECRETS)
+    caller.update_client("caller", {"disabled": True})
+    with pytest.raises(CallerNotActive):
+        caller.update_client("caller", {"disabled": False})
+    assert operations.show_client("caller").document["disabled"]
+
+
+def test_a_rehearsal_within_authority_tells_what_would_be_done(hold, operations):
+    """Every kind of step is judged, and none refused that the caller may take."""
+    operations.create_client({"client_id": "old"})
+    operations.create_resource({"resource": "urn:old", "scopes": ["x"]})
+    caller = hold(READ, WRITE, SECRETS)
+    wanted = declaration(declared("till", grant("read")))
+    told = caller.apply(wanted, prune=True, dry_run=True)
+    assert not told["applied"]
+    assert operations.list_audit(target="till").items == []
+    assert caller.apply(wanted, prune=True)["applied"]

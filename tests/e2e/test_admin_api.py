@@ -113,6 +113,27 @@ def test_nobody_hands_out_what_he_does_not_hold(as_client, place):
     assert as_client("root").get("/clients/evil").status_code == 404
 
 
+def test_an_administrator_that_is_disabled_or_deleted_stops_at_once(as_client, root, place):
+    """Its token lives on for an hour; it does not undo what ended it."""
+    resource = place.url + "/admin/api/v1"
+    document = {"client_id": "rogue", "grants": [{"resource": resource, "scope": WRITER}]}
+    rogue_client = root.post("/clients", json=document).json()
+    token = place.ask(rogue_client).json()["access_token"]
+    rogue = {"headers": {"authorization": f"Bearer {token}"}}
+    with httpx.Client(base_url=resource, **rogue, trust_env=False) as http:
+        assert http.patch("/clients/rogue", json={"client_name": "mine"}).status_code == 200
+        for end in (
+            lambda: root.patch("/clients/rogue", json={"disabled": True}),
+            lambda: root.delete("/clients/rogue"),
+        ):
+            assert end().is_success
+            refused = http.patch("/clients/rogue", json={"disabled": False})
+            assert refused.status_code == 401
+            assert refused.json()["type"] == "urn:watchword:problem:caller-not-active"
+            assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+    assert root.get("/clients/rogue").status_code == 404
+
+
 @pytest.mark.parametrize("client_id", ["a/b", "a%2Fb", "..", ".", "?#", "é".encode().hex(), "~!*"])
 def test_an_id_of_any_visible_characters_can_be_administered(root, client_id):
     """Over a real server, which decodes paths before anybody asked it to."""

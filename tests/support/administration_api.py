@@ -23,6 +23,7 @@ class Api:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.guarded: list[tuple[str, ...]] = []
+        self.needed: list[tuple[str, ...]] = []
         self.events: list[tuple[str, dict[str, object]]] = []
         self.fault: Exception | None = None
         self.endpoint = AdministrationEndpoint(
@@ -31,9 +32,10 @@ class Api:
         transport = httpx.ASGITransport(app=self.endpoint)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://auth.example")
 
-    def _administer(self, scope: Any) -> Administration:
+    def _administer(self, scope: Any, needed: tuple[str, ...]) -> Administration:
         if self.fault is not None:
             raise self.fault
+        self.needed.append(needed)
         return Administration(
             self.registry,
             by=TESTER,
@@ -42,8 +44,8 @@ class Api:
             default_resource=RESOURCE,
         )
 
-    def _guard(self, route: Any, app: Any) -> Any:
-        self.guarded.append(route.scopes)
+    def _guard(self, scopes: tuple[str, ...], app: Any) -> Any:
+        self.guarded.append(scopes)
         return app
 
     def _take(self, event: str, /, **fields: object) -> None:

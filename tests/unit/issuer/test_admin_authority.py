@@ -1,9 +1,11 @@
-"""Unit tests of `issuer.admin.authority`: nobody hands out more than he holds."""
+"""Unit tests of `issuer.admin.authority`: what a caller may do, and hand out."""
+
+from dataclasses import replace
 
 import pytest
 
-from issuer.admin.authority import Authority, check_authority
-from issuer.admin.errors import BeyondAuthority
+from issuer.admin.authority import Authority, check_authority, settle_authority
+from issuer.admin.errors import BeyondAuthority, CallerNotActive
 from issuer.registry.audit import Action, AuditEntry
 from issuer.registry.client import Client, ClientGrant, ClientRegistration
 from issuer.registry.representation import Json, describe_registration
@@ -11,7 +13,7 @@ from tests.support.registry import NOW, TESTER
 
 ADMINISTRATION = "https://auth.example/admin/api/v1"
 READ, WRITE, AUDIT = "clients:read", "clients:write", "audit:read"
-HELD = Authority(administration=ADMINISTRATION, scopes=frozenset({READ, WRITE}))
+HELD = Authority(administration=ADMINISTRATION, scopes=frozenset({READ, WRITE}), issued_at=NOW)
 
 
 def client(*scopes: str, resource: str = ADMINISTRATION) -> Json:
@@ -121,3 +123,68 @@ def test_one_change_too_many_spoils_all_of_them() -> None:
     bad = entry(Action.CLIENT_CREATED, None, client(AUDIT))
     with pytest.raises(BeyondAuthority):
         check_authority(HELD, [good, bad], nobody)
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_every_action_is_judged(action: Action) -> None:
+    """None passes because nothing was said of it, on whichever document it leaves."""
+    target = ADMINISTRATION if action.value.startswith("resource.") else "till"
+    held = {"scopes": [AUDIT], "grants": client(AUDIT)["grants"]}
+    changed = entry(action, held, held, target)
+    with pytest.raises(BeyondAuthority, match=AUDIT):
+        check_authority(HELD, [changed], finder(AUDIT))  # type: ignore[arg-type]
+
+
+def test_an_action_that_is_not_listed_is_refused() -> None:
+    """An action that is added later passes no check that does not know it."""
+    unlisted = "client.renamed"
+    with pytest.raises(AssertionError, match="unreachable"):
+        check_authority(HELD, [entry(unlisted, None, None)], nobody)  # type: ignore[arg-type]
+
+
+def caller(*scopes: str, created_at: int = NOW, **members: object) -> Client:
+    """Make the client of a token."""
+    return Client(
+        registration=ClientRegistration(
+            client_id="ops",
+            grants=(ClientGrant(resource=ADMINISTRATION, scopes=scopes),) if scopes else (),
+            **members,  # type: ignore[arg-type]
+        ),
+        policies={},
+        secrets=(),
+        created_at=created_at,
+        updated_at=NOW,
+        revision=1,
+    )
+
+
+def test_a_caller_holds_what_both_the_token_and_the_client_have() -> None:
+    """What was granted since is for the next token; what was withdrawn is gone at once."""
+    assert settle_authority(HELD, caller(READ, WRITE, AUDIT), NOW) == HELD
+    assert settle_authority(HELD, caller(READ, AUDIT), NOW).scopes == {READ}
+    assert settle_authority(HELD, caller(), NOW).scopes == set()
+
+
+def test_what_an_operation_takes_must_still_be_granted() -> None:
+    """Whatever it changes, if it changes anything."""
+    writing = replace(HELD, needed=frozenset({WRITE}))
+    assert settle_authority(writing, caller(WRITE), NOW).scopes == {WRITE}
+    for withdrawn in (caller(READ), caller()):
+        with pytest.raises(BeyondAuthority, match=f"takes: {WRITE}$"):
+            settle_authority(writing, withdrawn, NOW)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        caller(READ, WRITE, disabled=True),
+        caller(READ, WRITE, expires_at=NOW),
+        caller(READ, WRITE, created_at=NOW + 1),
+    ],
+    ids=["deleted", "disabled", "ended", "made anew"],
+)
+def test_a_client_that_gets_no_token_does_nothing_with_an_old_one(found: Client | None) -> None:
+    """One that was made anew under the same name is another client."""
+    with pytest.raises(CallerNotActive):
+        settle_authority(HELD, found, NOW)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from issuer.admin.errors import CallerNotActive
 from issuer.admin.paths import BASE
 from issuer.registry.errors import StoreUnavailable
 from tests.support.administration_api import Api, opened_api, refused
@@ -146,6 +147,35 @@ async def test_a_registry_that_is_away_is_worth_another_try(api: Api) -> None:
     assert int(answer.headers["retry-after"]) > 0
     assert "db.internal" not in answer.text
     assert api.events == [("request.refused", {"reason": "unavailable", "status": 503})]
+
+
+async def test_a_caller_that_is_not_active_gets_a_challenge(api: Api) -> None:
+    """RFC 6750 §3.1: its token is invalid, and RFC 9110 §15.5.2 asks for a challenge."""
+    api.fault = CallerNotActive("the client is disabled")
+    answer = await api.ask("GET", "/clients")
+    refused(answer, 401, "caller-not-active")
+    challenge = 'Bearer realm="administration", error="invalid_token"'
+    assert answer.headers["www-authenticate"] == challenge
+    assert api.events == [("request.refused", {"reason": "caller_not_active", "status": 401})]
+
+
+@pytest.mark.parametrize(
+    ("query", "needed"),
+    [
+        ("", ("watchword:resources:write",)),
+        ("?withdraw=false", ("watchword:resources:write",)),
+        ("?withdraw", ("watchword:resources:write", "watchword:clients:write")),
+        ("?withdraw=true", ("watchword:resources:write", "watchword:clients:write")),
+    ],
+)
+async def test_what_changes_clients_needs_the_scope_that_changes_clients(
+    api: Api, query: str, needed: tuple[str, ...]
+) -> None:
+    """At the gate, by the token, and again in the transaction, by the client's grants."""
+    path = "/resources/https%3A%2F%2Forders.example" + query
+    answer = await api.ask("PATCH", path, json={"scopes": ["read"]})
+    assert answer.status_code == 200
+    assert (api.guarded, api.needed) == ([needed], [needed])
 
 
 async def test_a_fault_of_ours_is_logged_and_not_told(api: Api) -> None:

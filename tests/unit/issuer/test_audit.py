@@ -1,6 +1,8 @@
 """Unit tests of `issuer.registry.audit`."""
 
-from issuer.registry.audit import Action
+import pytest
+
+from issuer.registry.audit import Action, name_target
 
 # What scripts outside of the project watch the log for.
 WATCHED = {
@@ -16,3 +18,17 @@ WATCHED = {
 def test_actions_are_named_as_the_log_events_are():
     """One name for one thing: an entry of the trail is found in the log by its action."""
     assert {action.value for action in Action} >= WATCHED
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_an_event_names_its_target_by_what_it_is(action: Action) -> None:
+    """A log event of a resource has no `client_id`."""
+    kind = action.value.partition(".")[0]
+    names = {"resource": "resource", "registration_token": "token_id"}
+    assert name_target(action) == names.get(kind, "client_id")
+
+
+def test_an_action_that_is_not_listed_has_no_target() -> None:
+    """Rather than one that is guessed."""
+    with pytest.raises(AssertionError):
+        name_target("client.renamed")  # type: ignore[arg-type]

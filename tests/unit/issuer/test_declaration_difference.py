@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from issuer.declaration.apply import Outcome
+from issuer.declaration.apply import Outcome, foresee_entries
 from issuer.declaration.difference import describe_outcome
 from issuer.declaration.rendering import render_outcome
 from issuer.declaration.steps import Plan
@@ -21,7 +21,7 @@ from tests.support.declaration import (
     state,
     stored_secret,
 )
-from tests.support.registry import NOW, RESOURCE, SECRET
+from tests.support.registry import NOW, RESOURCE, SECRET, TESTER
 
 OTHER = "urn:example:billing"
 
@@ -250,3 +250,40 @@ def test_secrets_that_go_are_reported_if_they_were_used():
         Use(client_id="till", secret_id="used", last_used_at=NOW - 10),
         Use(client_id="gone", secret_id="used", last_used_at=NOW - 10),
     ]
+
+
+def test_every_step_is_foreseen_as_the_trail_would_tell_it():
+    """With the documents before and after, by which authority is judged."""
+    wanted = declaration(
+        resource("read", identifier="urn:new"),
+        resource("write"),
+        declared("fresh", grant("write")),
+        declared("till", grant("write"), secrets=(known("another secret of enough characters"),)),
+    )
+    present = state(
+        resource("read", "write"),
+        resource("x", identifier="urn:old"),
+        registered("till", grant("read"), secrets=[stored_secret()]),
+        registered("gone", grant("read")),
+    )
+    made = plan(wanted, present, prune=True)
+    foreseen = foresee_entries(made, by=TESTER, now=NOW)
+    assert {(each.at, each.actor) for each in foreseen} == {(NOW, TESTER)}
+    told = {
+        (each.action.value, each.target): [
+            None if document is None else document.get("scopes", document.get("grants"))
+            for document in (each.before, each.after)
+        ]
+        for each in foreseen
+    }
+    read, write = ([{"resource": RESOURCE, "scope": scope}] for scope in ("read", "write"))
+    assert told == {
+        ("resource.created", "urn:new"): [None, ["read"]],
+        ("resource.updated", RESOURCE): [["write", "read"], ["write"]],
+        ("resource.deleted", "urn:old"): [["x"], None],
+        ("client.created", "fresh"): [None, write],
+        ("client.updated", "till"): [read, write],
+        ("client.deleted", "gone"): [read, None],
+        ("secret.added", "till"): [None, None],
+        ("secret.revoked", "till"): [None, None],
+    }
