@@ -25,8 +25,15 @@ REMEMBERED = 10_000
 class SlowVerifier(Protocol):
     """Verify slow hashes off the event loop, a bounded number at a time."""
 
-    async def verify(self, secret_hash: SecretHash, secret: str) -> bool:
-        """Tell whether the secret is the hashed one.
+    async def find(
+        self, hashes: Sequence[SecretHash], secret: str, *, client_id: str | None
+    ) -> int | None:
+        """Return the number of the hash that the secret has, or None.
+
+        Args:
+            hashes: one or more.
+            secret: what was sent.
+            client_id: whose hashes they are; None if the secret cannot be right.
 
         Raises:
             TemporarilyUnavailable: too many are waiting.
@@ -121,13 +128,15 @@ class ClientAuthenticator:
         self, client: Client | None, secret: str, now: int
     ) -> ClientSecret | None:
         slow = [known for known in _live_secrets(client, now) if known.hash.slow]
-        if not slow:
-            await self._slow.verify(DUMMY_SLOW, secret)
-        for known in slow:
-            if await self._slow.verify(known.hash, secret):
-                self._remember(known, secret)
-                return known
-        return None
+        if client is None or not slow:
+            await self._slow.find([DUMMY_SLOW], secret, client_id=None)
+            return None
+        hashes = [known.hash for known in slow]
+        found = await self._slow.find(hashes, secret, client_id=client.client_id)
+        if found is None:
+            return None
+        self._remember(slow[found], secret)
+        return slow[found]
 
     def _remembers(self, known: ClientSecret, secret: str) -> bool:
         memo = self._proven.get((known.secret_id, known.hash.digest))
