@@ -7,19 +7,19 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import Server
 
-from watchword.http_protocol import OneWriteProtocol
+from watchword.connections import Connections, Limits, connection_limit
+from watchword.http_protocol import BoundedProtocol
+from watchword.logging import Events
 
 GRACE_SECONDS = 30
 """How long running requests may take to finish."""
-
-KEEP_ALIVE_SECONDS = 65
-"""Longer than clients keep idle connections, so that it is they who close them."""
 
 
 class PoliteServer(Server):
@@ -29,10 +29,21 @@ class PoliteServer(Server):
         app: the ASGI application.
         on_leaving: called once, when the first signal comes.
         drain_seconds: time between that and the listener closing.
+        events: where refused requests are reported.
+        limits: of connections; None takes those of this process.
     """
 
-    def __init__(self, app: Any, *, on_leaving: Callable[[], None], drain_seconds: float) -> None:  # noqa: ANN401
-        super().__init__(_config(app))
+    def __init__(
+        self,
+        app: Any,  # noqa: ANN401 - any ASGI application
+        *,
+        on_leaving: Callable[[], None],
+        drain_seconds: float,
+        events: Events,
+        limits: Limits | None = None,
+    ) -> None:
+        limits = limits or Limits(connections=connection_limit())
+        super().__init__(_config(app, Connections(limits, events)))
         self._on_leaving = on_leaving
         self._drain_seconds = drain_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -66,16 +77,15 @@ class PoliteServer(Server):
         return 130 if self.signal == signal.SIGINT else 0
 
 
-def _config(app: Any) -> Config:  # noqa: ANN401 - any ASGI application
+def _config(app: Any, connections: Connections) -> Config:  # noqa: ANN401 - any ASGI application
     return Config(
         app,
-        http=OneWriteProtocol,
+        http=partial(BoundedProtocol, connections=connections),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

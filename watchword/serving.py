@@ -35,7 +35,7 @@ def serve_provider(
     if len(sockets) == 1:
         provider = Provider(settings, events, value=MemoryValue(), only=only)
         _announce(settings, events, sockets)
-        code = _run(provider, settings, sockets[0])
+        code = _run(provider, settings, sockets[0], events)
     else:
         code = _run_workers(settings, events, sockets, only)
     events("server.stopped")
@@ -59,7 +59,8 @@ def _run_workers(
     def run_worker(own: socket.socket) -> int:
         own_events = configure_logging(settings.log_format, background=True)
         try:
-            return _run(Provider(settings, own_events, value=value, only=only), settings, own)
+            provider = Provider(settings, own_events, value=value, only=only)
+            return _run(provider, settings, own, own_events)
         finally:
             own_events.flush()
 
@@ -67,8 +68,13 @@ def _run_workers(
     return Supervisor(sockets, run_worker, events).run()
 
 
-def _run(provider: Provider, settings: Settings, own: socket.socket) -> int:
-    server = PoliteServer(provider, on_leaving=provider.leave, drain_seconds=settings.drain_seconds)
+def _run(provider: Provider, settings: Settings, own: socket.socket, events: Events) -> int:
+    server = PoliteServer(
+        provider,
+        on_leaving=provider.leave,
+        drain_seconds=settings.drain_seconds,
+        events=events,
+    )
     server.run([own])
     return server.exit_code
 
