@@ -61,7 +61,7 @@ class WantedClientDocument(ClientDocument):
         None, min_length=1, description="what it may get tokens for; the configured API if left out"
     )
     scope: ScopeText | None = Field(
-        None, description="what it may ask for on them; all that they have if left out"
+        None, description="what it may ask for on them; nothing if left out"
     )
 
     @model_validator(mode="after")
@@ -75,14 +75,17 @@ class WantedClientDocument(ClientDocument):
         """Whether its grants are written out."""
         return "grants" in self.model_fields_set
 
-    def scopes(self) -> tuple[str, ...]:
-        """Return the scopes wanted; none for all that there are."""
+    def scopes(self) -> tuple[str, ...] | None:
+        """Return the scopes wanted; None for all that there are."""
         return () if self.scope is None else parse_scope(self.scope)
 
 
 class NewClientDocument(WantedClientDocument):
     """A client to be registered."""
 
+    all_scopes: bool = Field(
+        False, description="instead of `scope`: all that its resources have now"
+    )
     client_secret: SecretText | None = Field(
         None, repr=False, description="its first secret; one is made if left out"
     )
@@ -97,6 +100,16 @@ class NewClientDocument(WantedClientDocument):
         if given and not method.uses_secret:
             raise ValueError(f"{method} has no secret")
         return self
+
+    @model_validator(mode="after")
+    def _check_all_scopes(self) -> Self:
+        if self.all_scopes and {"grants", "scope"} & self.model_fields_set:
+            raise ValueError("has either all_scopes, or scope or grants")
+        return self
+
+    def scopes(self) -> tuple[str, ...] | None:
+        """Return the scopes wanted; None for all that there are."""
+        return None if self.all_scopes else super().scopes()
 
 
 class NewSecretDocument(Document):

@@ -40,11 +40,13 @@ def patched_client(shown: Json, patch: Json) -> WantedClientDocument:
     """
     changes = _changes(shown, patch)
     flat = {"scope", "resources"} & changes.keys()
-    # On creation what is left out means all there is; whoever takes it away means the opposite.
+    # A null cannot tell whether one of the two or both shall be empty.
     if nothing := [name for name in sorted(flat) if changes[name] is None]:
         raise InvalidDocument([(f"/{name}", "must not be null; change grants") for name in nothing])
     if changes.get("grants", _NOWHERE) is None:
         changes["grants"] = []
+    if "resources" in flat and not (shown["scope"] or "scope" in flat):
+        raise InvalidDocument([("/scope", "is missing: say what it may ask for on the resources")])
     # What is empty is left out: no client can be wanted that way.
     kept = {name: shown[name] for name in ("scope", "resources") if flat and shown[name]}
     hidden = {"scope", "resources"} | ({"grants"} if flat else set())

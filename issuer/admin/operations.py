@@ -47,9 +47,9 @@ class Operations(Protocol):
 
         Args:
             document: a `ClientDocument`; instead of `grants` it may have `resources` (default: the
-                configured one) and `scope` (default: all that they have). For secret methods it may
-                have a `client_secret`, otherwise one is made and returned this once, and
-                `client_secret_expires_at`.
+                configured one) and `scope` (default: none), or `all_scopes` for all that they have.
+                For secret methods it may have a `client_secret`, otherwise one is made and returned
+                this once, and `client_secret_expires_at`.
             idempotency_key: a retry with the same key does not do it again, nor show the secret.
         """
         ...

@@ -83,25 +83,28 @@ def _is_scope_token(text: str) -> bool:
         return False
 
 
-def decide_grants(resources: Sequence[Resource], scopes: Sequence[str]) -> tuple[ClientGrant, ...]:
-    """Give each resource those of the scopes that it understands; all that it has if none is named.
+def decide_grants(
+    resources: Sequence[Resource], scopes: Sequence[str] | None
+) -> tuple[ClientGrant, ...]:
+    """Give each resource those of the scopes that it understands; nothing if none is named.
 
     Args:
         resources: what the client asks tokens for, its default resource first.
-        scopes: the scopes asked for, or none for every scope of every resource.
+        scopes: the scopes asked for; None for every scope of every resource.
 
     Raises:
         UnknownScope: a scope is on none of the resources.
         InvalidValue: a resource understands none of the scopes; something is malformed or named
             twice.
     """
-    check_scopes(scopes)
     understood = {scope for resource in resources for scope in resource.scopes}
-    for scope in scopes:
+    wanted = understood if scopes is None else set(scopes)
+    check_scopes(scopes or ())
+    for scope in scopes or ():
         if scope not in understood:
             raise UnknownScope(f"no such scope on {_names(resources)}: {scope}")
-    wanted = set(scopes) or understood
-    return tuple(_grant(resource, wanted) for resource in _each_once(resources))
+    each_once = _each_once(resources)
+    return tuple(_grant(resource, wanted) for resource in each_once) if wanted else ()
 
 
 def _grant(resource: Resource, wanted: set[str]) -> ClientGrant:

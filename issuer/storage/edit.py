@@ -62,9 +62,9 @@ class RegistryEdit(RegistryReading):
         self.entries: list[AuditEntry] = []
 
     def grants_for(
-        self, identifiers: Sequence[str], scopes: Sequence[str]
+        self, identifiers: Sequence[str], scopes: Sequence[str] | None
     ) -> tuple[ClientGrant, ...]:
-        """Give each resource those of the scopes that it understands, or all that it has.
+        """Give each resource those of the scopes that it understands; None for all that it has.
 
         Raises:
             UnknownResource: a resource does not exist.

@@ -46,9 +46,9 @@ def kept_hash(registry, client_id="till"):
 
 
 def test_a_client_is_registered_with_little_to_write(operations, registry):
-    """Every scope of the configured resource, and a secret that is shown this once."""
+    """Nothing that it may ask for yet, and a secret that is shown this once."""
     created = operations.create_client(till())
-    assert (created["scope"], created["resources"]) == ("read write", [RESOURCE])
+    assert (created["scope"], created["grants"], created["resources"]) == ("", [], [])
     assert kept_hash(registry).verify(created["client_secret"])
     assert created["secret_id"] == kept_hash(registry).secret_id
     assert created["client_secret_expires_at"] is None
@@ -84,6 +84,19 @@ def test_a_secret_that_is_brought_is_kept_and_not_repeated(operations, registry,
     assert kept_hash(registry).verify(SECRET)
     (secret,) = operations.list_secrets("till")
     assert secret["expires_at"] == end
+
+
+def test_all_scopes_are_granted_when_that_is_said(operations):
+    """Those that the resource has at that moment."""
+    created = operations.create_client(till(all_scopes=True))
+    assert (created["scope"], created["resources"]) == ("read write", [RESOURCE])
+
+
+def test_resources_without_scope_are_granted_nothing_but_must_exist(operations):
+    """A name that is mistyped is told at once."""
+    assert operations.create_client(till(resources=[RESOURCE]))["grants"] == []
+    with pytest.raises(UnknownResource):
+        operations.create_client({"client_id": "x", "resources": ["urn:nowhere"]})
 
 
 def test_grants_by_resource_and_scope(operations):
@@ -145,7 +158,7 @@ def test_a_page_has_bounds(operations):
 
 def test_a_patch_changes_what_it_names(operations):
     """And comes back as the client is now shown, at its new revision."""
-    operations.create_client(till(token_ttl=60))
+    operations.create_client(till(token_ttl=60, all_scopes=True))
     before = operations.show_client("till")
     after = operations.update_client("till", {"client_name": "Kasse", "scope": "read"})
     assert after == operations.show_client("till")
@@ -262,7 +275,7 @@ def test_a_resource_is_made_changed_and_deleted(operations):
 
 def test_a_scope_that_clients_hold_goes_only_with_their_grants(operations):
     """`withdraw` takes it from them."""
-    operations.create_client(till())
+    operations.create_client(till(all_scopes=True))
     with pytest.raises(ScopeInUse):
         operations.update_resource(RESOURCE, {"scopes": ["read"]})
     operations.update_resource(RESOURCE, {"scopes": ["read"]}, withdraw=True)

@@ -196,7 +196,7 @@ def test_nobody_makes_a_client_that_may_do_more_than_he(hold, operations):
     with pytest.raises(BeyondAuthority):
         hold(WRITE).create_client(till(grants=grants(WRITE, READ)))
     with pytest.raises(BeyondAuthority):
-        hold(WRITE).create_client(till(resources=[ADMINISTRATION]))
+        hold(WRITE).create_client(till(resources=[ADMINISTRATION], all_scopes=True))
     assert [each["client_id"] for each in operations.list_clients().items] == ["caller"]
     assert operations.list_audit(target="till").items == []
     hold(WRITE, READ).create_client(till(grants=grants(WRITE, READ)))

@@ -26,7 +26,7 @@ def served(tmp_path_factory):
             ("writer", WRITER),
         )
     }
-    clients["stranger"] = place.json("clients", "create", "stranger")
+    clients["stranger"] = place.json("clients", "create", "stranger", "--all-scopes")
     with running(place, "--workers", "2"):
         yield place, clients
 

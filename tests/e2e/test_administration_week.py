@@ -37,7 +37,7 @@ def beside_the_database(issuer, folder):
             default_resource=settings.default_resource,
             kept_resources=(resource,),
         )
-        operations.create_client({"client_id": "root", "resources": [resource]})
+        operations.create_client({"client_id": "root", "resources": [resource], "all_scopes": True})
         return live_the_week(operations)
 
 

@@ -81,18 +81,38 @@ def test_create_prints_the_registration_under_its_registered_names(run):
     }
 
 
-def test_without_scope_and_resource_a_client_gets_all_of_the_default_resource(run):
+def test_a_client_gets_all_of_the_default_resource_when_that_is_said(run):
     """What was granted is printed, since it was not typed."""
-    created = document(run("clients", "create", "till", "--json"))
+    created = document(run("clients", "create", "till", "--all-scopes", "--json"))
     assert (created["resources"], created["scope"]) == ([ISSUER], "read write")
     assert created["token_endpoint_auth_method"] == "client_secret_basic"
-    assert "read write" in run("clients", "create", "other").stdout
+    assert "read write" in run("clients", "create", "other", "--all-scopes").stdout
+
+
+@pytest.mark.parametrize("named", [(), ("--resource", ISSUER)])
+def test_without_scope_a_client_is_granted_nothing_and_told_what_there_is(run, named):
+    """Least privilege: nothing is granted that was not asked for."""
+    done = run("clients", "create", "till", *named, "--json")
+    created = document(done)
+    assert (created["grants"], created["scope"]) == ([], "")
+    assert "clients update till --resource URI --add-scope SCOPE" in done.stderr
+    assert f"{ISSUER} has: read write" in done.stderr
+    assert "watchword:" not in done.stderr.replace("watchword: ", "")
+
+
+@pytest.mark.parametrize(
+    "beside", [("--scope", "read"), ("--grant", f"{ISSUER} read"), ("--no-grants",)]
+)
+def test_all_scopes_stands_alone(run, beside):
+    """Beside scopes that are named it would have two meanings."""
+    told = refused(run("clients", "create", "till", "--all-scopes", *beside), code=2)
+    assert f"--all-scopes: not together with {beside[0]}" in told
 
 
 def test_the_default_resource_is_a_setting(run, monkeypatch):
     """The demo API's audience is what new clients are for."""
     monkeypatch.setenv("WATCHWORD_API_RESOURCE", "https://api.example")
-    created = document(run("clients", "create", "till", "--json"))
+    created = document(run("clients", "create", "till", "--scope", "read", "--json"))
     assert created["resources"] == ["https://api.example"]
 
 
@@ -129,7 +149,7 @@ def test_grants_can_be_written_out_with_their_default_scopes(run):
     created = document(run("clients", "create", "till", *grant, "--json"))
     expected = {"resource": ISSUER, "scope": "read write", "default_scope": "read"}
     assert created["grants"] == [expected]
-    named = ("--resource", ISSUER, "--default-scope", "read")
+    named = ("--resource", ISSUER, "--all-scopes", "--default-scope", "read")
     assert document(run("clients", "create", "x", *named, "--json"))["grants"] == [expected]
     assert "(default: read)" in run("clients", "show", "till").stdout
     asked = refused(run("clients", "create", "y", "--default-scope", "read"), code=2)

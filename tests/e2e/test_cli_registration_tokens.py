@@ -14,8 +14,9 @@ def run(tmp_path, monkeypatch, capsys):
 
 def test_a_token_is_made_listed_and_revoked(run):
     """It is shown once; the list says what may still be registered with it."""
+    issuer = ("--resource", ISSUER, "--all-scopes")
     limits = ("--token-ttl", "60", "--uses", "2", "--expires-in", "600")
-    made = run("registration-tokens", "create", "--resource", ISSUER, *limits, "--json")
+    made = run("registration-tokens", "create", *issuer, *limits, "--json")
     token = document(made).pop("token")
     assert token not in made.stderr
     listed = run("registration-tokens", "list", "--json")
@@ -44,13 +45,20 @@ def test_people_are_told_to_keep_it(run):
     ("arguments", "words"),
     [
         (["create"], "--grant: say what its clients may have"),
-        (["create", "--resource", ISSUER, "--uses", "0"], "--uses: must be a whole number"),
-        (["create", "--resource", ISSUER, "--uses", "1000001"], "--uses: "),
-        (["create", "--resource", ISSUER, "--expires-in", "0"], "--expires-in: "),
-        (["create", "--resource", ISSUER, "--expires-at", "x"], "--expires-at: must be a time"),
-        (["create", "--resource", ISSUER, "--expires-at", "2020-01-01T00:00:00Z"], "the future"),
-        (["create", "--resource", "x"], "--resource: "),
-        (["create", "--resource", ISSUER, "--token-ttl", "0"], "--token-ttl: "),
+        (["create", "--grant", f"{ISSUER} read", "--uses", "0"], "--uses: must be a whole number"),
+        (["create", "--grant", f"{ISSUER} read", "--uses", "1000001"], "--uses: "),
+        (["create", "--grant", f"{ISSUER} read", "--expires-in", "0"], "--expires-in: "),
+        (
+            ["create", "--grant", f"{ISSUER} read", "--expires-at", "x"],
+            "--expires-at: must be a time",
+        ),
+        (
+            ["create", "--grant", f"{ISSUER} read", "--expires-at", "2020-01-01T00:00:00Z"],
+            "the future",
+        ),
+        (["create", "--resource", "x", "--all-scopes"], "--resource: "),
+        (["create", "--resource", ISSUER], "--resource: say what its clients may have there"),
+        (["create", "--grant", f"{ISSUER} read", "--token-ttl", "0"], "--token-ttl: "),
         (["revoke", "wwr_0011223344556677_secret"], "TOKEN_ID: must be an id as the list shows it"),
     ],
 )
@@ -64,7 +72,7 @@ def test_what_can_never_be_is_wrong_usage(run, arguments, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["create", "--resource", "https://no"], "no such resource: https://no"),
+        (["create", "--resource", "https://no", "--all-scopes"], "no such resource: https://no"),
         (["create", "--grant", f"{ISSUER} fly"], f"no such scope on {ISSUER}: fly"),
         (["revoke", "0011223344556677"], "no such registration token"),
     ],

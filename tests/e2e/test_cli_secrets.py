@@ -19,7 +19,7 @@ def test_a_secret_is_rotated_while_the_provider_runs(tmp_path):
     """Both work until the old one is revoked, which needs no restart (RFC 6749 §2.3.1)."""
     place = make_place(tmp_path)
     place.json("keys", "generate")
-    old = place.json("clients", "create", "till")
+    old = place.json("clients", "create", "till", "--all-scopes")
     with running(place):
         new = place.json("clients", "secrets", "add", "till", "--expires-in", "3600")
         client = {"client_id": "till", "client_secret": new["client_secret"]}

@@ -80,14 +80,14 @@ def test_clients_are_administered_from_afar(place, run):
 def test_resources_tokens_and_the_trail_are_reached_from_afar(run):
     """Scopes are withdrawn, what is in use stays, and the trail names the client that asked."""
     document(run("resources", "create", ORDERS, "--scope", "read ship", "--json"))
-    document(run("clients", "create", "shop", "--resource", ORDERS, "--json"))
+    document(run("clients", "create", "shop", "--resource", ORDERS, "--all-scopes", "--json"))
     assert "--withdraw takes it" in refused(
         run("resources", "update", ORDERS, "--remove-scope", "ship")
     )
     gone = ("--remove-scope", "ship", "--withdraw")
     assert document(run("resources", "update", ORDERS, *gone, "--json"))["scopes"] == ["read"]
     assert "still hold grants" in refused(run("resources", "delete", ORDERS, "--yes"))
-    made = document(run("registration-tokens", "create", "--resource", ORDERS, "--json"))
+    made = document(run("registration-tokens", "create", "--grant", f"{ORDERS} read", "--json"))
     listed = document(run("registration-tokens", "list", "--json"))["registration_tokens"]
     assert made["token_id"] in {each["token_id"] for each in listed}
     assert run("registration-tokens", "revoke", made["token_id"]).returncode == 0

@@ -27,7 +27,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def initial_token(place: Place, *arguments: str) -> str:
     """Have an operator make an initial access token for the demo API."""
-    made = place.json("registration-tokens", "create", "--resource", f"{place.url}/t1", *arguments)
+    made = place.json(
+        "registration-tokens", "create", "--grant", f"{place.url}/t1 read write", *arguments
+    )
     return str(made["token"])
 
 

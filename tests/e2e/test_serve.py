@@ -38,7 +38,7 @@ def bearer(answer: httpx.Response) -> dict[str, str]:
 
 def test_a_client_made_beside_a_running_provider_gets_a_token_at_once(place: Place) -> None:
     """Another process registers it; the very next request is granted."""
-    client = place.json("clients", "create", "at-once")
+    client = place.json("clients", "create", "at-once", "--all-scopes")
     answer = place.ask(client, scope="read")
     assert answer.status_code == 200
     assert place.get("/read-resource", headers=bearer(answer)).status_code == 200
@@ -46,7 +46,7 @@ def test_a_client_made_beside_a_running_provider_gets_a_token_at_once(place: Pla
 
 def test_a_disabled_client_is_refused_within_a_second_and_enabled_again(place: Place) -> None:
     """A change by another process reaches the running view."""
-    client = place.json("clients", "create", "switched")
+    client = place.json("clients", "create", "switched", "--all-scopes")
     assert place.ask(client).status_code == 200
     assert place.run("clients", "disable", "switched").returncode == 0
     assert eventually(lambda: place.ask(client).status_code == 401, within=1.0)
@@ -68,7 +68,7 @@ def test_probes_are_open_and_unstored(place: Place, path: str) -> None:
 
 def test_the_story_can_be_told_twice(place: Place) -> None:
     """The scenario passes against a running provider, again and again."""
-    client = place.json("clients", "create", "storyteller")
+    client = place.json("clients", "create", "storyteller", "--all-scopes")
     told = Place(
         place.folder,
         place.port,
@@ -98,7 +98,7 @@ def test_a_refused_token_request_is_one_line(place: Place) -> None:
 @pytest.mark.rfc("9700-4.10-1", "6749-2.3.1-3")
 def test_logs_are_json_lines_without_tokens_and_secrets(place: Place) -> None:
     """Every line parses; what is secret is in none of them, nor is a query."""
-    client = place.json("clients", "create", "logged")
+    client = place.json("clients", "create", "logged", "--all-scopes")
     token = place.ask(client).json()["access_token"]
     place.get(f"/read-resource?access_token={token}")
     place.ask(client, path=f"/token?client_secret={client['client_secret']}")
@@ -138,7 +138,7 @@ def test_a_new_key_is_published_before_it_signs(place: Place) -> None:
     assert eventually(
         lambda: made["kid"] in {key["kid"] for key in place.get("/jwks").json()["keys"]}, within=5
     )
-    client = place.json("clients", "create", "patient")
+    client = place.json("clients", "create", "patient", "--all-scopes")
     token = place.ask(client).json()["access_token"]
     decoded: dict[str, Any] = place.json("token", "inspect", token)
     assert decoded["header"]["kid"] != made["kid"]
@@ -148,7 +148,7 @@ def test_a_new_key_is_published_before_it_signs(place: Place) -> None:
 def test_sigterm_takes_readiness_first_and_lets_requests_finish(tmp_path: Path) -> None:
     """While the probe says no, the listener still takes work, and what runs is finished."""
     place = new_place(tmp_path, WATCHWORD_DRAIN_SECONDS="5")
-    client = place.json("clients", "create", "slow")
+    client = place.json("clients", "create", "slow", "--all-scopes")
     with running(place) as process, socket.create_connection(("127.0.0.1", place.port)) as slow:
         body = (
             f"grant_type=client_credentials&client_id=slow&client_secret={client['client_secret']}"
@@ -181,7 +181,7 @@ def test_two_providers_share_a_data_folder(tmp_path: Path) -> None:
     first = new_place(tmp_path)
     second = Place(tmp_path, make_place(tmp_path).port, {"WATCHWORD_ISSUER": first.url})
     with running(first), running(second):
-        client = first.json("clients", "create", "shared")
+        client = first.json("clients", "create", "shared", "--all-scopes")
         answers = [place.ask(client) for place in (first, second)]
         assert [answer.status_code for answer in answers] == [200, 200]
         read = second.get("/read-resource", headers=bearer(answers[0]))
@@ -191,7 +191,7 @@ def test_two_providers_share_a_data_folder(tmp_path: Path) -> None:
 def test_workers_share_the_story_and_are_restarted(tmp_path: Path) -> None:
     """What one worker wrote another reads; one that dies is replaced."""
     place = new_place(tmp_path)
-    client = place.json("clients", "create", "crowd")
+    client = place.json("clients", "create", "crowd", "--all-scopes")
     with running(place, "--workers", "2") as process:
         headers = bearer(place.ask(client))
         httpx.post(
@@ -212,7 +212,7 @@ def test_the_halves_run_apart(tmp_path: Path) -> None:
     issuer = new_place(tmp_path)
     api = Place(tmp_path, make_place(tmp_path).port, {"WATCHWORD_ISSUER": issuer.url})
     with running(issuer, "--only", "issuer"), running(api, "--only", "api"):
-        client = issuer.json("clients", "create", "apart")
+        client = issuer.json("clients", "create", "apart", "--all-scopes")
         answer = issuer.ask(client)
         assert api.get("/read-resource", headers=bearer(answer)).status_code == 200
         assert api.ask(client).status_code == 401
@@ -225,7 +225,7 @@ def test_an_issuer_with_a_path_works(tmp_path: Path) -> None:
     place = make_place(tmp_path)
     place.settings["WATCHWORD_ISSUER"] = f"{place.url}/t1"
     place.json("keys", "generate")
-    client = place.json("clients", "create", "tenant")
+    client = place.json("clients", "create", "tenant", "--all-scopes")
     with running(place):
         metadata = place.get("/.well-known/oauth-authorization-server/t1").json()
         assert metadata["issuer"] == f"{place.url}/t1"
@@ -245,7 +245,7 @@ def test_an_issuer_with_a_path_works(tmp_path: Path) -> None:
 def test_without_keys_a_running_provider_refuses(tmp_path: Path) -> None:
     """Keys that are withdrawn while serving end signing; nothing is ever unsigned."""
     place = new_place(tmp_path)
-    client = place.json("clients", "create", "keyless")
+    client = place.json("clients", "create", "keyless", "--all-scopes")
     with running(place):
         for file in (tmp_path / "data" / "keys").glob("*.pem"):
             file.unlink()

@@ -12,7 +12,7 @@ def test_pyjwts_own_client_accepts_our_tokens(tmp_path: Path) -> None:
     """Nothing of ours takes part in the checking."""
     place = make_place(tmp_path)
     place.json("keys", "generate")
-    client = place.json("clients", "create", "interop")
+    client = place.json("clients", "create", "interop", "--all-scopes")
     with running(place):
         token = place.ask(client).json()["access_token"]
         key = jwt.PyJWKClient(f"{place.url}/jwks").get_signing_key_from_jwt(token)

@@ -44,8 +44,8 @@ def _monday(operations: Operations, note: Note) -> None:
     note(lambda: operations.create_resource({"resource": BILLS, "scopes": ["read", "pay"]}))
     note(lambda: operations.create_resource({"resource": BILLS, "scopes": ["read"]}))
     note(lambda: operations.create_resource({"resource": "no uri", "scopes": []}))
-    note(lambda: operations.create_client({"client_id": "till"}))
-    note(lambda: operations.create_client({"client_id": "till"}))
+    note(lambda: operations.create_client({"client_id": "till", "all_scopes": True}))
+    note(lambda: operations.create_client({"client_id": "till", "all_scopes": True}))
     note(
         lambda: operations.create_client(
             {"client_id": "a/b%", "resources": [BILLS], "scope": "pay", "client_secret": _SECRET}

@@ -85,7 +85,7 @@ class Desk:
 
 
 def _create(edit: Any, new: NewClient) -> Client:
-    grants = edit.grants_for(new.resources, new.scopes)
+    grants = edit.grants_for(new.resources, new.scopes or None)
     return edit.create_client(
         replace(new.registration, grants=grants), [NewSecret(hash=new.secret_hash)]
     )

@@ -80,8 +80,13 @@ def read_members(options: ClientOptions, mistakes: Mistakes, *, now: int) -> "Js
     return members
 
 
-def read_choice(options: ClientOptions, mistakes: Mistakes) -> GrantChoice:
+def read_choice(
+    options: ClientOptions, mistakes: Mistakes, *, all_scopes: bool = False
+) -> GrantChoice:
     """Read what was typed about resources and scopes."""
+    if all_scopes:
+        rest = [("--scope", options.scope), ("--grant", options.grant)]
+        mistakes.exclude("--all-scopes", [*rest, ("--no-grants", options.no_grants)])
     spread = [("--scope", options.scope), ("--resource", options.resource)]
     if options.no_grants:
         rest = [("--grant", options.grant), ("--default-scope", options.default_scope)]
@@ -95,6 +100,7 @@ def read_choice(options: ClientOptions, mistakes: Mistakes) -> GrantChoice:
         exact=exact,
         resources=_read("--resource", options.resource, values.parse_resources, mistakes),
         scopes=_read("--scope", options.scope, values.parse_scopes, mistakes),
+        all_scopes=all_scopes,
         defaults=_read("--default-scope", options.default_scope, values.parse_scopes, mistakes),
     )
 

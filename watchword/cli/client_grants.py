@@ -26,6 +26,7 @@ class GrantChoice:
         exact: grants as they shall be, instead of all that follows but `defaults`.
         resources: what the rest is about.
         scopes: instead of what is held.
+        all_scopes: everything that the resources have now, instead of naming scopes.
         added: beside what is held.
         removed: no more.
         defaults: what a request that names no scope gets.
@@ -35,6 +36,7 @@ class GrantChoice:
     exact: Grants | None = None
     resources: Sequence[str] = ()
     scopes: Sequence[str] = ()
+    all_scopes: bool = False
     added: Sequence[str] = ()
     removed: Sequence[str] = ()
     defaults: Sequence[str] = ()
@@ -57,7 +59,8 @@ def first_grants(choice: GrantChoice, find: FindResource) -> Grants:
 
     grants = choice.exact
     if grants is None:
-        grants = decide_grants([find(each) for each in choice.resources], choice.scopes)
+        scopes = None if choice.all_scopes else choice.scopes
+        grants = decide_grants([find(each) for each in choice.resources], scopes)
     return _with_defaults(grants, choice.defaults)
 
 

@@ -15,6 +15,13 @@ SecretFlag = Annotated[
     ),
 ]
 
+AllScopesFlag = Annotated[
+    bool,
+    typer.Option(
+        "--all-scopes", help="Instead of --scope: every scope that the resources have now."
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClientOptions:
@@ -25,8 +32,7 @@ class ClientOptions:
         list[str] | None,
         typer.Option(
             metavar="SCOPE",
-            help="A scope that it may ask for; repeat it for more. If left out on creation:"
-            " every scope that its resources have now.",
+            help="A scope that it may ask for; repeat it for more. If left out on creation: none.",
         ),
     ] = None
     resource: Annotated[

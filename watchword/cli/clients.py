@@ -16,7 +16,13 @@ from watchword.cli.client_document import (
     read_patch,
 )
 from watchword.cli.client_grants import GrantChoice, changed_grants, described, first_grants
-from watchword.cli.client_options import ClientChanges, ClientId, ClientOptions, SecretFlag
+from watchword.cli.client_options import (
+    AllScopesFlag,
+    ClientChanges,
+    ClientId,
+    ClientOptions,
+    SecretFlag,
+)
 from watchword.cli.client_tables import CLIENT_COLUMNS, client_row, print_client, secret_state
 from watchword.cli.errors import WrongUsage
 from watchword.cli.mistakes import Mistakes
@@ -45,6 +51,7 @@ app = typer.Typer(no_args_is_help=True)
 app.add_typer(client_secrets.app, name="secrets")
 
 _PAGE = 500
+_MOST_ON_OFFER = 10
 
 
 @app.command()
@@ -54,6 +61,7 @@ def create(
         str, typer.Argument(metavar="ID", help="1 to 255 visible ASCII characters, no space.")
     ],
     options: ClientOptions,
+    all_scopes: AllScopesFlag = False,
     secret_stdin: SecretFlag = False,
     secret_expires_in: Annotated[
         str | None,
@@ -69,7 +77,7 @@ def create(
     mistakes, now = checked_client_id(client_id), wall_clock()
     document = {"client_id": client_id} | read_members(options, mistakes, now=now)
     check_material(options, document, mistakes)
-    choice = read_choice(options, mistakes)
+    choice = read_choice(options, mistakes, all_scopes=all_scopes)
     if choice.defaults and choice.exact is None and not choice.resources:
         mistakes.add("--default-scope: name the resources, by --resource or --grant")
     if secret_stdin:
@@ -80,10 +88,13 @@ def create(
             document["client_secret_expires_at"] = later(secret_expires_in, now)
     with administration(server, mistakes) as operations, labelled(LABELS):
         created = operations.create_client(document | _first_grants(choice, operations))
+        on_offer = () if created["grants"] else _on_offer(choice, operations)
     print_json(created) if as_json else print_client(created, now)
     if "client_secret" in created and not as_json:
         say("Keep the secret now: it is not shown again.")
     warn_of_client(created)
+    if not (created["grants"] or options.no_grants):
+        _say_what_is_on_offer(client_id, on_offer)
 
 
 @app.command("list")
@@ -219,7 +230,39 @@ def _first_grants(choice: GrantChoice, operations: "Operations") -> "Json":
     if choice.exact is not None or choice.defaults:
         return described(first_grants(choice, resource_finder(operations)))
     named: Json = {"resources": list(choice.resources)} if choice.resources else {}
+    if choice.all_scopes:
+        return named | {"all_scopes": True}
     return named | ({"scope": " ".join(choice.scopes)} if choice.scopes else {})
+
+
+def _on_offer(choice: GrantChoice, operations: "Operations") -> "list[tuple[str, str]]":
+    """List what could be granted, by resource; nothing if the caller may not read resources."""
+    from issuer.registry.errors import RegistryError
+
+    try:
+        found = operations.list_resources()
+    except RegistryError:
+        return []
+    return [
+        (each["resource"], " ".join(each["scopes"]))
+        for each in found
+        if (each["resource"] in choice.resources if choice.resources else not _administers(each))
+    ][:_MOST_ON_OFFER]
+
+
+def _say_what_is_on_offer(client_id: str, on_offer: "Iterable[tuple[str, str]]") -> None:
+    say(
+        f"{client_id} may ask for nothing yet; grant scopes with:"
+        f" watchword clients update {client_id} --resource URI --add-scope SCOPE"
+    )
+    for resource, scopes in on_offer:
+        say(f"  {resource} has: {scopes}")
+
+
+def _administers(resource: "Json") -> bool:
+    from watchword.registry import ADMIN_SCOPES
+
+    return not set(ADMIN_SCOPES).isdisjoint(resource["scopes"])
 
 
 def _update(

@@ -9,7 +9,7 @@ import typer
 from watchword.cli import option_values as values
 from watchword.cli.client_document import read_choice
 from watchword.cli.client_grants import GrantChoice, described, first_grants
-from watchword.cli.client_options import ClientOptions
+from watchword.cli.client_options import AllScopesFlag, ClientOptions
 from watchword.cli.client_tables import write_grants
 from watchword.cli.mistakes import Mistakes
 from watchword.cli.option_groups import with_options
@@ -49,7 +49,7 @@ class TokenOptions:
     ] = None
     scope: Annotated[
         list[str] | None,
-        typer.Option(metavar="SCOPE", help="With --resource: a scope; all if left out."),
+        typer.Option(metavar="SCOPE", help="With --resource: a scope; repeat it for more."),
     ] = None
     token_ttl: Annotated[
         str | None,
@@ -69,13 +69,18 @@ class TokenOptions:
 
 @app.command()
 @with_options(TokenOptions)
-def create(options: TokenOptions, server: ServerOption = None, as_json: JsonFlag = False) -> None:
+def create(
+    options: TokenOptions,
+    all_scopes: AllScopesFlag = False,
+    server: ServerOption = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Make a token with which somebody can register clients; it is never shown again.
 
-    Example: watchword registration-tokens create --resource https://orders.example.com --uses 1
+    Example: watchword registration-tokens create --grant 'https://orders.example.com read' --uses 1
     """
     mistakes = Mistakes()
-    choice = _read_choice(options, mistakes)
+    choice = _read_choice(options, mistakes, all_scopes)
     document = _read_limits(options, mistakes)
     with administration(server, mistakes) as operations, labelled(_LABELS):
         grants = described(first_grants(choice, resource_finder(operations)))
@@ -121,11 +126,13 @@ def revoke(
     say(f"the registration token {token_id} is revoked")
 
 
-def _read_choice(options: TokenOptions, mistakes: Mistakes) -> GrantChoice:
+def _read_choice(options: TokenOptions, mistakes: Mistakes, all_scopes: bool) -> GrantChoice:
     if not (options.grant or options.resource):
         mistakes.add("--grant: say what its clients may have, by --grant or by --resource")
     of_client = ClientOptions(grant=options.grant, resource=options.resource, scope=options.scope)
-    return read_choice(of_client, mistakes)
+    if options.resource and not (options.scope or options.grant or all_scopes):
+        mistakes.add("--resource: say what its clients may have there, by --scope or --all-scopes")
+    return read_choice(of_client, mistakes, all_scopes=all_scopes)
 
 
 def _read_limits(options: TokenOptions, mistakes: Mistakes) -> "Json":

@@ -151,3 +151,11 @@ def test_a_retry_brings_the_secret_of_the_first_time() -> None:
     made = make_secret(None, expires_at=None, now=NOW, random_bytes=random_bytes)
     assert [each.is_as_kept(kept) for each in (brought, other, made)] == [True, False, True]
     assert other.is_as_kept(None)
+
+
+@pytest.mark.parametrize("beside", [{"scope": "read"}, {"grants": []}])
+def test_all_scopes_stand_alone(beside: Json) -> None:
+    """Beside scopes that are named they would have two meanings."""
+    document = {"client_id": "till", "all_scopes": True}
+    assert read_document(NewClientDocument, document).scopes() is None
+    assert mistakes_in(document | beside) == {"": "has either all_scopes, or scope or grants"}

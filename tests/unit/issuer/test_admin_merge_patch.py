@@ -74,16 +74,18 @@ def test_resources_alone_keep_the_scope() -> None:
     assert (after.resources, after.scope) == (["urn:other"], "read")
 
 
-def test_a_client_without_grants_can_get_some_by_resources() -> None:
-    """An empty scope cannot be asked for, so it is left out."""
+def test_a_client_without_grants_gets_some_by_resources_and_scope() -> None:
+    """Nothing is granted that was not named."""
     bare = SHOWN | {"grants": [], "scope": "", "resources": []}
-    after = patched_client(bare, {"resources": [RESOURCE]})
-    assert (after.resources, after.scope) == ([RESOURCE], None)
+    after = patched_client(bare, {"resources": [RESOURCE], "scope": "read"})
+    assert (after.resources, after.scope) == ([RESOURCE], "read")
+    with pytest.raises(InvalidDocument, match="scope: is missing"):
+        patched_client(bare, {"resources": [RESOURCE]})
 
 
 @pytest.mark.parametrize("name", ["scope", "resources"])
 def test_a_scope_that_is_taken_away_is_not_taken_for_all(name: str) -> None:
-    """Left out on creation it means all; nobody gets everything by a null."""
+    """Nobody gets everything by a null."""
     assert mistakes_in({name: None}) == {f"/{name}": "must not be null; change grants"}
 
 

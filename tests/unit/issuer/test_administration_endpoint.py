@@ -93,7 +93,7 @@ async def test_a_resource_is_addressed_by_its_encoded_identifier(api: Api) -> No
 
 async def test_a_scope_is_withdrawn_when_the_query_says_so(api: Api) -> None:
     """Else it is in use."""
-    await api.create()
+    await api.create(all_scopes=True)
     path = "/resources/" + "https%3A%2F%2Forders.example"
     patch = {"scopes": ["read"]}
     refused(await api.ask("PATCH", path, json=patch), 409, "scope-in-use")

@@ -61,9 +61,14 @@ def test_a_resource_has_a_possible_token_lifetime():
         orders(token_ttl=86_401)
 
 
-def test_without_scopes_every_scope_of_every_resource_is_granted():
+def test_without_scopes_nothing_is_granted():
+    """Least privilege: everything is granted only when that is said."""
+    assert decide_grants([orders(), BILLING], ()) == ()
+
+
+def test_every_scope_of_every_resource_is_granted_when_that_is_said():
     """What is granted is what the resources have at that moment, in their order."""
-    first, second = decide_grants([orders(), BILLING], ())
+    first, second = decide_grants([orders(), BILLING], None)
     assert (first.resource, first.scopes) == (RESOURCE, ("read", "write"))
     assert (second.resource, second.scopes) == (BILLING.identifier, ("read", "bill"))
 
@@ -90,7 +95,7 @@ def test_a_resource_that_gets_no_scope_is_named():
 def test_a_resource_named_twice_is_refused():
     """The order of resources has a meaning, so a repeated one is a mistake."""
     with pytest.raises(InvalidValue, match="a resource is named twice"):
-        decide_grants([orders(), orders()], ())
+        decide_grants([orders(), orders()], None)
 
 
 def test_a_malformed_scope_is_refused_as_such():
