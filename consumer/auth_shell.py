@@ -24,7 +24,7 @@ from consumer.errors import TokenEndpointUnreachable
 from consumer.fetch import FetchAnswer, Reception
 from consumer.flow import Attempt, Fetch, Step, TokenFlow, TokenPlan, Wait
 from consumer.http_library import ApiRequest, ApiResponse, Fetched, HttpLibrary
-from consumer.metadata import check_endpoint, check_issuer
+from consumer.metadata import check_endpoint, check_issuer, check_resource
 from consumer.origin import Origin, parse_origin
 
 RequestT = TypeVar("RequestT", bound=ApiRequest)
@@ -84,7 +84,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
             clock: seconds of a clock that never jumps.
 
         Raises:
-            ValueError: the issuer or the endpoint is no such URL, or id or secret cannot be one.
+            ValueError: issuer, resource, endpoint, id or secret cannot be one.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
         if allow_insecure_http:
@@ -95,7 +95,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
             issuer=check_issuer(issuer, allow_insecure_http=allow_insecure_http),
             auth=client_auth(client_id, client_secret),
             scope=scope,
-            resource=resource,
+            resource=None if resource is None else check_resource(resource),
             token_endpoint=token_endpoint,
             allow_insecure_http=allow_insecure_http,
             patience=_PATIENCE * timeout,

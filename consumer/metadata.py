@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from consumer.errors import MetadataError, TokenEndpointUnreachable
 from consumer.fetch import FetchAnswer, FetchRequest, parse_json_object, retry_after
 from consumer.origin import parse_origin, require_secure
+from keys import identifiers
 
-WELL_KNOWN = "/.well-known/oauth-authorization-server"
+WELL_KNOWN = "oauth-authorization-server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +24,27 @@ def check_issuer(issuer: str, *, allow_insecure_http: bool) -> str:
     """Return the issuer identifier unchanged if it can be one (RFC 8414 §2).
 
     Raises:
-        ValueError: not an absolute URL, or one with a query, a fragment or a user name.
+        ValueError: not one, as `keys.identifiers` has it.
         InsecureUrl: plain http to another machine.
     """
+    try:
+        identifiers.check_issuer(issuer, allow_insecure_http=True)
+    except ValueError as error:
+        raise ValueError(f"the issuer {error}") from None
     require_secure(parse_origin(issuer), allow_insecure_http=allow_insecure_http)
-    if "?" in issuer or "#" in issuer:
-        raise ValueError("an issuer identifier has neither a query nor a fragment")
     return issuer
+
+
+def check_resource(resource: str) -> str:
+    """Return the resource identifier unchanged if it can be one (RFC 8707 §2).
+
+    Raises:
+        ValueError: not an absolute URI without fragment.
+    """
+    try:
+        return identifiers.check_resource(resource)
+    except ValueError as error:
+        raise ValueError(f"the resource {error}") from None
 
 
 def check_endpoint(url: str, *, allow_insecure_http: bool) -> str:
@@ -40,9 +54,11 @@ def check_endpoint(url: str, *, allow_insecure_http: bool) -> str:
         ValueError: not an absolute URL, or one with a fragment (RFC 6749 §3.2) or a user name.
         InsecureUrl: plain http to another machine.
     """
-    require_secure(parse_origin(url), allow_insecure_http=allow_insecure_http)
-    if "#" in url:
-        raise ValueError("an endpoint's URL has no fragment")
+    try:
+        origin = parse_origin(url)
+    except ValueError as error:
+        raise ValueError(f"the endpoint's URL {error}") from None
+    require_secure(origin, allow_insecure_http=allow_insecure_http)
     return url
 
 
@@ -51,8 +67,7 @@ def well_known_url(issuer: str) -> str:
 
     A slash at the end of the issuer is dropped first; the path otherwise follows as it is.
     """
-    parts = urlsplit(issuer)
-    return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.removesuffix('/')}"
+    return identifiers.insert_well_known(issuer.removesuffix("/"), WELL_KNOWN)
 
 
 def build_metadata_request(issuer: str) -> FetchRequest:

@@ -5,10 +5,9 @@ loopback interface, which no other machine can listen to.
 """
 
 from dataclasses import dataclass
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from consumer.errors import InsecureUrl
+from keys.identifiers import is_loopback, split_server_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +36,14 @@ class Origin:
         return f"{self.scheme}://{host}" + (f":{self.port}" if self.port is not None else "")
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or literal address is this very machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def parse_origin(url: str) -> Origin:
-    """Take the origin out of an absolute URL.
+    """Take the origin out of an absolute http or https URL.
 
     Raises:
-        ValueError: the URL has no scheme or host, an impossible port, or a user name in it.
+        ValueError: it is something else, or has a user name, a fragment or an impossible port.
     """
-    parts = urlsplit(url)
-    if not parts.scheme or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("an absolute URL without user name or password is expected")
-    return Origin(parts.scheme, parts.hostname, parts.port)
+    parts = split_server_url(url)
+    return Origin(parts.scheme, parts.host, parts.port)
 
 
 def require_secure(origin: Origin, *, allow_insecure_http: bool) -> None:

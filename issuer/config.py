@@ -3,9 +3,10 @@
 Every value checks itself, so that a wrong one cannot travel past the constructor.
 """
 
-import ipaddress
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
+
+from keys.identifiers import check_issuer
 
 MAX_TOKEN_TTL = 86_400
 """Longest life of an access token, in seconds.
@@ -13,72 +14,6 @@ MAX_TOKEN_TTL = 86_400
 The key ring keeps a retired key this long, whatever the settings say later, so that no live token
 ever loses its key.
 """
-
-
-def is_loopback(host: str | None) -> bool:
-    """Tell whether a host name means this machine only (RFC 6761 §6.3, RFC 8252 §8.3)."""
-    if host is None:
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def check_issuer(identifier: str) -> str:
-    """Return the issuer identifier unchanged if RFC 8414 §2 allows it.
-
-    Raises:
-        ValueError: it is not an absolute https URL (http on loopback only) without query and
-            fragment.
-    """
-    parts = _split_absolute_url(identifier)
-    if "?" in identifier:
-        raise ValueError("must not have a query; remove everything from the '?' on")
-    if "#" in identifier:
-        raise ValueError("must not have a fragment; remove everything from the '#' on")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("plain http is for loopback hosts only; use https")
-    if "%" in parts.path or "//" in parts.path or {".", ".."} & set(parts.path.split("/")):
-        raise ValueError("its path must be plain segments; remove '%', '//', '.' and '..'")
-    return identifier
-
-
-def _split_absolute_url(url: str) -> SplitResult:
-    if not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("must be plain ASCII without spaces")
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ValueError("must be an absolute URL such as https://auth.example.com")
-    if "@" in parts.netloc:
-        raise ValueError("must not carry user information; remove everything before the '@'")
-    try:
-        _ = parts.port
-    except ValueError:
-        raise ValueError("has a port that is not a number from 0 to 65535") from None
-    return parts
-
-
-def check_resource(identifier: str) -> str:
-    """Return a resource identifier unchanged if it is an absolute URI without a fragment.
-
-    Raises:
-        ValueError: it is relative, has a fragment, or is not plain ASCII.
-    """
-    if not identifier.isascii() or not identifier.isprintable() or " " in identifier:
-        raise ValueError("must be plain ASCII without spaces")
-    if "#" in identifier:
-        raise ValueError("must not have a fragment; remove everything from the '#' on")
-    scheme, colon, rest = identifier.partition(":")
-    if not colon or not rest or not scheme[:1].isalpha() or not _is_scheme(scheme):
-        raise ValueError("must be an absolute URI such as https://orders.example.com")
-    return identifier
-
-
-def _is_scheme(text: str) -> bool:
-    return all(character.isalnum() or character in "+-." for character in text)
 
 
 def check_token_ttl(seconds: int) -> int:

@@ -6,7 +6,7 @@ Pure. A grant type is a function in `GRANTS`; a type that is not in the table is
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from issuer.config import IssuerConfig, check_resource
+from issuer.config import IssuerConfig
 from issuer.errors import (
     InvalidDpopProof,
     InvalidRequest,
@@ -20,6 +20,7 @@ from issuer.registry.client import CLIENT_CREDENTIALS, Client, ClientGrant
 from issuer.registry.token_policy import TokenPolicy
 from issuer.scope import parse_scope
 from issuer.token_request import TokenRequest
+from keys.identifiers import check_resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """Own the policy of one protected resource: what it accepts, from whom, within which bounds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
 
 from keys.algorithms import ALGORITHMS
+from keys.identifiers import check_issuer, check_resource
 from resource_api.scope import check_scope_names
 
 _MAX_LEEWAY = 60
@@ -36,10 +36,8 @@ class ResourcePolicy:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        issuer = check_https_uri(self.issuer, "issuer")
-        if issuer.query or "?" in self.issuer:
-            raise ValueError("issuer must not have a query")  # RFC 8414 §2
-        check_https_uri(self.resource, "resource")
+        _check("issuer", check_issuer, self.issuer)
+        _check("resource", check_resource, self.resource)
         if not self.algorithms or not self.algorithms <= ALGORITHMS.keys():
             raise ValueError("algorithms must be some of " + ", ".join(ALGORITHMS))
         if not 0 <= self.leeway <= _MAX_LEEWAY:
@@ -52,36 +50,8 @@ class ResourcePolicy:
             check_scope_names(self.scopes_supported)
 
 
-def check_https_uri(uri: str, name: str) -> SplitResult:
-    """Check an absolute https URI without a fragment; http is for loopback hosts alone.
-
-    Raises:
-        ValueError: it is not one. The text names the setting, not the value.
-    """
-    if not uri.isascii() or not uri.isprintable() or set(' "\\') & set(uri):
-        raise ValueError(f"{name} must be a URI in printable ASCII")
-    parts = urlsplit(uri)
-    if not parts.hostname or "@" in parts.netloc or "#" in uri:
-        raise ValueError(f"{name} must be an absolute URI without user information and fragment")
-    if parts.port == 0:  # reading it also refuses what is no port at all
-        raise ValueError(f"{name} must not name port 0")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-        raise ValueError(f"{name} must be https unless its host is loopback")
-    return parts
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host name can only mean this machine."""
-    if host == "localhost":
-        return True
+def _check(name: str, check: Callable[[str], object], value: str) -> None:
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def insert_well_known(uri: str, name: str) -> str:
-    """Insert `/.well-known/NAME` between host and path (RFC 8414 §3.1, RFC 9728 §3.1)."""
-    parts = urlsplit(uri)
-    path = "" if parts.path == "/" else parts.path
-    return parts._replace(path=f"/.well-known/{name}{path}").geturl()
+        check(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from keys import strict_json
 from keys.errors import InvalidJwkSet
+from keys.identifiers import check_issuer, insert_well_known, is_loopback, split_server_url
 from keys.jwk import PublicJwk
 from keys.jwks import MAXIMUM_BYTES, JwkSet, parse_jwk_set
-from resource_api.config import check_https_uri, insert_well_known, is_loopback
 from resource_api.errors import InvalidToken, KeysUnavailable, Reason
 from resource_api.jwks_cache import (
     CachePolicy,
@@ -241,9 +241,9 @@ class HttpJwks:
             ValueError: a URI that is neither https nor on a loopback host.
         """
         self._issuer = issuer
-        self._may_be_local = is_loopback(check_https_uri(issuer, "issuer").hostname or "")
+        self._may_be_local = is_loopback(split_server_url(check_issuer(issuer)).host)
         if jwks_uri is not None:
-            check_https_uri(jwks_uri, "jwks_uri")
+            _secure_host(jwks_uri)
         self._configured = self._jwks_uri = jwks_uri
         self._client = client
 
@@ -274,7 +274,7 @@ class HttpJwks:
             # RFC 8414 §3.3: the issuer must be identical, without any normalising.
             if metadata.get("issuer") != self._issuer or not isinstance(jwks_uri, str):
                 raise FetchFailed("metadata of another issuer, or without jwks_uri")
-            host = check_https_uri(jwks_uri, "jwks_uri").hostname or ""
+            host = _secure_host(jwks_uri)
         except ValueError:
             raise FetchFailed("metadata that is malformed or names an unsafe jwks_uri") from None
         # RFC 8725 §3.10: metadata from elsewhere must not make us call our own machine.
@@ -298,6 +298,13 @@ class HttpJwks:
             timeout=FETCH_TIMEOUT, verify=httpx.create_ssl_context(), trust_env=may_be_proxied
         ) as client:
             return await _read(client, url, headers)
+
+
+def _secure_host(jwks_uri: str) -> str:
+    url = split_server_url(jwks_uri)
+    if not url.is_secure:
+        raise ValueError("jwks_uri must be https unless its host is loopback")
+    return url.host
 
 
 async def _read(client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]) -> Fetched:

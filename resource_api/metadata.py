@@ -3,19 +3,24 @@
 import json
 from urllib.parse import unquote, urlsplit
 
-from resource_api.config import ResourcePolicy, insert_well_known
+from keys.identifiers import insert_well_known, publishes_metadata
+from resource_api.config import ResourcePolicy
 
 WELL_KNOWN = "oauth-protected-resource"
 
 
-def metadata_url(resource: str) -> str:
-    """Give the URL of the document: the well-known name goes between host and path (§3.1)."""
-    return insert_well_known(resource, WELL_KNOWN)
+def metadata_url(resource: str) -> str | None:
+    """Give the URL of the document: the well-known name goes between host and path (§3.1).
+
+    None for a resource that cannot have one: `urn:`, `api:`, plain http to another machine (§1.2).
+    """
+    return insert_well_known(resource, WELL_KNOWN) if publishes_metadata(resource) else None
 
 
-def metadata_path(resource: str) -> str:
+def metadata_path(resource: str) -> str | None:
     """Give the path on which this API serves the document, decoded as servers decode it."""
-    return unquote(urlsplit(metadata_url(resource)).path)
+    url = metadata_url(resource)
+    return None if url is None else unquote(urlsplit(url).path)
 
 
 def build_metadata(policy: ResourcePolicy) -> bytes:

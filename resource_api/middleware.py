@@ -78,10 +78,11 @@ class BearerMiddleware:
         self._on_event = on_event
         self._metadata = build_metadata(policy)
         self._metadata_path = metadata_path(policy.resource)
+        own = () if self._metadata_path is None else (("GET", self._metadata_path),)
         # RFC 9728 §3.1: public, or nobody without a token could learn where to get one.
         self._open = {
             (method, path): quote(path, safe="/:@!$&'()*+,;=-._~").encode()
-            for method, path in (*open_routes, ("GET", self._metadata_path))
+            for method, path in (*open_routes, *own)
         }
         self._metadata_url = metadata_url(policy.resource)
 

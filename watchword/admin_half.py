@@ -53,7 +53,7 @@ class AdminHalf:
         """
         routes = {base + "/": self._endpoint for base in self._bases}
         path = metadata_path(self._settings.administration)
-        if path != metadata_path(self._settings.default_resource):
+        if path is not None and path != metadata_path(self._settings.default_resource):
             routes[path] = self._endpoint
         return routes
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from issuer.config import is_loopback
 from issuer.registry.audit import SYSTEM
 from issuer.registry.client import ClientRegistration
 from issuer.registry.client_secret import NewSecret
 from issuer.registry.secret_hash import SALT_BYTES, SecretHash, generate_secret, hash_secret
+from keys.identifiers import is_loopback
 from watchword.clock import wall_clock
 from watchword.key_ring import open_key_store, ring_policy
 from watchword.registry import DEFAULT_SCOPES, open_registry

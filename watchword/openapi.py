@@ -61,11 +61,11 @@ def build_openapi(settings: Settings, *, issuer: bool, api: bool) -> bytes:
     schemes: Json = {}
     if issuer:
         paths |= _issuer_paths(config) | describe_paths(config.path + BASE)
-        paths[metadata_path(settings.administration)] = _get("Metadata of the administration")
+        paths |= _metadata_paths(settings.administration, "Metadata of the administration")
         schemes |= _issuer_schemes(config)
     if api:
         paths |= _api_paths(config.path if issuer else "")
-        paths[metadata_path(settings.default_resource)] = _get("Metadata of the demo API")
+        paths |= _metadata_paths(settings.default_resource, "Metadata of the demo API")
         schemes["api"] = _client_credentials(config, DEFAULT_SCOPES)
     document = {
         "openapi": "3.1.1",
@@ -83,6 +83,11 @@ def build_openapi(settings: Settings, *, issuer: bool, api: bool) -> bytes:
         },
     }
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _metadata_paths(resource: str, summary: str) -> Json:
+    path = metadata_path(resource)
+    return {} if path is None else {path: _get(summary)}
 
 
 def _issuer_paths(config: IssuerConfig) -> Json:

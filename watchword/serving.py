@@ -4,8 +4,8 @@ import gc
 import socket
 from urllib.parse import urlsplit
 
-from issuer.config import is_loopback
 from issuer.storage.database import load_engine
+from keys.identifiers import is_loopback
 from resource_api.resource_value import MemoryValue
 from watchword.app import Half, Provider
 from watchword.issuer_half import IssuerHalf

@@ -23,9 +23,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from issuer.config import MAX_TOKEN_TTL, check_issuer, check_resource
+from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.errors import InvalidValue
 from issuer.storage.database_url import DatabasePlace, SqliteFile, parse_database_url
+from keys.identifiers import check_issuer, check_resource
 
 PREFIX = "WATCHWORD_"
 WITHOUT_EFFECT = ("status_list_ttl", "failed_auth_limit")

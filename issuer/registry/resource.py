@@ -7,13 +7,11 @@ different permissions.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from issuer import config
 from issuer.registry.client import ClientGrant
 from issuer.registry.errors import InvalidValue, UnknownScope
 from issuer.registry.token_policy import NO_POLICY, TokenPolicy
 from issuer.scope import parse_scope
-
-_MAXIMUM_IDENTIFIER_LENGTH = 2048
+from keys.identifiers import check_resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +44,13 @@ class RegisteredResource:
 
 
 def check_resource_identifier(text: str) -> None:
-    """Refuse a resource identifier that RFC 8707 §2 does not allow or that is too long to send.
+    """Refuse a resource identifier that RFC 8707 §2 does not allow.
 
     Raises:
         InvalidValue: it is not an absolute URI without fragment, of at most 2048 characters.
     """
-    if len(text) > _MAXIMUM_IDENTIFIER_LENGTH:
-        raise InvalidValue(
-            f"a resource identifier has at most {_MAXIMUM_IDENTIFIER_LENGTH} characters"
-        )
     try:
-        config.check_resource(text)
+        check_resource(text)
     except ValueError as error:
         raise InvalidValue(f"the resource identifier {text!a} {error}") from None
 

@@ -3,29 +3,18 @@
 import pytest
 
 from consumer.errors import InsecureUrl
-from consumer.origin import Origin, is_loopback, parse_origin, require_secure
-
-
-@pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "::1"])
-def test_this_machine_is_loopback(host):
-    """Names and literals of the loopback interface are recognised."""
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize("host", ["localhost.example", "10.0.0.1", "127.0.0.1.example", "::2", ""])
-def test_other_machines_are_not(host):
-    """A name that only looks like the loopback is another machine."""
-    assert not is_loopback(host)
+from consumer.origin import Origin, parse_origin, require_secure
 
 
 def test_an_origin_is_scheme_host_and_port():
     """Path and query are no part of it, and upper case in the host means nothing."""
-    assert Origin("https", "api.example", 8443) == parse_origin("https://API.example:8443/x?y#z")
+    assert Origin("https", "api.example", 8443) == parse_origin("https://API.example:8443/x?y")
     assert Origin("http", "::1") == parse_origin("http://[::1]/")
 
 
 @pytest.mark.parametrize(
-    "url", ["api.example", "/path", "https://", "https://u:p@api.example", "https://a:99999/"]
+    "url",
+    ["api.example", "/path", "https://", "https://u:p@api.example", "https://a:99999/", "ftp://a"],
 )
 def test_what_is_no_absolute_url_is_refused(url):
     """No scheme, no host, a user name or an impossible port: not an address to send to."""
@@ -46,7 +35,9 @@ def test_an_origin_reads_like_a_url(url, text):
 
 
 @pytest.mark.rfc("21-1.5-1")
-@pytest.mark.parametrize("url", ["http://api.example", "http://10.0.0.1:8080", "ftp://localhost"])
+@pytest.mark.parametrize(
+    "url", ["http://api.example", "http://10.0.0.1:8080", "http://a.localhost"]
+)
 def test_plain_http_to_another_machine_is_refused(url):
     """Neither a secret nor a token travels where others can read it."""
     with pytest.raises(InsecureUrl, match="not https"):

@@ -1,0 +1,182 @@
+"""Own what may identify an issuer and a resource, and which hosts are this machine.
+
+Pure, and without cryptography, so that every package can share it: a rule that lives in several
+copies becomes several rules. Identifiers are compared byte for byte (RFC 8414 §3.3, RFC 9207 §2.4,
+RFC 9068 §4), so each is taken as it is or refused, never normalised, and what two parsers might
+read differently is refused. docs/decisions/0008-identifiers.md has the reasons.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import SplitResult, urlsplit
+
+MAXIMUM_LENGTH = 2048
+"""Characters that an identifier has at most; a longer one would not fit into a request line."""
+
+# RFC 3986 §2, §3.2.2: what a URI is written with; brackets hold an address, `%` has two digits.
+_URI = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*://\[[0-9A-Fa-f:.]+\])?"
+    r"(?:[A-Za-z0-9._~:/?#@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
+)
+# RFC 3986 §3.3: segments that hold something, a slash between and perhaps one at the end.
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~:@!$&'()*+,;=-]+)*/?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+# RFC 3986 §3.2: a port that is named has digits; 0 is none that a server could listen on.
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::(?P<port>[1-9][0-9]{0,4}))?")
+# RFC 1123 §2.1 and the underscore, which service names of containers have.
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
+# `127.1`, `2130706433` and `0x7f.1` are addresses to one resolver and names to another; no top
+# level domain looks like that (RFC 3696 §2).
+_NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUrl:
+    """The parts of an http or https URL that say which server it leads to, and its path."""
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether nobody on the way can read what is sent: TLS, or this very machine.
+
+        RFC 6749 §2.3.1 and RFC 6750 §5.2 ask for TLS; no other machine listens on loopback.
+        """
+        return self.scheme == "https" or is_loopback(self.host)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host can only be this machine: `localhost` or a loopback address.
+
+    A name below `localhost` is not: many resolvers ask the network for it, whatever RFC 6761 §6.3
+    wishes.
+
+    Args:
+        host: a name or an address without brackets, in any case.
+    """
+    if host is None or host.lower() == "localhost":
+        return host is not None
+    try:
+        address: IPv4Address | IPv6Address = ip_address(host)
+    except ValueError:
+        return False
+    # `::ffff:127.0.0.1` connects to 127.0.0.1, though not every Python calls it loopback.
+    inner = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (inner or address).is_loopback
+
+
+def split_server_url(url: str) -> ServerUrl:
+    """Take an absolute http or https URL apart, such as an endpoint's.
+
+    Raises:
+        ValueError: it is something else, or has user information, a fragment, or a host or port
+            that cannot be. The text does not repeat the URL.
+    """
+    _check_characters(url)
+    if "#" in url:
+        raise ValueError("must not have a fragment; remove everything from the '#' on")
+    parts = _split(url)
+    if parts.scheme not in ("https", "http") or not parts.netloc:
+        raise ValueError("must be an absolute URL such as https://auth.example.com")
+    host, port = _split_authority(parts.netloc)
+    return ServerUrl(parts.scheme, host, port, parts.path)
+
+
+def check_issuer(identifier: str, *, allow_insecure_http: bool = False) -> str:
+    """Return an issuer identifier unchanged if RFC 8414 §2 and our profile allow it.
+
+    An absolute https URL, http on loopback only, without query and fragment, whose path is plain
+    segments: no `%`, for a server decodes what a validator compares as it is; no empty segment and
+    no `.` or `..`, which clients remove before they ask (RFC 3986 §6.2.2).
+
+    Args:
+        identifier: the identifier.
+        allow_insecure_http: whether plain http may lead to another machine.
+
+    Raises:
+        ValueError: it is not allowed; the text says what to change and does not repeat it.
+    """
+    url = split_server_url(identifier)
+    if "?" in identifier:
+        raise ValueError("must not have a query; remove everything from the '?' on")
+    if not (allow_insecure_http or url.is_secure):
+        raise ValueError("plain http is for loopback hosts only; use https")
+    if not _PLAIN_PATH.fullmatch(url.path) or {".", ".."} & set(url.path.split("/")):
+        raise ValueError("its path must be plain segments; remove '%', '//', '.' and '..'")
+    return identifier
+
+
+def check_resource(identifier: str) -> str:
+    """Return a resource identifier unchanged if it is an absolute URI without a fragment.
+
+    Any scheme will do (RFC 8707 §2): `https:`, `urn:`, `api://`, `http:` inside a network. Nothing
+    is ever sent there on account of it.
+
+    Raises:
+        ValueError: it is not allowed; the text says what to change and does not repeat it.
+    """
+    _check_characters(identifier)
+    if "#" in identifier:
+        raise ValueError("must not have a fragment; remove everything from the '#' on")
+    scheme, colon, rest = identifier.partition(":")
+    if not colon or not rest or not _SCHEME.fullmatch(scheme):
+        raise ValueError("must be an absolute URI such as https://orders.example.com")
+    if scheme.lower() in ("https", "http"):
+        split_server_url(identifier)
+    return identifier
+
+
+def publishes_metadata(resource: str) -> bool:
+    """Tell whether a resource has metadata: RFC 9728 §1.2 knows https resources only.
+
+    Like an issuer, one on loopback may do with http. A `urn:` has no host to ask.
+    """
+    return resource.lower().startswith(("https:", "http:")) and split_server_url(resource).is_secure
+
+
+def insert_well_known(url: str, name: str) -> str:
+    """Insert `/.well-known/NAME` between host and path (RFC 8414 §3.1, RFC 9728 §3.1)."""
+    parts = urlsplit(url)
+    path = "" if parts.path == "/" else parts.path
+    return parts._replace(path=f"/.well-known/{name}{path}").geturl()
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise ValueError("has a host that is neither a name nor an address") from None
+
+
+def _check_characters(text: str) -> None:
+    if len(text) > MAXIMUM_LENGTH:
+        raise ValueError(f"must have at most {MAXIMUM_LENGTH} characters")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be plain ASCII without spaces")
+    if not _URI.fullmatch(text):
+        # RFC 3986 §2: such as a quote, a backslash, a brace, or a `%` that encodes nothing.
+        raise ValueError("has characters that a URI cannot have; percent-encode them")
+
+
+def _split_authority(authority: str) -> tuple[str, int | None]:
+    """Read host and port of a server (RFC 3986 §3.2)."""
+    if "@" in authority:
+        raise ValueError("must not carry user information; remove everything before the '@'")
+    found = _AUTHORITY.fullmatch(authority)
+    if found is None or int(found["port"] or 1) > 65_535:
+        raise ValueError("has a port that is not a number from 1 to 65535, or a broken host")
+    host = found["host"].lower()
+    try:
+        if host.startswith("["):
+            IPv6Address(host := host.strip("[]"))
+        elif _NUMERIC_END.fullmatch(host):
+            IPv4Address(host)
+        elif not _HOST_NAME.fullmatch(host):
+            raise ValueError(host)
+    except ValueError:
+        raise ValueError("has a host that is neither a name nor an address") from None
+    return host, None if found["port"] is None else int(found["port"])

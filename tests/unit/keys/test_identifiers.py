@@ -1,0 +1,97 @@
+"""Unit tests of `keys.identifiers`; what each package makes of the table is a conformance test."""
+
+import pytest
+
+from keys.identifiers import (
+    check_issuer,
+    check_resource,
+    insert_well_known,
+    is_loopback,
+    publishes_metadata,
+    split_server_url,
+)
+from tests.support.identifiers import (
+    BAD_ISSUERS,
+    GOOD_RESOURCES,
+    PLAIN_HTTP_ISSUERS,
+    WITHOUT_METADATA,
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("localhost", True),
+        ("LocalHost", True),
+        ("127.0.0.1", True),
+        ("127.3.2.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("a.localhost", False),
+        ("localhost.example", False),
+        ("127.0.0.1.example", False),
+        ("as.example", False),
+        ("10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("::2", False),
+        ("::ffff:10.0.0.1", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_loopback_is_this_machine_alone(host: str | None, local: bool) -> None:
+    """A private network is not loopback, nor is a name that resolvers may ask the network for."""
+    assert is_loopback(host) is local
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("https://API.example:8443/x?y", ("https", "api.example", 8443, "/x")),
+        ("HTTP://[::1]", ("http", "::1", None, "")),
+    ],
+)
+def test_a_server_url_comes_apart(url: str, parts: tuple[object, ...]) -> None:
+    """Host in lower case and without brackets; the port None where none is named."""
+    split = split_server_url(url)
+    assert (split.scheme, split.host, split.port, split.path) == parts
+
+
+@pytest.mark.parametrize("identifier", BAD_ISSUERS)
+def test_a_refusal_is_one_line_without_the_input(identifier: str) -> None:
+    """It may go into a log, and user information may hold a password."""
+    with pytest.raises(ValueError) as refusal:
+        check_issuer(identifier)
+    assert str(refusal.value).isprintable()
+    assert "as.example" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("identifier", PLAIN_HTTP_ISSUERS)
+def test_plain_http_needs_to_be_allowed_aloud(identifier: str) -> None:
+    """Nothing else is allowed by it."""
+    assert check_issuer(identifier, allow_insecure_http=True) == identifier
+    with pytest.raises(ValueError, match="loopback"):
+        check_issuer(identifier)
+    with pytest.raises(ValueError, match="plain segments"):
+        check_issuer(identifier + "/%41", allow_insecure_http=True)
+
+
+@pytest.mark.parametrize("resource", GOOD_RESOURCES)
+def test_resources_with_metadata_are_those_with_a_safe_url(resource: str) -> None:
+    """RFC 9728 §1.2 asks for https; loopback may do without, as everywhere."""
+    is_safe = resource.lower().startswith("https:") or (
+        resource.lower().startswith("http:") and is_loopback(split_server_url(resource).host)
+    )
+    assert publishes_metadata(check_resource(resource)) is is_safe
+
+
+@pytest.mark.parametrize("resource", WITHOUT_METADATA)
+def test_other_resources_have_none(resource: str) -> None:
+    """There is no host to ask, or none that an answer could be believed from."""
+    assert not publishes_metadata(resource)
+
+
+def test_well_known_goes_between_host_and_path() -> None:
+    """RFC 8414 §3.1 and RFC 9728 §3.1; a path of a single slash counts as none."""
+    assert insert_well_known("https://a/t", "x") == "https://a/.well-known/x/t"
+    assert insert_well_known("https://a/", "x") == "https://a/.well-known/x"
