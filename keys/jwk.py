@@ -16,6 +16,7 @@ from keys import base64url
 from keys.algorithms import ALGORITHMS, Algorithm, algorithm
 from keys.errors import InvalidJwk, UnknownAlgorithm
 from keys.thumbprint import thumbprint
+from keys.weak_rsa import find_weakness
 
 # RFC 7518 §6.2.2, §6.3.2, §6.4 and RFC 9964: what a public key must never carry.
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
@@ -59,11 +60,11 @@ def public_jwk(key: RSAPrivateKey | RSAPublicKey, alg: str) -> PublicJwk:
 
     Raises:
         UnknownAlgorithm: if ``alg`` is not in the table.
-        InvalidJwk: if the key is too weak for the algorithm (RFC 7518 §3.3).
+        InvalidJwk: if the key is too small for the algorithm (RFC 7518 §3.3) or of a weak kind.
     """
     public = key.public_key() if isinstance(key, RSAPrivateKey) else key
     entry = algorithm(alg)
-    _check_size(public, entry)
+    _check_strength(public, entry)
     kid = thumbprint({"kty": entry.kty, **_rsa_members(public)})
     return PublicJwk(kid=kid, alg=alg, kty=entry.kty, key=public)
 
@@ -72,12 +73,14 @@ def parse_public_jwk(members: Mapping[str, object]) -> PublicJwk:
     """Read a JWK that is to verify signatures.
 
     A JWK without ``alg`` is bound to the first algorithm of its key type in the table, for one key
-    serves one algorithm (RFC 8725 §3.1). Unknown members are ignored (RFC 7517 §4).
+    serves one algorithm (RFC 8725 §3.1). Unknown members are ignored (RFC 7517 §4), and so is one
+    that is null: writers of JSON put it where there is no value.
 
     Raises:
         InvalidJwk: if the key is private, symmetric, not meant for verification, malformed, or
             weaker than its algorithm asks for.
     """
+    members = {name: value for name, value in members.items() if value is not None}
     if PRIVATE_MEMBERS & members.keys():
         raise InvalidJwk("JWK holds private members")
     _check_purpose(members)
@@ -86,7 +89,7 @@ def parse_public_jwk(members: Mapping[str, object]) -> PublicJwk:
         raise InvalidJwk("JWK has no kid")  # RFC 7517 §4.5 leaves it open; our selection needs it
     entry = _bound_algorithm(members)
     key = _parse_rsa(members)
-    _check_size(key, entry)
+    _check_strength(key, entry)
     return PublicJwk(kid=kid, alg=entry.name, kty=entry.kty, key=key)
 
 
@@ -131,7 +134,11 @@ def _parse_rsa(members: Mapping[str, object]) -> RSAPublicKey:
 
 
 def _unsigned(members: Mapping[str, object], name: str, *, maximum_octets: int) -> int:
-    """Read a Base64urlUInt (RFC 7518 §2), which has no leading zero octet."""
+    """Read a Base64urlUInt (RFC 7518 §2).
+
+    It should have no leading zero octet, but writers that keep a sign put one there, and the number
+    is the same.
+    """
     value = members.get(name)
     if not isinstance(value, str):
         raise InvalidJwk(f"JWK member {name} is missing or not a string")
@@ -139,17 +146,21 @@ def _unsigned(members: Mapping[str, object], name: str, *, maximum_octets: int) 
         octets = base64url.decode(value)
     except ValueError as error:
         raise InvalidJwk(f"JWK member {name} is not base64url") from error
+    octets = octets.removeprefix(b"\0")
     if not octets or octets[0] == 0 or len(octets) > maximum_octets:
         raise InvalidJwk(f"JWK member {name} is empty, too long or has leading zeros")
     return int.from_bytes(octets, "big")
 
 
-def _check_size(key: RSAPublicKey, entry: Algorithm) -> None:
+def _check_strength(key: RSAPublicKey, entry: Algorithm) -> None:
     if key.key_size < entry.minimum_bits:
         raise InvalidJwk(
             f"key of {key.key_size} bits is too weak for {entry.name}, "
             f"which needs {entry.minimum_bits}"
         )
+    numbers = key.public_numbers()
+    if (weakness := find_weakness(numbers.n, numbers.e)) is not None:
+        raise InvalidJwk(f"key is too weak: {weakness}")
 
 
 def _rsa_members(key: RSAPublicKey) -> dict[str, str]:

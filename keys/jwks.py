@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from keys.errors import InvalidJwk, InvalidJwkSet
 from keys.jwk import PublicJwk, parse_public_jwk
+from keys.published_test_keys import PUBLISHED_TEST_KEYS
 from keys.strict_json import parse_object
+from keys.thumbprint import thumbprint
 
 MAXIMUM_BYTES = 65_536
 MAXIMUM_KEYS = 50
@@ -60,7 +62,8 @@ def parse_jwk_set(
         raise InvalidJwkSet("JWK set has no keys array")
     if len(members) > max_keys:
         raise InvalidJwkSet(f"JWK set has more than {max_keys} keys")
-    usable = tuple(key for key in map(_usable, members) if key is not None)
+    # One key listed twice is one key; two keys of one kid stay two, and `select` gives neither.
+    usable = tuple(dict.fromkeys(key for key in map(_usable, members) if key is not None))
     if not usable:
         raise InvalidJwkSet("JWK set has no usable key")
     return JwkSet(keys=usable)
@@ -70,6 +73,7 @@ def _usable(members: object) -> PublicJwk | None:
     if not isinstance(members, dict):
         return None
     try:
-        return parse_public_jwk(members)
+        key = parse_public_jwk(members)
     except InvalidJwk:
         return None
+    return None if thumbprint(key.members()) in PUBLISHED_TEST_KEYS else key

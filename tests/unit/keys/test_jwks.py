@@ -74,7 +74,8 @@ def test_a_document_that_is_no_usable_set_is_refused(body):
 @pytest.mark.rfc("roll-5")
 def test_the_bounds_themselves_are_allowed():
     """65,536 bytes and 50 keys are the most that is accepted."""
-    body = document(*[public_rsa_jwk().members()] * 50).ljust(65_536)
+    member = public_rsa_jwk().members()
+    body = document(*[{**member, "kid": str(number)} for number in range(50)]).ljust(65_536)
 
     assert len(parse_jwk_set(body).keys) == 50
 
@@ -108,6 +109,15 @@ def test_a_kid_that_two_keys_share_selects_neither():
 
     assert len(keys.keys) == 2
     assert keys.select(public_rsa_jwk(0).kid, "RS256") is None
+
+
+def test_a_key_that_is_listed_twice_is_one_key():
+    """It is the same key, also where only one of the two says what it is for."""
+    key = public_rsa_jwk().members()
+    keys = parse_jwk_set(document(key, {**key, "alg": None, "use": None}, key))
+
+    assert keys.keys == (public_rsa_jwk(),)
+    assert keys.select(key["kid"], "RS256") == public_rsa_jwk()
 
 
 @pytest.mark.attack("V8")
