@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from issuer.registry.errors import InvalidValue
 from issuer.registry.json_size import check_json_size
 from keys.errors import InvalidJwk
-from keys.jwk import PRIVATE_MEMBERS, PublicJwk, parse_public_jwk
+from keys.jwk import PRIVATE_MEMBERS, parse_public_jwk
 from keys.published_test_keys import PUBLISHED_TEST_KEYS
 from keys.thumbprint import thumbprint
 
@@ -135,14 +135,15 @@ def check_jwks(document: Mapping[str, object]) -> None:
     if not isinstance(keys, list) or not 1 <= len(keys) <= _MAXIMUM_KEYS:
         raise InvalidValue(f"jwks is an object with 1 to {_MAXIMUM_KEYS} keys in `keys`")
     check_json_size(document, "jwks", maximum=_MAXIMUM_JWKS_BYTES)
-    named: dict[str, PublicJwk] = {}
+    kids: set[str] = set()
     for number, members in enumerate(keys, 1):
-        key = _check_jwk(members, number)
-        if named.setdefault(key.kid, key) != key:
+        kid = _check_jwk(members, number)
+        if kid in kids:
             raise InvalidValue(f"key {number} of jwks has the kid of another")
+        kids.add(kid)
 
 
-def _check_jwk(members: object, number: int) -> PublicJwk:
+def _check_jwk(members: object, number: int) -> str:
     if not isinstance(members, dict):
         raise InvalidValue(f"key {number} of jwks is not an object")
     if any(members.get(name) is not None for name in PRIVATE_MEMBERS):
@@ -153,7 +154,7 @@ def _check_jwk(members: object, number: int) -> PublicJwk:
         raise InvalidValue(f"key {number} of jwks cannot be used: {error}") from None
     if thumbprint(key.members()) in PUBLISHED_TEST_KEYS:
         raise InvalidValue(f"key {number} of jwks is printed in an RFC with its private half")
-    return key
+    return key.kid
 
 
 def check_jwks_uri(uri: str) -> None:
