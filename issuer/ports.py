@@ -13,10 +13,12 @@ from issuer.registry.client import Client
 class Changes:
     """What has changed in the client registry since a cursor.
 
+    `feed` names what the cursor counts in: cursors of two feeds cannot be compared.
     `client_ids` is None when it cannot be told any more: everything may have changed.
     `any_slow_secret` tells whether any client now has a secret with a slow hash.
     """
 
+    feed: str
     cursor: int
     client_ids: frozenset[str] | None
     any_slow_secret: bool
@@ -41,6 +43,6 @@ class ClientSource(Protocol):
         """Read the change feed after `cursor`; 0 is the beginning."""
         ...
 
-    async def version(self) -> int:
-        """Give a number that moves whenever anybody changes the store; cheap enough to poll."""
+    async def version(self) -> object:
+        """Give a value that differs once anybody has changed the store; cheap enough to poll."""
         ...

@@ -30,8 +30,12 @@ class ClientView:
         self._source = source
         self._bound = bound
         self._entries: OrderedDict[str, Client] = OrderedDict()
+        self._feed: str | None = None
         self._cursor = 0
-        self._version: int | None = None
+        self._version: object = None
+        # Looks at the store that failed, and how many had failed before the latest that did not.
+        self._failures = 0
+        self._failures_made_up_for = 0
         # Counts the batches of changes learnt. A read that began under an earlier count may have
         # seen the state before them, so what it found is not kept.
         self._batches = 0
@@ -71,12 +75,22 @@ class ClientView:
         """Learn what anybody has changed and read the changed entries again.
 
         The old entry answers until the new one is there, so that the token path need not wait.
+        After a look that failed, and in another feed, everything is read again: the store may have
+        been put back meanwhile, and the numbers of its feed prove nothing.
 
         Raises:
             StoreUnavailable: the store cannot answer; nothing known to be outdated is held.
         """
+        try:
+            await self._catch_up()
+        except BaseException:
+            self._failures += 1
+            raise
+
+    async def _catch_up(self) -> None:
+        failures = self._failures
         version = await self._source.version()
-        if version == self._version:
+        if version == self._version and failures == self._failures_made_up_for:
             return
         changes = await self._source.changes_since(self._cursor)
         with self._lock:
@@ -84,12 +98,14 @@ class ClientView:
             self.has_slow_secrets = changes.any_slow_secret
             outdated = self._outdated(changes)
         await self._refresh(outdated)
-        self._cursor = changes.cursor
+        self._feed, self._cursor = changes.feed, changes.cursor
         self._version = version
+        self._failures_made_up_for = failures
 
     def _outdated(self, changes: Changes) -> list[str]:
         """List the entries that changed, most recently used first."""
-        if changes.client_ids is None:
+        doubtful = self._failures != self._failures_made_up_for
+        if changes.client_ids is None or changes.feed != self._feed or doubtful:
             return list(reversed(self._entries))
         return [held for held in reversed(self._entries) if held in changes.client_ids]
 

@@ -26,8 +26,8 @@ def note_change(connection: Connection, client_id: str | None) -> int:
     return latest
 
 
-def read_changes(connection: Connection, cursor: int) -> Changes:
-    """Read the notes after `cursor`."""
+def read_changes(connection: Connection, cursor: int, *, feed: str) -> Changes:
+    """Read the notes after `cursor`, of the feed that the database is known to hold."""
     seq = registry_changes.c.seq
     first, last = connection.execute(
         select(
@@ -36,6 +36,7 @@ def read_changes(connection: Connection, cursor: int) -> Changes:
         )
     ).one()
     return Changes(
+        feed=feed,
         cursor=last or 0,
         client_ids=_changed_since(connection, cursor, first or 1, last or 0),
         any_slow_secret=_any_slow_secret(connection),

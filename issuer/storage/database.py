@@ -58,8 +58,19 @@ class Database(Protocol):
         """Run work that changes the registry: one such at a time, and views are told of it."""
         ...
 
-    def version(self) -> int:
-        """Give a number that moves with every change, by this process or another."""
+    def version(self) -> object:
+        """Give a value that differs after every change, by this process or another.
+
+        Whoever asks relies on the answer: from the first time on, the database does not read from
+        a place that takes no changes, nor from one that it has left.
+        """
+        ...
+
+    def feed(self, connection: Connection) -> str:
+        """Name the place that a connection of `follow` reads from: a file, a server.
+
+        Numbers of the change feed cannot be compared with those of another place.
+        """
         ...
 
     def watch(self, told: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import asyncpg
 import sqlalchemy.dialects.postgresql.asyncpg  # noqa: F401 - SQLAlchemy would only at first use
-from sqlalchemy import Connection, Engine, event, func, select, text
+from sqlalchemy import Connection, Engine, event, func, literal_column, select, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -24,12 +24,15 @@ from sqlalchemy.util import greenlet_spawn
 from issuer.registry.errors import InvalidValue, StoreUnavailable
 from issuer.storage.database import T, Work
 from issuer.storage.database_url import TLS_FILES, PostgresPlace
-from issuer.storage.tables import registry_changes
+from issuer.storage.tables import registry_changes, registry_identity
 
 CHANNEL = "watchword_registry"
 _LOCK = 0x77617463  # names our lock among those of others in the database
 _CONNECTIONS = 5
 _RECONNECT_SECONDS = 1.0
+_RECYCLE_SECONDS = 10.0
+"""After which the change feed is asked for on a new connection: where does it lead now?"""
+
 _CONNECT_SECONDS = 5.0
 _SENT = ("application_name", "options")
 """Options of libpq that are sent to the server as they are."""
@@ -66,6 +69,31 @@ _CAUSES = {
 }
 
 
+_READ_ONLY = "25006"
+
+_PLACE = """concat_ws(' ',
+    extract(epoch from pg_postmaster_start_time()),
+    (SELECT oid FROM pg_database WHERE datname = current_database()),
+    pg_relation_filenode('registry_changes'))"""
+"""Names one run of one server, and in it the table as it was made or last emptied.
+
+A standby that is promoted, and a server whose data were put back, are runs of their own; so a
+timeline, which not every user may read, need not be known.
+"""
+
+_READ_ONLY_NOW = "current_setting('transaction_read_only') = 'on'"
+
+_POLL = select(
+    literal_column(_PLACE).label("place"),
+    literal_column(_READ_ONLY_NOW).label("read_only"),
+    select(registry_identity.c.value)
+    .where(registry_identity.c.name == "epoch")
+    .scalar_subquery()
+    .label("epoch"),
+    select(func.max(registry_changes.c.seq)).scalar_subquery().label("latest"),
+)
+
+
 class PostgresDatabase:
     """One database on a server, shared by the threads of a process. See `Database`.
 
@@ -85,10 +113,13 @@ class PostgresDatabase:
         self._name = f"the registry database {place.shown}"
         self._place = place
         self._patience = patience
-        self._main = _Lane(_CONNECTIONS, self._connect, patience)
+        self._main = _Lane(self._connect, patience, connections=_CONNECTIONS)
         # Requests, whatever they wait for or work at, must not delay the news of a change.
-        self._feed = _Lane(1, self._connect, patience)
+        self._feed = _Lane(self._connect, patience, connections=1, recycle=_RECYCLE_SECONDS)
         self._listening: asyncio.Task[None] | None = None
+        self._listen_anew = asyncio.Event()
+        self._followed = False
+        self._place_read: str | None = None
 
     async def _connect(self) -> Any:  # noqa: ANN401 - asyncpg has no types
         """Connect to the first server that answers and will do.
@@ -119,7 +150,10 @@ class PostgresDatabase:
             database=place.database,
             passfile=options.get("passfile"),
             ssl=True if system else None,
-            target_session_attrs=options.get("target_session_attrs"),
+            # What a server says that is not the primary any more must not be believed.
+            target_session_attrs="read-write"
+            if self._followed
+            else options.get("target_session_attrs"),
             timeout=place.connect_seconds or min(self._patience, _CONNECT_SECONDS),
             command_timeout=self._patience,
             server_settings={"application_name": "watchword"} | settings,
@@ -154,13 +188,33 @@ class PostgresDatabase:
 
         return self.write(locked)
 
-    def version(self) -> int:
-        """Ask for the number of the latest change: one step down an index."""
-        latest = select(func.coalesce(func.max(registry_changes.c.seq), 0))
-        number = self._call(
-            self._feed, lambda connection: connection.scalar(latest), self._feed.looking
-        )
-        return int(number or 0)
+    def version(self) -> object:
+        """Ask for the number of the latest change, one step down an index, and whose it is."""
+        self._followed = True
+        try:
+            row = self._call(self._feed, _poll, self._feed.looking)
+            if row.read_only:
+                raise StoreUnavailable(f"{self._name} {_CAUSES[_READ_ONLY]}")
+        except StoreUnavailable:
+            self._leave()
+            raise
+        if self._place_read not in (None, row.place):
+            self._leave()
+        self._place_read = row.place
+        return row.place, row.epoch, row.latest
+
+    def feed(self, connection: Connection) -> str:
+        """Give the server's process and the table's file: neither outlives what is put back."""
+        return str(connection.execute(select(literal_column(_PLACE))).scalar_one())
+
+    def _leave(self) -> None:
+        """Have every connection replaced before it is used again: another server may be in charge.
+
+        After a failover those of before may still reach a server that was demoted or cut off.
+        """
+        self._main.renew()
+        self._feed.renew()
+        self._feed.soon(self._listen_anew.set)
 
     def watch(self, told: Callable[[], None]) -> None:  # noqa: D102
         async def start() -> None:
@@ -186,7 +240,8 @@ class PostgresDatabase:
 
     async def _listen_once(self, told: Callable[[], None]) -> None:
         connection = await self._connect()
-        lost = asyncio.Event()
+        lost = self._listen_anew
+        lost.clear()
         try:
             connection.add_termination_listener(lambda *_: lost.set())
             await connection.add_listener(CHANNEL, lambda *_: told())
@@ -217,6 +272,8 @@ class PostgresDatabase:
             why = f"cannot be reached: {_reason(cause)}"
         else:
             state = str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", ""))
+            if state == _READ_ONLY:
+                self._leave()
             why = _CAUSES.get(state, f"cannot be used: {_first_line(cause)}")
         return StoreUnavailable(f"{self._name} {why}")
 
@@ -225,14 +282,21 @@ class _Lane:
     """Connections with an event loop and a thread of their own.
 
     Args:
-        connections: how many at the most; they are made when they are needed.
         connect: makes one.
         patience: seconds to wait for one that is free.
+        connections: how many at the most; they are made when they are needed.
+        recycle: seconds after which one is replaced.
     """
 
     def __init__(
-        self, connections: int, connect: Callable[[], Awaitable[Any]], patience: float
+        self,
+        connect: Callable[[], Awaitable[Any]],
+        patience: float,
+        *,
+        connections: int,
+        recycle: float = -1,
     ) -> None:
+        self._generation = 0
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="postgresql", daemon=True)
         self._thread.start()
@@ -242,9 +306,11 @@ class _Lane:
             pool_size=connections,
             max_overflow=0,
             pool_timeout=patience,
+            pool_recycle=recycle,
             hide_parameters=True,  # secret hashes stay out of error texts
         )
-        event.listen(self.writing.sync_engine, "checkout", _pass_over_closed)
+        event.listen(self.writing.sync_engine, "connect", self._note_generation)
+        event.listen(self.writing.sync_engine, "checkout", self._pass_over)
         # A transaction of several readings sees one state; those that write wait for each other
         # first, and must see what the one before has written.
         self.reading = self.writing.execution_options(isolation_level="REPEATABLE READ")
@@ -253,6 +319,26 @@ class _Lane:
     def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to its end what needs the loop, and return the result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Have something called on the loop."""
+        self._loop.call_soon_threadsafe(call)
+
+    def renew(self) -> None:
+        """Have each connection replaced when it is next to be used."""
+        self._generation += 1
+
+    def _note_generation(self, _connection: object, record: Any) -> None:  # noqa: ANN401
+        record.info["generation"] = self._generation
+
+    def _pass_over(self, connection: Any, record: Any, _proxy: object) -> None:  # noqa: ANN401
+        """Have the pool replace a connection that is gone: a restart costs nobody a request.
+
+        asyncpg hears of the end by itself, so no question to the server is needed each time.
+        """
+        renewed = record.info["generation"] != self._generation
+        if renewed or connection.driver_connection.is_closed():
+            raise DisconnectionError
 
     def close(self) -> None:
         """Close the connections and end the thread; nothing to do if that was done."""
@@ -279,13 +365,8 @@ def _check_files(place: PostgresPlace) -> None:
             raise InvalidValue(f"the database URL: the file that {name} names cannot be read")
 
 
-def _pass_over_closed(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401
-    """Have the pool replace a connection that is gone: a server's restart costs nobody a request.
-
-    asyncpg hears of the end by itself, so no question to the server is needed each time.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
+def _poll(connection: Connection) -> Any:  # noqa: ANN401 - a row
+    return connection.execute(_POLL).one()
 
 
 async def _run(engine: AsyncEngine, work: Work[T]) -> T:

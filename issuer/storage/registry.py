@@ -18,6 +18,7 @@ from issuer.storage.database import Database, open_database
 from issuer.storage.database_url import DatabasePlace
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.grants import write_scope_usage
+from issuer.storage.identity import read_identity
 from issuer.storage.reading import RegistryReading
 from issuer.storage.schema import HEAD, SchemaStatus, read_status, upgrade_schema
 from issuer.storage.secrets import claim_expiring, write_secret_usage
@@ -205,10 +206,15 @@ class Registry:
 
     def changes_since(self, cursor: int) -> Changes:
         """Read the change feed after `cursor`; 0 is the beginning."""
-        return self._database.follow(lambda connection: read_changes(connection, cursor))
 
-    def version(self) -> int:
-        """Give a number that moves with every change, by this process or another."""
+        def read(connection: Connection) -> Changes:
+            feed = f"{self._database.feed(connection)} {read_identity(connection).epoch}"
+            return read_changes(connection, cursor, feed=feed)
+
+        return self._database.follow(read)
+
+    def version(self) -> object:
+        """Give a value that differs after every change, by this process or another."""
         return self._database.version()
 
     def watch(self, told: Callable[[], None]) -> None:

@@ -67,8 +67,8 @@ class ThreadedSource:
         """Read the change feed after `cursor`; 0 is the beginning."""
         return await self._follow(lambda: self._registry.changes_since(cursor))
 
-    async def version(self) -> int:
-        """Give a number that moves with every commit, by this process or another."""
+    async def version(self) -> object:
+        """Give a value that differs after every commit, by this process or another."""
         return await self._follow(self._registry.version)
 
     def close(self) -> None:

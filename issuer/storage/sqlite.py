@@ -4,12 +4,14 @@ WAL, so that readers never wait; `BEGIN IMMEDIATE` for writers, so that a transa
 can finish; a file that only its owner reads.
 """
 
+import fcntl
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -56,7 +58,10 @@ class SqliteDatabase:
         self._writing = self._engine.execution_options(**{_WRITES: True})
         self._name = f"the registry database {self._path}"
         self._watch: Any = None
-        self._opened = False
+        # The file that the connections are on; a path may come to name another one.
+        self._file: _FileId | None = None
+        self._log: _FileId | None = None
+        self._opening = RLock()
 
     def exists(self) -> bool:  # noqa: D102
         return self._path.exists()
@@ -76,46 +81,89 @@ class SqliteDatabase:
     def change(self, work: Work[T]) -> T:  # noqa: D102
         return self.write(work)  # `BEGIN IMMEDIATE` lets one in at a time
 
-    def version(self) -> int:
+    def version(self) -> object:
         """Ask `PRAGMA data_version` (https://sqlite.org/pragma.html#pragma_data_version).
 
         It tells of commits by other connections, so the one that asks never writes.
         """
-        with self._explained():
-            self._make_ready()
+        with self._explained(), self._opening:
+            file = self._make_ready()
             if self._watch is None:
                 self._watch = self._engine.raw_connection()
             row = self._watch.driver_connection.execute("PRAGMA data_version").fetchone()
-            return int(row[0])
+            self._log = _file_id(self._beside("-wal"))
+            self._check_still_there(file)
+            return file, int(row[0])
+
+    def feed(self, connection: Connection) -> str:
+        """Give device and inode: the path may come to name another file."""
+        return "{}:{}".format(*self._file) if self._file else ""
 
     def watch(self, told: Callable[[], None]) -> None:
         """Do nothing: SQLite tells nobody, but asking for the version costs microseconds."""
 
     def close(self) -> None:  # noqa: D102
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
-        self._engine.dispose()
+        with self._opening:
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
+            self._engine.dispose()
 
     def _run(self, engine: Engine, work: Work[T]) -> T:
         with self._explained():
-            self._make_ready()
+            file = self._make_ready()
             with engine.begin() as connection:
-                return work(connection)
+                result = work(connection)
+            self._check_still_there(file)
+            return result
 
-    def _make_ready(self) -> None:
-        if not self._opened:
-            self._check_access()
-            _make_private_file(self._path)
-            self._use_write_ahead_log()
-            self._opened = True
+    def _make_ready(self) -> "_FileId":
+        """Open the file that the path names now; one that was there before is never made anew."""
+        with self._opening:
+            named = _file_id(self._path)
+            if named is None and self._file is not None:
+                raise StoreUnavailable(
+                    f"{self._name} was deleted or moved while it was in use; put it back"
+                )
+            if named is None or named != self._file:
+                named = self._file = self._open()
+            return named
+
+    def _open(self) -> "_FileId":
+        if self._file is not None:
+            self._leave()
+        self._check_access()
+        _make_private_file(self._path)
+        self._use_write_ahead_log()
+        file = _file_id(self._path)
+        if file is None:
+            raise StoreUnavailable(f"{self._name} was deleted at this moment; put it back")
+        return file
+
+    def _leave(self) -> None:
+        """Leave the file that was here, whose log must not be taken for that of the new one."""
+        with _one_at_a_time(self._path.parent):
+            if self._log is not None and _file_id(self._beside("-wal")) == self._log:
+                self._beside("-wal").unlink()
+                self._beside("-shm").unlink(missing_ok=True)
+        self.close()
+
+    def _beside(self, suffix: str) -> Path:
+        return self._path.with_name(self._path.name + suffix)
+
+    def _check_still_there(self, file: "_FileId") -> None:
+        """Refuse what was read from or written to a file that is not there any more."""
+        if _file_id(self._path) != file:
+            raise StoreUnavailable(
+                f"{self._name} was deleted or replaced at this moment; nothing written counts"
+            )
 
     def _check_access(self) -> None:
         """Refuse a file, or a folder of it, that another account could read or replace."""
         folder = self._path.absolute().parent
         faults = [folder_fault(folder, folder.stat(), private=False)] if folder.exists() else []
         for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite believes each of them
-            path = self._path.with_name(self._path.name + suffix)
+            path = self._beside(suffix)
             with suppress(FileNotFoundError):
                 faults.append(file_fault(path, path.stat()))
         if fault := next(filter(None, faults), None):
@@ -155,6 +203,29 @@ class SqliteDatabase:
                 time.sleep(_RETRY_SECONDS)
         finally:
             connection.close()
+
+
+_FileId = tuple[int, int]
+"""Device and inode: while a file is open, no other has the same."""
+
+
+def _file_id(path: Path) -> _FileId | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let one process at a time look at a log and remove it: the next may be that of a new file."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _sqlite_engine(path: Path, patience: float) -> Engine:

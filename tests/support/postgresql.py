@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from tests.support.provider import PATIENCE, eventually
 
-PROGRAMS = ("initdb", "pg_ctl", "postgres", "psql")
+PROGRAMS = ("initdb", "pg_basebackup", "pg_ctl", "postgres", "psql")
 ROLE = "watchword"
 
 _SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -46,8 +46,11 @@ class PostgresServer:
     run commands as this one. The role owns its databases and nothing else, as in production.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, standby_of: "PostgresServer | None" = None) -> None:
         """Make the data and start.
+
+        Args:
+            standby_of: the server to follow; None for one of its own.
 
         Raises:
             NoPostgres: if the server's programs are not on this machine.
@@ -56,13 +59,17 @@ class PostgresServer:
         self._account = _account()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
-        self._password = secrets.token_hex(16)
+        self._password = standby_of._password if standby_of else secrets.token_hex(16)
         self.port = 0
         # Root's own TMPDIR may be closed to the account that the server runs as.
         shared = "/tmp" if self._account else None
         self.folder = Path(tempfile.mkdtemp(prefix="watchword-postgresql-", dir=shared))
         self._guard = self._start_guard()
         try:
+            if standby_of is not None:
+                self._copy(standby_of)
+                self.start()
+                return
             self._initialise()
             self.start()
             self.run_sql(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{self._password}'")
@@ -118,7 +125,15 @@ class PostgresServer:
         name = f"test_{next(self._numbers)}"
         template = "" if like is None else f" TEMPLATE {like.rpartition('/')[2]}"
         self.run_sql(f"CREATE DATABASE {name} OWNER {ROLE}{template}")
-        return f"postgresql://{ROLE}:{self._password}@127.0.0.1:{self.port}/{name}"
+        return self.url_of(name)
+
+    def url_of(self, database: str) -> str:
+        """Return the URL by which tests reach a database."""
+        return f"postgresql://{ROLE}:{self._password}@127.0.0.1:{self.port}/{database}"
+
+    def promote(self) -> None:
+        """Make a primary of a standby, and wait until it is one."""
+        self._run("pg_ctl", "promote", "-s", "-w", "-D", str(self.folder / "data"))
 
     def drop_database(self, url: str) -> None:
         """Remove a database, breaking off its sessions."""
@@ -154,6 +169,15 @@ class PostgresServer:
         self._run("initdb", *options, *access, "-D", str(self.folder / "data"))
         rules = self.folder / "data" / "pg_hba.conf"  # the first that matches counts
         rules.write_text(f"local all {ROLE} scram-sha-256\n" + rules.read_text())
+        self._configure()
+
+    def _copy(self, primary: "PostgresServer") -> None:
+        source = ("-h", str(primary.folder), "-p", str(primary.port))
+        options = ("-R", "-X", "stream", "-c", "fast", "--no-sync")
+        self._run("pg_basebackup", *source, *options, "-D", str(self.folder / "data"))
+        self._configure()
+
+    def _configure(self) -> None:
         self.port = _lasting_port()
         with open(self.folder / "data" / "postgresql.conf", "a") as configuration:
             configuration.write(_CONFIGURATION.format(port=self.port, folder=self.folder))

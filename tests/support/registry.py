@@ -142,6 +142,7 @@ class SteppedStore:
         self.clients: dict[str, Client] = {}
         self.feed: list[str] = []  # the note with number n is at n - 1
         self.trimmed = 0
+        self.name = "a"  # of the feed
         self.broken = False
         self.finds = 0
 
@@ -168,6 +169,7 @@ class SteppedStore:
         await self._pause()
         known = self.trimmed <= cursor <= len(self.feed)
         changes = Changes(
+            feed=self.name,
             cursor=len(self.feed),
             client_ids=frozenset(self.feed[cursor:]) if known else None,
             any_slow_secret=any(

@@ -195,6 +195,35 @@ def test_known_clients_stay_known_while_the_store_is_away(store, view):
     assert view.peek("till") is not None
 
 
+def test_after_a_look_that_failed_everything_is_read_again(store, view):
+    """The store may have been put back meanwhile: the same number may count other changes."""
+    store.put("till")
+    finish(view.fetch("till"))
+    finish(view.catch_up())
+    store.broken = True
+    with pytest.raises(StoreUnavailable):
+        finish(view.catch_up())
+    store.broken = False
+    store.clients["till"] = registered_client("till", disabled=True)  # without a note
+    finish(view.catch_up())
+    assert view.peek("till").registration.disabled
+    finds = store.finds
+    finish(view.catch_up())
+    assert store.finds == finds
+
+
+def test_in_another_feed_everything_is_read_again(store, view):
+    """Numbers of two feeds cannot be compared."""
+    store.put("till")
+    finish(view.fetch("till"))
+    finish(view.catch_up())
+    store.name = "b"
+    store.clients["till"] = registered_client("till", disabled=True)
+    store.put("other")
+    finish(view.catch_up())
+    assert view.peek("till").registration.disabled
+
+
 def test_the_view_knows_whether_anybody_has_a_slow_secret(store, view):
     """Equal work for unknown clients depends on it."""
     store.put("till")
