@@ -193,3 +193,40 @@ async def test_a_client_that_was_prolonged_elsewhere_is_let_in_at_once(
     clients.stored["svc-a"] = make_client()
     await gate(clients).authenticate(SecretBasic("svc-a", SECRET), now=NOW)
     assert clients.fetches == 1
+
+
+@pytest.mark.parametrize("kind", ["fast", "slow", "both"])
+@pytest.mark.parametrize(
+    "wrong", ["hunter2hunter3", "", "HUNTER2HUNTER2", SHORT + " ", SECRET[:-1]]
+)
+async def test_a_wrong_secret_is_refused_after_the_right_one_was_accepted(
+    kind: str, wrong: str
+) -> None:
+    """What is remembered of a success must not let anything else in, in memory or in the store."""
+    secrets = {
+        "fast": (make_secret(SECRET),),
+        "slow": (make_secret(SHORT),),
+        "both": (make_secret(SECRET, secret_id="f"), make_secret(SHORT, secret_id="s")),
+    }[kind]
+    authenticator = gate(Clients(make_client(secrets=secrets)))
+    right = SHORT if kind == "slow" else SECRET
+    assert (await refusal(authenticator, wrong)).reason == Reason.WRONG_SECRET
+    for secret in {right, SHORT if kind != "fast" else right}:
+        await authenticator.authenticate(SecretBasic("svc-a", secret), now=NOW)
+
+    assert (await refusal(authenticator, wrong)).reason == Reason.WRONG_SECRET
+
+
+async def test_one_client_is_not_let_in_by_the_proven_secret_of_another() -> None:
+    """The memory belongs to a secret of a client, not to the text of the secret."""
+    clients = Clients(
+        make_client("a", secrets=(make_secret(SHORT, secret_id="a"),)),
+        make_client("b", secrets=(make_secret("other-short-one", secret_id="b"),)),
+    )
+    authenticator = gate(clients)
+    for client_id, secret in (("a", SHORT), ("b", "other-short-one")):
+        await authenticator.authenticate(SecretBasic(client_id, secret), now=NOW)
+
+    for client_id, secret in (("b", SHORT), ("a", "other-short-one")):
+        with pytest.raises(InvalidClient):
+            await authenticator.authenticate(SecretBasic(client_id, secret), now=NOW)
