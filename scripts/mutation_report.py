@@ -1,0 +1,81 @@
+"""Report what a run of mutmut found: the share of changes caught in each module, and what survived.
+
+Not counted are the wording of messages, and changes that make no difference, which
+`tests/mutation.toml` lists with the reason. Exits 1 if less than 95 % of the rest is caught.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EQUIVALENTS = ROOT / "tests" / "mutation.toml"
+ENOUGH = 0.95
+_SURVIVED = (0, 33)
+"""Exit codes of mutmut: the tests passed, or no test reaches the place."""
+_SENTENCE = re.compile(r"""f?"[^"]* [^"]*"$""")
+
+
+def main(patterns: list[str]) -> int:
+    """Print the report; return the exit code."""
+    equivalents = tomllib.loads(EQUIVALENTS.read_text(encoding="utf-8"))["equivalent"]
+    known = {(each["module"], each["was"], each["is"]) for each in equivalents}
+    good = True
+    for module, results in run_results(patterns):
+        survivors = [show(name) for name, code in results.items() if code in _SURVIVED]
+        unknown = [
+            (was, now)
+            for was, now in survivors
+            if (module, was, now) not in known and not is_wording(was, now)
+        ]
+        counted = len(results) - len(survivors) + len(unknown)
+        caught = 1 - len(unknown) / max(counted, 1)
+        print(f"{caught:7.1%} of {counted:4} caught, {len(unknown):3} survived: {module}")
+        for was, now in unknown:
+            print(f"        - {was}\n        + {now}")
+        good &= caught >= ENOUGH
+    return 0 if good else 1
+
+
+def run_results(patterns: list[str]) -> Iterator[tuple[str, dict[str, int]]]:
+    """Yield each module with the exit codes of its changes that were tried."""
+    for path in sorted((ROOT / "mutants").rglob("*.meta")):
+        codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
+        tried = {
+            name: code
+            for name, code in codes.items()
+            if code is not None and (not patterns or any(fnmatch(name, each) for each in patterns))
+        }
+        if tried:
+            module = path.relative_to(ROOT / "mutants").as_posix().removesuffix(".py.meta")
+            yield module.replace("/", "."), tried
+
+
+def show(name: str) -> tuple[str, str]:
+    """Give the lines of code that a change replaces, and the lines that it puts there."""
+    command = [sys.executable, "-m", "mutmut", "show", name]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = [line for line in text.splitlines() if not line.startswith(("---", "+++"))]
+    return tuple(  # type: ignore[return-value]
+        " ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+"
+    )
+
+
+def is_wording(was: str, now: str) -> bool:
+    """Tell whether a change is within a string that is a sentence, so a message for a person."""
+    before, after = (re.findall(r'f?"[^"]*"|[^"]+', text) for text in (was, now))
+    changed = [(old, new) for old, new in zip(before, after, strict=False) if old != new]
+    return (
+        len(before) == len(after)
+        and bool(changed)
+        and all(_SENTENCE.match(old) and new.startswith(('"', 'f"')) for old, new in changed)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
