@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from math import inf
 from types import MappingProxyType
 from typing import Protocol
@@ -28,8 +28,8 @@ _OTHER_DESCRIPTORS = 64  # for the database, the key store, the log, and request
 _FEWEST_CONNECTIONS = 16
 
 
-class Phase(Enum):
-    """What a connection is waiting for."""
+class Phase(IntEnum):
+    """What a connection is waiting for; an int, since an Enum's hash is computed in Python."""
 
     FIRST_BYTE = auto()  # of its first request
     HEAD = auto()

@@ -171,7 +171,11 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if len(self.headers) >= refusals.HEAD_FIELDS:
             raise Refused(refusals.TOO_MANY_FIELDS)
-        super().on_header(name, value)
+        # What uvicorn does, without the call.
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Have the application answer, if it may."""
@@ -239,7 +243,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, app)
         else:
             self.flow.resume_reading()
-        self._parse_rest()
+        if self._rest:
+            self._parse_rest()
+        else:
+            self._settle()
 
     def expire(self, now: float) -> None:
         """End a phase that took too long."""
