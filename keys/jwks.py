@@ -4,7 +4,8 @@ Pure. A set read from the network is hostile until parsed: it is bounded in byte
 keys that cannot verify signatures are left out (RFC 7517 §5: ignore what is not understood).
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from keys.errors import InvalidJwk, InvalidJwkSet
@@ -13,6 +14,7 @@ from keys.published_test_keys import PUBLISHED_TEST_KEYS
 from keys.strict_json import parse_object
 from keys.thumbprint import thumbprint
 
+# Reader and writer keep the same bounds: a set that is published can be read.
 MAXIMUM_BYTES = 65_536
 MAXIMUM_KEYS = 50
 
@@ -36,6 +38,31 @@ class JwkSet:
 def build_jwk_set(keys: Iterable[PublicJwk]) -> dict[str, list[dict[str, str]]]:
     """Build the JWK set document; only allow-listed public members appear in it."""
     return {"keys": [key.members() for key in keys]}
+
+
+def fits_jwk_set(keys: Sequence[PublicJwk]) -> bool:
+    """Tell whether a set of these keys is within the bounds that `parse_jwk_set` keeps."""
+    if len(keys) > MAXIMUM_KEYS:
+        return False
+    # Written at its widest, with spaces: whoever publishes the set may write it so.
+    return len(json.dumps(build_jwk_set(keys))) <= MAXIMUM_BYTES
+
+
+def fit_jwk_set(keys: Sequence[PublicJwk], *, around: int) -> Sequence[PublicJwk]:
+    """Leave out the keys that are farthest from one of them, until the set is within the bounds.
+
+    Args:
+        keys: the keys, in the order in which they sign.
+        around: the position of the key that matters most.
+    """
+    kept = list(keys)
+    while not fits_jwk_set(kept):
+        if around > len(kept) - 1 - around:
+            kept.pop(0)
+            around -= 1
+        else:
+            kept.pop()
+    return kept
 
 
 def parse_jwk_set(

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from keys.errors import KeyStoreError
 from keys.file_access import file_fault, folder_fault
 from keys.generate import generate_private_key
 from keys.jwk import public_jwk
+from keys.jwks import MAXIMUM_KEYS, fits_jwk_set
 from keys.key_file import (
     StoredKey,
     load_private_key,
@@ -27,7 +28,7 @@ from keys.key_file import (
     render_key_file,
     render_private_pem,
 )
-from keys.ring import RingPolicy, place_key
+from keys.ring import RingPolicy, derive_ring, place_key, published
 
 _SUFFIX = ".pem"
 _UNFINISHED = ".unfinished"
@@ -107,7 +108,8 @@ class FileKeyStore:
 
         Raises:
             KeyFromTheFuture: if the time of the new key cannot be told; see ``place_key``.
-            KeyStoreError: if the store cannot be read or written.
+            KeyStoreError: if the store cannot be read or written, or the key would be one more than
+                validators take.
             UnknownAlgorithm: if ``alg`` is not in the table.
             ValueError: if ``bits`` or ``activate_in`` cannot be.
         """
@@ -117,11 +119,13 @@ class FileKeyStore:
         private_pem = render_private_pem(private_key, self._passphrase)
         # Reading the ring and adding to it is one step: of two first keys only one signs at once.
         with self._locked():
-            ring = [stored.ring_key for stored in self.records()]
+            records = self.records()
+            ring = [stored.ring_key for stored in records]
             placed = place_key(
                 ring, kid=jwk.kid, alg=alg, now=now, policy=policy, activate_in=activate_in
             )
             stored = StoredKey(ring_key=placed, jwk=jwk)
+            _require_room([*records, stored], now, policy)
             self._write(f"{jwk.kid}{_SUFFIX}", render_key_file(stored, private_pem))
         return stored
 
@@ -260,6 +264,17 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _require_room(records: Sequence[StoredKey], now: int, policy: RingPolicy) -> None:
+    """Refuse a key with which the published set would be larger than any validator takes."""
+    ring = derive_ring([stored.ring_key for stored in records], now, policy)
+    kids = {key.kid for key in published(ring)}
+    if not fits_jwk_set([stored.jwk for stored in records if stored.kid in kids]):
+        raise KeyStoreError(
+            f"the published set is full: validators take {MAXIMUM_KEYS} keys of 64 KB in all; wait "
+            "until one is gone, or remove the file of a pending one; see: watchword keys list"
+        )
 
 
 def _refusal(verb: str, path: Path, error: OSError) -> KeyStoreError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from issuer.config import MAX_TOKEN_TTL
 from issuer.endpoints.document import Document
 from keys.errors import NoSigningKey
-from keys.jwks import build_jwk_set
+from keys.jwks import build_jwk_set, fit_jwk_set
 from keys.key_file import StoredKey
 from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, signing_key
 from keys.signer import LocalSigner, Signer
@@ -33,6 +33,23 @@ def open_key_store(settings: "Settings") -> FileKeyStore:
 def ring_policy(settings: "Settings") -> RingPolicy:
     """Return the rollover rule that follows from the settings."""
     return RingPolicy(jwks_max_age=settings.jwks_max_age, longest_token=MAX_TOKEN_TTL)
+
+
+def published_set(
+    ring: Sequence[RingEntry], records: Mapping[str, StoredKey]
+) -> dict[str, list[dict[str, str]]]:
+    """Build the JWK set that validators need, never larger than they take.
+
+    Keys that were put there by hand can be too many: then those go whose turn is farthest away.
+
+    Args:
+        ring: the keys with their states.
+        records: the keys by kid.
+    """
+    public = [records[key.kid].jwk for key in published(ring)]
+    signing = [entry.key.kid for entry in ring if entry.state is KeyState.ACTIVE]
+    around = next((turn for turn, jwk in enumerate(public) if jwk.kid in signing), 0)
+    return build_jwk_set(fit_jwk_set(public, around=around))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +131,11 @@ class KeyRing:
         records = self._records
         ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
         turns = [time for entry in ring for time in (entry.key.signs_from, entry.gone_at) if time]
-        public = [records[key.kid].jwk for key in published(ring)]
         return _Moment(
             since=now,
             until=min((time for time in turns if time > now), default=float("inf")),
             signers=self._signers_of(ring),
-            jwks=json.dumps(build_jwk_set(public), separators=(",", ":")).encode(),
+            jwks=json.dumps(published_set(ring, records), separators=(",", ":")).encode(),
         )
 
     def _signers_of(self, ring: Sequence[RingEntry]) -> dict[str, Signer]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 _ONE_YEAR = 31_536_000
+_FEW_LEFT = 10
 
 
 @app.command()
@@ -46,6 +47,7 @@ def generate(
     ring = derive_ring([each.ring_key for each in store.records()], now, policy)
     entry = next(each for each in ring if each.key.kid == stored.kid)
     _warn_if_early(activate_in, policy, len(ring))
+    _warn_if_nearly_full(ring)
     facts = _describe(entry, stored)
     print_json(facts) if as_json else print_fields(facts)
 
@@ -124,6 +126,18 @@ def _warn_if_early(activate_in: int | None, policy: "RingPolicy", ring_size: int
         )
 
 
+def _warn_if_nearly_full(ring: "tuple[RingEntry, ...]") -> None:
+    from keys.jwks import MAXIMUM_KEYS
+    from keys.ring import published
+
+    left = MAXIMUM_KEYS - len(published(ring))
+    if left <= _FEW_LEFT:
+        say(
+            f"warning: {MAXIMUM_KEYS - left} keys are published, and validators take no more than "
+            f"{MAXIMUM_KEYS}; see: watchword keys list"
+        )
+
+
 def _describe(entry: "RingEntry", stored: "StoredKey") -> dict[str, Any]:
     return {
         "kid": stored.kid,
@@ -142,12 +156,13 @@ def _public_set(
 ) -> dict[str, Any]:
     """The set that validators need now, or the one key asked for, whatever its state."""
     from keys.jwks import build_jwk_set
-    from keys.ring import derive_ring, published
+    from keys.ring import derive_ring
+    from watchword.key_ring import published_set
 
     if kid is not None:
         return build_jwk_set([records[kid].jwk])
     ring = derive_ring((each.ring_key for each in records.values()), wall_clock(), policy)
-    return build_jwk_set(records[key.kid].jwk for key in published(ring))
+    return published_set(ring, records)
 
 
 def _only_kid(kid: str | None, kids: list[str]) -> str:
