@@ -231,7 +231,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
     def _receive(self, response: Fetched, give_up_at: float) -> FetchAnswer:
         reception = Reception(response.status_code, response.headers)
         if reception.wants_more:
-            for chunk in response.iter_bytes():
+            for chunk in response.iter_raw() if reception.is_packed else response.iter_bytes():
                 # The clock too: a connection that the caller's transport kept is not traced.
                 if self._clock() >= give_up_at:
                     raise TimeoutError(no_answer_within(self._timeout))
@@ -242,7 +242,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
     async def _receive_async(self, response: Fetched) -> FetchAnswer:
         reception = Reception(response.status_code, response.headers)
         if reception.wants_more:
-            chunks = response.aiter_bytes()
+            chunks = response.aiter_raw() if reception.is_packed else response.aiter_bytes()
             async for chunk in chunks:
                 if not reception.add(chunk):
                     break

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from keys.content_coding import inflate, is_gzip
+
 MAX_ANSWER_BYTES = 65_536
 # Named in errors, which repeat no other word of an answer: it might be the secret.
 _TOLD_TYPES = frozenset({"text/html", "text/plain", "application/problem+json", "text/xml"})
@@ -35,14 +37,14 @@ class FetchAnswer:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     is_whole: bool = True
-    """False if reading was given up: the body was too large or compressed."""
+    """False if reading was given up: the body was too large, or coded in a way not asked for."""
 
 
 class Reception:
     """Take in an answer piece by piece, no more of it than one is willing to hold.
 
-    Compressed bodies are not read at all: we asked for none, and a small one can unfold into more
-    memory than there is.
+    We ask for no compressed bodies. One that is gzip all the same is inflated within the bound;
+    other codings are not read at all.
     """
 
     def __init__(self, status: int, headers: Mapping[str, str]) -> None:
@@ -50,8 +52,13 @@ class Reception:
         self._status = status
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._body = bytearray()
-        encoding = self._headers.get("content-encoding", "identity").strip().lower()
-        self.wants_more = encoding in ("", "identity")
+        self.wants_more = True
+        self.is_packed = False
+        """Whether `add` takes the body as it was sent, and not as a library has decoded it."""
+        try:
+            self.is_packed = is_gzip(self._headers.get("content-encoding", ""))
+        except ValueError:
+            self.wants_more = False
 
     def add(self, chunk: bytes) -> bool:
         """Take a piece of the body and tell whether to go on."""
@@ -63,16 +70,23 @@ class Reception:
 
     def answer(self) -> FetchAnswer:
         """Return what has come in."""
-        return FetchAnswer(
-            status=self._status,
-            headers=self._headers,
-            body=bytes(self._body),
-            is_whole=self.wants_more,
-        )
+        body, is_whole = bytes(self._body), self.wants_more
+        if self.is_packed and is_whole:
+            try:
+                body = inflate(body, maximum=MAX_ANSWER_BYTES)
+            except ValueError:
+                is_whole = False
+        return FetchAnswer(status=self._status, headers=self._headers, body=body, is_whole=is_whole)
 
 
-def parse_json_object(answer: FetchAnswer) -> dict[str, Any]:
+def parse_json_object(
+    answer: FetchAnswer, *, media_types: frozenset[str] = frozenset({"application/json"})
+) -> dict[str, Any]:
     """Read the body of an answer as one JSON object.
+
+    Args:
+        answer: what came back.
+        media_types: what it may be called.
 
     Raises:
         ValueError: another media type, bad UTF-8, bad JSON, NaN, not an object, or not whole.
@@ -80,7 +94,7 @@ def parse_json_object(answer: FetchAnswer) -> dict[str, Any]:
     if not answer.is_whole:
         raise ValueError("it is compressed or larger than can be meant")
     media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    if media_type not in media_types:
         told = media_type if media_type in _TOLD_TYPES else "of another type"
         raise ValueError(f"it is {told} instead of application/json")
     try:

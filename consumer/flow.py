@@ -14,7 +14,7 @@ from consumer.client_auth import ClientAuth
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.fetch import FetchAnswer, FetchRequest
 from consumer.flight import Flight
-from consumer.metadata import build_metadata_request, judge_metadata
+from consumer.metadata import build_further_requests, build_metadata_request, judge_metadata
 from consumer.origin import Origin, require_secure
 from consumer.token_cache import (
     FetchAnew,
@@ -26,6 +26,7 @@ from consumer.token_cache import (
     Use,
 )
 from consumer.token_request import build_token_request, judge_token_response
+from keys.identifiers import is_absent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,15 +207,26 @@ class TokenFlow:
             raise
 
     def _discover(self) -> Generator[Step, None, str]:
-        fetch = Fetch(build_metadata_request(self._plan.issuer))
-        yield fetch
+        answer = yield from self._fetch_metadata()
         metadata = judge_metadata(
-            fetch.result(),
-            self._plan.issuer,
-            allow_insecure_http=self._plan.allow_insecure_http,
+            answer, self._plan.issuer, allow_insecure_http=self._plan.allow_insecure_http
         )
         self._discovered = metadata.token_endpoint
         return metadata.token_endpoint
+
+    def _fetch_metadata(self) -> Generator[Step, None, FetchAnswer]:
+        fetch = Fetch(build_metadata_request(self._plan.issuer))
+        yield fetch
+        answer = fetch.result()
+        for request in build_further_requests(self._plan.issuer):
+            if not is_absent(answer.status):
+                break
+            fetch = Fetch(request)
+            yield fetch
+            # What the first address said is what is told if nothing is found.
+            if not is_absent(fetch.result().status):
+                answer = fetch.result()
+        return answer
 
     def _learn(self, attempt: Attempt, origin: Origin) -> None:
         if not attempt.rejected and not (attempt.accepted and self._cache.has_refusals):

@@ -8,7 +8,8 @@ from consumer.fetch import FetchAnswer, FetchRequest, parse_json_object, retry_a
 from consumer.origin import parse_origin, require_secure
 from keys import identifiers
 
-WELL_KNOWN = "oauth-authorization-server"
+# File servers and object stores call a document by the last two; it is parsed strictly anyway.
+_MEDIA_TYPES = frozenset({"application/json", "text/plain", "application/octet-stream"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +68,21 @@ def well_known_url(issuer: str) -> str:
 
     A slash at the end of the issuer is dropped first; the path otherwise follows as it is.
     """
-    return identifiers.insert_well_known(issuer.removesuffix("/"), WELL_KNOWN)
+    return identifiers.metadata_urls(issuer)[0]
 
 
 def build_metadata_request(issuer: str) -> FetchRequest:
     """Build the question for the metadata of an issuer."""
-    headers = {"Accept": "application/json"}
-    return FetchRequest(method="GET", url=well_known_url(issuer), headers=headers)
+    return _ask_for(well_known_url(issuer))
+
+
+def build_further_requests(issuer: str) -> tuple[FetchRequest, ...]:
+    """Build the questions for OpenID metadata, for an issuer that has no other (RFC 8414 §5)."""
+    return tuple(_ask_for(url) for url in identifiers.metadata_urls(issuer)[1:])
+
+
+def _ask_for(url: str) -> FetchRequest:
+    return FetchRequest(method="GET", url=url, headers={"Accept": "application/json"})
 
 
 def judge_metadata(
@@ -93,7 +102,7 @@ def judge_metadata(
     if answer.status != 200:
         raise MetadataError(f"{well_known_url(issuer)} answered {answer.status}, expected 200")
     try:
-        document = parse_json_object(answer)
+        document = parse_json_object(answer, media_types=_MEDIA_TYPES)
     except ValueError as error:
         raise MetadataError(f"the metadata of {issuer} cannot be read: {error}") from None
     # RFC 8414 §3.3: MUST be identical, as strings; nothing is normalised.

@@ -20,7 +20,7 @@ from issuer.registry.client import CLIENT_CREDENTIALS, Client, ClientGrant
 from issuer.registry.token_policy import TokenPolicy
 from issuer.scope import parse_scope
 from issuer.token_request import TokenRequest
-from keys.identifiers import check_resource
+from keys.identifiers import check_resource, other_form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +128,11 @@ def _target(request: TokenRequest, client: Client, asked: tuple[str, ...] | None
 
 def _named_target(resources: tuple[str, ...], client: Client) -> ClientGrant:
     if len(resources) == 1:
-        for grant in client.grants:
-            if grant.resource == resources[0]:  # compared byte for byte
-                return grant
+        granted = {grant.resource: grant for grant in client.grants}
+        # Byte for byte first; then `https://host/` finds `https://host`, and the other way round.
+        found = granted.get(resources[0]) or granted.get(other_form(resources[0]) or "")
+        if found is not None:
+            return found
     raise InvalidTarget(Reason.INVALID_TARGET, _target_fault(resources), client_id=client.client_id)
 
 

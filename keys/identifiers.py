@@ -21,6 +21,7 @@ _URI = re.compile(
 )
 # RFC 3986 §3.3: segments that hold something, a slash between and perhaps one at the end.
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~:@!$&'()*+,;=-]+)*/?")
+_EMPTY_PATH = re.compile(r"(?P<server>(?i:https?)://[^/?]+)(?P<slash>/?)(?P<query>(?:\?.*)?)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 # RFC 3986 §3.2: a port that is named has digits; 0 is none that a server could listen on.
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::(?P<port>[1-9][0-9]{0,4}))?")
@@ -143,6 +144,36 @@ def insert_well_known(url: str, name: str) -> str:
     parts = urlsplit(url)
     path = "" if parts.path == "/" else parts.path
     return parts._replace(path=f"/.well-known/{name}{path}").geturl()
+
+
+def metadata_urls(issuer: str) -> tuple[str, ...]:
+    """List where an issuer's metadata may be, in the order to ask.
+
+    RFC 8414 §3.1 inserts its well-known name between host and path, after a final slash is dropped;
+    §5 allows OpenID's name there too, and OpenID Connect Discovery §4 appends it.
+    """
+    base = issuer.removesuffix("/")
+    names = ("oauth-authorization-server", "openid-configuration")
+    inserted = tuple(insert_well_known(base, name) for name in names)
+    return tuple(dict.fromkeys((*inserted, f"{base}/.well-known/openid-configuration")))
+
+
+def is_absent(status: int) -> bool:
+    """Tell whether an answer's status says that metadata are not here, but may be elsewhere.
+
+    A server that is out of order or busy (429) says nothing about where they are.
+    """
+    return 300 <= status < 500 and status != 429
+
+
+def other_form(resource: str) -> str | None:
+    """Give the same http or https resource with its empty path written the other way.
+
+    `https://host` and `https://host/` are one URI (RFC 3986 §6.2.3); SDKs add the slash. For
+    looking up what is asked for: tokens name a resource as it is registered.
+    """
+    found = _EMPTY_PATH.fullmatch(resource)
+    return found and f"{found['server']}{'' if found['slash'] else '/'}{found['query']}"
 
 
 def _split(url: str) -> SplitResult:

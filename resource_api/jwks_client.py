@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from keys import strict_json
+from keys.content_coding import inflate, is_gzip
 from keys.errors import InvalidJwkSet
-from keys.identifiers import check_issuer, insert_well_known, is_loopback, split_server_url
+from keys.identifiers import (
+    check_issuer,
+    is_absent,
+    is_loopback,
+    metadata_urls,
+    split_server_url,
+)
 from keys.jwk import PublicJwk
 from keys.jwks import MAXIMUM_BYTES, JwkSet, parse_jwk_set
 from resource_api.errors import InvalidToken, KeysUnavailable, Reason
@@ -34,7 +41,10 @@ if TYPE_CHECKING:
 FETCH_TIMEOUT = 5.0
 """Seconds for one fetch, discovery included, from connecting to the last byte."""
 
-_JSON_TYPES = frozenset({"application/json", "application/jwk-set+json"})
+# File servers and object stores call a document by the last two; it is parsed strictly anyway.
+_JSON_TYPES = frozenset(
+    {"application/json", "application/jwk-set+json", "text/plain", "application/octet-stream"}
+)
 
 
 class EventSink(Protocol):
@@ -262,9 +272,7 @@ class HttpJwks:
         return answer
 
     async def _discover(self) -> str:
-        # RFC 8414 §3.1: a terminating slash goes before the well-known name is inserted.
-        base = self._issuer.removesuffix("/")
-        answer = await self._get(insert_well_known(base, "oauth-authorization-server"), None)
+        answer = await self._get_metadata()
         if answer.status != 200:
             raise FetchFailed(f"metadata status {answer.status}")
         _check_json(answer)
@@ -282,10 +290,21 @@ class HttpJwks:
             raise FetchFailed("metadata that names an unsafe jwks_uri")
         return jwks_uri
 
+    async def _get_metadata(self) -> Fetched:
+        first, *others = metadata_urls(self._issuer)
+        answer = await self._get(first, None)
+        for url in others:
+            if not is_absent(answer.status):
+                break
+            other = await self._get(url, None)
+            # What the first address said is what an operator reads if nothing is found.
+            answer = answer if is_absent(other.status) else other
+        return answer
+
     async def _get(self, url: str, etag: str | None) -> Fetched:
         import httpx
 
-        # Uncompressed, so that the cap on what is read is a cap on what it becomes.
+        # Asked for uncompressed; should it come as gzip all the same, it is bounded both ways.
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         if etag is not None:
             headers["if-none-match"] = etag
@@ -310,18 +329,30 @@ def _secure_host(jwks_uri: str) -> str:
 async def _read(client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]) -> Fetched:
     async with client.stream("GET", url, headers=headers, follow_redirects=False) as response:
         _check_directness(response)
-        if "content-encoding" in response.headers:
-            raise FetchFailed("compressed, though asked not to be")
-        body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > MAXIMUM_BYTES:
-                raise FetchFailed(f"more than {MAXIMUM_BYTES} bytes")
         return Fetched(
             status=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items()},
-            body=bytes(body),
+            body=await _read_body(response),
         )
+
+
+async def _read_body(response: "httpx.Response") -> bytes:
+    try:
+        packed = is_gzip(response.headers.get("content-encoding", ""))
+    except ValueError as error:
+        raise FetchFailed(str(error)) from None
+    body = bytearray()
+    # httpx would inflate a whole chunk at once, however much comes of it.
+    async for chunk in response.aiter_raw() if packed else response.aiter_bytes():
+        body += chunk
+        if len(body) > MAXIMUM_BYTES:
+            raise FetchFailed(f"more than {MAXIMUM_BYTES} bytes")
+    if not packed:
+        return bytes(body)
+    try:
+        return inflate(bytes(body), maximum=MAXIMUM_BYTES)
+    except ValueError as error:
+        raise FetchFailed(f"a gzip body that cannot be read: {error}") from None
 
 
 def _check_directness(response: "httpx.Response") -> None:

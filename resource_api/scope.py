@@ -18,7 +18,8 @@ def parse_scope_claim(value: object) -> frozenset[str]:
     """Read a `scope` claim (RFC 9068 §2.2.3).
 
     Raises:
-        InvalidToken: not a string of the grammar. An array is a vendor's habit, not RFC 9068.
+        InvalidToken: not a string of the grammar. An array is a vendor's habit, not RFC 9068. The
+            empty string is one too, but can only mean no scope.
     """
     scopes = _read_scope(value) if isinstance(value, str) else None
     if scopes is None:
@@ -28,6 +29,8 @@ def parse_scope_claim(value: object) -> frozenset[str]:
 
 @lru_cache(maxsize=256)  # an API sees a few combinations again and again
 def _read_scope(value: str) -> frozenset[str] | None:
+    if not value:
+        return frozenset()
     return None if _SCOPE.fullmatch(value) is None else frozenset(value.split(" "))
 
 

@@ -44,6 +44,7 @@ from issuer.storage import (
 from issuer.storage.changes import note_change
 from issuer.storage.idempotency import KeptAnswer
 from issuer.storage.reading import RegistryReading
+from keys.identifiers import other_form
 
 
 class RegistryEdit(RegistryReading):
@@ -185,10 +186,12 @@ class RegistryEdit(RegistryReading):
         """Add a resource.
 
         Raises:
-            DuplicateResource: its identifier is taken.
+            DuplicateResource: its identifier is taken, or means the same as another's.
         """
-        if self.find_resource(resource.identifier) is not None:
-            raise DuplicateResource(f"the resource exists already: {resource.identifier}")
+        # RFC 3986 §6.2.3: a token request finds one by the other, so that both cannot be.
+        for taken in (resource.identifier, other_form(resource.identifier)):
+            if taken is not None and self.find_resource(taken) is not None:
+                raise DuplicateResource(f"the resource exists already: {taken}")
         revision = note_change(self._connection, None)
         resources.insert_resource(self._connection, resource, now=self.now, revision=revision)
         self._record(

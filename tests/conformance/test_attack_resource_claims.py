@@ -277,11 +277,19 @@ async def test_typ_is_exact_otherwise(gate: Gate, typ: Any) -> None:
     await assert_invalid_token(gate, FORGE.token(header={"typ": typ}))
 
 
+@pytest.mark.attack("V27", "V29")
+async def test_an_empty_scope_is_no_scope(gate: Gate) -> None:
+    """It grants nothing, as if the claim were not there."""
+    token = FORGE.token(scope="")
+    assert (await gate.ask(token)).status == 200
+    assert gate.reached[-1]["access_token"].scopes == frozenset()
+
+
 @pytest.mark.attack("V27")
 @pytest.mark.parametrize(
     "scope",
     [
-        ["read"], 7, {}, None, True, "", " ", "read  write", " read", "read ", "read\twrite",
+        ["read"], 7, {}, None, True, " ", "read  write", " read", "read ", "read\twrite",
         "read\n", 'a"b', "a\\b", "lésen", "read\x7f",
     ],
 )  # fmt: skip

@@ -301,14 +301,15 @@ async def test_scopes_outside_the_grant_are_refused_whole(scope: str) -> None:
         b"&resource=/orders",
         b"&resource=https%3A%2F%2Fapi.example%23x",
         b"&resource=https%3A%2F%2Funknown.example",
-        b"&resource=https%3A%2F%2Fapi.example%2F",
+        b"&resource=https%3A%2F%2Fapi.example%2F%2F",
+        b"&resource=https%3A%2F%2Fapi.example%2F&resource=https%3A%2F%2Fapi.example",
         b"&resource=https%3A%2F%2Fapi.example&resource=https%3A%2F%2Fother.example",
         b"&resource=https%3A%2F%2Fapi.example&resource=https%3A%2F%2Fapi.example",
         b"&resource=HTTPS%3A%2F%2Fapi.example",
     ],
 )
 async def test_resources_outside_the_grant_are_refused(body: bytes) -> None:
-    """A resource is one absolute URI, granted to the client, compared byte for byte."""
+    """A resource is one absolute URI, granted to the client; an empty path may be a slash."""
     answer = await TestIssuer().send(GRANT + body, headers=[FORM_HEADER, GOOD])
     refused(answer, 400, "invalid_target")
 

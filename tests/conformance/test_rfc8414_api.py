@@ -1,18 +1,24 @@
 """RFC 8414 on the API's side: finding the key set, and nobody else's."""
 
+import gzip
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
 
-from resource_api.jwks_client import FetchFailed, HttpJwks
+from resource_api.jwks_client import FetchFailed, HttpJwks, JwksClient
 from tests.support.forge import TokenForge
 
 FORGE = TokenForge()
 ISSUER = "https://as.example/t1"
 METADATA = "https://as.example/.well-known/oauth-authorization-server/t1"
 JWKS = "https://keys.example/jwks"
+PLACES = (
+    METADATA,
+    "https://as.example/.well-known/openid-configuration/t1",
+    "https://as.example/t1/.well-known/openid-configuration",
+)
 
 
 class Web:
@@ -26,12 +32,15 @@ class Web:
             200, content=FORGE.jwks_document, headers={"content-type": "application/json"}
         )
         self.metadata_answer: httpx.Response | None = None
+        self.place = METADATA
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
         self.requests.append(request)
-        if str(request.url) == METADATA:
+        if str(request.url) == self.place:
             return self.metadata_answer or httpx.Response(200, json=self.metadata)
+        if str(request.url) in PLACES:
+            return httpx.Response(404)
         assert str(request.url) == JWKS
         return self.jwks(request)
 
@@ -84,7 +93,7 @@ async def test_metadata_of_another_issuer_is_discarded(metadata: dict[str, objec
         httpx.Response(302, headers={"location": METADATA}),
         httpx.Response(200, html="<html>"),
         httpx.Response(200, content=b"[]", headers={"content-type": "application/json"}),
-        httpx.Response(200, content=b"", headers={"content-encoding": "gzip"}),
+        httpx.Response(200, content=b"", headers={"content-encoding": "br"}),
         httpx.Response(200, content=b" " * 70_000, headers={"content-type": "application/json"}),
     ],
 )
@@ -94,6 +103,69 @@ async def test_metadata_must_be_metadata(answer: httpx.Response) -> None:
     web.metadata_answer = answer
     with pytest.raises(FetchFailed):
         await web.source()(None)
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_openid_metadata_are_found(place: str) -> None:
+    """RFC 8414 §5: inserted first, appended last."""
+    web = Web()
+    web.place = place
+    assert (await web.source()(None)).body == FORGE.jwks_document
+    asked = [str(request.url) for request in web.requests]
+    assert asked == [*PLACES[: PLACES.index(place) + 1], JWKS]
+
+
+async def test_metadata_are_looked_for_while_they_are_absent() -> None:
+    """A server out of order is asked once; what the first place said is what is told."""
+    web = Web()
+    web.metadata_answer = httpx.Response(503)
+    with pytest.raises(FetchFailed, match="503"):
+        await web.source()(None)
+    assert len(web.requests) == 1
+    web.place = "nowhere"
+    with pytest.raises(FetchFailed, match="404"):
+        await web.source()(None)
+    assert len(web.requests) == 1 + len(PLACES)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"content-type": "text/plain; charset=utf-8"},
+        {"content-type": "application/octet-stream"},
+        {"content-encoding": "identity"},
+        {"content-encoding": "gzip"},
+    ],
+)
+async def test_key_sets_of_file_servers_are_read(headers: dict[str, str]) -> None:
+    """They know neither JSON nor what was asked for."""
+    web = Web()
+    packed = "gzip" in headers.values()
+    web.jwks = lambda request: httpx.Response(
+        200,
+        content=pieces(gzip.compress(FORGE.jwks_document) if packed else FORGE.jwks_document),
+        headers=headers,
+    )
+    client = JwksClient(web.source())
+    assert await client.warm()
+
+
+@pytest.mark.attack("V41")
+async def test_a_gzip_bomb_is_not_unfolded() -> None:
+    """A body within the bound may hold a thousand times as much."""
+    web = Web()
+    web.jwks = lambda request: httpx.Response(
+        200, content=pieces(gzip.compress(bytes(10**7))), headers={"content-encoding": "gzip"}
+    )
+    with pytest.raises(FetchFailed, match="more than"):
+        await web.source()(None)
+
+
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    """Send a body as a socket does."""
+    yield body[:10]
+    yield body[10:]
 
 
 @pytest.mark.rfc("21-1.5-1")

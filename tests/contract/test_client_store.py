@@ -164,6 +164,15 @@ def test_a_resource_identifier_is_given_once(registry):
     assert registry.find_resource(RESOURCE).resource == orders()
 
 
+def test_an_identifier_with_an_empty_path_is_one_with_a_slash(registry):
+    """RFC 3986 §6.2.3: a token request finds one by the other, so only one of them can be."""
+    registry.create_resource(orders(identifier="https://bills.example/"))
+    with pytest.raises(DuplicateResource, match=r"exists already: https://bills\.example/$"):
+        registry.create_resource(orders(identifier="https://bills.example"))
+    registry.create_resource(orders(identifier="https://bills.example/v1"))
+    registry.create_resource(orders(identifier="https://bills.example/v1/"))
+
+
 def test_ensuring_a_resource_changes_none_that_exists(registry):
     """What an operator made of the default resource outlives every restart."""
     before = registry.changes_since(0)

@@ -142,7 +142,8 @@ def _ask(request: "FetchRequest", auth: "ClientAuth") -> "FetchAnswer":
         ):
             reception = Reception(response.status_code, response.headers)
             if reception.wants_more:
-                all(reception.add(chunk) for chunk in response.iter_bytes())
+                read = response.iter_raw if reception.is_packed else response.iter_bytes
+                all(reception.add(chunk) for chunk in read())
     except (httpx.HTTPError, TimeoutError) as error:
         told = auth.redact(str(error))
         raise CommandFailed(f"{request.url} cannot be reached: {told}") from None

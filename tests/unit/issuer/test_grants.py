@@ -9,6 +9,7 @@ from issuer.errors import (
     InvalidDpopProof,
     InvalidRequest,
     InvalidScope,
+    InvalidTarget,
     OAuthError,
     Reason,
     UnauthorizedClient,
@@ -68,6 +69,57 @@ def bound(*, client: str | None = None, resource: str | None = None) -> Client:
     """Make a client that must have its tokens bound, by its own flag or the resource's."""
     policy = TokenPolicy(**({f"{resource}_required": True} if resource else {}))
     return make_client(policies={API: policy}, **({f"{client}_bound": True} if client else {}))
+
+
+@pytest.mark.parametrize(
+    ("registered", "asked"),
+    [
+        ("https://h.example", "https://h.example/"),
+        ("https://h.example/", "https://h.example"),
+        ("http://h.internal:8080", "http://h.internal:8080/"),
+        ("https://h.example?x=1", "https://h.example/?x=1"),
+    ],
+)
+def test_an_empty_path_and_a_slash_are_one(registered: str, asked: str):
+    """RFC 3986 §6.2.3; the token is for the resource as it is registered (V21)."""
+    client = make_client(
+        grants=(ClientGrant(resource=registered, scopes=("read",)),),
+        policies={registered: TokenPolicy()},
+    )
+    assert decide(client, resources=(asked,)).resource == registered
+    assert decide(client, resources=(registered,)).resource == registered
+
+
+def test_the_exact_identifier_goes_first():
+    """A registry of before may hold both."""
+    both = ("https://h.example", "https://h.example/")
+    client = make_client(
+        grants=tuple(ClientGrant(resource=each, scopes=("read",)) for each in both),
+        policies=dict.fromkeys(both, TokenPolicy()),
+    )
+    assert [decide(client, resources=(each,)).resource for each in both] == list(both)
+
+
+@pytest.mark.parametrize(
+    ("registered", "asked"),
+    [
+        ("https://h.example/a", "https://h.example/a/"),
+        ("https://h.example", "https://h.example//"),
+        ("https://h.example", "https://H.example"),
+        ("https://h.example", "http://h.example/"),
+        ("https://h.example", "https://h.example:443/"),
+        ("https://h.example", "https://h.example?"),
+        ("api://h", "api://h/"),
+        ("urn:a:b", "urn:a:b/"),
+    ],
+)
+def test_nothing_else_is_normalised(registered: str, asked: str):
+    """What means the same to one parser may not to another (T13)."""
+    client = make_client(
+        grants=(ClientGrant(resource=registered, scopes=("read",)),),
+        policies={registered: TokenPolicy()},
+    )
+    refused(client, InvalidTarget, resources=(asked,))
 
 
 def test_every_grant_that_can_be_registered_is_there_and_no_other():
