@@ -31,6 +31,8 @@ class PoliteServer(Server):
         drain_seconds: time between that and the listener closing.
         events: where refused requests are reported.
         limits: of connections; None takes those of this process.
+        on_ready: called once connections are accepted.
+        parent: a descriptor that can be read once the parent has gone; then the server leaves.
     """
 
     def __init__(
@@ -41,9 +43,13 @@ class PoliteServer(Server):
         drain_seconds: float,
         events: Events,
         limits: Limits | None = None,
+        on_ready: Callable[[], None] = lambda: None,
+        parent: int | None = None,
     ) -> None:
         limits = limits or Limits(connections=connection_limit())
         super().__init__(_config(app, Connections(limits, events)))
+        self._on_ready = on_ready
+        self._parent = parent
         self._on_leaving = on_leaving
         self._drain_seconds = drain_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -52,7 +58,15 @@ class PoliteServer(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening."""
         self._loop = asyncio.get_running_loop()
+        if self._parent is not None:
+            self._loop.add_reader(self._parent, self._orphaned)
         await super().startup(sockets)
+        self._on_ready()
+
+    def _orphaned(self) -> None:
+        if self._loop is not None and self._parent is not None:
+            self._loop.remove_reader(self._parent)
+        self.handle_exit(signal.SIGTERM, None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Leave: politely at the first signal, at once when the same one comes again."""

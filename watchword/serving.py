@@ -1,25 +1,37 @@
 """Serve the provider on bound sockets: in this process, or with a worker for each."""
 
 import gc
+import os
+import signal
 import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
 from urllib.parse import urlsplit
 
+from issuer.registry.errors import RegistryError
 from issuer.storage.database import load_engine
+from keys.errors import KeysError
 from keys.identifiers import is_loopback
-from resource_api.resource_value import MemoryValue
+from resource_api.resource_value import MemoryValue, ResourceValue
 from watchword.app import Half, Provider
+from watchword.errors import ProviderError
 from watchword.issuer_half import IssuerHalf
 from watchword.logging import Events, configure_logging
 from watchword.rehearsal import rehearse
 from watchword.server import PoliteServer
-from watchword.settings import WITHOUT_EFFECT, Settings
-from watchword.workers import Supervisor
+from watchword.settings import WITHOUT_EFFECT, Settings, SettingsError
+from watchword.workers import Post, RunWorker, Supervisor, hand_over
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def serve_provider(
-    settings: Settings, sockets: list[socket.socket], *, only: Half | None = None
+    settings: Settings,
+    sockets: list[socket.socket],
+    *,
+    only: Half | None = None,
+    reload: Callable[[], Settings] | None = None,
 ) -> int:
     """Serve until signalled; returns the exit code.
 
@@ -27,24 +39,66 @@ def serve_provider(
         settings: all settings, checked.
         sockets: one for each worker, listening.
         only: serve one half alone.
+        reload: reads the settings again when SIGHUP comes; None if they cannot change.
 
     Raises:
         ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
     """
     events = configure_logging(settings.log_format, background=len(sockets) == 1)
     if len(sockets) == 1:
-        provider = Provider(settings, events, value=MemoryValue(), only=only)
-        _announce(settings, events, sockets)
-        code = _run(provider, settings, sockets[0], events)
+        code = _serve_alone(settings, events, sockets[0], only, reload)
     else:
-        code = _run_workers(settings, events, sockets, only)
+        code = _serve_with_workers(settings, events, sockets, only, reload)
     events("server.stopped")
     events.flush()
     return code
 
 
-def _run_workers(
-    settings: Settings, events: Events, sockets: list[socket.socket], only: Half | None
+def _serve_alone(
+    settings: Settings,
+    events: Events,
+    own: socket.socket,
+    only: Half | None,
+    reload: Callable[[], Settings] | None,
+) -> int:
+    provider = Provider(settings, events, value=MemoryValue(), only=only)
+    _announce(settings, events, [own])
+    server = _server(provider, settings, events)
+    kept = own.dup()  # the server closes its own
+    reloading = threading.Event()
+
+    def check() -> None:
+        try:
+            check_settings(reload() if reload else settings, only)
+        except Exception as error:
+            events("server.reload_failed", reason=_reason(error))
+        else:
+            reloading.set()
+            server.leave()
+
+    def hung_up(sig: int, frame: FrameType | None) -> None:
+        if reload is None or os.isatty(2):
+            # Who closes a terminal wants what runs in it to end.
+            server.handle_exit(signal.SIGTERM, frame)
+        else:
+            threading.Thread(target=check, name="reload", daemon=True).start()
+
+    signal.signal(signal.SIGHUP, hung_up)
+    server.run([own])
+    if reloading.is_set() and server.signal is None:
+        events("server.reloaded")
+        events.flush()
+        hand_over(kept)
+    kept.close()
+    return server.exit_code
+
+
+def _serve_with_workers(
+    settings: Settings,
+    events: Events,
+    sockets: list[socket.socket],
+    only: Half | None,
+    reload: Callable[[], Settings] | None,
 ) -> int:
     # POSIX only, like the forks that it is shared over.
     from resource_api.shared_value import SharedValue
@@ -52,31 +106,72 @@ def _run_workers(
     value = SharedValue()
     if only != "api":
         load_engine(settings.database)
-        # What every worker would die of is told once, here.
-        rehearse(lambda: IssuerHalf.check(settings))
+    # What every worker would die of is told once, here.
+    rehearse(lambda: check_settings(settings, only))
     _announce(settings, events, sockets)
 
-    def run_worker(own: socket.socket) -> int:
-        own_events = configure_logging(settings.log_format, background=True)
+    def worker_with(own_settings: Settings) -> RunWorker:
+        return lambda post: _run_worker(own_settings, post, value, only)
+
+    def read_again() -> RunWorker:
         try:
-            provider = Provider(settings, own_events, value=value, only=only)
-            return _run(provider, settings, own, own_events)
-        finally:
-            own_events.flush()
+            again = reload() if reload else settings
+            rehearse(lambda: check_settings(again, only))
+        except Exception as error:
+            raise ProviderError(_reason(error)) from None
+        return worker_with(again)
 
     gc.freeze()  # what is loaded by now is shared by all workers, and stays so
-    return Supervisor(sockets, run_worker, events).run()
+    return Supervisor(sockets, worker_with(settings), events, reload=read_again).run()
 
 
-def _run(provider: Provider, settings: Settings, own: socket.socket, events: Events) -> int:
-    server = PoliteServer(
+def check_settings(settings: Settings, only: Half | None) -> None:
+    """Open all that these settings name and close it again.
+
+    Raises:
+        ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key.
+    """
+    if only != "api":
+        IssuerHalf.check(settings)
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line why something cannot be served; of unforeseen errors only the type."""
+    match error:
+        case SettingsError():
+            return "; ".join(error.lines)
+        case ProviderError() | RegistryError() | KeysError():
+            return str(error)
+    return type(error).__name__
+
+
+def _run_worker(settings: Settings, post: Post, value: ResourceValue, only: Half | None) -> int:
+    events = configure_logging(settings.log_format, background=True)
+    try:
+        provider = Provider(settings, events, value=value, only=only)
+        server = _server(provider, settings, events, post)
+        # Its successor accepts on the same socket already.
+        signal.signal(signal.SIGHUP, lambda *_: server.leave())
+        server.run([post.socket])
+        return server.exit_code
+    except Exception as error:
+        events("worker.failed", reason=_reason(error), exception=error)
+        return 1
+    finally:
+        events.flush()
+
+
+def _server(
+    provider: Provider, settings: Settings, events: Events, post: Post | None = None
+) -> PoliteServer:
+    return PoliteServer(
         provider,
         on_leaving=provider.leave,
         drain_seconds=settings.drain_seconds,
         events=events,
+        on_ready=post.ready if post else lambda: None,
+        parent=post.parent if post else None,
     )
-    server.run([own])
-    return server.exit_code
 
 
 def _announce(settings: Settings, events: Events, sockets: list[socket.socket]) -> None:

@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.command import clean_environment
@@ -57,3 +59,86 @@ def test_a_log_that_nobody_reads_stops_neither_tokens_nor_the_stop(
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=PATIENCE) == 0
     os.close(reader)
+
+
+def children(pid: int) -> list[int]:
+    """List the children of a process."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended, be it that nobody has asked how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGUSR1])
+def test_workers_end_with_their_parent(place: Place, number: signal.Signals) -> None:
+    """However it went, nothing is left that holds the port."""
+    with serving(place, "--workers", "2") as process:
+        workers = children(process.pid)
+        assert len(workers) == 2
+        process.send_signal(number)
+        process.wait(timeout=PATIENCE)
+        assert eventually(lambda: all(map(is_gone, workers)))
+
+
+@contextmanager
+def asking(place: Place) -> Iterator[list[object]]:
+    """Ask for `/healthz` on one new connection after another; yields what went wrong."""
+    ended, wrong = threading.Event(), list[object]()
+
+    def ask() -> None:
+        while not ended.is_set():
+            try:
+                answer = place.get("/healthz", timeout=PATIENCE)
+                if answer.status_code != 200:
+                    wrong.append(answer)
+            except httpx.TransportError as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield wrong
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def ttl(place: Place, client: dict[str, str]) -> int:
+    """Return the lifetime of a token."""
+    return int(place.ask(client).json()["expires_in"])
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_hang_up_reads_the_settings_again_and_refuses_no_request(
+    place: Place, workers: str
+) -> None:
+    """New settings are in force; settings that cannot be leave everything as it was."""
+    client = place.json("clients", "create", "reload", "--scope", "read")
+    settings = place.folder / "watchword.toml"
+    settings.write_text("token_ttl = 100\n")
+    with (
+        open(place.folder / "log", "wb") as log,
+        serving(place, "--workers", workers, stderr=log.fileno()) as process,
+        asking(place) as wrong,
+    ):
+        assert ttl(place, client) == 100
+        before = children(process.pid)
+        settings.write_text('token_ttl = "never"\n')
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "server.reload_failed" in str(place.log()))
+        assert children(process.pid) == before
+        settings.write_text("token_ttl = 200\n")
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: ttl(place, client) == 200)
+        assert eventually(lambda: not set(before) & set(children(process.pid)))
+        assert {ttl(place, client) for _ in range(8)} == {200}
+        assert wrong == []
+    (failed,) = [line for line in place.log() if line["event"] == "server.reload_failed"]
+    assert "token_ttl" in failed["reason"].lower()

@@ -1,5 +1,6 @@
 """The `watchword serve` command."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -30,17 +31,20 @@ def serve(
         raise WrongUsage("--dev: serves both halves; leave --only out")
     from watchword.settings import load_settings
 
-    settings = load_settings(host=host, port=port, workers=workers)
+    def read_settings() -> "Settings":
+        return load_settings(host=host, port=port, workers=workers)
+
     half = cast("Half | None", only)
-    raise typer.Exit(_serve_dev(settings) if dev else _serve(settings, half))
+    raise typer.Exit(_serve_dev(read_settings()) if dev else _serve(read_settings, half))
 
 
-def _serve(settings: "Settings", only: "Half | None") -> int:
+def _serve(read_settings: "Callable[[], Settings]", only: "Half | None") -> int:
     from watchword.serving import serve_provider
     from watchword.workers import bind_sockets
 
+    settings = read_settings()
     sockets = bind_sockets(settings.host, settings.port, settings.workers)
-    return serve_provider(settings, sockets, only=only)
+    return serve_provider(settings, sockets, only=only, reload=read_settings)
 
 
 def _serve_dev(settings: "Settings") -> int:
