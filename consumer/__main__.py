@@ -18,6 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
         0 if every answer was the expected one, 1 if not, 2 if settings are missing, 130 if
         interrupted.
     """
+    if sys.stdout is None:
+        print("the output cannot be written: standard output is closed", file=sys.stderr)
+        return 1
     environment = os.environ  # noqa: TID251 - here is where it is read
     given = _parser(environment).parse_args(arguments)
     client_id = _credential(environment, "CLIENT_ID")

@@ -13,6 +13,7 @@ import typer
 
 from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import say
+from watchword.cli.streams import hold_streams, require_output
 
 _SUMMARIES = {
     "keys": "Signing keys: make, list, export.",
@@ -77,9 +78,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 refused or failed, 2 wrong usage or settings, 130 interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    present = hold_streams()
     try:
         _check_words(words)
         named = next((word for word in words if not word.startswith("-")), "")
+        if named != "serve" or "--dev" in words:  # serving prints nothing
+            require_output(present=present)
         code = int(command_line(named)(words, standalone_mode=False) or 0)
         sys.stdout.flush()  # what cannot be written must not go unnoticed
     except typer.Exit as ended:
