@@ -22,6 +22,10 @@ GRACE_SECONDS = 30
 """How long running requests may take to finish."""
 
 
+SETTLE_SECONDS = 0.5
+"""How long accepted connections have for a request after a successor has taken over."""
+
+
 class PoliteServer(Server):
     """A uvicorn server that announces its leaving before it leaves.
 
@@ -80,6 +84,20 @@ class PoliteServer(Server):
             return
         self._on_leaving()
         self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_seconds, self.leave)
+
+    def retire(self) -> None:
+        """Stop accepting at once, because a successor accepts on the same socket, then finish.
+
+        Connections that were accepted get the time to send their request: a connection without one
+        counts as idle and is closed.
+        """
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop_accepting, self._loop)
+
+    def _stop_accepting(self, loop: asyncio.AbstractEventLoop) -> None:
+        for server in self.servers:
+            server.close()
+        loop.call_later(SETTLE_SECONDS, self.leave)
 
     def leave(self) -> None:
         """Close the listener and finish."""

@@ -74,7 +74,7 @@ def _serve_alone(
             events("server.reload_failed", reason=_reason(error))
         else:
             reloading.set()
-            server.leave()
+            server.retire()
 
     def hung_up(sig: int, frame: FrameType | None) -> None:
         if reload is None or os.isatty(2):
@@ -151,7 +151,7 @@ def _run_worker(settings: Settings, post: Post, value: ResourceValue, only: Half
         provider = Provider(settings, events, value=value, only=only)
         server = _server(provider, settings, events, post)
         # Its successor accepts on the same socket already.
-        signal.signal(signal.SIGHUP, lambda *_: server.leave())
+        signal.signal(signal.SIGHUP, lambda *_: server.retire())
         server.run([post.socket])
         return server.exit_code
     except Exception as error:

@@ -44,10 +44,10 @@ def require_output(*, present: bool) -> None:
     """
     if not present:
         raise CommandFailed(_REFUSAL.format("closed"))
-    stream = sys.stdout
-    if stream is None or stream is not sys.__stdout__:
+    own = sys.__stdout__
+    if own is None or sys.stdout is not own:
         return  # a caller in this process takes it
-    file = stream.fileno()
+    file = own.fileno()
     if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
         raise CommandFailed(_REFUSAL.format("open for reading only"))
     poll = select.poll()
