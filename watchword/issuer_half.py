@@ -57,7 +57,7 @@ class IssuerHalf:
         )
         self._settings = settings
         self.registry = open_registry(
-            settings, now=wall_clock, announce=events, patience=PATIENCE_SECONDS
+            settings, now=wall_clock, announce=events, patience=PATIENCE_SECONDS, serving=True
         )
         self._source = ThreadedSource(self.registry, patience=PATIENCE_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
@@ -73,14 +73,15 @@ class IssuerHalf:
         self._following = JobsApart(Jobs(self._follow_registry(), events=events))
 
     @classmethod
-    def check(cls, settings: Settings) -> None:
+    def check(cls, settings: Settings, events: Events) -> None:
         """Open everything once and close it again, so that faults show before workers are forked.
 
         Raises:
             ProviderError, RegistryError, KeysError: as from the constructor.
         """
         _open_keys(settings)
-        open_registry(settings, now=wall_clock).close()
+        open_registry(settings, now=wall_clock, announce=events, serving=True).close()
+        events.flush()
 
     def routes(self) -> dict[str, Endpoint]:
         """Return the endpoints by path, at the root and under the issuer's own path."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from issuer.registry.resource import Resource
+from issuer.storage.database_url import SqliteFile
 from watchword.data_folder import make_data_folder
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def open_registry(
     now: Callable[[], int],
     announce: "Announce | None" = None,
     patience: float = 5.0,
+    serving: bool = False,
 ) -> "Registry":
-    """Open the registry, made or brought up to date first if it is ours alone.
+    """Open the registry to change it, made first if it is ours alone.
 
     The caller closes it.
 
@@ -43,9 +45,11 @@ def open_registry(
         now: the clock, seconds since the epoch.
         announce: where changes are told as log events.
         patience: seconds to wait for other processes' transactions, and for an answer.
+        serving: it is opened to be served, which brings the schema of a database that is ours
+            alone up to date, and lets a registry of an older version take the issuer.
 
     Raises:
-        RegistryError: the database cannot be used.
+        RegistryError: the database cannot be used, or belongs to another issuer.
         DataFolderError: the data folder cannot be used.
     """
     from issuer.storage.registry import Registry, tell_nobody  # SQLAlchemy is dear to import
@@ -53,14 +57,53 @@ def open_registry(
     if settings.database_url is None:
         make_data_folder(settings.data_dir)
     registry = Registry.open(
-        settings.database, now=now, announce=announce or tell_nobody, patience=patience
+        settings.database,
+        now=now,
+        announce=announce or tell_nobody,
+        upgrade=True if serving and isinstance(settings.database, SqliteFile) else None,
+        patience=patience,
     )
     try:
+        registry.settle_issuer(settings.issuer, own=settings.administration, serving=serving)
         registry.ensure_resources(*own_resources(settings))
     except BaseException:
         registry.close()
         raise
     return registry
+
+
+def read_registry(settings: "Settings", *, now: Callable[[], int]) -> "Registry":
+    """Open the registry to read it: nothing is made, upgraded or written.
+
+    A file that is not there yet is read as an empty registry, which `is_missing` tells beforehand.
+
+    Raises:
+        RegistryError: the database cannot be used, or belongs to another issuer.
+    """
+    from issuer.storage.registry import Registry
+
+    if is_missing(settings):
+        from issuer.storage.sqlite import IN_MEMORY
+
+        empty = Registry.open(IN_MEMORY, now=now)
+        empty.ensure_resources(*own_resources(settings))
+        return empty
+    registry = Registry.open(settings.database, now=now, reading=True)
+    try:
+        registry.check_issuer(settings.issuer)
+    except BaseException:
+        registry.close()
+        raise
+    return registry
+
+
+def is_missing(settings: "Settings") -> bool:
+    """Tell whether the registry is a file that nobody has made yet."""
+    place = settings.database
+    try:
+        return isinstance(place, SqliteFile) and not place.is_there()
+    except OSError:
+        return False  # whoever opens it is told why it cannot be
 
 
 def own_resources(settings: "Settings") -> tuple[Resource, Resource]:

@@ -107,7 +107,7 @@ def _serve_with_workers(
     if only != "api":
         load_engine(settings.database)
     # What every worker would die of is told once, here.
-    rehearse(lambda: check_settings(settings, only))
+    rehearse(lambda: check_settings(settings, only, events))
     _announce(settings, events, sockets)
 
     def worker_with(own_settings: Settings) -> RunWorker:
@@ -116,7 +116,7 @@ def _serve_with_workers(
     def read_again() -> RunWorker:
         try:
             again = reload() if reload else settings
-            rehearse(lambda: check_settings(again, only))
+            rehearse(lambda: check_settings(again, only, events))
         except Exception as error:
             raise ProviderError(_reason(error)) from None
         return worker_with(again)
@@ -125,14 +125,14 @@ def _serve_with_workers(
     return Supervisor(sockets, worker_with(settings), events, reload=read_again).run()
 
 
-def check_settings(settings: Settings, only: Half | None) -> None:
+def check_settings(settings: Settings, only: Half | None, events: Events) -> None:
     """Open all that these settings name and close it again.
 
     Raises:
         ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key.
     """
     if only != "api":
-        IssuerHalf.check(settings)
+        IssuerHalf.check(settings, events)
 
 
 def _reason(error: Exception) -> str:

@@ -113,6 +113,8 @@ def _involved(
         ):
             for document in (entry.before, entry.after):
                 yield from _granted(administration, document or {})
+        case Action.ISSUER_CHANGED:
+            raise BeyondAuthority("the issuer of the registry is changed by its own command only")
         case _:
             assert_never(entry.action)
 

@@ -52,6 +52,7 @@ class Action(StrEnum):
     RESOURCE_CREATED = "resource.created"
     RESOURCE_UPDATED = "resource.updated"
     RESOURCE_DELETED = "resource.deleted"
+    ISSUER_CHANGED = "registry.issuer_changed"
     REGISTRATION_TOKEN_CREATED = "registration_token.created"  # noqa: S105 - an event's name
     REGISTRATION_TOKEN_REVOKED = "registration_token.revoked"  # noqa: S105 - an event's name
 
@@ -63,6 +64,8 @@ def name_target(action: Action) -> str:
             return "resource"
         case Action.REGISTRATION_TOKEN_CREATED | Action.REGISTRATION_TOKEN_REVOKED:
             return "token_id"
+        case Action.ISSUER_CHANGED:
+            return "issuer"
         case (
             Action.CLIENT_CREATED
             | Action.CLIENT_UPDATED

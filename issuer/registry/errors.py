@@ -70,5 +70,9 @@ class SchemaMismatch(RegistryError):
     """The database schema is not the one that this version works with."""
 
 
+class IssuerMismatch(RegistryError):
+    """The registry belongs to another issuer than the one that the settings name."""
+
+
 class StoreUnavailable(RegistryError):
     """The database cannot be used now: locked, full, read-only, damaged or gone."""

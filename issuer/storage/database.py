@@ -58,6 +58,10 @@ class Database(Protocol):
         """Run work that changes the registry: one such at a time, and views are told of it."""
         ...
 
+    def keep_copy(self, name: str) -> str | None:
+        """Copy an embedded database beside itself, as it was last committed; returns where."""
+        ...
+
     def version(self) -> object:
         """Give a value that differs after every change, by this process or another.
 
@@ -85,12 +89,15 @@ class Database(Protocol):
         ...
 
 
-def open_database(place: DatabasePlace | str, *, patience: float) -> Database:
+def open_database(
+    place: DatabasePlace | str, *, patience: float, reading: bool = False
+) -> Database:
     """Open the database at `place`; nothing is read or made yet.
 
     Args:
         place: where it is, or the URL that names it.
         patience: seconds to wait for other processes' transactions, and for an answer.
+        reading: the database refuses whatever would change it.
 
     Raises:
         InvalidValue: the URL is not understood, or its engine is not installed.
@@ -102,11 +109,11 @@ def open_database(place: DatabasePlace | str, *, patience: float) -> Database:
         case SqliteFile():
             from issuer.storage.sqlite import SqliteDatabase
 
-            return SqliteDatabase(place, patience=patience)
+            return SqliteDatabase(place, patience=patience, reading=reading)
         case PostgresPlace():
             from issuer.storage.postgresql import PostgresDatabase
 
-            return PostgresDatabase(place, patience=patience)
+            return PostgresDatabase(place, patience=patience, reading=reading)
 
 
 def load_engine(place: DatabasePlace) -> None:

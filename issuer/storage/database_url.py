@@ -100,6 +100,18 @@ class SqliteFile:
         """The database as an operator may see it."""
         return f"{_SQLITE}{self.path}"
 
+    def is_there(self) -> bool:
+        """Tell whether the file is there.
+
+        Raises:
+            OSError: its folder cannot be searched.
+        """
+        try:
+            self.path.stat()
+        except FileNotFoundError:
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresPlace:

@@ -37,6 +37,7 @@ from issuer.storage import (
     clients,
     grants,
     idempotency,
+    identity,
     registration_tokens,
     resources,
     secrets,
@@ -74,6 +75,19 @@ class RegistryEdit(RegistryReading):
         """
         known = [self.require_resource(identifier).resource for identifier in identifiers]
         return decide_grants(known, scopes)
+
+    def adopt_issuer(self, issuer: str) -> None:
+        """Write which issuer the registry belongs to, if it belongs to none yet."""
+        if self.identity().issuer is None:
+            identity.write_issuer(self._connection, issuer)
+
+    def change_issuer(self, issuer: str) -> None:
+        """Have the registry belong to an issuer, whichever it belonged to before."""
+        before = self.identity().issuer
+        if before != issuer:
+            identity.write_issuer(self._connection, issuer)
+            described = None if before is None else {"issuer": before}
+            self._record(Action.ISSUER_CHANGED, issuer, described, {"issuer": issuer})
 
     def create_client(
         self, registration: ClientRegistration, secrets_: Sequence[NewSecret] = ()

@@ -100,6 +100,7 @@ class PostgresDatabase:
     Args:
         place: the servers, how to connect, and the database.
         patience: seconds to wait for an answer.
+        reading: nothing is changed; a standby will do.
 
     Raises:
         InvalidValue: a file that the URL names cannot be read.
@@ -108,10 +109,11 @@ class PostgresDatabase:
     embedded = False
     lookups = _CONNECTIONS - 1  # one is left for administration
 
-    def __init__(self, place: PostgresPlace, *, patience: float) -> None:
+    def __init__(self, place: PostgresPlace, *, patience: float, reading: bool = False) -> None:
         _check_files(place)
         self._name = f"the registry database {place.shown}"
         self._place = place
+        self._read_only = {"default_transaction_read_only": "on"} if reading else {}
         self._patience = patience
         self._main = _Lane(self._connect, patience, connections=_CONNECTIONS)
         # Requests, whatever they wait for or work at, must not delay the news of a change.
@@ -150,14 +152,19 @@ class PostgresDatabase:
             database=place.database,
             passfile=options.get("passfile"),
             ssl=True if system else None,
-            # What a server says that is not the primary any more must not be believed.
-            target_session_attrs="read-write"
-            if self._followed
-            else options.get("target_session_attrs"),
+            target_session_attrs=self._wanted_server(),
             timeout=place.connect_seconds or min(self._patience, _CONNECT_SECONDS),
             command_timeout=self._patience,
-            server_settings={"application_name": "watchword"} | settings,
+            server_settings={"application_name": "watchword"} | settings | self._read_only,
         )
+
+    def _wanted_server(self) -> str | None:
+        if self._read_only:
+            return "any"
+        if self._followed:
+            # What a server says that is not the primary any more must not be believed.
+            return "read-write"
+        return self._place.options.get("target_session_attrs")
 
     def exists(self) -> bool:
         """Tell that it does: databases on a server are made by whoever runs it."""
@@ -187,6 +194,9 @@ class PostgresDatabase:
             return result
 
         return self.write(locked)
+
+    def keep_copy(self, name: str) -> str | None:
+        """Keep none: backups of a server are for its operator to make."""
 
     def version(self) -> object:
         """Ask for the number of the latest change, one step down an index, and whose it is."""

@@ -9,6 +9,7 @@ from issuer.registry.resource import RegisteredResource
 from issuer.registry.secret_hash import SecretHash
 from issuer.registry.usage import ScopeUse
 from issuer.storage import audit, clients, grants, registration_tokens, resources
+from issuer.storage.identity import RegistryIdentity, read_identity
 
 
 class RegistryReading:
@@ -16,6 +17,10 @@ class RegistryReading:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def identity(self) -> RegistryIdentity:
+        """Read which issuer the registry belongs to, and the epoch of its change feed."""
+        return read_identity(self._connection)
 
     def find_client(self, client_id: str) -> Client | None:
         """Read one client, or None if there is no such id."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from issuer.ports import Changes
 from issuer.registry.audit import SYSTEM, Actor, AuditEntry, name_target
 from issuer.registry.client import Client
-from issuer.registry.errors import SchemaMismatch
+from issuer.registry.errors import IssuerMismatch
 from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.usage import UsageBatch
 from issuer.storage import clients
@@ -20,7 +20,7 @@ from issuer.storage.edit import RegistryEdit
 from issuer.storage.grants import write_scope_usage
 from issuer.storage.identity import read_identity
 from issuer.storage.reading import RegistryReading
-from issuer.storage.schema import HEAD, SchemaStatus, read_status, upgrade_schema
+from issuer.storage.schema import HEAD, SchemaStatus, mismatch, read_status, upgrade_schema
 from issuer.storage.secrets import claim_expiring, write_secret_usage
 
 T = TypeVar("T")
@@ -71,6 +71,7 @@ class Registry:
         now: Callable[[], int],
         announce: Announce = tell_nobody,
         upgrade: bool | None = None,
+        reading: bool = False,
         patience: float = PATIENCE,
     ) -> Self:
         """Open the registry at `place`.
@@ -80,8 +81,9 @@ class Registry:
                 absolute path) or `postgresql://…`.
             now: the clock, seconds since the epoch.
             announce: where changes are told as log events, once they are committed.
-            upgrade: bring the schema up to date, or leave it as it is; None upgrades a database
-                that is ours alone, making it if there is none, and refuses an old one on a server.
+            upgrade: bring the schema up to date, or leave it as it is; None makes a database that
+                is ours alone if there is none, and refuses one whose schema is not up to date.
+            reading: nothing is made or changed, not even by mistake.
             patience: seconds to wait for other processes' transactions, and for an answer.
 
         Raises:
@@ -89,9 +91,11 @@ class Registry:
             SchemaMismatch: the schema is not the one that this version works with.
             StoreUnavailable: the database cannot be opened.
         """
-        registry = cls(open_database(place, patience=patience), now=now, announce=announce)
+        registry = cls(
+            open_database(place, patience=patience, reading=reading), now=now, announce=announce
+        )
         try:
-            registry._settle_schema(upgrade)
+            registry._settle_schema(upgrade, reading=reading)
         except BaseException:
             registry.close()
             raise
@@ -115,11 +119,23 @@ class Registry:
     def upgrade_schema(self) -> None:
         """Bring the schema up to date; two processes may do it at once.
 
+        Of a database that is ours alone, a copy of the old one is kept beside it.
+
         Raises:
             SchemaMismatch: the database is from a newer version, or is not a registry.
         """
         if not self.schema_status().up_to_date:
-            self._database.change(upgrade_schema)
+            before, copy = self._database.change(self._upgrade)
+            if before is not None:
+                self._announce("registry.upgraded", schema=HEAD, before=before, copy=copy)
+
+    def _upgrade(self, connection: Connection) -> tuple[str | None, str | None]:
+        before = read_status(connection).current
+        copy = None
+        if before not in (None, HEAD) and self._database.embedded:
+            copy = self._database.keep_copy(f"schema-{before}")
+        upgrade_schema(connection)
+        return (before if before != HEAD else None), copy
 
     def read(self, work: Callable[[RegistryReading], T]) -> T:
         """Read in one transaction, which sees one state of the registry."""
@@ -159,6 +175,47 @@ class Registry:
 
         if missing(self.list_resources()):
             self.change(ensure, by=SYSTEM)
+
+    def settle_issuer(self, issuer: str, *, own: str, serving: bool) -> None:
+        """Refuse an issuer that the registry does not belong to; a new registry takes it.
+
+        A registry of an older version has content and does not say whose it is: it takes the issuer
+        only when it is served, and until then its own resource tells.
+
+        Args:
+            issuer: the issuer identifier that the settings name.
+            own: the resource that every registry of this issuer has.
+            serving: the registry is opened to be served.
+
+        Raises:
+            IssuerMismatch: it belongs to another issuer.
+        """
+
+        def settle(edit: RegistryEdit) -> None:
+            if serving or not (edit.list_resources() or edit.list_clients(limit=1)):
+                edit.adopt_issuer(issuer)
+            elif edit.identity().issuer is None and edit.find_resource(own) is None:
+                raise IssuerMismatch(
+                    f"the registry does not say which issuer it belongs to, and has nothing of"
+                    f" {issuer}; start the server once, or run: watchword db set-issuer {issuer}"
+                )
+
+        if self.read(lambda reading: reading.identity()).issuer is None:
+            self.change(settle, by=SYSTEM)
+        self.check_issuer(issuer)
+
+    def check_issuer(self, issuer: str) -> None:
+        """Refuse an issuer that the registry does not belong to; one without an issuer takes any.
+
+        Raises:
+            IssuerMismatch: it belongs to another issuer.
+        """
+        known = self.read(lambda reading: reading.identity()).issuer
+        if known not in (None, issuer):
+            raise IssuerMismatch(
+                f"the registry belongs to {known}, but WATCHWORD_ISSUER is {issuer}; set"
+                f" WATCHWORD_ISSUER={known}, or change it: watchword db set-issuer {issuer}"
+            )
 
     def find_client(self, client_id: str) -> Client | None:
         """Read one client, or None if there is no such id."""
@@ -221,14 +278,15 @@ class Registry:
         """Call `told`, from whatever thread, as soon as the registry has changed; only a hint."""
         self._database.watch(told)
 
-    def _settle_schema(self, upgrade: bool | None) -> None:
-        if upgrade or (upgrade is None and self._database.embedded):
+    def _settle_schema(self, upgrade: bool | None, *, reading: bool) -> None:
+        if upgrade:
             self.upgrade_schema()
-        elif upgrade is None and not (status := self.schema_status()).up_to_date:
-            raise SchemaMismatch(
-                f"the database schema is {status.current or 'empty'}, this version works with"
-                f" {status.head}; run: watchword db upgrade"
-            )
+        if upgrade is not None or (status := self.schema_status()).up_to_date:
+            return
+        if status.current is None and self._database.embedded and not reading:
+            self.upgrade_schema()
+        else:
+            raise mismatch(status)
 
 
 def _write_usage(connection: Connection, batch: UsageBatch) -> None:
@@ -254,5 +312,5 @@ def inspect_schema(place: DatabasePlace | str) -> SchemaStatus:
         InvalidValue: the URL is not understood or its engine is not installed.
         StoreUnavailable: the database cannot be read.
     """
-    with closing(Registry.open(place, now=lambda: 0, upgrade=False)) as registry:
+    with closing(Registry.open(place, now=lambda: 0, upgrade=False, reading=True)) as registry:
         return registry.schema_status()

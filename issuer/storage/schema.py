@@ -40,6 +40,19 @@ def read_status(connection: Connection) -> SchemaStatus:
     return SchemaStatus(current=current, head=HEAD)
 
 
+def mismatch(status: SchemaStatus) -> SchemaMismatch:
+    """Say what to do about a schema that is not the one of this version."""
+    if status.current is not None and status.current > status.head:  # both are of four digits
+        return SchemaMismatch(
+            f"the database is from a newer version (schema {status.current}, this version works"
+            f" with {status.head}); install that version"
+        )
+    return SchemaMismatch(
+        f"the database schema is {status.current or 'empty'}, this version works with"
+        f" {status.head}; run: watchword db upgrade"
+    )
+
+
 def upgrade_schema(connection: Connection) -> None:
     """Make the tables, or run the migrations that are missing, in the transaction of `connection`.
 
@@ -60,10 +73,7 @@ def upgrade_schema(connection: Connection) -> None:
 
     known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
     if status.current not in known:
-        raise SchemaMismatch(
-            f"the database is from a newer version (schema {status.current}, this version works"
-            f" with {HEAD}); install that version"
-        )
+        raise mismatch(status)
     config = Config(attributes={"connection": connection})
     # Config reads values with %-interpolation.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -26,6 +26,9 @@ from keys.file_access import file_fault, folder_fault
 _RETRY_SECONDS = 0.02
 _WRITES = "watchword_writes"
 """Execution option of transactions that will write."""
+
+IN_MEMORY = SqliteFile(Path(":memory:"))
+"""A database that is gone with the thread that uses it."""
 
 # Result codes (https://sqlite.org/rescode.html) whose cause an operator can mend.
 _CAUSES = {
@@ -46,25 +49,28 @@ class SqliteDatabase:
     Args:
         place: the file.
         patience: seconds to wait for another process's transaction.
+        reading: nothing is made or changed; the file must be there.
     """
 
     embedded = True
     lookups = 1  # a reading takes less time than handing it to a second thread
 
-    def __init__(self, place: SqliteFile, *, patience: float) -> None:
+    def __init__(self, place: SqliteFile, *, patience: float, reading: bool = False) -> None:
         self._path = place.path
         self._patience = patience
-        self._engine = _sqlite_engine(self._path, patience)
+        self._engine = _sqlite_engine(self._path, patience, reading=reading)
         self._writing = self._engine.execution_options(**{_WRITES: True})
         self._name = f"the registry database {self._path}"
         self._watch: Any = None
+        self._reading = reading
         # The file that the connections are on; a path may come to name another one.
         self._file: _FileId | None = None
         self._log: _FileId | None = None
         self._opening = RLock()
 
     def exists(self) -> bool:  # noqa: D102
-        return self._path.exists()
+        with self._explained():
+            return SqliteFile(self._path).is_there()
 
     def read(self, work: Work[T]) -> T:  # noqa: D102
         return self._run(self._engine, work)
@@ -80,6 +86,15 @@ class SqliteDatabase:
 
     def change(self, work: Work[T]) -> T:  # noqa: D102
         return self.write(work)  # `BEGIN IMMEDIATE` lets one in at a time
+
+    def keep_copy(self, name: str) -> str:
+        """Copy the database to a file beside it, for its owner alone; an older copy goes."""
+        kept = self._path.with_name(f"{self._path.name}.{name}")
+        begun = kept.with_name(f"{kept.name}.{os.getpid()}")
+        with self._explained():
+            copy_sqlite(self._path, begun)
+            begun.replace(kept)
+        return str(kept)
 
     def version(self) -> object:
         """Ask `PRAGMA data_version` (https://sqlite.org/pragma.html#pragma_data_version).
@@ -119,6 +134,8 @@ class SqliteDatabase:
 
     def _make_ready(self) -> "_FileId":
         """Open the file that the path names now; one that was there before is never made anew."""
+        if self._path == IN_MEMORY.path:
+            return _NO_FILE
         with self._opening:
             named = _file_id(self._path)
             if named is None and self._file is not None:
@@ -133,11 +150,12 @@ class SqliteDatabase:
         if self._file is not None:
             self._leave()
         self._check_access()
-        _make_private_file(self._path)
-        self._use_write_ahead_log()
+        if not self._reading:
+            _make_private_file(self._path)
+            self._use_write_ahead_log()
         file = _file_id(self._path)
         if file is None:
-            raise StoreUnavailable(f"{self._name} was deleted at this moment; put it back")
+            raise StoreUnavailable(f"{self._name} is not there; put it back")
         return file
 
     def _leave(self) -> None:
@@ -153,7 +171,7 @@ class SqliteDatabase:
 
     def _check_still_there(self, file: "_FileId") -> None:
         """Refuse what was read from or written to a file that is not there any more."""
-        if _file_id(self._path) != file:
+        if file != _NO_FILE and _file_id(self._path) != file:
             raise StoreUnavailable(
                 f"{self._name} was deleted or replaced at this moment; nothing written counts"
             )
@@ -208,6 +226,9 @@ class SqliteDatabase:
 _FileId = tuple[int, int]
 """Device and inode: while a file is open, no other has the same."""
 
+_NO_FILE: _FileId = (0, 0)
+"""Of a database in memory."""
+
 
 def _file_id(path: Path) -> _FileId | None:
     try:
@@ -228,12 +249,45 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _sqlite_engine(path: Path, patience: float) -> Engine:
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a database as it was last committed, log included, to a new file for its owner alone.
+
+    Raises:
+        OSError, sqlite3.Error: it cannot be read or written; nothing is left of the copy.
+    """
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        with (
+            closing(sqlite3.connect(_uri(source), uri=True)) as reading,
+            closing(sqlite3.connect(target)) as writing,
+        ):
+            reading.backup(writing)
+    except BaseException:
+        target.unlink()
+        raise
+
+
+def _uri(path: Path) -> str:
+    return path.absolute().as_uri() + "?mode=rw"  # `rw` makes no file, unlike the default
+
+
+def _sqlite_engine(path: Path, patience: float, *, reading: bool) -> Engine:
+    def open_existing() -> sqlite3.Connection:
+        # `mode=ro` would leave files of the write-ahead log behind; this one leaves none.
+        connection = sqlite3.connect(
+            _uri(path), uri=True, timeout=patience, check_same_thread=False
+        )
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    options: dict[str, Any] = {"creator": open_existing} if reading else {}
+    if path != IN_MEMORY.path:
+        options["max_overflow"] = -1  # as many as there are threads: none waits for another's
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         connect_args={"timeout": patience},
-        max_overflow=-1,  # as many as there are threads: none waits for what another holds
         hide_parameters=True,  # secret hashes stay out of error texts
+        **options,
     )
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)

@@ -1,6 +1,7 @@
 """The schema, on every engine: made at once or migrated step by step, it is the same."""
 
 import sqlite3
+import stat
 from contextlib import closing
 
 import pytest
@@ -8,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
+from issuer.registry.errors import SchemaMismatch
 from issuer.storage.database import open_database
 from issuer.storage.identity import read_identity
 from issuer.storage.registry import Registry
@@ -114,6 +116,34 @@ def test_the_migrations_make_the_tables_that_the_code_uses(two_urls):
     assert differences == []
 
 
+def test_an_older_schema_is_upgraded_only_when_asked_and_a_copy_is_kept(tmp_path):
+    """The copy is the database as it was, its log included, for the owner alone."""
+    path, told = tmp_path / "old.db", []
+    migrate(f"sqlite:///{path}", "0002")
+    content = path.read_bytes()
+    for options in ({}, {"reading": True}):
+        with pytest.raises(SchemaMismatch, match="run: watchword db upgrade"):
+            opened(f"sqlite:///{path}", **options)
+    assert path.read_bytes() == content
+    with closing(sqlite3.connect(path)) as other:  # its change is still in the log
+        other.execute("INSERT INTO resources VALUES (1, 'urn:a', 60, 5, 6, NULL, 0, 0, 0)")
+        other.commit()
+        options = {
+            "upgrade": True,
+            "announce": lambda *event, **fields: told.append((event, fields)),
+        }
+        with opened(f"sqlite:///{path}", **options) as registry:
+            assert registry.schema_status().up_to_date
+    copy = tmp_path / "old.db.schema-0002"
+    assert told == [(("registry.upgraded",), {"schema": HEAD, "before": "0002", "copy": str(copy)})]
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(copy)) as kept:
+        assert kept.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+        assert kept.execute("SELECT identifier FROM resources").fetchall() == [("urn:a",)]
+    with opened(f"sqlite:///{path}", upgrade=True):
+        assert len(told) == 1
+
+
 def test_a_registry_of_the_first_version_keeps_all_it_has(tmp_path):
     """What 0001 stored reads after the upgrade as it did before."""
     path = tmp_path / "old.db"
@@ -132,7 +162,7 @@ def test_a_registry_of_the_first_version_keeps_all_it_has(tmp_path):
         hashed = new_client().secret_hash.text
         connection.execute("UPDATE client_secrets SET hash = ?", (hashed,))
         connection.commit()
-    with opened(f"sqlite:///{path}") as registry:
+    with opened(f"sqlite:///{path}", upgrade=True) as registry:
         assert registry.schema_status().current == HEAD
         client = registry.find_client("old")
         resource = registry.find_resource("urn:a").resource

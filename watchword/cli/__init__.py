@@ -24,7 +24,7 @@ _SUMMARIES = {
     "apply": "Make clients and resources as a file says, in one transaction.",
     "export": "Print clients and resources as a file for apply, without secrets.",
     "token": "Tokens: get one, read one.",
-    "db": "The registry database: upgrade, status.",
+    "db": "The registry database: status, upgrade, issuer.",
     "serve": "Serve the provider: issuer and API, or one half of it.",
     "scenario": "Tell the consumer's story against a running provider.",
 }
@@ -110,7 +110,7 @@ def _explain(problem: Exception) -> int:
     """Say what the packages below say in their own words; raise what nobody foresaw."""
     from consumer.errors import ConsumerError
     from issuer.admin.errors import InvalidDocument
-    from issuer.registry.errors import InvalidValue, RegistryError
+    from issuer.registry.errors import InvalidValue, IssuerMismatch, RegistryError
     from keys.errors import KeysError
     from watchword.errors import ProviderError
     from watchword.settings import SettingsError
@@ -120,7 +120,7 @@ def _explain(problem: Exception) -> int:
             return _tell(2, *problem.lines)
         case InvalidDocument():
             return _tell(2, *str(problem).splitlines())
-        case InvalidValue():
+        case InvalidValue() | IssuerMismatch():
             return _tell(2, str(problem))
         case KeysError() | RegistryError() | ConsumerError() | ProviderError():
             return _tell(1, str(problem))

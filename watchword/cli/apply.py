@@ -73,7 +73,7 @@ def apply(
         )
     secrets = _load_secrets(file, declaration)
     options: _Options = {"prune": prune, "usage_days": usage_days}
-    with administration(server, by_file=True) as operations, _all_reasons():
+    with administration(server, by_file=True, reading=dry_run) as operations, _all_reasons():
         outcome = _carry_out(operations, declaration, secrets, options, dry_run=dry_run)
     if as_json:
         print_json(outcome)

@@ -45,7 +45,7 @@ def list_entries(
     if before is not None:
         with mistakes.of("--before"):
             before = str(parse_count(before))
-    with administration(server, mistakes) as operations:
+    with administration(server, mistakes, reading=True) as operations:
         entries, older = _fetch(operations, target, before=before, limit=most)
     if as_json:
         print_json({"entries": entries} | ({} if older is None else {"next": older}))

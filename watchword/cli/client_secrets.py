@@ -72,7 +72,7 @@ def list_secrets(
 
     Example: watchword clients secrets list orders-service
     """
-    with administration(server, checked_client_id(client_id)) as operations:
+    with administration(server, checked_client_id(client_id), reading=True) as operations:
         secrets = operations.list_secrets(client_id)
     if as_json:
         print_json({"secrets": secrets})

@@ -116,7 +116,7 @@ def list_clients(
     if limit is not None:
         with mistakes.of("--limit"):
             most = parse_count(limit)
-    with administration(server, mistakes) as operations:
+    with administration(server, mistakes, reading=True) as operations:
         pages = _pages(operations, after, most)
         if not as_json:
             _print_pages(pages)
@@ -134,7 +134,7 @@ def show(client_id: ClientId, server: ServerOption = None, as_json: JsonFlag = F
 
     Example: watchword clients show orders-service
     """
-    with administration(server, checked_client_id(client_id)) as operations:
+    with administration(server, checked_client_id(client_id), reading=True) as operations:
         client = operations.show_client(client_id).document
     print_json(client) if as_json else print_client(client, wall_clock())
 

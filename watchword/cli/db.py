@@ -1,10 +1,12 @@
 """The `watchword db` commands: the schema of the registry database."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watchword.cli.output import JsonFlag, print_fields, print_json
+from watchword.cli.errors import CommandFailed, WrongUsage
+from watchword.cli.output import JsonFlag, print_fields, print_json, say
+from watchword.cli.registry import ChangeLog, YesFlag, operator, require_yes
 
 if TYPE_CHECKING:
     from issuer.storage.database_url import DatabasePlace
@@ -42,6 +44,41 @@ def status(as_json: JsonFlag = False) -> None:
 
     place = load_settings().database
     _print(place, inspect_schema(place), as_json)
+
+
+@app.command("set-issuer")
+def set_issuer(
+    issuer: Annotated[str, typer.Argument(metavar="URL", help="The new issuer identifier.")],
+    yes: YesFlag = False,
+) -> None:
+    """Have the registry belong to another issuer, and nothing else: its clients stay as they are.
+
+    Set WATCHWORD_ISSUER to the same, and restart the server.
+
+    Example: watchword db set-issuer https://auth.example.com --yes
+    """
+    from contextlib import closing
+
+    from issuer.config import check_issuer
+    from issuer.storage.registry import Registry
+    from watchword.clock import wall_clock
+    from watchword.registry import is_missing
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    try:
+        check_issuer(issuer)
+    except ValueError as error:
+        raise WrongUsage(f"URL: {error}") from None
+    if is_missing(settings):
+        raise CommandFailed(f"there is no registry yet: {settings.database.shown}")
+    opened = Registry.open(settings.database, now=wall_clock, announce=ChangeLog(settings, True))
+    with closing(opened) as registry:
+        known = registry.read(lambda reading: reading.identity()).issuer
+        if known not in (None, issuer):
+            require_yes(f"Change the issuer of the registry from {known} to {issuer}?", yes=yes)
+        registry.change(lambda edit: edit.change_issuer(issuer), by=operator())
+    say(f"the registry belongs to {issuer}")
 
 
 def _print(place: "DatabasePlace", schema: "SchemaStatus", as_json: bool) -> None:

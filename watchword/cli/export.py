@@ -19,7 +19,7 @@ def export(server: ServerOption = None) -> None:
     """
     from issuer.declaration.writing import write_declaration
 
-    with administration(server) as operations:
+    with administration(server, reading=True) as operations:
         resources, clients = operations.list_resources(), _all_clients(operations)
     sys.stdout.write(write_declaration(resources, clients))
 

@@ -96,7 +96,7 @@ def list_tokens(server: ServerOption = None, as_json: JsonFlag = False) -> None:
 
     Example: watchword registration-tokens list --json
     """
-    with administration(server) as operations:
+    with administration(server, reading=True) as operations:
         tokens = operations.list_registration_tokens()
     if as_json:
         print_json({"registration_tokens": tokens})

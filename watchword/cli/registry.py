@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from issuer.admin.operations import Operations
     from issuer.registry.audit import Actor
     from issuer.registry.resource import Resource
-    from issuer.storage.registry import Announce
+    from issuer.storage.registry import Announce, Registry
     from watchword.remote_administration import RemoteAdministration
     from watchword.settings import Settings
 
@@ -38,7 +38,11 @@ ServerOption = Annotated[
 
 @contextmanager
 def administration(
-    server: str | None, mistakes: Mistakes | None = None, *, by_file: bool = False
+    server: str | None,
+    mistakes: Mistakes | None = None,
+    *,
+    by_file: bool = False,
+    reading: bool = False,
 ) -> "Iterator[Operations]":
     """Open the way to the registry for the length of a command.
 
@@ -46,6 +50,7 @@ def administration(
         server: the provider to ask; None for the database that the settings name.
         mistakes: what is wrong with the command line so far, told together with the settings'.
         by_file: what is done is what a file says.
+        reading: nothing is changed; the database is not even made.
 
     Raises:
         WrongUsage: there are mistakes.
@@ -57,7 +62,7 @@ def administration(
     with wrong.gathered():
         settings = load_settings()
         if server is None:
-            opened = _local(settings, by_file=by_file)
+            opened = _reading(settings) if reading else _local(settings, by_file=by_file)
         else:
             opened = closing(_remote(server, settings))
     wrong.refuse()  # so from here on there is something to open
@@ -67,22 +72,39 @@ def administration(
 
 @contextmanager
 def _local(settings: "Settings", *, by_file: bool) -> "Iterator[Operations]":
-    import secrets
-
-    from issuer.admin.administration import Administration
-    from watchword.registry import open_registry, own_resources
+    from watchword.registry import open_registry
 
     log = ChangeLog(settings)
     with closing(open_registry(settings, now=wall_clock, announce=log)) as registry:
         log.opened = True
-        yield Administration(
-            registry,
-            by=operator(by_file=by_file),
-            now=wall_clock,
-            random_bytes=secrets.token_bytes,
-            default_resource=settings.default_resource,
-            kept_resources=[each.identifier for each in own_resources(settings)],
-        )
+        yield _administer(registry, settings, by_file=by_file)
+
+
+@contextmanager
+def _reading(settings: "Settings") -> "Iterator[Operations]":
+    from watchword.registry import is_missing, read_registry
+
+    missing = is_missing(settings)
+    with closing(read_registry(settings, now=wall_clock)) as registry:
+        yield _administer(registry, settings, by_file=False)
+    if missing:
+        say(f"There is no registry yet: {settings.database.shown} is made by the first change.")
+
+
+def _administer(registry: "Registry", settings: "Settings", *, by_file: bool) -> "Operations":
+    import secrets
+
+    from issuer.admin.administration import Administration
+    from watchword.registry import own_resources
+
+    return Administration(
+        registry,
+        by=operator(by_file=by_file),
+        now=wall_clock,
+        random_bytes=secrets.token_bytes,
+        default_resource=settings.default_resource,
+        kept_resources=[each.identifier for each in own_resources(settings)],
+    )
 
 
 def _remote(server: str, settings: "Settings") -> "RemoteAdministration":
@@ -150,8 +172,8 @@ class ChangeLog:
     What opening the registry makes by itself is not logged: the command has not begun.
     """
 
-    def __init__(self, settings: "Settings") -> None:
-        self.opened = False
+    def __init__(self, settings: "Settings", opened: bool = False) -> None:
+        self.opened = opened
         self._form = settings.log_format
         self._events: Announce | None = None
 
@@ -195,7 +217,7 @@ def require_yes(question: str, *, yes: bool) -> None:
     if not answer.endswith(b"\n"):
         say("")
     if answer.strip().lower() not in (b"y", b"yes"):
-        raise CommandFailed("nothing was deleted; answer y, or say --yes")
+        raise CommandFailed("nothing was changed; answer y, or say --yes")
 
 
 def read_line() -> bytes:

@@ -70,7 +70,7 @@ def list_resources(server: ServerOption = None, as_json: JsonFlag = False) -> No
 
     Example: watchword resources list --json
     """
-    with administration(server) as operations:
+    with administration(server, reading=True) as operations:
         resources = operations.list_resources()
     if as_json:
         print_json({"resources": resources})
@@ -85,7 +85,7 @@ def show(identifier: Identifier, server: ServerOption = None, as_json: JsonFlag 
 
     Example: watchword resources show https://orders.example.com
     """
-    with administration(server, checked_resource(identifier)) as operations:
+    with administration(server, checked_resource(identifier), reading=True) as operations:
         resource = operations.show_resource(identifier).document
     _print(resource, as_json)
 

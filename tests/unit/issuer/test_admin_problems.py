@@ -25,6 +25,7 @@ from issuer.declaration.errors import DeclarationRefused, InvalidDeclaration
 from issuer.registry.errors import (
     InvalidSecretHash,
     InvalidValue,
+    IssuerMismatch,
     RegistryError,
     StoreUnavailable,
     UnknownClient,
@@ -36,6 +37,7 @@ NOT_OF_THE_API = {
     InvalidSecretHash,  # nobody's mistake who calls: 500
     AccessRefused,  # made by whoever asks a server
     InvalidDeclaration,  # of a file; what is sent is a document
+    IssuerMismatch,  # found when the registry is opened
 }
 
 

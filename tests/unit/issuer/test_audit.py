@@ -24,7 +24,7 @@ def test_actions_are_named_as_the_log_events_are():
 def test_an_event_names_its_target_by_what_it_is(action: Action) -> None:
     """A log event of a resource has no `client_id`."""
     kind = action.value.partition(".")[0]
-    names = {"resource": "resource", "registration_token": "token_id"}
+    names = {"resource": "resource", "registry": "issuer", "registration_token": "token_id"}
     assert name_target(action) == names.get(kind, "client_id")
 
 
