@@ -11,3 +11,7 @@ class DataFolderError(ProviderError):
 
 class AddressUnavailable(ProviderError):
     """The address cannot be listened on."""
+
+
+class BackupError(ProviderError):
+    """A backup cannot be written, read or put back."""

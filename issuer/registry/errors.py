@@ -74,5 +74,9 @@ class IssuerMismatch(RegistryError):
     """The registry belongs to another issuer than the one that the settings name."""
 
 
+class RegistryNotEmpty(RegistryError):
+    """The registry has content, which a restore would delete."""
+
+
 class StoreUnavailable(RegistryError):
     """The database cannot be used now: locked, full, read-only, damaged or gone."""

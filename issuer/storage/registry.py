@@ -9,11 +9,12 @@ from sqlalchemy import Connection
 from issuer.ports import Changes
 from issuer.registry.audit import SYSTEM, Actor, AuditEntry, name_target
 from issuer.registry.client import Client
-from issuer.registry.errors import IssuerMismatch
+from issuer.registry.errors import IssuerMismatch, RegistryNotEmpty
 from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.usage import UsageBatch
 from issuer.storage import clients
 from issuer.storage.changes import read_changes
+from issuer.storage.copying import begin_anew, copy_rows, copy_whole, is_empty
 from issuer.storage.database import Database, open_database
 from issuer.storage.database_url import DatabasePlace
 from issuer.storage.edit import RegistryEdit
@@ -161,6 +162,40 @@ class Registry:
         for entry in entries:
             self._announce(entry.action.value, **_event_fields(entry))
         return result
+
+    def copy_to(self, place: DatabasePlace) -> None:
+        """Copy all of it, as it is at one moment, to a database that is made for it."""
+        with closing(Registry.open(place, now=self._now)) as copy:
+            self._database.read(
+                lambda source: copy._database.change(lambda target: copy_rows(source, target))
+            )
+
+    def restore_from(
+        self, backup: "Registry", *, replace: bool, finish: Callable[[], None]
+    ) -> None:
+        """Have the content of a backup instead of its own, all of it or nothing.
+
+        Args:
+            backup: a registry in an SQLite file.
+            replace: give up the content that is there.
+            finish: what belongs to it; called last before the commit, and nothing counts if it
+                raises.
+
+        Raises:
+            RegistryNotEmpty: there is content, and it is not to be given up.
+            StoreUnavailable: the backup is damaged.
+        """
+
+        def restore(target: Connection) -> None:
+            if not replace and not is_empty(target):
+                raise RegistryNotEmpty(
+                    "the registry has clients or resources; to give them up, say --force"
+                )
+            backup._database.read(lambda source: copy_whole(source, target))
+            begin_anew(target)
+            finish()
+
+        self._database.change(restore)
 
     def ensure_resources(self, *wanted: Resource) -> None:
         """Make resources unless their identifiers exist; one that exists is left as it is."""

@@ -24,7 +24,7 @@ _SUMMARIES = {
     "apply": "Make clients and resources as a file says, in one transaction.",
     "export": "Print clients and resources as a file for apply, without secrets.",
     "token": "Tokens: get one, read one.",
-    "db": "The registry database: status, upgrade, issuer.",
+    "db": "The registry database: status, upgrade, backup, restore.",
     "serve": "Serve the provider: issuer and API, or one half of it.",
     "scenario": "Tell the consumer's story against a running provider.",
 }

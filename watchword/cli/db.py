@@ -1,5 +1,6 @@
 """The `watchword db` commands: the schema of the registry database."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -79,6 +80,46 @@ def set_issuer(
             require_yes(f"Change the issuer of the registry from {known} to {issuer}?", yes=yes)
         registry.change(lambda edit: edit.change_issuer(issuer), by=operator())
     say(f"the registry belongs to {issuer}")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to make, mode 0600.")],
+    encrypt: Annotated[
+        bool, typer.Option("--encrypt", help="Encrypt it with WATCHWORD_KEY_PASSPHRASE.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """Write registry and signing keys to one file, consistent while the server runs.
+
+    Example: watchword db backup /backup/watchword.backup --encrypt
+    """
+    from watchword.backup import write_backup
+    from watchword.clock import wall_clock
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    write_backup(settings, file, now=wall_clock, encrypt=encrypt, replace=force)
+    say(f"registry and keys are in {file}")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What db backup made.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Give up the registry and the keys that are there.")
+    ] = False,
+) -> None:
+    """Put registry and signing keys of a backup in place, all of it or nothing.
+
+    Example: watchword db restore /backup/watchword.backup
+    """
+    from watchword.backup import restore_backup
+    from watchword.clock import wall_clock
+    from watchword.settings import load_settings
+
+    restore_backup(load_settings(), file, now=wall_clock, replace=force)
+    say(f"registry and keys are those of {file}")
 
 
 def _print(place: "DatabasePlace", schema: "SchemaStatus", as_json: bool) -> None:

@@ -27,6 +27,7 @@ from issuer.registry.errors import (
     InvalidValue,
     IssuerMismatch,
     RegistryError,
+    RegistryNotEmpty,
     StoreUnavailable,
     UnknownClient,
     UnknownResource,
@@ -38,6 +39,7 @@ NOT_OF_THE_API = {
     AccessRefused,  # made by whoever asks a server
     InvalidDeclaration,  # of a file; what is sent is a document
     IssuerMismatch,  # found when the registry is opened
+    RegistryNotEmpty,  # of a restore
 }
 
 
