@@ -115,7 +115,7 @@ def test_clients_live_in_postgresql(run, tmp_path, monkeypatch, postgres_url):
     """The commands are the same, and the data folder is not even made."""
     monkeypatch.setenv("WATCHWORD_DATABASE_URL", postgres_url)
     assert run("db", "upgrade").returncode == 0
-    created = document(run("clients", "create", "till", "--json"))
+    created = document(run("clients", "create", "till", "--all-scopes", "--json"))
     assert created["client_secret"]
     changed = run("clients", "update", "till", "--remove-scope", "write", "--json")
     assert document(changed)["scope"] == "read"

@@ -60,8 +60,8 @@ def set_issuer(
     """
     from contextlib import closing
 
-    from issuer.config import check_issuer
     from issuer.storage.registry import Registry
+    from keys.identifiers import check_issuer
     from watchword.clock import wall_clock
     from watchword.registry import is_missing
     from watchword.settings import load_settings
