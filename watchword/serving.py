@@ -69,7 +69,7 @@ def _serve_alone(
 
     def check() -> None:
         try:
-            check_settings(reload() if reload else settings, only)
+            check_settings(reload() if reload else settings, only, events)
         except Exception as error:
             events("server.reload_failed", reason=_reason(error))
         else:
