@@ -1,19 +1,30 @@
-"""Own `require`: the scopes that one route needs, checked before the route runs (RFC 6750 §3.1)."""
+"""Own `require`: the scopes that one endpoint needs, checked before it runs (RFC 6750 §3.1).
 
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from inspect import iscoroutinefunction
-from typing import Any
+A refusal is an exception and never a result; the middleware answers it, whatever lies between. The
+decorator takes nothing from the arguments of the endpoint, so any signature will do.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial, update_wrapper, wraps
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, iscoroutinefunction
+from types import FunctionType, MethodType
+from typing import Any, NoReturn, TypeVar
+from weakref import WeakKeyDictionary
 
 from resource_api.errors import InsufficientScope
-from resource_api.middleware import GATE_KEY, SCOPE_KEY, ASGIApp, Receive, Scope, Send
+from resource_api.middleware import CURRENT, PASSAGE_KEY, ASGIApp, Passage, Receive, Scope, Send
 from resource_api.scope import check_scope_names, require_scopes
 
-Endpoint = Callable[..., Any]
+Demand = Callable[[], None]
+Endpoint = TypeVar("Endpoint")
+
+# What a guarded function did before it was guarded. A list beside the functions: an attribute
+# would be copied by `functools.wraps`, and a wrapper would pass for what it wraps.
+_BODIES: WeakKeyDictionary[FunctionType, FunctionType] = WeakKeyDictionary()
 
 
 class ScopeGuard:
-    """Guard an endpoint, as a decorator, or an ASGI application, with `app`."""
+    """Guard a function, method or class, as a decorator, or an ASGI application, with `app`."""
 
     def __init__(self, *scopes: str) -> None:
         """Name all scopes that are needed together.
@@ -24,51 +35,93 @@ class ScopeGuard:
         self._needed = check_scope_names(scopes)
 
     def __call__(self, endpoint: Endpoint) -> Endpoint:
-        """Guard an endpoint that takes a request with a `scope`, as Starlette's do."""
-        if iscoroutinefunction(endpoint):
+        """Guard an endpoint or dependency: a function of any signature, a method, or a class.
 
-            @wraps(endpoint)
-            async def guarded(request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-                refusal = self._judge(request.scope)
-                return refusal or await endpoint(request, *args, **kwargs)
+        The object itself is guarded, not only what is returned: a route that got the function
+        before it was decorated cannot run it without the scopes either.
 
-            return guarded
-
-        @wraps(endpoint)
-        def guarded_sync(request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            return self._judge(request.scope) or endpoint(request, *args, **kwargs)
-
-        return guarded_sync
+        Raises:
+            TypeError: something else, such as an ASGI application, which `app` guards.
+        """
+        guarded: Any
+        match endpoint:
+            case FunctionType():
+                guarded = self._guard_function(endpoint)
+            case type():
+                guarded = self._guard_class(endpoint)
+            case staticmethod() | classmethod():
+                guarded = type(endpoint)(self(endpoint.__func__))
+            case MethodType():
+                guarded = MethodType(self(endpoint.__func__), endpoint.__self__)
+            case partial():
+                guarded = partial(self(endpoint.func), *endpoint.args, **endpoint.keywords)
+            case _:
+                _refuse_kind(endpoint)
+        return guarded  # type: ignore[no-any-return]
 
     def app(self, app: ASGIApp) -> ASGIApp:
         """Guard an ASGI application."""
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-            answer = app if scope["type"] == "lifespan" else self._judge(scope) or app
-            await answer(scope, receive, send)
+            if scope["type"] != "lifespan":
+                passage: Any = scope.get(PASSAGE_KEY)
+                refusal = self._judge(passage)
+                if refusal is not None:
+                    await passage.gate.refuse(refusal, scope, send)
+                    return
+            await app(scope, receive, send)
 
         return guarded
 
-    def _judge(self, scope: Scope) -> ASGIApp | None:
-        """Give nothing if the request may pass, else the application that refuses it."""
-        if SCOPE_KEY not in scope or GATE_KEY not in scope:
+    def _guard_function(self, function: FunctionType) -> FunctionType:
+        for inner in _wrapped_by(function):
+            # `@require` above another decorator above `@app.get`: the route has the innermost.
+            _close(inner, self._demand_in_requests)
+        guarded = _demanding(_close(function, self._demand), self._demand)
+        guarded.__wrapped__ = function  # type: ignore[attr-defined]
+        return guarded
+
+    def _guard_class(self, endpoint: type) -> type:
+        """Guard a class in place: its instances are made for one request each."""
+        init: Any = endpoint.__init__  # type: ignore[misc]
+        if init is object.__init__:
+            _refuse_kind(endpoint)
+
+        @wraps(init)
+        def guarded(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            self._demand()
+            init(*args, **kwargs)
+
+        endpoint.__init__ = guarded  # type: ignore[misc]
+        return endpoint
+
+    def _demand(self) -> None:
+        """Refuse the current request if its token lacks a scope.
+
+        Raises:
+            InsufficientScope: it does; the request is refused even if the exception is caught.
+            RuntimeError: no request is under way that a token was shown for.
+        """
+        passage = CURRENT.get()
+        refusal = self._judge(passage)
+        if refusal is not None and passage is not None:
+            passage.refuse(refusal)
+            raise refusal
+
+    def _demand_in_requests(self) -> None:
+        """Do the same, but let functions that are guarded as parts of others serve elsewhere."""
+        passage = CURRENT.get()
+        if passage is not None and not passage.over:
+            self._demand()
+
+    def _judge(self, passage: Passage | None) -> InsufficientScope | None:
+        if passage is None or passage.over or passage.token is None:
             raise RuntimeError("require() needs BearerMiddleware in front, and no open route")
         try:
-            require_scopes(scope[SCOPE_KEY].scopes, self._needed)
+            require_scopes(passage.token.scopes, self._needed)
         except InsufficientScope as error:
-            return _Refusal(scope[GATE_KEY].refuse, error)
+            return error
         return None
-
-
-class _Refusal:
-    """A response, as frameworks understand one: an ASGI application that answers."""
-
-    def __init__(self, refuse: Callable[..., Awaitable[None]], error: InsufficientScope) -> None:
-        self._refuse = refuse
-        self._error = error
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._refuse(self._error, scope, receive, send)
 
 
 def require(*scopes: str) -> ScopeGuard:
@@ -78,3 +131,107 @@ def require(*scopes: str) -> ScopeGuard:
         ValueError: no scope, or one that cannot be a scope.
     """
     return ScopeGuard(*scopes)
+
+
+def _refuse_kind(endpoint: object) -> NoReturn:
+    raise TypeError(
+        f"require() guards functions, methods and classes with an __init__, not {endpoint!r}; "
+        "an ASGI application is guarded with require(...).app(application)"
+    )
+
+
+def _demanding(body: FunctionType, demand: Demand) -> FunctionType:
+    """Wrap a function so that it runs only if the demand is met."""
+    if iscoroutinefunction(body):
+
+        @wraps(body)
+        async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            demand()
+            return await body(*args, **kwargs)
+
+        return guarded  # type: ignore[return-value]
+
+    @wraps(body)
+    def guarded_sync(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        demand()
+        return body(*args, **kwargs)
+
+    return guarded_sync  # type: ignore[return-value]
+
+
+def _wrapped_by(function: FunctionType) -> Iterator[FunctionType]:
+    """Give the functions that a decorated function wraps, as `functools.wraps` notes them."""
+    seen: list[FunctionType] = []
+    inner: Any = function
+    while True:
+        inner = vars(_BODIES.get(inner, inner)).get("__wrapped__")
+        if not isinstance(inner, FunctionType) or inner in seen:
+            return
+        seen.append(inner)
+        yield inner
+
+
+def _close(function: FunctionType, demand: Demand) -> FunctionType:
+    """Add a demand to the function object itself, and give what it does when all are met.
+
+    `app.get` keeps the function that it is given and returns it, so a decorator above cannot know
+    who holds the function by then: only its code can be reached through all of them.
+    """
+    body = _BODIES.get(function)
+    if body is not None:
+        before = (function.__kwdefaults__ or {})["_guarded"]
+    else:
+        before = body = _BODIES[function] = _copy(function)
+        kind = function.__code__.co_flags & (CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR)
+        code = _ENTRANCES[kind].__code__.replace(co_freevars=function.__code__.co_freevars)
+        function.__defaults__, function.__kwdefaults__ = None, {}
+        function.__code__ = code
+        function.__wrapped__ = body  # type: ignore[attr-defined]  # keeps the signature
+    function.__kwdefaults__ = {"_guarded": _demanding(before, demand)}
+    return body
+
+
+def _copy(function: FunctionType) -> FunctionType:
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    update_wrapper(copy, function)
+    del copy.__wrapped__  # type: ignore[attr-defined]
+    vars(copy).update(vars(function))
+    return copy
+
+
+# The code of a guarded function, one for each kind of function, since a function has to stay of
+# its kind. It runs with the globals of the guarded function, so it names nothing but `_guarded`,
+# which is set in that function's own `__kwdefaults__`.
+
+
+def _enter(*args: Any, _guarded: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    return _guarded(*args, **kwargs)
+
+
+async def _enter_coroutine(*args: Any, _guarded: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    return await _guarded(*args, **kwargs)
+
+
+def _enter_generator(*args: Any, _guarded: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    return (yield from _guarded(*args, **kwargs))
+
+
+async def _enter_async_generator(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    # There is no `yield from` for these (PEP 525), so exceptions and values could not be passed on.
+    raise TypeError("put require() directly above this async generator, below other decorators")
+    yield  # type: ignore[unreachable]
+
+
+_ENTRANCES: dict[int, Any] = {
+    0: _enter,
+    CO_COROUTINE: _enter_coroutine,
+    CO_GENERATOR: _enter_generator,
+    CO_ASYNC_GENERATOR: _enter_async_generator,
+}

@@ -6,9 +6,11 @@ Plain ASGI, no framework. Denied by default: what is open is listed, method and 
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import quote
 
+from resource_api.access_token import AccessToken
 from resource_api.bearer import check_token68, find_bearer
 from resource_api.challenge import build_refusal
 from resource_api.config import ResourcePolicy
@@ -25,8 +27,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SCOPE_KEY: Final = "access_token"
 """Where an application finds the `AccessToken` of a request in the ASGI scope."""
-GATE_KEY: Final = "resource_api.gate"
-"""Where a scope guard finds the middleware that let the request in."""
+PASSAGE_KEY: Final = "resource_api.passage"
+"""Where the guard of an ASGI application finds the `Passage` of a request in the ASGI scope."""
 
 _HARMLESS_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -104,8 +106,10 @@ class BearerMiddleware:
             await self._guard(scope, receive, send)
         elif path == self._metadata_path:
             await self._send_metadata(send)
-        else:
+        elif PASSAGE_KEY in scope:  # let in by another middleware in front of this one
             await self.app(scope, receive, send)
+        else:
+            await self._pass(Passage(self, None, scope, send), scope, receive)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.jwks.glance()  # starts the first fetch, so that readiness needs no request
@@ -121,17 +125,31 @@ class BearerMiddleware:
             # A token that is remembered was checked to be one, character by character.
             token = self._recall(sent) or await self._validate(check_token68(sent))
         except ResourceError as error:
-            await self.refuse(error, scope, receive, send)
+            await self.refuse(error, scope, send)
             return
         scope[SCOPE_KEY] = token
-        scope[GATE_KEY] = self
-        await self.app(scope, receive, send)
+        scope[PASSAGE_KEY] = passage = Passage(self, token, scope, send)
+        await self._pass(passage, scope, receive)
 
-    async def refuse(
-        self, error: ResourceError, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _pass(self, passage: "Passage", scope: Scope, receive: Receive) -> None:
+        """Run the application, and answer in its place if a guard refused the request."""
+        before = CURRENT.get()
+        # Set for open routes too: servers may start a request in the context of another one.
+        CURRENT.set(passage)
+        try:
+            await self.app(scope, receive, passage.send)
+        except Exception as error:
+            if not (await passage.settle() and _is_refusal(error)):
+                raise
+        else:
+            await passage.settle()
+        finally:
+            passage.over = True
+            CURRENT.set(before)
+
+    async def refuse(self, error: ResourceError, scope: Scope, send: Send) -> None:
         """Answer a request with a refusal and report it."""
-        self._report(error, scope)
+        self.report(error, scope)
         status, headers, body = build_refusal(
             error,
             realm=self.policy.realm,
@@ -140,7 +158,6 @@ class BearerMiddleware:
         )
         prefix = "http"
         if scope["type"] == "websocket":
-            await receive()  # the handshake, which is answered instead of being accepted
             if "websocket.http.response" not in scope.get("extensions", {}):
                 await send({"type": "websocket.close", "code": 1008})
                 return
@@ -148,7 +165,8 @@ class BearerMiddleware:
         await send({"type": f"{prefix}.response.start", "status": status, "headers": headers})
         await send({"type": f"{prefix}.response.body", "body": body})
 
-    def _report(self, error: ResourceError, scope: Scope) -> None:
+    def report(self, error: ResourceError, scope: Scope) -> None:
+        """Report a refusal."""
         fields: dict[str, object] = {"reason": error.reason.value, "status": error.status}
         token = scope.get(SCOPE_KEY)
         if token is not None:
@@ -167,3 +185,70 @@ class BearerMiddleware:
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": self._metadata})
+
+
+class Passage:
+    """One request that was let in, and what it may still do: a guard can refuse it.
+
+    A guard's exception passes the application's exception handlers and its middleware, and may be
+    caught anywhere. So the refusal is kept here: once there is one, nothing that the application
+    sends goes out, and the refusal goes instead.
+    """
+
+    __slots__ = ("_last", "_refusal", "_scope", "_send", "gate", "over", "token")
+
+    def __init__(
+        self, gate: BearerMiddleware, token: AccessToken | None, scope: Scope, send: Send
+    ) -> None:
+        self.gate = gate
+        self.token = token
+        """What the request showed; None on an open route."""
+        self.over = False
+        """Whether the application is done: what outlives a request has none of its rights."""
+        self._scope = scope
+        self._send = send
+        self._refusal: ResourceError | None = None
+        self._last = ""
+
+    def refuse(self, error: ResourceError) -> None:
+        """Refuse the request; may be called on any thread."""
+        self._refusal = self._refusal or error
+
+    async def send(self, message: Message) -> None:
+        """Pass a message of the application on, unless the request was refused."""
+        if self._refusal is None:
+            self._last = message["type"]
+            await self._send(message)
+        else:
+            await self.settle()
+
+    async def settle(self) -> bool:
+        """Send the refusal if there is one, and say whether the caller was answered with it.
+
+        A response that has begun cannot become a refusal: it stays as it is, cut off.
+        """
+        if self._refusal is None or self._last == _REFUSED:
+            return self._refusal is not None
+        last, self._last = self._last, _REFUSED
+        if not last:
+            await self.gate.refuse(self._refusal, self._scope, self._send)
+            return True
+        self.gate.report(self._refusal, self._scope)
+        if last in _OPEN_WEBSOCKET:
+            close = {"type": "websocket.close", "code": 1008, "reason": self._refusal.error}
+            await self._send(close)
+            return True
+        return False
+
+
+CURRENT: ContextVar[Passage | None] = ContextVar("resource_api.passage", default=None)
+"""The request that is being served; frameworks take it along to threads and tasks."""
+
+_REFUSED = "refused"
+_OPEN_WEBSOCKET = frozenset({"websocket.accept", "websocket.send"})
+
+
+def _is_refusal(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_refusal(one) for one in error.exceptions)
+    return isinstance(error, ResourceError)
