@@ -24,6 +24,7 @@ from keys.identifiers import (
 from keys.jwk import PublicJwk
 from keys.jwks import MAXIMUM_BYTES, JwkSet, parse_jwk_set
 from resource_api.errors import InvalidToken, KeysUnavailable, Reason
+from resource_api.events import LogEvents
 from resource_api.jwks_cache import (
     CachePolicy,
     CacheState,
@@ -55,7 +56,7 @@ class EventSink(Protocol):
 
 
 def ignore_event(name: str, /, **fields: object) -> None:
-    """Drop an event: what a lone API does until it is given somewhere to send them."""
+    """Drop an event, for an API that is to keep silent."""
 
 
 class FetchFailed(Exception):
@@ -88,7 +89,7 @@ class JwksClient:
         *,
         policy: CachePolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
-        on_event: EventSink = ignore_event,
+        on_event: EventSink | None = None,
         timeout: float = FETCH_TIMEOUT,
     ) -> None:
         """Prepare; nothing is fetched before `warm`, `glance` or `key` asks for it.
@@ -97,13 +98,14 @@ class JwksClient:
             fetch: the way to the key set, `HttpJwks` for one over HTTP.
             policy: lifetimes and cool-downs.
             clock: monotonic seconds.
-            on_event: gets `jwks.refreshed` (kids) and `jwks.stale` (reason).
+            on_event: gets `jwks.refreshed` (kids) and `jwks.stale` (reason); by default they go to
+                the logger `watchword.resource_api`.
             timeout: seconds after which a fetch counts as failed.
         """
         self._fetch = fetch
         self._policy = policy or CachePolicy()
         self._clock = clock
-        self._on_event = on_event
+        self._on_event = on_event or LogEvents(clock=clock)
         self._timeout = timeout
         self._state = CacheState()
         self._flight: asyncio.Task[None] | None = None
@@ -280,8 +282,10 @@ class HttpJwks:
             metadata = strict_json.parse_object(answer.body)
             jwks_uri = metadata.get("jwks_uri")
             # RFC 8414 §3.3: the issuer must be identical, without any normalising.
-            if metadata.get("issuer") != self._issuer or not isinstance(jwks_uri, str):
-                raise FetchFailed("metadata of another issuer, or without jwks_uri")
+            if metadata.get("issuer") != self._issuer:
+                raise FetchFailed("metadata of another issuer")
+            if not isinstance(jwks_uri, str):
+                raise FetchFailed("metadata without jwks_uri")
             host = _secure_host(jwks_uri)
         except ValueError:
             raise FetchFailed("metadata that is malformed or names an unsafe jwks_uri") from None

@@ -5,16 +5,26 @@ from urllib.parse import unquote, urlsplit
 
 from keys.identifiers import insert_well_known, publishes_metadata
 from resource_api.config import ResourcePolicy
+from resource_api.open_routes import encode_path
 
 WELL_KNOWN = "oauth-protected-resource"
 
 
-def metadata_url(resource: str) -> str | None:
+def metadata_url(resource: str, root_path: str = "") -> str | None:
     """Give the URL of the document: the well-known name goes between host and path (§3.1).
 
     None for a resource that cannot have one: `urn:`, `api:`, plain http to another machine (§1.2).
+    An application that is mounted below a root path gets requests below it alone, so there the
+    challenge (§5.1) points to the document that it serves below that path.
     """
-    return insert_well_known(resource, WELL_KNOWN) if publishes_metadata(resource) else None
+    if not publishes_metadata(resource):
+        return None
+    url = insert_well_known(resource, WELL_KNOWN)
+    root = encode_path(root_path.rstrip("/")).decode()
+    if not root:
+        return url
+    parts = urlsplit(url)
+    return parts._replace(path=root + parts.path).geturl()
 
 
 def metadata_path(resource: str) -> str | None:

@@ -8,15 +8,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final
-from urllib.parse import quote
 
 from resource_api.access_token import AccessToken
 from resource_api.bearer import check_token68, find_bearer
 from resource_api.challenge import build_refusal
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, ResourceError
-from resource_api.jwks_client import EventSink, HttpJwks, JwksClient, ignore_event
+from resource_api.events import LogEvents
+from resource_api.jwks_client import EventSink, HttpJwks, JwksClient
 from resource_api.metadata import build_metadata, metadata_path, metadata_url
+from resource_api.open_routes import OpenRoutes
 from resource_api.validator import TokenValidator
 
 Scope = MutableMapping[str, Any]
@@ -48,7 +49,7 @@ class BearerMiddleware:
         policy: ResourcePolicy | None = None,
         cache_size: int = 4096,
         clock: Callable[[], float] = time.time,  # noqa: TID251  # the shell where the clock enters
-        on_event: EventSink = ignore_event,
+        on_event: EventSink | None = None,
     ) -> None:
         """Put the gate in front of an application.
 
@@ -58,12 +59,13 @@ class BearerMiddleware:
             resource: this API's identifier, which tokens must name as their audience.
             jwks: the issuer's keys; by default found over HTTP from its metadata.
             jwks_uri: where the keys are, for an issuer without metadata.
-            open_routes: (method, path) pairs that need no token; `HEAD` is not `GET`, and the path
-                is compared as sent, neither decoded nor normalised.
+            open_routes: (method, path) pairs that need no token, the path decoded and below
+                `root_path`; `/static/*` is all below `/static/`, and `GET` includes `HEAD`.
             policy: all bounds, if the defaults will not do; must name the same issuer and resource.
             cache_size: how many verified tokens to remember; 0 for none.
             clock: seconds since the epoch.
-            on_event: gets `request.refused`, `jwks.refreshed` and `jwks.stale`.
+            on_event: gets `request.refused`, `jwks.refreshed` and `jwks.stale`; by default they
+                go to the logger `watchword.resource_api`.
 
         Raises:
             ValueError: settings that cannot be or contradict each other.
@@ -71,6 +73,9 @@ class BearerMiddleware:
         policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
         if (policy.issuer, policy.resource) != (issuer, resource):
             raise ValueError("policy is for another issuer or resource")
+        if on_event is None:
+            about = f"(issuer={issuer!r}, resource={resource!r})"
+            on_event = LogEvents(clock=time.monotonic, about=about)
         self.app = app
         self.policy = policy
         self.jwks = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
@@ -80,32 +85,23 @@ class BearerMiddleware:
         self._on_event = on_event
         self._metadata = build_metadata(policy)
         self._metadata_path = metadata_path(policy.resource)
-        own = () if self._metadata_path is None else (("GET", self._metadata_path),)
-        # RFC 9728 §3.1: public, or nobody without a token could learn where to get one.
-        self._open = {
-            (method, path): quote(path, safe="/:@!$&'()*+,;=-._~").encode()
-            for method, path in (*open_routes, *own)
-        }
-        self._metadata_url = metadata_url(policy.resource)
+        self._open = OpenRoutes(open_routes, document=self._metadata_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         kind = scope["type"]
         if kind == "lifespan":
             await self._live(scope, receive, send)
-        elif kind == "http" and (scope["method"], scope["path"]) in self._open:
-            await self._serve_open(scope, receive, send)
+            return
+        path = self._open.match(scope) if kind == "http" else None
+        if path is None:
+            await self._guard(scope, receive, send)
         else:
-            await self._guard(scope, receive, send)
+            await self._serve_open(path, scope, receive, send)
 
-    async def _serve_open(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        sent = self._open[scope["method"], path]
-        # Servers decode the path, so `/%70ublic` would look open: what was sent must match too.
-        if scope.get("raw_path") not in (None, sent):
-            await self._guard(scope, receive, send)
-        elif path == self._metadata_path:
-            await self._send_metadata(send)
+    async def _serve_open(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if path == self._metadata_path:
+            await self._send_metadata(scope["method"], send)
         elif PASSAGE_KEY in scope:  # let in by another middleware in front of this one
             await self.app(scope, receive, send)
         else:
@@ -153,7 +149,7 @@ class BearerMiddleware:
         status, headers, body = build_refusal(
             error,
             realm=self.policy.realm,
-            resource_metadata=self._metadata_url,
+            resource_metadata=metadata_url(self.policy.resource, scope.get("root_path", "")),
             scope=self.policy.scopes_supported,
         )
         prefix = "http"
@@ -177,14 +173,15 @@ class BearerMiddleware:
             fields["kid"] = kid
         self._on_event("request.refused", **fields)
 
-    async def _send_metadata(self, send: Send) -> None:
+    async def _send_metadata(self, method: str, send: Send) -> None:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(self._metadata)).encode()),
             (b"cache-control", b"public, max-age=300"),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": self._metadata})
+        body = b"" if method == "HEAD" else self._metadata
+        await send({"type": "http.response.body", "body": body})
 
 
 class Passage:

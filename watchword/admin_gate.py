@@ -17,7 +17,7 @@ from issuer.registry.audit import Actor, Via
 from issuer.storage.registry import Registry
 from resource_api.config import ResourcePolicy
 from resource_api.guard import ScopeGuard, require
-from resource_api.jwks_client import JwksClient
+from resource_api.jwks_client import JwksClient, ignore_event
 from resource_api.middleware import SCOPE_KEY, BearerMiddleware
 from watchword.api_half import in_process
 from watchword.clock import wall_clock
@@ -48,7 +48,7 @@ class AdminGate:
     ) -> None:
         self._settings = settings
         self._registry = registry
-        self._jwks = JwksClient(in_process(published))
+        self._jwks = JwksClient(in_process(published), on_event=ignore_event)
         self._endpoint = AdministrationEndpoint(
             bases, administer=self._administer, guard=_guard, events=events
         )
