@@ -110,7 +110,8 @@ class ClientAuthenticator:
         if proof is None and self._clients.has_slow_secrets:
             proof = await self._prove_slowly(client, secret, now)
         if client is None or proof is None or not _is_allowed(client, now):
-            raise _refusal(client, proof, now)
+            ended = proof is None and self._proves_ended(client, secret, now)
+            raise _refusal(client, proof, now, ended=ended)
         return AuthenticatedClient(client, proof.secret_id)
 
     def _prove(self, client: Client | None, secret: str, now: int) -> ClientSecret | None:
@@ -129,7 +130,7 @@ class ClientAuthenticator:
     ) -> ClientSecret | None:
         slow = [known for known in _live_secrets(client, now) if known.hash.slow]
         if client is None or not slow:
-            await self._slow.find([DUMMY_SLOW], secret, client_id=None)
+            await self._verify_instead(client, secret, now)
             return None
         hashes = [known.hash for known in slow]
         found = await self._slow.find(hashes, secret, client_id=client.client_id)
@@ -137,6 +138,26 @@ class ClientAuthenticator:
             return None
         self._remember(slow[found], secret)
         return slow[found]
+
+    async def _verify_instead(self, client: Client | None, secret: str, now: int) -> None:
+        """Do the work of one slow verification: of an ended secret, or else of none.
+
+        It waits where the guesses at unknown ids wait, since it lets nobody in.
+        """
+        ended = [known for known in _ended_secrets(client, now) if known.hash.slow][-1:]
+        hashes = [known.hash for known in ended] or [DUMMY_SLOW]
+        if await self._slow.find(hashes, secret, client_id=None) is not None and ended:
+            self._remember(ended[0], secret)
+
+    def _proves_ended(self, client: Client | None, secret: str, now: int) -> bool:
+        """Tell whether it is a secret that was right until it ended; for the log alone."""
+        ended = _ended_secrets(client, now)
+        fast = [known for known in ended if not known.hash.slow]
+        if not fast:
+            DUMMY_FAST.verify(secret)
+        matched = [known for known in fast if known.hash.verify(secret)]
+        matched += [known for known in ended if known.hash.slow and self._remembers(known, secret)]
+        return bool(matched)
 
     def _remembers(self, known: ClientSecret, secret: str) -> bool:
         memo = self._proven.get((known.secret_id, known.hash.digest))
@@ -159,15 +180,21 @@ def _live_secrets(client: Client | None, now: int) -> Sequence[ClientSecret]:
     return [secret for secret in client.secrets if secret.is_live(now)]
 
 
+def _ended_secrets(client: Client | None, now: int) -> Sequence[ClientSecret]:
+    return [] if client is None else [known for known in client.secrets if known.has_ended(now)]
+
+
 def _is_allowed(client: Client, now: int) -> bool:
     return not client.registration.disabled and not client.is_expired(now)
 
 
-def _refusal(client: Client | None, proof: ClientSecret | None, now: int) -> OAuthError:
+def _refusal(
+    client: Client | None, proof: ClientSecret | None, now: int, *, ended: bool
+) -> OAuthError:
     if client is None:
         return InvalidClient(Reason.UNKNOWN_CLIENT)
     if proof is None:
-        reason = Reason.WRONG_SECRET
+        reason = Reason.SECRET_EXPIRED if ended else Reason.WRONG_SECRET
     else:
         expired = client.is_expired(now)
         reason = Reason.CLIENT_EXPIRED if expired else Reason.CLIENT_DISABLED

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     UNSUPPORTED_METHOD = "unsupported_method"
     UNKNOWN_CLIENT = "unknown_client"
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a reason, not a secret
+    SECRET_EXPIRED = "secret_expired"  # noqa: S105 - a reason, not a secret
     CLIENT_DISABLED = "client_disabled"
     CLIENT_EXPIRED = "client_expired"
     GRANT_TYPE_MISSING = "grant_type_missing"
@@ -51,8 +52,10 @@ class OAuthError(Exception):
 
     Args:
         reason: why, for logs and metrics.
-        description: what the peer is told beside the code; from a fixed list, never from input.
+        description: what the peer is told beside the code; fixed words, to an authenticated client
+            also what it is granted, never input.
         client_id: the client, once it is known to exist; for logs only.
+        asked: what an authenticated client asked for and does not get; for logs only.
     """
 
     code: ClassVar[str]
@@ -60,12 +63,18 @@ class OAuthError(Exception):
     headers: ClassVar[tuple[tuple[bytes, bytes], ...]] = ()
 
     def __init__(
-        self, reason: Reason, description: str | None = None, *, client_id: str | None = None
+        self,
+        reason: Reason,
+        description: str | None = None,
+        *,
+        client_id: str | None = None,
+        asked: str | None = None,
     ) -> None:
         super().__init__(f"{self.code}: {reason}")
         self.reason = reason
         self.description = description
         self.client_id = client_id
+        self.asked = asked
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be copied and pickled without `__init__`, whose parameters differ by class."""

@@ -3,7 +3,8 @@
 Pure. A grant type is a function in `GRANTS`; a type that is not in the table is unsupported.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from issuer.config import IssuerConfig
@@ -21,6 +22,9 @@ from issuer.registry.token_policy import TokenPolicy
 from issuer.scope import parse_scope
 from issuer.token_request import TokenRequest
 from keys.identifiers import check_resource, other_form
+
+_LONGEST = 400
+_UNSPEAKABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,7 @@ def client_credentials(request: TokenRequest, client: Client, config: IssuerConf
     allowed = _target(request, client, asked)
     if asked is not None and not set(asked) <= set(allowed.scopes):
         # No silent down-scoping: the whole request fails (RFC 6749 §3.3).
-        raise InvalidScope(Reason.SCOPE_NOT_ALLOWED, client_id=client.client_id)
+        raise _scope_not_allowed(request, client, allowed.scopes)
     policy = client.policies[allowed.resource]
     _require_binding(client, policy)
     lifetimes = [ttl for ttl in (client.registration.token_ttl, policy.token_ttl) if ttl]
@@ -110,7 +114,12 @@ def _asked_scopes(request: TokenRequest, client: Client) -> tuple[str, ...] | No
     try:
         return parse_scope(request.scope)
     except ValueError:
-        raise InvalidScope(Reason.MALFORMED_SCOPE, client_id=client.client_id) from None
+        raise InvalidScope(
+            Reason.MALFORMED_SCOPE,
+            "scope is malformed",
+            client_id=client.client_id,
+            asked=request.scope,
+        ) from None
 
 
 def _target(request: TokenRequest, client: Client, asked: tuple[str, ...] | None) -> ClientGrant:
@@ -123,7 +132,27 @@ def _target(request: TokenRequest, client: Client, asked: tuple[str, ...] | None
     fitting = [grant for grant in client.grants if set(asked) <= set(grant.scopes)]
     if fitting[:1] == [client.grants[0]] or len(fitting) == 1:
         return fitting[0]
-    raise InvalidScope(Reason.SCOPE_NOT_ALLOWED, client_id=client.client_id)
+    raise _scope_not_allowed(
+        request, client, tuple(dict.fromkeys(scope for g in client.grants for scope in g.scopes))
+    )
+
+
+def _scope_not_allowed(
+    request: TokenRequest, client: Client, granted: tuple[str, ...]
+) -> InvalidScope:
+    if set((request.scope or "").split(" ")) <= set(granted):
+        told = "the scopes belong to several resources: name one with resource"
+    else:
+        told = _listing("this client may ask for", granted)
+    return InvalidScope(
+        Reason.SCOPE_NOT_ALLOWED, told, client_id=client.client_id, asked=request.scope
+    )
+
+
+def _listing(words: str, granted: Iterable[str]) -> str:
+    """List what a client is granted, in the characters and the length that an answer may have."""
+    listed = _UNSPEAKABLE.sub("?", " ".join(granted))  # RFC 6749 §5.2
+    return f"{words}: {listed if len(listed) <= _LONGEST else listed[:_LONGEST] + '...'}"
 
 
 def _named_target(resources: tuple[str, ...], client: Client) -> ClientGrant:
@@ -133,14 +162,20 @@ def _named_target(resources: tuple[str, ...], client: Client) -> ClientGrant:
         found = granted.get(resources[0]) or granted.get(other_form(resources[0]) or "")
         if found is not None:
             return found
-    raise InvalidTarget(Reason.INVALID_TARGET, _target_fault(resources), client_id=client.client_id)
+    raise InvalidTarget(
+        Reason.INVALID_TARGET,
+        _target_fault(resources, client),
+        client_id=client.client_id,
+        asked=" ".join(resources),
+    )
 
 
-def _target_fault(resources: tuple[str, ...]) -> str:
+def _target_fault(resources: tuple[str, ...], client: Client) -> str:
     if len(resources) > 1:
         return "one resource for each token"
     try:
         check_resource(resources[0])
     except ValueError:
         return "resource must be an absolute URI without a fragment"
-    return "unknown resource"
+    # Whether there is such a resource is not said: only what this client has.
+    return _listing("this client may ask for the resources", (g.resource for g in client.grants))

@@ -26,6 +26,9 @@ _HEADERS = (
     (b"pragma", b"no-cache"),
 )
 
+MAX_ASKED = 256
+"""Characters of what a client asked for that a log event has."""
+
 
 class EventSink(Protocol):
     """Takes events with a fixed name and fields; never a token, a secret or an assertion."""
@@ -87,7 +90,13 @@ class TokenEndpoint:
         return await self._service.issue(request, now=self._clock(), jti=self._new_jti())
 
     def _record(self, refusal: OAuthError) -> None:
-        self._events("token.refused", reason=refusal.reason, client_id=refusal.client_id)
+        self._events(
+            "token.refused",
+            reason=refusal.reason,
+            client_id=refusal.client_id,
+            # Input of the client: one line of ASCII, of bounded length.
+            asked=None if refusal.asked is None else ascii(refusal.asked[:MAX_ASKED])[1:-1],
+        )
 
 
 def _token_body(issued: IssuedToken) -> bytes:

@@ -1,6 +1,7 @@
 """What the README tells people to type does what it says."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,22 @@ def test_administering_by_hand(place: Place) -> None:
     assert done.returncode == 0, done.stderr
     assert "client.created  shop" in done.stdout
     assert done.stdout.endswith("Nothing to change: the registry is as the file says.\n")
+
+
+def test_every_install_line_installs_from_a_checkout() -> None:
+    """There is no package of that name on an index; the extras are those of the project."""
+    root = Path(__file__).parents[2]
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    lines = [
+        line
+        for page in pages
+        for line in re.findall(r"`pip install ([^`]+)`", page.read_text())
+        if "/decisions/" not in str(page)
+    ]
+    assert {"'.[server]'", "."} <= set(lines)
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    for line in lines:
+        extras = re.fullmatch(r"'\.\[([a-z,]+)\]'|\.", line)
+        assert extras, line
+        known = project["optional-dependencies"].keys()
+        assert set((extras[1] or "").split(",")) - {""} <= known

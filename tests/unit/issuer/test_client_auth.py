@@ -230,3 +230,27 @@ async def test_one_client_is_not_let_in_by_the_proven_secret_of_another() -> Non
     for client_id, secret in (("b", SHORT), ("a", "other-short-one")):
         with pytest.raises(InvalidClient):
             await authenticator.authenticate(SecretBasic(client_id, secret), now=NOW)
+
+
+@pytest.mark.parametrize("secret", [SECRET, SHORT], ids=["fast", "slow"])
+async def test_a_secret_that_has_ended_is_named_so_to_the_log_alone(secret: str) -> None:
+    """An operator looks for the end of a secret, not for a wrong one; no caller is told."""
+    ended = make_secret(secret, secret_id="old", expires_at=NOW)
+    live = make_secret("wws_" + "live-" * 8, secret_id="new")
+    for secrets in ((ended,), (ended, live)):
+        slow = SlowHere()
+        authenticator = gate(Clients(make_client(secrets=secrets)), slow)
+        right = await refusal(authenticator, secret)
+        wrong = await refusal(authenticator, OTHER)
+        assert (right.reason, wrong.reason) == (Reason.SECRET_EXPIRED, Reason.WRONG_SECRET)
+        assert (right.description, right.headers) == (wrong.description, wrong.headers)
+        assert slow.verified == 2 * (secret == SHORT)  # as much work for either
+
+
+async def test_an_ended_secret_that_was_proven_lets_nobody_in() -> None:
+    """What is remembered of it is for the log."""
+    secrets = (make_secret(SHORT, secret_id="old", expires_at=NOW),)
+    authenticator = gate(Clients(make_client(secrets=secrets)))
+    await authenticator.authenticate(SecretBasic("svc-a", SHORT), now=NOW - 1)
+    for _ in range(2):
+        assert (await refusal(authenticator, SHORT)).reason == Reason.SECRET_EXPIRED

@@ -279,3 +279,55 @@ async def test_without_a_key_for_that_algorithm_there_is_no_token():
     client = make_client(policies={API: TokenPolicy(signing_alg="RS256")})
     answer = await TestIssuer(clients=Clients(client), keys=keys).ask()
     assert (answer.status, answer.json) == (503, {"error": "temporarily_unavailable"})
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        ({"scope": "fly"}, "this client may ask for: read write pay"),
+        ({"scope": "fly", "resources": (OTHER_API,)}, "this client may ask for: read pay"),
+        (
+            {"scope": "write pay"},
+            "the scopes belong to several resources: name one with resource",
+        ),
+        ({"scope": "a  b"}, "scope is malformed"),
+        ({"scope": 'say "'}, "scope is malformed"),
+    ],
+)
+def test_an_invalid_scope_is_answered_with_what_may_be_asked_for(
+    request_: dict[str, Any], told: str
+) -> None:
+    """To an authenticated client, of its own; what it asked for is for the log (RFC 6749 §5.2)."""
+    error = refused(make_client(grants=TWO_APIS), InvalidScope, **request_)
+    assert (error.description, error.asked) == (told, request_["scope"])
+
+
+def test_an_invalid_target_is_answered_with_the_clients_resources() -> None:
+    """Whether there is such a resource is not said."""
+    error = refused(make_client(grants=TWO_APIS), InvalidTarget, resources=("https://no.example",))
+    assert error.description == f"this client may ask for the resources: {API} {OTHER_API}"
+    assert error.asked == "https://no.example"
+
+
+def test_what_is_listed_is_bounded() -> None:
+    """And within the characters of RFC 6749 §5.2."""
+    many = tuple(f"scope-{number:03}" for number in range(200))
+    client = make_client(grants=(ClientGrant(resource=API, scopes=many),))
+    error = refused(client, InvalidScope, scope="fly")
+    assert error.description is not None
+    assert len(error.description) < 450
+    assert error.description.endswith("...")
+
+
+async def test_what_was_asked_for_is_in_the_log_and_bounded() -> None:
+    """One line of ASCII, whatever the client sent; the answer does not repeat it."""
+    issuer = TestIssuer()
+    answer = await issuer.ask({"scope": "fl\u00e9\n" + "y" * 1000})
+    assert "yyy" not in answer.body.decode()
+    ((event, fields),) = issuer.events
+    assert (event, fields["reason"]) == ("token.refused", Reason.MALFORMED_SCOPE)
+    asked = fields["asked"]
+    assert asked.isascii()
+    assert asked.isprintable()
+    assert asked.startswith("fl\\xe9\\ny")
+    assert len(asked) < 300
