@@ -148,7 +148,7 @@ def test_an_id_of_any_visible_characters_can_be_administered(root, client_id):
 
 def test_a_change_counts_for_every_worker_at_once(root, place):
     """Each worker asks the same registry."""
-    created = root.post("/clients", json={"client_id": "till"}).json()
+    created = root.post("/clients", json={"client_id": "till", "scope": "read"}).json()
     assert place.ask(created).status_code == 200
     for _ in range(6):
         with httpx.Client(base_url=root.base_url, headers=root.headers, trust_env=False) as other:

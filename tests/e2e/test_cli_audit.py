@@ -42,7 +42,7 @@ def test_a_user_without_a_name_is_named_by_his_number(run, monkeypatch):
 
 def test_people_read_what_became_what(run):
     """Only what changed, a line each."""
-    run("clients", "create", "till", "--name", "Kasse", "--metadata", "team=shop")
+    run("clients", "create", "till", "--all-scopes", "--name", "Kasse", "--metadata", "team=shop")
     run("clients", "update", "till", "--remove-scope", "write", "--token-ttl", "60")
     run("clients", "update", "till", "--unset", "name", "--token-ttl", "90", "--dpop")
     shown = run("audit", "list", "--target", "till").stdout

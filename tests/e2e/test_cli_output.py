@@ -18,7 +18,7 @@ def run(tmp_path, monkeypatch, capsys):
 def test_people_get_tables(run):
     """Every column that somebody looks for is there; an empty list says what to do."""
     assert "clients create" in run("clients", "list").stderr
-    run("clients", "create", "till", "--name", "Kasse", "--metadata", "team=shop")
+    run("clients", "create", "till", "--all-scopes", "--name", "Kasse", "--metadata", "team=shop")
     run("clients", "disable", "till")
     run("clients", "create", "old", "--expires-at", "2020-01-01T00:00:00Z")
     shown = run("clients", "list").stdout
@@ -64,7 +64,7 @@ def test_lists_are_fetched_by_pages_and_can_be_cut(run, monkeypatch):
 
 def test_changes_are_logged_where_no_person_is_watching(run, tmp_path):
     """One JSON line a change, with who did it; never a secret; nothing for what is only read."""
-    created = run("clients", "create", "till", "--json")
+    created = run("clients", "create", "till", "--scope", "read", "--json")
     secret = document(created)["client_secret"]
     logged = [json.loads(line) for line in created.stderr.splitlines()]
     assert [each["event"] for each in logged] == ["client.created", "secret.added"]
