@@ -3,10 +3,19 @@
 `ClientCredentials` is for httpx; `consumer.httpx2_auth` has the same for httpx2.
 """
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from consumer.client_auth import ClientSecretBasic, ClientSecretPost
-from consumer.errors import (
+# `keys` is a name that a program may use for a module of its own, which then hides ours.
+_keys = str(getattr(find_spec("keys"), "origin", None))
+if _keys.rpartition("/")[0] != f"{__file__.rpartition('/')[0].rpartition('/')[0]}/keys":
+    raise ImportError(
+        f"{_keys} hides the package `keys` that {__name__} needs, installed beside {__file__}; "
+        "rename the former, or take its folder off the module search path"
+    )
+
+from consumer.client_auth import ClientSecretBasic, ClientSecretPost  # noqa: E402 - see above
+from consumer.errors import (  # noqa: E402
     ConsumerError,
     InsecureUrl,
     InvalidTokenResponse,

@@ -5,7 +5,16 @@ with `require`; everything is loaded on first use.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+# `keys` is a name that a program may use for a module of its own, which then hides ours.
+_keys = str(getattr(find_spec("keys"), "origin", None))
+if _keys.rpartition("/")[0] != f"{__file__.rpartition('/')[0].rpartition('/')[0]}/keys":
+    raise ImportError(
+        f"{_keys} hides the package `keys` that {__name__} needs, installed beside {__file__}; "
+        "rename the former, or take its folder off the module search path"
+    )
 
 if TYPE_CHECKING:
     from resource_api.access_token import AccessToken, verify
