@@ -243,9 +243,11 @@ class PostgresDatabase:
     async def _listen(self, told: Callable[[], None]) -> None:
         """Listen for ever; whenever the connection is lost, make a new one."""
         while True:
-            with suppress(Exception):  # whatever it is, the reader's own looks go on meanwhile
+            # Whatever it is, the reader's own looks go on meanwhile.
+            with suppress(Exception):
                 await self._listen_once(told)
-            told()  # something may have been missed
+            with suppress(Exception):
+                told()  # something may have been missed
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen_once(self, told: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from issuer.registry.errors import InvalidValue, SchemaMismatch, StoreUnavailable
 from issuer.storage.database import open_database
+from issuer.storage.postgresql import PostgresDatabase
 from issuer.storage.registry import Registry, inspect_schema
 from tests.support.migrations import migrate
 from tests.support.provider import eventually, free_port
@@ -241,6 +242,28 @@ def test_whoever_watches_is_told_of_changes_elsewhere(postgres_url):
     with opened(postgres_url, upgrade=True) as watcher, opened(postgres_url) as other:
         watcher.watch(told.set)
         assert told.wait(20)  # once at the beginning: something may have been missed
+        assert eventually(lambda: _hears(told, Desk(other)))
+
+
+def test_listening_outlives_whatever_goes_wrong_in_it(postgres_url, monkeypatch):
+    """Neither a bug in making the connection ends it, nor one in who is told, then or later."""
+    told, connecting, telling = threading.Event(), ["a bug"], ["a bug", "a bug"]
+    connect = PostgresDatabase._connect_to
+
+    async def fail_to_connect(self, host, port):
+        if connecting:
+            raise RuntimeError(connecting.pop())
+        return await connect(self, host, port)
+
+    def tell():
+        if telling:
+            raise RuntimeError(telling.pop())
+        told.set()
+
+    with opened(postgres_url, upgrade=True) as watcher, opened(postgres_url) as other:
+        monkeypatch.setattr(PostgresDatabase, "_connect_to", fail_to_connect)
+        watcher.watch(tell)
+        assert told.wait(20)
         assert eventually(lambda: _hears(told, Desk(other)))
 
 
