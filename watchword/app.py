@@ -38,6 +38,7 @@ class Provider:
         events: where log events go.
         value: where the demo API keeps its resource; shared by all workers.
         only: serve one half alone.
+        checked: see `IssuerHalf`.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class Provider:
         *,
         value: ResourceValue,
         only: Half | None = None,
+        checked: bool = False,
     ) -> None:
         self._settings = settings
         self._events = events
         self._leaving = False
-        self._issuer = None if only == "api" else IssuerHalf(settings, events)
+        self._issuer = None if only == "api" else IssuerHalf(settings, events, checked=checked)
         self._api = None
         if only != "issuer":
             published = self._issuer.jwks if self._issuer else None

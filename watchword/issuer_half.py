@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 
 from issuer.client_auth import ClientAuthenticator
@@ -11,11 +12,12 @@ from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.endpoints.token import TokenEndpoint
 from issuer.metadata import JWKS_PATH, TOKEN_PATH, build_metadata, metadata_paths
-from issuer.registry.errors import RegistryError
+from issuer.registry.errors import RegistryError, StoreUnavailable
 from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
 from issuer.service import TokenService
 from issuer.storage.follow import Follower
+from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
 from keys.errors import KeysError, NoSigningKey
 from watchword.clock import wall_clock
@@ -23,7 +25,7 @@ from watchword.jobs import Job, Jobs, JobsApart
 from watchword.key_ring import KeyRing, open_key_store, ring_policy
 from watchword.logging import Events
 from watchword.registration_half import RegistrationHalf
-from watchword.registry import open_registry
+from watchword.registry import is_missing, open_registry
 from watchword.settings import Settings
 from watchword.slow_lane import SlowLane
 
@@ -43,12 +45,20 @@ _JTI_BYTES = 16
 class IssuerHalf:
     """Everything that issues tokens, ready to be mounted.
 
+    Args:
+        settings: all settings, checked.
+        events: where log events go.
+        checked: `check` found everything in order under these settings, so a registry that is
+            unavailable now is an outage like any other: the rest is served, and the registry is
+            opened as soon as it answers.
+
     Raises:
         ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
     """
 
-    def __init__(self, settings: Settings, events: Events) -> None:
+    def __init__(self, settings: Settings, events: Events, *, checked: bool = False) -> None:
         self._events = events
+        self._checked = checked
         self.keys = _open_keys(settings)
         self.config = IssuerConfig(
             issuer=settings.issuer,
@@ -56,9 +66,8 @@ class IssuerHalf:
             document_max_age=settings.jwks_max_age,
         )
         self._settings = settings
-        self.registry = open_registry(
-            settings, now=wall_clock, announce=events, patience=PATIENCE_SECONDS, serving=True
-        )
+        self.registry = self._open_or_await_registry()
+        self._refusal = ""
         self._source = ThreadedSource(self.registry, patience=PATIENCE_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
         self._slow_lane = SlowLane()
@@ -66,8 +75,9 @@ class IssuerHalf:
             settings, events, registry=self.registry, config=self.config
         )
         self._usage = UsageLog()
-        self._metadata_version = self.registry.version()
-        self._metadata = self._build_metadata()
+        self._metadata_version: object = None
+        self._metadata = self._build_metadata(scopes=())
+        self._refresh_metadata()
         self._jobs = Jobs(*self._list_jobs(), events=events)
         # A flood of requests must not delay the news that a client is disabled.
         self._following = JobsApart(Jobs(self._follow_registry(), events=events))
@@ -116,12 +126,13 @@ class IssuerHalf:
 
     def store_answers(self) -> bool:
         """Tell whether the registry answered when it was last asked."""
-        return self._following.succeeds("registry")
+        return self.registry.is_open and self._following.succeeds("registry")
 
     def start(self) -> None:
         """Start following the registry and the key store."""
         self._following.start()
-        self.registry.watch(lambda: self._following.wake("registry"))
+        if self.registry.is_open:
+            self._watch_registry()
         self._following.wake("registry")
         self._jobs.start()
 
@@ -141,15 +152,61 @@ class IssuerHalf:
 
     def _follow_registry(self) -> Job:
         follower = Follower(self.view, outage=self._settings.registry_outage_seconds)
+
+        async def look() -> None:
+            if not self.registry.is_open:
+                await self._source.follow(self._attach_registry)
+            await follower.look()
+
         return Job(
             name="registry",
             every=FOLLOW_SECONDS,
-            run=follower.look,
+            run=look,
             longest=FOLLOW_SECONDS,  # a change counts within a second after an outage too
             failed="registry.unavailable",
             recovered="registry.available",
             expected=(RegistryError,),
         )
+
+    def _open_registry(self) -> Registry:
+        if self._checked and is_missing(self._settings):
+            # It was there; an empty one in its place would be taken for the registry.
+            raise StoreUnavailable("the file of the registry database was deleted or moved")
+        return open_registry(
+            self._settings,
+            now=wall_clock,
+            announce=self._events,
+            patience=PATIENCE_SECONDS,
+            serving=True,
+        )
+
+    def _open_or_await_registry(self) -> Registry:
+        try:
+            return self._open_registry()
+        except StoreUnavailable:
+            if not self._checked:
+                raise
+        return Registry(None, now=wall_clock, announce=self._events)
+
+    def _attach_registry(self) -> None:
+        """Open the registry that was unavailable at the start, on the thread that follows it."""
+        if self.registry.is_open:
+            return  # by a try that had been given up
+        try:
+            opened = self._open_registry()
+        except StoreUnavailable:
+            raise
+        except RegistryError as error:
+            # It answers, but waiting does not help: the log has to say so, once.
+            if self._refusal != str(error):
+                self._refusal = str(error)
+                self._events("registry.refused", reason=self._refusal)
+            raise
+        self.registry.attach(opened)
+        self._watch_registry()
+
+    def _watch_registry(self) -> None:
+        self.registry.watch(lambda: self._following.wake("registry"))
 
     def _list_jobs(self) -> tuple[Job, ...]:
         return (
@@ -187,7 +244,9 @@ class IssuerHalf:
         with suppress(RegistryError):
             version = self.registry.version()
             if version != self._metadata_version:
-                self._metadata, self._metadata_version = self._build_metadata(), version
+                resources = self.registry.list_resources()
+                scopes = {scope for each in resources for scope in each.resource.scopes}
+                self._metadata, self._metadata_version = self._build_metadata(scopes), version
 
     def _write_usage(self) -> None:
         batch = self._usage.take()
@@ -202,10 +261,7 @@ class IssuerHalf:
         with suppress(RegistryError):
             self.registry.announce_expiring(within=self._settings.secret_notice_seconds)
 
-    def _build_metadata(self) -> Document:
-        scopes = {
-            scope for each in self.registry.list_resources() for scope in each.resource.scopes
-        }
+    def _build_metadata(self, scopes: Collection[str]) -> Document:
         document = build_metadata(self.config, scopes=scopes)
         return Document(json.dumps(document).encode(), self.config.document_max_age)
 

@@ -148,7 +148,7 @@ def _reason(error: Exception) -> str:
 def _run_worker(settings: Settings, post: Post, value: ResourceValue, only: Half | None) -> int:
     events = configure_logging(settings.log_format, background=True)
     try:
-        provider = Provider(settings, events, value=value, only=only)
+        provider = Provider(settings, events, value=value, only=only, checked=not post.replaces)
         server = _server(provider, settings, events, post)
         # Its successor accepts on the same socket already.
         signal.signal(signal.SIGHUP, lambda *_: server.retire())

@@ -37,11 +37,14 @@ class Post:
         socket: to accept connections from.
         parent: a descriptor that can be read, at its end, once the parent has gone.
         ready: to be called once connections are accepted.
+        replaces: another worker serves the socket until this one is ready, which must therefore
+            be as good.
     """
 
     socket: socket.socket
     parent: int
     ready: Callable[[], None]
+    replaces: bool
 
 
 RunWorker = Callable[[Post], int]
@@ -245,7 +248,12 @@ class Supervisor:
             self._close_all_but(slot)
             ready = os.fdopen(report_write, "wb", buffering=0)
             code = self._run_worker(
-                Post(slot.socket, self._parent_read, lambda: _report_ready(ready))
+                Post(
+                    socket=slot.socket,
+                    parent=self._parent_read,
+                    ready=lambda: _report_ready(ready),
+                    replaces=slot.worker is not None,
+                )
             )
         finally:
             os._exit(code)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from issuer.ports import Changes
 from issuer.registry.audit import SYSTEM, Actor, AuditEntry, name_target
 from issuer.registry.client import Client
-from issuer.registry.errors import IssuerMismatch, RegistryNotEmpty
+from issuer.registry.errors import IssuerMismatch, RegistryNotEmpty, StoreUnavailable
 from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.usage import UsageBatch
 from issuer.storage import clients
@@ -32,6 +32,8 @@ PATIENCE = 5.0
 MIGRATION_PATIENCE = 600.0
 """Seconds that a migration of a large database may take."""
 
+_LOOKUPS = 4
+
 
 class Announce(Protocol):
     """Takes events with a fixed name and fields; never a token, a secret or an assertion."""
@@ -49,7 +51,7 @@ class Registry:
     """Clients and resources in a database. May be used by several threads.
 
     Args:
-        database: where they are.
+        database: where they are; None until `attach`, when it could not be opened.
         now: the clock, seconds since the epoch.
         announce: where changes are told as log events, once they are committed.
 
@@ -58,9 +60,13 @@ class Registry:
     """
 
     def __init__(
-        self, database: Database, *, now: Callable[[], int], announce: Announce = tell_nobody
+        self,
+        database: Database | None,
+        *,
+        now: Callable[[], int],
+        announce: Announce = tell_nobody,
     ) -> None:
-        self._database = database
+        self._opened = database
         self._now = now
         self._announce = announce
 
@@ -104,12 +110,28 @@ class Registry:
 
     def close(self) -> None:
         """Give back connections and file handles."""
-        self._database.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a database, be it that it does not answer now."""
+        return self._opened is not None
+
+    def attach(self, opened: "Registry") -> None:
+        """Have the database of a registry that was opened since, which is not used any more."""
+        self._opened = opened._database
+
+    @property
+    def _database(self) -> Database:
+        if self._opened is None:
+            raise StoreUnavailable("the registry database has not answered since the start")
+        return self._opened
 
     @property
     def lookups(self) -> int:
-        """How many look-ups at once are worth while."""
-        return self._database.lookups
+        """How many look-ups at once are worth while, with any engine if it is not open."""
+        return self._opened.lookups if self._opened else _LOOKUPS
 
     def schema_status(self) -> SchemaStatus:
         """Tell which schema the database has and which one this version wants."""

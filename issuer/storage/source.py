@@ -61,15 +61,19 @@ class ThreadedSource:
 
     async def find_changed(self, client_id: str) -> Client | None:
         """Read one client, without waiting behind `find`."""
-        return await self._follow(lambda: self._registry.find_changed_client(client_id))
+        return await self.follow(lambda: self._registry.find_changed_client(client_id))
 
     async def changes_since(self, cursor: int) -> Changes:
         """Read the change feed after `cursor`; 0 is the beginning."""
-        return await self._follow(lambda: self._registry.changes_since(cursor))
+        return await self.follow(lambda: self._registry.changes_since(cursor))
 
     async def version(self) -> object:
         """Give a value that differs after every commit, by this process or another."""
-        return await self._follow(self._registry.version)
+        return await self.follow(self._registry.version)
+
+    async def follow(self, work: Callable[[], T]) -> T:
+        """Run work on the thread that follows the changes; it goes on if that takes too long."""
+        return await self._wait_for(self._following.submit(work))
 
     def close(self) -> None:
         """End the threads, once what they do is done. The registry stays open."""
@@ -80,9 +84,6 @@ class ThreadedSource:
         with self._lock:
             del self._waiting[client_id]
         return self._registry.find_client(client_id)
-
-    async def _follow(self, work: Callable[[], T]) -> T:
-        return await self._wait_for(self._following.submit(work))
 
     async def _wait_for(self, reading: Future[T]) -> T:
         # Shielded: one request that is given up must not take the answer from others that share it.

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from tests.support.command import clean_environment
-from tests.support.provider import PATIENCE, Place, eventually, make_place
+from tests.support.provider import PATIENCE, Place, children, eventually, make_place
+from tests.support.sqlite_registry import run_python
 
 
 @contextmanager
@@ -59,11 +60,6 @@ def test_a_log_that_nobody_reads_stops_neither_tokens_nor_the_stop(
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=PATIENCE) == 0
     os.close(reader)
-
-
-def children(pid: int) -> list[int]:
-    """List the children of a process."""
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def is_gone(pid: int) -> bool:
@@ -142,3 +138,26 @@ def test_a_hang_up_reads_the_settings_again_and_refuses_no_request(
         assert wrong == []
     (failed,) = [line for line in place.log() if line["event"] == "server.reload_failed"]
     assert "token_ttl" in failed["reason"].lower()
+
+
+_TELL_WHO_REPLACES = """
+import mmap, os, signal, time
+from watchword.workers import Supervisor, bind_sockets
+started = mmap.mmap(-1, 1)
+def work(post):
+    started[0] += 1
+    number = started[0]
+    print(number, post.replaces, flush=True)
+    post.ready()
+    after = [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM][number - 1]
+    os.kill(os.getpid() if number == 1 else os.getppid(), after)
+    signal.pause()
+sockets = bind_sockets("127.0.0.1", 0, 2)[:1]
+Supervisor(sockets, work, lambda *_, **__: None, reload=lambda: work).run()
+"""
+
+
+def test_a_worker_knows_whether_another_serves_until_it_is_ready() -> None:
+    """At the start and after the end of another nobody does; in a reload somebody does."""
+    printed = run_python(_TELL_WHO_REPLACES, env=clean_environment())
+    assert printed.splitlines() == ["1 False", "2 False", "3 True"]

@@ -1,5 +1,7 @@
 """A running provider on PostgreSQL: changes elsewhere, and a database that comes and goes."""
 
+import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -13,7 +15,7 @@ import pytest
 from issuer.registry.errors import RegistryError
 from issuer.storage.registry import Registry
 from tests.support.postgresql import PostgresServer
-from tests.support.provider import Place, eventually, make_place, running
+from tests.support.provider import Place, children, eventually, make_place, running
 from tests.support.registry import SECRET, Desk, fast_hash, new_client
 
 KNOWN = {"client_id": "known", "client_secret": SECRET}
@@ -118,6 +120,31 @@ def test_known_clients_outlive_an_outage_and_nothing_needs_a_restart(
     told = Counter(line["event"] for line in place.log())
     assert 1 <= told["registry.unavailable"] <= 4
     assert told["registry.unavailable"] == told["registry.available"]
+
+
+def test_a_worker_that_starts_in_an_outage_serves_the_rest_until_it_ends(
+    place: Place, postgres: PostgresServer
+) -> None:
+    """Keys and documents at once, tokens when the database is back, without another restart."""
+    with running(place, "--workers", "2") as process:
+        add_client(place, "known")
+        assert statuses(place, KNOWN) == {200}
+        postgres.stop("immediate")
+        for worker in children(process.pid):
+            os.kill(worker, signal.SIGKILL)
+        assert eventually(lambda: place.get("/readyz").status_code == 503)
+        assert eventually(lambda: statuses(place, KNOWN) == {503})  # neither of those of before
+        assert place.get("/readyz").json() == {"status": "unavailable", "failing": ["registry"]}
+        assert place.ask(KNOWN).json() == {"error": "temporarily_unavailable"}
+        assert len(place.get("/jwks").json()["keys"]) == 1
+        metadata = place.get("/.well-known/oauth-authorization-server")
+        assert metadata.json()["jwks_uri"] == place.url + "/jwks"
+        postgres.start()
+        assert eventually(lambda: statuses(place, KNOWN) == {200})
+        assert eventually(place.is_ready)
+        within_a_second(place, lambda operator: operator.set_disabled("known", True), 401)
+    told = Counter(line["event"] for line in place.log())
+    assert (told["worker.restarted"], told["worker.failed"]) == (2, 0)
 
 
 def test_a_database_that_hangs_is_no_different(place: Place, postgres: PostgresServer) -> None:

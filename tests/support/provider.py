@@ -104,6 +104,11 @@ class Place:
         )
 
 
+def children(pid: int) -> list[int]:
+    """List the children of a process."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def make_place(folder: Path, **settings: str) -> Place:
     """Choose a port for a provider in this folder."""
     return Place(folder=folder, port=free_port(), settings=settings)

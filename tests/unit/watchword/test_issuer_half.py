@@ -2,16 +2,24 @@
 
 import asyncio
 import io
+import json
+import threading
 
 import anyio
 import pytest
 
-from issuer.registry.errors import StoreUnavailable
+from issuer.registry.errors import (
+    InvalidValue,
+    IssuerMismatch,
+    SchemaMismatch,
+    StoreUnavailable,
+)
 from watchword import issuer_half as issuer_half_module
 from watchword.clock import wall_clock
 from watchword.issuer_half import IssuerHalf
 from watchword.key_ring import open_key_store, ring_policy
 from watchword.logging import Events
+from watchword.registry import open_registry
 from watchword.settings import load_settings
 
 
@@ -76,3 +84,130 @@ async def test_readiness_follows_the_registry_and_the_key_store(half, monkeypatc
     looks.clear()
     await until(lambda: half.store_answers() and half.has_key())
     await half.stop()
+
+
+class Weather:
+    """Makes opening the registry fail with `error` while there is one."""
+
+    def __init__(self):
+        self.error = StoreUnavailable("the registry database is away")
+
+    def open_registry(self, settings, **options):
+        if self.error is not None:
+            raise self.error
+        return open_registry(settings, **options)
+
+
+@pytest.fixture
+def weather(half, monkeypatch):
+    """Take the registry of `half`, which has made it, away from whoever starts after it."""
+    half.registry.close()
+    weather = Weather()
+    monkeypatch.setattr(issuer_half_module, "open_registry", weather.open_registry)
+    return weather
+
+
+def another(half, *, checked):
+    """Start anew what `half` was, and give its log too."""
+    log = io.StringIO()
+    return IssuerHalf(half._settings, Events(form="json", stream=log), checked=checked), log
+
+
+def logged(log):
+    """List the events of a log with their reasons."""
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    return [(line["event"], line.get("reason")) for line in lines]
+
+
+async def test_what_starts_without_the_registry_serves_the_rest_and_opens_it_later(half, weather):
+    """Keys and metadata are there at once, the registry as soon as it answers."""
+    late, log = another(half, checked=True)
+    assert json.loads(late.jwks().body) == json.loads(half.jwks().body)
+    assert "scopes_supported" not in json.loads(late._metadata.body)
+    assert late.has_key()
+    assert not late.store_answers()
+    late.start()
+    with pytest.raises(StoreUnavailable):
+        await late.view.fetch("anybody")
+    await until(lambda: not late._following.succeeds("registry"))
+    weather.error = None
+    await until(late.store_answers)
+    assert await late.view.fetch("anybody") is None
+    await until(lambda: "scopes_supported" in json.loads(late._metadata.body))
+    assert late._metadata.body == half._metadata.body
+    await late.stop()
+    late._events.flush()
+    assert logged(log) == [
+        ("registry.unavailable", "the registry database is away"),
+        ("registry.available", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("checked", "error"),
+    [
+        (False, StoreUnavailable("away")),
+        (True, IssuerMismatch("another issuer")),
+        (True, SchemaMismatch("an older schema")),
+        (True, InvalidValue("not understood")),
+    ],
+)
+def test_only_an_outage_after_a_check_is_waited_for(half, weather, checked, error):
+    """A first start, and what waiting does not mend, end with their line."""
+    weather.error = error
+    with pytest.raises(type(error), match=str(error)):
+        another(half, checked=checked)
+
+
+async def test_a_registry_that_comes_back_as_another_is_not_taken(half, weather):
+    """It is told once why; nothing is read from it."""
+    late, log = another(half, checked=True)
+    late.start()
+    weather.error = IssuerMismatch("another issuer")
+    await until(lambda: ("registry.refused", "another issuer") in logged(log))
+    with pytest.raises(StoreUnavailable):
+        await late.view.fetch("anybody")
+    assert not late.store_answers()
+    weather.error = None
+    await until(late.store_answers)
+    await late.stop()
+    late._events.flush()
+    assert [event for event, _ in logged(log)].count("registry.refused") == 1
+
+
+async def test_no_empty_file_takes_the_place_of_a_registry_that_was_deleted(half):
+    """A worker that starts meanwhile waits for the file, as one that runs does."""
+    half.registry.close()
+    file = half._settings.database.path
+    file.rename(file.with_name("elsewhere"))
+    late, log = another(half, checked=True)
+    late.start()
+    await until(lambda: logged(log))
+    assert not file.exists()
+    assert not late.store_answers()
+    file.with_name("elsewhere").rename(file)
+    await until(late.store_answers)
+    await late.stop()
+
+
+async def test_an_end_while_the_registry_is_opened_leaves_nothing_open(half, weather, monkeypatch):
+    """What a try opens after the end was asked for is closed too."""
+    late, _ = another(half, checked=True)
+    trying, go_on, opened = threading.Event(), threading.Event(), []
+
+    def open_slowly(settings, **options):
+        trying.set()
+        assert go_on.wait(10)
+        registry = open_registry(settings, **options)
+        close = registry._database.close
+        monkeypatch.setattr(registry._database, "close", lambda: (opened.remove(registry), close()))
+        opened.append(registry)
+        return registry
+
+    monkeypatch.setattr(issuer_half_module, "open_registry", open_slowly)
+    late.start()
+    await until(trying.is_set)
+    threading.Timer(0.1, go_on.set).start()
+    await late.stop()
+    assert late.registry.is_open
+    assert opened == []
