@@ -201,7 +201,11 @@ class Passage:
         self.token = token
         """What the request showed; None on an open route."""
         self.over = False
-        """Whether the application is done: what outlives a request has none of its rights."""
+        """Whether the answer is given or the application done: what comes after has no rights.
+
+        Servers start the next request of a connection in the context of this one as soon as its
+        answer is complete, while its background tasks still run.
+        """
         self._scope = scope
         self._send = send
         self._refusal: ResourceError | None = None
@@ -215,6 +219,8 @@ class Passage:
         """Pass a message of the application on, unless the request was refused."""
         if self._refusal is None:
             self._last = message["type"]
+            if self._last in _BODY and not message.get("more_body", False):
+                self.over = True
             await self._send(message)
         else:
             await self.settle()
@@ -227,6 +233,7 @@ class Passage:
         if self._refusal is None or self._last == _REFUSED:
             return self._refusal is not None
         last, self._last = self._last, _REFUSED
+        self.over = True
         if not last:
             await self.gate.refuse(self._refusal, self._scope, self._send)
             return True
@@ -242,6 +249,7 @@ CURRENT: ContextVar[Passage | None] = ContextVar("resource_api.passage", default
 """The request that is being served; frameworks take it along to threads and tasks."""
 
 _REFUSED = "refused"
+_BODY = frozenset({"http.response.body", "http.response.pathsend"})
 _OPEN_WEBSOCKET = frozenset({"websocket.accept", "websocket.send"})
 
 

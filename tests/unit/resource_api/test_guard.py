@@ -316,3 +316,40 @@ async def test_what_outlives_a_request_has_none_of_its_rights() -> None:
     assert answer.status == 200
     with pytest.raises(RuntimeError, match="BearerMiddleware"):
         context[0].run(synchronous, None)
+
+
+@pytest.mark.attack("V29")
+@pytest.mark.parametrize("scope", ["read write", "write"])
+async def test_next_request_of_a_connection_has_none_of_its_rights(scope: str) -> None:
+    """Servers start it in this one's context, while this one's background tasks still run.
+
+    What serves it here has no middleware in front: a guard has to refuse whatever comes.
+    """
+    contexts: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if "read" in scope["access_token"].scopes:
+            assert synchronous(Request(scope)).body == b"sync"
+        else:
+            with pytest.raises(InsufficientScope):
+                synchronous(Request(scope))
+        await PlainTextResponse("in")(scope, receive, send)
+        assert len(contexts) == 1, "a server would serve the next request now"
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            contexts.append(copy_context())
+            with pytest.raises(RuntimeError, match="BearerMiddleware"):
+                contexts[0].run(writer, None)
+
+    @require("write")
+    def writer(request: Any) -> None:
+        raise AssertionError("ran with the token of another request")
+
+    async def receive() -> Any:
+        raise AssertionError("nothing to receive")
+
+    line = bearer(FORGE.token(scope=scope))
+    request = {"type": "http", "method": "GET", "path": "/", "headers": [line]}
+    await Gate(FORGE, app=app).app(request, receive, send)
+    assert len(contexts) == 1
