@@ -29,7 +29,7 @@ _RECOGNISED = frozenset(
         "client_assertion_type",
     }
 )
-_QUERY_SECRETS = frozenset({"client_secret", "client_assertion", "assertion"})
+_QUERY_SECRETS = frozenset({b"client_secret", b"client_assertion", b"assertion"})
 # What form-encoding leaves as it is; most values of a token request are nothing else.
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/-]*")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -127,8 +127,7 @@ def _is_form(value: bytes) -> bool:
 def _refuse_secrets_in_query(query: bytes) -> None:
     # RFC 6749 §2.3.1: credentials MUST NOT be in the request URI.
     for pair in query.split(b"&") if query else ():
-        name = unquote_to_bytes(pair.partition(b"=")[0].replace(b"+", b" "))
-        if name.decode("utf-8", "replace") in _QUERY_SECRETS:
+        if unquote_to_bytes(pair.partition(b"=")[0]) in _QUERY_SECRETS:
             raise InvalidRequest(
                 Reason.CREDENTIALS_IN_QUERY, "credentials must not be in the query"
             )

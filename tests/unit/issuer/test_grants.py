@@ -331,3 +331,67 @@ async def test_what_was_asked_for_is_in_the_log_and_bounded() -> None:
     assert asked.isprintable()
     assert asked.startswith("fl\\xe9\\ny")
     assert len(asked) < 300
+
+
+@pytest.mark.parametrize(
+    ("client", "request_", "error", "reason"),
+    [
+        (make_client(grants=()), {}, UnauthorizedClient, Reason.NOTHING_GRANTED),
+        (make_client(grants=()), {"scope": "read"}, UnauthorizedClient, Reason.NOTHING_GRANTED),
+        (make_client(), {"scope": 'a"b'}, InvalidScope, Reason.MALFORMED_SCOPE),
+        (make_client(), {"scope": "read  write"}, InvalidScope, Reason.MALFORMED_SCOPE),
+        (make_client(), {"scope": "fly"}, InvalidScope, Reason.SCOPE_NOT_ALLOWED),
+        (make_client(), {"scope": "read fly"}, InvalidScope, Reason.SCOPE_NOT_ALLOWED),
+        (
+            make_client(grants=TWO_APIS),
+            {"scope": "pay", "resources": (API,)},
+            InvalidScope,
+            Reason.SCOPE_NOT_ALLOWED,
+        ),
+        (make_client(), {"resources": (OTHER_API,)}, InvalidTarget, Reason.INVALID_TARGET),
+        (make_client(), {"resources": (API, API)}, InvalidTarget, Reason.INVALID_TARGET),
+        (make_client(), {"resources": (API + "#f",)}, InvalidTarget, Reason.INVALID_TARGET),
+    ],
+)
+def test_what_is_not_granted_has_its_own_reason(
+    client: Client, request_: dict[str, Any], error: type[OAuthError], reason: Reason
+):
+    """The log has the client and one word for why."""
+    assert refused(client, error, **request_).reason is reason
+
+
+def test_a_request_is_refused_after_one_that_was_granted():
+    """A grant leaves nothing behind: what differs in one thing is judged as if it came first."""
+    client = make_client(grants=TWO_APIS)
+    granted = {"scope": "pay", "resources": (OTHER_API,)}
+    for _ in range(2):
+        assert decide(client, **granted).scopes == ("pay",)
+        refused(client, InvalidScope, **(granted | {"scope": "write"}))
+        refused(client, InvalidTarget, **(granted | {"resources": (OTHER_API + "x",)}))
+        refused(client, InvalidScope, **(granted | {"resources": (API,)}))
+        refused(make_client(), InvalidTarget, **granted)
+
+
+def test_a_refused_resource_is_explained():
+    """What to do differs: name one, write it as a URI, or ask for a grant on it."""
+    several, two, malformed, unknown = (
+        refused(make_client(), InvalidTarget, resources=resources).description
+        for resources in ((API, OTHER_API, API), (API, API), ("nowhere",), (OTHER_API,))
+    )
+    assert several == two
+    assert len({several, malformed, unknown} - {None}) == 3
+
+
+@pytest.mark.parametrize(
+    ("client", "request_", "error"),
+    [
+        (make_client(), {"grant_type": None}, InvalidRequest),
+        (bound(client="dpop"), {}, InvalidDpopProof),
+        (bound(client="certificate"), {}, InvalidRequest),
+    ],
+)
+def test_what_is_missing_is_named(
+    client: Client, request_: dict[str, Any], error: type[OAuthError]
+):
+    """The peer is told which part to add."""
+    assert refused(client, error, **request_).description

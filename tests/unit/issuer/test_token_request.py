@@ -1,0 +1,219 @@
+"""Unit tests of `issuer.token_request`: what is read, where the limits are, why it is refused."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from issuer.errors import InvalidClient, InvalidRequest, OAuthError, Reason
+from issuer.token_request import (
+    MAX_FIELDS,
+    SecretBasic,
+    SecretPost,
+    TokenRequest,
+    parse_token_request,
+)
+from tests.support.issuer import FORM, SECRET, basic
+
+BODY = b"grant_type=client_credentials"
+POST = BODY + b"&client_id=a&client_secret=s"
+
+
+def basic_of(raw: bytes) -> bytes:
+    """Make an `Authorization` value of the bytes that the base64 stands for."""
+    return b"Basic " + base64.b64encode(raw)
+
+
+def parse(
+    body: bytes = BODY,
+    *,
+    auth: bytes | None = None,
+    query: bytes = b"",
+    media_types: tuple[bytes, ...] = (FORM.encode(),),
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> TokenRequest:
+    """Read a request."""
+    lines = [(b"content-type", each) for each in media_types]
+    if auth is not None:
+        lines.append((b"authorization", auth))
+    return parse_token_request([*lines, *headers], query, body)
+
+
+def refusal(error: type[OAuthError], **request: Any) -> OAuthError:
+    """Return why a request is refused; who sent it is not known yet, so no client is named."""
+    with pytest.raises(OAuthError) as caught:
+        parse(**request)
+    assert type(caught.value) is error
+    assert caught.value.client_id is None
+    return caught.value
+
+
+BAD_REQUESTS: list[tuple[Reason, dict[str, Any]]] = [
+    (Reason.MEDIA_TYPE, {"body": POST, "media_types": ()}),
+    (Reason.MEDIA_TYPE, {"body": POST, "media_types": (FORM.encode(), FORM.encode())}),
+    (Reason.MEDIA_TYPE, {"body": POST, "media_types": (b"application/json",)}),
+    (Reason.MEDIA_TYPE, {"body": POST, "media_types": (FORM.encode() + b"x",)}),
+    (Reason.CONTENT_ENCODING, {"body": POST, "headers": ((b"content-encoding", b"gzip"),)}),
+    (
+        Reason.SEVERAL_MECHANISMS,
+        {"auth": basic("a", "s"), "headers": ((b"authorization", basic("a", "s")),)},
+    ),
+    (Reason.CREDENTIALS_IN_QUERY, {"body": POST, "query": b"client_secret=s"}),
+    (Reason.CREDENTIALS_IN_QUERY, {"body": POST, "query": b"client_secret"}),
+    (Reason.CREDENTIALS_IN_QUERY, {"body": POST, "query": b"client_secret=s=t"}),
+    (Reason.CREDENTIALS_IN_QUERY, {"body": POST, "query": b"x=1&client_assertion=j"}),
+    (Reason.CREDENTIALS_IN_QUERY, {"body": POST, "query": b"assertion=j&x=1"}),
+    (Reason.CREDENTIALS_IN_QUERY, {"body": POST, "query": b"client%5Fsecret=s"}),
+    (Reason.CREDENTIALS_IN_QUERY, {"body": POST, "query": b"%FF=x&client_secret=s"}),
+    (Reason.MALFORMED_BODY, {"body": POST + b"&x=\xff"}),
+    (Reason.MALFORMED_BODY, {"body": POST + b"&x=%FF"}),
+    (Reason.MALFORMED_BODY, {"body": POST + b"&x=%4"}),
+    (Reason.MALFORMED_BODY, {"body": POST + b"&x=%4G"}),
+    (Reason.MALFORMED_BODY, {"body": POST + b"&%4G=x"}),
+    (Reason.MALFORMED_BODY, {"body": POST + b"&x=a%00b"}),
+    (Reason.MALFORMED_BODY, {"body": POST + b"&x=a\x00b"}),
+    (Reason.REPEATED_PARAMETER, {"body": POST + b"&grant_type=client_credentials"}),
+    (Reason.REPEATED_PARAMETER, {"body": POST + b"&grant_type="}),
+    (Reason.REPEATED_PARAMETER, {"body": POST + b"&client_id=a"}),
+    (Reason.REPEATED_PARAMETER, {"body": POST + b"&client%5Fid=a"}),
+    (Reason.REPEATED_PARAMETER, {"body": POST + b"&scope=&scope="}),
+    (Reason.SEVERAL_MECHANISMS, {"body": POST, "auth": basic("a", "s")}),
+    (Reason.SEVERAL_MECHANISMS, {"body": POST + b"&client_assertion=j"}),
+    (Reason.SEVERAL_MECHANISMS, {"body": POST + b"&client_assertion_type=t"}),
+    (Reason.SEVERAL_MECHANISMS, {"body": BODY + b"&client_assertion=j", "auth": basic("a", "s")}),
+    (Reason.CLIENT_ID_MISMATCH, {"body": BODY + b"&client_id=b", "auth": basic("a", "s")}),
+    (Reason.CLIENT_ID_MISMATCH, {"body": BODY + b"&client_id=A", "auth": basic("a", "s")}),
+]
+NOT_AUTHENTICATED: list[tuple[Reason, dict[str, Any]]] = [
+    (Reason.NO_CREDENTIALS, {}),
+    (Reason.NO_CREDENTIALS, {"body": BODY + b"&client_id=a"}),
+    (Reason.NO_CREDENTIALS, {"body": BODY + b"&client_secret=s"}),
+    (Reason.NO_CREDENTIALS, {"body": BODY + b"&client_id=a&client_secret="}),
+    (Reason.UNSUPPORTED_METHOD, {"body": BODY + b"&client_assertion=j"}),
+    (Reason.UNSUPPORTED_METHOD, {"body": BODY + b"&client_assertion_type=t&client_id=a"}),
+    (Reason.UNKNOWN_CLIENT, {"body": BODY + b"&client_id=a%0A&client_secret=s"}),
+    (Reason.UNKNOWN_CLIENT, {"body": BODY + b"&client_id=a&client_secret=s%7F"}),
+    (Reason.UNSUPPORTED_SCHEME, {"auth": b"Bearer x"}),
+    (Reason.UNSUPPORTED_SCHEME, {"auth": b""}),
+    (Reason.UNSUPPORTED_SCHEME, {"auth": b"Basic" + basic("a", "s").removeprefix(b"Basic ")}),
+    (Reason.MALFORMED_BASIC, {"auth": b"Basic"}),
+    (Reason.MALFORMED_BASIC, {"auth": b"Basic YTpz!"}),
+    (Reason.MALFORMED_BASIC, {"auth": b"Basic \tYTpz"}),
+    (Reason.MALFORMED_BASIC, {"auth": b"Basic YTpz YTpz"}),
+    (Reason.MALFORMED_BASIC, {"auth": basic_of(b"a:s\xff")}),
+    (Reason.MALFORMED_BASIC, {"auth": basic_of(b"a:s%FF")}),
+    (Reason.MALFORMED_BASIC, {"auth": basic_of(b"a%4:s")}),
+    (Reason.MALFORMED_BASIC, {"auth": basic_of(b"a")}),
+    (Reason.MALFORMED_BASIC, {"auth": basic_of(b"a:")}),
+    (Reason.MALFORMED_BASIC, {"auth": basic_of(b":s")}),
+    (Reason.MALFORMED_BASIC, {"auth": basic_of(b"a%0A:s")}),
+    (Reason.MALFORMED_BASIC, {"auth": basic_of(b"a:s%7F")}),
+]
+
+
+@pytest.mark.parametrize(("reason", "request_"), BAD_REQUESTS)
+def test_a_bad_request_is_refused_for_its_own_reason(
+    reason: Reason, request_: dict[str, Any]
+) -> None:
+    """400; the reason is a word for logs, and the description says what the caller must change."""
+    error = refusal(InvalidRequest, **request_)
+    assert error.reason is reason
+    assert error.description
+
+
+@pytest.mark.parametrize(("reason", "request_"), NOT_AUTHENTICATED)
+def test_credentials_that_cannot_be_read_are_refused_for_their_own_reason(
+    reason: Reason, request_: dict[str, Any]
+) -> None:
+    """401, whose answer does not say more than `invalid_client`."""
+    error = refusal(InvalidClient, **request_)
+    assert error.reason is reason
+    assert error.description is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"media_types": (b"Application/X-WWW-Form-URLencoded",)},
+        {"media_types": (FORM.encode() + b" ; charset=UTF-8",)},
+        {"headers": ((b"content-encoding", b" Identity "),)},
+        {"headers": ((b"accept", b"gzip"), (b"x-content-encoding", b"gzip"))},
+        {"query": b"client_id=a&grant_type=x"},
+        {"query": b"x=client_secret&client_secret_=1&&=client_secret"},
+        {"query": b"%FF=%"},
+    ],
+)
+def test_what_does_no_harm_changes_nothing(changes: dict[str, Any]) -> None:
+    """RFC 9110 §8.3.1 and §8.4.1 leave the caller its spelling; other headers are not ours."""
+    assert parse(POST, **changes) == parse(POST)
+
+
+def test_a_request_says_what_was_sent() -> None:
+    """Every parameter that is read comes out; an empty one was omitted (RFC 6749 §3.2)."""
+    body = POST + b"&scope=read+write&resource=https://a&resource=&resource=https://b&other=x"
+    assert parse(body) == TokenRequest(
+        credentials=SecretPost("a", "s"),
+        grant_type="client_credentials",
+        scope="read write",
+        resources=("https://a", "https://b"),
+    )
+    empty = parse(b"grant_type=&scope=&resource=&client_id=a&client_secret=s")
+    assert (empty.grant_type, empty.scope, empty.resources) == (None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"a=b", "a=b"),
+        (b"a=b=c", "a=b=c"),
+        (b"a+b", "a b"),
+        (b"a%2Bb", "a+b"),
+        (b"a%2bb", "a+b"),
+        (b"%C3%A9", "é"),
+        ("é".encode(), "é"),
+        (b"a%25b", "a%b"),
+    ],
+)
+def test_a_value_is_decoded_once(sent: bytes, read: str) -> None:
+    """The first `=` of a pair separates, and what follows is form-encoded."""
+    assert parse(POST + b"&scope=" + sent).scope == read
+
+
+def test_a_name_is_decoded_as_well() -> None:
+    """A name that is written with escapes is the same name."""
+    body = b"grant%5Ftype=g&res%6Furce=https://a&client_id=a&client_secret=s"
+    request = parse(body)
+    assert (request.grant_type, request.resources) == ("g", ("https://a",))
+
+
+def test_the_number_of_fields_has_a_limit() -> None:
+    """So many are read, and one more is refused however short the body is."""
+    most = POST + b"&" * (MAX_FIELDS - 3)
+    assert most.count(b"&") == MAX_FIELDS - 1
+    assert parse(most) == parse(POST)
+    error = refusal(InvalidRequest, body=most + b"&")
+    assert error.reason is Reason.MALFORMED_BODY
+    assert error.description
+
+
+@pytest.mark.parametrize(
+    ("auth", "credentials"),
+    [
+        (basic("svc-a", SECRET), SecretBasic("svc-a", SECRET)),
+        (b"bAsIc YTpz", SecretBasic("a", "s")),
+        (b"Basic   YTpz  ", SecretBasic("a", "s")),
+        (basic("_svc", "s"), SecretBasic("_svc", "s")),
+        (basic_of(b"a:s:t"), SecretBasic("a", "s:t")),
+        (basic_of(b"a%3Ab:s"), SecretBasic("a:b", "s")),
+        (basic_of(b"a+b:s%20t"), SecretBasic("a b", "s t")),
+    ],
+)
+def test_basic_credentials_are_read(auth: bytes, credentials: SecretBasic) -> None:
+    """RFC 6749 §2.3.1, RFC 7617 §2: the first colon separates, and both parts are form-encoded."""
+    assert parse(auth=auth).credentials == credentials
+
+
+def test_beside_basic_the_body_may_name_the_same_client() -> None:
+    """A `client_id` alone is no second authentication."""
+    request = parse(BODY + b"&client_id=a", auth=basic("a", "s"))
+    assert request.credentials == SecretBasic("a", "s")
