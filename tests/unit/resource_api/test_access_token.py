@@ -1,4 +1,4 @@
-"""Where foreign code is called, foreign exceptions stop."""
+"""Unit tests of `resource_api.access_token`: bounds, reasons, and foreign exceptions."""
 
 from typing import Any
 
@@ -7,9 +7,11 @@ import jwt
 import pytest
 
 from keys.jwk import PublicJwk
+from keys.jwks import JwkSet
 from resource_api import InvalidToken, Reason, ResourcePolicy, access_token, verify
 from resource_api.access_token import parse_token, verify_parsed
-from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
+from resource_api.token_header import HeaderMemo
+from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
 
 FORGE = TokenForge()
 POLICY = ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
@@ -55,3 +57,113 @@ def test_key_is_used_with_its_own_algorithm_only() -> None:
     with pytest.raises(InvalidToken) as caught:
         verify_parsed(parse_token(FORGE.token(), POLICY), other, POLICY, now=NOW)
     assert caught.value.reason is Reason.BAD_SIGNATURE
+
+
+def refusal(token: bytes, policy: ResourcePolicy = POLICY, now: float = NOW) -> InvalidToken:
+    """Return why a token is refused."""
+    with pytest.raises(InvalidToken) as caught:
+        verify(token, FORGE.keys, policy, now=now)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (FORGE.token(header={"kid": "unknown"}), Reason.UNKNOWN_KEY),
+        (FORGE.token().rpartition(b".")[0] + b".AA", Reason.BAD_SIGNATURE),
+        (FORGE.token(iss="https://other.example"), Reason.WRONG_ISSUER),
+        (FORGE.token(exp=NOW - 60), Reason.EXPIRED),
+    ],
+)
+def test_a_refusal_names_the_key_that_the_token_named(token: bytes, reason: Reason) -> None:
+    """Whoever reads the log of a roll-over has to see which key it was."""
+    error = refusal(token)
+    kid = "unknown" if reason is Reason.UNKNOWN_KEY else FORGE.jwk.kid
+    assert (error.reason, error.kid) == (reason, kid)
+
+
+LEEWAY = POLICY.leeway
+LONGEST = POLICY.max_lifetime
+BOUNDARIES: list[tuple[dict[str, Any], float, Reason | None]] = [
+    ({}, NOW + 300 + LEEWAY - 0.5, None),
+    ({}, NOW + 300 + LEEWAY, Reason.EXPIRED),
+    ({"nbf": NOW + LEEWAY}, NOW, None),
+    ({"nbf": NOW + LEEWAY + 1}, NOW, Reason.NOT_YET_VALID),
+    ({"nbf": None}, NOW, Reason.INVALID_TIME),
+    ({"iat": NOW + 60}, NOW, None),
+    ({"iat": NOW + 61}, NOW, Reason.NOT_YET_VALID),
+    ({"iat": NOW, "exp": NOW}, NOW, None),
+    ({"iat": NOW + 1, "exp": NOW}, NOW, Reason.INVALID_TIME),
+    ({"exp": NOW + LONGEST + LEEWAY}, NOW, None),
+    ({"exp": NOW + LONGEST + LEEWAY + 1}, NOW, Reason.LIFETIME_TOO_LONG),
+    ({"iat": 0, "exp": 1}, 0, None),
+    ({"iat": -1, "exp": 1}, 0, Reason.INVALID_TIME),
+    ({"iat": 2**53 - 2, "exp": 2**53 - 1}, 2**53 - 2, None),
+    ({"iat": 2**53 - 2, "exp": 2**53}, 2**53 - 2, Reason.INVALID_TIME),
+    ({"iat": NOW + 0.5, "exp": NOW + 0.5}, NOW, None),
+    ({"iat": True}, NOW, Reason.INVALID_TIME),
+    ({"sub": "s" * 255}, NOW, None),
+    ({"sub": "s" * 256}, NOW, Reason.INVALID_IDENTITY),
+    ({"client_id": "s"}, NOW, None),
+    ({"client_id": ""}, NOW, Reason.INVALID_IDENTITY),
+    ({"jti": 1}, NOW, Reason.INVALID_IDENTITY),
+    ({"aud": [RESOURCE, "https://b.example"]}, NOW, None),
+    ({"aud": [RESOURCE, 1]}, NOW, Reason.WRONG_AUDIENCE),
+    ({"aud": RESOURCE + "/"}, NOW, Reason.WRONG_AUDIENCE),
+    ({"cnf": None}, NOW, Reason.SENDER_CONSTRAINED),
+    ({"status": None}, NOW, Reason.UNCHECKED_STATUS),
+]
+
+
+@pytest.mark.parametrize(("claims", "now", "reason"), BOUNDARIES)
+def test_claims_are_good_up_to_their_bounds(
+    claims: dict[str, Any], now: float, reason: Reason | None
+) -> None:
+    """The last value that is accepted and the first that is not."""
+    token = FORGE.token(**claims)
+    if reason is None:
+        assert verify(token, FORGE.keys, POLICY, now=now).claims == FORGE.good_claims | claims
+    else:
+        assert refusal(token, now=now).reason is reason
+
+
+def test_a_token_is_good_up_to_its_longest() -> None:
+    """The bound is the length of the token as received, in bytes."""
+    token = FORGE.token()
+    exact, short = (
+        ResourcePolicy(issuer=ISSUER, resource=RESOURCE, max_token_bytes=len(token) - missing)
+        for missing in (0, 1)
+    )
+    assert verify(token, FORGE.keys, exact, now=NOW).jti == "token-1"
+    assert refusal(token, short).reason is Reason.TOKEN_TOO_LONG
+
+
+def test_what_was_proven_is_told_as_it_was_signed() -> None:
+    """Each name stands for its own claim; without a scope nothing may be done."""
+    claims = {"sub": "s", "client_id": "c", "jti": "j", "aud": ["https://b.example", RESOURCE]}
+    token = verify(FORGE.token(**claims), FORGE.keys, POLICY, now=NOW)
+    assert (token.issuer, token.subject, token.client_id, token.jti) == (ISSUER, "s", "c", "j")
+    assert token.audience == ("https://b.example", RESOURCE)
+    assert token.scopes == {"read", "write"}
+    assert (token.issued_at, token.expires_at) == (NOW, NOW + 300)
+    bare = verify(FORGE.token(scope=DROP), FORGE.keys, POLICY, now=NOW)
+    assert (bare.audience, bare.scopes) == ((RESOURCE,), frozenset())
+
+
+def test_a_remembered_header_excuses_nothing_but_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a success the same header is not read again, and everything else is still checked."""
+    memo = HeaderMemo()
+    verify(FORGE.token(), FORGE.keys, POLICY, now=NOW, memo=memo)
+    monkeypatch.setattr(access_token, "parse_header", None)  # whoever calls it fails
+    assert verify(FORGE.token(jti="2"), FORGE.keys, POLICY, now=NOW, memo=memo).jti == "2"
+    for token, reason in (
+        (FORGE.token(iss="https://other.example"), Reason.WRONG_ISSUER),
+        (FORGE.token(exp=NOW - 60), Reason.EXPIRED),
+        (FORGE.token().rpartition(b".")[0] + b".AA", Reason.BAD_SIGNATURE),
+    ):
+        with pytest.raises(InvalidToken) as caught:
+            verify(token, FORGE.keys, POLICY, now=NOW, memo=memo)
+        assert caught.value.reason is reason
+    with pytest.raises(InvalidToken) as caught:
+        verify(FORGE.token(), JwkSet(keys=()), POLICY, now=NOW, memo=memo)
+    assert caught.value.reason is Reason.UNKNOWN_KEY

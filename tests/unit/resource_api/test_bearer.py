@@ -3,7 +3,7 @@
 import pytest
 
 from resource_api.bearer import parse_bearer
-from resource_api.errors import InvalidRequest, MissingToken
+from resource_api.errors import InvalidRequest, MissingToken, Reason, ResourceError
 
 
 @pytest.mark.rfc("6750-2.1-1")
@@ -20,3 +20,42 @@ def test_leading_blanks_change_nothing_about_the_verdict() -> None:
         parse_bearer([(b"authorization", b" Bearer a")])
     with pytest.raises(MissingToken):
         parse_bearer([(b"authorization", b" Basic a")])
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "reason"),
+    [
+        ((), MissingToken, Reason.NO_CREDENTIALS),
+        ((b"",), MissingToken, Reason.NO_CREDENTIALS),
+        ((b" \t",), MissingToken, Reason.NO_CREDENTIALS),
+        ((b"Basic YTpi",), MissingToken, Reason.FOREIGN_SCHEME),
+        ((b"Bearertoken",), MissingToken, Reason.FOREIGN_SCHEME),
+        ((b"Basic YTpi Bearer a",), MissingToken, Reason.FOREIGN_SCHEME),
+        ((b"Bearer",), InvalidRequest, Reason.MALFORMED_AUTHORIZATION),
+        ((b"Bearer ",), InvalidRequest, Reason.MALFORMED_AUTHORIZATION),
+        ((b"Bearer\ta",), InvalidRequest, Reason.MALFORMED_AUTHORIZATION),
+        ((b"\tBearer a",), InvalidRequest, Reason.MALFORMED_AUTHORIZATION),
+        ((b"Bearer =",), InvalidRequest, Reason.MALFORMED_AUTHORIZATION),
+        ((b"Bearer a=a",), InvalidRequest, Reason.MALFORMED_AUTHORIZATION),
+        ((b"Bearer a b",), InvalidRequest, Reason.MALFORMED_AUTHORIZATION),
+        ((b"Bearer \ta",), InvalidRequest, Reason.MALFORMED_AUTHORIZATION),
+        ((b"Bearer a, Bearer b",), InvalidRequest, Reason.MALFORMED_AUTHORIZATION),
+        ((b"Basic YTpi, Bearer a",), InvalidRequest, Reason.SEVERAL_CREDENTIALS),
+        ((b"Basic YTpi,Bearer",), InvalidRequest, Reason.SEVERAL_CREDENTIALS),
+        ((b"Bearer a", b"Bearer a"), InvalidRequest, Reason.SEVERAL_CREDENTIALS),
+        ((b"Bearer a", b""), InvalidRequest, Reason.SEVERAL_CREDENTIALS),
+    ],
+)
+def test_each_other_header_has_its_own_reason(
+    values: tuple[bytes, ...], error: type[ResourceError], reason: Reason
+) -> None:
+    """What is malformed is told apart from what is somebody else's, and both are refused."""
+    with pytest.raises(ResourceError) as caught:
+        parse_bearer([(b"authorization", value) for value in values])
+    assert (type(caught.value), caught.value.reason) == (error, reason)
+
+
+@pytest.mark.parametrize("value", [b"bEARER a", b"Bearer   a", b"Bearer a  ", b"Bearer a \t"])
+def test_blanks_and_case_of_the_scheme_change_nothing(value: bytes) -> None:
+    """RFC 9110 §5.5, §11.1: a server may leave blanks around the value."""
+    assert parse_bearer([(b"authorization", value)]) == b"a"

@@ -118,3 +118,69 @@ def test_impossible_policies(values: dict[str, float]) -> None:
     """Bounds that contradict each other are refused."""
     with pytest.raises(ValueError):
         CachePolicy(**values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"minimum_lifetime": 1, "default_lifetime": 1, "maximum_lifetime": 1},
+        {"refresh_at": 1},
+        {"refresh_at": 0.01},
+        {"cooldown": 1},
+        {"stale_for": 0},
+    ],
+)
+def test_policies_at_their_bounds(values: dict[str, float]) -> None:
+    """What just contradicts nothing is accepted."""
+    policy = CachePolicy(**values)
+    assert {name: getattr(policy, name) for name in values} == values
+
+
+def test_a_process_that_knows_nothing_may_ask_at_once() -> None:
+    """From the first moment of its clock on, nothing is served and a fetch is due."""
+    state = CacheState()
+    assert (state.usable(0), state.refresh_due(0)) == (None, True)
+    assert decide(state, KEY.kid, "RS256", 0) == Fetch()
+
+
+def test_a_refresh_waits_for_the_cooldown_after_a_failure() -> None:
+    """A refresh that is due and has failed is not due again before the wait is over."""
+    state = after_failure(fetched(), POLICY, now=240)
+    assert [state.refresh_due(now) for now in (240, 269.9, 270)] == [False, False, True]
+
+
+def test_a_success_forgets_the_failures_and_keeps_the_tag() -> None:
+    """After an answer the count starts anew, and the next question says what is known."""
+    failed = after_failure(after_failure(fetched(), POLICY, now=300), POLICY, now=330)
+    assert (failed.failures, failed.etag, failed.keys) == (2, '"1"', KEYS)
+    state = fetched(360, None, failed)
+    assert state == CacheState(
+        keys=KEYS, etag='"1"', refresh_at=600, dead_at=4260, retry_at=390, failures=0
+    )
+
+
+def test_a_wait_that_is_nearly_over_is_a_second() -> None:
+    """RFC 9110 §10.2.3: whole seconds, and never zero."""
+    state = after_failure(CacheState(), POLICY, now=0)
+    assert decide(state, KEY.kid, "RS256", 0.9) == Refuse(1)
+    later = after_failure(after_failure(state, POLICY, now=1), POLICY, now=3)
+    assert decide(later, KEY.kid, "RS256", 3.4) == Refuse(4)
+    assert decide(later, KEY.kid, "RS256", 3.6) == Refuse(3)
+
+
+def test_a_dead_set_waits_as_no_set_does() -> None:
+    """Once nothing can be served, the first wait is short; before, it is the whole cool-down."""
+    state = fetched()
+    assert after_failure(state, POLICY, now=3899).retry_at == 3929
+    assert after_failure(state, POLICY, now=3900).retry_at == 3901
+    long_failed = CacheState(failures=10_000)
+    assert after_failure(long_failed, CachePolicy(cooldown=10**6), now=0).retry_at == 2.0**16
+
+
+def test_an_unknown_key_is_refused_after_a_known_one_was_found() -> None:
+    """A key set that served one token does not serve a token of another key or algorithm."""
+    state = fetched()
+    for _ in range(2):
+        assert decide(state, KEY.kid, "RS256", 1) is KEY
+        assert decide(state, KEY.kid + "x", "RS256", 1) == Refuse(None)
+        assert decide(state, KEY.kid, "PS256", 1) == Refuse(None)

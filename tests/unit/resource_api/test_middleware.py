@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 import resource_api
-from resource_api import BearerMiddleware, ResourcePolicy
+from resource_api import BearerMiddleware, ResourcePolicy, require
 from resource_api.jwks_client import ignore_event
-from tests.support.forge import ISSUER, RESOURCE, TokenForge
+from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
 from tests.support.gate import Gate, ask, bearer
 
 
@@ -77,3 +77,101 @@ def test_public_surface() -> None:
     assert all(getattr(resource_api, name) for name in resource_api.__all__)
     with pytest.raises(AttributeError):
         resource_api.nothing  # noqa: B018
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Be an application that sends back what it read."""
+    message = await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": message["body"]})
+
+
+async def test_an_application_reads_its_request_wherever_it_is_let_in() -> None:
+    """Open, spelled so that it is not open, or guarded: the application is called as by itself."""
+    gate = Gate(app=echo)
+    line = bearer(gate.forge.token())
+    for asked in (
+        ask(gate.app, "GET", "/public", body=b"sent"),
+        ask(gate.app, "GET", "/public", line, raw_path=b"/%70ublic", body=b"sent"),
+        ask(gate.app, "GET", "/read", line, body=b"sent"),
+    ):
+        answer = await asked
+        assert (answer.status, answer.body) == (200, b"sent")
+
+
+async def test_lifespan_reaches_the_application_as_it_came() -> None:
+    """Start and stop are between the server and the application."""
+    seen: list[Any] = []
+    gate = Gate()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend((scope["type"], receive, send))
+
+    async def receive() -> Any: ...
+
+    async def send(message: Any) -> None: ...
+
+    gate.app.app = app
+    await gate.app({"type": "lifespan"}, receive, send)
+    assert seen == ["lifespan", receive, send]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"iss": "https://other.example"}, "wrong_issuer"),
+        ({"aud": "https://other.example"}, "wrong_audience"),
+        ({"exp": NOW - 60}, "expired"),
+        ({"jti": ""}, "invalid_identity"),
+        ({"header": {"kid": "other"}}, "unknown_key"),
+        ({"header": {"typ": "JWT"}}, "wrong_type"),
+    ],
+)
+async def test_a_token_with_one_thing_wrong_is_refused_after_the_right_one(
+    changed: dict[str, Any], reason: str
+) -> None:
+    """What is remembered of a good token, of its header and of the keys helps no other token."""
+    gate = Gate()
+    bad = gate.forge.token(**changed)
+    for _ in range(2):
+        assert (await gate.ask(gate.forge.token())).status == 200
+        assert (await gate.ask(bad)).status == 401
+        assert gate.reason == reason
+        assert (await gate.ask(gate.forge.token()[:-4] + b"AAAA")).status == 401
+
+
+async def test_metadata_says_how_long_it_is_and_how_long_it_lasts() -> None:
+    """RFC 9110 §8.6, RFC 9111 §5.2: a cache may keep it for five minutes."""
+    answer = await ask(Gate().app, "GET", "/.well-known/oauth-protected-resource")
+    assert (answer.status, answer.header("content-type")) == (200, "application/json")
+    assert answer.header("content-length") == str(len(answer.body))
+    assert answer.header("cache-control") == "public, max-age=300"
+
+
+async def test_the_report_of_a_refusal_says_who_and_why() -> None:
+    """The client once its token is proven, and a kid if it is a harmless word."""
+    gate = Gate(app=require("admin").app(never))
+    await ask(gate.app)
+    await gate.ask(gate.forge.token())
+    for kid in ("k" * 64, "k" * 65, "a b", "k\n"):
+        await gate.ask(gate.forge.token(header={"kid": kid}))
+    reports = [fields for name, fields in gate.events if name == "request.refused"]
+    unknown = {"reason": "unknown_key", "status": 401}
+    assert reports == [
+        {"reason": "no_credentials", "status": 401},
+        {"reason": "insufficient_scope", "status": 403, "client_id": "svc-a"},
+        {**unknown, "kid": "k" * 64},
+        *[unknown] * 3,
+    ]
+
+
+async def test_a_websocket_is_closed_or_answered_instead_of_being_accepted() -> None:
+    """1008 is a violated policy (RFC 6455 §7.4.1); a server that can answers with 401."""
+    gate = Gate()
+    assert (await ask(gate.app, kind="websocket")).status == 1008
+    answer = await ask(gate.app, kind="websocket", extensions={"websocket.http.response": {}})
+    assert (answer.status, gate.reason) == (401, "no_credentials")
+    assert answer.challenge
+    line = bearer(gate.forge.token())
+    assert (await ask(gate.app, "GET", "/public", line, kind="websocket")).status == 101
+    assert (await ask(gate.app, "GET", "/public", kind="websocket")).status == 1008

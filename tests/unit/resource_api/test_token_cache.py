@@ -124,3 +124,24 @@ def test_a_clock_set_back_makes_a_remembered_token_be_verified_anew():
 
     assert cache.get(GOOD, KEYS, NOW - 1) is None
     assert cache.get(GOOD, KEYS, NOW) is TOKEN
+
+
+def test_half_of_the_bound_is_young_and_half_is_old():
+    """The smallest memory holds two tokens: a third pushes the first one out."""
+    cache = remembering(b"1", b"2", bound=2)
+    assert found(cache, b"2") is TOKEN
+    assert found(cache, b"1") is TOKEN
+    cache = remembering(b"1", b"2", b"3", bound=2)
+    assert found(cache, b"1") is None
+    assert found(cache, b"3") is TOKEN
+
+
+def test_a_token_is_refused_after_another_was_remembered():
+    """What is remembered is one token under one key set in its time, and nothing near it."""
+    cache = remembering(GOOD)
+    for _ in range(2):
+        assert found(cache, GOOD) is TOKEN
+        assert found(cache, GOOD[:-1]) is None
+        assert cache.get(GOOD, JwkSet(keys=()), NOW) is None
+        assert cache.get(GOOD, KEYS, NOW - 0.1) is None
+        assert cache.get(GOOD, KEYS, NOW + 10) is None
