@@ -37,7 +37,9 @@ SCOPES = st.lists(
     max_size=4,
     unique=True,
 ).map(tuple)
-URIS = st.text(st.sampled_from("abc123-._~:/?=&%"), min_size=1, max_size=30).map("urn:x:".__add__)
+URIS = st.lists(st.sampled_from([*"abc123-._~:/?=&", "%2F"]), min_size=1, max_size=30).map(
+    lambda pieces: "urn:x:" + "".join(pieces)
+)
 LIFETIMES = st.none() | st.integers(1, 86_400)
 TIMES = st.none() | st.integers(0, 253_402_300_799)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=10)

@@ -1,5 +1,7 @@
 """The flow of one request, stepped by hand."""
 
+from urllib.parse import parse_qs
+
 import pytest
 
 from consumer.errors import (
@@ -80,7 +82,7 @@ def test_anothers_metadata_end_the_request(clock):
 def test_a_step_that_was_not_carried_out_is_no_answer(flow):
     """A shell that forgets to settle a step gets an error, not a loop."""
     walk = Walk(flow)
-    with pytest.raises(TokenEndpointUnreachable):
+    with pytest.raises(TokenEndpointUnreachable, match="not asked"):
         walk.go_on()
 
 
@@ -229,3 +231,65 @@ def test_a_token_is_not_sent_over_plain_http(clock):
     with pytest.raises(InsecureUrl):
         Walk(make_flow(clock), away)
     assert isinstance(Walk(make_flow(clock, allow_insecure_http=True), away).step, Fetch)
+
+
+def test_an_attempt_of_which_nothing_is_known_changes_nothing(flow):
+    """A shell that was interrupted says nothing: the token serves on, and nothing is repeated."""
+    walk = Walk(flow).fetched(token_answer("t1"))
+    step = walk.step
+    assert (step.accepted, step.rejected, step.replayable) == (False, False, False)
+    assert walk.go_on().step is None
+    assert Walk(flow).sends == "t1"
+
+
+def test_a_forked_child_goes_on_with_the_token_and_fetches_by_itself(clock):
+    """What the parent has under way, or holds locked, is nothing that a child could wait for."""
+    flow = make_flow(clock, token_endpoint=None, scope="read")
+    Walk(flow).fetched(answer(METADATA)).fetched(token_answer("t1")).answered()
+    assert Walk(flow.inherited()).sends == "t1"
+    clock.advance(3600)
+    assert isinstance(Walk(flow).step, Fetch)
+    child = Walk(flow.inherited())
+    assert child.step.request.url == f"{ISSUER}/token"
+    assert child.fetched(token_answer("t2")).sends == "t2"
+
+
+def test_a_token_request_names_scope_and_resource(clock):
+    """What the plan asks for is what the issuer is asked for."""
+    request = Walk(make_flow(clock, scope="read", resource="https://api.example")).step.request
+    form = parse_qs(request.body.decode())
+    assert (form["scope"], form["resource"]) == (["read"], ["https://api.example"])
+
+
+def test_who_waits_is_told_for_how_long(flow, clock):
+    """As long as the leader has left, and no longer."""
+    leader = Walk(flow)
+    clock.advance(20)
+    assert isinstance(leader.step, Fetch)
+    assert Walk(flow).step.timeout == 40
+
+
+def test_an_api_that_heals_is_forgiven_and_asked_as_before(flow, clock):
+    """Only by a newer token that it accepts, and only itself."""
+    warm(flow)
+    Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered()
+    walk = Walk(flow)
+    assert walk.sends == "t2"
+    walk.answered()
+    # The refusal of t1 is forgotten: one of t2 is the first one, and costs no waiting.
+    assert isinstance(Walk(flow).answered(rejected=True).step, Fetch)
+
+
+def test_a_refusal_of_the_second_token_is_noted_for_that_api_alone(flow):
+    """The other API's next request is not held up by it, nor is its refusal counted there."""
+    warm(flow)
+    Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered(rejected=True)
+    assert isinstance(Walk(flow, OTHER_API).answered(rejected=True).step, Fetch)
+
+
+def test_what_an_api_says_yes_to_heals_no_other_api(flow):
+    """An API that refuses fresh tokens is left alone, whatever its neighbour accepts."""
+    warm(flow)
+    Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered(rejected=True)
+    Walk(flow, OTHER_API).answered()
+    assert Walk(flow).answered(rejected=True).step is None

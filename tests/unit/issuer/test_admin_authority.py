@@ -188,3 +188,14 @@ def test_a_client_that_gets_no_token_does_nothing_with_an_old_one(found: Client 
     """One that was made anew under the same name is another client."""
     with pytest.raises(CallerNotActive):
         settle_authority(HELD, found, NOW)
+
+
+def test_all_that_is_missing_is_named_in_order() -> None:
+    """Whoever has to ask for scopes wants to know them all."""
+    created = entry(Action.CLIENT_CREATED, None, client("b:write", READ, "a:read"))
+    with pytest.raises(BeyondAuthority, match=r"^till .*: a:read b:write$"):
+        check_authority(HELD, [created], nobody)
+    for _ in range(2):
+        check_authority(HELD, [entry(Action.CLIENT_CREATED, None, client(READ))], nobody)
+        with pytest.raises(BeyondAuthority):
+            check_authority(HELD, [created], nobody)

@@ -4,7 +4,7 @@ import pytest
 
 from issuer import client_auth
 from issuer.client_auth import ClientAuthenticator
-from issuer.errors import InvalidClient, Reason
+from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.registry.auth_method import AuthMaterial, AuthMethod
 from issuer.registry.client import Client
 from issuer.token_request import SecretBasic, SecretPost
@@ -197,7 +197,7 @@ async def test_a_client_that_was_prolonged_elsewhere_is_let_in_at_once(
 
 @pytest.mark.parametrize("kind", ["fast", "slow", "both"])
 @pytest.mark.parametrize(
-    "wrong", ["hunter2hunter3", "", "HUNTER2HUNTER2", SHORT + " ", SECRET[:-1]]
+    "wrong", ["hunter2hunter3", "", "HUNTER2HUNTER2", SHORT + " ", SECRET[:-1], "\ud800"]
 )
 async def test_a_wrong_secret_is_refused_after_the_right_one_was_accepted(
     kind: str, wrong: str
@@ -254,3 +254,41 @@ async def test_an_ended_secret_that_was_proven_lets_nobody_in() -> None:
     await authenticator.authenticate(SecretBasic("svc-a", SHORT), now=NOW - 1)
     for _ in range(2):
         assert (await refusal(authenticator, SHORT)).reason == Reason.SECRET_EXPIRED
+
+
+@pytest.mark.parametrize("secret", [SECRET, SHORT])
+async def test_a_store_that_is_down_refuses_nobody_who_is_known(secret: str) -> None:
+    """What was proven goes on working; whoever is refused is told to come again, and no more."""
+    clients = Clients(make_client(secrets=(make_secret(SECRET), make_secret(SHORT))))
+    authenticator = gate(clients)
+    await authenticator.authenticate(SecretBasic("svc-a", secret), now=NOW)
+    clients.store_is_down = True
+    await authenticator.authenticate(SecretBasic("svc-a", secret), now=NOW)
+    for client_id, sent in (("svc-a", secret + "x"), ("nobody", secret)):
+        with pytest.raises(TemporarilyUnavailable) as caught:
+            await authenticator.authenticate(SecretBasic(client_id, sent), now=NOW)
+        assert caught.value.reason is Reason.STORE_UNAVAILABLE
+
+
+@pytest.mark.parametrize("kind", ["deleted", "disabled", "expired", "revoked"])
+@pytest.mark.parametrize("secret", [SECRET, SHORT])
+async def test_who_was_let_in_is_refused_once_its_registration_ends(kind: str, secret: str) -> None:
+    """A success is remembered of the hash alone: what else is registered is judged each time."""
+    clients = Clients(make_client(secrets=(make_secret(secret),)))
+    authenticator = gate(clients)
+    await authenticator.authenticate(SecretBasic("svc-a", secret), now=NOW)
+    secrets = clients.known["svc-a"].secrets
+    ended = {
+        "deleted": None,
+        "disabled": make_client(secrets=secrets, disabled=True),
+        "expired": make_client(secrets=secrets, expires_at=NOW),
+        "revoked": make_client(secrets=()),
+    }[kind]
+    clients.known, clients.stored = ({"svc-a": ended} if ended else {} for _ in range(2))
+    error = await refusal(authenticator, secret)
+    reason, client_id = {
+        "deleted": (Reason.UNKNOWN_CLIENT, None),
+        "disabled": (Reason.CLIENT_DISABLED, "svc-a"),
+        "expired": (Reason.CLIENT_EXPIRED, "svc-a"),
+    }.get(kind, (Reason.WRONG_SECRET, "svc-a"))
+    assert (error.reason, error.client_id) == (reason, client_id)

@@ -38,8 +38,9 @@ def test_segments_are_base64url() -> None:
     for token in (b"=.e30.AA", FORGE.token() + b"=", FORGE.token() + b"\xff"):
         with pytest.raises(InvalidJws):
             parse_compact(token)
-    with pytest.raises(InvalidJws):
-        parse_compact("é.e30.AA")
+    for text in ("é.e30.AA", "\ud800.e30.AA"):
+        with pytest.raises(InvalidJws):
+            parse_compact(text)
 
 
 @pytest.mark.rfc("7515-4.1.1-1", "7515-4.1.11-1", "7797-7-1")
@@ -66,3 +67,11 @@ def test_header_must_be_an_object() -> None:
     with pytest.raises(InvalidJws) as caught:
         parse_header(segment(json.dumps(["secret"]).encode()))
     assert "secret" not in str(caught.value)
+
+
+def test_each_segment_is_where_it_belongs() -> None:
+    """An empty payload or signature is one; whether it proves anything is for others to say."""
+    assert split_compact(b"a.b.c") == (b"a", b"b", b"c", b"a.b")
+    assert split_compact(b"..") == (b"", b"", b"", b".")
+    jws = parse_compact(segment(dump({"alg": "RS256"})) + b"..")
+    assert (jws.payload, jws.signature) == (b"", b"")

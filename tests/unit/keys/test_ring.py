@@ -1,5 +1,7 @@
 """The life of keys, derived from times."""
 
+import time
+
 import pytest
 
 from keys.errors import KeyFromTheFuture, NoSigningKey
@@ -170,3 +172,52 @@ def test_a_key_cannot_start_in_the_past():
     """activate_in counts forward."""
     with pytest.raises(ValueError, match="negative"):
         place_key([], kid="a", alg="RS256", now=0, policy=POLICY, activate_in=-1)
+
+
+def test_a_date_is_told_in_utc_wherever_the_machine_is(monkeypatch):
+    """It ends in Z, and says the same on every node."""
+    ring = [RingKey(kid="a", alg="RS256", published_at=1_924_992_000, signs_from=1)]
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        with pytest.raises(KeyFromTheFuture, match="dated 2031-01-01T00:00:00Z"):
+            place_key(ring, kid="b", alg="RS256", now=NOW, policy=POLICY)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_rule_by_itself_keeps_a_key_for_the_longest_token():
+    """The durations that hold unless others are given, in seconds, and those that are just so."""
+    assert (RingPolicy().publish_ahead, RingPolicy().keep) == (360, 86_460)
+    nothing = RingPolicy(jwks_max_age=0, slack=0, longest_token=0, leeway=0)
+    assert (nothing.publish_ahead, nothing.keep) == (0, 0)
+
+
+def test_a_date_within_the_slack_is_waited_for_and_one_beyond_is_not():
+    """The bound itself is a difference of clocks; one second more is a clock that was ahead."""
+    for ahead, taken in ((POLICY.slack, True), (POLICY.slack + 1, False)):
+        ring = [RingKey(kid="a", alg="RS256", published_at=NOW + ahead, signs_from=NOW + ahead)]
+        if taken:
+            placed = place_key(ring, kid="b", alg="RS256", now=NOW, policy=POLICY)
+            assert placed.published_at == NOW + ahead
+            assert placed.signs_from == NOW + ahead + POLICY.publish_ahead
+        else:
+            with pytest.raises(KeyFromTheFuture):
+                place_key(ring, kid="b", alg="RS256", now=NOW, policy=POLICY)
+
+
+def test_the_latest_key_of_several_decides_about_the_date():
+    """Not the first one, and not the one that signs last."""
+    ring = [key("a", 100), RingKey(kid="z", alg="RS256", published_at=NOW + 30, signs_from=200)]
+    placed = place_key(reversed(ring), kid="b", alg="ES256", now=NOW, policy=POLICY)
+    assert (placed.kid, placed.alg, placed.published_at) == ("b", "ES256", NOW + 30)
+
+
+def test_a_ring_without_the_algorithm_has_no_key_for_it():
+    """Another algorithm's key does not sign in its place, before or after it was asked for."""
+    ring = derive_ring([key("a", 100)], 250, POLICY)
+    for _ in range(2):
+        assert signing_key(ring).kid == "a"
+        with pytest.raises(NoSigningKey, match="for ES256"):
+            signing_key(ring, alg="ES256")
