@@ -57,6 +57,17 @@ def folder_fault(path: Path, facts: os.stat_result, *, private: bool) -> str | N
     return f"{path} is open to others; {_remedy(path, facts, '700', within)}"
 
 
+def folders_above(path: Path) -> list[Path]:
+    """Give the folder of a path and, if a link leads to another one, that one too.
+
+    Whoever can write in either can replace what is read, or put files beside it.
+
+    Args:
+        path: of a file or folder, which need not exist.
+    """
+    return list(dict.fromkeys((path.absolute().parent, path.resolve().parent)))
+
+
 def _foreign_owner(path: Path, facts: os.stat_result) -> str | None:
     user = os.geteuid()
     if facts.st_uid in (user, 0):

@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from keys.errors import KeyStoreError
-from keys.file_access import file_fault, folder_fault
+from keys.file_access import file_fault, folder_fault, folders_above
 from keys.generate import generate_private_key
 from keys.jwk import public_jwk
 from keys.jwks import MAXIMUM_KEYS, fits_jwk_set
@@ -167,9 +167,9 @@ class FileKeyStore:
 
     def _check_parent(self) -> None:
         """Refuse a folder above in which another account could replace the key folder."""
-        parent = self._folder.absolute().parent
-        if fault := folder_fault(parent, parent.stat(), private=False):
-            raise KeyStoreError(f"folder {fault}")
+        for parent in folders_above(self._folder):
+            if fault := folder_fault(parent, parent.stat(), private=False):
+                raise KeyStoreError(f"folder {fault}")
 
     def _read(self, path: Path) -> tuple[bytes, StoredKey]:
         try:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.database import T, Work
 from issuer.storage.database_url import SqliteFile
-from keys.file_access import file_fault, folder_fault
+from keys.file_access import file_fault, folder_fault, folders_above
 
 _RETRY_SECONDS = 0.02
 _WRITES = "watchword_writes"
@@ -151,7 +151,7 @@ class SqliteDatabase:
             self._leave()
         self._check_access()
         if not self._reading:
-            _make_private_file(self._path)
+            _make_private_file(self._path.resolve())
             self._use_write_ahead_log()
         file = _file_id(self._path)
         if file is None:
@@ -167,7 +167,9 @@ class SqliteDatabase:
         self.close()
 
     def _beside(self, suffix: str) -> Path:
-        return self._path.with_name(self._path.name + suffix)
+        """Name a file of SQLite beside the database: where links lead, not beside the link."""
+        path = self._path.resolve()
+        return path.with_name(path.name + suffix)
 
     def _check_still_there(self, file: "_FileId") -> None:
         """Refuse what was read from or written to a file that is not there any more."""
@@ -178,8 +180,8 @@ class SqliteDatabase:
 
     def _check_access(self) -> None:
         """Refuse a file, or a folder of it, that another account could read or replace."""
-        folder = self._path.absolute().parent
-        faults = [folder_fault(folder, folder.stat(), private=False)] if folder.exists() else []
+        folders = [folder for folder in folders_above(self._path) if folder.exists()]
+        faults = [folder_fault(folder, folder.stat(), private=False) for folder in folders]
         for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite believes each of them
             path = self._beside(suffix)
             with suppress(FileNotFoundError):

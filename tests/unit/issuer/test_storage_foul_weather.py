@@ -262,3 +262,25 @@ def test_a_folder_in_which_others_can_replace_the_file_is_refused(path):
         pass
     assert_one_line(caught, f"chmod 700 {path.parent}")
     assert list(path.parent.iterdir()) == []
+
+
+def test_a_link_to_a_file_is_judged_by_where_it_leads(path, tmp_path):
+    """SQLite has its log beside the file, not beside the link: both folders and all files count."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o777)
+    path.symlink_to(elsewhere / "real.db")
+    with pytest.raises(StoreUnavailable) as caught, open_registry(path):
+        pass
+    assert_one_line(caught, f"chmod 700 {elsewhere}")
+    assert list(elsewhere.iterdir()) == []
+
+    elsewhere.chmod(0o700)
+    with open_registry(path):
+        pass
+    log = elsewhere / "real.db-wal"
+    log.touch()
+    log.chmod(0o666)
+    with pytest.raises(StoreUnavailable) as caught, open_registry(path):
+        pass
+    assert_one_line(caught, f"chmod 600 {log}")

@@ -66,6 +66,18 @@ def test_a_data_folder_that_others_can_write_is_refused(folder):
     assert f"chmod 700 {folder.parent}" in refusal(folder)
 
 
+def test_a_link_to_a_folder_is_judged_by_where_it_leads(folder, tmp_path):
+    """Who can write beside the folder itself can replace it, wherever the link is."""
+    elsewhere = tmp_path / "elsewhere"
+    write_key_file(elsewhere / "keys", key_file())
+    folder.parent.mkdir()
+    folder.symlink_to(elsewhere / "keys")
+    assert len(FileKeyStore(folder).records()) == 1
+
+    elsewhere.chmod(0o777)
+    assert f"chmod 700 {elsewhere}" in refusal(folder)
+
+
 @as_root
 def test_root_makes_no_key_in_a_folder_of_another_user(folder):
     """The service that runs as that user could not read it; the line says how to do it right."""
