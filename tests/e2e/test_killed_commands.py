@@ -12,6 +12,8 @@ from issuer.storage.registry import Registry
 from tests.support.command import ROOT, clean_environment
 from tests.support.provider import Place, make_place
 from tests.support.registry import NOW, Desk, new_client, orders
+from watchword.registry import own_resources
+from watchword.settings import load_settings
 
 FILE = """
 [[resources]]
@@ -43,6 +45,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         url = request.getfixturevalue("postgres_url")
     place.settings["WATCHWORD_DATABASE_URL"] = url
     with closing(Registry.open(url, now=lambda: NOW, upgrade=True)) as registry:
+        # What every first command that writes does, in transactions of its own.
+        registry.settle_issuer(place.url, own=place.url, serving=False)
+        registry.ensure_resources(*own_resources(load_settings(issuer=place.url)))
         desk = Desk(registry)
         desk.create_resource(orders(identifier="urn:orders"))
         desk.create_client(new_client("till", resources=("urn:orders",), scopes=("read",)))
