@@ -37,6 +37,7 @@ class Provider:
         settings: all settings, checked.
         events: where log events go.
         value: where the demo API keeps its resource; shared by all workers.
+        started: when the server was started, in seconds since the epoch; the same in all workers.
         only: serve one half alone.
         checked: see `IssuerHalf`.
     """
@@ -47,13 +48,16 @@ class Provider:
         events: Events,
         *,
         value: ResourceValue,
+        started: int,
         only: Half | None = None,
         checked: bool = False,
     ) -> None:
         self._settings = settings
         self._events = events
         self._leaving = False
-        self._issuer = None if only == "api" else IssuerHalf(settings, events, checked=checked)
+        self._issuer = None
+        if only != "api":
+            self._issuer = IssuerHalf(settings, events, started=started, checked=checked)
         self._api = None
         if only != "issuer":
             published = self._issuer.jwks if self._issuer else None

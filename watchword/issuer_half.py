@@ -48,6 +48,8 @@ class IssuerHalf:
     Args:
         settings: all settings, checked.
         events: where log events go.
+        started: when the server was started, in seconds since the epoch; a worker that replaces
+            one which has ended is told the same.
         checked: `check` found everything in order under these settings, so a registry that is
             unavailable now is an outage like any other: the rest is served, and the registry is
             opened as soon as it answers.
@@ -56,8 +58,11 @@ class IssuerHalf:
         ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
     """
 
-    def __init__(self, settings: Settings, events: Events, *, checked: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, events: Events, *, started: int, checked: bool = False
+    ) -> None:
         self._events = events
+        self._started = started
         self._checked = checked
         self.keys = _open_keys(settings)
         self.config = IssuerConfig(
@@ -259,7 +264,9 @@ class IssuerHalf:
 
     def _announce_expiring(self) -> None:
         with suppress(RegistryError):
-            self.registry.announce_expiring(within=self._settings.secret_notice_seconds)
+            self.registry.announce_expiring(
+                within=self._settings.secret_notice_seconds, started=self._started
+            )
 
     def _build_metadata(self, scopes: Collection[str]) -> Document:
         document = build_metadata(self.config, scopes=scopes)

@@ -15,6 +15,7 @@ from keys.errors import KeysError
 from keys.identifiers import is_loopback
 from resource_api.resource_value import MemoryValue, ResourceValue
 from watchword.app import Half, Provider
+from watchword.clock import wall_clock
 from watchword.errors import ProviderError
 from watchword.issuer_half import IssuerHalf
 from watchword.logging import Events, configure_logging
@@ -61,7 +62,7 @@ def _serve_alone(
     only: Half | None,
     reload: Callable[[], Settings] | None,
 ) -> int:
-    provider = Provider(settings, events, value=MemoryValue(), only=only)
+    provider = Provider(settings, events, value=MemoryValue(), started=wall_clock(), only=only)
     _announce(settings, events, [own])
     server = _server(provider, settings, events)
     kept = own.dup()  # the server closes its own
@@ -111,7 +112,8 @@ def _serve_with_workers(
     _announce(settings, events, sockets)
 
     def worker_with(own_settings: Settings) -> RunWorker:
-        return lambda post: _run_worker(own_settings, post, value, only)
+        started = wall_clock()  # of all the workers with these settings
+        return lambda post: _run_worker(own_settings, post, value, started, only)
 
     def read_again() -> RunWorker:
         try:
@@ -145,10 +147,19 @@ def _reason(error: Exception) -> str:
     return type(error).__name__
 
 
-def _run_worker(settings: Settings, post: Post, value: ResourceValue, only: Half | None) -> int:
+def _run_worker(
+    settings: Settings, post: Post, value: ResourceValue, started: int, only: Half | None
+) -> int:
     events = configure_logging(settings.log_format, background=True)
     try:
-        provider = Provider(settings, events, value=value, only=only, checked=not post.replaces)
+        provider = Provider(
+            settings,
+            events,
+            value=value,
+            started=started,
+            only=only,
+            checked=not post.replaces,
+        )
         server = _server(provider, settings, events, post)
         # Its successor accepts on the same socket already.
         signal.signal(signal.SIGHUP, lambda *_: server.retire())

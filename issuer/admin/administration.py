@@ -93,12 +93,13 @@ class Administration:
         check_limit(limit)
         found = self._read(lambda reading: reading.list_clients(after or "", limit + 1))
         return Page(
-            items=[describe_client(client) for client in found[:limit]],
+            items=[describe_client(client, self._now()) for client in found[:limit]],
             next=found[limit - 1].client_id if len(found) > limit else None,
         )
 
     def show_client(self, client_id: str) -> Versioned:  # noqa: D102
-        return _shown(self._read(lambda reading: reading.require_client(client_id)))
+        client = self._read(lambda reading: reading.require_client(client_id))
+        return _shown(client, self._now())
 
     def create_client(  # noqa: D102
         self, document: Json, *, idempotency_key: str | None = None
@@ -116,7 +117,8 @@ class Administration:
                 self._with_grants(edit, new, registration), [] if made is None else [made.new]
             )
             beside = {} if made is None else made.beside_client()
-            document = {"client_id": client.client_id, **beside, **describe_client(client)}
+            described = describe_client(client, self._now())
+            document = {"client_id": client.client_id, **beside, **described}
             return Created(document=document, revision=client.revision)
 
         request = self._retryable(idempotency_key, "clients", document)
@@ -128,9 +130,10 @@ class Administration:
         self, client_id: str, patch: Json, *, revision: int | None = None
     ) -> Versioned:
         def work(edit: RegistryEdit) -> Versioned:
-            new = patched_client(_shown(edit.require_client(client_id)).document, patch)
+            before = _shown(edit.require_client(client_id), self._now())
+            new = patched_client(before.document, patch)
             after = self._with_grants(edit, new, built(new.build))
-            return _shown(edit.replace_client(after, revision=revision))
+            return _shown(edit.replace_client(after, revision=revision), self._now())
 
         return self._change(work)
 
@@ -367,10 +370,10 @@ def _once(
     return created
 
 
-def _shown(client: Client) -> Versioned:
+def _shown(client: Client, now: int) -> Versioned:
     secrets = [describe_secret(secret) for secret in client.secrets]
     return Versioned(
-        document=describe_client(client) | {"secrets": secrets}, revision=client.revision
+        document=describe_client(client, now) | {"secrets": secrets}, revision=client.revision
     )
 
 

@@ -14,6 +14,7 @@ from issuer.registry.documents import (
     ResourceDocument,
     TimeText,
 )
+from issuer.registry.representation import ClientState
 
 _NEXT = Field(description="where the next page begins, as `after`; null at the end")
 
@@ -49,6 +50,7 @@ class ListedClient(ClientDocument):
     resources: list[str] = Field(description="the resources of its grants")
     created_at: TimeText
     updated_at: TimeText
+    state: ClientState = Field(description="`secret_expired`: all of its secrets have ended")
 
 
 class Client(ListedClient):

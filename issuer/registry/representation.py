@@ -4,7 +4,7 @@ One description serves the command line, the administration API, the audit trail
 with a declaration. Neither secrets nor hashes are in it. `documents` reads what is written here.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from issuer.registry.audit import AuditEntry
 from issuer.registry.client import Client, ClientGrant, ClientRegistration
@@ -13,6 +13,9 @@ from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.rfc3339 import write_time
 
 Json = dict[str, Any]
+
+ClientState = Literal["enabled", "disabled", "expired", "secret_expired"]
+"""What becomes of a client; `secret_expired` is one whose secrets have all ended."""
 
 
 def describe_registration(registration: ClientRegistration) -> Json:
@@ -41,8 +44,13 @@ def describe_grant(grant: ClientGrant) -> Json:
     return described
 
 
-def describe_client(client: Client) -> Json:
-    """Describe a registered client, without its secrets."""
+def describe_client(client: Client, now: int) -> Json:
+    """Describe a registered client, without its secrets.
+
+    Args:
+        client: with all its secrets.
+        now: when its state is told, in seconds since the epoch.
+    """
     registration = client.registration
     scopes = dict.fromkeys(scope for grant in registration.grants for scope in grant.scopes)
     return {
@@ -51,7 +59,20 @@ def describe_client(client: Client) -> Json:
         "resources": [grant.resource for grant in registration.grants],
         "created_at": write_time(client.created_at),
         "updated_at": write_time(client.updated_at),
+        "state": _client_state(client, now),
     }
+
+
+def _client_state(client: Client, now: int) -> ClientState:
+    """Tell the first reason why the client gets no tokens, or that it is enabled."""
+    if client.registration.disabled:
+        return "disabled"
+    if client.is_expired(now):
+        return "expired"
+    ended = client.secrets and all(each.has_ended(now) for each in client.secrets)
+    if ended and client.registration.auth_method.uses_secret:
+        return "secret_expired"
+    return "enabled"
 
 
 def describe_secret(secret: ClientSecret) -> Json:

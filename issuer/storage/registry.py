@@ -307,11 +307,21 @@ class Registry:
         if batch:
             self._database.write(lambda connection: _write_usage(connection, batch))
 
-    def announce_expiring(self, *, within: int) -> None:
-        """Announce the secrets that end within so many seconds, each once in all processes."""
+    def announce_expiring(self, *, within: int, started: int) -> None:
+        """Announce the secrets that end soon: each once a day, and once after every start.
+
+        Of all the processes that look, one announces it. It ends when the secret ends or is gone.
+
+        Args:
+            within: seconds before its end that a secret is announced.
+            started: when the caller's server was started, the same for all of its workers; what
+                was announced before is announced again.
+        """
         now = self._now()
         due = self._database.write(
-            lambda connection: claim_expiring(connection, now=now, until=now + within)
+            lambda connection: claim_expiring(
+                connection, now=now, until=now + within, started=started
+            )
         )
         for client_id, secret_id, end in due:
             self._announce(

@@ -13,7 +13,7 @@ from issuer.registry.errors import SchemaMismatch
 from issuer.storage.identity import begin_epoch
 from issuer.storage.tables import PARTIAL_INDEXES, metadata
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision in `migrations/versions`."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

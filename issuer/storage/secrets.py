@@ -10,6 +10,7 @@ from issuer.registry.secret_hash import SecretHash
 from issuer.storage.tables import client_secrets
 
 _table = client_secrets.c
+_DAY = 86_400
 
 SECRETS: Select[Any] = select(
     _table.client_id,
@@ -78,8 +79,16 @@ def write_secret_usage(connection: Connection, uses: Mapping[tuple[str, str], in
         )
 
 
-def claim_expiring(connection: Connection, *, now: int, until: int) -> list[tuple[str, str, int]]:
-    """Take the secrets that end before `until` and were not announced yet, each only once.
+def claim_expiring(
+    connection: Connection, *, now: int, until: int, started: int
+) -> list[tuple[str, str, int]]:
+    """Take the secrets that end by `until` and are to be announced, each for one caller a day.
+
+    Args:
+        connection: a transaction that writes.
+        now: the time.
+        until: the latest end that is announced.
+        started: what was announced before this is announced again.
 
     Returns:
         Client id, secret id and end of each.
@@ -87,9 +96,15 @@ def claim_expiring(connection: Connection, *, now: int, until: int) -> list[tupl
     due = connection.execute(
         update(client_secrets)
         .where(
-            _table.expires_at > now, _table.expires_at <= until, _table.expiry_announced.is_(False)
+            _table.expires_at > now,
+            _table.expires_at <= until,
+            or_(
+                _table.expiry_announced_at.is_(None),
+                _table.expiry_announced_at < max(started, now - _DAY + 1),
+                _table.expiry_announced_at > now + _DAY,  # by a clock that was wrong
+            ),
         )
-        .values(expiry_announced=True)
+        .values(expiry_announced_at=now)
         .returning(_table.client_id, _table.secret_id, _table.expires_at)
     )
     return sorted((row.client_id, row.secret_id, row.expires_at) for row in due)

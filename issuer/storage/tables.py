@@ -126,7 +126,7 @@ client_secrets = Table(
     Column("starts_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),
-    _flag("expiry_announced"),
+    Column("expiry_announced_at", BigInteger),  # the last time
 )
 
 # Both are asked for again and again, and hold only what is asked for: the answer takes no longer
@@ -136,12 +136,12 @@ PARTIAL_INDEXES = {
     "sqlite": (
         "CREATE INDEX ix_client_secrets_slow ON client_secrets (client_id) WHERE slow = 1",
         "CREATE INDEX ix_client_secrets_expires_at ON client_secrets (expires_at)"
-        " WHERE expiry_announced IS 0",
+        " WHERE expires_at IS NOT NULL",
     ),
     "postgresql": (
         "CREATE INDEX ix_client_secrets_slow ON client_secrets (client_id) WHERE slow",
         "CREATE INDEX ix_client_secrets_expires_at ON client_secrets (expires_at)"
-        " WHERE expiry_announced IS false",
+        " WHERE expires_at IS NOT NULL",
     ),
 }
 

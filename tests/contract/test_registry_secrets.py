@@ -20,6 +20,8 @@ from tests.support.registry import (
     use,
 )
 
+DAY = 86_400
+
 # ---- secrets ----
 
 
@@ -53,21 +55,72 @@ def test_a_secret_must_end_after_it_starts():
         new_secret(1, starts_at=10, expires_at=10)
 
 
-def test_a_secret_about_to_end_is_announced_once(registry, another, clock, events):
-    """Whichever process looks, and however often."""
+def test_a_secret_about_to_end_is_announced_once_a_day(registry, another, clock, events):
+    """Whichever process looks, and however often, until it has ended."""
     made = registry.create_client(new_client())
     soon = registry.add_secret("till", new_secret(1, expires_at=NOW + 100))
     registry.add_secret("till", new_secret(2, expires_at=NOW + 5000))
     events.clear()
-    registry.announce_expiring(within=50)
+    registry.announce_expiring(within=50, started=NOW)
     assert events == []
     for looks in (registry, another, registry):
-        looks.announce_expiring(within=200)
+        looks.announce_expiring(within=200, started=NOW)
     told = {"client_id": made.client_id, "secret_id": soon.secret_id, "expires_in": 100}
     assert events == [("secret.expiring", told)]
-    clock.now += 5000
-    registry.announce_expiring(within=200)
+    clock.now += 100
+    registry.announce_expiring(within=200, started=clock.now + 1)
     assert len(events) == 1  # what has ended already is not about to end
+
+
+def times_announced(registry, clock, events, *, started, looks):
+    """Look at times after `NOW`, and return at which of them something was announced."""
+    told = []
+    for after in looks:
+        clock.now, before = NOW + after, len(events)
+        registry.announce_expiring(within=10 * DAY, started=NOW + started)
+        told += [after] * (len(events) - before)
+    return told
+
+
+def test_a_secret_about_to_end_is_announced_every_day_until_it_is_gone(registry, clock, events):
+    """An operator who missed it once is told again."""
+    registry.create_client(new_client())
+    soon = registry.add_secret("till", new_secret(1, expires_at=NOW + 9 * DAY))
+    looks = (0, 10, DAY - 1, DAY, DAY + 10, 2 * DAY, 2 * DAY + 10, 5 * DAY)
+    told = times_announced(registry, clock, events, started=-5, looks=looks)
+    assert told == [0, DAY, 2 * DAY, 5 * DAY]
+    registry.revoke_secret("till", soon.secret_id)
+    assert times_announced(registry, clock, events, started=-5, looks=[7 * DAY]) == []
+
+
+def test_a_server_that_starts_announces_again_once(registry, clock, events):
+    """Once, however many workers it has, and however often one of them is replaced."""
+    registry.create_client(new_client())
+    registry.add_secret("till", new_secret(1, expires_at=NOW + 9 * DAY))
+    assert times_announced(registry, clock, events, started=-5, looks=(0, 10)) == [0]
+    assert times_announced(registry, clock, events, started=15, looks=(20, 20, 30)) == [20]
+    assert times_announced(registry, clock, events, started=-5, looks=[50]) == []
+
+
+def test_an_announcement_of_a_clock_that_was_wrong_silences_nothing(registry, clock, events):
+    """One of years ahead is due at once when the clock is right again."""
+    registry.create_client(new_client())
+    registry.add_secret("till", new_secret(1, expires_at=NOW + 900 * DAY))
+    told = times_announced(registry, clock, events, started=-5, looks=(895 * DAY, 892 * DAY, 0))
+    assert told == [895 * DAY, 892 * DAY]  # at NOW it does not end soon
+    registry.add_secret("till", new_secret(2, expires_at=NOW + 9 * DAY))
+    assert times_announced(registry, clock, events, started=-5, looks=(DAY, 0, 10)) == [DAY]
+
+
+def test_workers_that_look_at_once_announce_once(registry, events):
+    """The database decides which of them does."""
+    registry.create_client(new_client())
+    registry.add_secret("till", new_secret(1, expires_at=NOW + DAY))
+    events.clear()
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            pool.submit(registry.announce_expiring, within=2 * DAY, started=NOW)
+    assert [name for name, _ in events] == ["secret.expiring"]
 
 
 # ---- usage ----

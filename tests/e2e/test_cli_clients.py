@@ -78,6 +78,7 @@ def test_create_prints_the_registration_under_its_registered_names(run):
         "disabled": True,
         "expires_at": "2031-01-31T12:00:00Z",
         "metadata": {"team": "shop", "note": "a=b"},
+        "state": "disabled",
     }
 
 

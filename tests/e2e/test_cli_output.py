@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.cli import ISSUER, refused, run_in_empty_folder, run_shell
 from tests.support.command import document, run_command
+from watchword.clock import wall_clock
 
 
 @pytest.fixture
@@ -27,6 +28,20 @@ def test_people_get_tables(run):
     shown = run("clients", "show", "till").stdout
     for word in ("till", f"{ISSUER}: read write", "team: shop", "until revoked", "live", "never"):
         assert word in shown
+
+
+def test_a_client_whose_secrets_have_ended_is_not_plainly_enabled(run, monkeypatch):
+    """Until it has a new one."""
+    run("clients", "create", "till", "--secret-expires-in", "60")
+    assert "secret expired" not in run("clients", "list").stdout
+    monkeypatch.setattr("watchword.cli.registry.wall_clock", lambda: wall_clock() + 60)
+    for command in (("list",), ("show", "till")):
+        assert "enabled, secret expired" in run("clients", *command).stdout
+    (listed,) = document(run("clients", "list", "--json"))["clients"]
+    assert listed["state"] == "secret_expired"
+    assert document(run("clients", "show", "till", "--json"))["state"] == "secret_expired"
+    run("clients", "secrets", "add", "till")
+    assert "secret expired" not in run("clients", "list").stdout
 
 
 def test_what_a_terminal_would_act_upon_is_escaped(run, tmp_path):

@@ -236,7 +236,7 @@ def holds(place: Place) -> dict[str, Any]:
     url = f"sqlite:///{place.folder / 'data' / 'registry.db'}"
     with closing(Registry.open(url, now=lambda: 0)) as registry:
         resources = [describe_resource(each.resource) for each in registry.list_resources()]
-        clients = [describe_client(each) for each in registry.list_clients()]
+        clients = [describe_client(each, 0) for each in registry.list_clients()]
     found: dict[str, Any] = {
         each["resource"]: " ".join(sorted(each["scopes"]))
         for each in resources

@@ -58,7 +58,7 @@ def read_state(url):
         with closing(Registry.open(url, now=lambda: 0)) as registry:
             state = {
                 "clients": [
-                    describe_client(each) | {"secrets": repr(each.secrets)}
+                    describe_client(each, 0) | {"secrets": repr(each.secrets)}
                     for each in registry.list_clients()
                 ],
                 "resources": [describe_resource(e.resource) for e in registry.list_resources()],

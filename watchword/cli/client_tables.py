@@ -14,13 +14,13 @@ CLIENT_COLUMNS = ("client_id", "scope", "resources", "state", "name")
 _SECRET_COLUMNS = ("secret_id", "state", "starts_at", "expires_at", "last_used_at")
 
 
-def client_row(client: "Json", now: int) -> list[str | None]:
+def client_row(client: "Json") -> list[str | None]:
     """Return a client's cells in the order of `CLIENT_COLUMNS`."""
     return [
         client["client_id"],
         client["scope"],
         " ".join(client["resources"]),
-        _client_state(client, now),
+        _client_state(client),
         client.get("client_name"),
     ]
 
@@ -35,6 +35,7 @@ def print_client(client: "Json", now: int) -> None:
     shown["grant_types"] = ", ".join(client["grant_types"]) or "none: it gets no tokens"
     shown["grants"] = write_grants(client["grants"]) or "none: it gets no tokens"
     shown["disabled"] = "yes" if client["disabled"] else "no"
+    shown["state"] = _client_state(client)
     if "jwks" in client:
         shown["jwks"] = _write_keys(client["jwks"])
     shown["metadata"] = _write_notes(client["metadata"])
@@ -80,13 +81,9 @@ def write_grants(grants: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
-def _client_state(client: "Json", now: int) -> str:
-    from issuer.registry.rfc3339 import parse_time
-
-    if client["disabled"]:
-        return "disabled"
-    end = client["expires_at"]
-    return "expired" if end is not None and parse_time(end) <= now else "enabled"
+def _client_state(client: "Json") -> str:
+    state: str = client["state"]
+    return "enabled, secret expired" if state == "secret_expired" else state
 
 
 def _write_keys(jwks: Mapping[str, Any]) -> str:

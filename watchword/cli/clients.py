@@ -209,11 +209,11 @@ def _pages(operations: "Operations", after: str | None, limit: int | None) -> "I
 
 
 def _print_pages(pages: "Iterable[Page]") -> None:
-    now, count, following = wall_clock(), 0, None
+    count, following = 0, None
     for page in pages:
         count, following = count + len(page.items), page.next
         if page.items:
-            print_table(CLIENT_COLUMNS, (client_row(each, now) for each in page.items))
+            print_table(CLIENT_COLUMNS, (client_row(each) for each in page.items))
     if not count:
         say("There is no client yet; run: watchword clients create ID")
     if following is not None:

@@ -5,7 +5,7 @@ import pytest
 from issuer.admin.errors import InvalidDocument
 from issuer.admin.merge_patch import merge_patch, patched_client, patched_resource
 from issuer.registry.representation import Json, describe_client, describe_resource
-from tests.support.registry import RESOURCE, orders, registered_client
+from tests.support.registry import NOW, RESOURCE, orders, registered_client
 
 # RFC 7396 appendix A, as far as target and patch are objects: what administrators send.
 VECTORS = [
@@ -20,7 +20,7 @@ VECTORS = [
     ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
     ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
 ]
-SHOWN = describe_client(registered_client()) | {"secrets": []}
+SHOWN = describe_client(registered_client(), NOW) | {"secrets": []}
 API = describe_resource(orders()) | {"created_at": "2027-01-01T00:00:00Z"}
 
 

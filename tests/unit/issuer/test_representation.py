@@ -42,7 +42,7 @@ def test_a_client_is_described_by_its_registered_names():
         created_at=0,
         updated_at=1,
     )
-    assert describe_client(client) == {
+    assert describe_client(client, NOW - 1) == {
         "client_id": "till",
         "client_name": "Till",
         "token_endpoint_auth_method": "tls_client_auth",
@@ -62,7 +62,39 @@ def test_a_client_is_described_by_its_registered_names():
         "resources": [RESOURCE, OTHER],
         "created_at": "1970-01-01T00:00:00Z",
         "updated_at": "1970-01-01T00:00:01Z",
+        "state": "enabled",
     }
+
+
+def secret_until(end):
+    """Make a secret that ends then."""
+    return ClientSecret(secret_id="30", hash=fast_hash(), created_at=0, starts_at=0, expires_at=end)
+
+
+@pytest.mark.parametrize(
+    ("what", "ends", "state"),
+    [
+        ({}, [], "enabled"),
+        ({}, [NOW], "secret_expired"),
+        ({}, [NOW, NOW - 9], "secret_expired"),
+        ({"auth_method": AuthMethod.CLIENT_SECRET_POST}, [NOW], "secret_expired"),
+        ({}, [NOW + 1], "enabled"),
+        ({}, [NOW, None], "enabled"),
+        (
+            {"auth_method": AuthMethod.TLS_CLIENT_AUTH}
+            | {"material": AuthMaterial(tls_subject=("tls_client_auth_san_dns", "till.example"))},
+            [NOW],
+            "enabled",
+        ),
+        ({"expires_at": NOW}, [NOW], "expired"),
+        ({"expires_at": NOW + 1}, [None], "enabled"),
+        ({"expires_at": NOW, "disabled": True}, [NOW], "disabled"),
+    ],
+)
+def test_the_state_of_a_client_says_why_it_gets_no_tokens(what, ends, state):
+    """A client that can no longer prove itself is not plainly enabled."""
+    client = make_client(secrets=tuple(secret_until(end) for end in ends), **what)
+    assert describe_client(client, NOW)["state"] == state
 
 
 def test_what_a_client_has_not_is_null_or_absent():
@@ -152,6 +184,7 @@ def test_an_entry_says_who_did_what_through_which_door(actor, name, via, request
 def test_neither_secrets_nor_hashes_are_in_any_description():
     """What is shown may be kept by anybody."""
     secret = make_secret("wws_" + "canary-" * 6)
-    shown = json.dumps([describe_client(make_client(secrets=(secret,))), describe_secret(secret)])
+    client = make_client(secrets=(secret,))
+    shown = json.dumps([describe_client(client, NOW), describe_secret(secret)])
     for hidden in ("canary", "$sha256$", *secret.hash.text.split("$")[2:]):
         assert hidden not in shown

@@ -4,16 +4,20 @@ import asyncio
 import io
 import json
 import threading
+from unittest.mock import Mock
 
 import anyio
 import pytest
 
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_secret import NewSecret
 from issuer.registry.errors import (
     InvalidValue,
     IssuerMismatch,
     SchemaMismatch,
     StoreUnavailable,
 )
+from tests.support.registry import TESTER, fast_hash
 from watchword import issuer_half as issuer_half_module
 from watchword.clock import wall_clock
 from watchword.issuer_half import IssuerHalf
@@ -32,7 +36,7 @@ def half(tmp_path, monkeypatch):
     open_key_store(settings).generate(
         alg="RS256", bits=2048, now=wall_clock(), policy=ring_policy(settings)
     )
-    return IssuerHalf(settings, Events(form="json", stream=io.StringIO()))
+    return IssuerHalf(settings, Events(form="json", stream=io.StringIO()), started=wall_clock())
 
 
 async def until(holds):
@@ -110,7 +114,8 @@ def weather(half, monkeypatch):
 def another(half, *, checked):
     """Start anew what `half` was, and give its log too."""
     log = io.StringIO()
-    return IssuerHalf(half._settings, Events(form="json", stream=log), checked=checked), log
+    events = Events(form="json", stream=log)
+    return IssuerHalf(half._settings, events, started=wall_clock(), checked=checked), log
 
 
 def logged(log):
@@ -211,3 +216,25 @@ async def test_an_end_while_the_registry_is_opened_leaves_nothing_open(half, wea
     await late.stop()
     assert late.registry.is_open
     assert opened == []
+
+
+async def test_a_start_announces_what_expires_soon_once_for_all_its_workers(half, monkeypatch):
+    """What another start has announced is announced again; what a fellow worker has is not."""
+    monkeypatch.setattr(issuer_half_module, "UPKEEP_SECONDS", 0.01)
+    registry, now = half.registry, wall_clock()
+    new = NewSecret(hash=fast_hash(), expires_at=now + 3600)
+    registration = ClientRegistration(client_id="till")
+    registry.change(lambda edit: edit.create_client(registration, [new]), by=TESTER)
+    registry.announce_expiring(within=7200, started=now - 1)  # by a server that ran until now
+    await half.stop()
+    told = []
+    for started in (now + 1, now + 1, now + 2):
+        log = io.StringIO()
+        monkeypatch.setattr("watchword.issuer_half.wall_clock", lambda at=started: at)
+        worker = IssuerHalf(load_settings(), Events(form="json", stream=log), started=started)
+        worker.start()
+        looks = worker.registry.announce_expiring = Mock(wraps=worker.registry.announce_expiring)
+        await until(lambda looks=looks: looks.call_count > 1)
+        await worker.stop()
+        told.append(log.getvalue().count('"secret.expiring"'))
+    assert told == [1, 0, 1]

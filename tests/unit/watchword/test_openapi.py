@@ -36,7 +36,7 @@ def settings(request, tmp_path, monkeypatch):
 async def provider(settings):
     """Give the provider, as it is before its first request."""
     events = Events(form="json", stream=io.StringIO())
-    made = Provider(settings, events, value=MemoryValue())
+    made = Provider(settings, events, value=MemoryValue(), started=0)
     yield made
     await made._admin.stop()
     await made._issuer.stop()
