@@ -19,7 +19,11 @@ from resource_api.resource_value import MemoryValue, ResourceValue
 MAX_BODY = 65_536
 READ: Final = "read"
 WRITE: Final = "write"
-OPEN_ROUTES: Final = (("GET", "/public"),)
+PUBLIC: Final = "/public"
+READ_RESOURCE: Final = "/read-resource"
+WRITE_RESOURCE: Final = "/write-resource"
+PATHS: Final = (PUBLIC, READ_RESOURCE, WRITE_RESOURCE)
+OPEN_ROUTES: Final = (("GET", PUBLIC),)
 
 
 def create_demo_api(
@@ -73,9 +77,9 @@ def demo_routes(value: ResourceValue) -> list[Route]:
         return JSONResponse({"message": "resource created"})
 
     return [
-        Route("/public", public, methods=["GET"]),
-        Route("/read-resource", read_resource, methods=["GET"]),
-        Route("/write-resource", write_resource, methods=["POST"]),
+        Route(PUBLIC, public, methods=["GET"]),
+        Route(READ_RESOURCE, read_resource, methods=["GET"]),
+        Route(WRITE_RESOURCE, write_resource, methods=["POST"]),
     ]
 
 

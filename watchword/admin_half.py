@@ -47,13 +47,10 @@ class AdminHalf:
         self._endpoint = LateEndpoint(load)
 
     def routes(self) -> dict[str, "LateEndpoint[AdminGate]"]:
-        """Return the endpoint by path: below each base, and where RFC 9728 §3.1 has its metadata.
-
-        If the demo API's identifier leads to the same path, the document there is the demo API's.
-        """
+        """Return the endpoint by path: below each base, and at its metadata (RFC 9728 §3.1)."""
         routes = {base + "/": self._endpoint for base in self._bases}
         path = metadata_path(self._settings.administration)
-        if path is not None and path != metadata_path(self._settings.default_resource):
+        if path is not None:
             routes[path] = self._endpoint
         return routes
 

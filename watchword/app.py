@@ -1,7 +1,7 @@
 """The combined provider as one ASGI application: the only file that wires the halves together.
 
 `POST /token` is reached by one dictionary look-up. A route that ends in a slash has all that lies
-below it; whatever no issuer route names goes to the API half, which denies by default.
+below it, but for the index at `/`; whatever no route names is 404.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import Literal
 
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
 from issuer.endpoints.document import Document, DocumentEndpoint
+from resource_api.metadata import WELL_KNOWN
 from resource_api.resource_value import ResourceValue
 from watchword.admin_half import AdminHalf
 from watchword.api_half import ApiHalf
@@ -23,6 +24,7 @@ from watchword.settings import Settings
 
 Half = Literal["issuer", "api"]
 
+INDEX_PATH = "/"
 DESCRIPTION_PATH = "/openapi.json"
 DESCRIPTION_MAX_AGE = 300  # seconds
 
@@ -38,7 +40,7 @@ class Provider:
         events: where log events go.
         value: where the demo API keeps its resource; shared by all workers.
         started: when the server was started, in seconds since the epoch; the same in all workers.
-        only: serve one half alone.
+        only: serve one half alone; the demo API then whatever the setting `demo_api` says.
         checked: see `IssuerHalf`.
     """
 
@@ -59,18 +61,20 @@ class Provider:
         if only != "api":
             self._issuer = IssuerHalf(settings, events, started=started, checked=checked)
         self._api = None
-        if only != "issuer":
+        if only == "api" or (only is None and settings.has_demo_api):
             published = self._issuer.jwks if self._issuer else None
             prefix = self._issuer.config.path if self._issuer else ""
             self._api = ApiHalf(settings, events, published=published, value=value, prefix=prefix)
         self._routes: dict[str, Endpoint] = self._issuer.routes() if self._issuer else {}
         self._admin = self._administration(self._issuer) if self._issuer else None
         self._routes |= self._admin.routes() if self._admin else {}
+        # If both identifiers lead to one metadata path, the document there is the demo API's.
+        self._routes |= self._api.routes() if self._api else {}
+        self._below = tuple(filter(_has_more_below, self._routes))
+        self._routes[INDEX_PATH] = LateEndpoint(self._index)
         self._routes[DESCRIPTION_PATH] = LateEndpoint(self._description)
         self._routes["/healthz"] = Probe({})
         self._routes["/readyz"] = Probe(self._readiness())
-        self._below = tuple(path for path in self._routes if path.endswith("/"))
-        self._fallback: Endpoint = self._api or _not_found
 
     def leave(self) -> None:
         """Turn `/readyz` to 503: no new work, please."""
@@ -89,7 +93,7 @@ class Provider:
                 message["headers"] = [*message["headers"], (b"x-request-id", name)]
             await send(message)
 
-        endpoint = self._fallback
+        endpoint: Endpoint = _not_found
         if scope["type"] == "http":
             path = scope["path"]
             endpoint = self._routes.get(path) or self._find_below(path) or endpoint
@@ -109,13 +113,20 @@ class Provider:
             prefix=issuer.config.path,
         )
 
+    def _index(self) -> DocumentEndpoint:
+        """Write what a visitor finds at the root."""
+        from watchword.openapi import build_index
+
+        return self._describe(build_index)
+
     def _description(self) -> DocumentEndpoint:
         """Write the description of all that is served."""
         from watchword.openapi import build_openapi
 
-        body = build_openapi(
-            self._settings, issuer=self._issuer is not None, api=self._api is not None
-        )
+        return self._describe(build_openapi)
+
+    def _describe(self, build: Callable[..., bytes]) -> DocumentEndpoint:
+        body = build(self._settings, issuer=self._issuer is not None, api=self._api is not None)
         return DocumentEndpoint(lambda: Document(body, DESCRIPTION_MAX_AGE))
 
     def _readiness(self) -> dict[str, Callable[[], bool]]:
@@ -140,6 +151,11 @@ class Provider:
                 if half is not None:
                     stopping.push_async_callback(half.stop)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _has_more_below(path: str) -> bool:
+    # A metadata document has one path, though that of a resource may end in a slash.
+    return path.endswith("/") and not path.startswith(f"/.well-known/{WELL_KNOWN}/")
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -1,4 +1,4 @@
-"""Describe everything that is served in OpenAPI 3.1: `GET /openapi.json`.
+"""Describe everything that is served: `GET /openapi.json` in OpenAPI 3.1, `GET /` in short.
 
 The administration is described by its own table of routes; what is here is the rest, in the order
 of the reference. A test holds it to what the provider serves.
@@ -13,6 +13,7 @@ from issuer.admin.description import SECURITY, describe_paths, describe_refusals
 from issuer.admin.paths import BASE
 from issuer.config import IssuerConfig
 from issuer.metadata import AUTH_METHODS, JWKS_PATH, REGISTRATION_PATH, TOKEN_PATH, metadata_paths
+from resource_api.app import PUBLIC, READ_RESOURCE, WRITE_RESOURCE
 from resource_api.metadata import metadata_path
 from watchword.registry import ADMIN_SCOPES, DEFAULT_SCOPES
 from watchword.settings import Settings
@@ -83,6 +84,33 @@ def build_openapi(settings: Settings, *, issuer: bool, api: bool) -> bytes:
         },
     }
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def build_index(settings: Settings, *, issuer: bool, api: bool) -> bytes:
+    """Write the index: whose tokens these are, the version, and where to go on.
+
+    Links to the issuer are the URLs that its metadata has. The rest is relative to the index (RFC
+    3986 §5), since the demo API alone may be at any address.
+
+    Args:
+        settings: all settings, checked.
+        issuer: whether the issuer is served.
+        api: whether the demo API is served.
+    """
+    config = IssuerConfig(issuer=settings.issuer)
+    links = {
+        "metadata": _origin(settings.issuer) + metadata_paths(config)[0],
+        "jwks": config.base + JWKS_PATH,
+        "token": config.base + TOKEN_PATH,
+        "openapi": "/openapi.json",
+    }
+    if api:
+        base = config.path if issuer else ""
+        links["public"] = base + PUBLIC
+        links["read_resource"] = base + READ_RESOURCE
+        links["write_resource"] = base + WRITE_RESOURCE
+    index = {"issuer": settings.issuer, "version": version("watchword"), "links": links}
+    return json.dumps(index, separators=(",", ":")).encode()
 
 
 def _metadata_paths(resource: str, summary: str) -> Json:
@@ -179,9 +207,9 @@ def _api_paths(base: str) -> Json:
         "content": {"application/json": {"schema": value}},
     }
     return {
-        f"{base}/public": _get("Anybody may read this", media_type="text/plain"),
-        f"{base}/read-resource": {"get": _guarded("read_resource", "Read the resource", read)},
-        f"{base}/write-resource": {"post": writing},
+        base + PUBLIC: _get("Anybody may read this", media_type="text/plain"),
+        base + READ_RESOURCE: {"get": _guarded("read_resource", "Read the resource", read)},
+        base + WRITE_RESOURCE: {"post": writing},
     }
 
 
@@ -204,6 +232,7 @@ def _own_paths() -> Json:
     ready = _get("Whether to send requests here")
     ready["get"]["responses"]["503"] = _answer("Not now; `failing` says why", _OBJECT)
     return {
+        "/": _get("Issuer, version and links"),
         "/healthz": _get("Whether the process runs"),
         "/readyz": ready,
         "/openapi.json": _get("This document"),

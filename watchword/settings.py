@@ -26,7 +26,7 @@ from pydantic_settings import (
 from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.errors import InvalidValue
 from issuer.storage.database_url import DatabasePlace, SqliteFile, parse_database_url
-from keys.identifiers import check_issuer, check_resource
+from keys.identifiers import check_issuer, check_resource, is_loopback
 
 PREFIX = "WATCHWORD_"
 WITHOUT_EFFECT = ("status_list_ttl", "failed_auth_limit")
@@ -185,6 +185,11 @@ class Settings(BaseSettings):
     signing_alg: Literal["RS256"] = Field(
         "RS256", description="algorithm of the first key and of later ones"
     )
+    demo_api: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="whether `serve` has the demo API: `auto` (while the issuer's host is"
+        " loopback), `on` or `off`; `serve --only api` has it in any case",
+    )
     api_resource: Resource | None = Field(
         None, description="audience that the demo API insists on; the issuer if unset"
     )
@@ -256,6 +261,13 @@ class Settings(BaseSettings):
         plain = _PlainClientCredentials(settings_cls)
         file = TomlConfigSettingsSource(settings_cls)
         return init_settings, environment, plain, dotenv_settings, file
+
+    @property
+    def has_demo_api(self) -> bool:
+        """Whether the demo API is served beside the issuer."""
+        if self.demo_api == "auto":
+            return is_loopback(urlsplit(self.issuer).hostname)
+        return self.demo_api == "on"
 
     @property
     def default_resource(self) -> str:

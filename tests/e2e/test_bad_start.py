@@ -137,6 +137,7 @@ def test_dev_mode_is_for_loopback(place: Place) -> None:
     [
         (("serve", "--only", "both"), "--only: must be issuer or api"),
         (("serve", "--dev", "--only", "api"), "--dev: serves both halves"),
+        (("serve", "--demo", "--only", "issuer"), "--demo: --only issuer leaves the demo API out"),
         (("bogus",), "No such command"),
         (("serve", "--bogus"), "No such option"),
         (("scenario",), "set WATCHWORD_CLIENT_ID and WATCHWORD_CLIENT_SECRET"),

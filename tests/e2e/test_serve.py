@@ -126,9 +126,25 @@ def test_the_host_header_changes_nothing(place: Place) -> None:
     assert "evil" not in answer.text
 
 
-def test_what_nobody_serves_is_denied(place: Place) -> None:
-    """Without a token there is no telling what exists."""
-    assert place.get("/nothing-here").status_code == 401
+def test_what_nothing_serves_is_not_found(place: Place) -> None:
+    """A mistyped path is told from a missing token."""
+    answer = place.get("/nothing-here")
+    assert (answer.status_code, answer.json()) == (404, {"error": "not_found"})
+
+
+def test_a_public_issuer_has_the_demo_api_only_if_asked(tmp_path: Path) -> None:
+    """`--demo` brings it back; its scopes are in the registry either way."""
+    place = new_place(tmp_path, WATCHWORD_ISSUER="https://auth.example")
+    client = place.json("clients", "create", "public", "--scope", "read")
+    with running(place):
+        assert place.get("/").json()["issuer"] == "https://auth.example"
+        assert place.get("/public").status_code == 404
+        token = place.ask(client)
+        assert place.get("/read-resource", headers=bearer(token)).status_code == 404
+        assert "/public" not in place.get("/openapi.json").json()["paths"]
+    with running(place, "--demo"):
+        assert place.get("/public").text == "moo"
+        assert place.get("/read-resource", headers=bearer(token)).status_code == 200
 
 
 def test_a_new_key_is_published_before_it_signs(place: Place) -> None:
@@ -215,7 +231,7 @@ def test_the_halves_run_apart(tmp_path: Path) -> None:
         client = issuer.json("clients", "create", "apart", "--all-scopes")
         answer = issuer.ask(client)
         assert api.get("/read-resource", headers=bearer(answer)).status_code == 200
-        assert api.ask(client).status_code == 401
+        assert api.ask(client).status_code == 404
         assert issuer.get("/public").status_code == 404
 
 

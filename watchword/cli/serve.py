@@ -16,12 +16,17 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
-    only: Annotated[str | None, typer.Option(help="Serve one half: issuer or api.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Serve one half: issuer, or api for the demo API.")
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Serve the demo API on a public issuer too.")
+    ] = False,
     dev: Annotated[
         bool, typer.Option("--dev", help="Throw-away keys, data and a demo client; loopback only.")
     ] = False,
 ) -> None:
-    """Serve the provider: issuer and API, or one half of it.
+    """Serve the provider: the issuer, and the demo API while the issuer is on loopback.
 
     Example: watchword serve --port 8080 --workers 2
     """
@@ -29,10 +34,14 @@ def serve(
         raise WrongUsage("--only: must be issuer or api")
     if dev and only:
         raise WrongUsage("--dev: serves both halves; leave --only out")
+    if demo and only == "issuer":
+        raise WrongUsage("--demo: --only issuer leaves the demo API out; give one of them")
     from watchword.settings import load_settings
 
+    demo_api = "on" if demo else None
+
     def read_settings() -> "Settings":
-        return load_settings(host=host, port=port, workers=workers)
+        return load_settings(host=host, port=port, workers=workers, demo_api=demo_api)
 
     half = cast("Half | None", only)
     raise typer.Exit(_serve_dev(read_settings()) if dev else _serve(read_settings, half))

@@ -1,0 +1,201 @@
+"""Unit tests of `watchword.app`: which paths are served, and what the others are answered."""
+
+import io
+import json
+import shutil
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import httpx
+import pytest
+
+from resource_api.resource_value import MemoryValue
+from watchword.app import Provider
+from watchword.clock import wall_clock
+from watchword.key_ring import open_key_store, ring_policy
+from watchword.logging import Events
+from watchword.settings import load_settings
+
+PUBLIC_ISSUER = "https://auth.example"
+DEMO_PATHS = (
+    "/public",
+    "/read-resource",
+    "/write-resource",
+    "/.well-known/oauth-protected-resource",
+)
+
+
+@pytest.fixture(scope="module")
+def made_keys(tmp_path_factory):
+    """Make a key to sign with once, for making it takes long."""
+    settings = load_settings(data_dir=tmp_path_factory.mktemp("made") / "data")
+    open_key_store(settings).generate(
+        alg="RS256", bits=2048, now=wall_clock(), policy=ring_policy(settings)
+    )
+    return settings.data_dir
+
+
+@pytest.fixture(autouse=True)
+def _folder_with_a_key(made_keys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made_keys, "watchword-data")
+
+
+@asynccontextmanager
+async def serving(*, only=None, **settings):
+    """Yield a client of a provider with these settings."""
+    loaded = load_settings(**settings)
+    provider = Provider(
+        loaded,
+        Events(form="json", stream=io.StringIO()),
+        value=MemoryValue(),
+        started=wall_clock(),
+        only=only,
+    )
+    transport = httpx.ASGITransport(app=provider)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            yield client
+    finally:
+        for half in (provider._issuer, provider._admin, provider._api):
+            if half is not None:
+                await half.stop()
+
+
+def assert_not_found(answer):
+    """As the product's errors are: JSON, never stored, no challenge."""
+    assert (answer.status_code, answer.json()) == (404, {"error": "not_found"})
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "www-authenticate" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("issuer", "demo_api", "served"),
+    [
+        ("http://localhost:8080", "auto", True),
+        ("http://127.0.0.1:8080", "auto", True),
+        ("https://[::1]", "auto", True),
+        ("http://localhost:8080", "off", False),
+        (PUBLIC_ISSUER, "auto", False),
+        ("https://localhost.example", "auto", False),
+        (PUBLIC_ISSUER, "on", True),
+        (PUBLIC_ISSUER, "off", False),
+    ],
+)
+async def test_the_demo_api_is_served_where_it_belongs(issuer, demo_api, served):
+    """All of its paths or none, and the documents say which."""
+    async with serving(issuer=issuer, demo_api=demo_api) as client:
+        described = (await client.get("/openapi.json")).json()
+        index = (await client.get("/")).json()
+        answers = {path: await client.get(path) for path in DEMO_PATHS}
+        ready = (await client.get("/readyz")).json()
+    for path, answer in answers.items():
+        assert (path in described["paths"]) == served
+        if served:
+            assert answer.status_code != 404
+        else:
+            assert_not_found(answer)
+    assert ("/public" in index["links"].values()) == served
+    assert ("api" in described["components"]["securitySchemes"]) == served
+    assert "jwks" not in ready.get("failing", ()) or served
+
+
+async def test_the_demo_api_alone_is_served_as_asked():
+    """`--only api` asks for it, whatever the setting says; the issuer's links lead there."""
+    async with serving(issuer=PUBLIC_ISSUER, demo_api="off", only="api") as client:
+        assert (await client.get("/public")).text == "moo"
+        assert_not_found(await client.post("/token"))
+        links = (await client.get("/")).json()["links"]
+    assert links["token"] == f"{PUBLIC_ISSUER}/token"
+    assert links["public"] == "/public"
+
+
+async def test_the_issuer_alone_has_no_demo_api():
+    """On loopback neither."""
+    async with serving(only="issuer") as client:
+        for path in DEMO_PATHS:
+            assert_not_found(await client.get(path))
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/token/", "/public/x", "//", "/admin/api/v1", "/t1"])
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer x"}])
+async def test_a_path_that_nothing_serves_is_not_found(path, headers):
+    """With and without a token, whatever the method."""
+    async with serving() as client:
+        for method in ("GET", "POST", "OPTIONS"):
+            assert_not_found(await client.request(method, f"http://here{path}", headers=headers))
+
+
+async def test_a_metadata_document_has_one_path():
+    """A resource that ends in a slash has nothing below its document."""
+    orders, admin = "https://api.example/orders/", "https://api.example/admin/"
+    async with serving(api_resource=orders, admin_resource=admin) as client:
+        for resource in (orders, admin):
+            path = resource.replace("https://api.example", "/.well-known/oauth-protected-resource")
+            assert (await client.get(path)).json()["resource"] == resource
+            assert_not_found(await client.get(f"{path}x"))
+
+
+@pytest.mark.parametrize(
+    ("demo_api", "resource"), [("on", "http://localhost:8080"), ("off", "https://admin.example")]
+)
+async def test_two_resources_may_lead_to_one_metadata_path(demo_api, resource):
+    """The document there is the demo API's if that is served, else the administration's."""
+    async with serving(admin_resource="https://admin.example", demo_api=demo_api) as client:
+        answer = await client.get("/.well-known/oauth-protected-resource")
+        assert answer.json()["resource"] == resource
+
+
+async def test_the_index_links_to_what_is_served():
+    """Issuer, version and links, for anybody; each link leads somewhere."""
+    async with serving(issuer="http://localhost:8080/t1") as client:
+        answer = await client.get("/")
+        index = answer.json()
+        assert index["issuer"] == "http://localhost:8080/t1"
+        assert index["version"] == version("watchword")
+        assert index["links"] == {
+            "metadata": "http://localhost:8080/.well-known/oauth-authorization-server/t1",
+            "jwks": "http://localhost:8080/t1/jwks",
+            "token": "http://localhost:8080/t1/token",
+            "openapi": "/openapi.json",
+            "public": "/t1/public",
+            "read_resource": "/t1/read-resource",
+            "write_resource": "/t1/write-resource",
+        }
+        for link in index["links"].values():
+            assert (await client.get(link)).status_code != 404
+    assert answer.headers["cache-control"] == "public, max-age=300"
+
+
+async def test_the_index_is_read_only():
+    """HEAD is GET without a body; every other method is refused with those two."""
+    async with serving(only="issuer") as client:
+        whole = await client.get("/")
+        head = await client.head("/")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(whole.content))
+        again = await client.get("/", headers={"if-none-match": whole.headers["etag"]})
+        assert again.status_code == 304
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            refused = await client.request(method, "/")
+            assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_nothing_but_http_is_served():
+    """A WebSocket is closed, not left hanging."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    provider = Provider(
+        load_settings(),
+        Events(form="json", stream=io.StringIO()),
+        value=MemoryValue(),
+        started=wall_clock(),
+        only="api",
+    )
+    await provider({"type": "websocket", "path": "/public", "headers": []}, None, send)
+    assert json.dumps(sent) == '[{"type": "websocket.close", "code": 1008}]'
+    await provider._api.stop()
