@@ -72,7 +72,7 @@ def test_it_answers_at_the_root_as_well(place: Place) -> None:
     assert send("GET", place.url + below, access).status_code == 200
     assert send("GET", f"{place.url}{below}/secrets", access).status_code == 401
     assert send("GET", f"{place.url}/register/", access).status_code == 401
-    assert send("GET", f"{place.url}/registered", access).status_code == 401
+    assert send("GET", f"{place.url}/registered", access).status_code == 404
 
 
 @pytest.mark.rfc("8725-3.10-1")
