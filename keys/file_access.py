@@ -11,6 +11,7 @@ import os
 import pwd
 import stat
 from pathlib import Path
+from shlex import quote
 
 _READ_ONLY_MOUNT = os.ST_RDONLY
 
@@ -74,10 +75,12 @@ def _foreign_owner(path: Path, facts: os.stat_result) -> str | None:
         return None
     owner = _user_name(facts.st_uid)
     if user == 0:
-        return f"{path} belongs to the user {owner}; repeat the command with: sudo -u {owner}"
+        return (
+            f"{path} belongs to the user {owner}; repeat the command with: sudo -u {quote(owner)}"
+        )
     return (
         f"{path} belongs to the user {owner}; run as that user, or as root: "
-        f"chown {_user_name(user)} {path}"
+        f"chown {quote(_user_name(user))} {path}"
     )
 
 

@@ -76,7 +76,7 @@ class ScopeGuard:
     def _guard_function(self, function: FunctionType) -> FunctionType:
         for inner in _wrapped_by(function):
             # `@require` above another decorator above `@app.get`: the route has the innermost.
-            _close(inner, self._demand_in_requests)
+            _close(inner, self._demand)
         guarded = _demanding(_close(function, self._demand), self._demand)
         guarded.__wrapped__ = function  # type: ignore[attr-defined]
         return guarded
@@ -107,12 +107,6 @@ class ScopeGuard:
         if refusal is not None and passage is not None:
             passage.refuse(refusal)
             raise refusal
-
-    def _demand_in_requests(self) -> None:
-        """Do the same, but let functions that are guarded as parts of others serve elsewhere."""
-        passage = CURRENT.get()
-        if passage is not None and not passage.over:
-            self._demand()
 
     def _judge(self, passage: Passage | None) -> InsufficientScope | None:
         if passage is None or passage.over or passage.token is None:

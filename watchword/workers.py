@@ -335,6 +335,8 @@ class Supervisor:
             else:
                 return
             self._rolling.pop(0)
+            if not self._rolling:
+                self._events("server.reloaded")
 
     def _retire(self, slot: _Slot) -> None:
         if slot.worker is not None:

@@ -284,7 +284,7 @@ def _parse_hosts(text: str, ports: str) -> tuple[tuple[str, int], ...]:
     for each in text.split(","):
         found = _HOST.fullmatch(each)
         if found is None:
-            raise InvalidValue(f"the database URL has no host that can be; {_ESCAPE}")
+            raise InvalidValue(f"a host or port of the database URL is not valid; {_ESCAPE}")
         hosts.append(_decoded(found["ipv6"] or found["name"] or ""))
         own_ports.append(found["port6"] or found["port"] or "")
     return _paired(hosts, ports.split(",") if ports else own_ports)
@@ -306,7 +306,7 @@ def _paired(hosts: list[str], ports: list[str]) -> tuple[tuple[str, int], ...]:
         raise InvalidValue("the database URL must name one port, or as many as hosts")
     for host in hosts:
         if not host or re.search(r"[\s@?#]", host) or (not host.startswith("/") and "/" in host):
-            raise InvalidValue(f"the database URL has no host that can be; {_ESCAPE}")
+            raise InvalidValue(f"a host or port of the database URL is not valid; {_ESCAPE}")
     return tuple((host, _port(port)) for host, port in zip(hosts, ports, strict=True))
 
 
@@ -314,7 +314,7 @@ def _port(text: str) -> int:
     if not text:
         return _DEFAULT_PORT
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:
-        raise InvalidValue(f"the database URL has no port that can be; {_ESCAPE}")
+        raise InvalidValue(f"a port of the database URL is not valid; {_ESCAPE}")
     return int(text)
 
 

@@ -138,6 +138,7 @@ def test_a_hang_up_reads_the_settings_again_and_refuses_no_request(
         assert wrong == []
     (failed,) = [line for line in place.log() if line["event"] == "server.reload_failed"]
     assert "token_ttl" in failed["reason"].lower()
+    assert [line["event"] for line in place.log()].count("server.reloaded") == 1
 
 
 _TELL_WHO_REPLACES = """

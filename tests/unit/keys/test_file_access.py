@@ -73,7 +73,9 @@ def test_a_group_is_shared_by_its_listed_members_too(tmp_path, monkeypatch):
     assert file_fault(tmp_path, facts(0o640)) is None
 
 
-@pytest.mark.parametrize(("user", "remedy"), [(0, "sudo -u #4244"), (OTHER, f"chown #{OTHER} ")])
+@pytest.mark.parametrize(
+    ("user", "remedy"), [(0, "sudo -u '#4244'"), (OTHER, f"chown '#{OTHER}' ")]
+)
 def test_what_belongs_to_another_user_is_refused(tmp_path, monkeypatch, user, remedy):
     """Its owner could change it; root is told whom to be."""
     monkeypatch.setattr(os, "geteuid", lambda: user)
