@@ -57,7 +57,8 @@ class AddressGuard:
             return True
         looking = asyncio.get_running_loop().run_in_executor(self._threads, self._addresses, host)
         try:
-            addresses = await asyncio.wait_for(looking, self._timeout)
+            async with asyncio.timeout(self._timeout):
+                addresses = await looking
         except TimeoutError:
             return False
         return bool(addresses) and all(is_public(address) for address in addresses)

@@ -94,9 +94,13 @@ class Jobs:
 
     async def _repeat(self, job: Job) -> None:
         wake, failures = self._wake[job.name], 0
-        while True:
+        task = asyncio.current_task()
+        # What a job awaits may swallow its cancellation, as asyncio.wait_for does in Python 3.11
+        # when that is done at the same moment (https://github.com/python/cpython/issues/86296).
+        while task is not None and not task.cancelling():
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), job.pause(failures, self._fraction()))
+                async with asyncio.timeout(job.pause(failures, self._fraction())):
+                    await wake.wait()
             wake.clear()  # before the run: what is told during it calls for another
             error = await _try(job)
             failures = 0 if error is None else failures + 1

@@ -89,7 +89,8 @@ class ThreadedSource:
         # Shielded: one request that is given up must not take the answer from others that share it.
         shared = asyncio.shield(asyncio.wrap_future(reading))
         try:
-            return await asyncio.wait_for(shared, self._patience)
+            async with asyncio.timeout(self._patience):
+                return await shared
         except TimeoutError:
             raise StoreUnavailable(
                 f"the registry did not answer within {self._patience:g} seconds"

@@ -160,3 +160,36 @@ async def test_jobs_apart_run_while_the_event_loop_does_not():
     apart.wake("j")
     assert not ran.wait(0.05)
     await apart.stop()
+
+
+async def test_a_job_that_is_woken_as_it_is_stopped_ends():
+    """The wake-up and the cancellation meet in one turn of the loop: the stop must not wait."""
+    jobs = Jobs(Job(name="job", every=3600, run=Script()), events=Log().events)
+    jobs.start()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # now the job waits
+    jobs._wake["job"].set()
+    await asyncio.sleep(0)  # what it waits for is done, and the job does not know yet
+
+    with anyio.fail_after(5):
+        await jobs.stop()
+
+
+async def test_a_job_that_swallows_its_cancellation_ends():
+    """Work may catch what it should not; the stop must not wait for ever."""
+    started = asyncio.Event()
+
+    async def stubborn():
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return
+
+    jobs = Jobs(Job(name="job", every=3600, run=stubborn), events=Log().events)
+    jobs.start()
+    jobs.wake("job")
+    await started.wait()
+
+    with anyio.fail_after(5):
+        await jobs.stop()
