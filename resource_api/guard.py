@@ -87,12 +87,14 @@ class ScopeGuard:
         if init is object.__init__:
             _refuse_kind(endpoint)
 
-        @wraps(init)
-        def guarded(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-            self._demand()
-            init(*args, **kwargs)
+        make: Any = endpoint.__new__
 
-        endpoint.__init__ = guarded  # type: ignore[misc]
+        # Not in `__init__`: a subclass may have one that does not call ours.
+        def guarded(cls: type, *args: Any, **kwargs: Any) -> object:  # noqa: ANN401
+            self._demand()
+            return make(cls) if make is object.__new__ else make(cls, *args, **kwargs)
+
+        endpoint.__new__ = guarded  # type: ignore[method-assign,assignment]
         return endpoint
 
     def _demand(self) -> None:

@@ -122,6 +122,14 @@ class Part(Whole):
     """A class that takes over a guarded one."""
 
 
+class Apart(Whole):
+    """A class that takes over a guarded one, and does not call its initialiser."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scope, self.receive, self.send = scope, receive, send
+        self._allowed_methods = ["GET"]
+
+
 class Service:
     """Endpoints as methods of an object."""
 
@@ -160,6 +168,7 @@ SHAPES = Router(
         Route("/method", Orders),
         Route("/class", Whole),
         Route("/part", Part),
+        Route("/apart", Apart),
         Route("/object", Service("object").read),
         Route("/bound", require("read")(Service("bound").bound)),
         Route("/static", Service.static),
