@@ -47,17 +47,17 @@ class Prepared:
         """Where the registry is."""
         return self.database_url or f"sqlite:///{self.folder / 'registry.db'}"
 
-    def environment(self, port: int) -> dict[str, str]:
-        """Return the environment of a provider that listens on this port."""
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a provider, whichever port it listens on."""
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")
         }
         return inherited | {
             "WATCHWORD_DATA_DIR": str(self.folder),
             "WATCHWORD_DATABASE_URL": self.registry_url,
-            "WATCHWORD_ISSUER": f"http://127.0.0.1:{port}",
-            # The same whatever the port: one client serves every provider, and none has to write
-            # its own resources first.
+            # The same whatever the port: a registry remembers its issuer, one client serves every
+            # provider, and none has to write its own resources first.
+            "WATCHWORD_ISSUER": "http://127.0.0.1:8080",
             "WATCHWORD_API_RESOURCE": RESOURCE,
             "WATCHWORD_ADMIN_RESOURCE": "https://admin.example",
             "WATCHWORD_DRAIN_SECONDS": "0",  # nobody is left to be served
@@ -139,7 +139,7 @@ def provider(
         process = subprocess.Popen(
             [*command, "--workers", str(workers)],
             cwd=_ROOT,
-            env=data.environment(address[1]),
+            env=data.environment(),
             stdout=log,
             stderr=log,
         )

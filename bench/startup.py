@@ -30,7 +30,7 @@ def first_token(command: list[str], data: Prepared, port: int) -> float:
     request = data.token_request()
     begun = time.perf_counter()
     process = subprocess.Popen(
-        command, env=data.environment(port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, env=data.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         while not _is_granted(port, request):
