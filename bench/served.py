@@ -23,7 +23,7 @@ from issuer.registry.secret_hash import SALT_BYTES, SecretHash, generate_secret,
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.registry import Registry
 from keys.ring import RingPolicy
-from keys.store import FileKeyStore
+from keys.stores.files import FileKeyStore
 from watchword.clock import wall_clock
 
 CLIENT_ID = "bench-client"

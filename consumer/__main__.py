@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"set {missing} in the environment", file=sys.stderr)
         return 2
     from consumer.client_auth import ClientSecretBasic
-    from consumer.scenario import run  # here, so that --help needs no HTTP library
+    from consumer.demo.scenario import run  # here, so that --help needs no HTTP library
 
     try:
         ClientSecretBasic(client_id, client_secret)

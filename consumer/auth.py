@@ -2,12 +2,14 @@
 
 import httpx
 
-from consumer.auth_shell import AuthShell
+from consumer.auth_shell import ClientCredentialsBase
 from consumer.http_library import HttpLibrary
 
 
 class ClientCredentials(
-    AuthShell[httpx.Request, httpx.Response, httpx.BaseTransport | httpx.AsyncBaseTransport],
+    ClientCredentialsBase[
+        httpx.Request, httpx.Response, httpx.BaseTransport | httpx.AsyncBaseTransport
+    ],
     httpx.Auth,
 ):
     """Authorise the requests of `httpx` clients, sync and async, with the client's own token."""

@@ -21,7 +21,7 @@ from consumer.challenge import bearer_error
 from consumer.client_auth import ClientAuth, ClientSecretBasic
 from consumer.deadline import Deadline, no_answer_within
 from consumer.errors import TokenEndpointUnreachable
-from consumer.fetch import FetchAnswer, Reception
+from consumer.fetch import BoundedBody, FetchAnswer
 from consumer.flow import Attempt, Fetch, Step, TokenFlow, TokenPlan, Wait
 from consumer.http_library import ApiRequest, ApiResponse, Fetched, HttpLibrary
 from consumer.metadata import check_endpoint, check_issuer, check_resource
@@ -38,7 +38,7 @@ _PATIENCE = 6.0  # in timeouts: the longest a token request can take is a few of
 _log = logging.getLogger("consumer")
 
 
-class AuthShell(Generic[RequestT, ResponseT, TransportT]):
+class ClientCredentialsBase(Generic[RequestT, ResponseT, TransportT]):
     """What the `ClientCredentials` of both libraries have in common.
 
     One object may serve many clients, threads and event loops at the same time; all of them share
@@ -229,7 +229,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
                     await client.aclose()
 
     def _receive(self, response: Fetched, give_up_at: float) -> FetchAnswer:
-        reception = Reception(response.status_code, response.headers)
+        reception = BoundedBody(response.status_code, response.headers)
         if reception.wants_more:
             for chunk in response.iter_raw() if reception.is_packed else response.iter_bytes():
                 # The clock too: a connection that the caller's transport kept is not traced.
@@ -240,7 +240,7 @@ class AuthShell(Generic[RequestT, ResponseT, TransportT]):
         return reception.answer()
 
     async def _receive_async(self, response: Fetched) -> FetchAnswer:
-        reception = Reception(response.status_code, response.headers)
+        reception = BoundedBody(response.status_code, response.headers)
         if reception.wants_more:
             chunks = response.aiter_raw() if reception.is_packed else response.aiter_bytes()
             async for chunk in chunks:

@@ -40,7 +40,7 @@ class FetchAnswer:
     """False if reading was given up: the body was too large, or coded in a way not asked for."""
 
 
-class Reception:
+class BoundedBody:
     """Take in an answer piece by piece, no more of it than one is willing to hold.
 
     We ask for no compressed bodies. One that is gzip all the same is inflated within the bound;

@@ -14,7 +14,7 @@ from consumer.client_auth import ClientAuth
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.fetch import FetchAnswer, FetchRequest
 from consumer.flight import Flight
-from consumer.metadata import build_further_requests, build_metadata_request, judge_metadata
+from consumer.metadata import build_further_requests, build_metadata_request, parse_metadata
 from consumer.origin import Origin, require_secure
 from consumer.token_cache import (
     FetchAnew,
@@ -25,7 +25,7 @@ from consumer.token_cache import (
     TokenCache,
     Use,
 )
-from consumer.token_request import build_token_request, judge_token_response
+from consumer.token_request import build_token_request, parse_token_response
 from keys.identifiers import is_absent
 
 
@@ -198,7 +198,7 @@ class TokenFlow:
         fetch = Fetch(request)
         yield fetch
         try:
-            return judge_token_response(fetch.result(), plan.auth, now=self._clock())
+            return parse_token_response(fetch.result(), plan.auth, now=self._clock())
         except TokenRequestRefused:
             raise
         except ConsumerError:
@@ -208,7 +208,7 @@ class TokenFlow:
 
     def _discover(self) -> Generator[Step, None, str]:
         answer = yield from self._fetch_metadata()
-        metadata = judge_metadata(
+        metadata = parse_metadata(
             answer, self._plan.issuer, allow_insecure_http=self._plan.allow_insecure_http
         )
         self._discovered = metadata.token_endpoint

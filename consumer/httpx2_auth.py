@@ -2,12 +2,14 @@
 
 import httpx2
 
-from consumer.auth_shell import AuthShell
+from consumer.auth_shell import ClientCredentialsBase
 from consumer.http_library import HttpLibrary
 
 
 class ClientCredentials(
-    AuthShell[httpx2.Request, httpx2.Response, httpx2.BaseTransport | httpx2.AsyncBaseTransport],
+    ClientCredentialsBase[
+        httpx2.Request, httpx2.Response, httpx2.BaseTransport | httpx2.AsyncBaseTransport
+    ],
     httpx2.Auth,
 ):
     """Authorise the requests of `httpx2` clients, sync and async, with the client's own token."""

@@ -85,7 +85,7 @@ def _ask_for(url: str) -> FetchRequest:
     return FetchRequest(method="GET", url=url, headers={"Accept": "application/json"})
 
 
-def judge_metadata(
+def parse_metadata(
     answer: FetchAnswer, issuer: str, *, allow_insecure_http: bool
 ) -> IssuerMetadata:
     """Return the metadata if they are this issuer's and usable.

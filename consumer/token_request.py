@@ -56,7 +56,7 @@ def build_token_request(
     )
 
 
-def judge_token_response(answer: FetchAnswer, auth: ClientAuth, *, now: float) -> Token:
+def parse_token_response(answer: FetchAnswer, auth: ClientAuth, *, now: float) -> Token:
     """Return the token of a good answer.
 
     Args:

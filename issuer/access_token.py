@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 
-from issuer.grants import Grant
+from issuer.grants.client_credentials import Grant
 from keys import base64url
 
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from issuer.config import IssuerConfig
-from issuer.grants import GRANTS
+from issuer.grants.client_credentials import GRANTS
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path
 JWKS_PATH = "/jwks"

@@ -9,14 +9,14 @@ from issuer.access_token import (
     build_signing_input,
     header_segment,
 )
-from issuer.client_auth import ClientAuthenticator
+from issuer.client_auth.secret import ClientAuthenticator
 from issuer.config import IssuerConfig
 from issuer.errors import Reason, TemporarilyUnavailable
-from issuer.grants import decide_grant
+from issuer.grants.client_credentials import decide_grant
 from issuer.registry.usage import UsageLog
 from issuer.token_request import TokenRequest
 from keys.errors import NoSigningKey
-from keys.signer import Signer
+from keys.signers.local import Signer
 
 
 class SigningKeys(Protocol):

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from issuer.declaration.document import declaration_schema
+from issuer.administration.declaration.document import declaration_schema
 
 SCHEMA = Path(__file__).resolve().parent.parent / "docs" / "reference" / "registry.schema.json"
 

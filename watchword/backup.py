@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from issuer.storage.database_url import SqliteFile
 from issuer.storage.registry import MIGRATION_PATIENCE, Registry
-from keys.key_file import parse_key_file
+from keys.stores.key_file import parse_key_file
 from watchword.data_folder import make_data_folder
 from watchword.errors import BackupError
-from watchword.key_ring import open_key_store
+from watchword.provider.key_ring import open_key_store
 from watchword.settings import Settings
 
 _MAGIC = b"watchword-backup 1"

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from issuer.admin.errors import AccessRefused
-from issuer.declaration.document import Declaration, SecretReference
-from issuer.declaration.errors import InvalidDeclaration, KeyPath, Mistake
-from issuer.declaration.resolved import SecretPlace, SecretValue
+from issuer.administration.declaration.document import Declaration, SecretReference
+from issuer.administration.declaration.errors import InvalidDeclaration, KeyPath, Mistake
+from issuer.administration.declaration.resolved import SecretPlace, SecretValue
+from issuer.administration.errors import AccessRefused
 from issuer.registry.client_secret import MAXIMUM_SECRETS
 from issuer.registry.errors import InvalidValue, RegistryError, StoreUnavailable
 from issuer.registry.secret_hash import SALT_BYTES, check_secret, decode_secret, generate_secret

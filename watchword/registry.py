@@ -8,7 +8,7 @@ from issuer.storage.database_url import SqliteFile
 from watchword.data_folder import make_data_folder
 
 if TYPE_CHECKING:
-    from issuer.storage.registry import Announce, Registry
+    from issuer.storage.registry import EventSink, Registry
     from watchword.settings import Settings
 
 DEFAULT_SCOPES = ("read", "write")
@@ -32,7 +32,7 @@ def open_registry(
     settings: "Settings",
     *,
     now: Callable[[], int],
-    announce: "Announce | None" = None,
+    announce: "EventSink | None" = None,
     patience: float = 5.0,
     serving: bool = False,
 ) -> "Registry":
@@ -52,14 +52,14 @@ def open_registry(
         RegistryError: the database cannot be used, or belongs to another issuer.
         DataFolderError: the data folder cannot be used.
     """
-    from issuer.storage.registry import Registry, tell_nobody  # SQLAlchemy is dear to import
+    from issuer.storage.registry import Registry, ignore_event  # SQLAlchemy is dear to import
 
     if settings.database_url is None:
         make_data_folder(settings.data_dir)
     registry = Registry.open(
         settings.database,
         now=now,
-        announce=announce or tell_nobody,
+        announce=announce or ignore_event,
         upgrade=True if serving and isinstance(settings.database, SqliteFile) else None,
         patience=patience,
     )
@@ -83,7 +83,7 @@ def read_registry(settings: "Settings", *, now: Callable[[], int]) -> "Registry"
     from issuer.storage.registry import Registry
 
     if is_missing(settings):
-        from issuer.storage.sqlite import IN_MEMORY
+        from issuer.storage.engines.sqlite import IN_MEMORY
 
         empty = Registry.open(IN_MEMORY, now=now)
         empty.ensure_resources(*own_resources(settings))

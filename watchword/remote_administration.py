@@ -15,12 +15,12 @@ from consumer import ClientCredentials
 from consumer.deadline import Deadline
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.origin import parse_origin
-from issuer.admin.errors import AccessRefused
-from issuer.admin.http_call import write_path
-from issuer.admin.operations import Page, Versioned
-from issuer.admin.paths import BASE
-from issuer.admin.preconditions import write_tag
-from issuer.admin.problems import clean, read_problem
+from issuer.administration.errors import AccessRefused
+from issuer.administration.http.call import write_path
+from issuer.administration.http.paths import BASE
+from issuer.administration.http.preconditions import write_tag
+from issuer.administration.http.problems import clean, read_problem
+from issuer.administration.operations import Page, Versioned
 from issuer.registry.errors import (
     InvalidValue,
     RegistryError,

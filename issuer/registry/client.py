@@ -26,7 +26,7 @@ GRANT_TYPES = (CLIENT_CREDENTIALS,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientGrant:
+class ResourcePermission:
     """The scopes that a client may ask for on one resource.
 
     Args:
@@ -88,7 +88,7 @@ class ClientRegistration:
     auth_method: AuthMethod = AuthMethod.CLIENT_SECRET_BASIC
     material: AuthMaterial = NO_MATERIAL
     grant_types: tuple[str, ...] = GRANT_TYPES
-    grants: tuple[ClientGrant, ...] = ()
+    grants: tuple[ResourcePermission, ...] = ()
     token_ttl: int | None = None
     dpop_bound: bool = False
     certificate_bound: bool = False
@@ -133,7 +133,7 @@ class Client:
         return self.registration.client_id
 
     @property
-    def grants(self) -> tuple[ClientGrant, ...]:
+    def grants(self) -> tuple[ResourcePermission, ...]:
         """What it may ask for."""
         return self.registration.grants
 
@@ -182,7 +182,7 @@ def check_metadata(metadata: Mapping[str, object]) -> None:
     check_json_size(metadata, "metadata", maximum=_MAXIMUM_METADATA_BYTES)
 
 
-def _check_grants(grants: tuple[ClientGrant, ...]) -> None:
+def _check_grants(grants: tuple[ResourcePermission, ...]) -> None:
     identifiers = [grant.resource for grant in grants]
     for identifier in identifiers:
         if identifiers.count(identifier) > 1:

@@ -19,8 +19,8 @@ from issuer.registry.auth_method import (
 )
 from issuer.registry.client import (
     GRANT_TYPES,
-    ClientGrant,
     ClientRegistration,
+    ResourcePermission,
     check_client_id,
     check_display_name,
     check_grant_type,
@@ -107,13 +107,13 @@ class GrantDocument(Document):
             raise ValueError(str(error)) from None
         return self
 
-    def grant(self) -> ClientGrant:
+    def grant(self) -> ResourcePermission:
         """Build the grant.
 
         Raises:
             InvalidValue: a default scope is not among the scopes.
         """
-        return ClientGrant(
+        return ResourcePermission(
             resource=self.resource,
             scopes=parse_scope(self.scope),
             default_scopes=None if self.default_scope is None else parse_scope(self.default_scope),

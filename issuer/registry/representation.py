@@ -7,7 +7,7 @@ with a declaration. Neither secrets nor hashes are in it. `documents` reads what
 from typing import Any, Literal
 
 from issuer.registry.audit import AuditEntry
-from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.rfc3339 import write_time
@@ -36,7 +36,7 @@ def describe_registration(registration: ClientRegistration) -> Json:
     }
 
 
-def describe_grant(grant: ClientGrant) -> Json:
+def describe_grant(grant: ResourcePermission) -> Json:
     """Describe a grant; `GrantDocument` reads it back."""
     described = {"resource": grant.resource, "scope": " ".join(grant.scopes)}
     if grant.default_scopes is not None:

@@ -7,7 +7,7 @@ different permissions.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from issuer.registry.client import ClientGrant
+from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
 from issuer.registry.token_policy import NO_POLICY, TokenPolicy
 from issuer.scope import parse_scope
@@ -79,7 +79,7 @@ def _is_scope_token(text: str) -> bool:
 
 def decide_grants(
     resources: Sequence[Resource], scopes: Sequence[str] | None
-) -> tuple[ClientGrant, ...]:
+) -> tuple[ResourcePermission, ...]:
     """Give each resource those of the scopes that it understands; nothing if none is named.
 
     Args:
@@ -101,14 +101,14 @@ def decide_grants(
     return tuple(_grant(resource, wanted) for resource in each_once) if wanted else ()
 
 
-def _grant(resource: Resource, wanted: set[str]) -> ClientGrant:
+def _grant(resource: Resource, wanted: set[str]) -> ResourcePermission:
     scopes = tuple(scope for scope in resource.scopes if scope in wanted)
     if not scopes:
         raise InvalidValue(f"the resource {resource.identifier} has none of the scopes asked for")
-    return ClientGrant(resource=resource.identifier, scopes=scopes)
+    return ResourcePermission(resource=resource.identifier, scopes=scopes)
 
 
-def check_grant(grant: ClientGrant, resource: Resource) -> None:
+def check_grant(grant: ResourcePermission, resource: Resource) -> None:
     """Refuse a grant of scopes that its resource does not understand.
 
     Raises:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from issuer.registry.audit import Action, Actor, AuditEntry
-from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import MAXIMUM_SECRETS, ClientSecret, NewSecret
 from issuer.registry.errors import (
     DuplicateClient,
@@ -23,7 +23,7 @@ from issuer.registry.errors import (
     UnknownRegistrationToken,
     UnknownSecret,
 )
-from issuer.registry.registration_token import RegistrationToken, describe_registration_token
+from issuer.registry.initial_access_token import InitialAccessToken, describe_registration_token
 from issuer.registry.representation import (
     Json,
     describe_registration,
@@ -65,7 +65,7 @@ class RegistryEdit(RegistryReading):
 
     def grants_for(
         self, identifiers: Sequence[str], scopes: Sequence[str] | None
-    ) -> tuple[ClientGrant, ...]:
+    ) -> tuple[ResourcePermission, ...]:
         """Give each resource those of the scopes that it understands; None for all that it has.
 
         Raises:
@@ -271,7 +271,7 @@ class RegistryEdit(RegistryReading):
         note_change(self._connection, None)
         self._record(Action.RESOURCE_DELETED, identifier, describe_resource(before.resource), None)
 
-    def create_registration_token(self, token: RegistrationToken) -> None:
+    def create_registration_token(self, token: InitialAccessToken) -> None:
         """Add an initial access token (RFC 7591 §3).
 
         Raises:
@@ -319,7 +319,7 @@ class RegistryEdit(RegistryReading):
         """Keep an answer for a day, for whoever asks the same again."""
         idempotency.insert_answer(self._connection, key_hash, kept, now=self.now)
 
-    def _check_grants(self, granted: Sequence[ClientGrant]) -> None:
+    def _check_grants(self, granted: Sequence[ResourcePermission]) -> None:
         for grant in granted:
             check_grant(grant, self.require_resource(grant.resource).resource)
 
@@ -375,12 +375,14 @@ def _update_action(before: ClientRegistration, after: ClientRegistration) -> Act
     return Action.CLIENT_UPDATED
 
 
-def _without(grant: ClientGrant, gone: Sequence[str]) -> ClientGrant | None:
+def _without(grant: ResourcePermission, gone: Sequence[str]) -> ResourcePermission | None:
     scopes = tuple(scope for scope in grant.scopes if scope not in gone)
     if not scopes:
         return None
     defaults = tuple(scope for scope in grant.defaults if scope not in gone)
-    return ClientGrant(resource=grant.resource, scopes=scopes, default_scopes=defaults or None)
+    return ResourcePermission(
+        resource=grant.resource, scopes=scopes, default_scopes=defaults or None
+    )
 
 
 def _names(holders: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import (
     update,
 )
 
-from issuer.registry.client import ClientGrant
+from issuer.registry.client import ResourcePermission
 from issuer.registry.token_policy import TokenPolicy
 from issuer.registry.usage import ScopeUse
 from issuer.storage.resources import policy_of, resource_row
@@ -76,7 +76,7 @@ _USED = (
     .values(last_used_at=bindparam("at"))
 )
 
-Granted = tuple[tuple[ClientGrant, ...], Mapping[str, TokenPolicy]]
+Granted = tuple[tuple[ResourcePermission, ...], Mapping[str, TokenPolicy]]
 
 
 def granted(rows: Iterable[Row[Any]]) -> Iterator[tuple[str, Granted]]:
@@ -89,8 +89,8 @@ def granted(rows: Iterable[Row[Any]]) -> Iterator[tuple[str, Granted]]:
         yield client_id, (grants, {identifier: policy_of(of[0]) for identifier, of in by_resource})
 
 
-def _grant(identifier: str, rows: Sequence[Row[Any]]) -> ClientGrant:
-    return ClientGrant(
+def _grant(identifier: str, rows: Sequence[Row[Any]]) -> ResourcePermission:
+    return ResourcePermission(
         resource=identifier,
         scopes=tuple(row.scope for row in rows),
         default_scopes=tuple(row.scope for row in rows if row.is_default) or None,
@@ -100,8 +100,8 @@ def _grant(identifier: str, rows: Sequence[Row[Any]]) -> ClientGrant:
 def replace_grants(
     connection: Connection,
     client_id: str,
-    before: Sequence[ClientGrant],
-    after: Sequence[ClientGrant],
+    before: Sequence[ResourcePermission],
+    after: Sequence[ResourcePermission],
 ) -> None:
     """Make the grants of a client what they should be; what stays keeps when it was last used.
 
@@ -144,7 +144,7 @@ def _move_grant(connection: Connection, client_id: str, row: int, position: int)
 
 
 def _replace_scopes(
-    connection: Connection, client_id: str, row: int, held: Sequence[str], grant: ClientGrant
+    connection: Connection, client_id: str, row: int, held: Sequence[str], grant: ResourcePermission
 ) -> None:
     of_grant = and_(_scopes.client_id == client_id, _scopes.resource_id == row)
     if gone := set(held) - set(grant.scopes):

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from issuer.registry.audit import AuditEntry
 from issuer.registry.client import Client
-from issuer.registry.registration_token import RegistrationToken
+from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.resource import RegisteredResource
 from issuer.registry.secret_hash import SecretHash
 from issuer.registry.usage import ScopeUse
@@ -73,11 +73,11 @@ class RegistryReading:
         """Read the audit trail, the latest first, narrowed and continued as named."""
         return audit.list_entries(self._connection, target=target, before=before, limit=limit)
 
-    def find_registration_token(self, token_id: str) -> RegistrationToken | None:
+    def find_registration_token(self, token_id: str) -> InitialAccessToken | None:
         """Read one initial access token, or None if there is no such id."""
         return registration_tokens.find_token(self._connection, token_id)
 
-    def list_registration_tokens(self) -> list[RegistrationToken]:
+    def list_registration_tokens(self) -> list[InitialAccessToken]:
         """Read all initial access tokens, the oldest first."""
         return registration_tokens.list_tokens(self._connection)
 

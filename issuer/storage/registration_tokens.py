@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
-from issuer.registry.client import ClientGrant
-from issuer.registry.registration_token import RegistrationToken
+from issuer.registry.client import ResourcePermission
+from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.representation import describe_grant
 from issuer.registry.secret_hash import SecretHash
 from issuer.scope import parse_scope
@@ -14,7 +14,7 @@ from issuer.storage.tables import clients, registration_tokens
 _token = registration_tokens.c
 
 
-def insert_token(connection: Connection, token: RegistrationToken) -> None:
+def insert_token(connection: Connection, token: InitialAccessToken) -> None:
     """Add an initial access token."""
     connection.execute(
         insert(registration_tokens).values(
@@ -29,7 +29,7 @@ def insert_token(connection: Connection, token: RegistrationToken) -> None:
     )
 
 
-def find_token(connection: Connection, token_id: str) -> RegistrationToken | None:
+def find_token(connection: Connection, token_id: str) -> InitialAccessToken | None:
     """Read one initial access token, or None if there is no such id."""
     row = connection.execute(
         select(registration_tokens).where(_token.token_id == token_id)
@@ -37,7 +37,7 @@ def find_token(connection: Connection, token_id: str) -> RegistrationToken | Non
     return None if row is None else _read(row)
 
 
-def list_tokens(connection: Connection) -> list[RegistrationToken]:
+def list_tokens(connection: Connection) -> list[InitialAccessToken]:
     """Read all initial access tokens, the oldest first."""
     found = select(registration_tokens).order_by(_token.created_at, _token.token_id)
     return [_read(row) for row in connection.execute(found)]
@@ -83,8 +83,8 @@ def find_access_hash(connection: Connection, client_id: str) -> SecretHash | Non
     return None if text is None else SecretHash.parse(text)
 
 
-def _read(row: Row[Any]) -> RegistrationToken:
-    return RegistrationToken(
+def _read(row: Row[Any]) -> InitialAccessToken:
+    return InitialAccessToken(
         token_id=row.token_id,
         hash=SecretHash.parse(row.hash),
         grants=tuple(map(_read_grant, row.grants)),
@@ -95,10 +95,10 @@ def _read(row: Row[Any]) -> RegistrationToken:
     )
 
 
-def _read_grant(described: dict[str, str]) -> ClientGrant:
+def _read_grant(described: dict[str, str]) -> ResourcePermission:
     """Read what `describe_grant` wrote; the documents of operators are read by dearer code."""
     defaults = described.get("default_scope")
-    return ClientGrant(
+    return ResourcePermission(
         resource=described["resource"],
         scopes=parse_scope(described["scope"]),
         default_scopes=None if defaults is None else parse_scope(defaults),

@@ -15,9 +15,10 @@ from issuer.registry.usage import UsageBatch
 from issuer.storage import clients
 from issuer.storage.changes import read_changes
 from issuer.storage.copying import begin_anew, copy_rows, copy_whole, is_empty
-from issuer.storage.database import Database, open_database
 from issuer.storage.database_url import DatabasePlace
 from issuer.storage.edit import RegistryEdit
+from issuer.storage.engines.database import Database
+from issuer.storage.engines.opening import open_database
 from issuer.storage.grants import write_scope_usage
 from issuer.storage.identity import read_identity
 from issuer.storage.reading import RegistryReading
@@ -35,7 +36,7 @@ MIGRATION_PATIENCE = 600.0
 _LOOKUPS = 4
 
 
-class Announce(Protocol):
+class EventSink(Protocol):
     """Takes events with a fixed name and fields; never a token, a secret or an assertion."""
 
     def __call__(self, event: str, /, **fields: object) -> None:
@@ -43,7 +44,7 @@ class Announce(Protocol):
         ...
 
 
-def tell_nobody(event: str, /, **fields: object) -> None:
+def ignore_event(event: str, /, **fields: object) -> None:
     """Leave events unrecorded."""
 
 
@@ -64,7 +65,7 @@ class Registry:
         database: Database | None,
         *,
         now: Callable[[], int],
-        announce: Announce = tell_nobody,
+        announce: EventSink = ignore_event,
     ) -> None:
         self._opened = database
         self._now = now
@@ -76,7 +77,7 @@ class Registry:
         place: DatabasePlace | str,
         *,
         now: Callable[[], int],
-        announce: Announce = tell_nobody,
+        announce: EventSink = ignore_event,
         upgrade: bool | None = None,
         reading: bool = False,
         patience: float = PATIENCE,
@@ -308,7 +309,7 @@ class Registry:
             self._database.write(lambda connection: _write_usage(connection, batch))
 
     def announce_expiring(self, *, within: int, started: int) -> None:
-        """Announce the secrets that end soon: each once a day, and once after every start.
+        """EventSink the secrets that end soon: each once a day, and once after every start.
 
         Of all the processes that look, one announces it. It ends when the secret ends or is gone.
 

@@ -11,7 +11,7 @@ from consumer.client_auth import ClientSecretBasic, ClientSecretPost
 from consumer.errors import InvalidTokenResponse
 from consumer.fetch import FetchAnswer
 from consumer.token_cache import Standing
-from consumer.token_request import build_token_request, judge_token_response
+from consumer.token_request import build_token_request, parse_token_response
 
 FILE = Path(__file__).parent.parent / "vectors" / "rfc6749-client-auth.json"
 VECTORS = json.loads(FILE.read_text())
@@ -24,7 +24,7 @@ def judged(document):
     """Judge a good answer with this document."""
     headers = {"content-type": "application/json"}
     answer = FetchAnswer(status=200, headers=headers, body=json.dumps(document).encode())
-    return judge_token_response(answer, AUTH, now=0.0)
+    return parse_token_response(answer, AUTH, now=0.0)
 
 
 @pytest.mark.rfc("6749-2.3-1")

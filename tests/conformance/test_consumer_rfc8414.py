@@ -6,7 +6,7 @@ import pytest
 
 from consumer.errors import MetadataError
 from consumer.fetch import FetchAnswer
-from consumer.metadata import judge_metadata, well_known_url
+from consumer.metadata import parse_metadata, well_known_url
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def judge(found, wanted):
     document = {"issuer": found, "token_endpoint": "https://as.example/token"}
     headers = {"content-type": "application/json"}
     answer = FetchAnswer(status=200, headers=headers, body=json.dumps(document).encode())
-    return judge_metadata(answer, wanted, allow_insecure_http=False)
+    return parse_metadata(answer, wanted, allow_insecure_http=False)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.registration import (
     JSON,
-    Reception,
+    BoundedBody,
     assert_refused,
     open_reception,
 )
@@ -62,7 +62,7 @@ PRIVATE_PLACES = [
 @pytest.mark.rfc("8725-3.10-1")
 @pytest.mark.parametrize("uri", PRIVATE_PLACES)
 async def test_a_jwks_uri_that_looks_private_is_refused_unseen(
-    reception: Reception, uri: str
+    reception: BoundedBody, uri: str
 ) -> None:
     """Not even a name is resolved for what its text gives away."""
     answer = await reception.register(token_endpoint_auth_method="private_key_jwt", jwks_uri=uri)
@@ -81,7 +81,7 @@ async def test_a_jwks_uri_that_looks_private_is_refused_unseen(
     ],
 )
 async def test_the_addresses_behind_a_jwks_uri_are_looked_at(
-    reception: Reception, uri: str, host: str
+    reception: BoundedBody, uri: str, host: str
 ) -> None:
     """A name that leads to a private address, or nowhere, is refused; nothing is fetched."""
     metadata = {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": uri}
@@ -93,7 +93,7 @@ async def test_the_addresses_behind_a_jwks_uri_are_looked_at(
 
 
 @pytest.mark.rfc("8725-3.10-1")
-async def test_strangers_have_no_name_resolved(reception: Reception) -> None:
+async def test_strangers_have_no_name_resolved(reception: BoundedBody) -> None:
     """Without a good token nobody makes us ask a name server."""
     metadata = {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://a.b.example"}
     body = json.dumps(metadata).encode()

@@ -14,7 +14,7 @@ from tests.support.registration import (
     BILLING,
     JSON,
     REQUEST_ID,
-    Reception,
+    BoundedBody,
     assert_refused,
     open_reception,
 )
@@ -41,7 +41,7 @@ def challenge(answer: Answer) -> str:
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_a_client_that_asks_for_nothing_gets_the_defaults(reception: Reception) -> None:
+async def test_a_client_that_asks_for_nothing_gets_the_defaults(reception: BoundedBody) -> None:
     """201 with the id, a secret that never ends, and everything that was registered."""
     answer = await reception.register()
     document = answer.json
@@ -65,7 +65,7 @@ async def test_a_client_that_asks_for_nothing_gets_the_defaults(reception: Recep
 
 
 @pytest.mark.rfc("7591-3-1", "6749-10.10-1")
-async def test_what_is_kept_is_what_was_told(reception: Reception) -> None:
+async def test_what_is_kept_is_what_was_told(reception: BoundedBody) -> None:
     """The secret verifies, only hashes are kept, and the token's bounds are the client's."""
     answer = await reception.register(reception.token(token_ttl=120))
     client = reception.registry.find_client(answer.json["client_id"])
@@ -92,7 +92,7 @@ async def test_what_is_kept_is_what_was_told(reception: Reception) -> None:
     ],
 )
 async def test_a_scope_narrows_what_the_token_allows(
-    reception: Reception, scope: str | None, granted: dict[str, tuple[str, ...]]
+    reception: BoundedBody, scope: str | None, granted: dict[str, tuple[str, ...]]
 ) -> None:
     """Each resource of the token gives the scopes asked for that it has; without any, all."""
     answer = await reception.register(scope=scope)
@@ -103,7 +103,7 @@ async def test_a_scope_narrows_what_the_token_allows(
 
 @pytest.mark.rfc("7591-3-1")
 @pytest.mark.parametrize("scope", ["admin", "read admin", "READ", "read:all"])
-async def test_no_scope_goes_beyond_the_token(reception: Reception, scope: str) -> None:
+async def test_no_scope_goes_beyond_the_token(reception: BoundedBody, scope: str) -> None:
     """More than the token allows is refused as a whole, not trimmed."""
     assert_refused(await reception.register(scope=scope), 400, "invalid_client_metadata")
     assert reception.registry.list_clients() == []
@@ -129,7 +129,7 @@ async def test_no_scope_goes_beyond_the_token(reception: Reception, scope: str) 
     ],
 )
 async def test_metadata_come_back_as_registered(
-    reception: Reception, metadata: dict[str, object]
+    reception: BoundedBody, metadata: dict[str, object]
 ) -> None:
     """Everything registered is in the answer; a secret only for methods that use one."""
     answer = await reception.register(**metadata)
@@ -143,7 +143,7 @@ async def test_metadata_come_back_as_registered(
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_unknown_metadata_are_ignored(reception: Reception) -> None:
+async def test_unknown_metadata_are_ignored(reception: BoundedBody) -> None:
     """RFC 7591 §2: what is not understood is ignored, and not in the answer."""
     unknown = {
         "client_id": "mine",
@@ -163,7 +163,7 @@ async def test_unknown_metadata_are_ignored(reception: Reception) -> None:
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_two_clients_share_nothing(reception: Reception) -> None:
+async def test_two_clients_share_nothing(reception: BoundedBody) -> None:
     """Id, secret and access token are new each time."""
     token = reception.token()
     first, second = await reception.register(token), await reception.register(token)
@@ -172,7 +172,7 @@ async def test_two_clients_share_nothing(reception: Reception) -> None:
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_a_registration_is_in_the_trail(reception: Reception) -> None:
+async def test_a_registration_is_in_the_trail(reception: BoundedBody) -> None:
     """Who registered is the token by its id, never the token itself."""
     token = reception.token()
     token_id = token.split("_")[1]
@@ -193,7 +193,7 @@ async def test_a_registration_is_in_the_trail(reception: Reception) -> None:
 
 @pytest.mark.rfc("7591-3-1", "6750-3.1-1")
 @pytest.mark.parametrize("line", [None, b"", b"Basic YTpi", b"DPoP x", b"Bearer=x"])
-async def test_without_a_token_nobody_registers(reception: Reception, line: bytes | None) -> None:
+async def test_without_a_token_nobody_registers(reception: BoundedBody, line: bytes | None) -> None:
     """401, and the challenge names no error where no token was sent."""
     lines = [] if line is None else [(b"authorization", line)]
     answer = await reception.send(*lines, JSON)
@@ -206,7 +206,7 @@ async def test_without_a_token_nobody_registers(reception: Reception, line: byte
     "values", [[b"Bearer"], [b"Bearer a b"], [b"Bearer\ta"], [b'Bearer "a"'], [b"Bearer a"] * 2]
 )
 async def test_a_malformed_header_is_a_bad_request(
-    reception: Reception, values: list[bytes]
+    reception: BoundedBody, values: list[bytes]
 ) -> None:
     """400 `invalid_request`, in body and challenge."""
     answer = await reception.send(*((b"authorization", value) for value in values), JSON)
@@ -215,7 +215,7 @@ async def test_a_malformed_header_is_a_bad_request(
 
 
 @pytest.mark.rfc("7591-3-1", "6750-3.1-2")
-async def test_every_bad_token_gets_the_same_answer(reception: Reception) -> None:
+async def test_every_bad_token_gets_the_same_answer(reception: BoundedBody) -> None:
     """Malformed, unknown, altered, ended, used up, revoked: nobody learns which."""
     good = reception.token(uses=1)
     ended = reception.token(expires_in=60)
@@ -239,7 +239,7 @@ async def test_every_bad_token_gets_the_same_answer(reception: Reception) -> Non
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_a_token_serves_until_the_moment_it_ends(reception: Reception) -> None:
+async def test_a_token_serves_until_the_moment_it_ends(reception: BoundedBody) -> None:
     """`expires_at` itself is too late."""
     token = reception.token(expires_at="2023-11-14T22:14:20Z")  # a minute after NOW
     reception.clock.advance(59)
@@ -249,7 +249,7 @@ async def test_a_token_serves_until_the_moment_it_ends(reception: Reception) -> 
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_a_token_serves_as_often_as_it_says(reception: Reception) -> None:
+async def test_a_token_serves_as_often_as_it_says(reception: BoundedBody) -> None:
     """Only registrations count, not what was refused."""
     token = reception.token(uses=2)
     statuses = []
@@ -259,7 +259,7 @@ async def test_a_token_serves_as_often_as_it_says(reception: Reception) -> None:
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_a_token_that_ends_meanwhile_registers_nobody(reception: Reception) -> None:
+async def test_a_token_that_ends_meanwhile_registers_nobody(reception: BoundedBody) -> None:
     """Between admission and registration the last use may go to somebody else."""
     token = reception.token(uses=1)
     reception.meanwhile = lambda: reception.register(token)
@@ -271,7 +271,7 @@ async def test_a_token_that_ends_meanwhile_registers_nobody(reception: Reception
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_an_allowed_scope_that_is_gone_is_told(reception: Reception) -> None:
+async def test_an_allowed_scope_that_is_gone_is_told(reception: BoundedBody) -> None:
     """The operator took it from the resource after the token was made; no use is taken."""
     token = reception.token(uses=1)
     reception.registry.change(lambda edit: edit.replace_resource(orders("read")), by=TESTER)
@@ -289,7 +289,7 @@ async def test_an_allowed_scope_that_is_gone_is_told(reception: Reception) -> No
     ],
 )
 async def test_faults_of_ours_tell_nothing(
-    reception: Reception, damage: str, status: int, error: str
+    reception: BoundedBody, damage: str, status: int, error: str
 ) -> None:
     """A store that cannot answer is 503 with `Retry-After`; the unforeseen is 500 without words."""
     token = reception.token()

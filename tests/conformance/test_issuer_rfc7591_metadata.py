@@ -5,7 +5,7 @@ import pytest
 from tests.support.keys import public_rsa_jwk
 from tests.support.registration import (
     JSON,
-    Reception,
+    BoundedBody,
     assert_refused,
     bearer,
     open_reception,
@@ -71,7 +71,9 @@ BAD_METADATA: list[dict[str, object]] = [
 
 @pytest.mark.rfc("7591-3-1", "6749-5.2-2")
 @pytest.mark.parametrize("metadata", BAD_METADATA, ids=range(len(BAD_METADATA)))
-async def test_bad_metadata_are_refused(reception: Reception, metadata: dict[str, object]) -> None:
+async def test_bad_metadata_are_refused(
+    reception: BoundedBody, metadata: dict[str, object]
+) -> None:
     """400 `invalid_client_metadata`, in fixed words that repeat nothing; no use is taken."""
     answer = await reception.register(reception.token(uses=1), **metadata)
     assert_refused(answer, 400, "invalid_client_metadata")
@@ -83,7 +85,7 @@ async def test_bad_metadata_are_refused(reception: Reception, metadata: dict[str
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_all_mistakes_come_at_once(reception: Reception) -> None:
+async def test_all_mistakes_come_at_once(reception: BoundedBody) -> None:
     """Whoever writes a client sees everything that is wrong with its metadata."""
     answer = await reception.register(
         client_name=7, scope="a  b", grant_types=["implicit"], response_types=["token"]
@@ -104,14 +106,14 @@ async def test_all_mistakes_come_at_once(reception: Reception) -> None:
     ],
 )
 async def test_redirects_and_statements_have_codes_of_their_own(
-    reception: Reception, metadata: dict[str, object], error: str
+    reception: BoundedBody, metadata: dict[str, object], error: str
 ) -> None:
     """No grant redirects anybody here, and no issuer of software statements is trusted."""
     assert_refused(await reception.register(**metadata), 400, error)
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_empty_means_omitted(reception: Reception) -> None:
+async def test_empty_means_omitted(reception: BoundedBody) -> None:
     """Client libraries send empty lists and null for what they do not use."""
     answer = await reception.register(
         redirect_uris=[],
@@ -150,7 +152,7 @@ BAD_BODIES = [
 
 @pytest.mark.rfc("7591-3-1")
 @pytest.mark.parametrize("body", BAD_BODIES, ids=range(len(BAD_BODIES)))
-async def test_a_body_is_one_strict_json_object(reception: Reception, body: bytes) -> None:
+async def test_a_body_is_one_strict_json_object(reception: BoundedBody, body: bytes) -> None:
     """Whatever two parsers might read differently is refused, in bounded time."""
     answer = await reception.send(bearer(reception.token()), JSON, body=body)
     assert_refused(answer, 400, "invalid_client_metadata")
@@ -159,7 +161,7 @@ async def test_a_body_is_one_strict_json_object(reception: Reception, body: byte
 
 @pytest.mark.rfc("7591-3-1")
 @pytest.mark.parametrize("body", [b"[" * 100_000 + b"]" * 100_000, b"{" + b" " * 65_536])
-async def test_a_body_has_a_bound(reception: Reception, body: bytes) -> None:
+async def test_a_body_has_a_bound(reception: BoundedBody, body: bytes) -> None:
     """More than 64 KB is not read to its end."""
     answer = await reception.send(bearer(reception.token()), JSON, body=body)
     assert_refused(answer, 413, "invalid_request")
@@ -178,7 +180,7 @@ async def test_a_body_has_a_bound(reception: Reception, body: bytes) -> None:
     ],
 )
 async def test_the_body_is_plain_json(
-    reception: Reception, lines: list[tuple[bytes, bytes]]
+    reception: BoundedBody, lines: list[tuple[bytes, bytes]]
 ) -> None:
     """Another media type, none, two, or an encoded body is `invalid_request`."""
     answer = await reception.send(bearer(reception.token()), *lines)
@@ -186,7 +188,7 @@ async def test_the_body_is_plain_json(
 
 
 @pytest.mark.rfc("7591-3-1")
-async def test_a_media_type_may_have_parameters(reception: Reception) -> None:
+async def test_a_media_type_may_have_parameters(reception: BoundedBody) -> None:
     """RFC 9110 §8.3.1: parameters are tolerated, and case does not count."""
     line = (b"content-type", b"Application/JSON; charset=utf-8")
     assert (await reception.send(bearer(reception.token()), line)).status == 201
@@ -194,7 +196,7 @@ async def test_a_media_type_may_have_parameters(reception: Reception) -> None:
 
 @pytest.mark.rfc("7591-3-1")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])
-async def test_registering_is_a_post(reception: Reception, method: str) -> None:
+async def test_registering_is_a_post(reception: BoundedBody, method: str) -> None:
     """Anything else is 405 with `Allow`."""
     answer = await reception.send(bearer(reception.token()), method=method)
     assert_refused(answer, 405, "invalid_request")

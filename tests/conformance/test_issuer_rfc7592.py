@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from issuer.registry.audit import Action, Via
-from issuer.registry.client import ClientGrant
+from issuer.registry.client import ResourcePermission
 from issuer.registry.client_secret import NewSecret
 from tests.support.issuer import Answer
 from tests.support.keys import public_rsa_jwk
@@ -16,7 +16,7 @@ from tests.support.registration import (
     BILLING,
     JSON,
     REQUEST_ID,
-    Reception,
+    BoundedBody,
     assert_refused,
     bearer,
     open_reception,
@@ -34,7 +34,7 @@ def reception(tmp_path):
         yield opened
 
 
-def stored(reception: Reception, registered: Answer):
+def stored(reception: BoundedBody, registered: Answer):
     """Read a registered client from the registry."""
     return reception.registry.find_client(registered.json["client_id"])
 
@@ -49,7 +49,7 @@ def body_for(method: str, registered: Answer) -> bytes:
 
 
 @pytest.mark.rfc("7592-1")
-async def test_a_client_reads_what_it_is_registered_with(reception: Reception) -> None:
+async def test_a_client_reads_what_it_is_registered_with(reception: BoundedBody) -> None:
     """All of the first answer but the secret, of which only a hash is kept."""
     registered = await reception.register(client_name="till", scope="read")
     answer = await reception.manage("GET", registered)
@@ -60,7 +60,7 @@ async def test_a_client_reads_what_it_is_registered_with(reception: Reception) -
 
 
 @pytest.mark.rfc("7592-1")
-async def test_a_client_reads_what_an_operator_has_changed(reception: Reception) -> None:
+async def test_a_client_reads_what_an_operator_has_changed(reception: BoundedBody) -> None:
     """The answer is the state of now; without any grant left there is no scope."""
     registered = await reception.register(client_name="till")
     before = stored(reception, registered).registration
@@ -74,7 +74,7 @@ async def test_a_client_reads_what_an_operator_has_changed(reception: Reception)
 
 
 @pytest.mark.rfc("7592-1")
-async def test_an_update_replaces_everything(reception: Reception) -> None:
+async def test_an_update_replaces_everything(reception: BoundedBody) -> None:
     """What is not repeated is gone, and its default is back."""
     registered = await reception.register(
         client_name="till",
@@ -97,7 +97,7 @@ async def test_an_update_replaces_everything(reception: Reception) -> None:
 
 
 @pytest.mark.rfc("7592-1")
-async def test_an_update_leaves_what_only_operators_decide(reception: Reception) -> None:
+async def test_an_update_leaves_what_only_operators_decide(reception: BoundedBody) -> None:
     """Lifetime, end, grant types and notes are not the client's; its secret stays as well."""
     registered = await reception.register(reception.token(token_ttl=60))
     before = stored(reception, registered)
@@ -112,7 +112,7 @@ async def test_an_update_leaves_what_only_operators_decide(reception: Reception)
 
 
 @pytest.mark.rfc("7592-1")
-async def test_an_update_narrows_and_never_widens(reception: Reception) -> None:
+async def test_an_update_narrows_and_never_widens(reception: BoundedBody) -> None:
     """What was given up is gone for good, whatever the first token allowed."""
     registered = await reception.register()
     narrowed = await reception.update(registered, scope="bill read")
@@ -129,12 +129,12 @@ async def test_an_update_narrows_and_never_widens(reception: Reception) -> None:
 
 
 @pytest.mark.rfc("7592-1")
-async def test_defaults_shrink_with_the_scopes(reception: Reception) -> None:
+async def test_defaults_shrink_with_the_scopes(reception: BoundedBody) -> None:
     """An operator's choice of default scopes (RFC 6749 §3.3) holds for what is left of them."""
     registered = await reception.register()
     chosen = (
-        ClientGrant(resource=RESOURCE, scopes=("read", "write"), default_scopes=("read",)),
-        ClientGrant(resource=BILLING, scopes=("read", "bill"), default_scopes=("bill",)),
+        ResourcePermission(resource=RESOURCE, scopes=("read", "write"), default_scopes=("read",)),
+        ResourcePermission(resource=BILLING, scopes=("read", "bill"), default_scopes=("bill",)),
     )
     before = stored(reception, registered).registration
     reception.registry.change(
@@ -142,14 +142,14 @@ async def test_defaults_shrink_with_the_scopes(reception: Reception) -> None:
     )
     assert (await reception.update(registered, scope="read write")).status == 200
     assert stored(reception, registered).grants == (
-        ClientGrant(resource=RESOURCE, scopes=("read", "write"), default_scopes=("read",)),
-        ClientGrant(resource=BILLING, scopes=("read",)),
+        ResourcePermission(resource=RESOURCE, scopes=("read", "write"), default_scopes=("read",)),
+        ResourcePermission(resource=BILLING, scopes=("read",)),
     )
 
 
 @pytest.mark.rfc("7592-1")
 async def test_another_method_takes_the_secret_and_coming_back_gives_a_new_one(
-    reception: Reception,
+    reception: BoundedBody,
 ) -> None:
     """No secret sleeps behind another method, to count again when nobody knows who has it."""
     registered = await reception.register()
@@ -166,7 +166,7 @@ async def test_another_method_takes_the_secret_and_coming_back_gives_a_new_one(
 
 
 @pytest.mark.rfc("7592-1")
-async def test_a_secret_that_is_sent_along_must_be_the_clients(reception: Reception) -> None:
+async def test_a_secret_that_is_sent_along_must_be_the_clients(reception: BoundedBody) -> None:
     """RFC 7592 §2.2: a client cannot choose its secret, only repeat it."""
     registered = await reception.register()
     secret = registered.json["client_secret"]
@@ -179,7 +179,7 @@ async def test_a_secret_that_is_sent_along_must_be_the_clients(reception: Recept
 
 
 @pytest.mark.rfc("7592-1")
-async def test_any_live_secret_of_the_client_is_its_own(reception: Reception) -> None:
+async def test_any_live_secret_of_the_client_is_its_own(reception: BoundedBody) -> None:
     """An operator may have added one; one that has ended does not count."""
     registered = await reception.register()
     client_id, added = registered.json["client_id"], "wws_" + "a" * 43
@@ -211,7 +211,7 @@ async def test_any_live_secret_of_the_client_is_its_own(reception: Reception) ->
     ],
 )
 async def test_bad_updates_change_nothing(
-    reception: Reception, metadata: dict[str, object]
+    reception: BoundedBody, metadata: dict[str, object]
 ) -> None:
     """The client id is repeated, what we set is not, and the rest is as when registering."""
     registered = await reception.register(client_name="till")
@@ -222,7 +222,7 @@ async def test_bad_updates_change_nothing(
 
 
 @pytest.mark.rfc("7592-1", "8725-3.10-1")
-async def test_the_host_of_a_new_jwks_uri_is_looked_at(reception: Reception) -> None:
+async def test_the_host_of_a_new_jwks_uri_is_looked_at(reception: BoundedBody) -> None:
     """An update is no way around the rules of registering."""
     registered = await reception.register()
     reception.public = False
@@ -237,7 +237,7 @@ async def test_the_host_of_a_new_jwks_uri_is_looked_at(reception: Reception) -> 
 
 @pytest.mark.rfc("7592-1")
 async def test_an_update_of_a_client_that_is_deleted_meanwhile_is_refused(
-    reception: Reception,
+    reception: BoundedBody,
 ) -> None:
     """What was proven before the look at a host is proven again with the change."""
     registered = await reception.register()
@@ -255,7 +255,7 @@ async def test_an_update_of_a_client_that_is_deleted_meanwhile_is_refused(
 
 
 @pytest.mark.rfc("7592-1")
-async def test_a_client_deletes_itself(reception: Reception) -> None:
+async def test_a_client_deletes_itself(reception: BoundedBody) -> None:
     """204 without a body, and from then on it is unknown."""
     registered = await reception.register()
     answer = await reception.manage("DELETE", registered)
@@ -268,7 +268,7 @@ async def test_a_client_deletes_itself(reception: Reception) -> None:
 
 
 @pytest.mark.rfc("7592-1")
-async def test_what_a_client_does_to_itself_is_in_the_trail(reception: Reception) -> None:
+async def test_what_a_client_does_to_itself_is_in_the_trail(reception: BoundedBody) -> None:
     """By its id, through this door; tokens and secrets are nowhere."""
     registered = await reception.register()
     client_id = registered.json["client_id"]
@@ -288,7 +288,7 @@ async def test_what_a_client_does_to_itself_is_in_the_trail(reception: Reception
 
 @pytest.mark.rfc("7592-1")
 @pytest.mark.parametrize("method", METHODS)
-async def test_every_stranger_gets_the_same_answer(reception: Reception, method: str) -> None:
+async def test_every_stranger_gets_the_same_answer(reception: BoundedBody, method: str) -> None:
     """Unknown client, another's token, no such token, the initial one: nobody learns which."""
     registered, other = await reception.register(), await reception.register()
     by_operator = "svc-a"
@@ -322,7 +322,7 @@ async def test_every_stranger_gets_the_same_answer(reception: Reception, method:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("change", [{"disabled": True}, {"expires_at": NOW}])
 async def test_a_client_that_is_refused_tokens_is_refused_here(
-    reception: Reception, method: str, change: dict[str, object]
+    reception: BoundedBody, method: str, change: dict[str, object]
 ) -> None:
     """Disabled or ended, it may do nothing, and is told no more than a stranger."""
     registered = await reception.register()
@@ -337,7 +337,7 @@ async def test_a_client_that_is_refused_tokens_is_refused_here(
 
 @pytest.mark.rfc("7592-1", "6750-3.1-1")
 @pytest.mark.parametrize("method", METHODS)
-async def test_without_a_token_nobody_is_told_anything(reception: Reception, method: str) -> None:
+async def test_without_a_token_nobody_is_told_anything(reception: BoundedBody, method: str) -> None:
     """401 with a challenge that names no error."""
     registered = await reception.register()
     answer = await reception.manage(method, registered, headers=[JSON])
@@ -347,7 +347,7 @@ async def test_without_a_token_nobody_is_told_anything(reception: Reception, met
 
 @pytest.mark.rfc("7592-1")
 @pytest.mark.parametrize("method", ["POST", "PATCH", "HEAD", "OPTIONS"])
-async def test_a_client_is_read_replaced_or_deleted(reception: Reception, method: str) -> None:
+async def test_a_client_is_read_replaced_or_deleted(reception: BoundedBody, method: str) -> None:
     """Anything else is 405 with `Allow`."""
     answer = await reception.manage(method, await reception.register())
     assert_refused(answer, 405, "invalid_request")
@@ -356,14 +356,14 @@ async def test_a_client_is_read_replaced_or_deleted(reception: Reception, method
 
 @pytest.mark.rfc("7592-1")
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"client_id":"a","client_id":"b"}', b"[" * 60_000])
-async def test_an_update_is_one_strict_json_object(reception: Reception, body: bytes) -> None:
+async def test_an_update_is_one_strict_json_object(reception: BoundedBody, body: bytes) -> None:
     """As when registering."""
     answer = await reception.manage("PUT", await reception.register(), body=body)
     assert_refused(answer, 400, "invalid_client_metadata")
 
 
 @pytest.mark.rfc("7592-1")
-async def test_an_update_is_plain_json(reception: Reception) -> None:
+async def test_an_update_is_plain_json(reception: BoundedBody) -> None:
     """A form is no update."""
     registered = await reception.register()
     form = (b"content-type", b"application/x-www-form-urlencoded")
@@ -373,7 +373,7 @@ async def test_an_update_is_plain_json(reception: Reception) -> None:
 
 @pytest.mark.rfc("7592-1")
 @pytest.mark.parametrize("method", METHODS)
-async def test_a_store_that_cannot_answer_is_told(reception: Reception, method: str) -> None:
+async def test_a_store_that_cannot_answer_is_told(reception: BoundedBody, method: str) -> None:
     """503 with `Retry-After`: the client is neither known nor unknown."""
     registered = await reception.register()
     with closing(sqlite3.connect(reception.path)) as connection, connection:

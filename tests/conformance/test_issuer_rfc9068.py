@@ -3,8 +3,8 @@
 import pytest
 
 from issuer.access_token import build_claims
-from issuer.grants import Grant
-from issuer.registry.client import ClientGrant
+from issuer.grants.client_credentials import Grant
+from issuer.registry.client import ResourcePermission
 from tests.support.issuer import (
     API,
     ISSUER,
@@ -77,8 +77,8 @@ async def test_the_audience_is_inferred_from_the_scope() -> None:
     """Without a resource, the grant that has all the scopes is meant; the default comes first."""
     client = make_client(
         grants=(
-            ClientGrant(resource=API, scopes=("read",)),
-            ClientGrant(resource=OTHER_API, scopes=("read", "pay")),
+            ResourcePermission(resource=API, scopes=("read",)),
+            ResourcePermission(resource=OTHER_API, scopes=("read", "pay")),
         )
     )
     issuer = TestIssuer(clients=Clients(client))
@@ -93,7 +93,7 @@ async def test_the_audience_is_inferred_from_the_scope() -> None:
 async def test_scopes_of_different_resources_are_refused() -> None:
     """Scopes that imply several audiences are an invalid scope."""
     grants = tuple(
-        ClientGrant(resource=uri, scopes=(scope,))
+        ResourcePermission(resource=uri, scopes=(scope,))
         for uri, scope in ((API, "read"), (OTHER_API, "pay"), ("https://third.example", "pay"))
     )
     issuer = TestIssuer(clients=Clients(make_client(grants=grants)))

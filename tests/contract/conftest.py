@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from issuer.admin.administration import Administration
+from issuer.administration.local import Administration
 from issuer.storage.registry import Registry
 from tests.support.registry import NOW, RESOURCE, TESTER, Desk, orders
 

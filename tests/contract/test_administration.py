@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from issuer.admin.errors import InvalidDocument
-from issuer.admin.sent_declaration import write_sent
-from issuer.declaration.errors import DeclarationRefused
-from issuer.declaration.resolved import ResolvedDeclaration
+from issuer.administration.declaration.errors import DeclarationRefused
+from issuer.administration.declaration.resolved import ResolvedDeclaration
+from issuer.administration.declaration.wire import write_sent
+from issuer.administration.errors import InvalidDocument
 from issuer.registry.audit import Actor, Via
 from issuer.registry.errors import (
     DuplicateClient,

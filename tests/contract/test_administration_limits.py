@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select
 
-from issuer.admin.authority import Authority
-from issuer.admin.errors import BeyondAuthority, CallerNotActive, KeyReused
-from issuer.admin.sent_declaration import write_sent
-from issuer.declaration.resolved import ResolvedDeclaration
+from issuer.administration.authority import Authority
+from issuer.administration.declaration.resolved import ResolvedDeclaration
+from issuer.administration.declaration.wire import write_sent
+from issuer.administration.errors import BeyondAuthority, CallerNotActive, KeyReused
 from issuer.registry.audit import Actor, Via
 from issuer.registry.errors import DuplicateClient, InvalidValue
 from issuer.storage.tables import idempotent_answers

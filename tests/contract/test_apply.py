@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from issuer.declaration.errors import DeclarationRefused
-from issuer.declaration.resolved import resolve
-from issuer.declaration.usage import Use
+from issuer.administration.declaration.errors import DeclarationRefused
+from issuer.administration.declaration.resolved import resolve
+from issuer.administration.declaration.usage import Use
 from issuer.registry.audit import Actor, Via
 from issuer.registry.errors import RegistryError
 from issuer.registry.usage import UsageBatch

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from consumer import auth, httpx2_auth
+from consumer.demo.scenario import run
 from consumer.errors import TokenEndpointUnreachable
-from consumer.scenario import run
-from issuer.admin.errors import AccessRefused
+from issuer.administration.errors import AccessRefused
 from resource_api.jwks_client import FetchFailed, HttpJwks
 from tests.support.cli import run_in_empty_folder
 from tests.support.local_issuer import served_issuer

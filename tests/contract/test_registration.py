@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from issuer.client_metadata import parse_registration, parse_update
 from issuer.errors import TemporarilyUnavailable
-from issuer.registration_errors import InvalidClientMetadata, InvalidToken
+from issuer.registration import service as registrar
+from issuer.registration.errors import InvalidClientMetadata, InvalidToken
+from issuer.registration.metadata import parse_registration, parse_update
+from issuer.registration.service import Registrar
 from issuer.registry.audit import Action, Via
 from issuer.registry.errors import UnknownRegistrationToken, UnknownResource, UnknownScope
-from issuer.registry.registration_token import describe_registration_token
-from issuer.storage import registrar
-from issuer.storage.registrar import Registrar
+from issuer.registry.initial_access_token import describe_registration_token
 from tests.support.registration import make_token
 from tests.support.registry import NOW, RESOURCE, TESTER, orders
 

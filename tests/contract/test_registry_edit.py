@@ -7,7 +7,7 @@ import pytest
 
 from issuer.registry.audit import Action
 from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
-from issuer.registry.client import ClientGrant
+from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import (
     ResourceInUse,
     RevisionConflict,
@@ -44,8 +44,10 @@ def test_everything_that_is_decided_of_a_client_comes_back(registry, another):
         material=material,
         grant_types=(),
         grants=(
-            ClientGrant(resource=BILLING.identifier, scopes=("bill", "read")),
-            ClientGrant(resource=RESOURCE, scopes=("write", "read"), default_scopes=("read",)),
+            ResourcePermission(resource=BILLING.identifier, scopes=("bill", "read")),
+            ResourcePermission(
+                resource=RESOURCE, scopes=("write", "read"), default_scopes=("read",)
+            ),
         ),
         token_ttl=77,
         dpop_bound=True,
@@ -125,9 +127,9 @@ def test_a_secret_is_a_change_of_its_client(registry):
 @pytest.mark.parametrize(
     ("grant", "error"),
     [
-        (ClientGrant(resource=RESOURCE, scopes=("fly",)), UnknownScope),
-        (ClientGrant(resource="urn:example:no", scopes=("read",)), UnknownResource),
-        (ClientGrant(resource=RESOURCE, scopes=("read", "bill")), UnknownScope),
+        (ResourcePermission(resource=RESOURCE, scopes=("fly",)), UnknownScope),
+        (ResourcePermission(resource="urn:example:no", scopes=("read",)), UnknownResource),
+        (ResourcePermission(resource=RESOURCE, scopes=("read", "bill")), UnknownScope),
     ],
 )
 def test_a_grant_of_what_does_not_exist_is_refused(registry, grant, error):
@@ -204,9 +206,9 @@ def test_a_scope_can_be_withdrawn_from_all_who_hold_it(registry):
     registry.replace_resource(orders("read"), withdraw=True)
     left = {client.client_id: client.grants for client in registry.list_clients()}
     assert left == {
-        "biller": (ClientGrant(resource=BILLING.identifier, scopes=("bill",)),),
-        "both": (ClientGrant(resource=RESOURCE, scopes=("read",)),),
-        "reader": (ClientGrant(resource=RESOURCE, scopes=("read",)),),
+        "biller": (ResourcePermission(resource=BILLING.identifier, scopes=("bill",)),),
+        "both": (ResourcePermission(resource=RESOURCE, scopes=("read",)),),
+        "reader": (ResourcePermission(resource=RESOURCE, scopes=("read",)),),
         "writer": (),
     }
     updated = [e.target for e in registry.list_audit() if e.action is Action.CLIENT_UPDATED]
@@ -229,7 +231,7 @@ def test_a_scope_moves_from_one_resource_to_another_in_one_change(registry):
 
     def move(edit):
         edit.replace_resource(orders("read", "bill", "write", identifier=BILLING.identifier))
-        grants = (ClientGrant(resource=BILLING.identifier, scopes=("write",)),)
+        grants = (ResourcePermission(resource=BILLING.identifier, scopes=("write",)),)
         edit.replace_client(replace(edit.require_client("till").registration, grants=grants))
         edit.replace_resource(orders("read"))
 

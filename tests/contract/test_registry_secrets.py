@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from issuer.registry.client import ClientGrant
+from issuer.registry.client import ResourcePermission
 from issuer.registry.client_secret import MAXIMUM_SECRETS
 from issuer.registry.errors import (
     InvalidValue,
@@ -168,7 +168,7 @@ def test_a_changed_grant_keeps_when_its_scopes_were_used(registry):
     """What stays in a grant is the same permission as before."""
     made = registry.create_client(new_client())
     use(registry, ("till", made.secrets[0].secret_id, RESOURCE, ("read", "write"), NOW))
-    grants = (ClientGrant(resource=RESOURCE, scopes=("read",)),)
+    grants = (ResourcePermission(resource=RESOURCE, scopes=("read",)),)
     registry.replace_client(replace(made.registration, grants=grants))
     (told,) = registry.read(lambda reading: reading.scope_usage())
     assert (told.scope, told.last_used_at) == ("read", NOW)

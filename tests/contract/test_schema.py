@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from issuer.registry.errors import SchemaMismatch
-from issuer.storage.database import open_database
+from issuer.storage.engines.opening import open_database
 from issuer.storage.identity import read_identity
 from issuer.storage.registry import Registry
 from issuer.storage.schema import HEAD

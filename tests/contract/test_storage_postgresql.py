@@ -1,4 +1,4 @@
-"""`issuer.storage.postgresql`: opening, upgrading, listening, and one clear line when it fails."""
+"""The PostgreSQL engine: opening, upgrading, listening, and one clear line when it fails."""
 
 import socket
 import subprocess
@@ -10,8 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from issuer.registry.errors import InvalidValue, SchemaMismatch, StoreUnavailable
-from issuer.storage.database import open_database
-from issuer.storage.postgresql import PostgresDatabase
+from issuer.storage.engines.opening import open_database
+from issuer.storage.engines.postgresql import PostgresDatabase
 from issuer.storage.registry import Registry, inspect_schema
 from tests.support.migrations import migrate
 from tests.support.provider import eventually, free_port
@@ -137,7 +137,7 @@ def test_any_password_works_percent_encoded(postgres, postgres_url):
 def test_a_missing_driver_is_named_with_the_command_to_run(monkeypatch):
     """The light installs have none."""
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    monkeypatch.delitem(sys.modules, "issuer.storage.postgresql", raising=False)
+    monkeypatch.delitem(sys.modules, "issuer.storage.engines.postgresql", raising=False)
     with pytest.raises(InvalidValue, match=r"watchword\[server,postgresql\]"):
         open_database("postgresql://localhost/x", patience=1)
 

@@ -10,8 +10,8 @@ from textwrap import dedent
 
 import pytest
 
-from issuer.admin.problems import HTTP_KINDS, KINDS
-from issuer.admin.routes import ROUTES
+from issuer.administration.http.problems import HTTP_KINDS, KINDS
+from issuer.administration.http.routes import ROUTES
 from tests.support.command import clean_environment
 from tests.support.provider import Place, make_place, running
 

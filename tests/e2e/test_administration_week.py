@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from issuer.admin.administration import Administration
+from issuer.administration.local import Administration
 from issuer.registry.audit import Actor, Via
 from tests.support.administrators_week import live_the_week
 from tests.support.provider import make_place, running

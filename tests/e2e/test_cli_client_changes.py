@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.admin.administration import Administration
+from issuer.administration.local import Administration
 from issuer.registry.errors import RevisionConflict
 from tests.support.cli import ISSUER, refused, run_in_empty_folder
 from tests.support.command import document

@@ -143,7 +143,7 @@ def test_a_hang_up_reads_the_settings_again_and_refuses_no_request(
 
 _TELL_WHO_REPLACES = """
 import mmap, os, signal, time
-from watchword.workers import Supervisor, bind_sockets
+from watchword.process.workers import Supervisor, bind_sockets
 started = mmap.mmap(-1, 1)
 def work(post):
     started[0] += 1

@@ -12,7 +12,7 @@ _FORK_NOTHING = """
 import sys, threading
 started, start = [], threading.Thread.start
 threading.Thread.start = lambda thread: (started.append(thread.name), start(thread))
-from watchword.workers import Supervisor
+from watchword.process.workers import Supervisor
 Supervisor.run = lambda supervisor: print("started:", started) or 0
 from watchword.cli import run
 sys.exit(run(["serve", "--only", "issuer", "--workers", "2", "--port", "0"]))

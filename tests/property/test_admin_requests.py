@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.admin.http_call import parse_path, write_path
-from issuer.admin.merge_patch import merge_patch
-from issuer.admin.preconditions import Precondition, parse_if_match, write_tag
-from issuer.admin.problems import RequestRefused
-from issuer.admin.query import parse_query
-from issuer.admin.routes import ROUTES
+from issuer.administration.http.call import parse_path, write_path
+from issuer.administration.http.preconditions import Precondition, parse_if_match, write_tag
+from issuer.administration.http.problems import RequestRefused
+from issuer.administration.http.query import parse_query
+from issuer.administration.http.routes import ROUTES
+from issuer.administration.merge_patch import merge_patch
 from issuer.registry.errors import InvalidValue
 
 VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=30)

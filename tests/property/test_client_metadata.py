@@ -7,24 +7,29 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.client_metadata import ClientMetadata, ClientUpdate, parse_registration, parse_update
-from issuer.client_registration import decide_registration, decide_update
 from issuer.errors import OAuthError
-from issuer.registration_request import check_media_type, parse_bearer, parse_document
+from issuer.registration.decide import decide_registration, decide_update
+from issuer.registration.metadata import (
+    ClientMetadata,
+    ClientUpdate,
+    parse_registration,
+    parse_update,
+)
+from issuer.registration.request import check_media_type, parse_bearer, parse_document
 from issuer.registry.auth_method import TLS_SUBJECTS, AuthMethod
-from issuer.registry.client import ClientGrant, ClientRegistration
-from issuer.registry.registration_token import RegistrationToken
+from issuer.registry.client import ClientRegistration, ResourcePermission
+from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.secret_hash import DUMMY_FAST
 
 MARK = "zq7"
 # RFC 6749 §5.2.
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]*")
-TOKEN = RegistrationToken(
+TOKEN = InitialAccessToken(
     token_id="t",
     hash=DUMMY_FAST,
     grants=(
-        ClientGrant(resource="urn:a", scopes=("read", "write"), default_scopes=("read",)),
-        ClientGrant(resource="urn:b", scopes=("read", "bill")),
+        ResourcePermission(resource="urn:a", scopes=("read", "write"), default_scopes=("read",)),
+        ResourcePermission(resource="urn:b", scopes=("read", "bill")),
     ),
     token_ttl=60,
     uses_left=None,

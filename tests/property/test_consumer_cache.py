@@ -10,10 +10,10 @@ from consumer.challenge import bearer_error
 from consumer.client_auth import ClientSecretBasic
 from consumer.errors import ConsumerError, TokenEndpointUnreachable
 from consumer.fetch import FetchAnswer
-from consumer.metadata import judge_metadata
+from consumer.metadata import parse_metadata
 from consumer.origin import Origin
 from consumer.token_cache import FetchAnew, Refuse, RenewEarly, Standing, Token, TokenCache, Use
-from consumer.token_request import judge_token_response
+from consumer.token_request import parse_token_response
 
 ORIGINS = tuple(Origin("https", name) for name in ("a.example", "b.example"))
 JSON = {"content-type": "application/json"}
@@ -99,8 +99,8 @@ def test_any_answer_makes_a_token_or_a_consumer_error(status, body):
     answer = FetchAnswer(status=status, headers=JSON, body=body)
     auth = ClientSecretBasic("id", "secret")
     for judge in (
-        lambda: judge_token_response(answer, auth, now=0.0),
-        lambda: judge_metadata(answer, "https://as.example", allow_insecure_http=False),
+        lambda: parse_token_response(answer, auth, now=0.0),
+        lambda: parse_metadata(answer, "https://as.example", allow_insecure_http=False),
     ):
         try:
             judge()
@@ -122,7 +122,7 @@ def test_any_document_makes_a_usable_token_or_a_consumer_error(document, status)
     body = json.dumps(document).encode()
     answer = FetchAnswer(status=status, headers=JSON, body=body)
     try:
-        token = judge_token_response(answer, ClientSecretBasic("id", "secret"), now=0.0)
+        token = parse_token_response(answer, ClientSecretBasic("id", "secret"), now=0.0)
     except ConsumerError:
         return
     assert token.value.isascii()

@@ -7,12 +7,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.declaration import yaml_source
-from issuer.declaration.document import Declaration
-from issuer.declaration.errors import InvalidDeclaration
-from issuer.declaration.reader import read_declaration
-from issuer.declaration.toml_source import read_toml
-from issuer.declaration.yaml_source import read_yaml
+from issuer.administration.declaration import yaml_source
+from issuer.administration.declaration.document import Declaration
+from issuer.administration.declaration.errors import InvalidDeclaration
+from issuer.administration.declaration.reader import read_declaration
+from issuer.administration.declaration.toml_source import read_toml
+from issuer.administration.declaration.yaml_source import read_yaml
 
 FORMS = st.sampled_from(["toml", "yaml"])
 LOADERS = [loader for name in ("CSafeLoader", "SafeLoader") if (loader := getattr(yaml, name, 0))]

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from issuer.declaration.apply import apply_declaration, preview_declaration
-from issuer.declaration.canonical import is_same_client, is_same_resource
-from issuer.declaration.errors import DeclarationRefused
-from issuer.declaration.resolved import (
+from issuer.administration.declaration.apply import apply_declaration, preview_declaration
+from issuer.administration.declaration.canonical import is_same_client, is_same_resource
+from issuer.administration.declaration.errors import DeclarationRefused
+from issuer.administration.declaration.resolved import (
     ResolvedClient,
     ResolvedDeclaration,
     ResolvedSecret,
     SecretValue,
 )
-from issuer.declaration.state import Reach
-from issuer.registry.client import ClientGrant, ClientRegistration
+from issuer.administration.declaration.state import ApplyOptions
+from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import NewSecret
 from issuer.registry.resource import Resource
 from issuer.registry.token_policy import TokenPolicy
@@ -67,7 +67,9 @@ def registrations(draw, known):
             scopes = draw(some(resource.scopes, min_size=1))
             defaults = draw(st.none() | some(scopes, min_size=1))
             grants.append(
-                ClientGrant(resource=resource.identifier, scopes=scopes, default_scopes=defaults)
+                ResourcePermission(
+                    resource=resource.identifier, scopes=scopes, default_scopes=defaults
+                )
             )
         found.append(
             ClientRegistration(
@@ -169,7 +171,7 @@ def check(edit, wanted, reach, before):
 @given(there=registered(), wanted=declarations(), prune=st.booleans())
 def test_a_plan_leads_where_it_should_and_only_once(registry, there, wanted, prune):
     """Every step is taken by the real registry; a second plan has no step."""
-    reach = Reach(prune=prune, kept_resources=frozenset({KEPT}))
+    reach = ApplyOptions(prune=prune, kept_resources=frozenset({KEPT}))
 
     def work(edit):
         put(edit, there)

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from issuer.declaration.reader import read_declaration
-from issuer.declaration.writing import write_declaration
+from issuer.administration.declaration.reader import read_declaration
+from issuer.administration.declaration.writing import write_declaration
 from issuer.registry.auth_method import (
     NO_MATERIAL,
     TLS_SUBJECTS,
     AuthMaterial,
     AuthMethod,
 )
-from issuer.registry.client import GRANT_TYPES, ClientGrant, ClientRegistration
+from issuer.registry.client import GRANT_TYPES, ClientRegistration, ResourcePermission
 from issuer.registry.documents import ClientDocument, ResourceDocument
 from issuer.registry.errors import InvalidValue
 from issuer.registry.representation import describe_registration, describe_resource
@@ -76,11 +76,13 @@ def materials(method: AuthMethod) -> st.SearchStrategy[AuthMaterial]:
 
 
 @st.composite
-def grants(draw: st.DrawFn) -> ClientGrant:
+def grants(draw: st.DrawFn) -> ResourcePermission:
     """Make a grant, with or without default scopes."""
     scopes = draw(SCOPES)
     some = st.lists(st.sampled_from(scopes), min_size=1, unique=True).map(tuple)
-    return ClientGrant(resource=draw(URIS), scopes=scopes, default_scopes=draw(st.none() | some))
+    return ResourcePermission(
+        resource=draw(URIS), scopes=scopes, default_scopes=draw(st.none() | some)
+    )
 
 
 @st.composite

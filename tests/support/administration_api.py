@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from issuer.admin.administration import Administration
-from issuer.admin.paths import BASE
-from issuer.endpoints.administration import AdministrationEndpoint
+from issuer.administration.http.endpoint import AdministrationEndpoint
+from issuer.administration.http.paths import BASE
+from issuer.administration.local import Administration
 from issuer.storage.registry import Registry
 from tests.support.registry import NOW, RESOURCE, TESTER, orders
 

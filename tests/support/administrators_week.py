@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from issuer.admin.operations import Operations
+from issuer.administration.operations import Operations
 from issuer.registry.errors import RegistryError
 from tests.support.keys import public_rsa_jwk
 

@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from issuer.declaration.apply import Outcome, apply_declaration, preview_declaration
-from issuer.declaration.document import Declaration
-from issuer.declaration.errors import DeclarationRefused, InvalidDeclaration
-from issuer.declaration.plan import make_plan
-from issuer.declaration.reader import Form, read_declaration
-from issuer.declaration.resolved import (
+from issuer.administration.declaration.apply import Outcome, apply_declaration, preview_declaration
+from issuer.administration.declaration.document import Declaration
+from issuer.administration.declaration.errors import DeclarationRefused, InvalidDeclaration
+from issuer.administration.declaration.plan import make_plan
+from issuer.administration.declaration.reader import Form, read_declaration
+from issuer.administration.declaration.resolved import (
     ResolvedClient,
     ResolvedDeclaration,
     ResolvedSecret,
     SecretValue,
 )
-from issuer.declaration.state import Reach, RegistryState
-from issuer.declaration.steps import Plan
-from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.administration.declaration.state import ApplyOptions, RegistryState
+from issuer.administration.declaration.steps import Plan
+from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.resource import Resource
 from tests.support.registry import NOW, RESOURCE, SECRET, fast_hash
@@ -42,17 +42,21 @@ def resource(*scopes: str, identifier: str = RESOURCE) -> Resource:
     return Resource(identifier=identifier, scopes=scopes or ("read", "write"))
 
 
-def grant(*scopes: str, on: str = RESOURCE, default: tuple[str, ...] | None = None) -> ClientGrant:
+def grant(
+    *scopes: str, on: str = RESOURCE, default: tuple[str, ...] | None = None
+) -> ResourcePermission:
     """Make a grant, on the resource of the examples unless said otherwise."""
-    return ClientGrant(resource=on, scopes=scopes or ("read",), default_scopes=default)
+    return ResourcePermission(resource=on, scopes=scopes or ("read",), default_scopes=default)
 
 
-def registration(client_id: str = "till", *grants: ClientGrant, **members: Any) -> Any:
+def registration(client_id: str = "till", *grants: ResourcePermission, **members: Any) -> Any:
     """Make what is decided of a client."""
     return ClientRegistration(client_id=client_id, grants=grants, **members)
 
 
-def declared(client_id: str = "till", *grants: ClientGrant, **members: Any) -> ResolvedClient:
+def declared(
+    client_id: str = "till", *grants: ResourcePermission, **members: Any
+) -> ResolvedClient:
     """Make a client as it should be; `secrets` are left alone unless given."""
     secrets = members.pop("secrets", None)
     return ResolvedClient(registration=registration(client_id, *grants, **members), secrets=secrets)
@@ -90,7 +94,7 @@ def stored_secret(
 
 
 def registered(
-    client_id: str = "till", *grants: ClientGrant, secrets: Any = (), **members: Any
+    client_id: str = "till", *grants: ResourcePermission, secrets: Any = (), **members: Any
 ) -> Client:
     """Make a client as the registry has it."""
     return Client(
@@ -122,7 +126,7 @@ def state(*parts: Resource | Client) -> RegistryState:
 
 def plan(wanted: ResolvedDeclaration, present: RegistryState, **reach: Any) -> Plan:
     """Make the plan from what is present to what is wanted."""
-    return make_plan(wanted, present, Reach(**reach))
+    return make_plan(wanted, present, ApplyOptions(**reach))
 
 
 def refusal(wanted: ResolvedDeclaration, present: RegistryState, **reach: Any) -> list[str]:
@@ -136,7 +140,7 @@ def preview(registry: Any, wanted: ResolvedDeclaration, **reach: Any) -> Outcome
     """Tell what a declaration would do to a registry."""
 
     def work(reading: Any) -> Outcome:
-        return preview_declaration(reading, wanted, Reach(**reach), now=NOW, usage_days=30)
+        return preview_declaration(reading, wanted, ApplyOptions(**reach), now=NOW, usage_days=30)
 
     outcome: Outcome = registry.read(work)
     return outcome
@@ -146,7 +150,7 @@ def apply(registry: Any, wanted: ResolvedDeclaration, by: Any, **reach: Any) -> 
     """Carry a declaration out on a registry."""
 
     def work(edit: Any) -> Outcome:
-        return apply_declaration(edit, wanted, Reach(**reach), usage_days=30)
+        return apply_declaration(edit, wanted, ApplyOptions(**reach), usage_days=30)
 
     outcome: Outcome = registry.change(work, by=by)
     return outcome

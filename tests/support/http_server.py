@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from watchword.connections import Limits
-from watchword.server import PoliteServer
+from watchword.process.connections import Limits
+from watchword.process.server import PoliteServer
 
 PATIENCE = 10.0
 

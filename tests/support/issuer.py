@@ -10,10 +10,10 @@ from urllib.parse import quote_plus, urlencode
 
 import jwt
 
-from issuer.client_auth import ClientAuthenticator
+from issuer.client_auth.secret import ClientAuthenticator
 from issuer.config import IssuerConfig
 from issuer.endpoints.token import TokenEndpoint
-from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.secret_hash import SecretHash, hash_secret
@@ -21,8 +21,8 @@ from issuer.registry.token_policy import TokenPolicy
 from issuer.registry.usage import UsageLog
 from issuer.service import TokenService
 from keys.errors import NoSigningKey
-from keys.signer import LocalSigner, Signer
-from keys.signing_phase import PhaseSigner
+from keys.signers.batch import BatchingSigner
+from keys.signers.local import LocalSigner, Signer
 from tests.support.keys import public_rsa_jwk, rsa_key
 
 NOW = 1_800_000_000
@@ -54,7 +54,7 @@ def make_client(client_id: str = "svc-a", **changes: Any) -> Client:
     """Make a client that may read and write on the API, changed as named."""
     decided: dict[str, Any] = {
         "client_id": client_id,
-        "grants": (ClientGrant(resource=API, scopes=("read", "write")),),
+        "grants": (ResourcePermission(resource=API, scopes=("read", "write")),),
     }
     decided |= {name: value for name, value in changes.items() if name not in _REGISTERED}
     registered: dict[str, Any] = {
@@ -113,7 +113,9 @@ class OneKey:
     """A ring of one key, which can be taken away."""
 
     def __init__(self) -> None:
-        self.key: Signer | None = PhaseSigner(LocalSigner(public_rsa_jwk().kid, "RS256", rsa_key()))
+        self.key: Signer | None = BatchingSigner(
+            LocalSigner(public_rsa_jwk().kid, "RS256", rsa_key())
+        )
 
     def signer(self, now: int, alg: str | None = None) -> Signer:
         """Give the signer."""

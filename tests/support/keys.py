@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from keys.jwk import PublicJwk, public_jwk
-from keys.key_file import StoredKey, render_key_file, render_private_pem
 from keys.ring import RingKey
+from keys.stores.key_file import StoredKey, render_key_file, render_private_pem
 
 SIZE_OF_WEAK_KEY = 1024
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from issuer.endpoints.registration import RegistrationEndpoint
-from issuer.registry.registration_token import RegistrationToken
-from issuer.registry.registration_token_document import (
+from issuer.registration.endpoint import RegistrationEndpoint
+from issuer.registration.initial_access_token_document import (
     RegistrationTokenDocument,
     make_registration_token,
 )
-from issuer.storage.registrar import Registrar
+from issuer.registration.service import Registrar
+from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.storage.registry import Registry
 from tests.support.clock import Clock
 from tests.support.issuer import Answer, call
@@ -35,7 +35,7 @@ def bearer(token: str) -> tuple[bytes, bytes]:
     return (b"authorization", b"Bearer " + token.encode())
 
 
-def make_token(registry: Any, *, now: int = NOW, **document: Any) -> tuple[str, RegistrationToken]:
+def make_token(registry: Any, *, now: int = NOW, **document: Any) -> tuple[str, InitialAccessToken]:
     """Have an operator make an initial access token; on both resources unless told otherwise."""
     wanted = RegistrationTokenDocument.model_validate({"grants": GRANTS} | document)
     text, token = make_registration_token(wanted, now=now, random_bytes=secrets.token_bytes)
@@ -44,7 +44,7 @@ def make_token(registry: Any, *, now: int = NOW, **document: Any) -> tuple[str, 
 
 
 @dataclass
-class Reception:
+class BoundedBody:
     """The endpoint with everything behind it, and what it looked at and told.
 
     `public` answers for every host that a `jwks_uri` names; `looked_at` lists them; `meanwhile` is
@@ -125,7 +125,7 @@ class Reception:
 
 
 @contextmanager
-def open_reception(folder: Path) -> Iterator[Reception]:
+def open_reception(folder: Path) -> Iterator[BoundedBody]:
     """Open `/register` over a new registry in a SQLite file."""
     clock = Clock(NOW)
     events: list[tuple[str, dict[str, object]]] = []
@@ -136,7 +136,7 @@ def open_reception(folder: Path) -> Iterator[Reception]:
     path = folder / "registry.db"
     registry = Registry.open(f"sqlite:///{path}", now=lambda: int(clock()), announce=announce)
     registry.ensure_resources(orders(), orders("read", "bill", identifier=BILLING))
-    reception = Reception(registry, clock, path, events=events)
+    reception = BoundedBody(registry, clock, path, events=events)
     try:
         yield reception
     finally:

@@ -6,7 +6,7 @@ from typing import Any
 
 from issuer.ports import Changes
 from issuer.registry.audit import Actor, Via
-from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import ClientSecret, NewSecret
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.resource import Resource
@@ -117,7 +117,7 @@ def registered_client(
     return Client(
         registration=ClientRegistration(
             client_id=client_id,
-            grants=(ClientGrant(resource=RESOURCE, scopes=("read",)),),
+            grants=(ResourcePermission(resource=RESOURCE, scopes=("read",)),),
             disabled=disabled,
         ),
         policies={RESOURCE: TokenPolicy()},

@@ -9,9 +9,9 @@ import pkgutil
 import pytest
 
 from consumer.errors import TokenEndpointUnreachable, TokenRequestRefused
-from issuer.admin.errors import InvalidDocument
-from issuer.admin.problems import NOT_FOUND, RequestRefused
-from issuer.declaration.errors import DeclarationRefused, InvalidDeclaration, Mistake
+from issuer.administration.declaration.errors import DeclarationRefused, InvalidDeclaration, Mistake
+from issuer.administration.errors import InvalidDocument
+from issuer.administration.http.problems import NOT_FOUND, RequestRefused
 from issuer.errors import OAuthError, Reason
 from resource_api import errors as resource_errors
 from watchword.cli.errors import WrongUsage

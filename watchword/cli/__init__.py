@@ -109,7 +109,7 @@ def _check_words(words: Sequence[str]) -> None:
 def _explain(problem: Exception) -> int:
     """Say what the packages below say in their own words; raise what nobody foresaw."""
     from consumer.errors import ConsumerError
-    from issuer.admin.errors import InvalidDocument
+    from issuer.administration.errors import InvalidDocument
     from issuer.registry.errors import InvalidValue, IssuerMismatch, RegistryError
     from keys.errors import KeysError
     from watchword.errors import ProviderError

@@ -13,9 +13,9 @@ from watchword.cli.output import JsonFlag, print_json, say
 from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
-    from issuer.admin.operations import Operations
-    from issuer.declaration.document import Declaration
-    from issuer.declaration.resolved import SecretPlace
+    from issuer.administration.declaration.document import Declaration
+    from issuer.administration.declaration.resolved import SecretPlace
+    from issuer.administration.operations import Operations
     from issuer.registry.representation import Json
     from watchword.declared_secrets import DeclaredSecrets
 
@@ -78,14 +78,14 @@ def apply(
     if as_json:
         print_json(outcome)
     else:
-        from issuer.declaration.rendering import render_outcome
+        from issuer.administration.declaration.rendering import render_outcome
 
         sys.stdout.write(render_outcome(outcome))
 
 
 def _read(file: str, form: str | None) -> "Declaration":
     """Read the file, or say all that is wrong with it."""
-    from issuer.declaration.reader import read_declaration
+    from issuer.administration.declaration.reader import read_declaration
 
     chosen = _form(file, form)
     with _all_mistakes(file):
@@ -104,8 +104,8 @@ def _form(file: str, form: str | None) -> Form:
 
 
 def _text(file: str) -> str:
-    from issuer.declaration.errors import InvalidDeclaration, Mistake
-    from issuer.declaration.source_text import MAXIMUM_CHARACTERS
+    from issuer.administration.declaration.errors import InvalidDeclaration, Mistake
+    from issuer.administration.declaration.source_text import MAXIMUM_CHARACTERS
 
     try:
         if file == _STANDARD_INPUT:
@@ -145,8 +145,8 @@ def _carry_out(
     dry_run: bool,
 ) -> "Json":
     """Look first: only the registry knows which secrets must be made, and it never waits for us."""
-    from issuer.admin.sent_declaration import write_sent
-    from issuer.declaration.resolved import resolve
+    from issuer.administration.declaration.resolved import resolve
+    from issuer.administration.declaration.wire import write_sent
 
     sent = write_sent(resolve(declaration, secrets.values))
     outcome = operations.apply(sent, dry_run=True, **options)
@@ -174,7 +174,7 @@ def _to_generate(declaration: "Declaration", outcome: "Json") -> "Iterator[Secre
 @contextmanager
 def _all_mistakes(file: str) -> Iterator[None]:
     """Take what is wrong with the file as wrong usage, a line for each mistake."""
-    from issuer.declaration.errors import InvalidDeclaration
+    from issuer.administration.declaration.errors import InvalidDeclaration
 
     try:
         yield
@@ -186,7 +186,7 @@ def _all_mistakes(file: str) -> Iterator[None]:
 @contextmanager
 def _all_reasons() -> Iterator[None]:
     """Say why the registry cannot become what the file says, a line for each reason."""
-    from issuer.declaration.errors import DeclarationRefused
+    from issuer.administration.declaration.errors import DeclarationRefused
 
     try:
         yield

@@ -12,7 +12,7 @@ from watchword.cli.output import JsonFlag, print_json, printable, say
 from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
-    from issuer.admin.operations import Operations, Page
+    from issuer.administration.operations import Operations, Page
     from issuer.registry.representation import Json
 
 app = typer.Typer(no_args_is_help=True)

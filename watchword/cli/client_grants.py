@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from watchword.cli.errors import CommandFailed, WrongUsage
 
 if TYPE_CHECKING:
-    from issuer.registry.client import ClientGrant
+    from issuer.registry.client import ResourcePermission
     from issuer.registry.representation import Json
     from issuer.registry.resource import Resource
 
-Grants = tuple["ClientGrant", ...]
+Grants = tuple["ResourcePermission", ...]
 FindResource = Callable[[str], "Resource"]
 
 
@@ -153,19 +153,19 @@ def _with_defaults(grants: Grants, defaults: Sequence[str]) -> Grants:
     )
 
 
-def _joined(grant: "ClientGrant", more: "ClientGrant | None") -> "ClientGrant":
+def _joined(grant: "ResourcePermission", more: "ResourcePermission | None") -> "ResourcePermission":
     if more is None:
         return grant
     scopes = tuple(dict.fromkeys(grant.scopes + more.scopes))
     return _grant(grant, scopes, grant.default_scopes)
 
 
-def _without(grant: "ClientGrant", gone: Sequence[str]) -> "ClientGrant | None":
+def _without(grant: "ResourcePermission", gone: Sequence[str]) -> "ResourcePermission | None":
     scopes = tuple(scope for scope in grant.scopes if scope not in gone)
     return _like(grant, _grant(grant, scopes, None)) if scopes else None
 
 
-def _like(before: "ClientGrant | None", grant: "ClientGrant") -> "ClientGrant":
+def _like(before: "ResourcePermission | None", grant: "ResourcePermission") -> "ResourcePermission":
     """Keep what was the default, as far as it is still granted."""
     if before is None or before.default_scopes is None:
         return grant
@@ -177,8 +177,8 @@ def _kept(scopes: Sequence[str], among: Sequence[str]) -> tuple[str, ...]:
 
 
 def _grant(
-    grant: "ClientGrant", scopes: tuple[str, ...], defaults: tuple[str, ...] | None
-) -> "ClientGrant":
-    from issuer.registry.client import ClientGrant
+    grant: "ResourcePermission", scopes: tuple[str, ...], defaults: tuple[str, ...] | None
+) -> "ResourcePermission":
+    from issuer.registry.client import ResourcePermission
 
-    return ClientGrant(resource=grant.resource, scopes=scopes, default_scopes=defaults)
+    return ResourcePermission(resource=grant.resource, scopes=scopes, default_scopes=defaults)

@@ -43,7 +43,7 @@ from watchword.cli.registry import (
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
-    from issuer.admin.operations import Operations, Page, Versioned
+    from issuer.administration.operations import Operations, Page, Versioned
     from issuer.registry.representation import Json
     from watchword.cli.client_grants import Grants
 
@@ -283,10 +283,10 @@ def _update(
 
 
 def _held(client: "Json") -> "Grants":
-    from issuer.registry.client import ClientGrant
+    from issuer.registry.client import ResourcePermission
 
     return tuple(
-        ClientGrant(
+        ResourcePermission(
             resource=each["resource"],
             scopes=tuple(each["scope"].split()),
             default_scopes=tuple(each.get("default_scope", "").split()) or None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
-    from issuer.admin.operations import Operations
+    from issuer.administration.operations import Operations
     from issuer.registry.representation import Json
 
 _PAGE = 500
@@ -17,7 +17,7 @@ def export(server: ServerOption = None) -> None:
 
     Example: watchword export > registry.yaml
     """
-    from issuer.declaration.writing import write_declaration
+    from issuer.administration.declaration.writing import write_declaration
 
     with administration(server, reading=True) as operations:
         resources, clients = operations.list_resources(), _all_clients(operations)

@@ -10,8 +10,8 @@ from watchword.cli.output import JsonFlag, print_fields, print_json, print_table
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
-    from keys.key_file import StoredKey
     from keys.ring import RingEntry, RingPolicy
+    from keys.stores.key_file import StoredKey
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -36,7 +36,7 @@ def generate(
     Example: watchword keys generate --bits 3072
     """
     from keys.ring import derive_ring
-    from watchword.key_ring import open_key_store, ring_policy
+    from watchword.provider.key_ring import open_key_store, ring_policy
     from watchword.settings import load_settings
 
     settings = load_settings()
@@ -59,7 +59,7 @@ def list_keys(as_json: JsonFlag = False) -> None:
     Example: watchword keys list --json
     """
     from keys.ring import derive_ring
-    from watchword.key_ring import open_key_store, ring_policy
+    from watchword.provider.key_ring import open_key_store, ring_policy
     from watchword.settings import load_settings
 
     settings = load_settings()
@@ -87,7 +87,7 @@ def export(
 
     Example: watchword keys export > jwks.json
     """
-    from watchword.key_ring import open_key_store, ring_policy
+    from watchword.provider.key_ring import open_key_store, ring_policy
     from watchword.settings import load_settings
 
     settings = load_settings()
@@ -157,7 +157,7 @@ def _public_set(
     """The set that validators need now, or the one key asked for, whatever its state."""
     from keys.jwks import build_jwk_set
     from keys.ring import derive_ring
-    from watchword.key_ring import published_set
+    from watchword.provider.key_ring import published_set
 
     if kid is not None:
         return build_jwk_set([records[kid].jwk])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from issuer.registry.client import ClientGrant
+    from issuer.registry.client import ResourcePermission
 
 _COUNT = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _SHORT_ID = re.compile(r"[0-9a-f]{1,32}", re.ASCII)
@@ -77,13 +77,13 @@ def parse_resources(texts: Sequence[str]) -> list[str]:
     return [parse_resource(text) for text in dict.fromkeys(texts)]
 
 
-def parse_grant(text: str) -> "ClientGrant":
+def parse_grant(text: str) -> "ResourcePermission":
     """Read a grant: a resource and its scopes, with spaces between."""
-    from issuer.registry.client import ClientGrant
+    from issuer.registry.client import ResourcePermission
 
     resource, *scopes = text.split() or [""]
     parse_resource(resource)
-    return ClientGrant(resource=resource, scopes=tuple(parse_scopes(scopes)))
+    return ResourcePermission(resource=resource, scopes=tuple(parse_scopes(scopes)))
 
 
 def parse_seconds(text: str) -> int:

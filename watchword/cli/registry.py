@@ -13,10 +13,10 @@ from watchword.cli.output import printable, say
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
-    from issuer.admin.operations import Operations
+    from issuer.administration.operations import Operations
     from issuer.registry.audit import Actor
     from issuer.registry.resource import Resource
-    from issuer.storage.registry import Announce, Registry
+    from issuer.storage.registry import EventSink, Registry
     from watchword.remote_administration import RemoteAdministration
     from watchword.settings import Settings
 
@@ -94,7 +94,7 @@ def _reading(settings: "Settings") -> "Iterator[Operations]":
 def _administer(registry: "Registry", settings: "Settings", *, by_file: bool) -> "Operations":
     import secrets
 
-    from issuer.admin.administration import Administration
+    from issuer.administration.local import Administration
     from watchword.registry import own_resources
 
     return Administration(
@@ -151,7 +151,7 @@ def again_after_conflict(work: Callable[[], T]) -> T:
 @contextmanager
 def labelled(labels: Mapping[str, str]) -> Iterator[None]:
     """Tell what is wrong with a document by the options that its members were typed as."""
-    from issuer.admin.errors import InvalidDocument
+    from issuer.administration.errors import InvalidDocument
 
     try:
         yield
@@ -175,7 +175,7 @@ class ChangeLog:
     def __init__(self, settings: "Settings", opened: bool = False) -> None:
         self.opened = opened
         self._form = settings.log_format
-        self._events: Announce | None = None
+        self._events: EventSink | None = None
 
     def __call__(self, event: str, /, **fields: object) -> None:
         """Log one event, if anybody reads the log."""

@@ -28,7 +28,7 @@ from watchword.cli.resource_options import (
 )
 
 if TYPE_CHECKING:
-    from issuer.admin.operations import Operations, Versioned
+    from issuer.administration.operations import Operations, Versioned
     from issuer.registry.representation import Json
     from watchword.cli.resource_options import ScopeChange
 

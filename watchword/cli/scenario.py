@@ -14,7 +14,7 @@ def scenario(
 
     Example: WATCHWORD_CLIENT_ID=demo WATCHWORD_CLIENT_SECRET=... watchword scenario
     """
-    from consumer.scenario import run
+    from consumer.demo.scenario import run
     from watchword.cli.token import client_credentials
     from watchword.settings import load_settings
 

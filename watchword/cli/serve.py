@@ -8,7 +8,7 @@ import typer
 from watchword.cli.errors import WrongUsage
 
 if TYPE_CHECKING:
-    from watchword.app import Half
+    from watchword.provider.app import Half
     from watchword.settings import Settings
 
 
@@ -48,8 +48,8 @@ def serve(
 
 
 def _serve(read_settings: "Callable[[], Settings]", only: "Half | None") -> int:
-    from watchword.serving import serve_provider
-    from watchword.workers import bind_sockets
+    from watchword.process.serving import serve_provider
+    from watchword.process.workers import bind_sockets
 
     settings = read_settings()
     sockets = bind_sockets(settings.host, settings.port, settings.workers)
@@ -57,9 +57,9 @@ def _serve(read_settings: "Callable[[], Settings]", only: "Half | None") -> int:
 
 
 def _serve_dev(settings: "Settings") -> int:
-    from watchword.dev_mode import check_dev_host, describe, throw_away
-    from watchword.serving import serve_provider
-    from watchword.workers import bind_sockets
+    from watchword.process.dev_mode import check_dev_host, describe, throw_away
+    from watchword.process.serving import serve_provider
+    from watchword.process.workers import bind_sockets
 
     check_dev_host(settings.host)
     sockets = bind_sockets(settings.host, settings.port, settings.workers)

@@ -81,16 +81,16 @@ def _readable(name: str, value: object) -> object:
 def _request_token(settings: "Settings", scope: str | None, resource: str | None) -> dict[str, Any]:
     from consumer.client_auth import ClientSecretBasic
     from consumer.fetch import parse_json_object
-    from consumer.metadata import build_metadata_request, judge_metadata
-    from consumer.token_request import build_token_request, judge_token_response
+    from consumer.metadata import build_metadata_request, parse_metadata
+    from consumer.token_request import build_token_request, parse_token_response
 
     client_id, secret = client_credentials(settings)
     auth = ClientSecretBasic(client_id, secret)
     published = _ask(build_metadata_request(settings.issuer), auth)
-    metadata = judge_metadata(published, settings.issuer, allow_insecure_http=False)
+    metadata = parse_metadata(published, settings.issuer, allow_insecure_http=False)
     request = build_token_request(metadata.token_endpoint, auth, scope=scope, resource=resource)
     answer = _ask(request, auth)
-    judge_token_response(answer, auth, now=0.0)
+    parse_token_response(answer, auth, now=0.0)
     return parse_json_object(answer)
 
 
@@ -117,7 +117,7 @@ def _ask(request: "FetchRequest", auth: "ClientAuth") -> "FetchAnswer":
     import httpx
 
     from consumer.deadline import Deadline
-    from consumer.fetch import Reception
+    from consumer.fetch import BoundedBody
     from consumer.origin import parse_origin
 
     deadline = Deadline()
@@ -140,7 +140,7 @@ def _ask(request: "FetchRequest", auth: "ClientAuth") -> "FetchAnswer":
                 extensions={"trace": deadline.trace},
             ) as response,
         ):
-            reception = Reception(response.status_code, response.headers)
+            reception = BoundedBody(response.status_code, response.headers)
             if reception.wants_more:
                 read = response.iter_raw if reception.is_packed else response.iter_bytes
                 all(reception.add(chunk) for chunk in read())

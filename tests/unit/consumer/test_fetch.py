@@ -7,9 +7,9 @@ import pytest
 from consumer.fetch import (
     LONGEST_WAIT,
     MAX_ANSWER_BYTES,
+    BoundedBody,
     FetchAnswer,
     FetchRequest,
-    Reception,
     parse_json_object,
     retry_after,
 )
@@ -19,7 +19,7 @@ JSON = {"Content-Type": "application/json"}
 
 def received(*chunks, headers=JSON, status=200):
     """Return the answer that these pieces make."""
-    reception = Reception(status, headers)
+    reception = BoundedBody(status, headers)
     for chunk in chunks:
         if not reception.add(chunk):
             break
@@ -94,7 +94,7 @@ def test_gzip_is_inflated_within_the_bound(size):
 @pytest.mark.parametrize("encoding", ["br", "identity, gzip"])
 def test_a_body_of_another_coding_is_not_even_read(encoding):
     """None was asked for, and a small one may unfold into more memory than there is."""
-    reception = Reception(200, JSON | {"Content-Encoding": encoding})
+    reception = BoundedBody(200, JSON | {"Content-Encoding": encoding})
     assert not reception.wants_more
     with pytest.raises(ValueError, match="compressed"):
         parse_json_object(reception.answer())
@@ -103,7 +103,7 @@ def test_a_body_of_another_coding_is_not_even_read(encoding):
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity "])
 def test_identity_is_no_compression(encoding):
     """It says that the bytes are as they are."""
-    assert Reception(200, JSON | {"Content-Encoding": encoding}).wants_more
+    assert BoundedBody(200, JSON | {"Content-Encoding": encoding}).wants_more
 
 
 @pytest.mark.parametrize(

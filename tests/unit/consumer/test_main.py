@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-import consumer.scenario
+import consumer.demo.scenario
 from consumer.__main__ import DEFAULT_ISSUER, main
 
 NAMES = ["CLIENT_ID", "CLIENT_SECRET", "ISSUER", "API"]
@@ -34,7 +34,7 @@ def told(monkeypatch):
         calls.append(settings)
         return 0
 
-    monkeypatch.setattr(consumer.scenario, "run", run)
+    monkeypatch.setattr(consumer.demo.scenario, "run", run)
     return calls
 
 
@@ -102,7 +102,7 @@ def test_an_interrupt_is_130(environment, monkeypatch, capsys):
     def interrupted(**settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(consumer.scenario, "run", interrupted)
+    monkeypatch.setattr(consumer.demo.scenario, "run", interrupted)
     environment(CLIENT_ID="a", CLIENT_SECRET="b")
     assert main([]) == 130
     assert capsys.readouterr().err == "interrupted\n"

@@ -6,7 +6,7 @@ import pytest
 
 from consumer.errors import InsecureUrl, MetadataError, TokenEndpointUnreachable
 from consumer.fetch import FetchAnswer
-from consumer.metadata import build_metadata_request, check_endpoint, check_issuer, judge_metadata
+from consumer.metadata import build_metadata_request, check_endpoint, check_issuer, parse_metadata
 
 ISSUER = "https://as.example"
 GOOD = {"issuer": ISSUER, "token_endpoint": f"{ISSUER}/token", "jwks_uri": f"{ISSUER}/jwks"}
@@ -17,7 +17,7 @@ def judged(document, status=200, *, issuer=ISSUER, allow_insecure_http=False):
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     headers = {"content-type": "application/json"}
     answer = FetchAnswer(status=status, headers=headers, body=body)
-    return judge_metadata(answer, issuer, allow_insecure_http=allow_insecure_http)
+    return parse_metadata(answer, issuer, allow_insecure_http=allow_insecure_http)
 
 
 def test_good_metadata_give_the_addresses():

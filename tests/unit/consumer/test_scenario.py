@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from consumer.scenario import run
+from consumer.demo.scenario import run
 from tests.support.story_provider import CLIENT, ISSUER, SECRET, StoryProvider
 
 EXPECTED = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumer.signature import verify_with_jwks
+from consumer.demo.signature import verify_with_jwks
 from tests.support.story_provider import ISSUER, StoryProvider, answer
 
 

@@ -15,7 +15,7 @@ from consumer.fetch import FetchAnswer
 from consumer.token_request import (
     ASSUMED_LIFETIME,
     build_token_request,
-    judge_token_response,
+    parse_token_response,
 )
 
 AUTH = ClientSecretBasic("billing", "s3cret")
@@ -32,7 +32,7 @@ def answer(document, status=200, **headers):
 
 def judged(document, status=200, **headers):
     """Judge such an answer, received at moment 100."""
-    return judge_token_response(answer(document, status, **headers), AUTH, now=100.0)
+    return parse_token_response(answer(document, status, **headers), AUTH, now=100.0)
 
 
 def test_the_request_has_the_grant_and_what_was_asked_for():

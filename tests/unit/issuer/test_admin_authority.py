@@ -1,13 +1,13 @@
-"""Unit tests of `issuer.admin.authority`: what a caller may do, and hand out."""
+"""Unit tests of `issuer.administration.authority`: what a caller may do, and hand out."""
 
 from dataclasses import replace
 
 import pytest
 
-from issuer.admin.authority import Authority, check_authority, settle_authority
-from issuer.admin.errors import BeyondAuthority, CallerNotActive
+from issuer.administration.authority import Authority, check_authority, settle_authority
+from issuer.administration.errors import BeyondAuthority, CallerNotActive
 from issuer.registry.audit import Action, AuditEntry
-from issuer.registry.client import Client, ClientGrant, ClientRegistration
+from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.representation import Json, describe_registration
 from tests.support.registry import NOW, TESTER
 
@@ -18,7 +18,7 @@ HELD = Authority(administration=ADMINISTRATION, scopes=frozenset({READ, WRITE}),
 
 def client(*scopes: str, resource: str = ADMINISTRATION) -> Json:
     """Describe a client with these scopes."""
-    grants = (ClientGrant(resource=resource, scopes=scopes),) if scopes else ()
+    grants = (ResourcePermission(resource=resource, scopes=scopes),) if scopes else ()
     return describe_registration(ClientRegistration(client_id="till", grants=grants))
 
 
@@ -43,7 +43,7 @@ def finder(*scopes: str) -> object:
         return Client(
             registration=ClientRegistration(
                 client_id=client_id,
-                grants=(ClientGrant(resource=ADMINISTRATION, scopes=scopes),),
+                grants=(ResourcePermission(resource=ADMINISTRATION, scopes=scopes),),
             ),
             policies={},
             secrets=(),
@@ -147,7 +147,7 @@ def caller(*scopes: str, created_at: int = NOW, **members: object) -> Client:
     return Client(
         registration=ClientRegistration(
             client_id="ops",
-            grants=(ClientGrant(resource=ADMINISTRATION, scopes=scopes),) if scopes else (),
+            grants=(ResourcePermission(resource=ADMINISTRATION, scopes=scopes),) if scopes else (),
             **members,  # type: ignore[arg-type]
         ),
         policies={},

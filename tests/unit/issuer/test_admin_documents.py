@@ -1,16 +1,16 @@
-"""Unit tests of `issuer.admin.documents` and `issuer.admin.new_secret`."""
+"""Unit tests of `issuer.administration.documents` and `issuer.administration.new_secret`."""
 
 import pytest
 
-from issuer.admin.documents import (
+from issuer.administration.documents import (
     MAXIMUM_MISTAKES,
     NewClientDocument,
     NewSecretDocument,
     built,
     read_document,
 )
-from issuer.admin.errors import InvalidDocument
-from issuer.admin.new_secret import make_secret
+from issuer.administration.errors import InvalidDocument
+from issuer.administration.new_secret import make_secret
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.documents import Document
 from issuer.registry.errors import InvalidValue

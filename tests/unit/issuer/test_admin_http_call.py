@@ -2,12 +2,17 @@
 
 import pytest
 
-from issuer.admin.administration import Administration
-from issuer.admin.http_call import Call, cut_page, parse_path, write_path
-from issuer.admin.preconditions import UNCONDITIONAL, Precondition, parse_if_match, write_tag
-from issuer.admin.problems import RequestRefused
-from issuer.admin.query import Parameter, parse_query
-from issuer.admin.routes import ROUTES, find_route
+from issuer.administration.http.call import Call, cut_page, parse_path, write_path
+from issuer.administration.http.preconditions import (
+    UNCONDITIONAL,
+    Precondition,
+    parse_if_match,
+    write_tag,
+)
+from issuer.administration.http.problems import RequestRefused
+from issuer.administration.http.query import Parameter, parse_query
+from issuer.administration.http.routes import ROUTES, find_route
+from issuer.administration.local import Administration
 from issuer.registry.errors import InvalidValue, RevisionConflict
 from watchword.registry import ADMIN_SCOPES
 

@@ -1,9 +1,9 @@
-"""Unit tests of `issuer.admin.merge_patch`: RFC 7396, and patches on clients and resources."""
+"""`issuer.administration.merge_patch`: RFC 7396, and patches on clients and resources."""
 
 import pytest
 
-from issuer.admin.errors import InvalidDocument
-from issuer.admin.merge_patch import merge_patch, patched_client, patched_resource
+from issuer.administration.errors import InvalidDocument
+from issuer.administration.merge_patch import merge_patch, patched_client, patched_resource
 from issuer.registry.representation import Json, describe_client, describe_resource
 from tests.support.registry import NOW, RESOURCE, orders, registered_client
 

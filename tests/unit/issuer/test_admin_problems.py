@@ -1,17 +1,18 @@
-"""Unit tests of `issuer.admin.problems`: errors as problem details, and back (RFC 9457)."""
+"""`issuer.administration.http.problems`: errors as problem details, and back (RFC 9457)."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from issuer.admin.errors import (
+from issuer.administration.declaration.errors import DeclarationRefused, InvalidDeclaration
+from issuer.administration.errors import (
     AccessRefused,
     BeyondAuthority,
     InvalidDocument,
     KeyReused,
     write_pointer,
 )
-from issuer.admin.problems import (
+from issuer.administration.http.problems import (
     HTTP_KINDS,
     INTERNAL,
     KINDS,
@@ -21,7 +22,6 @@ from issuer.admin.problems import (
     write_problem,
     write_refusal,
 )
-from issuer.declaration.errors import DeclarationRefused, InvalidDeclaration
 from issuer.registry.errors import (
     InvalidSecretHash,
     InvalidValue,

@@ -1,10 +1,10 @@
-"""Unit tests of `issuer.admin.sent_declaration`: a declaration on its way to a server."""
+"""Unit tests of `issuer.administration.declaration.wire`: a declaration on its way to a server."""
 
 import pytest
 
-from issuer.admin.errors import InvalidDocument
-from issuer.admin.sent_declaration import read_sent, write_sent
-from issuer.declaration.resolved import ResolvedDeclaration, ResolvedSecret
+from issuer.administration.declaration.resolved import ResolvedDeclaration, ResolvedSecret
+from issuer.administration.declaration.wire import read_sent, write_sent
+from issuer.administration.errors import InvalidDocument
 from issuer.registry.representation import Json
 from tests.support.declaration import absent, declared, grant, known
 from tests.support.keys import public_rsa_jwk

@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.endpoints.administration`: what it serves, but without the gate."""
+"""Unit tests of `issuer.administration.http.endpoint`: what it serves, but without the gate."""
 
 import json
 from collections.abc import AsyncIterator
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from issuer.admin import answers
-from issuer.admin.paths import BASE
-from issuer.admin.routes import ROUTES
+from issuer.administration.http import answers
+from issuer.administration.http.paths import BASE
+from issuer.administration.http.routes import ROUTES
 from tests.support.administration_api import PREFIX, Api, opened_api, refused
 from tests.support.registry import RESOURCE
 

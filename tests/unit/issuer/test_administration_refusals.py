@@ -1,12 +1,12 @@
-"""Unit tests of `issuer.endpoints.administration`: what it refuses, and how."""
+"""Unit tests of `issuer.administration.http.endpoint`: what it refuses, and how."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from issuer.admin.errors import CallerNotActive
-from issuer.admin.paths import BASE
+from issuer.administration.errors import CallerNotActive
+from issuer.administration.http.paths import BASE
 from issuer.registry.errors import StoreUnavailable
 from tests.support.administration_api import Api, opened_api, refused
 from tests.support.registry import RESOURCE

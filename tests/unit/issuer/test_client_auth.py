@@ -1,9 +1,9 @@
-"""Unit tests of `issuer.client_auth`: who is let in, by which secret, and what is remembered."""
+"""`issuer.client_auth.secret`: who is let in, by which secret, and what is remembered."""
 
 import pytest
 
-from issuer import client_auth
-from issuer.client_auth import ClientAuthenticator
+from issuer.client_auth.secret import ClientAuthenticator
+from issuer.client_auth import secret as client_auth
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.registry.auth_method import AuthMaterial, AuthMethod
 from issuer.registry.client import Client

@@ -1,14 +1,19 @@
-"""Unit tests of `issuer.declaration.difference`, `rendering` and `usage`."""
+"""Unit tests of `issuer.administration.declaration.difference`, `rendering` and `usage`."""
 
 import json
 
 import pytest
 
-from issuer.declaration.apply import Outcome, foresee_entries
-from issuer.declaration.difference import describe_outcome
-from issuer.declaration.rendering import render_outcome
-from issuer.declaration.steps import Plan
-from issuer.declaration.usage import Departure, Use, departures, secrets_used
+from issuer.administration.declaration.apply import Outcome, foresee_entries
+from issuer.administration.declaration.difference import describe_outcome
+from issuer.administration.declaration.rendering import render_outcome
+from issuer.administration.declaration.steps import Plan
+from issuer.administration.declaration.usage import (
+    LostPermission,
+    Use,
+    lost_permissions,
+    secrets_used,
+)
 from tests.support.declaration import (
     absent,
     declaration,
@@ -209,32 +214,32 @@ def test_text_that_a_terminal_would_act_upon_is_escaped():
 @pytest.mark.parametrize(
     ("wanted", "present", "goes"),
     [
-        (declaration(), state(registered()), [Departure(client_id="till")]),
-        (declaration(), state(resource()), [Departure(resource=RESOURCE)]),
+        (declaration(), state(registered()), [LostPermission(client_id="till")]),
+        (declaration(), state(resource()), [LostPermission(resource=RESOURCE)]),
         (
             declaration(resource("read")),
             state(resource("read", "write", "fly")),
             [
-                Departure(resource=RESOURCE, scope="write"),
-                Departure(resource=RESOURCE, scope="fly"),
+                LostPermission(resource=RESOURCE, scope="write"),
+                LostPermission(resource=RESOURCE, scope="fly"),
             ],
         ),
         (
             declaration(resource(), declared("till", grant("read"))),
             state(resource(), registered("till", grant("read", "write"))),
-            [Departure(client_id="till", resource=RESOURCE, scope="write")],
+            [LostPermission(client_id="till", resource=RESOURCE, scope="write")],
         ),
         (
             declaration(resource(), declared("till", disabled=True)),
             state(resource(), registered("till", grant("read", "write"))),
-            [Departure(client_id="till")],
+            [LostPermission(client_id="till")],
         ),
         (declaration(resource(), declared("till", grant())), state(), []),
     ],
 )
 def test_what_goes_is_asked_after(wanted, present, goes):
     """A disabled client can do as little as a deleted one."""
-    assert list(departures(plan(wanted, present, prune=True))) == goes
+    assert list(lost_permissions(plan(wanted, present, prune=True))) == goes
 
 
 def test_secrets_that_go_are_reported_if_they_were_used():

@@ -1,9 +1,9 @@
-"""Unit tests of `issuer.declaration.plan` and what it decides with."""
+"""Unit tests of `issuer.administration.declaration.plan` and what it decides with."""
 
 import pytest
 
-from issuer.declaration.resolved import SecretValue
-from issuer.declaration.steps import (
+from issuer.administration.declaration.resolved import SecretValue
+from issuer.administration.declaration.steps import (
     AddSecret,
     CreateClient,
     CreateResource,

@@ -1,11 +1,15 @@
-"""Unit tests of `issuer.declaration.reader` and the models, checks and words that it uses."""
+"""`issuer.administration.declaration.reader` and the models, checks and words that it uses."""
 
 import pytest
 
-from issuer.declaration.document import Declaration, SecretReference, declaration_schema
-from issuer.declaration.errors import InvalidDeclaration, Mistake, write_path
-from issuer.declaration.reader import read_declaration
-from issuer.declaration.source_text import MAXIMUM_CHARACTERS
+from issuer.administration.declaration.document import (
+    Declaration,
+    SecretReference,
+    declaration_schema,
+)
+from issuer.administration.declaration.errors import InvalidDeclaration, Mistake, write_path
+from issuer.administration.declaration.reader import read_declaration
+from issuer.administration.declaration.source_text import MAXIMUM_CHARACTERS
 from tests.support.declaration import mistakes, read
 
 WHOLE = """

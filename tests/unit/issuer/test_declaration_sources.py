@@ -1,10 +1,10 @@
-"""Unit tests of `issuer.declaration.toml_source`, `yaml_source` and `source_text`."""
+"""`issuer.administration.declaration.toml_source`, `yaml_source` and `source_text`."""
 
 import pytest
 
-from issuer.declaration.source_text import SourceText
-from issuer.declaration.toml_source import read_toml
-from issuer.declaration.yaml_source import read_yaml
+from issuer.administration.declaration.source_text import SourceText
+from issuer.administration.declaration.toml_source import read_toml
+from issuer.administration.declaration.yaml_source import read_yaml
 from tests.support.declaration import mistakes
 
 

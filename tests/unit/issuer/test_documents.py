@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
-from issuer.registry.client import ClientGrant, ClientRegistration
+from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.documents import ClientDocument, Document, GrantDocument, ResourceDocument
 from issuer.registry.errors import InvalidValue
 from issuer.registry.resource import Resource
@@ -64,7 +64,9 @@ def test_every_member_of_a_client_arrives():
         material=AuthMaterial(jwks=JWKS),
         grant_types=("client_credentials",),
         grants=(
-            ClientGrant(resource=RESOURCE, scopes=("read", "write"), default_scopes=("read",)),
+            ResourcePermission(
+                resource=RESOURCE, scopes=("read", "write"), default_scopes=("read",)
+            ),
         ),
         token_ttl=60,
         dpop_bound=True,

@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.grants`: what each client gets, and what nobody gets."""
+"""Unit tests of `issuer.grants.client_credentials`: what each client gets, and what nobody gets."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from issuer.errors import (
     UnauthorizedClient,
     UnsupportedGrantType,
 )
-from issuer.grants import GRANTS, Grant, decide_grant
-from issuer.registry.client import GRANT_TYPES, Client, ClientGrant
+from issuer.grants.client_credentials import GRANTS, Grant, decide_grant
+from issuer.registry.client import GRANT_TYPES, Client, ResourcePermission
 from issuer.registry.token_policy import TokenPolicy
 from issuer.token_request import SecretBasic, TokenRequest
 from tests.support.issuer import (
@@ -34,8 +34,8 @@ from tests.support.issuer import (
 
 CONFIG = IssuerConfig(issuer=ISSUER)
 TWO_APIS = (
-    ClientGrant(resource=API, scopes=("read", "write"), default_scopes=("read",)),
-    ClientGrant(resource=OTHER_API, scopes=("read", "pay")),
+    ResourcePermission(resource=API, scopes=("read", "write"), default_scopes=("read",)),
+    ResourcePermission(resource=OTHER_API, scopes=("read", "pay")),
 )
 
 
@@ -83,7 +83,7 @@ def bound(*, client: str | None = None, resource: str | None = None) -> Client:
 def test_an_empty_path_and_a_slash_are_one(registered: str, asked: str):
     """RFC 3986 §6.2.3; the token is for the resource as it is registered (V21)."""
     client = make_client(
-        grants=(ClientGrant(resource=registered, scopes=("read",)),),
+        grants=(ResourcePermission(resource=registered, scopes=("read",)),),
         policies={registered: TokenPolicy()},
     )
     assert decide(client, resources=(asked,)).resource == registered
@@ -94,7 +94,7 @@ def test_the_exact_identifier_goes_first():
     """A registry of before may hold both."""
     both = ("https://h.example", "https://h.example/")
     client = make_client(
-        grants=tuple(ClientGrant(resource=each, scopes=("read",)) for each in both),
+        grants=tuple(ResourcePermission(resource=each, scopes=("read",)) for each in both),
         policies=dict.fromkeys(both, TokenPolicy()),
     )
     assert [decide(client, resources=(each,)).resource for each in both] == list(both)
@@ -116,7 +116,7 @@ def test_the_exact_identifier_goes_first():
 def test_nothing_else_is_normalised(registered: str, asked: str):
     """What means the same to one parser may not to another (T13)."""
     client = make_client(
-        grants=(ClientGrant(resource=registered, scopes=("read",)),),
+        grants=(ResourcePermission(resource=registered, scopes=("read",)),),
         policies={registered: TokenPolicy()},
     )
     refused(client, InvalidTarget, resources=(asked,))
@@ -312,7 +312,7 @@ def test_an_invalid_target_is_answered_with_the_clients_resources() -> None:
 def test_what_is_listed_is_bounded() -> None:
     """And within the characters of RFC 6749 §5.2."""
     many = tuple(f"scope-{number:03}" for number in range(200))
-    client = make_client(grants=(ClientGrant(resource=API, scopes=many),))
+    client = make_client(grants=(ResourcePermission(resource=API, scopes=many),))
     error = refused(client, InvalidScope, scope="fly")
     assert error.description is not None
     assert len(error.description) < 450

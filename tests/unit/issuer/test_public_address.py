@@ -1,8 +1,8 @@
-"""Unit tests of `issuer.public_address`."""
+"""Unit tests of `issuer.registration.ip_ranges`."""
 
 import pytest
 
-from issuer.public_address import is_public
+from issuer.registration.ip_ranges import is_public
 
 PUBLIC = [
     "8.8.8.8",

@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.storage.registrar`, beside its contract on every engine."""
+"""Unit tests of `issuer.registration.service`, beside its contract on every engine."""
 
 import asyncio
 import sqlite3
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from issuer.client_metadata import parse_registration
 from issuer.errors import Reason, TemporarilyUnavailable
-from issuer.registration_errors import InvalidToken
+from issuer.registration import service as registrar
+from issuer.registration.errors import InvalidToken
+from issuer.registration.metadata import parse_registration
 from issuer.registry.secret_hash import SecretHash
-from issuer.storage import registrar
 from tests.support.registration import open_reception
 
 

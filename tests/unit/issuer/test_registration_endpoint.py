@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.endpoints.registration`, beside the conformance tests."""
+"""Unit tests of `issuer.registration.endpoint`, beside the conformance tests."""
 
 from pathlib import Path
 

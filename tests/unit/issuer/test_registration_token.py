@@ -1,19 +1,19 @@
-"""Unit tests of `issuer.registry.registration_token`."""
+"""Unit tests of `issuer.registry.initial_access_token`."""
 
 import pytest
 from pydantic import ValidationError
 
+from issuer.registration.initial_access_token_document import (
+    RegistrationTokenDocument,
+    make_registration_token,
+)
 from issuer.registry.errors import InvalidValue
-from issuer.registry.registration_token import (
-    RegistrationToken,
+from issuer.registry.initial_access_token import (
+    InitialAccessToken,
     describe_registration_token,
     is_access_token,
     make_access_token,
     parse_token_id,
-)
-from issuer.registry.registration_token_document import (
-    RegistrationTokenDocument,
-    make_registration_token,
 )
 
 NOW = 1_800_000_000
@@ -32,7 +32,9 @@ class Counting:
         return bytes([len(self.drawn)]) * size
 
 
-def make(random_bytes: Counting | None = None, **document: object) -> tuple[str, RegistrationToken]:
+def make(
+    random_bytes: Counting | None = None, **document: object
+) -> tuple[str, InitialAccessToken]:
     """Make a token, good but for the changes."""
     wanted = RegistrationTokenDocument.model_validate({"grants": [GRANT]} | document)
     return make_registration_token(wanted, now=NOW, random_bytes=random_bytes or Counting())
@@ -83,7 +85,7 @@ def test_a_token_without_uses_is_not_live() -> None:
     """None left is an end; no number is none."""
     _, token = make(uses=1)
     assert token.is_live(NOW)
-    used = RegistrationToken(
+    used = InitialAccessToken(
         token_id=token.token_id,
         hash=token.hash,
         grants=token.grants,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from issuer.registry.auth_method import AuthMethod
-from issuer.registry.client import ClientGrant, ClientRegistration, check_client_id
+from issuer.registry.client import ClientRegistration, ResourcePermission, check_client_id
 from issuer.registry.errors import InvalidValue
 from tests.support.issuer import make_client
 from tests.support.registry import RESOURCE
@@ -17,9 +17,9 @@ def registration(**changes: Any) -> ClientRegistration:
     return ClientRegistration(**{"client_id": "till", **changes})
 
 
-def grant(*scopes: str, defaults: tuple[str, ...] | None = None) -> ClientGrant:
+def grant(*scopes: str, defaults: tuple[str, ...] | None = None) -> ResourcePermission:
     """Make a grant on the resource of the examples."""
-    return ClientGrant(resource=RESOURCE, scopes=scopes, default_scopes=defaults)
+    return ResourcePermission(resource=RESOURCE, scopes=scopes, default_scopes=defaults)
 
 
 @pytest.mark.parametrize("client_id", ["a", "a" * 255, "!~:%+", "spiffe://x/y"])

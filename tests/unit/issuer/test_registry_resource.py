@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.registry.client import ClientGrant
+from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
 from issuer.registry.resource import Resource, check_grant, decide_grants
 from tests.support.registry import RESOURCE, orders
@@ -106,13 +106,13 @@ def test_a_malformed_scope_is_refused_as_such():
 
 def test_a_grant_of_what_its_resource_understands_is_accepted():
     """Some of the scopes, in the client's own order."""
-    check_grant(ClientGrant(resource=RESOURCE, scopes=("write", "read")), orders())
-    check_grant(ClientGrant(resource=RESOURCE, scopes=("read",)), orders())
+    check_grant(ResourcePermission(resource=RESOURCE, scopes=("write", "read")), orders())
+    check_grant(ResourcePermission(resource=RESOURCE, scopes=("read",)), orders())
 
 
 def test_the_first_scope_that_the_resource_does_not_understand_is_named():
     """The operator sees which scope and where it was looked for; other resources do not count."""
-    grant = ClientGrant(resource=RESOURCE, scopes=("read", "bill", "fly"))
+    grant = ResourcePermission(resource=RESOURCE, scopes=("read", "bill", "fly"))
     with pytest.raises(UnknownScope, match=f"no such scope on {RESOURCE}: bill"):
         check_grant(grant, orders())
 
@@ -128,4 +128,4 @@ def test_the_first_scope_that_the_resource_does_not_understand_is_named():
 def test_a_grant_of_what_no_resource_can_have_is_refused_as_such(scopes, words):
     """RFC 6749 §3.3: two scopes in one text would be read back as two."""
     with pytest.raises(InvalidValue, match=words):
-        check_grant(ClientGrant(resource=RESOURCE, scopes=scopes), orders())
+        check_grant(ResourcePermission(resource=RESOURCE, scopes=scopes), orders())

@@ -6,7 +6,7 @@ import pytest
 
 from issuer.registry.audit import SYSTEM, Action, Actor, AuditEntry, Via
 from issuer.registry.auth_method import AuthMaterial, AuthMethod
-from issuer.registry.client import ClientGrant, ClientRegistration
+from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.representation import (
     describe_client,
@@ -32,8 +32,10 @@ def test_a_client_is_described_by_its_registered_names():
         auth_method=AuthMethod.TLS_CLIENT_AUTH,
         material=AuthMaterial(tls_subject=("tls_client_auth_san_dns", "till.example")),
         grants=(
-            ClientGrant(resource=RESOURCE, scopes=("read", "write"), default_scopes=("read",)),
-            ClientGrant(resource=OTHER, scopes=("bill", "read")),
+            ResourcePermission(
+                resource=RESOURCE, scopes=("read", "write"), default_scopes=("read",)
+            ),
+            ResourcePermission(resource=OTHER, scopes=("bill", "read")),
         ),
         token_ttl=60,
         dpop_bound=True,
@@ -106,7 +108,7 @@ def test_what_a_client_has_not_is_null_or_absent():
 
 def test_a_grant_says_its_defaults_only_where_it_has_some():
     """All by default is the plain case, and written in one way."""
-    named = ClientGrant(resource=OTHER, scopes=("a", "b"), default_scopes=("b", "a"))
+    named = ResourcePermission(resource=OTHER, scopes=("a", "b"), default_scopes=("b", "a"))
     assert describe_grant(named) == {"resource": OTHER, "scope": "a b"}
 
 

@@ -179,7 +179,8 @@ def test_a_read_only_file_is_named():
         os.chown(path, 65534, 65534)
         path.chmod(0o400)
         said = run_python(
-            "import os, sys, issuer.storage.sqlite, issuer.storage.registry, issuer.storage.edit\n"
+            "import os, sys, issuer.storage.engines.sqlite, issuer.storage.registry\n"
+            "import issuer.storage.edit\n"
             "import tests.support.registry\n"
             "os.setuid(65534)\n" + CREATE_UNTIL_REFUSED,
             path,

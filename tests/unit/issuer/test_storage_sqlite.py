@@ -10,7 +10,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from issuer.registry.errors import InvalidValue, RegistryError, SchemaMismatch
-from issuer.storage.database import open_database
+from issuer.storage.engines.opening import open_database
 from issuer.storage.registry import inspect_schema
 from issuer.storage.schema import HEAD, MIGRATIONS
 from tests.support.registry import orders

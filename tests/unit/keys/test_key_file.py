@@ -10,8 +10,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from keys import base64url
 from keys.errors import KeyStoreError
-from keys.key_file import load_private_key, parse_key_file, render_key_file, render_private_pem
 from keys.published_test_keys import PUBLISHED_TEST_KEYS
+from keys.stores.key_file import (
+    load_private_key,
+    parse_key_file,
+    render_key_file,
+    render_private_pem,
+)
 from keys.thumbprint import thumbprint
 from tests.support.keys import ec_key, key_file, rsa_key, stored_key, weak_rsa_key
 

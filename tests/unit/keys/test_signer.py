@@ -6,7 +6,7 @@ import pytest
 
 from keys.algorithms import verifier
 from keys.errors import UnknownAlgorithm
-from keys.signer import LocalSigner, Signer
+from keys.signers.local import LocalSigner, Signer
 from tests.support.keys import rsa_key
 
 

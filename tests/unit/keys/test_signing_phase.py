@@ -1,10 +1,10 @@
-"""Unit tests of `keys.signing_phase`: order, cancellation, faults."""
+"""Unit tests of `keys.signers.batch`: order, cancellation, faults."""
 
 import asyncio
 
 import pytest
 
-from keys.signing_phase import PHASE, PhaseSigner
+from keys.signers.batch import PHASE, BatchingSigner
 
 
 class Recorder:
@@ -27,7 +27,7 @@ class Recorder:
 async def test_everybody_gets_their_own_signature_in_order() -> None:
     """More inputs than one phase takes are all signed, first come first served."""
     recorder = Recorder()
-    signer = PhaseSigner(recorder)  # type: ignore[arg-type]
+    signer = BatchingSigner(recorder)  # type: ignore[arg-type]
     inputs = [b"in%03d" % n for n in range(PHASE * 2 + 3)]
     signatures = await asyncio.gather(*(signer.sign(each) for each in inputs))
     assert recorder.signed == inputs
@@ -37,7 +37,7 @@ async def test_everybody_gets_their_own_signature_in_order() -> None:
 async def test_other_work_gets_its_turn_between_phases() -> None:
     """A full queue does not hold the loop for longer than one phase."""
     recorder = Recorder()
-    signer = PhaseSigner(recorder)  # type: ignore[arg-type]
+    signer = BatchingSigner(recorder)  # type: ignore[arg-type]
     waiting = [asyncio.ensure_future(signer.sign(b"x")) for _ in range(PHASE * 3)]
     seen = set()
     while not all(each.done() for each in waiting):
@@ -49,7 +49,7 @@ async def test_other_work_gets_its_turn_between_phases() -> None:
 async def test_a_caller_that_left_costs_no_signature() -> None:
     """A cancelled request is passed over; the others are served."""
     recorder = Recorder()
-    signer = PhaseSigner(recorder)  # type: ignore[arg-type]
+    signer = BatchingSigner(recorder)  # type: ignore[arg-type]
     waiting = [asyncio.ensure_future(signer.sign(each)) for each in (b"a", b"b")]
     asyncio.get_running_loop().call_soon(waiting[0].cancel)
     await asyncio.sleep(0)
@@ -59,7 +59,7 @@ async def test_a_caller_that_left_costs_no_signature() -> None:
 
 async def test_a_fault_reaches_its_own_caller_alone() -> None:
     """One input that cannot be signed does not spoil its neighbours."""
-    signer = PhaseSigner(Recorder())  # type: ignore[arg-type]
+    signer = BatchingSigner(Recorder())  # type: ignore[arg-type]
     good, bad = await asyncio.gather(
         signer.sign(b"good"), signer.sign(b"bad"), return_exceptions=True
     )

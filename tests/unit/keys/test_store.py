@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from keys.errors import KeyStoreError, UnknownAlgorithm
 from keys.ring import KeyState, RingPolicy, derive_ring, signing_key
-from keys.store import FileKeyStore
+from keys.stores.files import FileKeyStore
 from tests.support.keys import key_file, public_rsa_jwk, stored_key, write_key_file
 
 POLICY = RingPolicy()
@@ -267,7 +267,7 @@ def run_store(script: str, *arguments: str) -> subprocess.Popen[str]:
         "from pathlib import Path\n"
         "from keys.errors import KeyStoreError\n"
         "from keys.ring import RingPolicy\n"
-        "from keys.store import FileKeyStore\n"
+        "from keys.stores.files import FileKeyStore\n"
         "store, policy = FileKeyStore(Path(sys.argv[1])), RingPolicy()\n"
     )
     return subprocess.Popen(
@@ -326,9 +326,9 @@ def test_a_writer_that_is_killed_locks_nobody_out(folder):
     """The lock ends with its process, and its unfinished file is not a key."""
     FileKeyStore(folder).generate(now=NOW, policy=POLICY)
     script = (
-        "import keys.store\n"
+        "import keys.stores.files\n"
         "def die(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "keys.store.os.fsync = die\n"
+        "keys.stores.files.os.fsync = die\n"
         f"store.generate(now={NOW}, policy=policy)\n"
     )
     process = run_store(script, str(folder))

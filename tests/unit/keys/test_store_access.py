@@ -8,7 +8,7 @@ import pytest
 
 from keys.errors import KeyStoreError
 from keys.ring import RingPolicy
-from keys.store import FileKeyStore
+from keys.stores.files import FileKeyStore
 from tests.support.keys import key_file, public_rsa_jwk, write_key_file
 
 POLICY = RingPolicy()

@@ -8,14 +8,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from keys.errors import KeyStoreError
 from keys.jwk import PublicJwk, public_jwk
 from keys.jwks import MAXIMUM_KEYS, build_jwk_set, fit_jwk_set, fits_jwk_set
-from keys.key_file import StoredKey, render_key_file, render_private_pem
 from keys.ring import RingKey, RingPolicy, derive_ring
-from keys.store import FileKeyStore
+from keys.stores.files import FileKeyStore
+from keys.stores.key_file import StoredKey, render_key_file, render_private_pem
 from keys.weak_rsa import find_weakness
 from tests.support.cli import refused, run_in_empty_folder
 from tests.support.keys import rsa_key
 from watchword.clock import wall_clock
-from watchword.key_ring import published_set
+from watchword.provider.key_ring import published_set
 
 POLICY = RingPolicy()
 NOW = 1_800_000_000

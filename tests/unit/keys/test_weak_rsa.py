@@ -14,7 +14,7 @@ from keys import base64url
 from keys.errors import InvalidJwk, InvalidJwkSet, KeyStoreError
 from keys.jwk import parse_public_jwk, public_jwk
 from keys.jwks import parse_jwk_set
-from keys.key_file import load_private_key, parse_key_file, render_private_pem
+from keys.stores.key_file import load_private_key, parse_key_file, render_private_pem
 from keys.weak_rsa import find_weakness
 from tests.support.keys import public_rsa_jwk, rsa_key, stored_key
 

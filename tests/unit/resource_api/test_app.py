@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from resource_api.app import MAX_BODY, create_demo_api
+from resource_api.demo.app import MAX_BODY, create_demo_api
+from resource_api.demo.resource_value import MemoryValue, ResourceValue
+from resource_api.demo.shared_value import SharedValue
 from resource_api.jwks_client import JwksClient
-from resource_api.resource_value import MemoryValue, ResourceValue
-from resource_api.shared_value import SharedValue
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.gate import Answer, Issuer, ask, bearer

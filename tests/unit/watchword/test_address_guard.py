@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.address_guard`: names are looked up, and nothing else happens."""
+"""Unit tests of `watchword.provider.ssrf_guard`: names are looked up, and nothing else happens."""
 
 import asyncio
 import threading
@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from watchword.address_guard import AddressGuard, resolve
+from watchword.provider.ssrf_guard import SsrfGuard, resolve
 
 HOST = "keys.client.example"
 
 
 @contextmanager
-def guarding(*addresses: str, **options: Any) -> Iterator[AddressGuard]:
+def guarding(*addresses: str, **options: Any) -> Iterator[SsrfGuard]:
     """Guard with a resolver that knows these addresses for every host."""
-    guard = AddressGuard(**({"resolve": lambda host: addresses} | options))
+    guard = SsrfGuard(**({"resolve": lambda host: addresses} | options))
     try:
         yield guard
     finally:

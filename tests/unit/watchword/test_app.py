@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.app`: which paths are served, and what the others are answered."""
+"""`watchword.provider.app`: which paths are served, and what the others are answered."""
 
 import io
 import json
@@ -9,11 +9,11 @@ from importlib.metadata import version
 import httpx
 import pytest
 
-from resource_api.resource_value import MemoryValue
-from watchword.app import Provider
+from resource_api.demo.resource_value import MemoryValue
 from watchword.clock import wall_clock
-from watchword.key_ring import open_key_store, ring_policy
 from watchword.logging import Events
+from watchword.provider.app import Provider
+from watchword.provider.key_ring import open_key_store, ring_policy
 from watchword.settings import load_settings
 
 PUBLIC_ISSUER = "https://auth.example"

@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.connections`: how many there may be, and how long each may take."""
+"""`watchword.process.connections`: how many there may be, and how long each may take."""
 
 import socket
 import time
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.http_server import PATIENCE, read_all, read_answer, served
 from tests.support.provider import eventually
-from watchword.connections import Limits, Phase, connection_limit
+from watchword.process.connections import Limits, Phase, connection_limit
 
 GET = b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
 WAIT = b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"

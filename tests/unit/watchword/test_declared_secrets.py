@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import pytest
 
-from issuer.admin.errors import AccessRefused
-from issuer.declaration.errors import DeclarationRefused, InvalidDeclaration
-from issuer.declaration.resolved import resolve
+from issuer.administration.declaration.errors import DeclarationRefused, InvalidDeclaration
+from issuer.administration.declaration.resolved import resolve
+from issuer.administration.errors import AccessRefused
 from issuer.registry.errors import StoreUnavailable
 from tests.support.declaration import read
 from tests.support.registry import SECRET

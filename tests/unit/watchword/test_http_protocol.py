@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.http_protocol`: what of a request reaches the application."""
+"""Unit tests of `watchword.process.http_protocol`: what of a request reaches the application."""
 
 import socket
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.http_server import Served, read_all, read_answer, served
 from tests.support.provider import eventually
-from watchword.refusals import HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES
+from watchword.process.refusals import HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES
 
 CHUNKED = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
 

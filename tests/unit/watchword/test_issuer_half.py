@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.issuer_half`: its jobs, and the end of what it opened."""
+"""Unit tests of `watchword.provider.issuer`: its jobs, and the end of what it opened."""
 
 import asyncio
 import io
@@ -18,11 +18,11 @@ from issuer.registry.errors import (
     StoreUnavailable,
 )
 from tests.support.registry import TESTER, fast_hash
-from watchword import issuer_half as issuer_half_module
 from watchword.clock import wall_clock
-from watchword.issuer_half import IssuerHalf
-from watchword.key_ring import open_key_store, ring_policy
 from watchword.logging import Events
+from watchword.provider import issuer as issuer_half_module
+from watchword.provider.issuer import IssuerApp
+from watchword.provider.key_ring import open_key_store, ring_policy
 from watchword.registry import open_registry
 from watchword.settings import load_settings
 
@@ -36,7 +36,7 @@ def half(tmp_path, monkeypatch):
     open_key_store(settings).generate(
         alg="RS256", bits=2048, now=wall_clock(), policy=ring_policy(settings)
     )
-    return IssuerHalf(settings, Events(form="json", stream=io.StringIO()), started=wall_clock())
+    return IssuerApp(settings, Events(form="json", stream=io.StringIO()), started=wall_clock())
 
 
 async def until(holds):
@@ -115,7 +115,7 @@ def another(half, *, checked):
     """Start anew what `half` was, and give its log too."""
     log = io.StringIO()
     events = Events(form="json", stream=log)
-    return IssuerHalf(half._settings, events, started=wall_clock(), checked=checked), log
+    return IssuerApp(half._settings, events, started=wall_clock(), checked=checked), log
 
 
 def logged(log):
@@ -230,8 +230,8 @@ async def test_a_start_announces_what_expires_soon_once_for_all_its_workers(half
     told = []
     for started in (now + 1, now + 1, now + 2):
         log = io.StringIO()
-        monkeypatch.setattr("watchword.issuer_half.wall_clock", lambda at=started: at)
-        worker = IssuerHalf(load_settings(), Events(form="json", stream=log), started=started)
+        monkeypatch.setattr("watchword.provider.issuer.wall_clock", lambda at=started: at)
+        worker = IssuerApp(load_settings(), Events(form="json", stream=log), started=started)
         worker.start()
         looks = worker.registry.announce_expiring = Mock(wraps=worker.registry.announce_expiring)
         await until(lambda looks=looks: looks.call_count > 1)

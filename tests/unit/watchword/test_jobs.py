@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.jobs`: recurring work outlives whatever it raises."""
+"""Unit tests of `watchword.provider.jobs`: recurring work outlives whatever it raises."""
 
 import asyncio
 import io
@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from issuer.registry.errors import StoreUnavailable
-from watchword.jobs import Job, Jobs, JobsApart
 from watchword.logging import Events
+from watchword.provider.jobs import Job, Jobs, JobsApart
 
 
 class Log:

@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.key_ring`: the store as the running provider sees it."""
+"""Unit tests of `watchword.provider.key_ring`: the store as the running provider sees it."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 
 from keys.errors import KeyStoreError, NoSigningKey
 from keys.ring import RingPolicy
-from keys.store import FileKeyStore
-from watchword.key_ring import KeyRing
+from keys.stores.files import FileKeyStore
+from watchword.provider.key_ring import KeyRing
 
 POLICY = RingPolicy()
 

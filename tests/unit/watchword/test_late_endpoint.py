@@ -1,11 +1,11 @@
-"""Unit tests of `watchword.late_endpoint`: loaded once, by whoever asks first."""
+"""Unit tests of `watchword.provider.lazy_endpoint`: loaded once, by whoever asks first."""
 
 import asyncio
 import threading
 
 import pytest
 
-from watchword.late_endpoint import LateEndpoint
+from watchword.provider.lazy_endpoint import LazyEndpoint
 
 
 class Recorder:
@@ -29,7 +29,7 @@ class Recorder:
 async def test_many_first_requests_load_it_once():
     """On a thread, so that tokens are given out meanwhile."""
     recorder = Recorder()
-    late = LateEndpoint(recorder.load)
+    late = LazyEndpoint(recorder.load)
     assert late.loaded is None
     await asyncio.gather(*(late({}, None, None) for _ in range(5)))
     (thread,) = recorder.loads
@@ -41,7 +41,7 @@ async def test_what_could_not_be_loaded_is_tried_again():
     """A fault of the moment is not kept for good."""
     recorder = Recorder()
     recorder.fault = OSError("no file left")
-    late = LateEndpoint(recorder.load)
+    late = LazyEndpoint(recorder.load)
     with pytest.raises(OSError):
         await late({}, None, None)
     recorder.fault = None

@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.openapi`: all that is served is described, and the other way round."""
+"""`watchword.provider.openapi`: all that is served is described, and the other way round."""
 
 import io
 import json
@@ -7,15 +7,15 @@ import re
 import httpx
 import pytest
 
-from issuer.admin.paths import BASE
-from issuer.admin.routes import ROUTES
-from resource_api.app import demo_routes
-from resource_api.resource_value import MemoryValue
-from watchword.app import Provider
+from issuer.administration.http.paths import BASE
+from issuer.administration.http.routes import ROUTES
+from resource_api.demo.app import demo_routes
+from resource_api.demo.resource_value import MemoryValue
 from watchword.clock import wall_clock
-from watchword.key_ring import open_key_store, ring_policy
 from watchword.logging import Events
-from watchword.openapi import build_openapi
+from watchword.provider.app import Provider
+from watchword.provider.key_ring import open_key_store, ring_policy
+from watchword.provider.openapi import build_openapi
 from watchword.settings import load_settings
 
 METHODS = ("get", "put", "post", "delete", "patch")

@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.rehearsal`: what a child process tried counts as if tried here."""
+"""`watchword.process.preflight`: what a child process tried counts as if tried here."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ import pytest
 
 from issuer.registry.errors import StoreUnavailable
 from watchword.errors import ProviderError
-from watchword.rehearsal import rehearse
+from watchword.process.preflight import rehearse
 
 
 def test_what_goes_well_is_over(tmp_path):

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from consumer.errors import InsecureUrl
-from issuer.admin.errors import AccessRefused, InvalidDocument
+from issuer.administration.errors import AccessRefused, InvalidDocument
 from issuer.registry.errors import (
     InvalidValue,
     RegistryError,

@@ -1,8 +1,8 @@
-"""Unit tests of `watchword.serving`: what an operator is warned of."""
+"""Unit tests of `watchword.process.serving`: what an operator is warned of."""
 
 import pytest
 
-from watchword.serving import warnings_at_start
+from watchword.process.serving import warnings_at_start
 from watchword.settings import load_settings
 
 

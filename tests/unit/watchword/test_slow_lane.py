@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.slow_lane`: slow hashes are verified apart, in turn and bounded."""
+"""`watchword.provider.slow_hash_worker`: slow hashes are verified apart, in turn and bounded."""
 
 import asyncio
 from typing import Any, cast
@@ -9,7 +9,7 @@ import pytest
 from issuer.errors import TemporarilyUnavailable
 from issuer.registry.secret_hash import SecretHash
 from tests.support.issuer import make_secret
-from watchword.slow_lane import MAX_PER_CLIENT, MAX_WAITING, SlowLane
+from watchword.provider.slow_hash_worker import MAX_PER_CLIENT, MAX_WAITING, SlowHashWorker
 
 SHORT = "hunter2hunter2"
 
@@ -18,7 +18,7 @@ class Work:
     """Hashes that only note that they were computed, and the answers in the order they came."""
 
     def __init__(self, *, busy_seconds: float = 0.0) -> None:
-        self.lane = SlowLane(busy_seconds=busy_seconds)
+        self.lane = SlowHashWorker(busy_seconds=busy_seconds)
         self.computed: list[str] = []
         self.answered: list[str] = []
 
@@ -138,7 +138,7 @@ async def test_every_hash_of_the_client_may_match() -> None:
 
 async def test_the_loop_goes_on_meanwhile() -> None:
     """Other work runs while a slow hash is computed."""
-    lane = SlowLane()
+    lane = SlowHashWorker()
     finding = asyncio.ensure_future(lane.find([make_secret(SHORT).hash], SHORT, client_id="svc-a"))
     turns = 0
     while not finding.done():
@@ -151,7 +151,7 @@ async def test_the_loop_goes_on_meanwhile() -> None:
 
 async def test_a_closed_lane_verifies_nothing() -> None:
     """After the end there is no answer, rather than a wrong one."""
-    lane = SlowLane()
+    lane = SlowHashWorker()
     lane.close()
     for client_id in ("svc-a", None):
         with pytest.raises(RuntimeError):

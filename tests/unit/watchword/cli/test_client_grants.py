@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.registry.client import ClientGrant
+from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
 from issuer.registry.resource import Resource
 from watchword.cli.client_grants import GrantChoice, changed_grants, first_grants
@@ -18,7 +18,7 @@ find = RESOURCES.__getitem__
 
 def grant(resource, scopes, defaults=None):
     """Write a grant shorter."""
-    return ClientGrant(
+    return ResourcePermission(
         resource=resource,
         scopes=tuple(scopes.split()),
         default_scopes=None if defaults is None else tuple(defaults.split()),

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from issuer.admin.errors import InvalidDocument
+from issuer.administration.errors import InvalidDocument
 from issuer.registry.errors import InvalidValue, RevisionConflict
 from watchword.cli import registry
 from watchword.cli.errors import WrongUsage

@@ -1,0 +1,255 @@
+"""The end-to-end story, over HTTP only: open route, refusals, tokens, reading and writing.
+
+Each request says why it is made, is answered, and its answer is compared with the one that
+belongs there. RFC 6749 §4.4, RFC 6750 §3.1, RFC 9068 §4.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+
+from consumer.challenge import bearer_error
+from consumer.client_auth import ClientSecretBasic
+from consumer.deadline import Deadline
+from consumer.demo.signature import verify_with_jwks
+from consumer.errors import ConsumerError
+from consumer.fetch import FetchAnswer, FetchRequest
+from consumer.metadata import (
+    build_metadata_request,
+    check_endpoint,
+    check_issuer,
+    parse_metadata,
+)
+from consumer.origin import parse_origin
+from consumer.token_request import build_token_request, parse_token_response
+
+VALUE = "foo-bar-moo"
+TIMEOUT = 10.0
+"""Seconds for each request, from connecting to the last byte."""
+_LONGEST_BODY = 200
+_SHOWN_OF_A_TOKEN = 12
+
+
+def run(
+    *,
+    issuer: str,
+    api: str,
+    client_id: str,
+    client_secret: str,
+    out: Callable[[str], None] = print,
+    transport: httpx.BaseTransport | None = None,
+) -> int:
+    """Tell the story and say how it ended.
+
+    Args:
+        issuer: the issuer identifier.
+        api: where the demo API is; a slash at the end does not matter.
+        client_id: a client that may have the scopes `read` and `write`.
+        client_secret: its secret; never shown.
+        out: takes one line at a time.
+        transport: carries the requests, instead of httpx's own.
+
+    Returns:
+        0 if every answer was the expected one, else 1.
+    """
+
+    def say(line: str) -> None:
+        out(f"[Consumer]: {line}")
+
+    story = _Story(transport, say, issuer, api.rstrip("/"), client_id, client_secret)
+    try:
+        check_issuer(issuer, allow_insecure_http=False)
+        check_endpoint(api, allow_insecure_http=False)
+        story.tell()
+    except httpx.RequestError as error:
+        say(story.ending(f"{error.request.url} cannot be reached: {error}"))
+        return 1
+    except (_Unexpected, ConsumerError, ValueError, TimeoutError) as error:
+        say(story.ending(str(error)))
+        return 1
+    say("every answer was the expected one")
+    return 0
+
+
+class _Unexpected(Exception):
+    """An answer that does not belong into the story."""
+
+
+class _Story:
+    def __init__(
+        self,
+        transport: httpx.BaseTransport | None,
+        say: Callable[[str], None],
+        issuer: str,
+        api: str,
+        client_id: str,
+        client_secret: str,
+    ) -> None:
+        self._transport = transport
+        self._tls_context = httpx.create_ssl_context()
+        self._say = say
+        self._issuer = issuer
+        self._api = api
+        self._good = ClientSecretBasic(client_id, client_secret)
+        self._bad = ClientSecretBasic(client_id, "not-the-secret-of-this-client")
+        self._tokens: list[str] = []
+        self._token_endpoint = ""
+        self._jwks_uri = ""
+
+    def ending(self, reason: str) -> str:
+        return self._presentable(f"the story ends here: {reason}")
+
+    def tell(self) -> None:
+        self._refusals()
+        token = self._token("read write", "a token for reading and writing")
+        self._read_and_write(token)
+        self._beyond(token)
+
+    def _refusals(self) -> None:
+        answer = self._call("GET", "/public", "the open route, no token needed")
+        _expect("200 moo", f"{answer.status_code} {answer.text}")
+        answer = self._call("GET", "/read-resource", "a protected route, without a token")
+        _expect("401 without an error code", _verdict(answer))
+        self._discover()
+        answer = self._request_token(self._bad, "read write", "a token with bad credentials")
+        _expect("401 invalid_client", f"{answer.status_code} {_document(answer).get('error')}")
+
+    def _read_and_write(self, token: str) -> None:
+        answer = self._call("GET", "/read-resource", "read with the token", token)
+        # Null on a fresh provider, our own value if the story was told before.
+        _expect_json(answer, {"resource": None}, {"resource": VALUE})
+        answer = self._write("write with a token that somebody changed", _tampered(token))
+        _expect("401 invalid_token", _verdict(answer))
+        answer = self._write("write with the token", token)
+        _expect_json(answer, {"message": "resource created"})
+        answer = self._call("GET", "/read-resource", "read what was written", token)
+        _expect_json(answer, {"resource": VALUE})
+
+    def _beyond(self, token: str) -> None:
+        narrow = self._token("read", "a token for reading alone")
+        answer = self._write("write with the token for reading alone", narrow)
+        _expect("403 insufficient_scope", _verdict(answer))
+        request = FetchRequest(method="GET", url=self._jwks_uri, headers={})
+        answer = self._ask(request, "the issuer's public keys, open to everyone")
+        _expect("200", str(answer.status_code))
+        try:
+            kid = verify_with_jwks(token, answer.content, issuer=self._issuer)
+        except ValueError as error:
+            raise _Unexpected(f"expected a valid signature, got: {error}") from None
+        self._say(f"checked the token's signature without the issuer's help => valid, key {kid}")
+
+    def _token(self, scope: str, reason: str) -> str:
+        answer = self._request_token(self._good, scope, reason)
+        token = parse_token_response(_as_fetched(answer), self._good, now=0.0)
+        document = _document(answer)
+        _expect("token_type Bearer", f"token_type {document['token_type']}")
+        _expect(f"scope {scope}", f"scope {document.get('scope')}")
+        if not isinstance(document.get("expires_in"), int) or token.lifetime <= 0:
+            raise _Unexpected("expected expires_in in whole seconds, got none")
+        return token.value
+
+    def _request_token(self, auth: ClientSecretBasic, scope: str, reason: str) -> httpx.Response:
+        return self._ask(build_token_request(self._token_endpoint, auth, scope=scope), reason)
+
+    def _discover(self) -> None:
+        # Looking up two addresses is no part of the story, and tells nothing.
+        answer = _as_fetched(self._send(build_metadata_request(self._issuer)))
+        metadata = parse_metadata(answer, self._issuer, allow_insecure_http=False)
+        self._token_endpoint = metadata.token_endpoint
+        self._jwks_uri = metadata.jwks_uri or ""
+
+    def _write(self, reason: str, token: str) -> httpx.Response:
+        return self._call("POST", "/write-resource", reason, token, body={"value": VALUE})
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        reason: str,
+        token: str | None = None,
+        *,
+        body: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body).encode()
+        request = FetchRequest(method=method, url=self._api + path, headers=headers, body=content)
+        return self._ask(request, reason)
+
+    def _ask(self, request: FetchRequest, reason: str) -> httpx.Response:
+        answer = self._send(request)
+        token = _document(answer).get("access_token")
+        if isinstance(token, str):
+            self._tokens.append(token)
+        status = f"{answer.status_code} {answer.reason_phrase}"
+        line = f"{request.method} {request.url}, {reason} => response: {status}"
+        self._say(f"{line} {self._presentable(self._shortened(answer.text))}".rstrip())
+        return answer
+
+    def _send(self, request: FetchRequest) -> httpx.Response:
+        # A client for each request, since what a proxy may carry depends on where it goes.
+        deadline = Deadline()
+        with (
+            httpx.Client(
+                transport=self._transport,
+                verify=self._tls_context,
+                trust_env=parse_origin(request.url).may_be_proxied,
+                timeout=TIMEOUT,
+            ) as client,
+            deadline.within(TIMEOUT),
+        ):
+            return client.request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                extensions={"trace": deadline.trace},
+            )
+
+    def _shortened(self, body: str) -> str:
+        for token in self._tokens:
+            shown = token[: min(_SHOWN_OF_A_TOKEN, len(token) // 2)]
+            body = body.replace(token, f"{shown}…")
+        return body
+
+    def _presentable(self, text: str) -> str:
+        text = "".join(c if c.isprintable() else " " for c in self._good.redact(text))
+        return text if len(text) <= _LONGEST_BODY else f"{text[:_LONGEST_BODY]}…"
+
+
+def _verdict(answer: httpx.Response) -> str:
+    error = bearer_error(answer.headers.get_list("www-authenticate"))
+    return f"{answer.status_code} {error or 'without an error code'}"
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        document = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _as_fetched(answer: httpx.Response) -> FetchAnswer:
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return FetchAnswer(status=answer.status_code, headers=headers, body=answer.content)
+
+
+def _expect_json(answer: httpx.Response, *possible: dict[str, Any]) -> None:
+    if answer.status_code != 200 or _document(answer) not in possible:
+        wanted = " or ".join(f"200 {json.dumps(body, separators=(',', ':'))}" for body in possible)
+        raise _Unexpected(f"expected {wanted}, got the answer above")
+
+
+def _expect(wanted: str, got: str) -> None:
+    if wanted != got:
+        raise _Unexpected(f"expected {wanted}, got {got}")
+
+
+def _tampered(token: str) -> str:
+    signed, dot, signature = token.rpartition(".")
+    return f"{signed}{dot}{'B' if signature[:1] == 'A' else 'A'}{signature[1:]}"

@@ -1,1 +1,0 @@
-"""Administer the registry: one set of operations, by command, by HTTP and by file."""

@@ -1,0 +1,154 @@
+"""The shapes of what the administration API answers, for its description in OpenAPI.
+
+Nothing is read or written through these models; tests hold the real answers to them.
+"""
+
+from typing import Any
+
+from pydantic import Field
+
+from issuer.registry.documents import (
+    ClientDocument,
+    Document,
+    GrantDocument,
+    ResourceDocument,
+    TimeText,
+)
+from issuer.registry.representation import ClientState
+
+_NEXT = Field(description="where the next page begins, as `after`; null at the end")
+
+
+class Secret(Document):
+    """A secret by its times."""
+
+    secret_id: str
+    created_at: TimeText
+    starts_at: TimeText
+    expires_at: TimeText | None
+    last_used_at: TimeText | None = Field(description="to the minute; null if never")
+
+
+class AddedSecret(Secret):
+    """A secret that was added."""
+
+    client_secret: str | None = Field(
+        None, description="the secret itself, if it was made here; shown this once"
+    )
+
+
+class SecretList(Document):
+    """All secrets of a client."""
+
+    secrets: list[Secret]
+
+
+class ListedClient(ClientDocument):
+    """A client as it is registered."""
+
+    scope: str = Field(description="all scopes of its grants")
+    resources: list[str] = Field(description="the resources of its grants")
+    created_at: TimeText
+    updated_at: TimeText
+    state: ClientState = Field(description="`secret_expired`: all of its secrets have ended")
+
+
+class Client(ListedClient):
+    """A client as it is registered, with its secrets."""
+
+    secrets: list[Secret]
+
+
+class CreatedClient(ListedClient):
+    """A client that was registered."""
+
+    client_secret: str | None = Field(
+        None, description="its secret, if it was made here; shown this once"
+    )
+    secret_id: str | None = Field(None, description="names that secret")
+    client_secret_expires_at: TimeText | None = Field(
+        None, description="when that secret ends: RFC 3339, unlike RFC 7591 §3.2.1; null for never"
+    )
+
+
+class ClientPage(Document):
+    """Some clients, by id."""
+
+    clients: list[ListedClient]
+    next: str | None = _NEXT
+
+
+class Resource(ResourceDocument):
+    """A resource as it is registered."""
+
+    created_at: TimeText
+    updated_at: TimeText
+
+
+class ResourcePage(Document):
+    """Some resources, by identifier."""
+
+    resources: list[Resource]
+    next: str | None = _NEXT
+
+
+class InitialAccessToken(Document):
+    """An initial access token by what it allows."""
+
+    token_id: str
+    grants: list[GrantDocument]
+    token_ttl: int | None
+    uses_left: int | None
+    created_at: TimeText
+    expires_at: TimeText | None
+
+
+class CreatedRegistrationToken(InitialAccessToken):
+    """An initial access token that was made."""
+
+    token: str | None = Field(None, description="the token itself; shown this once")
+
+
+class RegistrationTokenPage(Document):
+    """Some initial access tokens, the oldest first."""
+
+    registration_tokens: list[InitialAccessToken]
+    next: str | None = _NEXT
+
+
+class AuditEntry(Document):
+    """One change."""
+
+    number: int
+    at: TimeText
+    actor: str = Field(description="a client id, or what names the actor at that door")
+    via: str
+    request_id: str | None
+    action: str
+    target: str = Field(description="a client id, resource identifier or token id")
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class AuditPage(Document):
+    """Some changes, the latest first."""
+
+    entries: list[AuditEntry]
+    next: str | None = _NEXT
+
+
+class ProblemField(Document):
+    """A part of a problem."""
+
+    pointer: str | None = Field(None, description="where in the body (RFC 6901 §6)")
+    detail: str
+
+
+class Problem(Document):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemField] | None = None

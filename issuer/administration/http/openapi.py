@@ -1,0 +1,175 @@
+"""Describe the administration API in OpenAPI 3.1, from its table of routes and its models."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from issuer.administration.http.answers import Problem
+from issuer.administration.http.problems import KINDS
+from issuer.administration.http.query import Parameter
+from issuer.administration.http.routes import PATCH, ROUTES, Route
+from issuer.registry.representation import Json
+
+SECURITY = "administration"
+"""The security scheme that the scopes of the operations belong to."""
+
+_SCHEMAS = "#/components/schemas/"
+_PROBLEM = "application/problem+json"
+_TITLES = {
+    400: "The request or its JSON is malformed",
+    401: "No token, or one that does not count; with a challenge (RFC 6750 §3)",
+    403: "The token lacks a scope, or its holder may not hand out as much",
+    404: "There is no such thing",
+    409: "What is there already stands in the way",
+    412: "It has changed since the entity tag was read",
+    413: "The body is too large",
+    415: "The media type is not read",
+    422: "The document has mistakes; `errors` lists all of them",
+    503: "The registry cannot be used now",
+}
+
+
+def describe_paths(base: str) -> Json:
+    """Describe every route, by path.
+
+    Args:
+        base: where the API is mounted.
+    """
+    paths: Json = {}
+    for route in ROUTES:
+        paths.setdefault(base + route.path, {})[route.method.lower()] = _operation(route)
+    return paths
+
+
+def describe_schemas() -> Json:
+    """Describe all shapes that the routes speak of, by name."""
+    models = dict.fromkeys(
+        model for route in ROUTES for model in (route.reads, route.answers) if model is not None
+    )
+    inputs: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in models]
+    _, written = models_json_schema(
+        [*inputs, (Problem, "validation")], ref_template=_SCHEMAS + "{model}"
+    )
+    schemas: Json = written["$defs"]
+    for route in ROUTES:
+        if route.accepts == PATCH and route.reads is not None:
+            name = route.reads.__name__
+            schemas[_patch_of(route.reads)] = _as_patch(schemas[name])
+    return schemas
+
+
+def describe_refusals() -> Json:
+    """Describe the refusals that the routes share, by status."""
+    problem = {_PROBLEM: {"schema": {"$ref": _SCHEMAS + Problem.__name__}}}
+    return {
+        str(status): {"description": title} | ({} if status == 401 else {"content": problem})
+        for status, title in _TITLES.items()
+    }
+
+
+def _as_patch(schema: Json) -> Json:
+    """Describe a merge patch (RFC 7396): every member may be left out, or be null to be unset."""
+    members = {
+        name: {"anyOf": [member, {"type": "null"}]} for name, member in schema["properties"].items()
+    }
+    return {"type": "object", "properties": members}
+
+
+def _patch_of(model: type[BaseModel]) -> str:
+    return model.__name__.removeprefix("Wanted").removesuffix("Document") + "Patch"
+
+
+def _operation(route: Route) -> Json:
+    operation: Json = {
+        "operationId": route.run.__name__,
+        "summary": route.summary,
+        "tags": ["administration"],
+        "security": [{SECURITY: list(route.scopes)}],
+        "responses": _responses(route),
+    }
+    if parameters := [*_names(route), *map(_query, route.query), *_headers(route)]:
+        operation["parameters"] = parameters
+    if route.reads is not None:
+        operation["requestBody"] = _body(route, route.reads)
+    return operation
+
+
+def _names(route: Route) -> Iterable[Json]:
+    for segment in route.segments:
+        if segment.startswith("{"):
+            yield {
+                "name": segment[1:-1],
+                "in": "path",
+                "required": True,
+                "description": "percent-encoded, slashes too",
+                "schema": {"type": "string"},
+            }
+
+
+def _query(parameter: Parameter) -> Json:
+    schema: Json = {"type": parameter.kind}
+    if parameter.kind == "integer":
+        schema |= {"minimum": parameter.least, "maximum": parameter.most}
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "description": parameter.description,
+        "schema": schema,
+    }
+
+
+def _headers(route: Route) -> Iterable[Json]:
+    if route.tagged and route.method in ("PATCH", "DELETE"):
+        yield _header("If-Match", "do it only if the entity tag is one of these")
+    if route.retried:
+        yield _header("Idempotency-Key", "a retry with the same key is not carried out again")
+
+
+def _header(name: str, description: str) -> Json:
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+
+
+def _body(route: Route, model: type[BaseModel]) -> Json:
+    name = _patch_of(model) if route.accepts == PATCH else model.__name__
+    content = {media_type: {"schema": {"$ref": _SCHEMAS + name}} for media_type in route.accepts}
+    return {"required": not route.may_be_empty, "content": content}
+
+
+def _responses(route: Route) -> Json:
+    good: Json = {"description": route.summary}
+    if route.status != 204:
+        shape: Json = {"type": "object"}
+        if route.answers is not None:
+            shape = {"$ref": _SCHEMAS + route.answers.__name__}
+        good["content"] = {"application/json": {"schema": shape}}
+    if headers := {name: {"schema": {"type": "string"}} for name in _answer_headers(route)}:
+        good["headers"] = headers
+    refusals = {
+        str(status): {"$ref": f"#/components/responses/{status}"} for status in _refusals(route)
+    }
+    return {str(route.status): good, **refusals}
+
+
+def _answer_headers(route: Route) -> Iterable[str]:
+    if route.tagged and route.status != 204:
+        yield "ETag"
+    if route.status == 201:
+        yield "Location"
+    if route.retried:
+        yield "Idempotency-Replayed"
+    if any(parameter.name == "after" for parameter in route.query):
+        yield "Link"
+
+
+def _refusals(route: Route) -> list[int]:
+    statuses = {400, 401, 403, 503}
+    statuses |= {KINDS[error].status for error in route.targets}
+    if route.accepts:
+        statuses |= {413, 415, 422}
+    if route.method in ("POST", "PATCH", "DELETE"):
+        statuses |= {409, 412}
+    return sorted(statuses)

@@ -1,0 +1,90 @@
+"""Tell a retry from a new request, by the key that the caller chose for it.
+
+A retry gets the answer of the first time without its secret, for only hashes are kept.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from issuer.administration.errors import KeyReused
+from issuer.registry.errors import InvalidValue
+from issuer.registry.representation import Json
+from issuer.storage.edit import RegistryEdit
+from issuer.storage.idempotency import KeptAnswer
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+SHOWN_ONCE = ("client_secret", "token")
+"""Members of answers that must not be kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What was made: its document, which may show a secret this once, and its revision."""
+
+    document: Json = field(repr=False)
+    revision: int
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retryable:
+    """A request that may come again.
+
+    Args:
+        key_hash: of the caller's key and the caller, so that callers never meet.
+        fingerprint: of what is asked for.
+    """
+
+    key_hash: str
+    fingerprint: str
+
+
+def parse_retryable(key: str, *, actor: str, operation: str, document: Json) -> Retryable:
+    """Build what a retry is known by.
+
+    Args:
+        key: chosen by the caller.
+        actor: who asks.
+        operation: what is to be done, and to whom.
+        document: what was sent.
+
+    Raises:
+        InvalidValue: the key is not 1 to 255 visible ASCII characters.
+    """
+    if not _KEY.fullmatch(key):
+        raise InvalidValue("an idempotency key is 1 to 255 visible ASCII characters")
+    # Not even a hash of a secret that a person chose may be kept: it could be guessed from it.
+    # Whether the secret is the same is told by the hash that the registry has of it.
+    public = document | {name: True for name in SHOWN_ONCE if name in document}
+    text = json.dumps([operation, public], sort_keys=True, separators=(",", ":"))
+    return Retryable(
+        key_hash=sha256(f"{actor}\0{key}".encode()).hexdigest(),
+        fingerprint=sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+    )
+
+
+def once(edit: RegistryEdit, request: Retryable | None, do: Callable[[], Created]) -> Created:
+    """Do it, unless this very request was answered before: then give that answer.
+
+    Raises:
+        KeyReused: the key came with another request.
+    """
+    if request is None:
+        return do()
+    kept = edit.find_answer(request.key_hash)
+    if kept is None:
+        created = do()
+        document = {k: v for k, v in created.document.items() if k not in SHOWN_ONCE}
+        answer = {"document": document, "revision": created.revision}
+        edit.keep_answer(
+            request.key_hash, KeptAnswer(fingerprint=request.fingerprint, answer=answer)
+        )
+        return created
+    if kept.fingerprint != request.fingerprint:
+        raise KeyReused("the idempotency key was used before, for another request")
+    return Created(
+        document=kept.answer["document"], revision=kept.answer["revision"], replayed=True
+    )

@@ -1,0 +1,385 @@
+"""Administer the registry beside its database: every operation is one transaction."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from issuer.administration.authority import Authority, check_authority, settle_authority
+from issuer.administration.declaration.apply import (
+    Outcome,
+    apply_declaration,
+    foresee_entries,
+    preview_declaration,
+)
+from issuer.administration.declaration.difference import describe_outcome
+from issuer.administration.declaration.state import ApplyOptions
+from issuer.administration.declaration.wire import read_sent
+from issuer.administration.documents import (
+    NewClientDocument,
+    NewSecretDocument,
+    WantedClientDocument,
+    built,
+    read_document,
+)
+from issuer.administration.errors import KeyReused
+from issuer.administration.idempotency import Created, Retryable, once, parse_retryable
+from issuer.administration.merge_patch import patched_client, patched_resource
+from issuer.administration.new_secret import MadeSecret, make_secret
+from issuer.administration.operations import Page, Versioned
+from issuer.registration.initial_access_token_document import (
+    RegistrationTokenDocument,
+    make_registration_token,
+)
+from issuer.registry.audit import Actor, Via
+from issuer.registry.client import Client, ClientRegistration
+from issuer.registry.documents import ResourceDocument
+from issuer.registry.errors import InvalidValue, ResourceInUse
+from issuer.registry.initial_access_token import describe_registration_token
+from issuer.registry.representation import (
+    Json,
+    describe_client,
+    describe_entry,
+    describe_registered_resource,
+    describe_secret,
+)
+from issuer.registry.rfc3339 import parse_time
+from issuer.storage.edit import RegistryEdit
+from issuer.storage.reading import RegistryReading
+from issuer.storage.registry import Registry
+
+T = TypeVar("T")
+
+MAXIMUM_LIMIT = 1000
+"""Documents that one page may have."""
+
+MAXIMUM_USAGE_DAYS = 3650
+"""How far one may look back for who used what."""
+
+
+class Administration:
+    """The operations on a registry at hand. See `Operations` for each.
+
+    Args:
+        registry: what is administered.
+        by: who does it, for the audit trail.
+        now: the clock, seconds since the epoch.
+        random_bytes: the operating system's randomness, `secrets.token_bytes`.
+        default_resource: what clients get tokens for whose document names no resource.
+        kept_resources: what is never deleted, beside the default resource.
+        authority: what the actor's token says that it holds, beyond which it hands nothing out;
+            None for whoever has the database itself.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        by: Actor,
+        now: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+        default_resource: str,
+        kept_resources: Iterable[str] = (),
+        authority: Authority | None = None,
+    ) -> None:
+        self._registry = registry
+        self._by = by
+        self._now = now
+        self._random_bytes = random_bytes
+        self._default_resource = default_resource
+        self._kept_resources = frozenset({default_resource, *kept_resources})
+        self._authority = authority
+
+    def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:  # noqa: D102
+        check_limit(limit)
+        found = self._read(lambda reading: reading.list_clients(after or "", limit + 1))
+        return Page(
+            items=[describe_client(client, self._now()) for client in found[:limit]],
+            next=found[limit - 1].client_id if len(found) > limit else None,
+        )
+
+    def show_client(self, client_id: str) -> Versioned:  # noqa: D102
+        client = self._read(lambda reading: reading.require_client(client_id))
+        return _shown(client, self._now())
+
+    def create_client(  # noqa: D102
+        self, document: Json, *, idempotency_key: str | None = None
+    ) -> Json:
+        return self.register_client(document, idempotency_key=idempotency_key).document
+
+    def register_client(self, document: Json, *, idempotency_key: str | None = None) -> Created:
+        """Register a client as `create_client` does, and tell its revision."""
+        new = read_document(NewClientDocument, document)
+        registration = built(new.build)
+        made = self._first_secret(new, registration)
+
+        def create(edit: RegistryEdit) -> Created:
+            client = edit.create_client(
+                self._with_grants(edit, new, registration), [] if made is None else [made.new]
+            )
+            beside = {} if made is None else made.beside_client()
+            described = describe_client(client, self._now())
+            document = {"client_id": client.client_id, **beside, **described}
+            return Created(document=document, revision=client.revision)
+
+        request = self._retryable(idempotency_key, "clients", document)
+        return self._change(
+            lambda edit: _once(edit, request, lambda: create(edit), new.client_id, made)
+        )
+
+    def update_client(  # noqa: D102
+        self, client_id: str, patch: Json, *, revision: int | None = None
+    ) -> Versioned:
+        def work(edit: RegistryEdit) -> Versioned:
+            before = _shown(edit.require_client(client_id), self._now())
+            new = patched_client(before.document, patch)
+            after = self._with_grants(edit, new, built(new.build))
+            return _shown(edit.replace_client(after, revision=revision), self._now())
+
+        return self._change(work)
+
+    def delete_client(self, client_id: str, *, revision: int | None = None) -> None:  # noqa: D102
+        self._change(lambda edit: edit.delete_client(client_id, revision=revision))
+
+    def list_secrets(self, client_id: str) -> list[Json]:  # noqa: D102
+        client = self._read(lambda reading: reading.require_client(client_id))
+        return [describe_secret(secret) for secret in client.secrets]
+
+    def add_secret(  # noqa: D102
+        self, client_id: str, document: Json, *, idempotency_key: str | None = None
+    ) -> Json:
+        return self.issue_secret(client_id, document, idempotency_key=idempotency_key).document
+
+    def issue_secret(
+        self, client_id: str, document: Json, *, idempotency_key: str | None = None
+    ) -> Created:
+        """Give a client one more secret as `add_secret` does, and tell the client's revision."""
+        new = read_document(NewSecretDocument, document)
+        now = self._now()
+        made = built(
+            lambda: make_secret(
+                new.client_secret,
+                starts_at=None if new.starts_at is None else parse_time(new.starts_at),
+                expires_at=new.end(now),
+                now=now,
+                random_bytes=self._random_bytes,
+            )
+        )
+
+        def add(edit: RegistryEdit) -> Created:
+            method = edit.require_client(client_id).registration.auth_method
+            if not method.uses_secret:
+                raise InvalidValue(f"{client_id} authenticates by {method}, which has no secret")
+            added = made.alone(edit.add_secret(client_id, made.new))
+            return Created(document=added, revision=edit.require_client(client_id).revision)
+
+        request = self._retryable(idempotency_key, f"secrets of {client_id}", document)
+        return self._change(lambda edit: _once(edit, request, lambda: add(edit), client_id, made))
+
+    def revoke_secret(self, client_id: str, secret_id: str) -> None:  # noqa: D102
+        self._change(lambda edit: edit.revoke_secret(client_id, secret_id))
+
+    def list_resources(self) -> list[Json]:  # noqa: D102
+        found = self._read(lambda reading: reading.list_resources())
+        return [describe_registered_resource(each) for each in found]
+
+    def show_resource(self, identifier: str) -> Versioned:  # noqa: D102
+        found = self._read(lambda reading: reading.require_resource(identifier))
+        return Versioned(document=describe_registered_resource(found), revision=found.revision)
+
+    def create_resource(self, document: Json) -> Json:  # noqa: D102
+        return self.register_resource(document).document
+
+    def register_resource(self, document: Json) -> Created:
+        """Add a resource as `create_resource` does, and tell its revision."""
+        resource = built(read_document(ResourceDocument, document).build)
+        added = self._change(lambda edit: edit.create_resource(resource))
+        return Created(document=describe_registered_resource(added), revision=added.revision)
+
+    def update_resource(  # noqa: D102
+        self, identifier: str, patch: Json, *, revision: int | None = None, withdraw: bool = False
+    ) -> Versioned:
+        def work(edit: RegistryEdit) -> Versioned:
+            shown = describe_registered_resource(edit.require_resource(identifier))
+            after = built(patched_resource(shown, patch).build)
+            found = edit.replace_resource(after, revision=revision, withdraw=withdraw)
+            return Versioned(document=describe_registered_resource(found), revision=found.revision)
+
+        return self._change(work)
+
+    def delete_resource(  # noqa: D102
+        self, identifier: str, *, revision: int | None = None
+    ) -> None:
+        if identifier in self._kept_resources:
+            raise ResourceInUse("a resource of the provider's own cannot be deleted")
+        self._change(lambda edit: edit.delete_resource(identifier, revision=revision))
+
+    def list_audit(  # noqa: D102
+        self, *, target: str | None = None, before: str | None = None, limit: int = 100
+    ) -> Page:
+        check_limit(limit)
+        number = _entry_number(before)
+        found = self._read(
+            lambda reading: reading.list_audit(target=target, before=number, limit=limit + 1)
+        )
+        return Page(
+            items=[describe_entry(entry) for entry in found[:limit]],
+            next=str(found[limit - 1].number) if len(found) > limit else None,
+        )
+
+    def apply(  # noqa: D102
+        self, declaration: Json, *, dry_run: bool = False, prune: bool = False, usage_days: int = 30
+    ) -> Json:
+        if not 0 <= usage_days <= MAXIMUM_USAGE_DAYS:
+            raise InvalidValue(f"usage_days must be from 0 to {MAXIMUM_USAGE_DAYS}")
+        wanted = read_sent(declaration, random_bytes=self._random_bytes)
+        reach = ApplyOptions(
+            prune=prune,
+            kept_resources=self._kept_resources,
+            # Nobody saws off the branch that he sits on.
+            kept_clients=frozenset({self._by.name} if self._by.via is Via.API else ()),
+        )
+
+        def preview(reading: RegistryReading) -> Outcome:
+            now = self._now()
+            found = preview_declaration(reading, wanted, reach, now=now, usage_days=usage_days)
+            if authority := self._settled(reading):
+                entries = foresee_entries(found.plan, by=self._by, now=now)
+                check_authority(authority, entries, reading.find_client)
+            return found
+
+        def carry_out(edit: RegistryEdit) -> Outcome:
+            return apply_declaration(edit, wanted, reach, usage_days=usage_days)
+
+        outcome = self._read(preview) if dry_run else self._change(carry_out)
+        return describe_outcome(outcome)
+
+    def list_registration_tokens(self) -> list[Json]:  # noqa: D102
+        found = self._read(lambda reading: reading.list_registration_tokens())
+        return [describe_registration_token(token) for token in found]
+
+    def create_registration_token(  # noqa: D102
+        self, document: Json, *, idempotency_key: str | None = None
+    ) -> Json:
+        return self.issue_registration_token(document, idempotency_key=idempotency_key).document
+
+    def issue_registration_token(
+        self, document: Json, *, idempotency_key: str | None = None
+    ) -> Created:
+        """Make an initial access token as `create_registration_token` does."""
+        new = read_document(RegistrationTokenDocument, document)
+        text, token = built(
+            lambda: make_registration_token(new, now=self._now(), random_bytes=self._random_bytes)
+        )
+
+        def create(edit: RegistryEdit) -> Created:
+            edit.create_registration_token(token)
+            described = describe_registration_token(token)
+            answer = {"token_id": token.token_id, "token": text, **described}
+            return Created(document=answer, revision=0)  # tokens never change
+
+        request = self._retryable(idempotency_key, "registration tokens", document)
+        return self._change(lambda edit: once(edit, request, lambda: create(edit)))
+
+    def revoke_registration_token(self, token_id: str) -> None:  # noqa: D102
+        self._change(lambda edit: edit.revoke_registration_token(token_id))
+
+    def _read(self, work: Callable[[RegistryReading], T]) -> T:
+        """Read in one transaction, as long as the actor may."""
+
+        def within_authority(reading: RegistryReading) -> T:
+            self._settled(reading)
+            return work(reading)
+
+        return self._registry.read(within_authority)
+
+    def _settled(self, reading: RegistryReading) -> Authority | None:
+        """Return what the actor holds at this moment; None for whoever has the database itself."""
+        if self._authority is None:
+            return None
+        return settle_authority(self._authority, reading.find_client(self._by.name), self._now())
+
+    def _change(self, work: Callable[[RegistryEdit], T]) -> T:
+        """Make changes in one transaction, which counts only within the actor's authority."""
+
+        def within_authority(edit: RegistryEdit) -> T:
+            authority = self._settled(edit)
+            result = work(edit)
+            if authority is not None:
+                check_authority(authority, edit.entries, edit.find_client)
+            return result
+
+        return self._registry.change(within_authority, by=self._by)
+
+    def _retryable(self, key: str | None, operation: str, document: Json) -> Retryable | None:
+        if key is None:
+            return None
+        actor = f"{self._by.via} {self._by.name}"
+        return parse_retryable(key, actor=actor, operation=operation, document=document)
+
+    def _with_grants(
+        self, edit: RegistryEdit, new: WantedClientDocument, registration: ClientRegistration
+    ) -> ClientRegistration:
+        if new.says_grants:
+            return registration
+        return replace(
+            registration,
+            grants=edit.grants_for(new.resources or [self._default_resource], new.scopes()),
+        )
+
+    def _first_secret(
+        self, new: NewClientDocument, registration: ClientRegistration
+    ) -> MadeSecret | None:
+        if not registration.auth_method.uses_secret:
+            return None
+        end = new.client_secret_expires_at
+        return built(
+            lambda: make_secret(
+                new.client_secret,
+                expires_at=None if end is None else parse_time(end),
+                now=self._now(),
+                random_bytes=self._random_bytes,
+            )
+        )
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a page of no documents, or of too many.
+
+    Raises:
+        InvalidValue: the limit is not from 1 to `MAXIMUM_LIMIT`.
+    """
+    if not 1 <= limit <= MAXIMUM_LIMIT:
+        raise InvalidValue(f"limit must be from 1 to {MAXIMUM_LIMIT}")
+
+
+def _once(
+    edit: RegistryEdit,
+    request: Retryable | None,
+    do: Callable[[], Created],
+    client_id: str,
+    made: MadeSecret | None,
+) -> Created:
+    """Do it once; a retry must bring the very secret of the first time."""
+    created = once(edit, request, do)
+    if not created.replayed or made is None:
+        return created
+    client = edit.find_client(client_id)
+    kept = {} if client is None else {each.secret_id: each for each in client.secrets}
+    if not made.is_as_kept(kept.get(created.document.get("secret_id", ""))):
+        raise KeyReused("the idempotency key was used before, with another secret")
+    return created
+
+
+def _shown(client: Client, now: int) -> Versioned:
+    secrets = [describe_secret(secret) for secret in client.secrets]
+    return Versioned(
+        document=describe_client(client, now) | {"secrets": secrets}, revision=client.revision
+    )
+
+
+def _entry_number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidValue("a place in the audit trail is a number")
+    return int(text)

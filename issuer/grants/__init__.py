@@ -1,0 +1,1 @@
+"""Grants of the token endpoint (RFC 6749 §4)."""

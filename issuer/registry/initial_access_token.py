@@ -1,0 +1,98 @@
+"""Initial access tokens: who may register a client by itself, and for what (RFC 7591 §3).
+
+A token has 256 random bits and is kept as a fast hash, found by the id that is part of it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from issuer.registry.client import ResourcePermission
+from issuer.registry.errors import InvalidValue
+from issuer.registry.representation import Json, describe_grant
+from issuer.registry.rfc3339 import check_time, write_time
+from issuer.registry.secret_hash import SALT_BYTES, SecretHash, hash_secret
+from issuer.registry.token_policy import check_token_ttl
+from keys import base64url
+
+INITIAL_PREFIX = "wwr_"
+"""Begins an initial access token, so that secret scanners recognise a leaked one."""
+ACCESS_PREFIX = "wwa_"
+"""Begins a registration access token (RFC 7592 §3)."""
+
+SECRET_BYTES = 32
+"""Random bytes of either kind of token."""
+
+_INITIAL = re.compile(rf"{INITIAL_PREFIX}(?P<token_id>[0-9a-f]{{16}})_[A-Za-z0-9_-]{{43}}")
+_ACCESS = re.compile(rf"{ACCESS_PREFIX}[A-Za-z0-9_-]{{43}}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitialAccessToken:
+    """An initial access token by its hash, and what may be registered with it.
+
+    Args:
+        token_id: names it; part of the token itself.
+        hash: what is kept of it.
+        grants: what a client that registers with it may have, its default resource first.
+        token_ttl: life of the access tokens of such clients in seconds; None leaves it open.
+        uses_left: clients that may still register with it; None for as many as come.
+        created_at: seconds since the epoch.
+        expires_at: from when it is refused; None for never.
+
+    Raises:
+        InvalidValue: a field is outside what the registry accepts.
+    """
+
+    token_id: str
+    hash: SecretHash
+    grants: tuple[ResourcePermission, ...]
+    token_ttl: int | None
+    uses_left: int | None
+    created_at: int
+    expires_at: int | None
+
+    def __post_init__(self) -> None:
+        check_token_ttl(self.token_ttl)
+        check_time(self.expires_at)
+        resources = [grant.resource for grant in self.grants]
+        if not resources or len(set(resources)) < len(resources):
+            raise InvalidValue("grants name at least one resource, and each one once")
+
+    def is_live(self, now: int) -> bool:
+        """Tell whether a client may register with it at `now`."""
+        ended = self.expires_at is not None and self.expires_at <= now
+        return not ended and self.uses_left != 0
+
+
+def make_access_token(random_bytes: Callable[[int], bytes]) -> str:
+    """Make a registration access token, with which a client administers itself (RFC 7592 §3)."""
+    return ACCESS_PREFIX + base64url.encode(random_bytes(SECRET_BYTES))
+
+
+def hash_token(text: str, random_bytes: Callable[[int], bytes]) -> SecretHash:
+    """Hash either kind of token; fast, since there is nothing to guess."""
+    return SecretHash.parse(hash_secret(text, salt=random_bytes(SALT_BYTES)))
+
+
+def parse_token_id(text: str) -> str | None:
+    """Return the id that an initial access token names; None if it can be none."""
+    match = _INITIAL.fullmatch(text)
+    return None if match is None else match["token_id"]
+
+
+def is_access_token(text: str) -> bool:
+    """Tell whether a text has the form of a registration access token."""
+    return _ACCESS.fullmatch(text) is not None
+
+
+def describe_registration_token(token: InitialAccessToken) -> Json:
+    """Describe an initial access token by what it allows, never by what it is."""
+    return {
+        "token_id": token.token_id,
+        "grants": [describe_grant(grant) for grant in token.grants],
+        "token_ttl": token.token_ttl,
+        "uses_left": token.uses_left,
+        "created_at": write_time(token.created_at),
+        "expires_at": write_time(token.expires_at),
+    }

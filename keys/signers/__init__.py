@@ -1,0 +1,1 @@
+"""Signers over private keys."""

@@ -1,0 +1,1 @@
+"""The server process: workers, HTTP protocol, signals, start-up checks."""

@@ -1,0 +1,214 @@
+"""Serve the provider on bound sockets: in this process, or with a worker for each."""
+
+import gc
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+from urllib.parse import urlsplit
+
+from issuer.registry.errors import RegistryError
+from issuer.storage.engines.opening import load_engine
+from keys.errors import KeysError
+from keys.identifiers import is_loopback
+from resource_api.demo.resource_value import MemoryValue, ResourceValue
+from watchword.clock import wall_clock
+from watchword.errors import ProviderError
+from watchword.logging import Events, configure_logging
+from watchword.process.preflight import rehearse
+from watchword.process.server import PoliteServer
+from watchword.process.workers import Post, RunWorker, Supervisor, hand_over
+from watchword.provider.app import Half, Provider
+from watchword.provider.issuer import IssuerApp
+from watchword.settings import WITHOUT_EFFECT, Settings, SettingsError
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def serve_provider(
+    settings: Settings,
+    sockets: list[socket.socket],
+    *,
+    only: Half | None = None,
+    reload: Callable[[], Settings] | None = None,
+) -> int:
+    """Serve until signalled; returns the exit code.
+
+    Args:
+        settings: all settings, checked.
+        sockets: one for each worker, listening.
+        only: serve one half alone.
+        reload: reads the settings again when SIGHUP comes; None if they cannot change.
+
+    Raises:
+        ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
+    """
+    events = configure_logging(settings.log_format, background=len(sockets) == 1)
+    if len(sockets) == 1:
+        code = _serve_alone(settings, events, sockets[0], only, reload)
+    else:
+        code = _serve_with_workers(settings, events, sockets, only, reload)
+    events("server.stopped")
+    events.flush()
+    return code
+
+
+def _serve_alone(
+    settings: Settings,
+    events: Events,
+    own: socket.socket,
+    only: Half | None,
+    reload: Callable[[], Settings] | None,
+) -> int:
+    provider = Provider(settings, events, value=MemoryValue(), started=wall_clock(), only=only)
+    _announce(settings, events, [own])
+    server = _server(provider, settings, events)
+    kept = own.dup()  # the server closes its own
+    reloading = threading.Event()
+
+    def check() -> None:
+        try:
+            check_settings(reload() if reload else settings, only, events)
+        except Exception as error:
+            events("server.reload_failed", reason=_reason(error))
+        else:
+            reloading.set()
+            server.retire()
+
+    def hung_up(sig: int, frame: FrameType | None) -> None:
+        if reload is None or os.isatty(2):
+            # Who closes a terminal wants what runs in it to end.
+            server.handle_exit(signal.SIGTERM, frame)
+        else:
+            threading.Thread(target=check, name="reload", daemon=True).start()
+
+    signal.signal(signal.SIGHUP, hung_up)
+    server.run([own])
+    if reloading.is_set() and server.signal is None:
+        events("server.reloaded")
+        events.flush()
+        hand_over(kept)
+    kept.close()
+    return server.exit_code
+
+
+def _serve_with_workers(
+    settings: Settings,
+    events: Events,
+    sockets: list[socket.socket],
+    only: Half | None,
+    reload: Callable[[], Settings] | None,
+) -> int:
+    # POSIX only, like the forks that it is shared over.
+    from resource_api.demo.shared_value import SharedValue
+
+    value = SharedValue()
+    if only != "api":
+        load_engine(settings.database)
+    # What every worker would die of is told once, here.
+    rehearse(lambda: check_settings(settings, only, events))
+    _announce(settings, events, sockets)
+
+    def worker_with(own_settings: Settings) -> RunWorker:
+        started = wall_clock()  # of all the workers with these settings
+        return lambda post: _run_worker(own_settings, post, value, started, only)
+
+    def read_again() -> RunWorker:
+        try:
+            again = reload() if reload else settings
+            rehearse(lambda: check_settings(again, only, events))
+        except Exception as error:
+            raise ProviderError(_reason(error)) from None
+        return worker_with(again)
+
+    gc.freeze()  # what is loaded by now is shared by all workers, and stays so
+    return Supervisor(sockets, worker_with(settings), events, reload=read_again).run()
+
+
+def check_settings(settings: Settings, only: Half | None, events: Events) -> None:
+    """Open all that these settings name and close it again.
+
+    Raises:
+        ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key.
+    """
+    if only != "api":
+        IssuerApp.check(settings, events)
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line why something cannot be served; of unforeseen errors only the type."""
+    match error:
+        case SettingsError():
+            return "; ".join(error.lines)
+        case ProviderError() | RegistryError() | KeysError():
+            return str(error)
+    return type(error).__name__
+
+
+def _run_worker(
+    settings: Settings, post: Post, value: ResourceValue, started: int, only: Half | None
+) -> int:
+    events = configure_logging(settings.log_format, background=True)
+    try:
+        provider = Provider(
+            settings,
+            events,
+            value=value,
+            started=started,
+            only=only,
+            checked=not post.replaces,
+        )
+        server = _server(provider, settings, events, post)
+        # Its successor accepts on the same socket already.
+        signal.signal(signal.SIGHUP, lambda *_: server.retire())
+        server.run([post.socket])
+        return server.exit_code
+    except Exception as error:
+        events("worker.failed", reason=_reason(error), exception=error)
+        return 1
+    finally:
+        events.flush()
+
+
+def _server(
+    provider: Provider, settings: Settings, events: Events, post: Post | None = None
+) -> PoliteServer:
+    return PoliteServer(
+        provider,
+        on_leaving=provider.leave,
+        drain_seconds=settings.drain_seconds,
+        events=events,
+        on_ready=post.ready if post else lambda: None,
+        parent=post.parent if post else None,
+    )
+
+
+def _announce(settings: Settings, events: Events, sockets: list[socket.socket]) -> None:
+    host, port = sockets[0].getsockname()[:2]
+    workers = len(sockets)
+    events("server.started", issuer=settings.issuer, host=host, port=port, workers=workers)
+    for warning in warnings_at_start(settings, port=port):
+        events("server.warning", message=warning)
+
+
+def warnings_at_start(settings: Settings, *, port: int) -> list[str]:
+    """List what an operator should know before the first request.
+
+    Args:
+        settings: all settings, checked.
+        port: where the provider listens.
+    """
+    found = [
+        f"WATCHWORD_{name.upper()} has no effect in this version"
+        for name in WITHOUT_EFFECT
+        if name in settings.model_fields_set
+    ]
+    issuer = urlsplit(settings.issuer)
+    if is_loopback(issuer.hostname) and (issuer.port or _DEFAULT_PORTS[issuer.scheme]) != port:
+        found.append(
+            f"clients look for the issuer at {settings.issuer}, but this server listens on port"
+            f" {port}; set WATCHWORD_ISSUER"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The ASGI application: issuer, demo API, administration and registration."""

@@ -1,0 +1,95 @@
+"""Wire the demo API, which knows of the issuer only what the issuer publishes."""
+
+from collections.abc import Callable
+
+from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send
+from issuer.endpoints.document import Document, strong_etag
+from resource_api.demo.app import PATHS, create_demo_api
+from resource_api.demo.resource_value import ResourceValue
+from resource_api.jwks_client import Fetched, FetchJwks, HttpJwks, JwksClient
+from resource_api.metadata import metadata_path
+from watchword.logging import Events
+from watchword.settings import Settings
+
+
+class DemoApiApp:
+    """The demo API, ready to be mounted.
+
+    Args:
+        settings: all settings, checked.
+        events: where log events go.
+        published: gives the issuer's key set where it is served by this very process; None to get
+            it over HTTP like any other API.
+        value: where the demo resource is kept.
+        prefix: a path under which the API answers too.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        events: Events,
+        *,
+        published: Callable[[], Document] | None,
+        value: ResourceValue,
+        prefix: str = "",
+    ) -> None:
+        fetch = HttpJwks(settings.issuer) if published is None else in_process(published)
+        self._jwks = JwksClient(fetch, on_event=events)
+        self._prefix = prefix
+        self._metadata_path = metadata_path(settings.default_resource)
+        self._api = create_demo_api(
+            issuer=settings.issuer,
+            resource=settings.default_resource,
+            jwks=self._jwks,
+            value=value,
+            on_event=events,
+        )
+
+    def routes(self) -> dict[str, Endpoint]:
+        """Return the API by path, at the root and under the prefix, and where its metadata is."""
+        paths = {base + path for base in ("", self._prefix) for path in PATHS}
+        if self._metadata_path is not None:
+            paths.add(self._metadata_path)
+        return dict.fromkeys(paths, self)
+
+    def ready(self) -> bool:
+        """Tell whether there is a key set to judge tokens by."""
+        # Looking also starts a fetch when one is due, so a probe alone gets an idle API ready.
+        return self._jwks.glance() is not None
+
+    async def start(self) -> None:
+        """Get the key set, if it is to be had; serving starts either way."""
+        await self._jwks.warm()
+
+    async def stop(self) -> None:
+        """Stop a refresh that is under way."""
+        await self._jwks.aclose()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, at the root or under the prefix."""
+        if self._prefix and scope["path"].startswith(self._prefix + "/"):
+            scope = _without_prefix(scope, self._prefix)
+        await self._api(scope, receive, send)
+
+
+def _without_prefix(scope: Scope, prefix: str) -> Scope:
+    # The issuer's path is plain segments, so that it is the same bytes encoded and decoded.
+    shortened: Message = {**scope, "path": scope["path"].removeprefix(prefix)}
+    raw_path: bytes | None = scope.get("raw_path")
+    if raw_path is not None:
+        shortened["raw_path"] = raw_path.removeprefix(prefix.encode("ascii"))
+    return shortened
+
+
+def in_process(published: Callable[[], Document]) -> FetchJwks:
+    """Fetch the key set that this very process publishes."""
+
+    async def fetch(etag: str | None) -> Fetched:
+        document = published()
+        current = strong_etag(document.body).decode("ascii")
+        headers = {"cache-control": f"max-age={document.max_age}", "etag": current}
+        if etag == current:
+            return Fetched(status=304, headers=headers)
+        return Fetched(status=200, headers=headers, body=document.body)
+
+    return fetch

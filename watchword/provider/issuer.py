@@ -1,0 +1,280 @@
+"""Wire the issuer: registry, keys, pipeline and endpoints, with real clock and randomness."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Collection
+from contextlib import ExitStack, suppress
+
+from issuer.client_auth.secret import ClientAuthenticator
+from issuer.config import IssuerConfig
+from issuer.endpoints.asgi import Endpoint
+from issuer.endpoints.document import Document, DocumentEndpoint
+from issuer.endpoints.token import TokenEndpoint
+from issuer.metadata import JWKS_PATH, TOKEN_PATH, build_metadata, metadata_paths
+from issuer.registry.errors import RegistryError, StoreUnavailable
+from issuer.registry.usage import UsageLog
+from issuer.registry.view import ClientView
+from issuer.service import TokenService
+from issuer.storage.follow import Follower
+from issuer.storage.registry import Registry
+from issuer.storage.source import ThreadedSource
+from keys.errors import KeysError, NoSigningKey
+from watchword.clock import wall_clock
+from watchword.logging import Events
+from watchword.provider.jobs import Job, Jobs, JobsApart
+from watchword.provider.key_ring import KeyRing, open_key_store, ring_policy
+from watchword.provider.registration import RegistrationApp
+from watchword.provider.slow_hash_worker import SlowHashWorker
+from watchword.registry import is_missing, open_registry
+from watchword.settings import Settings
+
+FOLLOW_SECONDS = 0.25
+"""Between two looks for registry changes; a change by another process counts within a second."""
+
+PATIENCE_SECONDS = 2.0
+"""For an answer of the registry, while a request waits for it."""
+
+UPKEEP_SECONDS = 10.0
+"""Between two writings of what was used, and two looks for secrets that end soon."""
+
+DOCUMENT_POLL_SECONDS = 1.0
+_JTI_BYTES = 16
+
+
+class IssuerApp:
+    """Everything that issues tokens, ready to be mounted.
+
+    Args:
+        settings: all settings, checked.
+        events: where log events go.
+        started: when the server was started, in seconds since the epoch; a worker that replaces
+            one which has ended is told the same.
+        checked: `check` found everything in order under these settings, so a registry that is
+            unavailable now is an outage like any other: the rest is served, and the registry is
+            opened as soon as it answers.
+
+    Raises:
+        ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
+    """
+
+    def __init__(
+        self, settings: Settings, events: Events, *, started: int, checked: bool = False
+    ) -> None:
+        self._events = events
+        self._started = started
+        self._checked = checked
+        self.keys = _open_keys(settings)
+        self.config = IssuerConfig(
+            issuer=settings.issuer,
+            token_ttl=settings.token_ttl,
+            document_max_age=settings.jwks_max_age,
+        )
+        self._settings = settings
+        self.registry = self._open_or_await_registry()
+        self._refusal = ""
+        self._source = ThreadedSource(self.registry, patience=PATIENCE_SECONDS)
+        self.view = ClientView(self._source, bound=settings.view_size)
+        self._slow_lane = SlowHashWorker()
+        self._registration = RegistrationApp(
+            settings, events, registry=self.registry, config=self.config
+        )
+        self._usage = UsageLog()
+        self._metadata_version: object = None
+        self._metadata = self._build_metadata(scopes=())
+        self._refresh_metadata()
+        self._jobs = Jobs(*self._list_jobs(), events=events)
+        # A flood of requests must not delay the news that a client is disabled.
+        self._following = JobsApart(Jobs(self._follow_registry(), events=events))
+
+    @classmethod
+    def check(cls, settings: Settings, events: Events) -> None:
+        """Open everything once and close it again, so that faults show before workers are forked.
+
+        Raises:
+            ProviderError, RegistryError, KeysError: as from the constructor.
+        """
+        _open_keys(settings)
+        open_registry(settings, now=wall_clock, announce=events, serving=True).close()
+        events.flush()
+
+    def routes(self) -> dict[str, Endpoint]:
+        """Return the endpoints by path, at the root and under the issuer's own path."""
+        authenticator = ClientAuthenticator(
+            self.view, self._slow_lane, memo_key=secrets.token_bytes(32)
+        )
+        token = TokenEndpoint(
+            TokenService(self.config, authenticator, self.keys, self._usage),
+            clock=wall_clock,
+            new_jti=lambda: secrets.token_urlsafe(_JTI_BYTES),
+            events=self._events,
+        )
+        jwks = DocumentEndpoint(self.jwks)
+        metadata = DocumentEndpoint(lambda: self._metadata)
+        routes: dict[str, Endpoint] = dict.fromkeys(metadata_paths(self.config), metadata)
+        for base in {"", self.config.path}:
+            routes[base + TOKEN_PATH] = token
+            routes[base + JWKS_PATH] = routes[base + "/.well-known/jwks.json"] = jwks
+        return routes | self._registration.routes()
+
+    def jwks(self) -> Document:
+        """Return the published JWK set as it is now."""
+        return self.keys.document(wall_clock())
+
+    def has_key(self) -> bool:
+        """Tell whether there is a key to sign with, and the key store can be read."""
+        try:
+            self.keys.signer(wall_clock())
+        except NoSigningKey:
+            return False
+        return self._jobs.succeeds("keys")
+
+    def store_answers(self) -> bool:
+        """Tell whether the registry answered when it was last asked."""
+        return self.registry.is_open and self._following.succeeds("registry")
+
+    def start(self) -> None:
+        """Start following the registry and the key store."""
+        self._following.start()
+        if self.registry.is_open:
+            self._watch_registry()
+        self._following.wake("registry")
+        self._jobs.start()
+
+    async def stop(self) -> None:
+        """Stop following and close what was opened, whatever any part of it raises."""
+        with ExitStack() as closing:
+            # The last one first.
+            closing.callback(self.registry.close)
+            closing.callback(self._source.close)
+            closing.callback(self._registration.stop)
+            closing.callback(self._slow_lane.close)
+            try:
+                await self._following.stop()
+            finally:
+                await self._jobs.stop()
+            await asyncio.to_thread(self._write_usage)
+
+    def _follow_registry(self) -> Job:
+        follower = Follower(self.view, outage=self._settings.registry_outage_seconds)
+
+        async def look() -> None:
+            if not self.registry.is_open:
+                await self._source.follow(self._attach_registry)
+            await follower.look()
+
+        return Job(
+            name="registry",
+            every=FOLLOW_SECONDS,
+            run=look,
+            longest=FOLLOW_SECONDS,  # a change counts within a second after an outage too
+            failed="registry.unavailable",
+            recovered="registry.available",
+            expected=(RegistryError,),
+        )
+
+    def _open_registry(self) -> Registry:
+        if self._checked and is_missing(self._settings):
+            # It was there; an empty one in its place would be taken for the registry.
+            raise StoreUnavailable("the file of the registry database was deleted or moved")
+        return open_registry(
+            self._settings,
+            now=wall_clock,
+            announce=self._events,
+            patience=PATIENCE_SECONDS,
+            serving=True,
+        )
+
+    def _open_or_await_registry(self) -> Registry:
+        try:
+            return self._open_registry()
+        except StoreUnavailable:
+            if not self._checked:
+                raise
+        return Registry(None, now=wall_clock, announce=self._events)
+
+    def _attach_registry(self) -> None:
+        """Open the registry that was unavailable at the start, on the thread that follows it."""
+        if self.registry.is_open:
+            return  # by a try that had been given up
+        try:
+            opened = self._open_registry()
+        except StoreUnavailable:
+            raise
+        except RegistryError as error:
+            # It answers, but waiting does not help: the log has to say so, once.
+            if self._refusal != str(error):
+                self._refusal = str(error)
+                self._events("registry.refused", reason=self._refusal)
+            raise
+        self.registry.attach(opened)
+        self._watch_registry()
+
+    def _watch_registry(self) -> None:
+        self.registry.watch(lambda: self._following.wake("registry"))
+
+    def _list_jobs(self) -> tuple[Job, ...]:
+        return (
+            Job(
+                name="keys",
+                every=DOCUMENT_POLL_SECONDS,
+                run=lambda: asyncio.to_thread(self._refresh_keys),
+                longest=DOCUMENT_POLL_SECONDS,
+                failed="keys.unavailable",
+                recovered="keys.available",
+                expected=(KeysError,),
+            ),
+            Job(
+                name="metadata",
+                every=DOCUMENT_POLL_SECONDS,
+                run=lambda: asyncio.to_thread(self._refresh_metadata),
+            ),
+            Job(
+                name="usage",
+                every=UPKEEP_SECONDS,
+                run=lambda: asyncio.to_thread(self._write_usage),
+            ),
+            Job(
+                name="expiring",
+                every=UPKEEP_SECONDS,
+                run=lambda: asyncio.to_thread(self._announce_expiring),
+            ),
+        )
+
+    def _refresh_keys(self) -> None:
+        self.keys.refresh(wall_clock())
+
+    def _refresh_metadata(self) -> None:
+        # The job "registry" tells that it is away; the old document still serves.
+        with suppress(RegistryError):
+            version = self.registry.version()
+            if version != self._metadata_version:
+                resources = self.registry.list_resources()
+                scopes = {scope for each in resources for scope in each.resource.scopes}
+                self._metadata, self._metadata_version = self._build_metadata(scopes), version
+
+    def _write_usage(self) -> None:
+        batch = self._usage.take()
+        try:
+            self.registry.record_usage(batch)
+        except Exception as error:
+            self._usage.put_back(batch)
+            if not isinstance(error, RegistryError):  # the job "registry" tells that it is away
+                raise
+
+    def _announce_expiring(self) -> None:
+        with suppress(RegistryError):
+            self.registry.announce_expiring(
+                within=self._settings.secret_notice_seconds, started=self._started
+            )
+
+    def _build_metadata(self, scopes: Collection[str]) -> Document:
+        document = build_metadata(self.config, scopes=scopes)
+        return Document(json.dumps(document).encode(), self.config.document_max_age)
+
+
+def _open_keys(settings: Settings) -> KeyRing:
+    ring = KeyRing(open_key_store(settings), ring_policy(settings), alg=settings.signing_alg)
+    ring.refresh(wall_clock())
+    ring.signer(wall_clock())  # without a key there is nothing to serve
+    return ring

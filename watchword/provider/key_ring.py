@@ -1,0 +1,146 @@
+"""The key store as the running provider sees it: who signs now, and what is published now.
+
+State is derived from the times in the store, so workers and nodes on one store agree without
+talking. Files are read off the event loop and only when their stamp moves; private keys are loaded
+before they are needed.
+"""
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from issuer.config import MAX_TOKEN_TTL
+from issuer.endpoints.document import Document
+from keys.errors import NoSigningKey
+from keys.jwks import build_jwk_set, fit_jwk_set
+from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, signing_key
+from keys.signers.batch import BatchingSigner
+from keys.signers.local import LocalSigner, Signer
+from keys.stores.files import FileKeyStore
+from keys.stores.key_file import StoredKey
+
+if TYPE_CHECKING:
+    from watchword.settings import Settings
+
+
+def open_key_store(settings: "Settings") -> FileKeyStore:
+    """Return the key store that the settings name; nothing is read yet."""
+    return FileKeyStore(settings.keys_folder, passphrase=settings.passphrase)
+
+
+def ring_policy(settings: "Settings") -> RingPolicy:
+    """Return the rollover rule that follows from the settings."""
+    return RingPolicy(jwks_max_age=settings.jwks_max_age, longest_token=MAX_TOKEN_TTL)
+
+
+def published_set(
+    ring: Sequence[RingEntry], records: Mapping[str, StoredKey]
+) -> dict[str, list[dict[str, str]]]:
+    """Build the JWK set that validators need, never larger than they take.
+
+    Keys that were put there by hand can be too many: then those go whose turn is farthest away.
+
+    Args:
+        ring: the keys with their states.
+        records: the keys by kid.
+    """
+    public = [records[key.kid].jwk for key in published(ring)]
+    signing = [entry.key.kid for entry in ring if entry.state is KeyState.ACTIVE]
+    around = next((turn for turn, jwk in enumerate(public) if jwk.kid in signing), 0)
+    return build_jwk_set(fit_jwk_set(public, around=around))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What holds from one change of the ring to the next: a half-open span of seconds."""
+
+    since: int
+    until: float
+    signers: Mapping[str, Signer]  # by algorithm
+    jwks: bytes
+
+
+class KeyRing:
+    """Knows the signing key and the published set at any time.
+
+    Args:
+        store: where keys are kept.
+        policy: the durations of the rollover rule.
+        alg: the algorithm that tokens are signed with.
+    """
+
+    def __init__(self, store: FileKeyStore, policy: RingPolicy, *, alg: str) -> None:
+        self._store = store
+        self._policy = policy
+        self._alg = alg
+        self._stamp: Hashable = None
+        self._records: dict[str, StoredKey] = {}
+        self._signers: dict[str, Signer] = {}
+        self._moment: _Moment | None = None
+
+    def refresh(self, now: int) -> bool:
+        """Read the store again if it changed; returns whether it had. Blocks: call it off the loop.
+
+        Raises:
+            KeysError: a key cannot be read; what was known before stays in force.
+        """
+        stamp = self._store.stamp()
+        if stamp == self._stamp:
+            return False
+        records = {stored.kid: stored for stored in self._store.records()}
+        ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
+        signers = {
+            entry.key.kid: self._signers.get(entry.key.kid) or self._load(entry)
+            for entry in ring
+            # Retiring ones too: should the clock jump back, it is their turn again.
+            if entry.state is not KeyState.GONE
+        }
+        # Each assignment replaces a whole value, so the loop never sees a half-read store.
+        self._records, self._signers, self._stamp, self._moment = records, signers, stamp, None
+        return True
+
+    def signer(self, now: int, alg: str | None = None) -> Signer:
+        """Return the signer of the key that signs at `now`, with the configured algorithm if None.
+
+        Raises:
+            NoSigningKey: there is none.
+        """
+        signer = self._at(now).signers.get(alg or self._alg)
+        if signer is None:
+            raise NoSigningKey("there is no signing key; run: watchword keys generate")
+        return signer
+
+    def document(self, now: int) -> Document:
+        """Return the published JWK set at `now`."""
+        return Document(self._at(now).jwks, self._policy.jwks_max_age)
+
+    def _load(self, entry: RingEntry) -> Signer:
+        private_key = self._store.load_private(entry.key.kid)
+        return BatchingSigner(LocalSigner(entry.key.kid, entry.key.alg, private_key))
+
+    def _at(self, now: int) -> _Moment:
+        moment = self._moment
+        if moment is None or not moment.since <= now < moment.until:
+            moment = self._derive(now)
+            self._moment = moment
+        return moment
+
+    def _derive(self, now: int) -> _Moment:
+        records = self._records
+        ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
+        turns = [time for entry in ring for time in (entry.key.signs_from, entry.gone_at) if time]
+        return _Moment(
+            since=now,
+            until=min((time for time in turns if time > now), default=float("inf")),
+            signers=self._signers_of(ring),
+            jwks=json.dumps(published_set(ring, records), separators=(",", ":")).encode(),
+        )
+
+    def _signers_of(self, ring: Sequence[RingEntry]) -> dict[str, Signer]:
+        signers: dict[str, Signer] = {}
+        for alg in {entry.key.alg for entry in ring}:
+            with suppress(NoSigningKey, KeyError):
+                signers[alg] = self._signers[signing_key(ring, alg=alg).kid]
+        return signers

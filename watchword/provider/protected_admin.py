@@ -1,0 +1,103 @@
+"""Build the administration API: the issuer's operations behind a gate of the resource API's kind.
+
+The gate takes our own tokens, for the audience `Settings.administration`; which scopes a route
+needs is in `issuer.administration.http.routes`.
+"""
+
+import secrets
+from collections.abc import Callable
+from functools import cache
+
+from issuer.administration.authority import Authority
+from issuer.administration.http.endpoint import AdministrationEndpoint, App
+from issuer.administration.local import Administration
+from issuer.endpoints.asgi import Receive, Scope, Send
+from issuer.endpoints.document import Document
+from issuer.registry.audit import Actor, Via
+from issuer.storage.registry import Registry
+from resource_api.config import ResourcePolicy
+from resource_api.guard import ScopeGuard, require
+from resource_api.jwks_client import JwksClient, ignore_event
+from resource_api.middleware import SCOPE_KEY, BearerMiddleware
+from watchword.clock import wall_clock
+from watchword.logging import Events, request_id
+from watchword.provider.demo_api import in_process
+from watchword.registry import ADMIN_SCOPES
+from watchword.settings import Settings
+
+
+class AdminGate:
+    """The administration API with its gate in front.
+
+    Args:
+        settings: all settings, checked.
+        events: where log events go.
+        registry: what is administered.
+        published: gives the issuer's key set.
+        bases: the paths that it is mounted at.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        events: Events,
+        *,
+        registry: Registry,
+        published: Callable[[], Document],
+        bases: tuple[str, ...],
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._jwks = JwksClient(in_process(published), on_event=ignore_event)
+        self._endpoint = AdministrationEndpoint(
+            bases, administer=self._administer, guard=_guard, events=events
+        )
+        self._gate = BearerMiddleware(
+            self._endpoint,
+            issuer=settings.issuer,
+            resource=settings.administration,
+            jwks=self._jwks,
+            policy=ResourcePolicy(
+                issuer=settings.issuer,
+                resource=settings.administration,
+                realm="administration",
+                scopes_supported=ADMIN_SCOPES,
+            ),
+            on_event=events,
+        )
+
+    async def stop(self) -> None:
+        """Finish what is under way."""
+        await self._jwks.aclose()
+        self._endpoint.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._gate(scope, receive, send)
+
+    def _administer(self, scope: Scope, needed: tuple[str, ...]) -> Administration:
+        token = scope[SCOPE_KEY]
+        administration = self._settings.administration
+        return Administration(
+            self._registry,
+            by=Actor(name=token.client_id, via=Via.API, request_id=request_id.get()),
+            now=wall_clock,
+            random_bytes=secrets.token_bytes,
+            default_resource=self._settings.default_resource,
+            kept_resources=(administration,),
+            authority=Authority(
+                administration=administration,
+                scopes=token.scopes,
+                needed=frozenset(needed),
+                issued_at=token.issued_at,
+            ),
+        )
+
+
+def _guard(scopes: tuple[str, ...], app: App) -> App:
+    return _demand(scopes).app(app)
+
+
+@cache
+def _demand(scopes: tuple[str, ...]) -> ScopeGuard:
+    return require(*scopes)

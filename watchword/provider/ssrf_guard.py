@@ -1,0 +1,74 @@
+"""Look behind a host name before anything is fetched from it on somebody's word (RFC 8725 §3.10).
+
+Resolving takes as long as a resolver likes, so it has threads of its own and a time limit. Whoever
+fetches later must look again: names change their addresses.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from issuer.registration.ip_ranges import is_public
+
+TIMEOUT = 5.0
+"""Seconds to wait for the addresses of a name, the wait for a free thread included."""
+
+_THREADS = 2
+
+Resolve = Callable[[str], Iterable[str]]
+
+
+def resolve(host: str) -> list[str]:
+    """Ask the system for all addresses of a host.
+
+    Raises:
+        OSError: there is none, or nobody can tell.
+    """
+    # As bytes, so that Python does not bring an encoding of its own into the name.
+    found = socket.getaddrinfo(host.encode("ascii"), 443, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+class SsrfGuard:
+    """Decides which hosts may be fetched from.
+
+    Args:
+        allowed: hosts whose addresses may be private, in lower case.
+        resolve: gives the addresses of a host, or raises OSError.
+        timeout: seconds after which a name counts as unknown.
+    """
+
+    def __init__(
+        self, allowed: Iterable[str] = (), *, resolve: Resolve = resolve, timeout: float = TIMEOUT
+    ) -> None:
+        self._allowed = frozenset(allowed)
+        self._resolve = resolve
+        self._timeout = timeout
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolver")
+
+    async def is_public(self, host: str) -> bool:
+        """Tell whether every address of a host is public; a name that nobody knows is not.
+
+        Args:
+            host: a host name in lower case.
+        """
+        if host in self._allowed:
+            return True
+        looking = asyncio.get_running_loop().run_in_executor(self._threads, self._addresses, host)
+        try:
+            async with asyncio.timeout(self._timeout):
+                addresses = await looking
+        except TimeoutError:
+            return False
+        return bool(addresses) and all(is_public(address) for address in addresses)
+
+    def close(self) -> None:
+        """Let the threads end once their work is done."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _addresses(self, host: str) -> list[str]:
+        try:
+            return list(self._resolve(host))
+        except (OSError, UnicodeError):
+            return []
