@@ -7,7 +7,8 @@ import httpx
 import httpx2
 import pytest
 
-from consumer import auth, httpx2_auth, scenario
+from consumer import auth, httpx2_auth
+from consumer.demo import scenario
 from consumer.errors import TokenEndpointUnreachable
 from issuer.registry.errors import StoreUnavailable
 from resource_api.errors import KeysUnavailable
