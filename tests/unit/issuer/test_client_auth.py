@@ -2,8 +2,8 @@
 
 import pytest
 
-from issuer.client_auth.secret import ClientAuthenticator
 from issuer.client_auth import secret as client_auth
+from issuer.client_auth.secret import ClientAuthenticator
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.registry.auth_method import AuthMaterial, AuthMethod
 from issuer.registry.client import Client
