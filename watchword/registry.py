@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from issuer.events import EventSink, ignore_event
 from issuer.registry.resource import Resource
 from issuer.storage.database_url import SqliteFile
 from watchword.data_folder import make_data_folder
 
 if TYPE_CHECKING:
-    from issuer.storage.registry import EventSink, Registry
+    from issuer.storage.registry import Registry
     from watchword.settings import Settings
 
 DEFAULT_SCOPES = ("read", "write")
@@ -32,7 +33,7 @@ def open_registry(
     settings: "Settings",
     *,
     now: Callable[[], int],
-    announce: "EventSink | None" = None,
+    announce: EventSink = ignore_event,
     patience: float = 5.0,
     serving: bool = False,
 ) -> "Registry":
@@ -52,14 +53,14 @@ def open_registry(
         RegistryError: the database cannot be used, or belongs to another issuer.
         DataFolderError: the data folder cannot be used.
     """
-    from issuer.storage.registry import Registry, ignore_event  # SQLAlchemy is dear to import
+    from issuer.storage.registry import Registry  # SQLAlchemy is dear to import
 
     if settings.database_url is None:
         make_data_folder(settings.data_dir)
     registry = Registry.open(
         settings.database,
         now=now,
-        announce=announce or ignore_event,
+        announce=announce,
         upgrade=True if serving and isinstance(settings.database, SqliteFile) else None,
         patience=patience,
     )

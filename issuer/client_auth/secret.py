@@ -49,7 +49,7 @@ class KnownClients(Protocol):
         """Whether any client of the registry has a slow hash."""
         ...
 
-    def peek(self, client_id: str) -> Client | None:
+    def get_cached(self, client_id: str) -> Client | None:
         """Look in memory only."""
         ...
 
@@ -98,7 +98,7 @@ class ClientAuthenticator:
             TemporarilyUnavailable: the store would have to be asked and cannot answer.
         """
         client_id, secret = credentials.client_id, credentials.secret
-        known = self._clients.peek(client_id)
+        known = self._clients.get_cached(client_id)
         proof = self._prove(known, secret, now)
         if known is not None and proof is not None and _is_allowed(known, now):
             return AuthenticatedClient(known, proof.secret_id)

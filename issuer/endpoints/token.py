@@ -5,7 +5,6 @@ RFC 6749 §5.1, §5.2. The one place where errors of the issuer become responses
 
 import json
 from collections.abc import Callable
-from typing import Protocol
 
 from issuer.access_token import IssuedToken
 from issuer.endpoints.asgi import Headers, Receive, Scope, Send, read_body, respond
@@ -16,6 +15,7 @@ from issuer.errors import (
     Reason,
     ServerError,
 )
+from issuer.events import Event, EventSink
 from issuer.service import TokenService
 from issuer.token_request import MAX_BODY, parse_token_request
 
@@ -28,14 +28,6 @@ _HEADERS = (
 
 MAX_ASKED = 256
 """Characters of what a client asked for that a log event has."""
-
-
-class EventSink(Protocol):
-    """Takes events with a fixed name and fields; never a token, a secret or an assertion."""
-
-    def __call__(self, event: str, /, **fields: object) -> None:
-        """Record one event."""
-        ...
 
 
 class TokenEndpoint:
@@ -72,11 +64,13 @@ class TokenEndpoint:
             await respond(send, refusal.status, (*_HEADERS, *refusal.headers), _error_body(refusal))
         except Exception as fault:
             # Never a trace on the wire; the log has it under the request's id.
-            self._events("token.refused", reason=Reason.INTERNAL, exception=fault)
+            self._events(Event.TOKEN_REFUSED, reason=Reason.INTERNAL, exception=fault)
             error = ServerError(Reason.INTERNAL)
             await respond(send, error.status, _HEADERS, _error_body(error))
         else:
-            self._events("token.issued", client_id=issued.client_id, kid=issued.kid, jti=issued.jti)
+            self._events(
+                Event.TOKEN_ISSUED, client_id=issued.client_id, kid=issued.kid, jti=issued.jti
+            )
             await respond(send, 200, _HEADERS, _token_body(issued))
 
     async def _issue(self, scope: Scope, receive: Receive) -> IssuedToken:
@@ -91,7 +85,7 @@ class TokenEndpoint:
 
     def _record(self, refusal: OAuthError) -> None:
         self._events(
-            "token.refused",
+            Event.TOKEN_REFUSED,
             reason=refusal.reason,
             client_id=refusal.client_id,
             # Input of the client: one line of ASCII, of bounded length.

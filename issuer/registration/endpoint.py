@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
-from issuer.endpoints.token import EventSink
 from issuer.errors import BodyTooLarge, MethodNotAllowed, OAuthError, Reason, ServerError
+from issuer.events import Event, EventSink
 from issuer.metadata import REGISTRATION_PATH
 from issuer.registration.decide import RegisteredClient, describe_registered
 from issuer.registration.errors import NotOfAClient
@@ -107,11 +107,11 @@ class RegistrationEndpoint:
         except ConnectionError:
             return  # nobody is there to be answered
         except OAuthError as refusal:
-            self._events("registration.refused", reason=refusal.reason)
+            self._events(Event.REGISTRATION_REFUSED, reason=refusal.reason)
             await respond(send, refusal.status, (*_HEADERS, *refusal.headers), _error_body(refusal))
         except Exception as fault:
             # Never a trace on the wire; the log has it under the request's id.
-            self._events("registration.refused", reason=Reason.INTERNAL, exception=fault)
+            self._events(Event.REGISTRATION_REFUSED, reason=Reason.INTERNAL, exception=fault)
             error = ServerError(Reason.INTERNAL)
             await respond(send, error.status, _HEADERS, _error_body(error))
         else:

@@ -1,8 +1,8 @@
 """A bounded in-memory view of the client registry, kept true by the store's change feed.
 
-The token path reads `peek` and touches no database; `catch_up` runs beside it, on another thread
-where that is better. The promise: after a catch-up, no entry is older than the changes that it
-read.
+The token path calls `get_cached`, which never waits for the database; `catch_up` runs beside it, on
+another thread if need be. Invariant: after a catch-up, no entry is older than the changes that the
+catch-up read.
 """
 
 from collections import OrderedDict
@@ -45,7 +45,7 @@ class ClientView:
         """Count the clients held."""
         return len(self._entries)
 
-    def peek(self, client_id: str) -> Client | None:
+    def get_cached(self, client_id: str) -> Client | None:
         """Give a client from memory, or None if it is not held."""
         with self._lock:
             client = self._entries.get(client_id)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
+from issuer.events import Event, EventSink, ignore_event
 from issuer.ports import Changes
 from issuer.registry.audit import SYSTEM, Actor, AuditEntry, name_target
 from issuer.registry.client import Client
@@ -34,18 +35,6 @@ MIGRATION_PATIENCE = 600.0
 """Seconds that a migration of a large database may take."""
 
 _LOOKUPS = 4
-
-
-class EventSink(Protocol):
-    """Takes events with a fixed name and fields; never a token, a secret or an assertion."""
-
-    def __call__(self, event: str, /, **fields: object) -> None:
-        """Record one event."""
-        ...
-
-
-def ignore_event(event: str, /, **fields: object) -> None:
-    """Leave events unrecorded."""
 
 
 class Registry:
@@ -151,7 +140,7 @@ class Registry:
         if not self.schema_status().up_to_date:
             before, copy = self._database.change(self._upgrade)
             if before is not None:
-                self._announce("registry.upgraded", schema=HEAD, before=before, copy=copy)
+                self._announce(Event.REGISTRY_UPGRADED, schema=HEAD, before=before, copy=copy)
 
     def _upgrade(self, connection: Connection) -> tuple[str | None, str | None]:
         before = read_status(connection).current
@@ -309,7 +298,7 @@ class Registry:
             self._database.write(lambda connection: _write_usage(connection, batch))
 
     def announce_expiring(self, *, within: int, started: int) -> None:
-        """EventSink the secrets that end soon: each once a day, and once after every start.
+        """Announce the secrets that end soon: each once a day, and once after every start.
 
         Of all the processes that look, one announces it. It ends when the secret ends or is gone.
 
@@ -326,7 +315,10 @@ class Registry:
         )
         for client_id, secret_id, end in due:
             self._announce(
-                "secret.expiring", client_id=client_id, secret_id=secret_id, expires_in=end - now
+                Event.SECRET_EXPIRING,
+                client_id=client_id,
+                secret_id=secret_id,
+                expires_in=end - now,
             )
 
     def changes_since(self, cursor: int) -> Changes:

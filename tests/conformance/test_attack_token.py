@@ -365,7 +365,7 @@ async def test_every_answer_is_unstorable_json_without_echo(form: dict[str, str]
 async def test_a_fault_of_ours_is_500_without_a_trace() -> None:
     """What nobody foresaw becomes server_error; the log has where it came from."""
     issuer = TestIssuer()
-    issuer.clients.peek = lambda client_id: 1 / 0  # type: ignore[assignment,method-assign]
+    issuer.clients.get_cached = lambda client_id: 1 / 0  # type: ignore[assignment,method-assign]
     answer = await issuer.ask()
     refused(answer, 500, "server_error")
     assert answer.json == {"error": "server_error"}

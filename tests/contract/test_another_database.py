@@ -82,14 +82,14 @@ async def test_a_backup_whose_feed_has_the_same_number_is_read_anew(database_url
         for desk, view, follower in (one, two):
             await view.fetch("till")
             await follower.look()
-            assert not view.peek("till").registration.disabled
+            assert not view.get_cached("till").registration.disabled
             assert desk.find_client("other").registration.disabled
         put_in_place()
         for desk, view, follower in (one, two):
             with suppress(StoreUnavailable):  # the connection may have been cut in the middle
                 await follower.look()
             await follower.look()
-            assert view.peek("till").registration.disabled
+            assert view.get_cached("till").registration.disabled
             assert not desk.find_client("other").registration.disabled
             desk.create_client(new_client(f"later-{id(desk)}"))
     with opened(database_url) as registry:
@@ -115,12 +115,12 @@ async def test_a_file_that_was_deleted_takes_nothing_until_it_is_back(file):
         with pytest.raises(StoreUnavailable):
             await follower.look()
         assert not file.exists()
-        assert view.peek("till") is not None  # as through any outage
+        assert view.get_cached("till") is not None  # as through any outage
         file.with_name("elsewhere").rename(file)
         await follower.look()
         desk.set_disabled("till", True)
         await follower.look()
-        assert view.peek("till").registration.disabled
+        assert view.get_cached("till").registration.disabled
 
 
 @pytest.mark.parametrize("replaced", [False, True])
@@ -151,7 +151,7 @@ async def test_a_change_is_in_force_within_a_second_of_a_failover():
         desk, view, follower = stack.enter_context(worker(both))
         await view.fetch("till")
         await follower.look()
-        assert not view.peek("till").registration.disabled
+        assert not view.get_cached("till").registration.disabled
         primary.run_sql("ALTER SYSTEM SET default_transaction_read_only = on")
         primary.run_sql("SELECT pg_reload_conf()")
         assert eventually(lambda: not _writes(primary))
@@ -160,7 +160,7 @@ async def test_a_change_is_in_force_within_a_second_of_a_failover():
         with suppress(StoreUnavailable):  # the look that finds the server demoted
             await follower.look()
         await follower.look()
-        assert view.peek("till").registration.disabled
+        assert view.get_cached("till").registration.disabled
         assert desk.find_client("till").registration.disabled
         desk.set_disabled("other", True)  # a change goes to the new primary at once
         with opened(standby.url_of(name)) as registry:
@@ -182,7 +182,7 @@ async def test_a_server_that_is_demoted_without_another_is_an_outage():
                 await follower.look()
             with pytest.raises(StoreUnavailable, match="read-only"):
                 desk.find_client("other")
-            assert view.peek("till") is not None
+            assert view.get_cached("till") is not None
             server.run_sql("SET default_transaction_read_only = off; ALTER SYSTEM RESET ALL;")
             server.run_sql("SELECT pg_reload_conf()")
             assert eventually(lambda: _writes(server))

@@ -42,8 +42,8 @@ class ViewAgainstStore(RuleBasedStateMachine):
         self.store.broken = not self.store.broken
 
     @rule(name=NAMES)
-    def peek(self, name):
-        self.view.peek(name)
+    def get_cached(self, name):
+        self.view.get_cached(name)
 
     @rule(name=NAMES)
     def begin_fetch(self, name):

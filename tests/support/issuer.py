@@ -80,7 +80,7 @@ class Clients:
         )
         self.store_is_down = False
 
-    def peek(self, client_id: str) -> Client | None:
+    def get_cached(self, client_id: str) -> Client | None:
         """Look in memory."""
         return self.known.get(client_id)
 

@@ -14,9 +14,10 @@ from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.administration.operations import Operations
+    from issuer.events import EventSink
     from issuer.registry.audit import Actor
     from issuer.registry.resource import Resource
-    from issuer.storage.registry import EventSink, Registry
+    from issuer.storage.registry import Registry
     from watchword.remote_administration import RemoteAdministration
     from watchword.settings import Settings
 

@@ -9,7 +9,6 @@ import contextvars
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlencode
 
 from issuer.administration.http.call import Answer, Call, parse_path
@@ -31,6 +30,7 @@ from issuer.administration.http.query import Value, parse_query
 from issuer.administration.http.routes import PATCH, Found, Route, find_route
 from issuer.administration.local import Administration
 from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
+from issuer.events import Event, EventSink
 from issuer.registry.errors import InvalidValue, RegistryError, RevisionConflict
 from issuer.registry.representation import Json
 from keys import strict_json
@@ -49,14 +49,6 @@ _PROBLEM: RawHeaders = ((b"content-type", b"application/problem+json"), *_NO_STO
 
 # RFC 6750 §3.1: the token is "invalid for other reasons"; RFC 9110 §15.5.2 asks for a challenge.
 _NOT_ACTIVE = (b"www-authenticate", b'Bearer realm="administration", error="invalid_token"')
-
-
-class EventSink(Protocol):
-    """Takes events with a fixed name and fields; never a token, a secret or an assertion."""
-
-    def __call__(self, event: str, /, **fields: object) -> None:
-        """Record one event."""
-        ...
 
 
 class AdministrationEndpoint:
@@ -122,7 +114,7 @@ class AdministrationEndpoint:
             await self._refuse_by_registry(send, error, found.route)
         except Exception as fault:
             # Never a trace on the wire; the log has it under the request's id.
-            self._events("request.refused", reason=INTERNAL.reason, exception=fault)
+            self._events(Event.REQUEST_REFUSED, reason=INTERNAL.reason, exception=fault)
             await _send_problem(send, INTERNAL, write_problem(INTERNAL, "see the server's log"))
         else:
             await _send_answer(send, answer, base, scope)
@@ -158,13 +150,13 @@ class AdministrationEndpoint:
         return await loop.run_in_executor(self._threads, context.run, lambda: route.run(call()))
 
     async def _refuse(self, send: Send, refusal: RequestRefused) -> None:
-        self._events("request.refused", reason=refusal.kind.reason, status=refusal.kind.status)
+        self._events(Event.REQUEST_REFUSED, reason=refusal.kind.reason, status=refusal.kind.status)
         document = write_problem(refusal.kind, refusal.detail)
         await _send_problem(send, refusal.kind, document, refusal.headers)
 
     async def _refuse_by_registry(self, send: Send, error: RegistryError, route: Route) -> None:
         kind = kind_of(error, route.targets)
-        self._events("request.refused", reason=kind.reason, status=kind.status)
+        self._events(Event.REQUEST_REFUSED, reason=kind.reason, status=kind.status)
         headers: RawHeaders = ()
         if kind == UNAVAILABLE:
             headers = ((b"retry-after", b"%d" % RETRY_SECONDS),)

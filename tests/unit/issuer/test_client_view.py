@@ -32,9 +32,9 @@ def view(store):
 def test_a_client_is_known_once_it_was_fetched(store, view):
     """The view asks the store the first time only."""
     store.put("till")
-    assert view.peek("till") is None
+    assert view.get_cached("till") is None
     assert finish(view.fetch("till")) == store.clients["till"]
-    assert view.peek("till") is store.clients["till"]
+    assert view.get_cached("till") is store.clients["till"]
     assert store.finds == 1
 
 
@@ -50,9 +50,9 @@ def test_the_least_recently_used_client_goes_first(store, view):
         store.put(name)
     for name in "abc":
         finish(view.fetch(name))
-    view.peek("a")
+    view.get_cached("a")
     finish(view.fetch("d"))
-    assert [name for name in "abcd" if view.peek(name)] == ["a", "c", "d"]
+    assert [name for name in "abcd" if view.get_cached(name)] == ["a", "c", "d"]
 
 
 def test_a_fetch_that_finds_a_client_gone_forgets_it(store, view):
@@ -61,7 +61,7 @@ def test_a_fetch_that_finds_a_client_gone_forgets_it(store, view):
     finish(view.fetch("till"))
     store.remove("till")
     assert finish(view.fetch("till")) is None
-    assert view.peek("till") is None
+    assert view.get_cached("till") is None
 
 
 def test_catching_up_reads_changed_entries_again(store, view):
@@ -73,8 +73,8 @@ def test_catching_up_reads_changed_entries_again(store, view):
     store.put("other")
     finds = store.finds
     finish(view.catch_up())
-    assert view.peek("till").registration.disabled
-    assert view.peek("other") is None
+    assert view.get_cached("till").registration.disabled
+    assert view.get_cached("other") is None
     assert store.finds == finds + 1
 
 
@@ -84,7 +84,7 @@ def test_catching_up_drops_a_deleted_client(store, view):
     finish(view.fetch("till"))
     store.remove("till")
     finish(view.catch_up())
-    assert view.peek("till") is None
+    assert view.get_cached("till") is None
 
 
 def test_nothing_is_read_while_the_version_stands_still(store, view):
@@ -108,7 +108,7 @@ def test_a_fetch_overtaken_by_a_change_leaves_no_stale_entry(store, view):
     store.put("till", disabled=True)
     finish(view.catch_up())
     assert not finish(fetch).registration.disabled
-    assert view.peek("till") is None
+    assert view.get_cached("till") is None
 
 
 def test_a_refresh_overtaken_by_another_catch_up_leaves_no_stale_entry(store, view):
@@ -121,7 +121,7 @@ def test_a_refresh_overtaken_by_another_catch_up_leaves_no_stale_entry(store, vi
     store.put("till", disabled=True)
     finish(view.catch_up())
     finish(slow)
-    held = view.peek("till")
+    held = view.get_cached("till")
     assert held is None or held.registration.disabled
 
 
@@ -136,7 +136,7 @@ def test_an_entry_that_made_room_during_its_refresh_stays_out(store, view):
     for name in "bcd":
         finish(view.fetch(name))
     finish(refresh)
-    assert view.peek("a") is None
+    assert view.get_cached("a") is None
     assert len(view) == 3
 
 
@@ -150,7 +150,7 @@ def test_a_trimmed_feed_makes_everything_be_read_again(store, view):
     store.trimmed = 2
     store.put("other")
     finish(view.catch_up())
-    held = view.peek("till")
+    held = view.get_cached("till")
     assert held is not None
     assert held.registration.disabled
 
@@ -163,8 +163,8 @@ def test_very_many_changes_drop_the_entries_used_longest_ago(store):
         finish(view.fetch(f"c{number}"))
     finish(view.catch_up())
     assert len(view) == 256
-    assert view.peek("c0") is None
-    assert view.peek("c299") is not None
+    assert view.get_cached("c0") is None
+    assert view.get_cached("c299") is not None
 
 
 def test_an_entry_known_to_be_outdated_goes_when_the_store_fails(store, view):
@@ -178,11 +178,11 @@ def test_an_entry_known_to_be_outdated_goes_when_the_store_fails(store, view):
     store.broken = True
     with pytest.raises(StoreUnavailable):
         finish(refresh)
-    assert view.peek("till") is None
+    assert view.get_cached("till") is None
     store.broken = False
     finish(view.fetch("till"))
     finish(view.catch_up())
-    assert view.peek("till").registration.disabled
+    assert view.get_cached("till").registration.disabled
 
 
 def test_known_clients_stay_known_while_the_store_is_away(store, view):
@@ -192,7 +192,7 @@ def test_known_clients_stay_known_while_the_store_is_away(store, view):
     store.broken = True
     with pytest.raises(StoreUnavailable):
         finish(view.catch_up())
-    assert view.peek("till") is not None
+    assert view.get_cached("till") is not None
 
 
 def test_after_a_look_that_failed_everything_is_read_again(store, view):
@@ -206,7 +206,7 @@ def test_after_a_look_that_failed_everything_is_read_again(store, view):
     store.broken = False
     store.clients["till"] = registered_client("till", disabled=True)  # without a note
     finish(view.catch_up())
-    assert view.peek("till").registration.disabled
+    assert view.get_cached("till").registration.disabled
     finds = store.finds
     finish(view.catch_up())
     assert store.finds == finds
@@ -221,7 +221,7 @@ def test_in_another_feed_everything_is_read_again(store, view):
     store.clients["till"] = registered_client("till", disabled=True)
     store.put("other")
     finish(view.catch_up())
-    assert view.peek("till").registration.disabled
+    assert view.get_cached("till").registration.disabled
 
 
 def test_the_view_knows_whether_anybody_has_a_slow_secret(store, view):
@@ -253,5 +253,5 @@ def test_forgetting_lets_go_of_everything(store, view):
     store.put("till")
     finish(view.fetch("till"))
     view.forget()
-    assert view.peek("till") is None
+    assert view.get_cached("till") is None
     assert finish(view.fetch("till")) is store.clients["till"]

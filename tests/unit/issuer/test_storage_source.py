@@ -158,14 +158,14 @@ async def test_a_known_client_costs_no_statement(source, elsewhere, statements):
     await view.fetch("till")
     statements.clear()
     for _ in range(100):
-        assert view.peek("till") is not None
+        assert view.get_cached("till") is not None
     assert statements == []
 
     elsewhere.set_disabled("till", True)
     await view.catch_up()
     statements.clear()
     for _ in range(100):
-        assert view.peek("till").registration.disabled
+        assert view.get_cached("till").registration.disabled
     assert statements == []
 
 
@@ -187,7 +187,7 @@ async def test_a_change_by_another_process_counts_with_the_next_look(source, els
     await follower.look()
     elsewhere.set_disabled("till", True)
     await follower.look()
-    assert view.peek("till").registration.disabled
+    assert view.get_cached("till").registration.disabled
 
 
 async def test_too_long_an_outage_makes_the_view_forget(source, elsewhere):
@@ -243,6 +243,6 @@ async def test_look_ups_do_not_delay_a_look_for_changes(gated, elsewhere):
         elsewhere.set_disabled("till", True)
         with anyio.fail_after(5):
             await Follower(view).look()
-        assert view.peek("till").registration.disabled
+        assert view.get_cached("till").registration.disabled
         gated.gate.set()
         assert await asyncio.gather(*crowd) == [None] * 200

@@ -1,0 +1,46 @@
+"""Events of the issuer: their fixed names, and the sink that records them.
+
+What changes the registry is an event as well, named after its entry in the audit trail
+(`issuer.registry.audit.Action`).
+"""
+
+from enum import StrEnum
+from typing import Protocol
+
+
+class Event(StrEnum):
+    """An event by the name that log lines and metrics have; a name never changes."""
+
+    TOKEN_ISSUED = "token.issued"  # noqa: S105 - an event's name
+    TOKEN_REFUSED = "token.refused"  # noqa: S105 - an event's name
+    REGISTRATION_REFUSED = "registration.refused"
+    REQUEST_REFUSED = "request.refused"
+    SECRET_EXPIRING = "secret.expiring"  # noqa: S105 - an event's name
+    REGISTRY_UPGRADED = "registry.upgraded"
+
+
+class EventSink(Protocol):
+    """Records events: a name and fields; never a token, a secret or an assertion."""
+
+    def __call__(self, event: str, /, **fields: object) -> None:
+        """Record one event; a field that is None is left out."""
+        ...
+
+
+def ignore_event(event: str, /, **fields: object) -> None:
+    """Record nothing."""
+
+
+def fan_out(*sinks: EventSink) -> EventSink:
+    """Make one sink of several, each of which records every event; one alone is returned as it is.
+
+    The sinks are called in their order and must not raise: nothing is recorded after one that did.
+    """
+    if len(sinks) == 1:
+        return sinks[0]
+
+    def record(event: str, /, **fields: object) -> None:
+        for sink in sinks:
+            sink(event, **fields)
+
+    return record
