@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from bench.loadgen import build_request, free_port, run_load_apart, wait_for_port
-from keys import base64url
 from keys.algorithms import verifier
+from keys.encoding import decode_base64url, encode_base64url
 from keys.jwk import PublicJwk, public_jwk
 from keys.jwks import build_jwk_set
 from resource_api import BearerMiddleware, Fetched, JwksClient, ResourcePolicy
@@ -83,10 +83,10 @@ def make_token(private_key: rsa.RSAPrivateKey, jwk: PublicJwk, number: int) -> b
         "scope": "read write",
     }
     parts = ({"alg": "RS256", "typ": "at+jwt", "kid": jwk.kid}, claims)
-    encoded = [base64url.encode(json.dumps(part, separators=(",", ":")).encode()) for part in parts]
+    encoded = [encode_base64url(json.dumps(part, separators=(",", ":")).encode()) for part in parts]
     signing_input = ".".join(encoded).encode()
     signature = verifier("RS256").sign(signing_input, private_key)
-    return signing_input + b"." + base64url.encode(signature).encode()
+    return signing_input + b"." + encode_base64url(signature).encode()
 
 
 def key_client(jwk: PublicJwk) -> JwksClient:
@@ -110,7 +110,7 @@ async def measure_cpu(jwk: PublicJwk, tokens: list[bytes], *, rounds: int) -> tu
     cold = TokenValidator(policy, jwks, clock=time.time, cache_size=0)
     warm = TokenValidator(policy, jwks, clock=time.time)
     signed = [token.rpartition(b".") for token in tokens]
-    pairs = [(message, base64url.decode(signature)) for message, _, signature in signed]
+    pairs = [(message, decode_base64url(signature)) for message, _, signature in signed]
 
     def bare() -> None:
         for message, signature in pairs:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from keys.content_coding import inflate, is_gzip
+from keys.encoding import inflate, is_gzip
 
 MAX_ANSWER_BYTES = 65_536
 # Named in errors, which repeat no other word of an answer: it might be the secret.

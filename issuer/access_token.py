@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from issuer.grants.client_credentials import Grant
-from keys import base64url
+from keys.encoding import encode_base64url
 
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -56,14 +56,14 @@ def build_claims(grant: Grant, *, issuer: str, now: int, jti: str) -> dict[str, 
 @lru_cache(maxsize=64)
 def header_segment(alg: str, kid: str) -> str:
     """Encode the header of every token of one key (RFC 9068 §2.1, RFC 7515 §4.1)."""
-    return base64url.encode(_encode({"alg": alg, "typ": TOKEN_TYPE, "kid": kid}).encode())
+    return encode_base64url(_encode({"alg": alg, "typ": TOKEN_TYPE, "kid": kid}).encode())
 
 
 def build_signing_input(header: str, claims: dict[str, object]) -> bytes:
     """Join header and payload segments as they will be signed (RFC 7515 §5.1)."""
-    return f"{header}.{base64url.encode(_encode(claims).encode())}".encode("ascii")
+    return f"{header}.{encode_base64url(_encode(claims).encode())}".encode("ascii")
 
 
 def assemble(signing_input: bytes, signature: bytes) -> str:
     """Append the signature: the compact serialisation (RFC 7515 §7.1)."""
-    return f"{signing_input.decode('ascii')}.{base64url.encode(signature)}"
+    return f"{signing_input.decode('ascii')}.{encode_base64url(signature)}"

@@ -1,8 +1,10 @@
-"""Own public JWKs (RFC 7517 §4, RFC 7518 §6.3): strict parse, and an allow-list on the way out.
+"""Parse and write public JWKs (RFC 7517 §4, RFC 7518 §6.3) and their thumbprints (RFC 7638).
 
 Pure. A ``PublicJwk`` is bound to one algorithm and strong enough for it; nothing else can exist.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,10 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
     RSAPublicNumbers,
 )
 
-from keys import base64url
 from keys.algorithms import ALGORITHMS, Algorithm, algorithm
+from keys.encoding import decode_base64url, encode_base64url
 from keys.errors import InvalidJwk, UnknownAlgorithm
-from keys.thumbprint import thumbprint
 from keys.weak_rsa import find_weakness
 
 # RFC 7518 §6.2.2, §6.3.2, §6.4 and RFC 9964: what a public key must never carry.
@@ -24,6 +25,25 @@ PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"
 # Verification time grows with both: bounds on what a foreign set may make us compute.
 MAXIMUM_RSA_BITS = 8192
 MAXIMUM_RSA_EXPONENT_OCTETS = 4
+
+# RFC 7638 §3.2, RFC 8037 §2, RFC 9964: the required members by key type, in lexicographic order.
+REQUIRED_MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "RSA": ("e", "kty", "n"),
+    "EC": ("crv", "kty", "x", "y"),
+    "OKP": ("crv", "kty", "x"),
+    "AKP": ("alg", "kty", "pub"),
+}
+
+# RFC 7518 §6.2.1.2: a coordinate has the full width of the field, leading zeros included.
+_COORDINATE_OCTETS = {"P-256": 32, "P-384": 48, "P-521": 66}
+_OCTET_STRINGS = frozenset({"e", "n", "x", "y", "pub"})
+
+PUBLISHED_TEST_KEYS = {
+    "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs": "RFC 7517 A.2 and RFC 7638 §3.1",
+    "IsUn6_e04MaShXFIISMp4kG62LWzMIPy_MvSA5pJgX8": "RFC 7515 A.2",
+    "9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI": "RFC 7520 §3.4",
+}
+"""Thumbprints of key pairs whose private key is printed in an RFC; such a key is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +113,26 @@ def parse_public_jwk(members: Mapping[str, object]) -> PublicJwk:
     return PublicJwk(kid=kid, alg=entry.name, kty=entry.kty, key=key)
 
 
+def thumbprint(members: Mapping[str, object]) -> str:
+    """Compute the SHA-256 thumbprint of a public or private JWK, base64url encoded.
+
+    Args:
+        members: the JWK; members that the thumbprint does not cover are ignored.
+
+    Raises:
+        InvalidJwk: if a covered member is missing or not in its one canonical form, for two forms
+            of one key would give two thumbprints (RFC 7638 §3, §7).
+    """
+    kty = members.get("kty")
+    required = REQUIRED_MEMBERS.get(kty) if isinstance(kty, str) else None
+    if required is None:
+        raise InvalidJwk("a thumbprint needs a kty of " + ", ".join(REQUIRED_MEMBERS))
+    covered = {name: _canonical(name, members) for name in required}
+    # RFC 7638 §3.3: no whitespace, names in lexicographic order, UTF-8.
+    text = json.dumps(covered, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return encode_base64url(hashlib.sha256(text.encode()).digest())
+
+
 def _check_purpose(members: Mapping[str, object]) -> None:
     """RFC 7517 §4.2, §4.3: ``use`` and ``key_ops``, when present, must allow verification."""
     if "use" in members and members["use"] != "sig":
@@ -143,7 +183,7 @@ def _unsigned(members: Mapping[str, object], name: str, *, maximum_octets: int) 
     if not isinstance(value, str):
         raise InvalidJwk(f"JWK member {name} is missing or not a string")
     try:
-        octets = base64url.decode(value)
+        octets = decode_base64url(value)
     except ValueError as error:
         raise InvalidJwk(f"JWK member {name} is not base64url") from error
     octets = octets.removeprefix(b"\0")
@@ -169,4 +209,26 @@ def _rsa_members(key: RSAPublicKey) -> dict[str, str]:
 
 
 def _encode_unsigned(value: int) -> str:
-    return base64url.encode(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+    return encode_base64url(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+
+def _canonical(name: str, members: Mapping[str, object]) -> str:
+    """Return one covered member after checking that it has its one canonical form."""
+    value = members.get(name)
+    if not isinstance(value, str) or not value.isascii() or not value:
+        raise InvalidJwk(f"JWK member {name} is missing or not a plain string")
+    if name in _OCTET_STRINGS:
+        _check_octets(name, value, members)
+    return value
+
+
+def _check_octets(name: str, value: str, members: Mapping[str, object]) -> None:
+    try:
+        octets = decode_base64url(value)
+    except ValueError as error:
+        raise InvalidJwk(f"JWK member {name} is not base64url") from error
+    # RFC 7518 §2, Base64urlUInt: the minimum number of octets.
+    if name in ("e", "n") and octets[0] == 0:
+        raise InvalidJwk(f"JWK member {name} has leading zero octets")
+    if members["kty"] == "EC" and len(octets) != _COORDINATE_OCTETS.get(str(members.get("crv"))):
+        raise InvalidJwk(f"JWK member {name} does not have the width of its curve")

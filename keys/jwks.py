@@ -8,11 +8,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from keys.encoding import parse_json_object
 from keys.errors import InvalidJwk, InvalidJwkSet
-from keys.jwk import PublicJwk, parse_public_jwk
-from keys.published_test_keys import PUBLISHED_TEST_KEYS
-from keys.strict_json import parse_object
-from keys.thumbprint import thumbprint
+from keys.jwk import PUBLISHED_TEST_KEYS, PublicJwk, parse_public_jwk, thumbprint
 
 # Reader and writer keep the same bounds: a set that is published can be read.
 MAXIMUM_BYTES = 65_536
@@ -82,7 +80,7 @@ def parse_jwk_set(
     if len(document) > max_bytes:
         raise InvalidJwkSet(f"JWK set is larger than {max_bytes} bytes")
     try:
-        members = parse_object(document).get("keys")
+        members = parse_json_object(document).get("keys")
     except ValueError as error:
         raise InvalidJwkSet("JWK set is not a strict JSON object") from error
     if not isinstance(members, list):

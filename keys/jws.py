@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keys import base64url, strict_json
+from keys.encoding import decode_base64url, parse_json_object
 from keys.errors import InvalidJws
 
 
@@ -63,7 +63,7 @@ def decode_segment(segment: bytes) -> bytes:
         InvalidJws: it is not canonical base64url (RFC 7515 §2).
     """
     try:
-        return base64url.decode(segment)
+        return decode_base64url(segment)
     except ValueError:
         raise InvalidJws("a segment is not canonical base64url") from None
 
@@ -76,7 +76,7 @@ def parse_header(segment: bytes) -> dict[str, Any]:
             no extension is understood here (§4.1.11), or any `b64` (RFC 7797 §7).
     """
     try:
-        header = strict_json.parse_object(decode_segment(segment))
+        header = parse_json_object(decode_segment(segment))
     except ValueError:
         raise InvalidJws("the header is not a JSON object") from None
     if not isinstance(header.get("alg"), str):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from keys import base64url, strict_json
 from keys.algorithms import verifier
+from keys.encoding import decode_base64url, parse_json_object
 from keys.errors import InvalidJws
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
@@ -104,8 +104,8 @@ def parse_token(
         segment, payload, signature, signing_input = split_compact(token)
         header = None if memo is None else memo.get(segment)
         members = parse_header(segment) if header is None else {}
-        claims = strict_json.parse_object(base64url.decode(payload))
-        decoded_signature = base64url.decode(signature)
+        claims = parse_json_object(decode_base64url(payload))
+        decoded_signature = decode_base64url(signature)
     except (InvalidJws, ValueError):
         raise InvalidToken(Reason.MALFORMED_TOKEN) from None
     if header is None:

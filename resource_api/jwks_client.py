@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from keys import strict_json
-from keys.content_coding import inflate, is_gzip
+from keys.encoding import inflate, is_gzip, parse_json_object
 from keys.errors import InvalidJwkSet
 from keys.identifiers import (
     check_issuer,
@@ -279,7 +278,7 @@ class HttpJwks:
             raise FetchFailed(f"metadata status {answer.status}")
         _check_json(answer)
         try:
-            metadata = strict_json.parse_object(answer.body)
+            metadata = parse_json_object(answer.body)
             jwks_uri = metadata.get("jwks_uri")
             # RFC 8414 §3.3: the issuer must be identical, without any normalising.
             if metadata.get("issuer") != self._issuer:

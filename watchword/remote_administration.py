@@ -29,7 +29,7 @@ from issuer.registry.errors import (
     UnknownResource,
 )
 from issuer.registry.representation import Json
-from keys import strict_json
+from keys.encoding import parse_json_object
 
 TIMEOUT = 30.0
 """Seconds for each request, from connecting to the last byte."""
@@ -293,7 +293,7 @@ def _media_type(answer: httpx.Response) -> str:
 
 def _json(answer: httpx.Response) -> Json:
     try:
-        return strict_json.parse_object(answer.content)
+        return parse_json_object(answer.content)
     except ValueError:
         raise _strange(answer) from None
 

@@ -14,7 +14,7 @@ from issuer.registry.initial_access_token import (
     hash_token,
 )
 from issuer.registry.rfc3339 import parse_time
-from keys import base64url
+from keys.encoding import encode_base64url
 
 _ID_BYTES = 8
 _MAXIMUM_USES = 1_000_000
@@ -69,7 +69,7 @@ def make_registration_token(
     if end is not None and end <= now:
         raise InvalidValue("expires_at is not in the future")
     token_id = random_bytes(_ID_BYTES).hex()
-    text = f"{INITIAL_PREFIX}{token_id}_{base64url.encode(random_bytes(SECRET_BYTES))}"
+    text = f"{INITIAL_PREFIX}{token_id}_{encode_base64url(random_bytes(SECRET_BYTES))}"
     kept = InitialAccessToken(
         token_id=token_id,
         hash=hash_token(text, random_bytes),

@@ -9,7 +9,7 @@ from typing import Any
 
 from issuer.errors import InvalidRequest, Reason
 from issuer.registration.errors import InvalidClientMetadata, MalformedAuthorization, MissingToken
-from keys.strict_json import parse_object
+from keys.encoding import parse_json_object
 
 MAX_BODY = 65_536
 """Bytes of a request body; more is refused with 413."""
@@ -65,7 +65,7 @@ def parse_document(body: bytes) -> dict[str, Any]:
         InvalidClientMetadata: it is not one, repeats a name, or is nested too deeply.
     """
     try:
-        return parse_object(body)
+        return parse_json_object(body)
     except ValueError:
         raise InvalidClientMetadata(
             Reason.MALFORMED_BODY, "the body must be one JSON object in UTF-8, no name twice"

@@ -13,9 +13,7 @@ from urllib.parse import urlsplit
 from issuer.registry.errors import InvalidValue
 from issuer.registry.json_size import check_json_size
 from keys.errors import InvalidJwk
-from keys.jwk import PRIVATE_MEMBERS, parse_public_jwk
-from keys.published_test_keys import PUBLISHED_TEST_KEYS
-from keys.thumbprint import thumbprint
+from keys.jwk import PRIVATE_MEMBERS, PUBLISHED_TEST_KEYS, parse_public_jwk, thumbprint
 
 _MAXIMUM_JWKS_BYTES = 65_536
 _MAXIMUM_KEYS = 10

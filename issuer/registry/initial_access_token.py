@@ -13,7 +13,7 @@ from issuer.registry.representation import Json, describe_grant
 from issuer.registry.rfc3339 import check_time, write_time
 from issuer.registry.secret_hash import SALT_BYTES, SecretHash, hash_secret
 from issuer.registry.token_policy import check_token_ttl
-from keys import base64url
+from keys.encoding import encode_base64url
 
 INITIAL_PREFIX = "wwr_"
 """Begins an initial access token, so that secret scanners recognise a leaked one."""
@@ -67,7 +67,7 @@ class InitialAccessToken:
 
 def make_access_token(random_bytes: Callable[[int], bytes]) -> str:
     """Make a registration access token, with which a client administers itself (RFC 7592 §3)."""
-    return ACCESS_PREFIX + base64url.encode(random_bytes(SECRET_BYTES))
+    return ACCESS_PREFIX + encode_base64url(random_bytes(SECRET_BYTES))
 
 
 def hash_token(text: str, random_bytes: Callable[[int], bytes]) -> SecretHash:

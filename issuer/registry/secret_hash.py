@@ -13,7 +13,7 @@ from hashlib import scrypt
 from typing import Self
 
 from issuer.registry.errors import InvalidSecretHash, InvalidValue
-from keys import base64url
+from keys.encoding import decode_base64url, encode_base64url
 
 SECRET_PREFIX = "wws_"  # noqa: S105 - lets secret scanners recognise a leaked secret
 SALT_BYTES = 16
@@ -79,7 +79,7 @@ class SecretHash:
         else:
             raise InvalidSecretHash("a stored secret hash is damaged or of an unknown scheme")
         try:
-            salt, digest = base64url.decode(match["salt"]), base64url.decode(match["digest"])
+            salt, digest = decode_base64url(match["salt"]), decode_base64url(match["digest"])
         except ValueError:
             raise InvalidSecretHash("a stored secret hash is damaged") from None
         if len(salt) < SALT_BYTES or len(digest) != _DIGEST_BYTES:
@@ -89,7 +89,7 @@ class SecretHash:
     @property
     def text(self) -> str:
         """The form that is stored, which `parse` reads back."""
-        tail = f"{base64url.encode(self.salt)}${base64url.encode(self.digest)}"
+        tail = f"{encode_base64url(self.salt)}${encode_base64url(self.digest)}"
         if self.cost is None:
             return f"$sha256${tail}"
         return f"$scrypt$ln={self.cost.ln},r={self.cost.r},p={self.cost.p}${tail}"
@@ -132,7 +132,7 @@ def generate_secret(random_bytes: Callable[[int], bytes]) -> str:
         random_bytes: the operating system's randomness, `secrets.token_bytes`.
     """
     # RFC 6749 §10.10: the probability of guessing MUST be at most 2^-128, SHOULD be 2^-160.
-    return SECRET_PREFIX + base64url.encode(random_bytes(_SECRET_BYTES))
+    return SECRET_PREFIX + encode_base64url(random_bytes(_SECRET_BYTES))
 
 
 def decode_secret(content: bytes) -> str:

@@ -18,12 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from keys.encoding import parse_json_object
 from keys.errors import InvalidJwk, KeyStoreError
-from keys.jwk import PublicJwk, parse_public_jwk, public_jwk
-from keys.published_test_keys import PUBLISHED_TEST_KEYS
+from keys.jwk import PUBLISHED_TEST_KEYS, PublicJwk, parse_public_jwk, public_jwk, thumbprint
 from keys.ring import RingKey
-from keys.strict_json import parse_object
-from keys.thumbprint import thumbprint
 
 _WARNING = "Watchword signing key. Whoever reads this file can issue tokens: keep it secret."
 _LABEL = "Watchword-Key: "
@@ -91,7 +89,7 @@ def parse_key_file(content: bytes, *, name: str) -> StoredKey:
     if len(labelled) != 1:
         raise KeyStoreError(f"key file {name} has no Watchword-Key line; {_MEND}")
     try:
-        facts = parse_object(labelled[0].removeprefix(_LABEL).encode("latin-1"))
+        facts = parse_json_object(labelled[0].removeprefix(_LABEL).encode("latin-1"))
         stored = _read_facts(facts)
     except InvalidJwk as error:
         raise KeyStoreError(f"key file {name} is not usable: {error}; {_MEND}") from error

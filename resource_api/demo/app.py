@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from keys import strict_json
+from keys.encoding import parse_json_object
 from resource_api.config import ResourcePolicy
 from resource_api.demo.resource_value import MemoryValue, ResourceValue
 from resource_api.guard import require
@@ -70,7 +70,7 @@ def demo_routes(value: ResourceValue) -> list[Route]:
         if body is None:
             return _problem(413, "the body is too long")
         try:
-            new = strict_json.parse_object(body)["value"]
+            new = parse_json_object(body)["value"]
         except (ValueError, KeyError):
             return _problem(400, "the body must be a JSON object with the member value")
         value.set(json.dumps(new, separators=(",", ":")).encode())

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
-from keys import base64url
+from keys.encoding import decode_base64url, encode_base64url
 from tests.support.attack import (
     ATTACKER,
     FORGE,
@@ -43,7 +43,7 @@ def public_key_forms() -> list[bytes]:
     )
     members = FORGE.jwk.members()
     jwk = json.dumps(members).encode()
-    modulus = base64url.decode(members["n"])
+    modulus = decode_base64url(members["n"])
     return [pem, pem.strip(), pem.replace(b"\n", b"\r\n"), der, jwk, modulus, members["n"].encode()]
 
 
@@ -188,7 +188,7 @@ async def test_ambiguous_and_weak_keys_are_ignored(gate: Gate) -> None:
     weak_members = {
         **ATTACKER,
         "kid": "weak",
-        "n": base64url.encode(weak.to_bytes((weak.bit_length() + 7) // 8, "big")),
+        "n": encode_base64url(weak.to_bytes((weak.bit_length() + 7) // 8, "big")),
     }
     twin = {**ATTACKER, "kid": "twin"}
     second = {**TokenForge(rsa_key(2)).jwk.members(), "kid": "twin"}
@@ -226,9 +226,9 @@ async def test_b64_is_refused(gate: Gate, b64: Any) -> None:
         b"",
         b"AA",
         segment(b"\x00" * 256),
-        segment(base64url.decode(SIGNATURE)[::-1]),
-        segment(base64url.decode(SIGNATURE)[:-1]),
-        segment(base64url.decode(SIGNATURE) + b"\x00"),
+        segment(decode_base64url(SIGNATURE)[::-1]),
+        segment(decode_base64url(SIGNATURE)[:-1]),
+        segment(decode_base64url(SIGNATURE) + b"\x00"),
         FORGE.token(jti="other").rpartition(b".")[2],
         segment(ec.generate_private_key(ec.SECP256R1()).sign(HEADER, ec.ECDSA(hashes.SHA256()))),
     ],

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
-from keys import base64url
 from keys.algorithms import verifier
+from keys.encoding import decode_base64url
 from keys.errors import InvalidJws
 from keys.jwk import public_jwk
 from keys.jwks import JwkSet
@@ -29,7 +29,7 @@ RS256 = [vector for vector in PUBLISHED if vector["alg"] == "RS256" and "compact
 
 def rsa_jwk(members: dict[str, str]) -> Any:
     """Read the key of a vector."""
-    numbers = [int.from_bytes(base64url.decode(members[name])) for name in ("e", "n")]
+    numbers = [int.from_bytes(decode_base64url(members[name])) for name in ("e", "n")]
     return public_jwk(RSAPublicNumbers(*numbers).public_key(), "RS256")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from keys.errors import InvalidJwk
-from keys.thumbprint import REQUIRED_MEMBERS, thumbprint
+from keys.jwk import REQUIRED_MEMBERS, thumbprint
 from tests.support.keys import public_rsa_jwk
 
 FILE = Path(__file__).parent.parent / "vectors" / "rfc7638-thumbprints.json"

@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.errors import InvalidJwk, InvalidJwkSet
-from keys.jwk import PRIVATE_MEMBERS, parse_public_jwk
+from keys.jwk import PRIVATE_MEMBERS, parse_public_jwk, thumbprint
 from keys.jwks import build_jwk_set, parse_jwk_set
-from keys.thumbprint import thumbprint
 from tests.support.keys import public_rsa_jwk
 
 NAMES = st.sampled_from(

@@ -6,8 +6,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from keys import base64url
 from keys.algorithms import verifier
+from keys.encoding import encode_base64url
 from keys.jwk import public_jwk
 from keys.jwks import JwkSet, build_jwk_set
 from tests.support.keys import rsa_key
@@ -90,7 +90,7 @@ class TokenForge:
 
 def segment(data: bytes) -> bytes:
     """Encode a segment as RFC 7515 §2 wants it."""
-    return base64url.encode(data).encode()
+    return encode_base64url(data).encode()
 
 
 def dump(members: Mapping[str, Any]) -> bytes:

@@ -179,7 +179,7 @@ def load_jwks(path: str) -> dict[str, Any]:
 
 def load_object(path: str) -> dict[str, Any]:
     """Load a JSON object from a file."""
-    from keys.strict_json import parse_object
+    from keys.encoding import parse_json_object
 
     try:
         with open(path, "rb") as file:
@@ -190,6 +190,6 @@ def load_object(path: str) -> dict[str, Any]:
     if len(raw) > _LARGEST_FILE:
         raise ValueError(f"{path} has more than {_LARGEST_FILE} bytes")
     try:
-        return parse_object(raw)
+        return parse_json_object(raw)
     except ValueError as error:
         raise ValueError(f"{path} cannot be used: {error}") from None

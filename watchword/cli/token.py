@@ -54,14 +54,14 @@ def inspect(
 
     Example: watchword token inspect "$(watchword token get)"
     """
+    from keys.encoding import parse_json_object
     from keys.errors import InvalidJws
     from keys.jws import parse_compact
-    from keys.strict_json import parse_object
 
     text = sys.stdin.readline() if token == "-" else token  # noqa: S105 - a word, not a secret
     try:
         parsed = parse_compact(text.strip())
-        header, claims = dict(parsed.header), parse_object(parsed.payload)
+        header, claims = dict(parsed.header), parse_json_object(parsed.payload)
     except (InvalidJws, ValueError):
         raise CommandFailed("that is not a signed token in compact form") from None
     if as_json:

@@ -33,7 +33,7 @@ from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
 from issuer.events import Event, EventSink
 from issuer.registry.errors import InvalidValue, RegistryError, RevisionConflict
 from issuer.registry.representation import Json
-from keys import strict_json
+from keys.encoding import parse_json_object
 
 THREADS = 4
 RETRY_SECONDS = 5
@@ -210,7 +210,7 @@ def _parse_document(body: bytes | None) -> Json:
     if body is None:
         return {}
     try:
-        return strict_json.parse_object(body)
+        return parse_json_object(body)
     except ValueError as error:
         raise RequestRefused(MALFORMED_JSON, str(error)) from None
 

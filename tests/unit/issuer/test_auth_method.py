@@ -16,10 +16,8 @@ from issuer.registry.auth_method import (
     check_jwks_uri,
 )
 from issuer.registry.errors import InvalidValue
-from keys import base64url
-from keys.jwk import PRIVATE_MEMBERS
-from keys.published_test_keys import PUBLISHED_TEST_KEYS
-from keys.thumbprint import thumbprint
+from keys.encoding import encode_base64url
+from keys.jwk import PRIVATE_MEMBERS, PUBLISHED_TEST_KEYS, thumbprint
 from tests.support.keys import public_rsa_jwk, weak_rsa_key
 
 URI = "https://keys.example/jwks"
@@ -202,7 +200,7 @@ def test_every_key_must_be_good(key, words):
 def test_a_weak_key_is_refused():
     """RFC 7518 §3.3: 2048 bits."""
     modulus = weak_rsa_key().public_key().public_numbers().n
-    weak = jwk(n=base64url.encode(modulus.to_bytes(128, "big")))
+    weak = jwk(n=encode_base64url(modulus.to_bytes(128, "big")))
     with pytest.raises(InvalidValue, match="key 1 of jwks cannot be used: key of 1024 bits"):
         check_jwks(jwks(weak))
 

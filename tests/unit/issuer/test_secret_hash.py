@@ -15,7 +15,7 @@ from issuer.registry.secret_hash import (
     generate_secret,
     hash_secret,
 )
-from keys import base64url
+from keys.encoding import encode_base64url
 
 SALT = bytes(range(16))
 STRONG = "wws_" + "k" * 43
@@ -33,7 +33,7 @@ def test_a_generated_secret_is_256_random_bits_in_base64url():
 
     secret = generate_secret(random_bytes)
     assert asked == [32]
-    assert secret == "wws_" + base64url.encode(bytes(range(32)))
+    assert secret == "wws_" + encode_base64url(bytes(range(32)))
 
 
 @pytest.mark.rfc("6749-10.10-1")
@@ -63,14 +63,14 @@ def test_from_32_characters_on_the_hash_is_fast_and_below_it_is_slow():
 def test_the_fast_hash_is_salted_hmac_sha256():
     """The stored text says what it is and can be checked with other tools."""
     digest = hmac.new(SALT, STRONG.encode(), hashlib.sha256).digest()
-    expected = f"$sha256${base64url.encode(SALT)}${base64url.encode(digest)}"
+    expected = f"$sha256${encode_base64url(SALT)}${encode_base64url(digest)}"
     assert hash_secret(STRONG, salt=SALT) == expected
 
 
 def test_the_slow_hash_is_scrypt_and_names_its_cost():
     """RFC 7914: N = 2^14, r = 8, p = 1."""
     digest = hashlib.scrypt(WEAK.encode(), salt=SALT, n=2**14, r=8, p=1, dklen=32)
-    expected = f"$scrypt$ln=14,r=8,p=1${base64url.encode(SALT)}${base64url.encode(digest)}"
+    expected = f"$scrypt$ln=14,r=8,p=1${encode_base64url(SALT)}${encode_base64url(digest)}"
     assert hash_secret(WEAK, salt=SALT) == expected
 
 

@@ -3,10 +3,9 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from keys import base64url
+from keys.encoding import decode_base64url, encode_base64url
 from keys.errors import InvalidJwk, UnknownAlgorithm
-from keys.jwk import PublicJwk, parse_public_jwk, public_jwk
-from keys.thumbprint import thumbprint
+from keys.jwk import PublicJwk, parse_public_jwk, public_jwk, thumbprint
 from tests.support.keys import public_rsa_jwk, rsa_key, weak_rsa_key
 
 
@@ -18,7 +17,7 @@ def good(**changes: object) -> dict[str, object]:
 
 def unsigned(value: int) -> str:
     """Write a number as JWK members do."""
-    return base64url.encode(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+    return encode_base64url(value.to_bytes((value.bit_length() + 7) // 8, "big"))
 
 
 def test_a_jwk_survives_publishing_and_parsing():
@@ -85,8 +84,8 @@ def test_a_member_that_is_null_is_absent(name: str):
 @pytest.mark.parametrize("name", ["n", "e"])
 def test_a_leading_zero_octet_changes_no_number(name: str):
     """Writers that keep a sign put one there; what is published on has none (RFC 7518 §2)."""
-    octets = base64url.decode(public_rsa_jwk().members()[name])
-    parsed = parse_public_jwk(good(**{name: base64url.encode(b"\0" + octets)}))
+    octets = decode_base64url(public_rsa_jwk().members()[name])
+    parsed = parse_public_jwk(good(**{name: encode_base64url(b"\0" + octets)}))
     assert parsed.members() == public_rsa_jwk().members()
 
 
@@ -140,7 +139,7 @@ def test_a_purpose_that_allows_verification_is_accepted(changes):
         pytest.param({"n": unsigned((1 << 8200) + 1)}, id="n too long"),
         pytest.param({"e": unsigned(1)}, id="e=1"),
         pytest.param({"e": unsigned(65536)}, id="e even"),
-        pytest.param({"e": base64url.encode(b"\0\0\1\0\1")}, id="e with leading zeros"),
+        pytest.param({"e": encode_base64url(b"\0\0\1\0\1")}, id="e with leading zeros"),
         pytest.param({"e": "AA"}, id="e zero"),
         pytest.param({"e": unsigned((1 << 64) + 1)}, id="e too long"),
         *[
@@ -177,3 +176,49 @@ def test_members_of_a_larger_exponent_and_modulus_are_exact():
 
     assert jwk.members()["e"] == "Aw"
     assert parse_public_jwk(jwk.members()).key.public_numbers() == numbers
+
+
+P256 = {
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+    "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA",
+}
+
+
+@pytest.mark.rfc("7638-3-1")
+def test_members_that_are_not_required_do_not_count():
+    """use, alg and kid leave the thumbprint alone."""
+    members = public_rsa_jwk().members()
+    bare = {name: members[name] for name in ("n", "kty", "e")}
+
+    assert thumbprint(bare) == thumbprint(members)
+
+
+@pytest.mark.rfc("7638-3-1")
+@pytest.mark.parametrize("kty", ["oct", "rsa", "", None, 1, ["RSA"]])
+def test_other_key_types_have_no_thumbprint(kty):
+    """A thumbprint of a symmetric key would be a hash of the secret."""
+    with pytest.raises(InvalidJwk):
+        thumbprint({"kty": kty, "k": "c2VjcmV0"})
+
+
+@pytest.mark.rfc("7638-3-1")
+@pytest.mark.parametrize(
+    ("good", "changes"),
+    [
+        (public_rsa_jwk().members(), {"e": "AAEAAQ"}),
+        (public_rsa_jwk().members(), {"e": "AQAB="}),
+        (public_rsa_jwk().members(), {"e": ""}),
+        (public_rsa_jwk().members(), {"e": 65537}),
+        (public_rsa_jwk().members(), {"n": "ÄÖÜ"}),
+        (P256, {"x": "AQAB"}),
+        (P256, {"crv": "P-384"}),
+        (P256, {"crv": "secp256k1"}),
+        (P256, {"crv": None}),
+    ],
+)
+def test_a_form_that_is_not_canonical_has_no_thumbprint(good, changes):
+    """One key has one thumbprint, so any second form of it is refused."""
+    with pytest.raises(InvalidJwk):
+        thumbprint({**good, **changes})

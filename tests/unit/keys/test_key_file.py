@@ -8,16 +8,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from keys import base64url
+from keys.encoding import encode_base64url
 from keys.errors import KeyStoreError
-from keys.published_test_keys import PUBLISHED_TEST_KEYS
+from keys.jwk import PUBLISHED_TEST_KEYS, thumbprint
 from keys.stores.key_file import (
     load_private_key,
     parse_key_file,
     render_key_file,
     render_private_pem,
 )
-from keys.thumbprint import thumbprint
 from tests.support.keys import ec_key, key_file, rsa_key, stored_key, weak_rsa_key
 
 PASSPHRASE = b"correct horse battery staple"
@@ -33,7 +32,7 @@ def swap(old: bytes, new: bytes) -> bytes:
 
 def numbers_to_n(numbers: rsa.RSAPublicNumbers) -> str:
     """Write a modulus as a JWK does."""
-    return base64url.encode(numbers.n.to_bytes(128, "big"))
+    return encode_base64url(numbers.n.to_bytes(128, "big"))
 
 
 @pytest.fixture(scope="module")

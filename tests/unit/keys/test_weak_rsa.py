@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from issuer.registry.auth_method import check_jwks
 from issuer.registry.errors import InvalidValue
-from keys import base64url
+from keys.encoding import encode_base64url
 from keys.errors import InvalidJwk, InvalidJwkSet, KeyStoreError
 from keys.jwk import parse_public_jwk, public_jwk
 from keys.jwks import parse_jwk_set
@@ -148,4 +148,4 @@ def test_a_set_of_a_key_that_everybody_has_is_no_set():
 def modulus(key: rsa.RSAPrivateKey) -> str:
     """Write the modulus as a JWK does."""
     n = key.public_key().public_numbers().n
-    return base64url.encode(n.to_bytes((n.bit_length() + 7) // 8, "big"))
+    return encode_base64url(n.to_bytes((n.bit_length() + 7) // 8, "big"))
