@@ -16,11 +16,10 @@ from consumer.deadline import Deadline
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.origin import parse_origin
 from issuer.administration.errors import AccessRefused
-from issuer.administration.http.call import write_path
-from issuer.administration.http.paths import BASE
-from issuer.administration.http.preconditions import write_tag
+from issuer.administration.http import BASE
+from issuer.administration.http.messages import write_path, write_tag
 from issuer.administration.http.problems import clean, read_problem
-from issuer.administration.operations import Page, Versioned
+from issuer.administration.operations import Created, Page, Versioned, pages
 from issuer.registry.errors import (
     InvalidValue,
     RegistryError,
@@ -34,7 +33,6 @@ from keys.encoding import parse_json_object
 TIMEOUT = 30.0
 """Seconds for each request, from connecting to the last byte."""
 
-_LARGEST_PAGE = 1000
 _NAME = re.compile(r"[\x21-\x7e]{1,2048}")
 _TAG = re.compile(r'"(\d{1,18})"')
 _SCOPE = re.compile(r'\bscope="([^"]*)"')
@@ -102,7 +100,7 @@ class RemoteAdministration:
 
     def create_client(  # noqa: D102
         self, document: Json, *, idempotency_key: str | None = None
-    ) -> Json:
+    ) -> Created:
         return self._create(("clients",), document, idempotency_key)
 
     def update_client(  # noqa: D102
@@ -118,7 +116,7 @@ class RemoteAdministration:
 
     def add_secret(  # noqa: D102
         self, client_id: str, document: Json, *, idempotency_key: str | None = None
-    ) -> Json:
+    ) -> Created:
         return self._create((*_client(client_id), "secrets"), document, idempotency_key)
 
     def revoke_secret(self, client_id: str, secret_id: str) -> None:  # noqa: D102
@@ -130,7 +128,7 @@ class RemoteAdministration:
     def show_resource(self, identifier: str) -> Versioned:  # noqa: D102
         return self._versioned("GET", _resource(identifier))
 
-    def create_resource(self, document: Json) -> Json:  # noqa: D102
+    def create_resource(self, document: Json) -> Created:  # noqa: D102
         return self._create(("resources",), document)
 
     def update_resource(  # noqa: D102
@@ -167,7 +165,7 @@ class RemoteAdministration:
 
     def create_registration_token(  # noqa: D102
         self, document: Json, *, idempotency_key: str | None = None
-    ) -> Json:
+    ) -> Created:
         return self._create(("registration-tokens",), document, idempotency_key)
 
     def revoke_registration_token(self, token_id: str) -> None:  # noqa: D102
@@ -179,17 +177,20 @@ class RemoteAdministration:
         return Page(items=_listed(document, member), next=after if isinstance(after, str) else None)
 
     def _all(self, member: str, path: tuple[str, ...]) -> list[Json]:
-        page = self._page(member, path, {"limit": _LARGEST_PAGE})
-        found = list(page.items)
-        while page.next is not None:
-            page = self._page(member, path, {"limit": _LARGEST_PAGE, "after": page.next})
-            found += page.items
-        return found
+        def fetch(after: str | None, limit: int) -> Page:
+            return self._page(member, path, {"after": after, "limit": limit})
+
+        return [item for page in pages(fetch) for item in page.items]
 
     def _create(
         self, path: tuple[str, ...], document: Json, idempotency_key: str | None = None
-    ) -> Json:
-        return _json(self._ask("POST", path, document, idempotency_key=idempotency_key))
+    ) -> Created:
+        answer = self._ask("POST", path, document, idempotency_key=idempotency_key)
+        return Created(
+            document=_json(answer),
+            revision=_revision(answer) if "etag" in answer.headers else None,
+            replayed=answer.headers.get("idempotency-replayed") == "true",
+        )
 
     def _versioned(
         self,
@@ -201,9 +202,7 @@ class RemoteAdministration:
         query: Query | None = None,
     ) -> Versioned:
         answer = self._ask(method, path, document, revision=revision, query=query)
-        if not (tag := _TAG.fullmatch(answer.headers.get("etag", ""))):
-            raise _strange(answer)
-        return Versioned(document=_json(answer), revision=int(tag[1]))
+        return Versioned(document=_json(answer), revision=_revision(answer))
 
     def _ask(
         self,
@@ -296,6 +295,12 @@ def _json(answer: httpx.Response) -> Json:
         return parse_json_object(answer.content)
     except ValueError:
         raise _strange(answer) from None
+
+
+def _revision(answer: httpx.Response) -> int:
+    if not (tag := _TAG.fullmatch(answer.headers.get("etag", ""))):
+        raise _strange(answer)
+    return int(tag[1])
 
 
 def _listed(document: Json, member: str) -> list[Any]:

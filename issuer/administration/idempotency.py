@@ -6,10 +6,11 @@ A retry gets the answer of the first time without its secret, for only hashes ar
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 
 from issuer.administration.errors import KeyReused
+from issuer.administration.operations import Created
 from issuer.registry.errors import InvalidValue
 from issuer.registry.representation import Json
 from issuer.storage.edit import RegistryEdit
@@ -18,15 +19,6 @@ from issuer.storage.idempotency import KeptAnswer
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 SHOWN_ONCE = ("client_secret", "token")
 """Members of answers that must not be kept."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
-    """What was made: its document, which may show a secret this once, and its revision."""
-
-    document: Json = field(repr=False)
-    revision: int
-    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

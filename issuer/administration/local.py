@@ -22,10 +22,10 @@ from issuer.administration.documents import (
     read_document,
 )
 from issuer.administration.errors import KeyReused
-from issuer.administration.idempotency import Created, Retryable, once, parse_retryable
+from issuer.administration.idempotency import Retryable, once, parse_retryable
 from issuer.administration.merge_patch import patched_client, patched_resource
 from issuer.administration.new_secret import MadeSecret, make_secret
-from issuer.administration.operations import Page, Versioned
+from issuer.administration.operations import MAXIMUM_PAGE, Created, Page, Versioned
 from issuer.registration.initial_access_token_document import (
     RegistrationTokenDocument,
     make_registration_token,
@@ -48,9 +48,6 @@ from issuer.storage.reading import RegistryReading
 from issuer.storage.registry import Registry
 
 T = TypeVar("T")
-
-MAXIMUM_LIMIT = 1000
-"""Documents that one page may have."""
 
 MAXIMUM_USAGE_DAYS = 3650
 """How far one may look back for who used what."""
@@ -103,11 +100,7 @@ class Administration:
 
     def create_client(  # noqa: D102
         self, document: Json, *, idempotency_key: str | None = None
-    ) -> Json:
-        return self.register_client(document, idempotency_key=idempotency_key).document
-
-    def register_client(self, document: Json, *, idempotency_key: str | None = None) -> Created:
-        """Register a client as `create_client` does, and tell its revision."""
+    ) -> Created:
         new = read_document(NewClientDocument, document)
         registration = built(new.build)
         made = self._first_secret(new, registration)
@@ -146,13 +139,7 @@ class Administration:
 
     def add_secret(  # noqa: D102
         self, client_id: str, document: Json, *, idempotency_key: str | None = None
-    ) -> Json:
-        return self.issue_secret(client_id, document, idempotency_key=idempotency_key).document
-
-    def issue_secret(
-        self, client_id: str, document: Json, *, idempotency_key: str | None = None
     ) -> Created:
-        """Give a client one more secret as `add_secret` does, and tell the client's revision."""
         new = read_document(NewSecretDocument, document)
         now = self._now()
         made = built(
@@ -169,8 +156,7 @@ class Administration:
             method = edit.require_client(client_id).registration.auth_method
             if not method.uses_secret:
                 raise InvalidValue(f"{client_id} authenticates by {method}, which has no secret")
-            added = made.alone(edit.add_secret(client_id, made.new))
-            return Created(document=added, revision=edit.require_client(client_id).revision)
+            return Created(document=made.alone(edit.add_secret(client_id, made.new)))
 
         request = self._retryable(idempotency_key, f"secrets of {client_id}", document)
         return self._change(lambda edit: _once(edit, request, lambda: add(edit), client_id, made))
@@ -186,11 +172,7 @@ class Administration:
         found = self._read(lambda reading: reading.require_resource(identifier))
         return Versioned(document=describe_registered_resource(found), revision=found.revision)
 
-    def create_resource(self, document: Json) -> Json:  # noqa: D102
-        return self.register_resource(document).document
-
-    def register_resource(self, document: Json) -> Created:
-        """Add a resource as `create_resource` does, and tell its revision."""
+    def create_resource(self, document: Json) -> Created:  # noqa: D102
         resource = built(read_document(ResourceDocument, document).build)
         added = self._change(lambda edit: edit.create_resource(resource))
         return Created(document=describe_registered_resource(added), revision=added.revision)
@@ -259,13 +241,7 @@ class Administration:
 
     def create_registration_token(  # noqa: D102
         self, document: Json, *, idempotency_key: str | None = None
-    ) -> Json:
-        return self.issue_registration_token(document, idempotency_key=idempotency_key).document
-
-    def issue_registration_token(
-        self, document: Json, *, idempotency_key: str | None = None
     ) -> Created:
-        """Make an initial access token as `create_registration_token` does."""
         new = read_document(RegistrationTokenDocument, document)
         text, token = built(
             lambda: make_registration_token(new, now=self._now(), random_bytes=self._random_bytes)
@@ -274,8 +250,7 @@ class Administration:
         def create(edit: RegistryEdit) -> Created:
             edit.create_registration_token(token)
             described = describe_registration_token(token)
-            answer = {"token_id": token.token_id, "token": text, **described}
-            return Created(document=answer, revision=0)  # tokens never change
+            return Created(document={"token_id": token.token_id, "token": text, **described})
 
         request = self._retryable(idempotency_key, "registration tokens", document)
         return self._change(lambda edit: once(edit, request, lambda: create(edit)))
@@ -346,10 +321,10 @@ def check_limit(limit: int) -> None:
     """Refuse a page of no documents, or of too many.
 
     Raises:
-        InvalidValue: the limit is not from 1 to `MAXIMUM_LIMIT`.
+        InvalidValue: the limit is not from 1 to `MAXIMUM_PAGE`.
     """
-    if not 1 <= limit <= MAXIMUM_LIMIT:
-        raise InvalidValue(f"limit must be from 1 to {MAXIMUM_LIMIT}")
+    if not 1 <= limit <= MAXIMUM_PAGE:
+        raise InvalidValue(f"limit must be from 1 to {MAXIMUM_PAGE}")
 
 
 def _once(

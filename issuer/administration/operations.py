@@ -4,10 +4,16 @@ Documents go in and come out as `issuer.registry.documents` and `issuer.registry
 have them, so that the command line shows the same whichever way it takes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from issuer.registry.representation import Json
+
+MAXIMUM_PAGE = 1000
+"""Documents that one page may have."""
+
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +22,21 @@ class Versioned:
 
     document: Json
     revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What was made.
+
+    Args:
+        document: describes it, and may show a secret this once.
+        revision: what it was made at; None for what never changes.
+        replayed: whether it was made by an earlier request with the same idempotency key.
+    """
+
+    document: Json = field(repr=False)
+    revision: int | None = None
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +63,7 @@ class Operations(Protocol):
         """Show one client, with the times of its `secrets`."""
         ...
 
-    def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Json:
+    def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Created:
         """Register a client.
 
         Args:
@@ -70,7 +91,7 @@ class Operations(Protocol):
 
     def add_secret(
         self, client_id: str, document: Json, *, idempotency_key: str | None = None
-    ) -> Json:
+    ) -> Created:
         """Give a client one more secret.
 
         Args:
@@ -93,7 +114,7 @@ class Operations(Protocol):
         """Show one resource."""
         ...
 
-    def create_resource(self, document: Json) -> Json:
+    def create_resource(self, document: Json) -> Created:
         """Add a resource, a `ResourceDocument`."""
         ...
 
@@ -142,10 +163,32 @@ class Operations(Protocol):
 
     def create_registration_token(
         self, document: Json, *, idempotency_key: str | None = None
-    ) -> Json:
+    ) -> Created:
         """Make an initial access token (RFC 7591 §3); it is returned this once."""
         ...
 
     def revoke_registration_token(self, token_id: str) -> None:
         """End an initial access token."""
         ...
+
+
+def pages(
+    fetch: Callable[[str | None, int], Page],
+    *,
+    after: str | None = None,
+    limit: int | None = None,
+) -> Iterator[Page]:
+    """Fetch page after page until there are no more, or enough; at least one.
+
+    Args:
+        fetch: fetches the page behind a place, with at most so many documents.
+        after: the place that the first page is behind; None for the beginning.
+        limit: documents in all; None for all that there are.
+    """
+    while True:
+        page = fetch(after, _PAGE if limit is None else min(_PAGE, limit))
+        yield page
+        limit = None if limit is None else limit - len(page.items)
+        after = page.next
+        if after is None or limit == 0:
+            return

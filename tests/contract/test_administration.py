@@ -47,7 +47,7 @@ def kept_hash(registry, client_id="till"):
 
 def test_a_client_is_registered_with_little_to_write(operations, registry):
     """Nothing that it may ask for yet, and a secret that is shown this once."""
-    created = operations.create_client(till())
+    created = operations.create_client(till()).document
     assert (created["scope"], created["grants"], created["resources"]) == ("", [], [])
     assert kept_hash(registry).verify(created["client_secret"])
     assert created["secret_id"] == kept_hash(registry).secret_id
@@ -70,7 +70,7 @@ def test_a_client_is_registered_with_all_there_is_to_say(operations):
         expires_at="2030-01-01T00:00:00Z",
         metadata={"team": "tills"},
     )
-    created = operations.create_client(document)
+    created = operations.create_client(document).document
     assert document.items() <= created.items()
     assert not {"client_secret", "secret_id"} & created.keys()
 
@@ -78,7 +78,9 @@ def test_a_client_is_registered_with_all_there_is_to_say(operations):
 def test_a_secret_that_is_brought_is_kept_and_not_repeated(operations, registry, clock):
     """Whoever brought it has it."""
     end = "2023-11-14T23:13:20Z"
-    created = operations.create_client(till(client_secret=SECRET, client_secret_expires_at=end))
+    created = operations.create_client(
+        till(client_secret=SECRET, client_secret_expires_at=end)
+    ).document
     assert SECRET not in str(created)
     assert created["client_secret_expires_at"] == end
     assert kept_hash(registry).verify(SECRET)
@@ -88,13 +90,13 @@ def test_a_secret_that_is_brought_is_kept_and_not_repeated(operations, registry,
 
 def test_all_scopes_are_granted_when_that_is_said(operations):
     """Those that the resource has at that moment."""
-    created = operations.create_client(till(all_scopes=True))
+    created = operations.create_client(till(all_scopes=True)).document
     assert (created["scope"], created["resources"]) == ("read write", [RESOURCE])
 
 
 def test_resources_without_scope_are_granted_nothing_but_must_exist(operations):
     """A name that is mistyped is told at once."""
-    assert operations.create_client(till(resources=[RESOURCE]))["grants"] == []
+    assert operations.create_client(till(resources=[RESOURCE])).document["grants"] == []
     with pytest.raises(UnknownResource):
         operations.create_client({"client_id": "x", "resources": ["urn:nowhere"]})
 
@@ -102,7 +104,9 @@ def test_resources_without_scope_are_granted_nothing_but_must_exist(operations):
 def test_grants_by_resource_and_scope(operations):
     """Each resource gets those of the scopes that it has."""
     operations.create_resource({"resource": "urn:bills", "scopes": ["read", "pay"]})
-    created = operations.create_client(till(resources=["urn:bills", RESOURCE], scope="read pay"))
+    created = operations.create_client(
+        till(resources=["urn:bills", RESOURCE], scope="read pay")
+    ).document
     assert created["grants"] == [
         {"resource": "urn:bills", "scope": "read pay"},
         {"resource": RESOURCE, "scope": "read"},
@@ -223,8 +227,8 @@ def test_a_deleted_client_is_unknown_to_every_operation(operations):
 
 def test_a_secret_takes_the_place_of_another(operations, clock):
     """Add, watch, revoke."""
-    first = operations.create_client(till())
-    added = operations.add_secret("till", {"expires_in": 60})
+    first = operations.create_client(till()).document
+    added = operations.add_secret("till", {"expires_in": 60}).document
     assert added["expires_at"] == "2023-11-14T22:14:20Z"
     operations.revoke_secret("till", first["secret_id"])
     (left,) = operations.list_secrets("till")
@@ -236,7 +240,7 @@ def test_a_secret_takes_the_place_of_another(operations, clock):
 def test_a_secret_can_be_made_for_later(operations):
     """Given out today, good from tomorrow."""
     operations.create_client(till())
-    added = operations.add_secret("till", {"starts_at": "2023-11-15T22:13:20Z"})
+    added = operations.add_secret("till", {"starts_at": "2023-11-15T22:13:20Z"}).document
     assert added["starts_at"] == "2023-11-15T22:13:20Z"
     with pytest.raises(InvalidDocument, match="must end after it starts"):
         operations.add_secret("till", {"starts_at": "2023-11-15T22:13:20Z", "expires_in": 60})
@@ -259,7 +263,9 @@ def test_a_client_with_keys_gets_no_secret(operations):
 
 def test_a_resource_is_made_changed_and_deleted(operations):
     """Its document comes back each time."""
-    created = operations.create_resource({"resource": "urn:bills", "scopes": ["pay", "read"]})
+    created = operations.create_resource(
+        {"resource": "urn:bills", "scopes": ["pay", "read"]}
+    ).document
     assert created == operations.show_resource("urn:bills").document
     with pytest.raises(DuplicateResource):
         operations.create_resource({"resource": "urn:bills", "scopes": ["pay"]})
@@ -322,7 +328,7 @@ def test_a_place_in_the_trail_is_a_number(operations):
 def test_a_registration_token_is_made_listed_and_revoked(operations):
     """It is shown once."""
     document = {"grants": [{"resource": RESOURCE, "scope": "read"}], "uses": 3, "expires_in": 60}
-    made = operations.create_registration_token(document)
+    made = operations.create_registration_token(document).document
     (listed,) = operations.list_registration_tokens()
     assert made["token"] not in str(listed)
     assert (listed["token_id"], listed["uses_left"]) == (made["token_id"], 3)

@@ -3,10 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.administration.http.call import parse_path, write_path
-from issuer.administration.http.preconditions import Precondition, parse_if_match, write_tag
+from issuer.administration.http.messages import (
+    Precondition,
+    parse_if_match,
+    parse_path,
+    write_path,
+    write_tag,
+)
 from issuer.administration.http.problems import RequestRefused
-from issuer.administration.http.query import parse_query
+from issuer.administration.http.route import parse_query
 from issuer.administration.http.routes import ROUTES
 from issuer.administration.merge_patch import merge_patch
 from issuer.registry.errors import InvalidValue

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
+from issuer.administration.http import BASE
 from issuer.administration.http.endpoint import AdministrationEndpoint
-from issuer.administration.http.paths import BASE
 from issuer.administration.local import Administration
 from issuer.storage.registry import Registry
 from tests.support.registry import NOW, RESOURCE, TESTER, orders

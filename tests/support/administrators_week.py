@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from issuer.administration.operations import Operations
+from issuer.administration.operations import Created, Operations, Versioned
 from issuer.registry.errors import RegistryError
 from tests.support.keys import public_rsa_jwk
 
@@ -88,7 +88,7 @@ def _wednesday(operations: Operations, note: Note) -> None:
     note(lambda: operations.add_secret("till", {"expires_in": 9}, idempotency_key="wednesday"))
     note(lambda: operations.add_secret("keys", {}))
     note(lambda: operations.add_secret("nobody", {}))
-    note(lambda: operations.revoke_secret("till", added["secret_id"]))
+    note(lambda: operations.revoke_secret("till", added.document["secret_id"]))
     note(lambda: operations.revoke_secret("till", "0"))
     note(lambda: operations.list_secrets("till"))
 
@@ -98,7 +98,7 @@ def _thursday(operations: Operations, note: Note) -> None:
     grants = [{"resource": BILLS, "scope": "pay"}]
     made = note(lambda: operations.create_registration_token({"grants": grants, "uses": 2}))
     note(operations.list_registration_tokens)
-    note(lambda: operations.revoke_registration_token(made["token_id"]))
+    note(lambda: operations.revoke_registration_token(made.document["token_id"]))
     note(lambda: operations.revoke_registration_token("0" * 16))
     declaration = {"clients": [{"client_id": "filed", "grants": grants, "secrets": []}]}
     note(lambda: operations.apply(declaration, dry_run=True))
@@ -127,6 +127,8 @@ def _comparable(result: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if hasattr(value, "revision"):
+    if isinstance(value, Created):
+        return {"document": value.document, "replayed": value.replayed}
+    if isinstance(value, Versioned):
         return value.document
     return {"items": value.items, "next": value.next}

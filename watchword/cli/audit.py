@@ -12,12 +12,10 @@ from watchword.cli.output import JsonFlag, print_json, printable, say
 from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
-    from issuer.administration.operations import Operations, Page
+    from issuer.administration.operations import Page
     from issuer.registry.representation import Json
 
 app = typer.Typer(no_args_is_help=True)
-
-_PAGE = 500
 
 
 @app.command("list")
@@ -39,6 +37,8 @@ def list_entries(
 
     Example: watchword audit list --target orders-service
     """
+    from issuer.administration.operations import pages
+
     mistakes, most = Mistakes(), 0
     with mistakes.of("--limit"):
         most = parse_count(limit)
@@ -46,7 +46,12 @@ def list_entries(
         with mistakes.of("--before"):
             before = str(parse_count(before))
     with administration(server, mistakes, reading=True) as operations:
-        entries, older = _fetch(operations, target, before=before, limit=most)
+
+        def fetch(before: str | None, limit: int) -> "Page":
+            return operations.list_audit(target=target, before=before, limit=limit)
+
+        *_, last = found = list(pages(fetch, after=before, limit=most))
+    entries, older = [entry for page in found for entry in page.items], last.next
     if as_json:
         print_json({"entries": entries} | ({} if older is None else {"next": older}))
         return
@@ -56,20 +61,6 @@ def list_entries(
         say("There is no entry.")
     if older is not None:
         say(f"There are older ones: --before {older}")
-
-
-def _fetch(
-    operations: "Operations", target: str | None, *, before: str | None, limit: int
-) -> "tuple[list[Json], str | None]":
-    """Fetch page after page; the second value is where the next would begin."""
-    entries: list[Json] = []
-    while True:
-        size = min(_PAGE, limit - len(entries))
-        page: Page = operations.list_audit(target=target, before=before, limit=size)
-        entries += page.items
-        before = page.next
-        if before is None or len(entries) >= limit:
-            return entries, before
 
 
 def _print(entry: "Json") -> None:

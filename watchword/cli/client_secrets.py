@@ -58,7 +58,7 @@ def add(
         with mistakes.of("--secret-stdin"):
             document["client_secret"] = read_secret()
     with administration(server, mistakes) as operations, labelled(_LABELS):
-        added = operations.add_secret(client_id, document)
+        added = operations.add_secret(client_id, document).document
     print_json(added) if as_json else print_fields(added)
     if "client_secret" in added and not as_json:
         say("Keep the secret now: it is not shown again.")

@@ -1,6 +1,6 @@
 """The `watchword clients` commands: register clients, see them, change them, end them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(client_secrets.app, name="secrets")
 
-_PAGE = 500
 _MOST_ON_OFFER = 10
 
 
@@ -87,7 +86,8 @@ def create(
         with mistakes.of("--secret-expires-in"):
             document["client_secret_expires_at"] = later(secret_expires_in, now)
     with administration(server, mistakes) as operations, labelled(LABELS):
-        created = operations.create_client(document | _first_grants(choice, operations))
+        made = operations.create_client(document | _first_grants(choice, operations))
+        created = made.document
         on_offer = () if created["grants"] else _on_offer(choice, operations)
     print_json(created) if as_json else print_client(created, now)
     if "client_secret" in created and not as_json:
@@ -112,18 +112,24 @@ def list_clients(
 
     Example: watchword clients list --json
     """
+    from issuer.administration.operations import pages
+
     mistakes, most = Mistakes(), None
     if limit is not None:
         with mistakes.of("--limit"):
             most = parse_count(limit)
     with administration(server, mistakes, reading=True) as operations:
-        pages = _pages(operations, after, most)
+        found = pages(
+            lambda after, limit: operations.list_clients(after=after, limit=limit),
+            after=after,
+            limit=most,
+        )
         if not as_json:
-            _print_pages(pages)
+            _print_pages(found)
         elif most is None:
-            print_json_list("clients", (each for page in pages for each in page.items))
+            print_json_list("clients", (each for page in found for each in page.items))
         else:
-            *_, last = fetched = list(pages)
+            *_, last = fetched = list(found)
             following = {} if last.next is None else {"next": last.next}
             print_json({"clients": [each for page in fetched for each in page.items], **following})
 
@@ -195,17 +201,6 @@ def delete(client_id: ClientId, yes: YesFlag = False, server: ServerOption = Non
         require_yes(f"Delete the client {client_id} and its secrets?", yes=yes)
         operations.delete_client(client_id)
     say(f"client {client_id} is deleted")
-
-
-def _pages(operations: "Operations", after: str | None, limit: int | None) -> "Iterator[Page]":
-    """Fetch page after page until there are no more, or enough; at least one."""
-    while True:
-        page = operations.list_clients(after=after, limit=min(_PAGE, limit or _PAGE))
-        yield page
-        limit = None if limit is None else limit - len(page.items)
-        after = page.next
-        if after is None or limit == 0:
-            return
 
 
 def _print_pages(pages: "Iterable[Page]") -> None:

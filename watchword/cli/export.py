@@ -1,15 +1,8 @@
 """The `watchword export` command: the registry as a file that `apply` takes."""
 
 import sys
-from typing import TYPE_CHECKING
 
 from watchword.cli.registry import ServerOption, administration
-
-if TYPE_CHECKING:
-    from issuer.administration.operations import Operations
-    from issuer.registry.representation import Json
-
-_PAGE = 500
 
 
 def export(server: ServerOption = None) -> None:
@@ -18,17 +11,10 @@ def export(server: ServerOption = None) -> None:
     Example: watchword export > registry.yaml
     """
     from issuer.administration.declaration.writing import write_declaration
+    from issuer.administration.operations import pages
 
     with administration(server, reading=True) as operations:
-        resources, clients = operations.list_resources(), _all_clients(operations)
+        resources = operations.list_resources()
+        found = pages(lambda after, limit: operations.list_clients(after=after, limit=limit))
+        clients = [client for page in found for client in page.items]
     sys.stdout.write(write_declaration(resources, clients))
-
-
-def _all_clients(operations: "Operations") -> "list[Json]":
-    found: list[Json] = []
-    after: str | None = None
-    while True:
-        page = operations.list_clients(after=after, limit=_PAGE)
-        found += page.items
-        if (after := page.next) is None:
-            return found

@@ -84,7 +84,7 @@ def create(
     document = _read_limits(options, mistakes)
     with administration(server, mistakes) as operations, labelled(_LABELS):
         grants = described(first_grants(choice, resource_finder(operations)))
-        created = operations.create_registration_token(document | grants)
+        created = operations.create_registration_token(document | grants).document
     print_json(created) if as_json else print_fields(_for_people(created))
     if not as_json:
         say("Keep the token now: it is not shown again.")

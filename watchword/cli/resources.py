@@ -59,7 +59,7 @@ def create(
     if not options.scope:
         mistakes.add("--scope: name at least one")
     with administration(server, mistakes) as operations, labelled(LABELS):
-        created = operations.create_resource(document)
+        created = operations.create_resource(document).document
     _print(created, as_json)
     warn_of_resource(created)
 

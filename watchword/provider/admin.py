@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from issuer.administration.http.paths import BASE
+from issuer.administration.http import BASE
 from issuer.endpoints.document import Document
 from issuer.storage.registry import Registry
 from resource_api.metadata import metadata_path

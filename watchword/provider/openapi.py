@@ -9,13 +9,13 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
+from issuer.administration.http import BASE
 from issuer.administration.http.openapi import (
     SECURITY,
     describe_paths,
     describe_refusals,
     describe_schemas,
 )
-from issuer.administration.http.paths import BASE
 from issuer.config import IssuerConfig
 from issuer.metadata import AUTH_METHODS, JWKS_PATH, REGISTRATION_PATH, TOKEN_PATH, metadata_paths
 from resource_api.demo.app import PUBLIC, READ_RESOURCE, WRITE_RESOURCE

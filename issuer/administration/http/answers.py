@@ -16,8 +16,6 @@ from issuer.registry.documents import (
 )
 from issuer.registry.representation import ClientState
 
-_NEXT = Field(description="where the next page begins, as `after`; null at the end")
-
 
 class Secret(Document):
     """A secret by its times."""
@@ -35,12 +33,6 @@ class AddedSecret(Secret):
     client_secret: str | None = Field(
         None, description="the secret itself, if it was made here; shown this once"
     )
-
-
-class SecretList(Document):
-    """All secrets of a client."""
-
-    secrets: list[Secret]
 
 
 class ListedClient(ClientDocument):
@@ -71,25 +63,11 @@ class CreatedClient(ListedClient):
     )
 
 
-class ClientPage(Document):
-    """Some clients, by id."""
-
-    clients: list[ListedClient]
-    next: str | None = _NEXT
-
-
 class Resource(ResourceDocument):
     """A resource as it is registered."""
 
     created_at: TimeText
     updated_at: TimeText
-
-
-class ResourcePage(Document):
-    """Some resources, by identifier."""
-
-    resources: list[Resource]
-    next: str | None = _NEXT
 
 
 class InitialAccessToken(Document):
@@ -109,13 +87,6 @@ class CreatedRegistrationToken(InitialAccessToken):
     token: str | None = Field(None, description="the token itself; shown this once")
 
 
-class RegistrationTokenPage(Document):
-    """Some initial access tokens, the oldest first."""
-
-    registration_tokens: list[InitialAccessToken]
-    next: str | None = _NEXT
-
-
 class AuditEntry(Document):
     """One change."""
 
@@ -128,13 +99,6 @@ class AuditEntry(Document):
     target: str = Field(description="a client id, resource identifier or token id")
     before: dict[str, Any] | None
     after: dict[str, Any] | None
-
-
-class AuditPage(Document):
-    """Some changes, the latest first."""
-
-    entries: list[AuditEntry]
-    next: str | None = _NEXT
 
 
 class ProblemField(Document):

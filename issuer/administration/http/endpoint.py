@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, quote, urlencode
 
-from issuer.administration.http.call import Answer, Call, parse_path
-from issuer.administration.http.preconditions import parse_if_match
+from issuer.administration.http.messages import parse_if_match, parse_path
 from issuer.administration.http.problems import (
     BODY_TOO_LARGE,
     INTERNAL,
@@ -26,8 +25,8 @@ from issuer.administration.http.problems import (
     write_problem,
     write_refusal,
 )
-from issuer.administration.http.query import Value, parse_query
-from issuer.administration.http.routes import PATCH, Found, Route, find_route
+from issuer.administration.http.route import Answer, Call, Route, Value, parse_query
+from issuer.administration.http.routes import PATCH, Found, find_route
 from issuer.administration.local import Administration
 from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
 from issuer.events import Event, EventSink
@@ -147,7 +146,7 @@ class AdministrationEndpoint:
     async def _run(self, route: Route, call: Callable[[], Call]) -> Answer:
         context = contextvars.copy_context()  # the request's id goes with it into the log
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, context.run, lambda: route.run(call()))
+        return await loop.run_in_executor(self._threads, context.run, lambda: route.answer(call()))
 
     async def _refuse(self, send: Send, refusal: RequestRefused) -> None:
         self._events(Event.REQUEST_REFUSED, reason=refusal.kind.reason, status=refusal.kind.status)

@@ -8,8 +8,8 @@ from pydantic.json_schema import models_json_schema
 
 from issuer.administration.http.answers import Problem
 from issuer.administration.http.problems import KINDS
-from issuer.administration.http.query import Parameter
-from issuer.administration.http.routes import PATCH, ROUTES, Route
+from issuer.administration.http.route import Parameter, Route
+from issuer.administration.http.routes import PATCH, ROUTES
 from issuer.registry.representation import Json
 
 SECURITY = "administration"
@@ -83,7 +83,7 @@ def _patch_of(model: type[BaseModel]) -> str:
 
 def _operation(route: Route) -> Json:
     operation: Json = {
-        "operationId": route.run.__name__,
+        "operationId": route.name,
         "summary": route.summary,
         "tags": ["administration"],
         "security": [{SECURITY: list(route.scopes)}],
@@ -145,6 +145,8 @@ def _responses(route: Route) -> Json:
         shape: Json = {"type": "object"}
         if route.answers is not None:
             shape = {"$ref": _SCHEMAS + route.answers.__name__}
+        if route.is_list:
+            shape = _list_of(route, shape)
         good["content"] = {"application/json": {"schema": shape}}
     if headers := {name: {"schema": {"type": "string"}} for name in _answer_headers(route)}:
         good["headers"] = headers
@@ -154,6 +156,20 @@ def _responses(route: Route) -> Json:
     return {str(route.status): good, **refusals}
 
 
+def _list_of(route: Route, item: Json) -> Json:
+    members: Json = {route.member: {"type": "array", "items": item}}
+    if _is_paged(route):
+        members["next"] = {
+            "type": ["string", "null"],
+            "description": "where the next page begins, as `after`; null at the end",
+        }
+    return {"type": "object", "properties": members, "required": list(members)}
+
+
+def _is_paged(route: Route) -> bool:
+    return any(parameter.name == "after" for parameter in route.query)
+
+
 def _answer_headers(route: Route) -> Iterable[str]:
     if route.tagged and route.status != 204:
         yield "ETag"
@@ -161,7 +177,7 @@ def _answer_headers(route: Route) -> Iterable[str]:
         yield "Location"
     if route.retried:
         yield "Idempotency-Replayed"
-    if any(parameter.name == "after" for parameter in route.query):
+    if _is_paged(route):
         yield "Link"
 
 

@@ -1,14 +1,11 @@
-"""The administration API in one table: method, path, scopes, what is read and what is answered.
+"""The administration API in one table: method, path, scopes, what is read, done and answered.
 
-The endpoint serves by it, the gate in front learns the scopes from it, OpenAPI is written from it.
+The endpoint serves by it, the middleware in front takes the scopes from it, and OpenAPI is written
+from it.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
-
-from pydantic import BaseModel
 
 from issuer.administration.declaration.wire import SentDeclaration
 from issuer.administration.documents import (
@@ -16,15 +13,14 @@ from issuer.administration.documents import (
     NewSecretDocument,
     WantedClientDocument,
 )
-from issuer.administration.http import answers, handlers
-from issuer.administration.http.call import Answer, Call
+from issuer.administration.http import answers
 from issuer.administration.http.problems import METHOD_NOT_ALLOWED, NOT_FOUND, RequestRefused
-from issuer.administration.http.query import Parameter, Value
-from issuer.administration.local import MAXIMUM_LIMIT, MAXIMUM_USAGE_DAYS
+from issuer.administration.http.route import Parameter, Route
+from issuer.administration.local import MAXIMUM_USAGE_DAYS
+from issuer.administration.operations import MAXIMUM_PAGE
 from issuer.registration.initial_access_token_document import RegistrationTokenDocument
 from issuer.registry.documents import ResourceDocument
 from issuer.registry.errors import (
-    RegistryError,
     UnknownClient,
     UnknownRegistrationToken,
     UnknownResource,
@@ -33,55 +29,6 @@ from issuer.registry.errors import (
 
 JSON: Final = ("application/json",)
 PATCH: Final = ("application/merge-patch+json", "application/json")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One operation of the API.
-
-    Args:
-        method: the HTTP method.
-        path: below the base; a segment in braces stands for a name.
-        scopes: what a token must hold, all of them; see `needs` for those of a request.
-        run: what is done, on a thread that may wait.
-        summary: one line for the reference.
-        status: of the good answer.
-        query: the parameters that it knows.
-        accepts: media types of the body; none if there is no body.
-        reads: the shape of the body; of a patch, the shape that it must lead to.
-        may_be_empty: whether the body may be left out.
-        max_body: bytes that it may have.
-        answers: the shape of the good answer; None for none, or for any object.
-        targets: what may be missing at the path.
-        tagged: whether its document has an entity tag.
-        retried: whether `Idempotency-Key` is understood.
-    """
-
-    method: str
-    path: str
-    scopes: tuple[str, ...]
-    run: Callable[[Call], Answer]
-    summary: str
-    status: int = 200
-    query: tuple[Parameter, ...] = ()
-    accepts: tuple[str, ...] = ()
-    reads: type[BaseModel] | None = None
-    may_be_empty: bool = False
-    max_body: int = 1_048_576
-    answers: type[BaseModel] | None = None
-    targets: tuple[type[RegistryError], ...] = ()
-    tagged: bool = False
-    retried: bool = False
-
-    @property
-    def segments(self) -> tuple[str, ...]:
-        """The path in segments."""
-        return tuple(self.path[1:].split("/"))
-
-    def needs(self, query: Mapping[str, Value]) -> tuple[str, ...]:
-        """Name the scopes that a token must hold for a request with this query."""
-        more = (each.scopes for each in self.query if query[each.name] is True)
-        return tuple(dict.fromkeys((*self.scopes, *chain.from_iterable(more))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +46,7 @@ _PAGE = (
         kind="integer",
         default=100,
         least=1,
-        most=MAXIMUM_LIMIT,
+        most=MAXIMUM_PAGE,
         description="how many at the most",
     ),
 )
@@ -134,17 +81,24 @@ ROUTES: Final = (
     Route(
         method="GET",
         path="/clients",
+        name="list_clients",
         scopes=("watchword:clients:read",),
-        run=handlers.list_clients,
+        run=lambda call: call.operations.list_clients(
+            after=call.text("after"), limit=call.number("limit")
+        ),
         summary="List clients by id, without their secrets",
         query=_PAGE,
-        answers=answers.ClientPage,
+        answers=answers.ListedClient,
+        member="clients",
     ),
     Route(
         method="POST",
         path="/clients",
+        name="create_client",
         scopes=("watchword:clients:write",),
-        run=handlers.create_client,
+        run=lambda call: call.operations.create_client(
+            call.document, idempotency_key=call.idempotency_key
+        ),
         summary="Register a client",
         status=201,
         accepts=JSON,
@@ -152,12 +106,14 @@ ROUTES: Final = (
         answers=answers.CreatedClient,
         tagged=True,
         retried=True,
+        member="client_id",
     ),
     Route(
         method="GET",
         path="/clients/{client_id}",
+        name="show_client",
         scopes=("watchword:clients:read",),
-        run=handlers.show_client,
+        run=lambda call: call.operations.show_client(*call.names),
         summary="Show one client, with the times of its secrets",
         answers=answers.Client,
         targets=(UnknownClient,),
@@ -166,8 +122,11 @@ ROUTES: Final = (
     Route(
         method="PATCH",
         path="/clients/{client_id}",
+        name="update_client",
         scopes=("watchword:clients:write",),
-        run=handlers.update_client,
+        run=lambda call: call.operations.update_client(
+            call.name, call.document, revision=call.revision(call.operations.show_client)
+        ),
         summary="Change a client by a JSON merge patch; `disabled` is one of its members",
         accepts=PATCH,
         reads=WantedClientDocument,
@@ -178,8 +137,11 @@ ROUTES: Final = (
     Route(
         method="DELETE",
         path="/clients/{client_id}",
+        name="delete_client",
         scopes=("watchword:clients:write",),
-        run=handlers.delete_client,
+        run=lambda call: call.operations.delete_client(
+            call.name, revision=call.revision(call.operations.show_client)
+        ),
         summary="Delete a client with its grants and secrets",
         status=204,
         targets=(UnknownClient,),
@@ -188,17 +150,22 @@ ROUTES: Final = (
     Route(
         method="GET",
         path="/clients/{client_id}/secrets",
+        name="list_secrets",
         scopes=("watchword:clients:read",),
-        run=handlers.list_secrets,
+        run=lambda call: call.operations.list_secrets(*call.names),
         summary="List the times of a client's secrets",
-        answers=answers.SecretList,
+        answers=answers.Secret,
         targets=(UnknownClient,),
+        member="secrets",
     ),
     Route(
         method="POST",
         path="/clients/{client_id}/secrets",
+        name="add_secret",
         scopes=("watchword:secrets:write",),
-        run=handlers.add_secret,
+        run=lambda call: call.operations.add_secret(
+            call.name, call.document, idempotency_key=call.idempotency_key
+        ),
         summary="Give a client one more secret",
         status=201,
         accepts=JSON,
@@ -207,12 +174,14 @@ ROUTES: Final = (
         answers=answers.AddedSecret,
         targets=(UnknownClient,),
         retried=True,
+        member="secret_id",
     ),
     Route(
         method="DELETE",
         path="/clients/{client_id}/secrets/{secret_id}",
+        name="revoke_secret",
         scopes=("watchword:secrets:write",),
-        run=handlers.revoke_secret,
+        run=lambda call: call.operations.revoke_secret(*call.names),
         summary="End a secret at once",
         status=204,
         targets=(UnknownClient, UnknownSecret),
@@ -220,29 +189,35 @@ ROUTES: Final = (
     Route(
         method="GET",
         path="/resources",
+        name="list_resources",
         scopes=("watchword:resources:read",),
-        run=handlers.list_resources,
+        run=lambda call: call.operations.list_resources(),
         summary="List resources by identifier",
         query=_PAGE,
-        answers=answers.ResourcePage,
+        answers=answers.Resource,
+        member="resources",
+        sorted_by=("resource",),
     ),
     Route(
         method="POST",
         path="/resources",
+        name="create_resource",
         scopes=("watchword:resources:write",),
-        run=handlers.create_resource,
+        run=lambda call: call.operations.create_resource(call.document),
         summary="Add a resource",
         status=201,
         accepts=JSON,
         reads=ResourceDocument,
         answers=answers.Resource,
         tagged=True,
+        member="resource",
     ),
     Route(
         method="GET",
         path="/resources/{resource}",
+        name="show_resource",
         scopes=("watchword:resources:read",),
-        run=handlers.show_resource,
+        run=lambda call: call.operations.show_resource(*call.names),
         summary="Show one resource",
         answers=answers.Resource,
         targets=(UnknownResource,),
@@ -251,8 +226,14 @@ ROUTES: Final = (
     Route(
         method="PATCH",
         path="/resources/{resource}",
+        name="update_resource",
         scopes=("watchword:resources:write",),
-        run=handlers.update_resource,
+        run=lambda call: call.operations.update_resource(
+            call.name,
+            call.document,
+            revision=call.revision(call.operations.show_resource),
+            withdraw=call.flag("withdraw"),
+        ),
         summary="Change a resource by a JSON merge patch",
         query=(_WITHDRAW,),
         accepts=PATCH,
@@ -264,8 +245,11 @@ ROUTES: Final = (
     Route(
         method="DELETE",
         path="/resources/{resource}",
+        name="delete_resource",
         scopes=("watchword:resources:write",),
-        run=handlers.delete_resource,
+        run=lambda call: call.operations.delete_resource(
+            call.name, revision=call.revision(call.operations.show_resource)
+        ),
         summary="Delete a resource that no client holds a grant on",
         status=204,
         targets=(UnknownResource,),
@@ -274,29 +258,37 @@ ROUTES: Final = (
     Route(
         method="GET",
         path="/registration-tokens",
+        name="list_registration_tokens",
         scopes=("watchword:registration:read",),
-        run=handlers.list_registration_tokens,
+        run=lambda call: call.operations.list_registration_tokens(),
         summary="List initial access tokens, never the tokens themselves",
         query=_PAGE,
-        answers=answers.RegistrationTokenPage,
+        answers=answers.InitialAccessToken,
+        member="registration_tokens",
+        sorted_by=("created_at", "token_id"),
     ),
     Route(
         method="POST",
         path="/registration-tokens",
+        name="create_registration_token",
         scopes=("watchword:registration:write",),
-        run=handlers.create_registration_token,
+        run=lambda call: call.operations.create_registration_token(
+            call.document, idempotency_key=call.idempotency_key
+        ),
         summary="Make an initial access token",
         status=201,
         accepts=JSON,
         reads=RegistrationTokenDocument,
         answers=answers.CreatedRegistrationToken,
         retried=True,
+        member="token_id",
     ),
     Route(
         method="DELETE",
         path="/registration-tokens/{token_id}",
+        name="revoke_registration_token",
         scopes=("watchword:registration:write",),
-        run=handlers.revoke_registration_token,
+        run=lambda call: call.operations.revoke_registration_token(*call.names),
         summary="End an initial access token",
         status=204,
         targets=(UnknownRegistrationToken,),
@@ -304,21 +296,31 @@ ROUTES: Final = (
     Route(
         method="GET",
         path="/audit",
+        name="list_audit",
         scopes=("watchword:audit:read",),
-        run=handlers.list_audit,
+        run=lambda call: call.operations.list_audit(
+            target=call.text("target"), before=call.text("after"), limit=call.number("limit")
+        ),
         summary="Read the audit trail, the latest entry first",
         query=(*_PAGE, _TARGET),
-        answers=answers.AuditPage,
+        answers=answers.AuditEntry,
+        member="entries",
     ),
     Route(
         method="POST",
         path="/apply",
+        name="apply",
         scopes=(
             "watchword:clients:write",
             "watchword:resources:write",
             "watchword:secrets:write",
         ),
-        run=handlers.apply,
+        run=lambda call: call.operations.apply(
+            call.document,
+            dry_run=call.flag("dry_run"),
+            prune=call.flag("prune"),
+            usage_days=call.number("usage_days"),
+        ),
         summary="Make the registry what a declaration says, in one transaction",
         query=_APPLY,
         accepts=JSON,
@@ -328,29 +330,27 @@ ROUTES: Final = (
 )
 
 
+def _shape(segments: tuple[str, ...]) -> tuple[str | None, ...]:
+    """Leave out the names: a path has a collection and a name of one of its members in turn."""
+    return tuple(None if place % 2 else each for place, each in enumerate(segments))
+
+
+_AT_PATH: dict[tuple[str | None, ...], dict[str, Route]] = {}
+for _route in ROUTES:
+    _AT_PATH.setdefault(_shape(_route.segments), {})[_route.method] = _route
+
+
 def find_route(method: str, segments: tuple[str, ...] | None) -> Found:
     """Find what serves a request; HEAD is served as GET (RFC 9110 §9.3.2).
 
     Raises:
         RequestRefused: nothing is at the path, or not by this method.
     """
-    at_path = [route for route in ROUTES if segments and _fits(route, segments)]
-    if segments is None or not at_path:
+    at_path = _AT_PATH.get(_shape(segments or ()))
+    if at_path is None:
         raise RequestRefused(NOT_FOUND, "see the reference for the paths")
-    for route in at_path:
-        if route.method == ("GET" if method == "HEAD" else method):
-            pairs = zip(route.segments, segments, strict=True)
-            return Found(route, tuple(name for part, name in pairs if part.startswith("{")))
-    allowed = [route.method for route in at_path]
-    if "GET" in allowed:
-        allowed.append("HEAD")
-    allow = ", ".join(allowed)
-    raise RequestRefused(METHOD_NOT_ALLOWED, f"use {allow}", [(b"allow", allow.encode())])
-
-
-def _fits(route: Route, segments: tuple[str, ...]) -> bool:
-    parts = route.segments
-    return len(parts) == len(segments) and all(
-        part.startswith("{") or part == segment
-        for part, segment in zip(parts, segments, strict=True)
-    )
+    route = at_path.get("GET" if method == "HEAD" else method)
+    if route is None:
+        allow = ", ".join([*at_path, "HEAD"] if "GET" in at_path else at_path)
+        raise RequestRefused(METHOD_NOT_ALLOWED, f"use {allow}", [(b"allow", allow.encode())])
+    return Found(route, (segments or ())[1::2])

@@ -2,15 +2,16 @@
 
 import pytest
 
-from issuer.administration.http.call import Call, cut_page, parse_path, write_path
-from issuer.administration.http.preconditions import (
+from issuer.administration.http.messages import (
     UNCONDITIONAL,
     Precondition,
     parse_if_match,
+    parse_path,
+    write_path,
     write_tag,
 )
 from issuer.administration.http.problems import RequestRefused
-from issuer.administration.http.query import Parameter, parse_query
+from issuer.administration.http.route import Call, Parameter, cut_page, parse_query
 from issuer.administration.http.routes import ROUTES, find_route
 from issuer.administration.local import Administration
 from issuer.registry.errors import InvalidValue, RevisionConflict
@@ -182,9 +183,9 @@ def test_one_of_several_tags_is_enough() -> None:
 def test_pages_join_without_gap_or_overlap() -> None:
     """Also when what a page ended with is gone meanwhile."""
     items = [{"at": "1", "id": "b"}, {"at": "2", "id": "a"}, {"at": "2", "id": "c"}]
-    first = cut_page(items, "at", "id", after=None, limit=2)
+    first = cut_page(items, ("at", "id"), after=None, limit=2)
     assert (first.items, first.next) == (items[:2], "2 a")
-    last = cut_page([items[0], items[2]], "at", "id", after=first.next, limit=2)
+    last = cut_page([items[0], items[2]], ("at", "id"), after=first.next, limit=2)
     assert (last.items, last.next) == (items[2:], None)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from issuer.administration.errors import CallerNotActive
-from issuer.administration.http.paths import BASE
+from issuer.administration.http import BASE
 from issuer.registry.errors import StoreUnavailable
 from tests.support.administration_api import Api, opened_api, refused
 from tests.support.registry import RESOURCE

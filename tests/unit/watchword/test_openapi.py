@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from issuer.administration.http.paths import BASE
+from issuer.administration.http import BASE
 from issuer.administration.http.routes import ROUTES
 from resource_api.demo.app import demo_routes
 from resource_api.demo.resource_value import MemoryValue

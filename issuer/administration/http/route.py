@@ -1,0 +1,274 @@
+"""A route of the administration API: what it reads of a request, and what it answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Literal
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel
+
+from issuer.administration.http.messages import UNCONDITIONAL, Precondition, write_path, write_tag
+from issuer.administration.http.problems import MALFORMED_REQUEST, RequestRefused
+from issuer.administration.operations import Created, Operations, Page, Versioned
+from issuer.registry.errors import RegistryError
+from issuer.registry.representation import Json
+
+_FLAGS = {"": True, "true": True, "false": False}
+
+Value = str | int | bool | None
+"""Of a parameter in the query."""
+
+Result = Page | list[Json] | Versioned | Created | Json | None
+"""What an operation returns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request that its route has read.
+
+    Args:
+        operations: what the caller may do, in the caller's name.
+        names: what the path names, in its order.
+        query: a value for each parameter that the route knows.
+        document: the body.
+        precondition: what must hold of what the path names.
+        idempotency_key: what a retry is known by.
+    """
+
+    operations: Operations
+    names: tuple[str, ...] = ()
+    query: Mapping[str, Value] = field(default_factory=dict)
+    document: Json = field(default_factory=dict, repr=False)
+    precondition: Precondition = UNCONDITIONAL
+    idempotency_key: str | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The first of the names."""
+        return self.names[0]
+
+    def text(self, name: str) -> str | None:
+        """Return a parameter of the query that is a string."""
+        value = self.query[name]
+        return value if isinstance(value, str) else None
+
+    def number(self, name: str) -> int:
+        """Return a parameter of the query that is a number."""
+        return int(self.query[name] or 0)
+
+    def flag(self, name: str) -> bool:
+        """Return a parameter of the query that is true or false."""
+        return self.query[name] is True
+
+    def revision(self, show: Callable[[str], Versioned]) -> int | None:
+        """Return the revision that a change of what the path names must find.
+
+        Args:
+            show: reads what the path names.
+
+        Raises:
+            RevisionConflict: the precondition does not hold.
+        """
+        return self.precondition.choose(lambda: show(self.name).revision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is answered.
+
+    Args:
+        status: the HTTP status.
+        document: the body; None for none.
+        tag: the entity tag of what the document describes.
+        location: the path of what was made, below the API's own.
+        next: where the next page begins.
+        replayed: whether this was answered before.
+    """
+
+    status: int = 200
+    document: Json | None = field(default=None, repr=False)
+    tag: str | None = None
+    location: str | None = None
+    next: str | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A parameter that a route knows.
+
+    Args:
+        name: as in the query.
+        kind: its JSON type; a boolean may stand alone, and is true then.
+        default: what it is when it is left out.
+        least: the least that an integer may be.
+        most: the most.
+        description: for the reference.
+        scopes: what a token must hold beside the route's scopes if the parameter is true.
+    """
+
+    name: str
+    kind: Literal["string", "integer", "boolean"]
+    description: str
+    default: Value = None
+    least: int = 0
+    most: int = 0
+    scopes: tuple[str, ...] = ()
+
+    def parse(self, text: str) -> Value:
+        """Read a value as it stands in the query.
+
+        Raises:
+            RequestRefused: the parameter cannot have it.
+        """
+        if self.kind == "string":
+            if "\0" in text:  # no database takes it as a part of a text
+                raise _malformed(f"{self.name} must not have a NUL in it")
+            return text
+        if self.kind == "boolean":
+            if text not in _FLAGS:
+                raise _malformed(f"{self.name} must be true or false")
+            return _FLAGS[text]
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise _malformed(f"{self.name} must be a whole number")
+        if not self.least <= int(text) <= self.most:
+            raise _malformed(f"{self.name} must be from {self.least} to {self.most}")
+        return int(text)
+
+
+def parse_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Value]:
+    """Read a query string strictly: a parameter that is mistyped must not be passed over.
+
+    Returns:
+        A value for each parameter.
+
+    Raises:
+        RequestRefused: one is unknown, given twice, or has a value that it cannot have.
+    """
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=20
+        )
+    except ValueError:
+        raise _malformed("the query string cannot be read") from None
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise _malformed("a query parameter is given twice")
+    known = {each.name: each for each in parameters}
+    values: dict[str, Value] = {each.name: each.default for each in parameters}
+    for name, text in given.items():
+        if name not in known:
+            allowed = ", ".join(known) or "none"
+            raise _malformed(f"there is an unknown query parameter; known here: {allowed}")
+        values[name] = known[name].parse(text)
+    return values
+
+
+def _malformed(detail: str) -> RequestRefused:
+    return RequestRefused(MALFORMED_REQUEST, detail)
+
+
+def cut_page(items: list[Json], keys: Sequence[str], *, after: str | None, limit: int) -> Page:
+    """Cut a page out of documents that are sorted by some of their members."""
+
+    def place(item: Json) -> str:
+        return " ".join(item[key] for key in keys)
+
+    rest = [item for item in items if after is None or place(item) > after]
+    more = len(rest) > limit
+    return Page(items=rest[:limit], next=place(rest[limit - 1]) if more else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One operation of the API.
+
+    Args:
+        method: the HTTP method.
+        path: below the base; a segment in braces stands for a name, and every second one is.
+        name: of the operation.
+        scopes: what a token must hold, all of them; see `needs` for those of a request.
+        run: carries the operation out, on a thread that may wait.
+        summary: one line for the reference.
+        status: of the good answer.
+        query: the parameters that it knows.
+        accepts: media types of the body; none if there is no body.
+        reads: the shape of the body; of a patch, the shape that it must lead to.
+        may_be_empty: whether the body may be left out.
+        max_body: bytes that it may have.
+        answers: the shape of the document that is answered, of lists that of an item; None for
+            none, or for any object.
+        member: of lists, the member of the answer that has the items; of what is created, the
+            member that names it in its own path.
+        sorted_by: members that a list without pages of its own is sorted by, to cut pages from it.
+        targets: what may be missing at the path.
+        tagged: whether its document has an entity tag.
+        retried: whether `Idempotency-Key` is understood.
+    """
+
+    method: str
+    path: str
+    name: str
+    scopes: tuple[str, ...]
+    run: Callable[[Call], Result]
+    summary: str
+    status: int = 200
+    query: tuple[Parameter, ...] = ()
+    accepts: tuple[str, ...] = ()
+    reads: type[BaseModel] | None = None
+    may_be_empty: bool = False
+    max_body: int = 1_048_576
+    answers: type[BaseModel] | None = None
+    member: str = ""
+    sorted_by: tuple[str, ...] = ()
+    targets: tuple[type[RegistryError], ...] = ()
+    tagged: bool = False
+    retried: bool = False
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The path in segments."""
+        return tuple(self.path[1:].split("/"))
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it answers with a list."""
+        return self.status == 200 and bool(self.member)
+
+    def needs(self, query: Mapping[str, Value]) -> tuple[str, ...]:
+        """Name the scopes that a token must hold for a request with this query."""
+        more = (each.scopes for each in self.query if query[each.name] is True)
+        return tuple(dict.fromkeys((*self.scopes, *chain.from_iterable(more))))
+
+    def answer(self, call: Call) -> Answer:
+        """Carry a request out and answer it.
+
+        Raises:
+            RegistryError: it is refused.
+        """
+        result = self.run(call)
+        if isinstance(result, list) and self.sorted_by:
+            after, limit = call.text("after"), call.number("limit")
+            result = cut_page(result, self.sorted_by, after=after, limit=limit)
+        match result:
+            case None:
+                return Answer(status=self.status)
+            case Page(items=items, next=following):
+                document: Json = {self.member: items, "next": following}
+                return Answer(document=document, next=following)
+            case list():
+                return Answer(document={self.member: result})
+            case Versioned(document=document, revision=revision):
+                return Answer(document=document, tag=write_tag(revision))
+            case Created(document=document, revision=made_at, replayed=replayed):
+                place = list(self.segments)
+                place[1::2] = call.names
+                return Answer(
+                    status=self.status,
+                    document=document,
+                    tag=None if made_at is None else write_tag(made_at),
+                    location=write_path(*place, document[self.member]),
+                    replayed=replayed,
+                )
+        return Answer(document=result)
