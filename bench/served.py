@@ -66,7 +66,8 @@ class Prepared:
     def token_request(self, client_id: str | None = None, secret: str | None = None) -> bytes:
         """Return a token request by client_secret_basic, ready to be sent."""
         basic = ClientSecretBasic(client_id or self.client_id, secret or self.client_secret)
-        headers = {**basic.headers(), "content-type": "application/x-www-form-urlencoded"}
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        basic.apply({}, headers, audience="", now=0.0)
         body = b"grant_type=client_credentials&scope=read%20write"
         return build_request("POST", "/token", headers, body)
 

@@ -1,6 +1,7 @@
 """Get access tokens as a client and put them on requests: the consumer's side of OAuth 2.0.
 
-`ClientCredentials` is for httpx; `consumer.httpx2_auth` has the same for httpx2.
+`ClientCredentials` is an `httpx.Auth`, and `TokenSource` gives the token itself, for requests that
+are sent by other means; `consumer.httpx2_auth` has both for httpx2.
 """
 
 from importlib.util import find_spec
@@ -14,7 +15,7 @@ if _keys.rpartition("/")[0] != f"{__file__.rpartition('/')[0].rpartition('/')[0]
         "rename the former, or take its folder off the module search path"
     )
 
-from consumer.client_auth import ClientSecretBasic, ClientSecretPost  # noqa: E402 - see above
+from consumer.client_auth import ClientAuth, ClientSecretBasic, ClientSecretPost  # noqa: E402 - see above
 from consumer.errors import (  # noqa: E402
     ConsumerError,
     InsecureUrl,
@@ -25,9 +26,10 @@ from consumer.errors import (  # noqa: E402
 )
 
 if TYPE_CHECKING:
-    from consumer.auth import ClientCredentials
+    from consumer.auth import ClientCredentials, TokenSource
 
 __all__ = [
+    "ClientAuth",
     "ClientCredentials",
     "ClientSecretBasic",
     "ClientSecretPost",
@@ -37,13 +39,14 @@ __all__ = [
     "MetadataError",
     "TokenEndpointUnreachable",
     "TokenRequestRefused",
+    "TokenSource",
 ]
 
 
 def __getattr__(name: str) -> object:
-    """Import httpx only for those who ask for it: it costs a tenth of a second."""
-    if name != "ClientCredentials":
+    """Import httpx when it is needed: it costs a tenth of a second."""
+    if name not in ("ClientCredentials", "TokenSource"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from consumer.auth import ClientCredentials
+    from consumer import auth
 
-    return ClientCredentials
+    return getattr(auth, name)

@@ -1,4 +1,4 @@
-"""`python -m consumer`: tell the story of a consumer against a running provider.
+"""`python -m consumer`: run the scenario of a consumer against a running provider.
 
 The only place of this package that reads the environment.
 """
@@ -12,7 +12,7 @@ DEFAULT_ISSUER = "http://localhost:8080"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the story and return the exit code.
+    """Run the scenario and return the exit code.
 
     Returns:
         0 if every answer was the expected one, 1 if not, 2 if settings are missing, 130 if
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     if sys.stdout is None:
         print("the output cannot be written: standard output is closed", file=sys.stderr)
         return 1
-    environment = os.environ  # noqa: TID251 - here is where it is read
+    environment = os.environ  # noqa: TID251 - read here only
     given = _parser(environment).parse_args(arguments)
     client_id = _credential(environment, "CLIENT_ID")
     client_secret = _credential(environment, "CLIENT_SECRET")
@@ -59,7 +59,7 @@ def _credential(environment: Mapping[str, str], name: str) -> str:
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m consumer",
-        description="Tell the story of a consumer against a running provider.",
+        description="Run the scenario of a consumer against a running provider.",
         epilog="The client's credentials are read from WATCHWORD_CLIENT_ID and "
         "WATCHWORD_CLIENT_SECRET. Example: python -m consumer --issuer http://localhost:8080",
     )

@@ -1,19 +1,19 @@
-"""How the client proves who it is at the token endpoint: a value for each method.
+"""Client authentication at the token endpoint: a value for each method (RFC 6749 §2.3.1).
 
-RFC 6749 §2.3.1. Each value adds its credentials to a token request and keeps them out of its
-own `repr` and out of anything the issuer says back.
+Each value adds its credentials to a token request, and keeps them out of its own `repr` and out of
+the texts that come back from the issuer.
 """
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote_plus, unquote
 
-# Blotting out something shorter would garble every text, and tell by the gaps what it was.
-_SHORTEST_SECRET = 4
-_BLOT = "(secret)"
+# Replacing a shorter secret would damage every text, and the gaps would tell what it was.
+_SHORTEST_REDACTED = 4
+_REDACTED = "(secret)"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Both alphabets of RFC 4648, and what form encoding makes of the first one's last two letters.
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]|%2[BbFf]){4,}")
@@ -22,16 +22,26 @@ _BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]|%2[BbFf]){4,}")
 class ClientAuth(Protocol):
     """One authentication method; a request carries exactly one (RFC 6749 §2.3)."""
 
-    def headers(self) -> Mapping[str, str]:
-        """Return what the method adds to the request's header."""
-        ...
+    def apply(
+        self,
+        form: MutableMapping[str, str],
+        headers: MutableMapping[str, str],
+        *,
+        audience: str,
+        now: float,
+    ) -> None:
+        """Add the client's credentials to a token request that is about to be sent.
 
-    def parameters(self) -> Mapping[str, str]:
-        """Return what the method adds to the request's form."""
+        Args:
+            form: the request's parameters, not yet encoded.
+            headers: the request's header fields.
+            audience: the issuer identifier, for a method that signs who its proof is for.
+            now: the wall clock in seconds since the epoch, for a method that signs a time.
+        """
         ...
 
     def redact(self, text: str) -> str:
-        """Blot the secret out of text that comes from elsewhere, in whatever form it was sent."""
+        """Replace the secret in text that comes from elsewhere, in whatever form it was sent."""
         ...
 
 
@@ -49,42 +59,71 @@ class _PlainSecret:
                 raise ValueError(f"the client {name} has a line break or another control character")
 
     def redact(self, text: str) -> str:
-        if len(self.client_secret) < _SHORTEST_SECRET:
+        if len(self.client_secret) < _SHORTEST_REDACTED:
             return text
         secret = _in_every_spelling(self.client_secret)
-        blotted = secret.sub(_BLOT, text)
-        return _BASE64.sub(lambda run: _BLOT if _is_encoded(secret, run[0]) else run[0], blotted)
+        redacted = secret.sub(_REDACTED, text)
+        return _BASE64.sub(
+            lambda run: _REDACTED if _is_encoded(secret, run[0]) else run[0], redacted
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSecretBasic(_PlainSecret):
     """`client_secret_basic`: id and secret in the `Authorization` header, the default."""
 
-    def headers(self) -> Mapping[str, str]:
-        """Return the Basic credentials.
-
-        RFC 6749 §2.3.1: both parts are form-urlencoded *before* they are joined, so that a colon
-        in the id cannot be taken for the separator.
-        """
+    def apply(  # noqa: D102 - see `ClientAuth`
+        self,
+        form: MutableMapping[str, str],
+        headers: MutableMapping[str, str],
+        *,
+        audience: str,
+        now: float,
+    ) -> None:
+        # RFC 6749 §2.3.1: both parts are form-urlencoded *before* they are joined, so that a colon
+        # in the id cannot be taken for the separator.
         pair = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret)}"
-        return {"Authorization": f"Basic {b64encode(pair.encode('ascii')).decode('ascii')}"}
-
-    def parameters(self) -> Mapping[str, str]:
-        """Return nothing: the body says no word about the client."""
-        return {}
+        headers["Authorization"] = f"Basic {b64encode(pair.encode('ascii')).decode('ascii')}"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSecretPost(_PlainSecret):
-    """`client_secret_post`: id and secret in the form, for issuers that want it so."""
+    """`client_secret_post`: id and secret in the form, for issuers that require it."""
 
-    def headers(self) -> Mapping[str, str]:
-        """Return nothing: one request, one method."""
-        return {}
+    def apply(  # noqa: D102 - see `ClientAuth`
+        self,
+        form: MutableMapping[str, str],
+        headers: MutableMapping[str, str],
+        *,
+        audience: str,
+        now: float,
+    ) -> None:
+        form["client_id"], form["client_secret"] = self.client_id, self.client_secret
 
-    def parameters(self) -> Mapping[str, str]:
-        """Return both credentials; the form encoding is the form's own."""
-        return {"client_id": self.client_id, "client_secret": self.client_secret}
+
+def choose_client_auth(
+    client: ClientAuth | str | None, client_secret: str | None, client_id: str | None
+) -> ClientAuth:
+    """Return an authentication method given as a value, or as the shorthand of id and secret.
+
+    Args:
+        client: the value, or the client id of the shorthand.
+        client_secret: of the shorthand, which stands for `ClientSecretBasic`.
+        client_id: the id of the shorthand given by its name.
+
+    Raises:
+        ValueError: neither or both forms are given, or id or secret cannot be one.
+        TypeError: the value is no authentication method.
+    """
+    if isinstance(client, str) and client_id is None:
+        client, client_id = None, client
+    if client is None and client_id is not None and client_secret is not None:
+        return ClientSecretBasic(client_id, client_secret)
+    if client is None or client_id is not None or client_secret is not None:
+        raise ValueError("give a client's id and its secret, or one value with both")
+    if isinstance(client, str | type) or not hasattr(client, "apply"):
+        raise TypeError("`client` is a value such as ClientSecretBasic(id, secret)")
+    return client
 
 
 def _in_every_spelling(secret: str) -> re.Pattern[str]:

@@ -1,31 +1,32 @@
-"""One API request from the first look for a token to the last answer, without any I/O.
+"""One API request from choosing a token to the last answer, without any I/O.
 
 A flow is a generator of steps. The shell around it (sync or async, httpx or httpx2) carries each
-step out, notes the outcome in it and asks for the next. RFC 6749 §4.4, RFC 6750 §3.1.
+step out, sets its outcome and asks for the next. RFC 6749 §4.4, RFC 6750 §3.1.
 """
 
 import copy
 import threading
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
 
 from consumer.client_auth import ClientAuth
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.fetch import FetchAnswer, FetchRequest
-from consumer.flight import Flight
 from consumer.metadata import build_further_requests, build_metadata_request, parse_metadata
 from consumer.origin import Origin, require_secure
 from consumer.token_cache import (
-    FetchAnew,
+    FetchFirst,
+    Freshness,
     Refuse,
     RenewEarly,
-    Standing,
     Token,
     TokenCache,
     Use,
 )
 from consumer.token_request import build_token_request, parse_token_response
+from consumer.token_scheme import BEARER, BearerScheme
 from keys.identifiers import is_absent
 
 
@@ -38,9 +39,55 @@ class TokenPlan:
     scope: str | None = None
     resource: str | None = None
     token_endpoint: str | None = None
+    scheme: BearerScheme = BEARER
     allow_insecure_http: bool = False
     patience: float = 60.0
     """Seconds after which a token request that still has not ended counts as lost."""
+
+
+class PendingTokenRequest:
+    """A token request in progress, and the callers that wait for it; it completes exactly once.
+
+    A caller may wait in a thread, in an asyncio task or in a trio task of any event loop: it gives
+    a function that wakes it from any thread.
+    """
+
+    def __init__(self, *, lost_at: float) -> None:
+        """Begin the request.
+
+        Args:
+            lost_at: the moment, in seconds of a monotonic clock, from which no caller should wait
+                any longer: the one that fetches has ended (a stopped event loop, a forked process).
+        """
+        self.lost_at = lost_at
+        self.outcome: Token | ConsumerError | None = None
+        self._is_complete = False
+        self._lock = threading.Lock()
+        self._wakers: list[Callable[[], object]] = []
+
+    def on_completion(self, wake: Callable[[], object]) -> None:
+        """Have a waiter woken; at once if the request is complete."""
+        with self._lock:
+            if not self._is_complete:
+                self._wakers.append(wake)
+                return
+        wake()
+
+    def complete(self, outcome: Token | ConsumerError | None) -> None:
+        """Set the outcome and wake every waiter.
+
+        Args:
+            outcome: the token, the reason why there is none, or None if the caller that fetched
+                was cancelled: then one of those that waited fetches.
+        """
+        with self._lock:
+            self.outcome = outcome
+            self._is_complete = True
+            wakers, self._wakers = self._wakers, []
+        for wake in wakers:
+            # A waiter whose event loop is closed must not keep the others waiting.
+            with suppress(RuntimeError):
+                wake()
 
 
 class Fetch:
@@ -61,14 +108,14 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Step: sleep until another caller's token request has landed, at most so many seconds."""
+    """Step: wait until another caller's token request is complete, at most so many seconds."""
 
-    flight: Flight
+    pending: PendingTokenRequest
     timeout: float
 
 
 class Attempt:
-    """Step: send the API request with this token. The shell notes what the API thought of it."""
+    """Step: send the API request with this token. The shell sets what the API answered to it."""
 
     def __init__(self, token: Token) -> None:
         """Send with this token."""
@@ -87,43 +134,47 @@ Step = Fetch | Wait | Attempt
 class TokenFlow:
     """The shared part of all requests of one consumer: its token, and the way to a new one."""
 
-    def __init__(self, plan: TokenPlan, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, plan: TokenPlan, *, clock: Callable[[], float], wall_clock: Callable[[], float]
+    ) -> None:
         """Start without a token.
 
         Args:
             plan: whose tokens to get.
             clock: seconds of a monotonic clock.
+            wall_clock: seconds since the epoch, for the proofs that a client signs.
         """
         self._plan = plan
         self._clock = clock
+        self._wall_clock = wall_clock
         self._lock = threading.Lock()  # held for a decision, never while waiting or sending
         self._cache = TokenCache()
-        self._flight: Flight | None = None
+        self._pending: PendingTokenRequest | None = None
         self._discovered: str | None = None
 
     def inherited(self) -> "TokenFlow":
-        """Return what a forked child goes on with: the token, but nothing that is under way.
+        """Return the flow of a forked child: it has the token, and no request in progress.
 
         The thread that fetches, or holds the lock, exists in the parent alone.
         """
-        flow = TokenFlow(self._plan, clock=self._clock)
+        flow = TokenFlow(self._plan, clock=self._clock, wall_clock=self._wall_clock)
         flow._cache, flow._discovered = self._cache, self._discovered
         return flow
 
     def steps(self, origin: Origin) -> Generator[Step, None, None]:
-        """Lead one API request through: a token, the attempt, and at most one more of both.
+        """Yield the steps of one API request: a token, the attempt, and at most one more of both.
 
         Raises:
             ConsumerError: no token is to be had, or the API's address is not safe for one.
         """
         require_secure(origin, allow_insecure_http=self._plan.allow_insecure_http)
-        first = Attempt((yield from self._token(origin)))
+        first = Attempt((yield from self.token(origin)))
         yield first
         self._learn(first, origin)
         if not (first.rejected and first.replayable):
             return
         try:
-            token = yield from self._token(origin)
+            token = yield from self.token(origin)
         except ConsumerError:
             return  # the API's own answer stands; the next request reports what is wrong
         # The same token again: this API refuses fresh ones too, so it is not worth a retry.
@@ -132,7 +183,15 @@ class TokenFlow:
             yield second
             self._learn(second, origin)
 
-    def _token(self, origin: Origin) -> Generator[Step, None, Token]:
+    def token(self, origin: Origin | None = None) -> Generator[Step, None, Token]:
+        """Yield the steps to a usable token, and return it.
+
+        Args:
+            origin: the API that it is for; None if that is not known.
+
+        Raises:
+            ConsumerError: no token is to be had.
+        """
         while True:
             choice = self._choose(origin)
             match choice:
@@ -140,11 +199,11 @@ class TokenFlow:
                     return choice.token
                 case Refuse():
                     raise copy.copy(choice.error)
-                case _Lead():
-                    return (yield from self._lead(choice))
+                case _Fetcher():
+                    return (yield from self._fetch_for_all(choice))
                 case Wait():
                     yield choice
-                    outcome = choice.flight.outcome
+                    outcome = choice.pending.outcome
                     if isinstance(outcome, Token):
                         return outcome
                     if outcome is not None:
@@ -152,57 +211,68 @@ class TokenFlow:
                 case _:
                     assert_never(choice)
 
-    def _choose(self, origin: Origin) -> "Use | Refuse | Wait | _Lead":
+    def _choose(self, origin: Origin | None) -> "Use | Refuse | Wait | _Fetcher":
         with self._lock:
             now = self._clock()
             choice = self._cache.choose(origin, now=now)
             if isinstance(choice, Use | Refuse):
                 return choice
-            if self._flight is None or now >= self._flight.lost_at:
-                self._flight = Flight(lost_at=now + self._plan.patience)
-                return _Lead(self._flight, choice)
+            if self._pending is None or now >= self._pending.lost_at:
+                self._pending = PendingTokenRequest(lost_at=now + self._plan.patience)
+                return _Fetcher(self._pending, choice)
             if isinstance(choice, RenewEarly):
                 return Use(choice.token)
-            return Wait(self._flight, self._flight.lost_at - now)
+            return Wait(self._pending, self._pending.lost_at - now)
 
-    def _lead(self, lead: "_Lead") -> Generator[Step, None, Token]:
+    def _fetch_for_all(self, fetcher: "_Fetcher") -> Generator[Step, None, Token]:
         outcome: Token | ConsumerError | None = None
         try:
             outcome = yield from self._fetch_token()
             return outcome
         except ConsumerError as error:
             outcome = copy.copy(error)
-            if isinstance(lead.choice, RenewEarly):
-                old = lead.choice.token
-                if old.standing(self._clock()) is not Standing.GONE:
+            if isinstance(fetcher.choice, RenewEarly):
+                old = fetcher.choice.token
+                if old.freshness(self._clock()) is not Freshness.EXPIRED:
                     return old
             raise
         finally:
-            # Also when the caller was cancelled: then with no outcome, and another one leads.
-            self._land(lead.flight, outcome)
+            # Also when this caller is cancelled: without an outcome, and another caller fetches.
+            self._complete(fetcher.pending, outcome)
 
-    def _land(self, flight: Flight, outcome: Token | ConsumerError | None) -> None:
+    def _complete(
+        self, pending: PendingTokenRequest, outcome: Token | ConsumerError | None
+    ) -> None:
         with self._lock:
             if isinstance(outcome, Token):
                 self._cache.store(outcome)
             elif outcome is not None:
                 self._cache.record_failure(outcome, now=self._clock())
-            if self._flight is flight:
-                self._flight = None
-        flight.land(outcome)
+            if self._pending is pending:
+                self._pending = None
+        pending.complete(outcome)
 
     def _fetch_token(self) -> Generator[Step, None, Token]:
         plan = self._plan
         endpoint = plan.token_endpoint or self._discovered or (yield from self._discover())
-        request = build_token_request(endpoint, plan.auth, scope=plan.scope, resource=plan.resource)
+        request = build_token_request(
+            endpoint,
+            plan.auth,
+            issuer=plan.issuer,
+            now=self._wall_clock(),
+            scope=plan.scope,
+            resource=plan.resource,
+        )
         fetch = Fetch(request)
         yield fetch
         try:
-            return parse_token_response(fetch.result(), plan.auth, now=self._clock())
+            return parse_token_response(
+                fetch.result(), plan.auth, now=self._clock(), scheme=plan.scheme
+            )
         except TokenRequestRefused:
             raise
         except ConsumerError:
-            # Nobody who speaks OAuth is there: perhaps the endpoint has moved.
+            # No OAuth server answered there: perhaps the endpoint has moved.
             self._discovered = None
             raise
 
@@ -239,8 +309,8 @@ class TokenFlow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lead:
+class _Fetcher:
     """This caller is the one that fetches."""
 
-    flight: Flight
-    choice: FetchAnew | RenewEarly
+    pending: PendingTokenRequest
+    choice: FetchFirst | RenewEarly

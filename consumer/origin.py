@@ -27,7 +27,7 @@ class Origin:
     def may_be_proxied(self) -> bool:
         """Whether a proxy of the environment may carry what is sent there.
 
-        Plain http is allowed on loopback because nobody else hears it; a proxy would.
+        Plain http is allowed on loopback because no other machine can read it; a proxy could.
         """
         return not is_loopback(self.host)
 

@@ -13,9 +13,9 @@ from consumer.origin import Origin
 MAX_ORIGINS = 256
 
 # The last fifth of a life, at most a minute, is for early renewal: time for several attempts
-# with back-off while the old token still serves, and never more than 20 % extra token requests.
+# with back-off while the old token is still valid, and never more than 20 % extra token requests.
 _EARLY_SHARE, _EARLY_LIMIT = 0.20, 60.0
-# A token is given up a little before its end, so that it does not expire on the way.
+# A token is not used in its last moments, so that it does not expire on the way.
 _TRAVEL_SHARE, _TRAVEL_LIMIT = 0.05, 5.0
 
 _BACK_OFF_LIMIT = 60.0
@@ -24,12 +24,12 @@ _BACK_OFF_LIMIT = 60.0
 _INCURABLE_WAIT, _INCURABLE_LIMIT = 60.0, 960.0
 
 
-class Standing(StrEnum):
-    """Where a token is in its life."""
+class Freshness(StrEnum):
+    """How far the life of a token has gone."""
 
     FRESH = "fresh"
     NEAR_EXPIRY = "near_expiry"
-    GONE = "gone"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,14 +41,14 @@ class Token:
     lifetime: float
     scope: str | None = None
 
-    def standing(self, now: float) -> Standing:
+    def freshness(self, now: float) -> Freshness:
         """Tell how far the token's life has gone."""
         left = self.received_at + self.lifetime - now
         if left <= min(self.lifetime * _TRAVEL_SHARE, _TRAVEL_LIMIT):
-            return Standing.GONE
+            return Freshness.EXPIRED
         if left <= min(self.lifetime * _EARLY_SHARE, _EARLY_LIMIT):
-            return Standing.NEAR_EXPIRY
-        return Standing.FRESH
+            return Freshness.NEAR_EXPIRY
+        return Freshness.FRESH
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,18 @@ class RenewEarly:
 
 
 @dataclass(frozen=True, slots=True)
-class FetchAnew:
+class FetchFirst:
     """There is nothing to send: a new token has to come first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The issuer asked to be left alone for now; this is what it said."""
+    """The issuer asked for no requests for now; this is its error."""
 
     error: ConsumerError
 
 
-Choice = Use | RenewEarly | FetchAnew | Refuse
+Choice = Use | RenewEarly | FetchFirst | Refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,15 @@ class TokenCache:
         self._fetch_not_before = 0.0
         self._last_failure: ConsumerError | None = None
 
-    def choose(self, origin: Origin, *, now: float) -> Choice:
+    def choose(self, origin: Origin | None, *, now: float) -> Choice:
         """Decide what a request to an API starts with."""
         token = self.token
-        standing = Standing.GONE if token is None else token.standing(now)
-        if token is None or standing is Standing.GONE or self._is_refused(token, origin, now):
+        freshness = Freshness.EXPIRED if token is None else token.freshness(now)
+        if token is None or freshness is Freshness.EXPIRED or self._is_refused(token, origin, now):
             if self._last_failure is not None and now < self._fetch_not_before:
                 return Refuse(self._last_failure)
-            return FetchAnew()
-        if standing is Standing.NEAR_EXPIRY and now >= self._renew_not_before:
+            return FetchFirst()
+        if freshness is Freshness.NEAR_EXPIRY and now >= self._renew_not_before:
             return RenewEarly(token)
         return Use(token)
 
@@ -153,10 +153,9 @@ class TokenCache:
             self._refusals[origin] = _Refusal(token, count, now + wait)
 
     def accept(self, token: Token, origin: Origin, *, now: float) -> None:
-        """Record that an API was content with a token: a refusal of an earlier one is healed.
+        """Record that an API accepted a token: end the back-off that an earlier refusal started.
 
-        While the API is being left alone nothing is forgotten: an open route of the same server
-        says yes to any token.
+        Not before the back-off is over: an open route of the same server accepts any token.
         """
         refusal = self._refusals.get(origin)
         if refusal is not None and refusal.token is not token and now >= refusal.wait_until:
@@ -167,6 +166,6 @@ class TokenCache:
         """Whether any API has refused a token lately; `accept` has nothing to do if not."""
         return bool(self._refusals)
 
-    def _is_refused(self, token: Token, origin: Origin, now: float) -> bool:
-        refusal = self._refusals.get(origin)
+    def _is_refused(self, token: Token, origin: Origin | None, now: float) -> bool:
+        refusal = None if origin is None else self._refusals.get(origin)
         return refusal is not None and refusal.token is token and now >= refusal.wait_until

@@ -1,6 +1,6 @@
-"""Build the token request and judge the response (RFC 6749 §4.4.2, §5.1, §5.2).
+"""Build the token request and parse the response (RFC 6749 §4.4.2, §5.1, §5.2).
 
-The access token itself is opaque to a client and is never looked into.
+The access token itself is opaque to a client and is never parsed.
 """
 
 import math
@@ -17,6 +17,7 @@ from consumer.errors import (
 )
 from consumer.fetch import FetchAnswer, FetchRequest, parse_json_object, retry_after
 from consumer.token_cache import Token
+from consumer.token_scheme import BEARER, BearerScheme
 
 ASSUMED_LIFETIME = 300.0
 """Seconds that a token is used for when the issuer does not say how long it lives."""
@@ -31,38 +32,47 @@ _LONGEST_DESCRIPTION = 200
 
 
 def build_token_request(
-    endpoint: str, auth: ClientAuth, *, scope: str | None = None, resource: str | None = None
+    endpoint: str,
+    auth: ClientAuth,
+    *,
+    issuer: str,
+    now: float,
+    scope: str | None = None,
+    resource: str | None = None,
 ) -> FetchRequest:
     """Build the request of the client credentials grant.
 
     Args:
         endpoint: the token endpoint's URL; nothing is ever added to it (RFC 6749 §2.3.1).
         auth: the one authentication method of this request.
+        issuer: the issuer identifier.
+        now: the wall clock, in seconds since the epoch.
         scope: names divided by single spaces, or None for the issuer's default.
         resource: the API that the token is for (RFC 8707), or None for the issuer's default.
     """
-    form = {"grant_type": "client_credentials", "scope": scope, "resource": resource}
+    wanted = {"grant_type": "client_credentials", "scope": scope, "resource": resource}
     # RFC 6749 §3.2: a parameter without a value counts as omitted, so it is left out.
-    given = {name: value for name, value in form.items() if value} | dict(auth.parameters())
+    form = {name: value for name, value in wanted.items() if value}
+    headers = {
+        "Accept": "application/json",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    auth.apply(form, headers, audience=issuer, now=now)
     return FetchRequest(
-        method="POST",
-        url=endpoint,
-        headers={
-            "Accept": "application/json",
-            "Content-Type": "application/x-www-form-urlencoded",
-            **auth.headers(),
-        },
-        body=urlencode(given).encode("ascii"),
+        method="POST", url=endpoint, headers=headers, body=urlencode(form).encode("ascii")
     )
 
 
-def parse_token_response(answer: FetchAnswer, auth: ClientAuth, *, now: float) -> Token:
+def parse_token_response(
+    answer: FetchAnswer, auth: ClientAuth, *, now: float, scheme: BearerScheme = BEARER
+) -> Token:
     """Return the token of a good answer.
 
     Args:
         answer: what the token endpoint said.
-        auth: the method used, to blot its secret out of an error's description.
+        auth: the method used, which keeps its secret out of an error's description.
         now: the moment of receipt, in seconds of a monotonic clock.
+        scheme: the one kind of token that is understood.
 
     Raises:
         TokenRequestRefused: an error of RFC 6749 §5.2.
@@ -75,10 +85,10 @@ def parse_token_response(answer: FetchAnswer, auth: ClientAuth, *, now: float) -
         document = parse_json_object(answer)
     except ValueError as error:
         raise InvalidTokenResponse(f"the token response cannot be read: {error}") from None
-    return _token(document, now)
+    return _token(document, now, scheme)
 
 
-def _token(document: dict[str, Any], now: float) -> Token:
+def _token(document: dict[str, Any], now: float, scheme: BearerScheme) -> Token:
     # RFC 6749 §5.1: members that we do not know are ignored; a refresh token is one of them.
     value = document.get("access_token")
     if not isinstance(value, str) or not _BEARER_TOKEN.fullmatch(value):
@@ -86,8 +96,10 @@ def _token(document: dict[str, Any], now: float) -> Token:
     kind = document.get("token_type")
     # RFC 6749 §5.1, §7.1: the type is compared without regard to case; a client MUST NOT use a
     # token of a type that it does not understand.
-    if not isinstance(kind, str) or kind.lower() != "bearer":
-        raise InvalidTokenResponse("the token_type is not Bearer, and no other is understood")
+    if not isinstance(kind, str) or kind.lower() != scheme.name.lower():
+        raise InvalidTokenResponse(
+            f"the token_type is not {scheme.name}, and no other is understood"
+        )
     scope = document.get("scope")
     if scope is not None and not isinstance(scope, str):
         raise InvalidTokenResponse("the scope of the token response is not a string")
@@ -110,7 +122,7 @@ def _lifetime(expires_in: object) -> float:
 
 def _refusal(answer: FetchAnswer, auth: ClientAuth) -> ConsumerError:
     if 300 <= answer.status < 400:
-        # A redirect would carry the secret to an address that nobody configured.
+        # A redirect would carry the secret to an address that was not configured.
         return InvalidTokenResponse(f"the token endpoint redirects ({answer.status}); not followed")
     try:
         document = parse_json_object(answer)
@@ -131,5 +143,5 @@ def _refusal(answer: FetchAnswer, auth: ClientAuth) -> ConsumerError:
 def _readable(description: object, auth: ClientAuth) -> str | None:
     if not isinstance(description, str):
         return None
-    # Blotted before it is shortened, or the cut could leave half of a secret standing.
+    # The secret is replaced before the text is shortened, which could leave half of it in place.
     return _NOT_PRINTABLE.sub("?", auth.redact(description))[:_LONGEST_DESCRIPTION]

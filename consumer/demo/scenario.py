@@ -1,19 +1,19 @@
-"""The end-to-end story, over HTTP only: open route, refusals, tokens, reading and writing.
+"""The demo scenario over HTTP: open route, refusals, tokens, reading and writing.
 
-Each request says why it is made, is answered, and its answer is compared with the one that
-belongs there. RFC 6749 §4.4, RFC 6750 §3.1, RFC 9068 §4.
+Each request is printed with its reason and its answer, which is compared with the expected one.
+RFC 6749 §4.4, RFC 6750 §3.1, RFC 9068 §4.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
+import jwt
 
-from consumer.challenge import bearer_error
 from consumer.client_auth import ClientSecretBasic
 from consumer.deadline import Deadline
-from consumer.demo.signature import verify_with_jwks
 from consumer.errors import ConsumerError
 from consumer.fetch import FetchAnswer, FetchRequest
 from consumer.metadata import (
@@ -24,12 +24,15 @@ from consumer.metadata import (
 )
 from consumer.origin import parse_origin
 from consumer.token_request import build_token_request, parse_token_response
+from consumer.token_scheme import BEARER
 
 VALUE = "foo-bar-moo"
 TIMEOUT = 10.0
 """Seconds for each request, from connecting to the last byte."""
 _LONGEST_BODY = 200
 _SHOWN_OF_A_TOKEN = 12
+# A closed table: what a token's header asks for never decides how it is checked (RFC 8725 §3.1).
+_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 
 
 def run(
@@ -41,7 +44,7 @@ def run(
     out: Callable[[str], None] = print,
     transport: httpx.BaseTransport | None = None,
 ) -> int:
-    """Tell the story and say how it ended.
+    """Run the scenario and print how it ended.
 
     Args:
         issuer: the issuer identifier.
@@ -58,26 +61,26 @@ def run(
     def say(line: str) -> None:
         out(f"[Consumer]: {line}")
 
-    story = _Story(transport, say, issuer, api.rstrip("/"), client_id, client_secret)
+    scenario = _Scenario(transport, say, issuer, api.rstrip("/"), client_id, client_secret)
     try:
         check_issuer(issuer, allow_insecure_http=False)
         check_endpoint(api, allow_insecure_http=False)
-        story.tell()
+        scenario.run()
     except httpx.RequestError as error:
-        say(story.ending(f"{error.request.url} cannot be reached: {error}"))
+        say(scenario.ending(f"{error.request.url} cannot be reached: {error}"))
         return 1
     except (_Unexpected, ConsumerError, ValueError, TimeoutError) as error:
-        say(story.ending(str(error)))
+        say(scenario.ending(str(error)))
         return 1
     say("every answer was the expected one")
     return 0
 
 
 class _Unexpected(Exception):
-    """An answer that does not belong into the story."""
+    """An answer that is not the expected one."""
 
 
-class _Story:
+class _Scenario:
     def __init__(
         self,
         transport: httpx.BaseTransport | None,
@@ -99,9 +102,9 @@ class _Story:
         self._jwks_uri = ""
 
     def ending(self, reason: str) -> str:
-        return self._presentable(f"the story ends here: {reason}")
+        return self._presentable(f"the scenario ends here: {reason}")
 
-    def tell(self) -> None:
+    def run(self) -> None:
         self._refusals()
         token = self._token("read write", "a token for reading and writing")
         self._read_and_write(token)
@@ -118,9 +121,9 @@ class _Story:
 
     def _read_and_write(self, token: str) -> None:
         answer = self._call("GET", "/read-resource", "read with the token", token)
-        # Null on a fresh provider, our own value if the story was told before.
+        # Null on a fresh provider, our own value if the scenario ran before.
         _expect_json(answer, {"resource": None}, {"resource": VALUE})
-        answer = self._write("write with a token that somebody changed", _tampered(token))
+        answer = self._write("write with a token that was changed", _tampered(token))
         _expect("401 invalid_token", _verdict(answer))
         answer = self._write("write with the token", token)
         _expect_json(answer, {"message": "resource created"})
@@ -151,10 +154,14 @@ class _Story:
         return token.value
 
     def _request_token(self, auth: ClientSecretBasic, scope: str, reason: str) -> httpx.Response:
-        return self._ask(build_token_request(self._token_endpoint, auth, scope=scope), reason)
+        now = time.time()  # noqa: TID251 - a shell
+        request = build_token_request(
+            self._token_endpoint, auth, issuer=self._issuer, now=now, scope=scope
+        )
+        return self._ask(request, reason)
 
     def _discover(self) -> None:
-        # Looking up two addresses is no part of the story, and tells nothing.
+        # Discovery is not a step of the scenario, so it is not printed.
         answer = _as_fetched(self._send(build_metadata_request(self._issuer)))
         metadata = parse_metadata(answer, self._issuer, allow_insecure_http=False)
         self._token_endpoint = metadata.token_endpoint
@@ -222,7 +229,7 @@ class _Story:
 
 
 def _verdict(answer: httpx.Response) -> str:
-    error = bearer_error(answer.headers.get_list("www-authenticate"))
+    error = BEARER.error(answer.headers.get_list("www-authenticate"))
     return f"{answer.status_code} {error or 'without an error code'}"
 
 
@@ -253,3 +260,38 @@ def _expect(wanted: str, got: str) -> None:
 def _tampered(token: str) -> str:
     signed, dot, signature = token.rpartition(".")
     return f"{signed}{dot}{'B' if signature[:1] == 'A' else 'A'}{signature[1:]}"
+
+
+def verify_with_jwks(token: str, jwks: bytes, *, issuer: str) -> str:
+    """Return the `kid` of the key that signed a token which has not expired.
+
+    Shows that an API can check a token without asking the issuer (RFC 7515 §5.2). A consumer never
+    does this with its own tokens: to a client they are opaque (RFC 6749 §1.4).
+
+    Args:
+        token: a JWT access token (RFC 9068).
+        jwks: the JWK set as it was served.
+        issuer: what the token's `iss` has to be.
+
+    Raises:
+        ValueError: no such key, another signature, or not such a token; says which.
+    """
+    try:
+        header = jwt.get_unverified_header(token)
+        kid = header.get("kid")
+        keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(json.loads(jwks)).keys}
+        if kid not in keys:
+            raise ValueError("the key of the token is not among the issuer's keys")
+        if header.get("typ") != "at+jwt":
+            raise ValueError("the token is not of type at+jwt")
+        jwt.decode(
+            token,
+            keys[kid],
+            algorithms=list(_ALGORITHMS),
+            issuer=issuer,
+            # Whom the token is for is the API's question, and the API has answered it.
+            options={"require": ["iss", "exp", "sub", "client_id", "jti"], "verify_aud": False},
+        )
+    except (jwt.PyJWTError, RecursionError, TypeError, AttributeError) as error:
+        raise ValueError(f"the token does not stand: {error}") from None
+    return str(kid)

@@ -1,4 +1,4 @@
-"""Own the demo API: one open route, one to read and one to write, each behind its own scope."""
+"""The demo API: one open route, one to read and one to write, each with a scope of its own."""
 
 import json
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from keys.encoding import parse_json_object
 from resource_api.config import ResourcePolicy
-from resource_api.demo.resource_value import MemoryValue, ResourceValue
+from resource_api.demo.values import MemoryValue, ResourceValue
 from resource_api.guard import require
 from resource_api.jwks_client import JwksClient
 from resource_api.middleware import BearerMiddleware
@@ -35,7 +35,7 @@ def create_demo_api(
     open_routes: Iterable[tuple[str, str]] = OPEN_ROUTES,
     **options: Any,  # noqa: ANN401
 ) -> BearerMiddleware:
-    """Build the demo API with the gate in front.
+    """Build the demo API behind its middleware.
 
     Args:
         issuer: the only issuer whose tokens count.
@@ -55,7 +55,7 @@ def create_demo_api(
 
 
 def demo_routes(value: ResourceValue) -> list[Route]:
-    """Build the routes without the gate."""
+    """Build the routes without the middleware."""
 
     async def public(request: Request) -> Response:
         return PlainTextResponse("moo")

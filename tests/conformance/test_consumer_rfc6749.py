@@ -10,8 +10,9 @@ import pytest
 from consumer.client_auth import ClientSecretBasic, ClientSecretPost
 from consumer.errors import InvalidTokenResponse
 from consumer.fetch import FetchAnswer
-from consumer.token_cache import Standing
-from consumer.token_request import build_token_request, parse_token_response
+from consumer.token_cache import Freshness
+from consumer.token_request import parse_token_response
+from tests.support.consumer_flow import applied, token_request
 
 FILE = Path(__file__).parent.parent / "vectors" / "rfc6749-client-auth.json"
 VECTORS = json.loads(FILE.read_text())
@@ -34,7 +35,7 @@ def judged(document):
 )
 def test_2_3_a_request_has_one_way_of_authentication(method, in_header, in_body):
     """The secret is in the header or in the body, never in both."""
-    request = build_token_request("https://as.example/token", method("billing", "s3cret"))
+    request = token_request(method("billing", "s3cret"))
     assert in_header == ("Authorization" in request.headers)
     assert in_body == ("client_secret" in parse_qs(request.body.decode()))
 
@@ -44,14 +45,14 @@ def test_2_3_a_request_has_one_way_of_authentication(method, in_header, in_body)
 def test_2_3_1_basic_carries_form_encoded_id_and_secret(case):
     """Published and derived examples come out to the letter."""
     auth = ClientSecretBasic(case["client_id"], case["client_secret"])
-    assert auth.headers() == {"Authorization": case["authorization"]}
+    assert applied(auth)[1] == {"Authorization": case["authorization"]}
 
 
 @pytest.mark.rfc("6749-2.3.1-2")
 def test_2_3_1_appendix_b_encoding():
     """The example of Appendix B: UTF-8 first, space as plus."""
     example = VECTORS["form_encoding"]
-    credentials = ClientSecretBasic(example["input"], "x").headers()["Authorization"]
+    credentials = applied(ClientSecretBasic(example["input"], "x"))[1]["Authorization"]
     joined = base64.b64decode(credentials.removeprefix("Basic ")).decode()
     assert joined == f"{example['encoded']}:x"
     assert unquote_plus(quote_plus(example["input"])) == example["input"]
@@ -60,28 +61,28 @@ def test_2_3_1_appendix_b_encoding():
 @pytest.mark.parametrize("method", [ClientSecretBasic, ClientSecretPost])
 def test_2_3_1_credentials_are_never_in_the_uri(method):
     """The address of the token endpoint stays as it was given."""
-    request = build_token_request("https://as.example/token", method("billing", "s3cret"))
+    request = token_request(method("billing", "s3cret"))
     assert request.url == "https://as.example/token"
 
 
 @pytest.mark.rfc("6749-3.2-1")
 def test_3_2_the_token_request_is_a_post():
     """No other method is ever used, and the form says what it is."""
-    request = build_token_request("https://as.example/token", AUTH)
+    request = token_request(AUTH)
     assert request.method == "POST"
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
 
 
 def test_3_2_parameters_without_a_value_are_left_out():
     """An empty scope counts as none."""
-    request = build_token_request("https://as.example/token", AUTH, scope="", resource=None)
+    request = token_request(AUTH, scope="", resource=None)
     assert request.body == b"grant_type=client_credentials"
 
 
 @pytest.mark.rfc("6749-4.4-1")
 def test_4_4_the_grant_type_is_exact():
     """`client_credentials`, and the client authenticates."""
-    request = build_token_request("https://as.example/token", AUTH, scope="read write")
+    request = token_request(AUTH, scope="read write")
     assert request.body == b"grant_type=client_credentials&scope=read+write"
     assert request.headers["Authorization"].startswith("Basic ")
 
@@ -120,5 +121,5 @@ def test_5_1_the_token_is_never_parsed(value):
 def test_5_1_expiry_is_receipt_and_lifetime_less_a_margin():
     """The token is not counted on for all of `expires_in`."""
     token = judged(GOOD | {"expires_in": 100})
-    assert token.standing(94.9) is not Standing.GONE
-    assert token.standing(95.0) is Standing.GONE
+    assert token.freshness(94.9) is not Freshness.EXPIRED
+    assert token.freshness(95.0) is Freshness.EXPIRED

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from consumer.challenge import bearer_error
 from consumer.client_auth import ClientSecretBasic
 from consumer.errors import ConsumerError, TokenEndpointUnreachable
 from consumer.fetch import FetchAnswer
 from consumer.metadata import parse_metadata
 from consumer.origin import Origin
-from consumer.token_cache import FetchAnew, Refuse, RenewEarly, Standing, Token, TokenCache, Use
+from consumer.token_cache import FetchFirst, Freshness, Refuse, RenewEarly, Token, TokenCache, Use
 from consumer.token_request import parse_token_response
+from consumer.token_scheme import bearer_error
 
 ORIGINS = tuple(Origin("https", name) for name in ("a.example", "b.example"))
 JSON = {"content-type": "application/json"}
@@ -68,7 +68,7 @@ class CacheMachine(RuleBasedStateMachine):
             choice = self.cache.choose(origin, now=self.now)
             if isinstance(choice, Refuse):
                 return
-            if isinstance(choice, FetchAnew | RenewEarly):
+            if isinstance(choice, FetchFirst | RenewEarly):
                 fetches += 1
                 self.a_token_arrives(3600.0)
             self.cache.reject(self.cache.token, origin, now=self.now)
@@ -80,14 +80,14 @@ class CacheMachine(RuleBasedStateMachine):
             choice = self.cache.choose(origin, now=self.now)
             if isinstance(choice, Use | RenewEarly):
                 assert choice.token is self.tokens[-1]
-                assert choice.token.standing(self.now) is not Standing.GONE
+                assert choice.token.freshness(self.now) is not Freshness.EXPIRED
 
     @invariant()
     def an_issuer_that_wants_quiet_has_it(self):
         for origin in ORIGINS:
             choice = self.cache.choose(origin, now=self.now)
             if self.now < self.quiet_until:
-                assert not isinstance(choice, FetchAnew | RenewEarly)
+                assert not isinstance(choice, FetchFirst | RenewEarly)
 
 
 TestCache = CacheMachine.TestCase

@@ -6,10 +6,24 @@ from consumer.client_auth import ClientSecretBasic
 from consumer.fetch import FetchAnswer
 from consumer.flow import Attempt, Fetch, TokenFlow, TokenPlan
 from consumer.origin import Origin
+from consumer.token_request import build_token_request
 
 ISSUER = "https://as.example"
 API = Origin("https", "api.example")
 OTHER_API = Origin("https", "other.example")
+NOW = 1_800_000_000.0
+
+
+def token_request(auth, endpoint=f"{ISSUER}/token", **options):
+    """Build a token request of a client of this issuer."""
+    return build_token_request(endpoint, auth, issuer=ISSUER, now=NOW, **options)
+
+
+def applied(auth):
+    """Return what a method adds to the form and to the headers."""
+    form, headers = {}, {}
+    auth.apply(form, headers, audience=ISSUER, now=NOW)
+    return form, headers
 
 
 class HandClock:
@@ -28,7 +42,9 @@ class HandClock:
 def make_flow(clock, **changes):
     """Return a flow whose token endpoint needs no discovery, unless told otherwise."""
     plan = {"token_endpoint": f"{ISSUER}/token", "auth": ClientSecretBasic("id", "s3cret")}
-    return TokenFlow(TokenPlan(**({"issuer": ISSUER} | plan | changes)), clock=clock)
+    return TokenFlow(
+        TokenPlan(**({"issuer": ISSUER} | plan | changes)), clock=clock, wall_clock=lambda: NOW
+    )
 
 
 def answer(document, status=200, **headers):

@@ -26,7 +26,7 @@ _SUMMARIES = {
     "token": "Tokens: get one, read one.",
     "db": "The registry database: status, upgrade, backup, restore.",
     "serve": "Serve the provider: issuer and API, or one half of it.",
-    "scenario": "Tell the consumer's story against a running provider.",
+    "scenario": "Run the consumer's scenario against a running provider.",
 }
 _COMMANDS = frozenset({"apply", "export", "serve", "scenario"})
 """The rest are groups."""

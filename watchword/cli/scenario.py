@@ -10,7 +10,7 @@ def scenario(
         str | None, typer.Option(help="Where the API is; WATCHWORD_API or the issuer if left out.")
     ] = None,
 ) -> None:
-    """Tell the consumer's story against a running provider; exit 0 if all went as it should.
+    """Run the consumer's scenario against a running provider; exit 0 if all went as it should.
 
     Example: WATCHWORD_CLIENT_ID=demo WATCHWORD_CLIENT_SECRET=... watchword scenario
     """

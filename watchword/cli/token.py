@@ -8,6 +8,7 @@ import typer
 
 from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import JsonFlag, print_fields, print_json, rfc3339, say
+from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from consumer.client_auth import ClientAuth
@@ -88,7 +89,14 @@ def _request_token(settings: "Settings", scope: str | None, resource: str | None
     auth = ClientSecretBasic(client_id, secret)
     published = _ask(build_metadata_request(settings.issuer), auth)
     metadata = parse_metadata(published, settings.issuer, allow_insecure_http=False)
-    request = build_token_request(metadata.token_endpoint, auth, scope=scope, resource=resource)
+    request = build_token_request(
+        metadata.token_endpoint,
+        auth,
+        issuer=settings.issuer,
+        now=wall_clock(),
+        scope=scope,
+        resource=resource,
+    )
     answer = _ask(request, auth)
     parse_token_response(answer, auth, now=0.0)
     return parse_json_object(answer)

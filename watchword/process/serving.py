@@ -13,7 +13,7 @@ from issuer.registry.errors import RegistryError
 from issuer.storage.engines.opening import load_engine
 from keys.errors import KeysError
 from keys.identifiers import is_loopback
-from resource_api.demo.resource_value import MemoryValue, ResourceValue
+from resource_api.demo.values import MemoryValue, ResourceValue
 from watchword.clock import wall_clock
 from watchword.errors import ProviderError
 from watchword.logging import Events, configure_logging
@@ -102,7 +102,7 @@ def _serve_with_workers(
     reload: Callable[[], Settings] | None,
 ) -> int:
     # POSIX only, like the forks that it is shared over.
-    from resource_api.demo.shared_value import SharedValue
+    from resource_api.demo.values import SharedValue
 
     value = SharedValue()
     if only != "api":

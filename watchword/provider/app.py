@@ -12,7 +12,7 @@ from typing import Literal
 
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
 from issuer.endpoints.document import Document, DocumentEndpoint
-from resource_api.demo.resource_value import ResourceValue
+from resource_api.demo.values import ResourceValue
 from resource_api.metadata import WELL_KNOWN
 from watchword.logging import Events, request_id
 from watchword.provider.admin import AdminApp

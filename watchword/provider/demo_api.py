@@ -5,7 +5,7 @@ from collections.abc import Callable
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send
 from issuer.endpoints.document import Document, strong_etag
 from resource_api.demo.app import PATHS, create_demo_api
-from resource_api.demo.resource_value import ResourceValue
+from resource_api.demo.values import ResourceValue
 from resource_api.jwks_client import Fetched, FetchJwks, HttpJwks, JwksClient
 from resource_api.metadata import metadata_path
 from watchword.logging import Events

@@ -9,7 +9,7 @@ import httpx
 import httpx2
 import pytest
 
-from consumer import ClientSecretPost, auth, httpx2_auth
+from consumer import ClientSecretBasic, ClientSecretPost, auth, httpx2_auth
 from consumer.errors import (
     InsecureUrl,
     InvalidTokenResponse,
@@ -48,7 +48,8 @@ class World:
     def credentials(self, **changes):
         transport = self.http.MockTransport(self.issuer)
         options = {"transport": transport, "token_endpoint": f"{ISSUER}/token"} | changes
-        return self.module.ClientCredentials(ISSUER, "billing", "s3cret", **options)
+        auth = options.pop("auth", None) or ClientSecretBasic("billing", "s3cret")
+        return self.module.ClientCredentials(ISSUER, auth, **options)
 
     def send(self, how, *arguments, credentials=None, **options):
         """Send one request with a sync client, or with an async one on asyncio or trio."""
@@ -100,7 +101,12 @@ def test_a_request_carries_the_token(world, how):
 
 def test_post_authentication_can_be_chosen(world):
     """The method is a value handed in."""
-    world.send("sync", "GET", API, credentials=world.credentials(client_auth=ClientSecretPost))
+    world.send(
+        "sync",
+        "GET",
+        API,
+        credentials=world.credentials(auth=ClientSecretPost("billing", "s3cret")),
+    )
     assert b"client_secret=s3cret" in world.token_requests[0].content
     assert "Authorization" not in world.token_requests[0].headers
 

@@ -7,7 +7,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from consumer.client_auth import ClientSecretBasic, ClientSecretPost
+from consumer.client_auth import ClientSecretBasic, ClientSecretPost, choose_client_auth
+from tests.support.consumer_flow import applied
 
 METHODS = [ClientSecretBasic, ClientSecretPost]
 
@@ -39,7 +40,7 @@ def test_a_line_break_is_a_mistake(method, credentials):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_secret_is_blotted_out_of_foreign_text(method):
+def test_the_secret_is_redacted_from_foreign_text(method):
     """An issuer that echoes the secret does not get it into a message of ours."""
     assert method("id", "s3cret").redact("bad s3cret!") == "bad (secret)!"
 
@@ -103,3 +104,54 @@ def test_values_are_equal_by_content():
     auth = ClientSecretBasic("id", "secret")
     assert auth == copy.copy(auth)
     assert auth != ClientSecretPost("id", "secret")
+
+
+def test_basic_is_in_the_header_alone():
+    """One request, one method (RFC 6749 §2.3)."""
+    form, headers = applied(ClientSecretBasic("id", "s3cret"))
+    assert (form, list(headers)) == ({}, ["Authorization"])
+
+
+def test_post_is_in_the_form_alone():
+    """The form encodes it, once."""
+    form, headers = applied(ClientSecretPost("id", "p q"))
+    assert (form, headers) == ({"client_id": "id", "client_secret": "p q"}, {})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("id", "s3cret", None),
+        (None, "s3cret", "id"),
+        (ClientSecretBasic("id", "s3cret"), None, None),
+    ],
+)
+def test_id_and_secret_stand_for_basic(given):
+    """A value, its shorthand, and the shorthand by names are the same."""
+    assert choose_client_auth(*given) == ClientSecretBasic("id", "s3cret")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (None, None, None),
+        ("id", None, None),
+        (None, None, "id"),
+        (None, "s3cret", None),
+        ("id", "s3cret", "id"),
+        (ClientSecretPost("id", "s3cret"), "s3cret", None),
+        (ClientSecretPost("id", "s3cret"), None, "id"),
+    ],
+    ids=repr,
+)
+def test_half_of_a_form_or_both_are_a_mistake(given):
+    """It is told which forms there are."""
+    with pytest.raises(ValueError, match="give a client's id and its secret, or one value"):
+        choose_client_auth(*given)
+
+
+@pytest.mark.parametrize("given", [ClientSecretPost, 7], ids=repr)
+def test_what_is_no_method_is_a_mistake(given):
+    """A class instead of its value, for example."""
+    with pytest.raises(TypeError, match="such as ClientSecretBasic"):
+        choose_client_auth(given, None, None)

@@ -11,6 +11,7 @@ import consumer
 def test_the_public_names():
     """They are few, and all of them are there."""
     assert consumer.__all__ == [
+        "ClientAuth",
         "ClientCredentials",
         "ClientSecretBasic",
         "ClientSecretPost",
@@ -20,6 +21,7 @@ def test_the_public_names():
         "MetadataError",
         "TokenEndpointUnreachable",
         "TokenRequestRefused",
+        "TokenSource",
     ]
     assert all(hasattr(consumer, name) for name in consumer.__all__)
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from consumer.demo.scenario import run
-from tests.support.story_provider import CLIENT, ISSUER, SECRET, StoryProvider
+from tests.support.demo_provider import CLIENT, ISSUER, SECRET, DemoProvider
 
 EXPECTED = [
     ("GET /public", "200 OK moo"),
@@ -24,13 +24,13 @@ EXPECTED = [
 @pytest.fixture(scope="module")
 def key():
     """One real key for all tellings."""
-    return StoryProvider().key
+    return DemoProvider().key
 
 
 @pytest.fixture
 def provider(key):
     """A provider that does everything right."""
-    return StoryProvider(key)
+    return DemoProvider(key)
 
 
 def tell(provider, **changes):
@@ -138,7 +138,7 @@ def test_an_answer_that_does_not_belong_ends_the_story(provider, where, answer, 
     provider.spoil(*where, status, document, **(headers[0] if headers else {}))
     code, lines = tell(provider)
     assert code == 1
-    assert lines[-1].startswith("[Consumer]: the story ends here: ")
+    assert lines[-1].startswith("[Consumer]: the scenario ends here: ")
     assert said in lines[-1]
     assert all(line.isprintable() for line in lines)
 
@@ -152,7 +152,7 @@ def test_a_provider_that_is_not_there_is_one_line(provider):
     code, lines = tell(provider, transport=httpx.MockTransport(refuse))
     assert code == 1
     assert lines == [
-        f"[Consumer]: the story ends here: {ISSUER}/public cannot be reached: Connection refused"
+        f"[Consumer]: the scenario ends here: {ISSUER}/public cannot be reached: Connection refused"
     ]
 
 

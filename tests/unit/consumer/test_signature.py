@@ -2,14 +2,14 @@
 
 import pytest
 
-from consumer.demo.signature import verify_with_jwks
-from tests.support.story_provider import ISSUER, StoryProvider, answer
+from consumer.demo.scenario import verify_with_jwks
+from tests.support.demo_provider import ISSUER, DemoProvider, answer
 
 
 @pytest.fixture(scope="module")
 def provider():
     """An issuer with a real key."""
-    return StoryProvider()
+    return DemoProvider()
 
 
 def verified(provider, token):
@@ -57,7 +57,7 @@ def test_keys_that_are_none_are_refused(provider, document):
 
 def test_a_key_that_was_never_published_is_refused(provider):
     """Its name is not in the set."""
-    other = StoryProvider(provider.key)
+    other = DemoProvider(provider.key)
     other.kid = "key-2"
     with pytest.raises(ValueError, match="not among the issuer's keys"):
         verified(provider, other.sign())
@@ -65,6 +65,6 @@ def test_a_key_that_was_never_published_is_refused(provider):
 
 def test_another_issuers_key_of_the_same_name_is_refused(provider):
     """The name of a key proves nothing."""
-    other = StoryProvider()
+    other = DemoProvider()
     with pytest.raises(ValueError, match="Signature verification failed"):
         verified(provider, other.sign())

@@ -5,11 +5,11 @@ import pytest
 from consumer.errors import TokenEndpointUnreachable
 from consumer.token_cache import (
     MAX_ORIGINS,
-    FetchAnew,
+    FetchFirst,
+    Freshness,
     Origin,
     Refuse,
     RenewEarly,
-    Standing,
     Token,
     TokenCache,
     Use,
@@ -33,20 +33,20 @@ def cache_with(token):
 @pytest.mark.parametrize(
     ("lifetime", "now", "standing"),
     [
-        (3600, 0, Standing.FRESH),
-        (3600, 3539.9, Standing.FRESH),
-        (3600, 3540, Standing.NEAR_EXPIRY),
-        (3600, 3594.9, Standing.NEAR_EXPIRY),
-        (3600, 3595, Standing.GONE),
-        (10, 7.9, Standing.FRESH),
-        (10, 8, Standing.NEAR_EXPIRY),
-        (10, 9.5, Standing.GONE),
-        (0, 0, Standing.GONE),
+        (3600, 0, Freshness.FRESH),
+        (3600, 3539.9, Freshness.FRESH),
+        (3600, 3540, Freshness.NEAR_EXPIRY),
+        (3600, 3594.9, Freshness.NEAR_EXPIRY),
+        (3600, 3595, Freshness.EXPIRED),
+        (10, 7.9, Freshness.FRESH),
+        (10, 8, Freshness.NEAR_EXPIRY),
+        (10, 9.5, Freshness.EXPIRED),
+        (0, 0, Freshness.EXPIRED),
     ],
 )
 def test_a_token_is_renewed_early_and_given_up_before_its_end(lifetime, now, standing):
     """Early is the last fifth, at most a minute; the end is a twentieth, at most 5 s, before."""
-    assert standing is make_token(lifetime).standing(now)
+    assert standing is make_token(lifetime).freshness(now)
 
 
 @pytest.mark.rfc("9700-4.10-1")
@@ -57,7 +57,7 @@ def test_the_value_is_in_no_representation():
 
 def test_an_empty_cache_needs_a_token():
     """There is nothing to send."""
-    assert FetchAnew() == TokenCache().choose(API, now=0.0)
+    assert FetchFirst() == TokenCache().choose(API, now=0.0)
 
 
 def test_the_standing_decides():
@@ -65,7 +65,7 @@ def test_the_standing_decides():
     cache = cache_with(token := make_token())
     assert Use(token) == cache.choose(API, now=0.0)
     assert RenewEarly(token) == cache.choose(API, now=3550.0)
-    assert FetchAnew() == cache.choose(API, now=3600.0)
+    assert FetchFirst() == cache.choose(API, now=3600.0)
 
 
 def test_a_failed_early_renewal_is_not_tried_on_each_call():
@@ -91,7 +91,7 @@ def test_without_a_token_the_next_caller_tries_again():
     """A failure alone does not lock anyone out."""
     cache = TokenCache()
     cache.record_failure(TokenEndpointUnreachable("down"), now=0.0)
-    assert FetchAnew() == cache.choose(API, now=0.0)
+    assert FetchFirst() == cache.choose(API, now=0.0)
 
 
 def test_retry_after_is_honoured():
@@ -100,7 +100,7 @@ def test_retry_after_is_honoured():
     error = TokenEndpointUnreachable("overloaded", retry_after=30.0)
     cache.record_failure(error, now=0.0)
     assert Refuse(error) == cache.choose(API, now=29.9)
-    assert FetchAnew() == cache.choose(API, now=30.0)
+    assert FetchFirst() == cache.choose(API, now=30.0)
     cache.store(token := make_token())
     assert Use(token) == cache.choose(API, now=1.0)
 
@@ -109,7 +109,7 @@ def test_a_rejected_token_is_not_sent_there_again():
     """But other APIs go on with it: one that is out of order must not take it from all."""
     cache = cache_with(token := make_token())
     cache.reject(token, API, now=1.0)
-    assert FetchAnew() == cache.choose(API, now=1.0)
+    assert FetchFirst() == cache.choose(API, now=1.0)
     assert Use(token) == cache.choose(OTHER_API, now=1.0)
 
 
@@ -128,7 +128,7 @@ def test_a_fresh_token_that_is_rejected_too_stops_the_renewing():
     cache.reject(cache.token, API, now=0.0)
     moment = 0.0
     for wait in (60.0, 120.0, 240.0, 480.0, 960.0, 960.0):
-        assert FetchAnew() == cache.choose(API, now=moment)
+        assert FetchFirst() == cache.choose(API, now=moment)
         cache.store(token := make_token(1e9))
         for _ in range(3):  # several callers report the same token
             cache.reject(token, API, now=moment)
@@ -144,7 +144,7 @@ def test_a_cure_is_remembered():
     cache.accept(second, API, now=1.0)
     assert not cache.has_refusals
     cache.reject(second, API, now=2.0)
-    assert FetchAnew() == cache.choose(API, now=2.0)
+    assert FetchFirst() == cache.choose(API, now=2.0)
 
 
 def test_an_open_route_does_not_pass_for_a_cure():
@@ -174,4 +174,4 @@ def test_the_memory_of_refusals_is_bounded():
     for port in range(MAX_ORIGINS + 5):
         cache.reject(token, Origin("https", "api.example", port), now=0.0)
     assert Use(token) == cache.choose(Origin("https", "api.example", 4), now=0.0)
-    assert FetchAnew() == cache.choose(Origin("https", "api.example", 5), now=0.0)
+    assert FetchFirst() == cache.choose(Origin("https", "api.example", 5), now=0.0)

@@ -14,9 +14,9 @@ from consumer.errors import (
 from consumer.fetch import FetchAnswer
 from consumer.token_request import (
     ASSUMED_LIFETIME,
-    build_token_request,
     parse_token_response,
 )
+from tests.support.consumer_flow import token_request
 
 AUTH = ClientSecretBasic("billing", "s3cret")
 GOOD = {"access_token": "abc.def-_~+/=", "token_type": "Bearer", "expires_in": 3600}
@@ -37,8 +37,8 @@ def judged(document, status=200, **headers):
 
 def test_the_request_has_the_grant_and_what_was_asked_for():
     """Scope and resource are form-encoded, the address is left alone."""
-    request = build_token_request(
-        "https://as.example/token?tenant=1", AUTH, scope="a b", resource="https://api.example"
+    request = token_request(
+        AUTH, "https://as.example/token?tenant=1", scope="a b", resource="https://api.example"
     )
     assert (request.method, request.url) == ("POST", "https://as.example/token?tenant=1")
     assert parse_qs(request.body.decode()) == {
@@ -50,7 +50,7 @@ def test_the_request_has_the_grant_and_what_was_asked_for():
 
 def test_the_secret_in_the_body_is_form_encoded_once():
     """`client_secret_post` uses the encoding of the form and none besides."""
-    request = build_token_request("https://as.example", ClientSecretPost("a b", "p&q=%"))
+    request = token_request(ClientSecretPost("a b", "p&q=%"))
     assert b"client_id=a+b&client_secret=p%26q%3D%25" in request.body
 
 

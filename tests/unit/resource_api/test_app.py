@@ -5,8 +5,7 @@ import os
 import pytest
 
 from resource_api.demo.app import MAX_BODY, create_demo_api
-from resource_api.demo.resource_value import MemoryValue, ResourceValue
-from resource_api.demo.shared_value import SharedValue
+from resource_api.demo.values import MemoryValue, ResourceValue, SharedValue
 from resource_api.jwks_client import JwksClient
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, RESOURCE, TokenForge

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import httpx
 import pytest
 
-from resource_api.demo.resource_value import MemoryValue
+from resource_api.demo.values import MemoryValue
 from watchword.clock import wall_clock
 from watchword.logging import Events
 from watchword.provider.app import Provider

@@ -10,7 +10,7 @@ import pytest
 from issuer.administration.http import BASE
 from issuer.administration.http.routes import ROUTES
 from resource_api.demo.app import demo_routes
-from resource_api.demo.resource_value import MemoryValue
+from resource_api.demo.values import MemoryValue
 from watchword.clock import wall_clock
 from watchword.logging import Events
 from watchword.provider.app import Provider

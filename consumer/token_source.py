@@ -1,8 +1,9 @@
-"""Carry the steps of a flow out over an HTTP library: the sync shell and the async one.
+"""`TokenSource`: a client's current token, for callers that send their requests by other means.
 
-Knows no library by name: `auth` and `httpx2_auth` each hand theirs in. Token requests go through
-a client of our own that follows no redirects and runs none of the caller's event hooks, so the
-client's secret is seen by nobody but the issuer.
+Carries the steps of a flow out over an HTTP library, synchronously and asynchronously. Knows no
+library by name: `auth` and `httpx2_auth` each hand theirs in. Token requests go through a client of
+their own that follows no redirects and runs none of the caller's event hooks, so the client's
+secret is sent to the issuer alone.
 """
 
 import asyncio
@@ -13,36 +14,33 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from consumer.challenge import bearer_error
-from consumer.client_auth import ClientAuth, ClientSecretBasic
+from consumer.client_auth import ClientAuth, choose_client_auth
 from consumer.deadline import Deadline, no_answer_within
 from consumer.errors import TokenEndpointUnreachable
 from consumer.fetch import BoundedBody, FetchAnswer
-from consumer.flow import Attempt, Fetch, Step, TokenFlow, TokenPlan, Wait
-from consumer.http_library import ApiRequest, ApiResponse, Fetched, HttpLibrary
+from consumer.flow import Fetch, Step, TokenFlow, TokenPlan, Wait
+from consumer.http_library import Fetched, HttpLibrary
 from consumer.metadata import check_endpoint, check_issuer, check_resource
-from consumer.origin import Origin, parse_origin
+from consumer.origin import parse_origin
+from consumer.token_cache import Token
 
-RequestT = TypeVar("RequestT", bound=ApiRequest)
-ResponseT = TypeVar("ResponseT", bound=ApiResponse)
 TransportT = TypeVar("TransportT")
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 §9.2.1
 _NOT_COPIED = frozenset({"_process", "_flow", "_tls_context"})
 _PATIENCE = 6.0  # in timeouts: the longest a token request can take is a few of them
 
 _log = logging.getLogger("consumer")
 
 
-class ClientCredentialsBase(Generic[RequestT, ResponseT, TransportT]):
-    """What the `ClientCredentials` of both libraries have in common.
+class TokenSourceBase(Generic[TransportT]):
+    """What the `TokenSource` and `ClientCredentials` of both libraries have in common.
 
-    One object may serve many clients, threads and event loops at the same time; all of them share
-    one token, and however many wait for it, it is asked for once.
+    One object may serve many clients, threads and event loops at the same time. All of them share
+    one token, and however many wait for it, it is requested once.
     """
 
     _library: ClassVar[HttpLibrary]
@@ -50,13 +48,13 @@ class ClientCredentialsBase(Generic[RequestT, ResponseT, TransportT]):
     def __init__(
         self,
         issuer: str,
-        client_id: str,
-        client_secret: str,
+        client: ClientAuth | str | None = None,
+        client_secret: str | None = None,
         *,
+        client_id: str | None = None,
         scope: str | None = None,
         resource: str | None = None,
         token_endpoint: str | None = None,
-        client_auth: Callable[[str, str], ClientAuth] = ClientSecretBasic,
         allow_insecure_http: bool = False,
         transport: TransportT | None = None,
         verify: ssl.SSLContext | bool = True,
@@ -65,16 +63,17 @@ class ClientCredentialsBase(Generic[RequestT, ResponseT, TransportT]):
         timeout: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Say whose tokens to get; nothing is sent before the first request needs one.
+        """Set whose tokens to get; nothing is sent before the first one is needed.
 
         Args:
             issuer: the issuer identifier, to the letter (RFC 8414 §3.3).
-            client_id: the client.
-            client_secret: its secret.
+            client: how the client authenticates, such as `ClientSecretPost(id, secret)`; or its id,
+                with `client_secret`, for `ClientSecretBasic`.
+            client_secret: the client's secret.
+            client_id: the id by its name, instead of `client`.
             scope: names divided by single spaces; None for the issuer's default.
             resource: the API that the token is for (RFC 8707); None for the issuer's default.
             token_endpoint: where tokens are given out, if it is not to be discovered.
-            client_auth: `ClientSecretBasic` or `ClientSecretPost`.
             allow_insecure_http: send secrets and tokens over plain http, for anyone to read.
             transport: carries the token requests, instead of the library's own; never closed here.
             verify: as in the library's own clients, and so are the next two.
@@ -85,6 +84,7 @@ class ClientCredentialsBase(Generic[RequestT, ResponseT, TransportT]):
 
         Raises:
             ValueError: issuer, resource, endpoint, id or secret cannot be one.
+            TypeError: `client` is neither an id nor a way to authenticate.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
         if allow_insecure_http:
@@ -93,7 +93,7 @@ class ClientCredentialsBase(Generic[RequestT, ResponseT, TransportT]):
             check_endpoint(token_endpoint, allow_insecure_http=allow_insecure_http)
         self._plan = TokenPlan(
             issuer=check_issuer(issuer, allow_insecure_http=allow_insecure_http),
-            auth=client_auth(client_id, client_secret),
+            auth=choose_client_auth(client, client_secret, client_id),
             scope=scope,
             resource=None if resource is None else check_resource(resource),
             token_endpoint=token_endpoint,
@@ -128,65 +128,60 @@ class ClientCredentialsBase(Generic[RequestT, ResponseT, TransportT]):
         """Copy: the settings are values, and a transport stays the caller's."""
         return copy.copy(self)
 
-    def sync_auth_flow(self, request: RequestT) -> Generator[RequestT, ResponseT, None]:
-        """Authorise one request of a sync client."""
-        with closing(self._steps(request)) as steps:
-            for step in steps:
-                match step:
-                    case Attempt():
-                        _authorise(request, step)
-                        response = yield request
-                        self._note(step, request, response)
-                    case Wait():
-                        _wait(step)
-                    case Fetch():
-                        self._fetch(step)
+    def token(self) -> Token:
+        """Return a token that can be used now; wait for one if there is none.
 
-    async def async_auth_flow(self, request: RequestT) -> AsyncGenerator[RequestT, ResponseT]:
-        """Authorise one request of an async client, on asyncio or trio."""
-        with closing(self._steps(request)) as steps:
-            for step in steps:
-                match step:
-                    case Attempt():
-                        _authorise(request, step)
-                        response = yield request
-                        self._note(step, request, response)
-                    case Wait():
-                        await _wait_async(step)
-                    case Fetch():
-                        await self._fetch_async(step)
+        Raises:
+            ConsumerError: no token is to be had.
+        """
+        with closing(self._current_flow().token()) as steps:
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    token: Token = end.value
+                    return token
+                self._carry_out(step)
+
+    async def atoken(self) -> Token:
+        """Return a token as `token` does, on asyncio or trio.
+
+        Raises:
+            ConsumerError: no token is to be had.
+        """
+        with closing(self._current_flow().token()) as steps:
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    token: Token = end.value
+                    return token
+                await self._carry_out_async(step)
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        self._flow = TokenFlow(self._plan, clock=self._clock)
+        self._flow = TokenFlow(self._plan, clock=self._clock, wall_clock=time.time)  # noqa: TID251 - a shell
         self._tls_context: ssl.SSLContext | None = None
 
-    def _steps(self, request: RequestT) -> Generator[Step, None, None]:
+    def _current_flow(self) -> TokenFlow:
         if self._process != os.getpid():  # a child, forked when perhaps a thread was fetching
             self._flow = self._flow.inherited()
             self._process = os.getpid()
-        return self._flow.steps(_origin(request))
+        return self._flow
 
-    def _note(self, attempt: Attempt, request: RequestT, response: ResponseT) -> None:
-        answered = _answered_request(request, response)
-        # After a redirect to another origin the library has taken our token off the request:
-        # whatever that server says, it does not speak of our token.
-        if answered.headers.get("Authorization") != _credentials(attempt):
-            return
-        status = response.status_code
-        attempt.accepted = status < 400 or status == 403
-        if status == 401:
-            error = bearer_error(response.headers.get_list("www-authenticate"))
-            attempt.rejected = error == "invalid_token"
-            # A redirected POST may have done its work before the 401 came.
-            unchanged = answered is request or request.method in _SAFE_METHODS
-            attempt.replayable = attempt.rejected and unchanged and self._has_body(request)
+    def _carry_out(self, step: Step) -> None:
+        match step:
+            case Wait():
+                _wait(step)
+            case Fetch():
+                self._fetch(step)
 
-    def _has_body(self, request: RequestT) -> bool:
-        try:
-            return isinstance(request.content, bytes)
-        except self._library.request_not_read:
-            return False  # a stream, which can be sent only once
+    async def _carry_out_async(self, step: Step) -> None:
+        match step:
+            case Wait():
+                await _wait_async(step)
+            case Fetch():
+                await self._fetch_async(step)
 
     def _fetch(self, fetch: Fetch) -> None:
         options, asked = self._client_options(fetch.request.url), fetch.request
@@ -279,38 +274,19 @@ class ClientCredentialsBase(Generic[RequestT, ResponseT, TransportT]):
         return options | {"verify": self._tls_context}
 
 
-def _origin(request: ApiRequest) -> Origin:
-    return Origin(request.url.scheme, request.url.host, request.url.port)
-
-
-def _credentials(attempt: Attempt) -> str:
-    return f"Bearer {attempt.token.value}"
-
-
-def _authorise(request: ApiRequest, attempt: Attempt) -> None:
-    request.headers["Authorization"] = _credentials(attempt)
-
-
-def _answered_request(request: ApiRequest, response: ApiResponse) -> ApiRequest:
-    try:
-        return response.request
-    except RuntimeError:  # a response that no client has sent a request for
-        return request
-
-
 def _wait(step: Wait) -> None:
-    landed = threading.Event()
-    step.flight.on_landing(landed.set)
-    landed.wait(step.timeout)
+    done = threading.Event()
+    step.pending.on_completion(done.set)
+    done.wait(step.timeout)
 
 
 async def _wait_async(step: Wait) -> None:
     import anyio  # here, because sync clients can do without
 
-    landed, schedule = anyio.Event(), _scheduler()
-    step.flight.on_landing(lambda: schedule(landed.set))
+    done, schedule = anyio.Event(), _scheduler()
+    step.pending.on_completion(lambda: schedule(done.set))
     with anyio.move_on_after(step.timeout):
-        await landed.wait()
+        await done.wait()
 
 
 def _scheduler() -> Callable[[Callable[[], object]], object]:

@@ -1,12 +1,15 @@
-"""Read `WWW-Authenticate` (RFC 9110 §11.6.1): was it our token that the API did not like?
+"""How an access token is shown to an API, and how the API says that it does not accept it.
 
-Several challenges may share a header line, and several lines a response. What is well formed is
-understood; a challenge that breaks the grammar is dropped with all that follows it on its line.
+A challenge is read from `WWW-Authenticate` (RFC 9110 §11.6.1): several may share a header line, and
+several lines a response. What is well formed is understood; a challenge that breaks the grammar is
+dropped with all that follows it on its line.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from consumer.token_cache import Token
 
 MAX_HEADER_LENGTH = 8192
 
@@ -29,13 +32,26 @@ class Challenge:
     parameters: Mapping[str, str]
 
 
-def bearer_error(headers: Iterable[str]) -> str | None:
-    """Return the `error` of the Bearer challenge (RFC 6750 §3), or None without one."""
-    for header in headers:
-        for challenge in parse_challenges(header):
-            if challenge.scheme == "bearer" and "error" in challenge.parameters:
-                return challenge.parameters["error"]
-    return None
+@dataclass(frozen=True, slots=True)
+class BearerScheme:
+    """Bearer tokens (RFC 6750); `name` is also their `token_type`."""
+
+    name: str = "Bearer"
+
+    def authorization(self, token: Token) -> str:
+        """Return the value of the `Authorization` header field (RFC 6750 §2.1)."""
+        return f"{self.name} {token.value}"
+
+    def error(self, www_authenticate: Iterable[str]) -> str | None:
+        """Return the `error` of this scheme's challenge (RFC 6750 §3), or None without one."""
+        for header in www_authenticate:
+            for challenge in parse_challenges(header):
+                if challenge.scheme == self.name.lower() and "error" in challenge.parameters:
+                    return challenge.parameters["error"]
+        return None
+
+
+BEARER = BearerScheme()
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:

@@ -1,14 +1,43 @@
-"""Own a value that worker processes share: an unlinked file, inherited over fork (POSIX only)."""
+"""The one JSON value that the demo API keeps: in one process, or shared by worker processes."""
 
 import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+
+class ResourceValue(Protocol):
+    """Keep one JSON value, as text, for all who read it."""
+
+    def get(self) -> bytes:
+        """Give the value last set; `null` before that."""
+        ...
+
+    def set(self, value: bytes) -> None:
+        """Replace the value."""
+        ...
+
+
+class MemoryValue:
+    """Keep the value in this process."""
+
+    def __init__(self) -> None:
+        """Start with `null`."""
+        self._value = b"null"
+
+    def get(self) -> bytes:
+        """Give the value last set."""
+        return self._value
+
+    def set(self, value: bytes) -> None:
+        """Replace the value."""
+        self._value = value
 
 
 class SharedValue:
-    """Keep the value in a file without a name; make it before the workers are forked."""
+    """Keep the value in an unlinked file, inherited over fork: make it before that (POSIX only)."""
 
     def __init__(self) -> None:
         """Start with `null`."""

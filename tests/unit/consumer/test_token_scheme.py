@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumer.challenge import MAX_HEADER_LENGTH, bearer_error, parse_challenges
+from consumer.token_scheme import BEARER, MAX_HEADER_LENGTH, parse_challenges
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_stood_before_the_rubbish_counts():
 )
 def test_only_the_bearer_challenge_speaks_of_our_token(headers, error):
     """Other schemes may have errors of their own."""
-    assert error == bearer_error(headers)
+    assert error == BEARER.error(headers)
 
 
 def test_hostile_headers_take_no_time():

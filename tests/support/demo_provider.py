@@ -13,7 +13,7 @@ ISSUER = "https://provider.example"
 CLIENT, SECRET = "demo", "wws_the-secret-of-the-demo-client"
 
 
-class StoryProvider:
+class DemoProvider:
     """Issuer and API on one mock transport; `spoil` replaces the answer to one request."""
 
     def __init__(self, private_key=None):
