@@ -144,7 +144,7 @@ class Stage:
         """Serve until the block ends."""
         import uvicorn
 
-        from resource_api.demo.resource_value import MemoryValue
+        from resource_api.demo.values import MemoryValue
         from watchword.clock import wall_clock
         from watchword.logging import Events
         from watchword.provider.app import Provider

@@ -101,12 +101,8 @@ def test_a_request_carries_the_token(world, how):
 
 def test_post_authentication_can_be_chosen(world):
     """The method is a value handed in."""
-    world.send(
-        "sync",
-        "GET",
-        API,
-        credentials=world.credentials(auth=ClientSecretPost("billing", "s3cret")),
-    )
+    credentials = world.credentials(auth=ClientSecretPost("billing", "s3cret"))
+    world.send("sync", "GET", API, credentials=credentials)
     assert b"client_secret=s3cret" in world.token_requests[0].content
     assert "Authorization" not in world.token_requests[0].headers
 
