@@ -293,3 +293,39 @@ def test_what_an_api_says_yes_to_heals_no_other_api(flow):
     Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered(rejected=True)
     Walk(flow, OTHER_API).answered()
     assert Walk(flow).answered(rejected=True).step is None
+
+
+def test_a_refusal_of_the_second_token_is_noted_for_the_api_that_refused(flow, clock):
+    """Not before it was left alone for a while, and then for certain, a third one is fetched."""
+    warm(flow)
+    Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered(rejected=True)
+    assert Walk(flow).sends == "t2"
+    clock.advance(60)
+    assert isinstance(Walk(flow).step, Fetch)
+    assert Walk(flow, OTHER_API).sends == "t2"
+
+
+def test_an_attempt_of_which_nothing_is_known_heals_nothing(flow):
+    """Only a yes to the newer token does; here t2 is the second fresh one that is refused."""
+    warm(flow)
+    walk = Walk(flow).answered(rejected=True).fetched(token_answer("t2"))
+    assert walk.go_on().step is None
+    assert Walk(flow).answered(rejected=True).step is None
+
+
+def test_a_yes_to_the_refused_token_itself_heals_nothing(flow):
+    """An open route of the same API says yes to any token."""
+    warm(flow)
+    early, late = Walk(flow), Walk(flow)
+    early.answered(rejected=True, replayable=False)
+    assert late.answered().step is None
+    assert isinstance(Walk(flow).step, Fetch)
+
+
+def test_a_token_endpoint_over_plain_http_is_taken_where_the_plan_allows_it(clock):
+    """The metadata are judged by the same rule as the API's address."""
+    plain = METADATA | {"token_endpoint": "http://as.example/token"}
+    walk = Walk(make_flow(clock, token_endpoint=None, allow_insecure_http=True))
+    assert walk.fetched(answer(plain)).step.request.url == "http://as.example/token"
+    with pytest.raises(InsecureUrl):
+        Walk(make_flow(clock, token_endpoint=None)).fetched(answer(plain))

@@ -55,6 +55,22 @@ def test_the_value_is_in_no_representation():
     assert "abc" not in repr(Token(value="abc", received_at=0.0, lifetime=1.0))
 
 
+def test_the_first_failure_is_followed_by_a_second_of_quiet():
+    """Where the issuer asks for less than that, or for nothing."""
+    cache = TokenCache()
+    error = TokenEndpointUnreachable("overloaded", retry_after=0.25)
+    cache.record_failure(error, now=10.0)
+    assert Refuse(error) == cache.choose(API, now=10.9)
+    assert not isinstance(cache.choose(API, now=11.0), Refuse)
+
+
+def test_a_short_life_is_renewed_early_too():
+    """However young the clock is: a new token is renewed when it is time."""
+    cache = cache_with(token := make_token(1.0))
+    assert Use(token) == cache.choose(API, now=0.75)
+    assert RenewEarly(token) == cache.choose(API, now=0.85)
+
+
 def test_an_empty_cache_needs_a_token():
     """There is nothing to send."""
     assert FetchFirst() == TokenCache().choose(API, now=0.0)

@@ -138,7 +138,7 @@ def test_every_action_is_judged(action: Action) -> None:
 def test_an_action_that_is_not_listed_is_refused() -> None:
     """An action that is added later passes no check that does not know it."""
     unlisted = "client.renamed"
-    with pytest.raises(AssertionError, match="unreachable"):
+    with pytest.raises(AssertionError, match=r"unreachable, but got: 'client\.renamed'"):
         check_authority(HELD, [entry(unlisted, None, None)], nobody)  # type: ignore[arg-type]
 
 
@@ -175,18 +175,20 @@ def test_what_an_operation_takes_must_still_be_granted() -> None:
 
 
 @pytest.mark.parametrize(
-    "found",
+    ("found", "told"),
     [
-        None,
-        caller(READ, WRITE, disabled=True),
-        caller(READ, WRITE, expires_at=NOW),
-        caller(READ, WRITE, created_at=NOW + 1),
+        (None, "deleted, disabled or has ended"),
+        (caller(READ, WRITE, disabled=True), "deleted, disabled or has ended"),
+        (caller(READ, WRITE, expires_at=NOW), "deleted, disabled or has ended"),
+        (caller(READ, WRITE, created_at=NOW + 1), "older than its client"),
     ],
     ids=["deleted", "disabled", "ended", "made anew"],
 )
-def test_a_client_that_gets_no_token_does_nothing_with_an_old_one(found: Client | None) -> None:
+def test_a_client_that_gets_no_token_does_nothing_with_an_old_one(
+    found: Client | None, told: str
+) -> None:
     """One that was made anew under the same name is another client."""
-    with pytest.raises(CallerNotActive):
+    with pytest.raises(CallerNotActive, match=told):
         settle_authority(HELD, found, NOW)
 
 

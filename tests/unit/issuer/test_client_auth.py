@@ -1,5 +1,7 @@
 """`issuer.client_auth.secret`: who is let in, by which secret, and what is remembered."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from issuer.client_auth import secret as client_auth
@@ -7,6 +9,7 @@ from issuer.client_auth.secret import ClientAuthenticator
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.registry.auth_method import AuthMaterial, AuthMethod
 from issuer.registry.client import Client
+from issuer.registry.secret_hash import SecretHash
 from issuer.token_request import SecretBasic, SecretPost
 from tests.support.issuer import (
     NOW,
@@ -292,3 +295,63 @@ async def test_who_was_let_in_is_refused_once_its_registration_ends(kind: str, s
         "expired": (Reason.CLIENT_EXPIRED, "svc-a"),
     }.get(kind, (Reason.WRONG_SECRET, "svc-a"))
     assert (error.reason, error.client_id) == (reason, client_id)
+
+
+@pytest.mark.rfc("6749-2.3.1-4")
+@pytest.mark.parametrize(
+    "clients",
+    [
+        Clients(),
+        Clients(make_client(secrets=())),
+        Clients(make_client(secrets=(make_secret(OTHER),))),
+        Clients(make_client(secrets=(make_secret(OTHER, expires_at=NOW),))),
+        Clients(make_client(secrets=(make_secret(SHORT),))),
+        Clients(without_secrets(AuthMethod.PRIVATE_KEY_JWT)),
+    ],
+    ids=["unknown", "without", "live", "ended", "slow", "other method"],
+)
+async def test_every_refusal_pays_the_same_fast_hashes(
+    monkeypatch: pytest.MonkeyPatch, clients: Clients
+) -> None:
+    """One for what is remembered, one for the store's word, one for what has ended."""
+    computed: list[bool] = []
+    verify = SecretHash.verify
+
+    def counted(self: SecretHash, secret: str) -> bool:
+        computed.append(self.slow)
+        return verify(self, secret)
+
+    monkeypatch.setattr(SecretHash, "verify", counted)
+    await refusal(gate(clients), "wws_" + "wrong-" * 7)
+    assert computed.count(False) == 3
+    assert computed.count(True) == clients.has_slow_secrets
+
+
+class Noting(SlowHere):
+    """Notes whose secrets are verified, and how many at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str | None, int]] = []
+
+    async def find(
+        self, hashes: Sequence[SecretHash], secret: str, *, client_id: str | None
+    ) -> int | None:
+        """Note, and verify."""
+        self.asked.append((client_id, len(hashes)))
+        return await super().find(hashes, secret, client_id=client_id)
+
+
+async def test_who_may_be_right_waits_apart_from_who_cannot_be() -> None:
+    """Guesses at unknown ids, and at ended secrets, must not hold up a client's own."""
+    ended = [make_secret(text, secret_id=text, expires_at=NOW) for text in ("one-one", "two-two")]
+    clients = Clients(
+        make_client(secrets=(make_secret(SHORT),)), make_client("b", secrets=tuple(ended))
+    )
+    slow = Noting()
+    authenticator = gate(clients, slow)
+    await authenticator.authenticate(SecretBasic("svc-a", SHORT), now=NOW)
+    for client_id in ("b", "nobody"):
+        with pytest.raises(InvalidClient):
+            await authenticator.authenticate(SecretBasic(client_id, SHORT), now=NOW)
+    assert slow.asked == [("svc-a", 1), (None, 1), (None, 1)]

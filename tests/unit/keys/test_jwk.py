@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from keys.encoding import decode_base64url, encode_base64url
 from keys.errors import InvalidJwk, UnknownAlgorithm
 from keys.jwk import PublicJwk, parse_public_jwk, public_jwk, thumbprint
+from keys.weak_rsa import find_weakness
 from tests.support.keys import public_rsa_jwk, rsa_key, weak_rsa_key
 
 
@@ -36,6 +37,7 @@ def test_equal_jwks_publish_the_same():
 
     assert parsed == ours
     assert len({parsed, ours}) == 1
+    assert hash(parsed) != hash(public_rsa_jwk(1))
     assert parse_public_jwk({**other, "kid": ours.kid}) != ours
     assert ours != ours.members()
 
@@ -199,26 +201,79 @@ def test_members_that_are_not_required_do_not_count():
 @pytest.mark.parametrize("kty", ["oct", "rsa", "", None, 1, ["RSA"]])
 def test_other_key_types_have_no_thumbprint(kty):
     """A thumbprint of a symmetric key would be a hash of the secret."""
-    with pytest.raises(InvalidJwk):
+    with pytest.raises(InvalidJwk, match="needs a kty of RSA, EC, OKP, AKP"):
         thumbprint({"kty": kty, "k": "c2VjcmV0"})
 
 
 @pytest.mark.rfc("7638-3-1")
 @pytest.mark.parametrize(
-    ("good", "changes"),
+    ("good", "changes", "told"),
     [
-        (public_rsa_jwk().members(), {"e": "AAEAAQ"}),
-        (public_rsa_jwk().members(), {"e": "AQAB="}),
-        (public_rsa_jwk().members(), {"e": ""}),
-        (public_rsa_jwk().members(), {"e": 65537}),
-        (public_rsa_jwk().members(), {"n": "ÄÖÜ"}),
-        (P256, {"x": "AQAB"}),
-        (P256, {"crv": "P-384"}),
-        (P256, {"crv": "secp256k1"}),
-        (P256, {"crv": None}),
+        (public_rsa_jwk().members(), {"e": "AAEAAQ"}, "leading zero octets"),
+        (public_rsa_jwk().members(), {"n": "AAEAAQ"}, "leading zero octets"),
+        (public_rsa_jwk().members(), {"e": "AQAB="}, "is not base64url"),
+        (public_rsa_jwk().members(), {"e": ""}, "missing or not a plain string"),
+        (public_rsa_jwk().members(), {"e": 65537}, "missing or not a plain string"),
+        (public_rsa_jwk().members(), {"n": "ÄÖÜ"}, "missing or not a plain string"),
+        (P256, {"x": "AQAB"}, "width of its curve"),
+        (P256, {"crv": "P-384"}, "width of its curve"),
+        (P256, {"crv": "secp256k1"}, "width of its curve"),
+        (P256, {"crv": None}, "missing or not a plain string"),
     ],
 )
-def test_a_form_that_is_not_canonical_has_no_thumbprint(good, changes):
+def test_a_form_that_is_not_canonical_has_no_thumbprint(good, changes, told):
     """One key has one thumbprint, so any second form of it is refused."""
-    with pytest.raises(InvalidJwk):
+    with pytest.raises(InvalidJwk, match=told):
         thumbprint({**good, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"d": "AQAB"}, "holds private members"),
+        ({"kid": None}, "has no kid"),
+        ({"use": "enc"}, "use is not sig"),
+        ({"key_ops": ["sign"]}, "key_ops does not contain verify"),
+        ({"alg": None, "kty": "EC"}, "kty fits no algorithm"),
+        ({"alg": 1}, "alg is not a string"),
+        ({"alg": "RS512"}, "alg is not one of ours"),
+        ({"kty": "EC"}, "kty does not fit its alg"),
+        ({"n": unsigned(1 << 2048)}, "modulus is even"),
+        ({"e": unsigned(1)}, "is not an RSA key"),
+        ({"n": None}, "member n is missing"),
+        ({"e": 65_537}, "member e is missing or not a string"),
+        ({"n": "="}, "member n is not base64url"),
+        ({"e": ""}, "member e is empty"),
+        ({"n": unsigned(weak_rsa_key().public_key().public_numbers().n)}, "1024 bits is too weak"),
+    ],
+)
+def test_the_refusal_of_a_jwk_names_the_fault(changes: dict[str, object], told: str) -> None:
+    """An operator who has to mend a key reads what is wrong with it."""
+    with pytest.raises(InvalidJwk, match=told):
+        parse_public_jwk(good(**changes))
+
+
+def test_the_reason_for_which_a_key_is_weak_is_told() -> None:
+    """It says what is wrong with the numbers, not only that something is."""
+    modulus = 3 * public_rsa_jwk().key.public_numbers().n
+    with pytest.raises(InvalidJwk, match="key is too weak: its modulus has a small factor"):
+        parse_public_jwk(good(n=unsigned(modulus)))
+
+
+def test_the_largest_numbers_are_taken() -> None:
+    """A modulus of 8192 bits and an exponent of four octets are the bounds themselves."""
+    modulus = largest_modulus()
+    parsed = parse_public_jwk(good(n=unsigned(modulus), e=unsigned((1 << 32) - 1)))
+
+    assert (parsed.bits, parsed.key.public_numbers().e) == (8192, (1 << 32) - 1)
+    for beyond in ({"n": unsigned(modulus << 1 | 1)}, {"e": unsigned((1 << 32) + 1)}):
+        with pytest.raises(InvalidJwk, match="too long"):
+            parse_public_jwk(good(**beyond))
+
+
+def largest_modulus() -> int:
+    """Return an odd number of 8192 bits that no check finds weak; nobody knows its factors."""
+    modulus = (1 << 8192) - 1
+    while find_weakness(modulus, 65_537) is not None:
+        modulus -= 2
+    return modulus

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from keys import jwks
 from keys.errors import InvalidJwkSet
-from keys.jwks import JwkSet, build_jwk_set, parse_jwk_set
+from keys.jwk import PublicJwk
+from keys.jwks import JwkSet, build_jwk_set, fit_jwk_set, fits_jwk_set, parse_jwk_set
 from tests.support.keys import public_rsa_jwk
 
 
@@ -128,3 +130,66 @@ def test_a_duplicate_that_cannot_verify_does_not_hide_the_good_key():
     keys = parse_jwk_set(document({**good, "use": "enc"}, good))
 
     assert keys.select(good["kid"], "RS256").members() == good
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"<html>", "is not a strict JSON object"),
+        (b"{}", "has no keys array"),
+        (document(), "has no usable key"),
+    ],
+)
+def test_the_refusal_of_a_set_names_the_fault(body: bytes, told: str) -> None:
+    """An operator reads what came in place of a key set."""
+    with pytest.raises(InvalidJwkSet, match=told):
+        parse_jwk_set(body)
+
+
+def named_keys(count: int) -> list[PublicJwk]:
+    """Make keys that differ in their names alone: 0, 1, 2 and so on."""
+    key = public_rsa_jwk().key
+    return [PublicJwk(kid=str(n), alg="RS256", kty="RSA", key=key) for n in range(count)]
+
+
+def test_a_set_of_just_the_largest_size_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `parse_jwk_set` reads it: the bounds themselves are within."""
+    keys = named_keys(3)
+    size = len(json.dumps(build_jwk_set(keys)))
+    for bound, fits in ((size, True), (size - 1, False)):
+        monkeypatch.setattr(jwks, "MAXIMUM_BYTES", bound)
+        assert fits_jwk_set(keys) == fits
+    monkeypatch.setattr(jwks, "MAXIMUM_BYTES", size)
+    for bound, fits in ((3, True), (2, False)):
+        monkeypatch.setattr(jwks, "MAXIMUM_KEYS", bound)
+        assert fits_jwk_set(keys) == fits
+
+
+@pytest.mark.parametrize(
+    ("bound", "around", "kept"),
+    [
+        (1, 0, "0"),
+        (1, 1, "1"),
+        (1, 3, "3"),
+        (1, 5, "5"),
+        (3, 0, "012"),
+        (3, 2, "123"),
+        (3, 3, "234"),
+        (3, 4, "345"),
+        (5, 2, "01234"),
+        (5, 3, "12345"),
+        (6, 5, "012345"),
+    ],
+)
+def test_the_keys_farthest_from_the_one_that_matters_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, bound: int, around: int, kept: str
+) -> None:
+    """Of two that are as far the later one goes: it does not sign for the longest time."""
+    monkeypatch.setattr(jwks, "MAXIMUM_KEYS", bound)
+    assert "".join(key.kid for key in fit_jwk_set(named_keys(6), around=around)) == kept
+
+
+def test_of_an_odd_number_of_keys_the_last_one_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key in the middle has as many before it as after it."""
+    monkeypatch.setattr(jwks, "MAXIMUM_KEYS", 4)
+    assert [key.kid for key in fit_jwk_set(named_keys(5), around=2)] == ["0", "1", "2", "3"]

@@ -75,3 +75,19 @@ def test_each_segment_is_where_it_belongs() -> None:
     assert split_compact(b"..") == (b"", b"", b"", b".")
     jws = parse_compact(segment(dump({"alg": "RS256"})) + b"..")
     assert (jws.payload, jws.signature) == (b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [
+        (b"a.b", "not three segments"),
+        (b"=.e30.AA", "not canonical base64url"),
+        (segment(b"[]") + b".e30.AA", "the header is not a JSON object"),
+        (segment(b"{}") + b".e30.AA", "the header has no algorithm name"),
+        (segment(dump({"alg": "RS256", "crit": ["exp"]})) + b".e30.AA", "asks for an extension"),
+    ],
+)
+def test_the_refusal_of_a_jws_names_the_fault(token: bytes, told: str) -> None:
+    """The words are ours alone: nothing of the token is repeated."""
+    with pytest.raises(InvalidJws, match=told):
+        parse_compact(token)

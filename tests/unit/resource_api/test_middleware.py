@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 import resource_api
-from resource_api import BearerMiddleware, ResourcePolicy, require
+from resource_api import BearerMiddleware, ResourcePolicy, middleware, require
 from resource_api.jwks_client import ignore_event
+from tests.support.clock import Clock
 from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
-from tests.support.gate import Gate, ask, bearer
+from tests.support.gate import Gate, Issuer, ask, bearer
 
 
 async def never(scope: Any, receive: Any, send: Any) -> None:
@@ -27,8 +28,45 @@ def test_three_settings_are_enough() -> None:
 def test_policy_must_be_for_this_resource() -> None:
     """Settings that contradict each other are refused."""
     policy = ResourcePolicy(issuer=ISSUER, resource="https://other.example")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="another issuer or resource"):
         BearerMiddleware(never, issuer=ISSUER, resource=RESOURCE, policy=policy)
+
+
+@pytest.mark.parametrize("jwks_uri", [None, "https://keys.example/jwks"])
+async def test_keys_are_fetched_over_http_and_the_fetch_is_reported(
+    monkeypatch: pytest.MonkeyPatch, jwks_uri: str | None
+) -> None:
+    """From the issuer's metadata, or the address that was given; both by the one event sink."""
+    forge, clock, asked, events = TokenForge(), Clock(NOW), [], []
+
+    def http_jwks(issuer: str, *, jwks_uri: str | None = None) -> Issuer:
+        asked.append((issuer, jwks_uri))
+        return Issuer(forge.jwks_document)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    monkeypatch.setattr(middleware, "HttpJwks", http_jwks)
+    gate = BearerMiddleware(
+        app,
+        issuer=ISSUER,
+        resource=RESOURCE,
+        jwks_uri=jwks_uri,
+        clock=clock,
+        on_event=lambda name, /, **fields: events.append(name),
+    )
+    assert (await ask(gate, "GET", "/", bearer(forge.token()))).status == 200
+    assert (asked, events) == ([(ISSUER, jwks_uri)], ["jwks.refreshed"])
+
+
+@pytest.mark.parametrize(("size", "remembered"), [(0, False), (16, True)])
+async def test_the_number_of_remembered_tokens_is_a_setting(size: int, remembered: bool) -> None:
+    """0 for none: each request has its signature verified."""
+    gate = Gate(cache_size=size)
+    token = gate.forge.token()
+    assert (await gate.ask(token)).status == 200
+    assert (gate.app._recall(token) is not None) == remembered
 
 
 async def test_lifespan_starts_the_first_fetch_and_ends_it() -> None:

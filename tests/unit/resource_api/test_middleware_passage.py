@@ -1,0 +1,178 @@
+"""The passage of one request: nested gates, refusals in the middle, answers that are under way."""
+
+from typing import Any
+
+import pytest
+
+from resource_api import BearerMiddleware, ResourcePolicy, require
+from resource_api.errors import InsufficientScope, InvalidToken, Reason
+from resource_api.middleware import CURRENT, PASSAGE_KEY, Passage
+from tests.support.forge import ISSUER, RESOURCE, TokenForge
+from tests.support.gate import Gate, ask, bearer
+
+FORGE = TokenForge()
+READER = bearer(FORGE.token(scope="read"))
+START = {"type": "http.response.start", "status": 200, "headers": []}
+METADATA = "/.well-known/oauth-protected-resource"
+
+
+async def test_what_an_outer_gate_let_in_passes_an_open_route_as_it_came() -> None:
+    """The inner gate adds nothing: the token that was shown to the outer one counts."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((CURRENT.get(), scope[PASSAGE_KEY], await receive()))
+        require("read")(lambda: None)()
+        await send(START)
+        await send({"type": "http.response.body", "body": b"in"})
+
+    inner = BearerMiddleware(app, issuer=ISSUER, resource=RESOURCE, open_routes=[("GET", "/below")])
+    answer = await ask(Gate(FORGE, app=inner).app, "GET", "/below", READER, body=b"sent")
+    assert (answer.status, answer.body) == (200, b"in")
+    ((current, passage, message),) = seen
+    assert current is passage
+    assert (passage.token.client_id, message["body"]) == ("svc-a", b"sent")
+
+
+async def test_an_open_route_without_another_gate_has_a_passage_of_its_own() -> None:
+    """Nothing was shown there; a refusal on it is answered like any other."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        passage = CURRENT.get()
+        assert passage is not None
+        seen.append((passage.token, passage.over, PASSAGE_KEY in scope))
+        passage.refuse(InvalidToken(Reason.EXPIRED))
+
+    gate = Gate(FORGE, app=app)
+    answer = await ask(gate.app, "GET", "/public")
+    assert seen == [(None, False, False)]
+    assert (answer.status, gate.reason) == (401, "expired")
+    assert CURRENT.get() is None
+
+
+async def test_after_an_inner_gate_the_passage_of_the_outer_one_goes_on() -> None:
+    """An application may do something after the one that it called."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(CURRENT.get())
+
+    inner = Gate(FORGE, app=app)
+
+    async def around(scope: Any, receive: Any, send: Any) -> None:
+        before = CURRENT.get()
+        await inner.app(scope, receive, send)
+        seen.extend((before, CURRENT.get()))
+
+    await Gate(FORGE, app=lambda *call: _answered(around, *call)).app(*_request())
+    innermost, before, after = seen
+    assert isinstance(innermost, Passage)
+    assert before is after
+    assert innermost is not before
+    assert (innermost.over, CURRENT.get()) == (True, None)
+
+
+async def _answered(app: Any, scope: Any, receive: Any, send: Any) -> None:
+    await app(scope, receive, send)
+    await send(START)
+    await send({"type": "http.response.body"})
+
+
+def _request(path: str = "/", **members: Any) -> tuple[Any, Any, Any]:
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None: ...
+
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [READER]}
+    return scope | members, receive, send
+
+
+async def test_a_refusal_in_the_middle_of_an_answer_reaches_the_server() -> None:
+    """It cannot be answered any more, so the server has to end the connection."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        require("admin")(lambda: None)()
+
+    gate = Gate(FORGE, app=app)
+    with pytest.raises(InsufficientScope):
+        await gate.app(*_request())
+    assert gate.reason == "insufficient_scope"
+
+
+@pytest.mark.parametrize(
+    ("messages", "over"),
+    [
+        ([], False),
+        ([START], False),
+        ([START, {"type": "http.response.body", "body": b"a", "more_body": True}], False),
+        ([START, {"type": "http.response.body", "body": b"a", "more_body": False}], True),
+        ([START, {"type": "http.response.body"}], True),
+        ([START, {"type": "http.response.pathsend", "path": "/x"}], True),
+    ],
+)
+async def test_a_passage_is_over_once_the_answer_is_complete(
+    messages: list[Any], over: bool
+) -> None:
+    """A body of which more is to come leaves it open (ASGI: `more_body`, absent for the last)."""
+    seen: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+        passage = CURRENT.get()
+        assert passage is not None
+        seen.append(passage.over)
+
+    await Gate(FORGE, app=app).app(*_request())
+    assert seen == [over]
+
+
+async def test_an_answer_in_parts_keeps_its_rights_until_the_last() -> None:
+    """A stream may be guarded piece by piece."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        for more in (True, True, False):
+            require("read")(lambda: None)()
+            await send({"type": "http.response.body", "body": b"x", "more_body": more})
+
+    assert (await ask(Gate(FORGE, app=app).app, "GET", "/", READER)).body == b"xxx"
+
+
+async def test_a_challenge_points_below_the_root_path_and_names_the_scopes() -> None:
+    """RFC 9728 §5.1, RFC 6750 §3: what a caller needs to know is in it."""
+    policy = ResourcePolicy(issuer=ISSUER, resource=RESOURCE, scopes_supported=("read", "write"))
+    gate = Gate(FORGE, policy=policy)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope, receive, _ = _request(root_path="/below", headers=[])
+    await gate.app(scope, receive, send)
+    challenge = dict(sent[0]["headers"])[b"www-authenticate"].decode()
+    assert f"/below{METADATA}" in challenge
+    assert 'scope="read write"' in challenge
+
+
+async def test_a_websocket_of_a_server_that_names_no_extensions_is_closed() -> None:
+    """ASGI leaves the member out where there are none."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope, receive, _ = _request(type="websocket", headers=[])
+    await Gate(FORGE).app(scope, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_metadata_are_sent_without_their_body_to_who_asks_for_the_head() -> None:
+    """RFC 9110 §9.3.2: the same headers, and nothing after them."""
+    gate = Gate(FORGE)
+    whole, head = [await ask(gate.app, method, METADATA) for method in ("GET", "HEAD")]
+    assert (head.status, head.lines, head.body) == (200, whole.lines, b"")
+    assert whole.json["resource"] == RESOURCE
