@@ -11,8 +11,7 @@ sys.path[0] = sys.path[0].removesuffix("/bench")  # else bench/token.py hides th
 
 import os
 import sqlite3
-
-from sqlalchemy import Engine, event
+from typing import Any
 
 from watchword.__main__ import main
 
@@ -28,10 +27,15 @@ def note(statement: str) -> None:
     os.write(_LOG, " ".join(statement.split()).encode() + b"\n")
 
 
-def listen(connection: sqlite3.Connection, _record: object) -> None:
+connect = sqlite3.connect
+
+
+def connect_and_listen(*arguments: Any, **options: Any) -> sqlite3.Connection:
     """Have SQLite itself tell of each statement of a new connection."""
+    connection = connect(*arguments, **options)
     connection.set_trace_callback(note)
+    return connection
 
 
-event.listen(Engine, "connect", listen)
+sqlite3.connect = connect_and_listen  # type: ignore[assignment]
 sys.exit(main())

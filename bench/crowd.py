@@ -12,7 +12,7 @@ from issuer.storage.tables import client_grant_scopes, client_grants, client_sec
 from tests.support.postgresql import NoPostgres, PostgresServer
 
 ENGINES = ("sqlite", "postgresql")
-_PATIENCE = 900.0
+_TIMEOUT = 900.0
 
 
 def member(number: int) -> str:
@@ -31,11 +31,9 @@ def fill(data: Prepared, count: int, server: PostgresServer) -> None:
     with ExitStack() as stack:
         if data.database_url is not None:
             stack.enter_context(_unchecked(server, data.database_url))
-        database = stack.enter_context(
-            closing(open_database(data.registry_url, patience=_PATIENCE))
-        )
-        database.write(lambda connection: _copy(connection, data.client_id, count))
-        database.write(lambda connection: connection.exec_driver_sql("ANALYZE"))
+        database = stack.enter_context(closing(open_database(data.registry_url, timeout=_TIMEOUT)))
+        database.change(lambda connection: _copy(connection, data.client_id, count))
+        database.change(lambda connection: connection.exec_driver_sql("ANALYZE"))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from issuer.storage.database_url import SqliteFile
-from issuer.storage.registry import MIGRATION_PATIENCE, Registry
+from issuer.storage.registry import MIGRATION_TIMEOUT, Registry
 from keys.stores.key_file import parse_key_file
 from watchword.data_folder import make_data_folder
 from watchword.errors import BackupError
@@ -59,9 +59,7 @@ def write_backup(
         ) as folder,
     ):
         database = Path(folder) / "registry.db"
-        opened = Registry.open(
-            settings.database, now=now, reading=True, patience=MIGRATION_PATIENCE
-        )
+        opened = Registry.open(settings.database, now=now, reading=True, timeout=MIGRATION_TIMEOUT)
         with closing(opened) as registry:
             registry.copy_to(SqliteFile(database))
         _put_keys(settings, database)
@@ -111,7 +109,7 @@ def restore_backup(
         with closing(Registry.open(SqliteFile(database), now=now, upgrade=True)) as backup:
             upgrade = True if isinstance(settings.database, SqliteFile) else None
             opened = Registry.open(
-                settings.database, now=now, upgrade=upgrade, patience=MIGRATION_PATIENCE
+                settings.database, now=now, upgrade=upgrade, timeout=MIGRATION_TIMEOUT
             )
             with closing(opened) as registry, _keys_swapped(settings.keys_folder, keys) as swap:
                 registry.restore_from(backup, replace=replace, finish=swap)

@@ -34,7 +34,7 @@ def open_registry(
     *,
     now: Callable[[], int],
     announce: EventSink = ignore_event,
-    patience: float = 5.0,
+    timeout: float = 5.0,
     serving: bool = False,
 ) -> "Registry":
     """Open the registry to change it, made first if it is ours alone.
@@ -45,7 +45,7 @@ def open_registry(
         settings: which database, and which resources are the provider's own.
         now: the clock, seconds since the epoch.
         announce: where changes are told as log events.
-        patience: seconds to wait for other processes' transactions, and for an answer.
+        timeout: seconds to wait for other processes' transactions, and for an answer.
         serving: it is opened to be served, which brings the schema of a database that is ours
             alone up to date, and lets a registry of an older version take the issuer.
 
@@ -62,7 +62,7 @@ def open_registry(
         now=now,
         announce=announce,
         upgrade=True if serving and isinstance(settings.database, SqliteFile) else None,
-        patience=patience,
+        timeout=timeout,
     )
     try:
         registry.settle_issuer(settings.issuer, own=settings.administration, serving=serving)

@@ -8,10 +8,8 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
-    bindparam,
     delete,
     insert,
-    or_,
     select,
     update,
 )
@@ -61,20 +59,6 @@ GRANTS = (
     .order_by(client_grants.c.client_id, *GRANT_ORDER)
 )
 """Grants with what their resources ask of tokens, in the order of clients, then as given."""
-
-_USED = (
-    update(client_grant_scopes)
-    .where(
-        _scopes.client_id == bindparam("of_client"),
-        _scopes.resource_id
-        == select(resources.c.resource_id)
-        .where(resources.c.identifier == bindparam("of_resource"))
-        .scalar_subquery(),
-        _scopes.scope == bindparam("of_scope"),
-        or_(_scopes.last_used_at.is_(None), _scopes.last_used_at < bindparam("at")),
-    )
-    .values(last_used_at=bindparam("at"))
-)
 
 Granted = tuple[tuple[ResourcePermission, ...], Mapping[str, TokenPolicy]]
 
@@ -194,20 +178,6 @@ def clients_holding(connection: Connection, resource: str, scopes: Iterable[str]
             .order_by(_scopes.client_id)
         )
     )
-
-
-def write_scope_usage(
-    connection: Connection, uses: Mapping[tuple[str, str, tuple[str, ...]], int]
-) -> None:
-    """Write when clients last got scopes; what is there already is never set back."""
-    rows = [
-        {"of_client": client_id, "of_resource": resource, "of_scope": scope, "at": at}
-        # In one order, so that two writers never wait for each other in a circle.
-        for (client_id, resource, scopes), at in sorted(uses.items())
-        for scope in scopes
-    ]
-    if rows:
-        connection.execute(_USED, rows)
 
 
 def read_scope_usage(

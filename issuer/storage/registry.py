@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Self, TypeVar
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from issuer.events import Event, EventSink, ignore_event
 from issuer.ports import Changes
@@ -13,28 +11,28 @@ from issuer.registry.client import Client
 from issuer.registry.errors import IssuerMismatch, RegistryNotEmpty, StoreUnavailable
 from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.usage import UsageBatch
-from issuer.storage import clients
-from issuer.storage.changes import read_changes
-from issuer.storage.copying import begin_anew, copy_rows, copy_whole, is_empty
 from issuer.storage.database_url import DatabasePlace
-from issuer.storage.edit import RegistryEdit
-from issuer.storage.engines.database import Database
+from issuer.storage.engines.database import Database, Rows, Statement
 from issuer.storage.engines.opening import open_database
-from issuer.storage.grants import write_scope_usage
-from issuer.storage.identity import read_identity
-from issuer.storage.reading import RegistryReading
+from issuer.storage.hot import statements
+from issuer.storage.hot.client import find_client
 from issuer.storage.schema import HEAD, SchemaStatus, mismatch, read_status, upgrade_schema
-from issuer.storage.secrets import claim_expiring, write_secret_usage
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from issuer.storage.edit import RegistryEdit
+    from issuer.storage.reading import RegistryReading
 
 T = TypeVar("T")
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds to wait for another process's transaction, or for an answer, before giving up."""
 
-MIGRATION_PATIENCE = 600.0
+MIGRATION_TIMEOUT = 600.0
 """Seconds that a migration of a large database may take."""
 
-_LOOKUPS = 4
+_READ_CONCURRENCY = 4
 
 
 class Registry:
@@ -69,7 +67,7 @@ class Registry:
         announce: EventSink = ignore_event,
         upgrade: bool | None = None,
         reading: bool = False,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
     ) -> Self:
         """Open the registry at `place`.
 
@@ -81,7 +79,7 @@ class Registry:
             upgrade: bring the schema up to date, or leave it as it is; None makes a database that
                 is ours alone if there is none, and refuses one whose schema is not up to date.
             reading: nothing is made or changed, not even by mistake.
-            patience: seconds to wait for other processes' transactions, and for an answer.
+            timeout: seconds to wait for other processes' transactions, and for an answer.
 
         Raises:
             InvalidValue: the URL is not understood or its engine is not installed.
@@ -89,7 +87,7 @@ class Registry:
             StoreUnavailable: the database cannot be opened.
         """
         registry = cls(
-            open_database(place, patience=patience, reading=reading), now=now, announce=announce
+            open_database(place, timeout=timeout, reading=reading), now=now, announce=announce
         )
         try:
             registry._settle_schema(upgrade, reading=reading)
@@ -119,15 +117,15 @@ class Registry:
         return self._opened
 
     @property
-    def lookups(self) -> int:
+    def read_concurrency(self) -> int:
         """How many look-ups at once are worth while, with any engine if it is not open."""
-        return self._opened.lookups if self._opened else _LOOKUPS
+        return self._opened.read_concurrency if self._opened else _READ_CONCURRENCY
 
     def schema_status(self) -> SchemaStatus:
         """Tell which schema the database has and which one this version wants."""
         if not self._database.exists():
             return SchemaStatus(current=None, head=HEAD)
-        return self._database.read(read_status)
+        return SchemaStatus(current=statements.read_schema(self._database), head=HEAD)
 
     def upgrade_schema(self) -> None:
         """Bring the schema up to date; two processes may do it at once.
@@ -142,41 +140,42 @@ class Registry:
             if before is not None:
                 self._announce(Event.REGISTRY_UPGRADED, schema=HEAD, before=before, copy=copy)
 
-    def _upgrade(self, connection: Connection) -> tuple[str | None, str | None]:
+    def _upgrade(self, connection: "Connection") -> tuple[str | None, str | None]:
         before = read_status(connection).current
         copy = None
-        if before not in (None, HEAD) and self._database.embedded:
+        if before not in (None, HEAD) and self._database.auto_migrate:
             copy = self._database.keep_copy(f"schema-{before}")
         upgrade_schema(connection)
         return (before if before != HEAD else None), copy
 
-    def read(self, work: Callable[[RegistryReading], T]) -> T:
+    def read(self, work: Callable[["RegistryReading"], T]) -> T:
         """Read in one transaction, which sees one state of the registry."""
+        from issuer.storage.reading import RegistryReading  # with SQLAlchemy, slow to import
+
         return self._database.read(lambda connection: work(RegistryReading(connection)))
 
-    def change(self, work: Callable[[RegistryEdit], T], *, by: Actor) -> T:
+    def change(self, work: Callable[["RegistryEdit"], T], *, by: Actor) -> T:
         """Change the registry: all that `work` does counts, or nothing if it raises.
 
         Args:
             work: what to do; without any effect but its edits.
             by: who does it, for the audit trail.
         """
-        entries: list[AuditEntry] = []
+        from issuer.storage.edit import RegistryEdit
 
-        def work_on(edit: RegistryEdit) -> T:
-            result = work(edit)
-            entries[:] = edit.entries
-            return result
+        def run(connection: "Connection") -> tuple[T, list[AuditEntry]]:
+            edit = RegistryEdit(connection, by=by, now=self._now())
+            return work(edit), edit.entries
 
-        result = self._database.change(
-            lambda connection: work_on(RegistryEdit(connection, by=by, now=self._now()))
-        )
+        result, entries = self._database.change(run)
         for entry in entries:
             self._announce(entry.action.value, **_event_fields(entry))
         return result
 
     def copy_to(self, place: DatabasePlace) -> None:
         """Copy all of it, as it is at one moment, to a database that is made for it."""
+        from issuer.storage.copying import copy_rows
+
         with closing(Registry.open(place, now=self._now)) as copy:
             self._database.read(
                 lambda source: copy._database.change(lambda target: copy_rows(source, target))
@@ -197,8 +196,9 @@ class Registry:
             RegistryNotEmpty: there is content, and it is not to be given up.
             StoreUnavailable: the backup is damaged.
         """
+        from issuer.storage.copying import begin_anew, copy_whole, is_empty
 
-        def restore(target: Connection) -> None:
+        def restore(target: "Connection") -> None:
             if not replace and not is_empty(target):
                 raise RegistryNotEmpty(
                     "the registry has clients or resources; to give them up, say --force"
@@ -212,15 +212,15 @@ class Registry:
     def ensure_resources(self, *wanted: Resource) -> None:
         """Make resources unless their identifiers exist; one that exists is left as it is."""
 
-        def ensure(edit: RegistryEdit) -> None:
-            for resource in missing(edit.list_resources()):
-                edit.create_resource(resource)
+        if missing := [
+            each for each in wanted if not statements.has_resource(self._database, each.identifier)
+        ]:
 
-        def missing(present: list[RegisteredResource]) -> list[Resource]:
-            names = {each.resource.identifier for each in present}
-            return [each for each in wanted if each.identifier not in names]
+            def ensure(edit: "RegistryEdit") -> None:
+                for resource in missing:
+                    if edit.find_resource(resource.identifier) is None:
+                        edit.create_resource(resource)
 
-        if missing(self.list_resources()):
             self.change(ensure, by=SYSTEM)
 
     def settle_issuer(self, issuer: str, *, own: str, serving: bool) -> None:
@@ -238,7 +238,7 @@ class Registry:
             IssuerMismatch: it belongs to another issuer.
         """
 
-        def settle(edit: RegistryEdit) -> None:
+        def settle(edit: "RegistryEdit") -> None:
             if serving or not (edit.list_resources() or edit.list_clients(limit=1)):
                 edit.adopt_issuer(issuer)
             elif edit.identity().issuer is None and edit.find_resource(own) is None:
@@ -247,7 +247,7 @@ class Registry:
                     f" {issuer}; start the server once, or run: watchword db set-issuer {issuer}"
                 )
 
-        if self.read(lambda reading: reading.identity()).issuer is None:
+        if statements.read_issuer(self._database) is None:
             self.change(settle, by=SYSTEM)
         self.check_issuer(issuer)
 
@@ -257,7 +257,7 @@ class Registry:
         Raises:
             IssuerMismatch: it belongs to another issuer.
         """
-        known = self.read(lambda reading: reading.identity()).issuer
+        known = statements.read_issuer(self._database)
         if known not in (None, issuer):
             raise IssuerMismatch(
                 f"the registry belongs to {known}, but WATCHWORD_ISSUER is {issuer}; set"
@@ -266,11 +266,15 @@ class Registry:
 
     def find_client(self, client_id: str) -> Client | None:
         """Read one client, or None if there is no such id."""
-        return self._database.look(lambda connection: clients.find_client(connection, client_id))
+        return find_client(self._database.read_one, client_id)
 
     def find_changed_client(self, client_id: str) -> Client | None:
         """Read one client as `find_client` does, on the connection that follows the changes."""
-        return self._database.follow(lambda connection: clients.find_client(connection, client_id))
+
+        def read(statement: Statement) -> Rows:
+            return self._database.follow(statement)[1][0]
+
+        return find_client(read, client_id)
 
     def list_clients(self, after: str = "", limit: int | None = None) -> list[Client]:
         """Read clients by id, those behind `after`, all if there is no limit."""
@@ -284,6 +288,10 @@ class Registry:
         """Read all resources, by identifier."""
         return self.read(lambda reading: reading.list_resources())
 
+    def list_scopes(self) -> set[str]:
+        """List the scopes of all resources."""
+        return statements.list_scopes(self._database)
+
     def list_audit(
         self, *, target: str | None = None, before: int | None = None, limit: int = 100
     ) -> list[AuditEntry]:
@@ -295,7 +303,7 @@ class Registry:
     def record_usage(self, batch: UsageBatch) -> None:
         """Write when secrets and scopes were last used."""
         if batch:
-            self._database.write(lambda connection: _write_usage(connection, batch))
+            statements.write_usage(self._database, batch)
 
     def announce_expiring(self, *, within: int, started: int) -> None:
         """Announce the secrets that end soon: each once a day, and once after every start.
@@ -308,10 +316,8 @@ class Registry:
                 was announced before is announced again.
         """
         now = self._now()
-        due = self._database.write(
-            lambda connection: claim_expiring(
-                connection, now=now, until=now + within, started=started
-            )
+        due = statements.claim_expiring(
+            self._database, now=now, until=now + within, started=started
         )
         for client_id, secret_id, end in due:
             self._announce(
@@ -323,35 +329,25 @@ class Registry:
 
     def changes_since(self, cursor: int) -> Changes:
         """Read the change feed after `cursor`; 0 is the beginning."""
-
-        def read(connection: Connection) -> Changes:
-            feed = f"{self._database.feed(connection)} {read_identity(connection).epoch}"
-            return read_changes(connection, cursor, feed=feed)
-
-        return self._database.follow(read)
+        return statements.read_changes(self._database, cursor)
 
     def version(self) -> object:
         """Give a value that differs after every change, by this process or another."""
         return self._database.version()
 
-    def watch(self, told: Callable[[], None]) -> None:
-        """Call `told`, from whatever thread, as soon as the registry has changed; only a hint."""
-        self._database.watch(told)
+    def watch(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change`, on any thread, as soon as the registry has changed; only a hint."""
+        self._database.watch(on_change)
 
     def _settle_schema(self, upgrade: bool | None, *, reading: bool) -> None:
         if upgrade:
             self.upgrade_schema()
         if upgrade is not None or (status := self.schema_status()).up_to_date:
             return
-        if status.current is None and self._database.embedded and not reading:
+        if status.current is None and self._database.auto_migrate and not reading:
             self.upgrade_schema()
         else:
             raise mismatch(status)
-
-
-def _write_usage(connection: Connection, batch: UsageBatch) -> None:
-    write_secret_usage(connection, batch.secrets)
-    write_scope_usage(connection, batch.grants)
 
 
 def _event_fields(entry: AuditEntry) -> dict[str, object]:

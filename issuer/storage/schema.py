@@ -1,17 +1,17 @@
 """The version of the database schema: read it, move it to the one that this code works with.
 
-An empty database gets its tables at once. Alembic is imported only for one that has older tables,
-since it costs more than opening the database.
+An empty database gets its tables at once. SQLAlchemy is imported only for one that is not up to
+date, and Alembic only for one that has older tables.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-
-from sqlalchemy import Connection, inspect, text
+from typing import TYPE_CHECKING
 
 from issuer.registry.errors import SchemaMismatch
-from issuer.storage.identity import begin_epoch
-from issuer.storage.tables import PARTIAL_INDEXES, metadata
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 HEAD = "0004"
 """The newest revision in `migrations/versions`."""
@@ -32,8 +32,10 @@ class SchemaStatus:
         return self.current == self.head
 
 
-def read_status(connection: Connection) -> SchemaStatus:
-    """Read the schema revision of a database."""
+def read_status(connection: "Connection") -> SchemaStatus:
+    """Read the schema revision of a database, within the transaction that will upgrade it."""
+    from sqlalchemy import inspect, text
+
     current = None
     if inspect(connection).has_table("alembic_version"):
         current = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -53,7 +55,7 @@ def mismatch(status: SchemaStatus) -> SchemaMismatch:
     )
 
 
-def upgrade_schema(connection: Connection) -> None:
+def upgrade_schema(connection: "Connection") -> None:
     """Make the tables, or run the migrations that are missing, in the transaction of `connection`.
 
     Whoever comes second finds the work done: nobody else is in such a transaction meanwhile.
@@ -80,8 +82,13 @@ def upgrade_schema(connection: Connection) -> None:
     command.upgrade(config, HEAD)
 
 
-def _make_tables(connection: Connection) -> None:
+def _make_tables(connection: "Connection") -> None:
     """Make what all the migrations together would make; a test compares."""
+    from sqlalchemy import inspect, text
+
+    from issuer.storage.identity import begin_epoch
+    from issuer.storage.tables import PARTIAL_INDEXES, metadata
+
     if set(inspect(connection).get_table_names()) - {"alembic_version"}:
         raise SchemaMismatch("the database holds tables of something else; name another one")
     metadata.create_all(connection, checkfirst=False)

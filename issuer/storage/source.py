@@ -16,7 +16,7 @@ T = TypeVar("T")
 MAX_WAITING = 512
 """Look-ups of different clients that wait; further ones are refused at once.
 
-Less than the store answers within the patience of a request, so that under a flood of invented ids
+Less than the store answers within the timeout of a request, so that under a flood of invented ids
 those that wait are answered, and a client that is new here needs a few attempts at most. No answer
 is remembered for an id that does not exist: it would come sooner than one for an id that does.
 """
@@ -34,16 +34,16 @@ class ThreadedSource:
 
     Args:
         registry: what is read; it stays open.
-        patience: seconds to wait for an answer.
+        timeout: seconds to wait for an answer.
 
     Raises:
         StoreUnavailable: from each method; the registry says so, or nothing for too long.
     """
 
-    def __init__(self, registry: Registry, *, patience: float = 2.0) -> None:
+    def __init__(self, registry: Registry, *, timeout: float = 2.0) -> None:
         self._registry = registry
-        self._patience = patience
-        self._threads = ThreadPoolExecutor(registry.lookups, thread_name_prefix="registry")
+        self._timeout = timeout
+        self._threads = ThreadPoolExecutor(registry.read_concurrency, thread_name_prefix="registry")
         self._following = ThreadPoolExecutor(1, thread_name_prefix="registry-changes")
         self._lock = Lock()
         self._waiting: dict[str, Future[Client | None]] = {}
@@ -89,9 +89,9 @@ class ThreadedSource:
         # Shielded: one request that is given up must not take the answer from others that share it.
         shared = asyncio.shield(asyncio.wrap_future(reading))
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 return await shared
         except TimeoutError:
             raise StoreUnavailable(
-                f"the registry did not answer within {self._patience:g} seconds"
+                f"the registry did not answer within {self._timeout:g} seconds"
             ) from None

@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine, event
 
 from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client_secret import NewSecret
@@ -21,6 +20,7 @@ from issuer.registry.errors import (
     UnknownScope,
 )
 from issuer.storage import changes
+from issuer.storage.hot import statements
 from issuer.storage.registry import Registry
 from tests.support.registry import NOW, RESOURCE, SECRET, fast_hash, new_client, orders
 
@@ -240,7 +240,7 @@ def test_a_reader_left_behind_by_the_trimmed_feed_is_told(registry, monkeypatch)
 
 def test_very_many_changes_count_as_everything(registry, monkeypatch):
     """One reading of the feed stays small."""
-    monkeypatch.setattr(changes, "READ_AT_MOST", 2)
+    monkeypatch.setattr(statements, "READ_AT_MOST", 2)
     registry.create_client(new_client())
     cursor = registry.changes_since(0).cursor
     registry.set_disabled("till", True)
@@ -328,23 +328,24 @@ def test_a_reader_sees_a_client_whole_or_not_at_all(registry, another):
         assert client is None or (len(client.grants), len(client.secrets)) == (2, 1)
 
 
-def test_a_look_up_is_one_statement(registry):
+def test_a_look_up_is_one_statement(registry, monkeypatch):
     """However much a client has: a request waits for one way to the database and back."""
     registry.create_resource(BILLING)
     registry.create_client(new_client(resources=(RESOURCE, BILLING.identifier)))
     registry.add_secret("till", NewSecret(hash=fast_hash(salt=b"fedcba9876543210")))
-    seen = []
+    database, seen = registry.registry._database, []
 
-    def note(_connection, _cursor, statement, *_):
-        seen.append(statement)
+    class OneStatement:
+        """Gives way to single statements only."""
 
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        client = registry.find_client("till")
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        def read_one(self, statement):
+            seen.append(statement.sql)
+            return database.read_one(statement)
+
+    monkeypatch.setattr(registry.registry, "_opened", OneStatement())
+    client = registry.find_client("till")
     assert (len(client.grants), len(client.secrets)) == (2, 2)
-    assert len([statement for statement in seen if statement != "BEGIN"]) == 1
+    assert len(seen) == 1
 
 
 def test_a_reopened_registry_has_everything(registry, database_url, clock):

@@ -66,7 +66,7 @@ def _index(index):
 
 def look(url, work):
     """Read a database."""
-    with closing(open_database(url, patience=30)) as database:
+    with closing(open_database(url, timeout=30)) as database:
         return database.read(work)
 
 

@@ -10,8 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from issuer.registry.errors import InvalidValue, SchemaMismatch, StoreUnavailable
+from issuer.storage.engines.database import Statement
 from issuer.storage.engines.opening import open_database
-from issuer.storage.engines.postgresql import PostgresDatabase
+from issuer.storage.engines.postgresql_connection import PostgresConnector
 from issuer.storage.registry import Registry, inspect_schema
 from tests.support.migrations import migrate
 from tests.support.provider import eventually, free_port
@@ -52,10 +53,8 @@ def test_a_database_that_cannot_be_used_is_named_without_its_password(postgres_u
 
 
 def _show(url, setting):
-    with closing(open_database(url, patience=5)) as database:
-        return database.look(
-            lambda connection: connection.exec_driver_sql(f"SHOW {setting}").scalar()
-        )
+    with closing(open_database(url, timeout=5)) as database:
+        return database.read_one(Statement(f"SHOW {setting}"))[0][0]
 
 
 @pytest.mark.parametrize(
@@ -137,9 +136,10 @@ def test_any_password_works_percent_encoded(postgres, postgres_url):
 def test_a_missing_driver_is_named_with_the_command_to_run(monkeypatch):
     """The light installs have none."""
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    monkeypatch.delitem(sys.modules, "issuer.storage.engines.postgresql", raising=False)
+    for module in ("postgresql", "postgresql_connection"):
+        monkeypatch.delitem(sys.modules, f"issuer.storage.engines.{module}", raising=False)
     with pytest.raises(InvalidValue, match=r"watchword\[server,postgresql\]"):
-        open_database("postgresql://localhost/x", patience=1)
+        open_database("postgresql://localhost/x", timeout=1)
 
 
 def test_an_empty_database_is_refused_until_it_is_upgraded(postgres_url):
@@ -222,7 +222,7 @@ def test_a_change_that_waits_too_long_is_given_up(database_url, clock):
 
     with (
         closing(Registry.open(database_url, now=clock)) as first,
-        closing(Registry.open(database_url, now=clock, patience=0.5)) as second,
+        closing(Registry.open(database_url, now=clock, timeout=0.5)) as second,
     ):
         holder = threading.Thread(target=lambda: Desk(first).registry.change(hold, by=None))
         holder.start()
@@ -248,7 +248,7 @@ def test_whoever_watches_is_told_of_changes_elsewhere(postgres_url):
 def test_listening_outlives_whatever_goes_wrong_in_it(postgres_url, monkeypatch):
     """Neither a bug in making the connection ends it, nor one in who is told, then or later."""
     told, connecting, telling = threading.Event(), ["a bug"], ["a bug", "a bug"]
-    connect = PostgresDatabase._connect_to
+    connect = PostgresConnector._connect_to
 
     async def fail_to_connect(self, host, port):
         if connecting:
@@ -261,7 +261,7 @@ def test_listening_outlives_whatever_goes_wrong_in_it(postgres_url, monkeypatch)
         told.set()
 
     with opened(postgres_url, upgrade=True) as watcher, opened(postgres_url) as other:
-        monkeypatch.setattr(PostgresDatabase, "_connect_to", fail_to_connect)
+        monkeypatch.setattr(PostgresConnector, "_connect_to", fail_to_connect)
         watcher.watch(tell)
         assert told.wait(20)
         assert eventually(lambda: _hears(told, Desk(other)))

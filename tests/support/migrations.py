@@ -18,5 +18,5 @@ def migrate(url: str, revision: str) -> None:
         config.set_main_option("script_location", str(MIGRATIONS))
         command.upgrade(config, revision)
 
-    with closing(open_database(url, patience=30)) as database:
+    with closing(open_database(url, timeout=30)) as database:
         database.change(work)

@@ -24,12 +24,12 @@ def upgrade(as_json: JsonFlag = False) -> None:
     """
     from contextlib import closing
 
-    from issuer.storage.registry import MIGRATION_PATIENCE, Registry
+    from issuer.storage.registry import MIGRATION_TIMEOUT, Registry
     from watchword.clock import wall_clock
     from watchword.settings import load_settings
 
     place = load_settings().database
-    opened = Registry.open(place, now=wall_clock, upgrade=True, patience=MIGRATION_PATIENCE)
+    opened = Registry.open(place, now=wall_clock, upgrade=True, timeout=MIGRATION_TIMEOUT)
     with closing(opened) as registry:
         _print(place, registry.schema_status(), as_json)
 

@@ -32,7 +32,7 @@ from watchword.settings import Settings
 FOLLOW_SECONDS = 0.25
 """Between two looks for registry changes; a change by another process counts within a second."""
 
-PATIENCE_SECONDS = 2.0
+TIMEOUT_SECONDS = 2.0
 """For an answer of the registry, while a request waits for it."""
 
 UPKEEP_SECONDS = 10.0
@@ -73,7 +73,7 @@ class IssuerApp:
         self._settings = settings
         self.registry = self._open_or_await_registry()
         self._refusal = ""
-        self._source = ThreadedSource(self.registry, patience=PATIENCE_SECONDS)
+        self._source = ThreadedSource(self.registry, timeout=TIMEOUT_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
         self._slow_lane = SlowHashWorker()
         self._registration = RegistrationApp(
@@ -181,7 +181,7 @@ class IssuerApp:
             self._settings,
             now=wall_clock,
             announce=self._events,
-            patience=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             serving=True,
         )
 
@@ -249,8 +249,7 @@ class IssuerApp:
         with suppress(RegistryError):
             version = self.registry.version()
             if version != self._metadata_version:
-                resources = self.registry.list_resources()
-                scopes = {scope for each in resources for scope in each.resource.scopes}
+                scopes = self.registry.list_scopes()
                 self._metadata, self._metadata_version = self._build_metadata(scopes), version
 
     def _write_usage(self) -> None:

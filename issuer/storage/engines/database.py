@@ -1,49 +1,79 @@
 """What a registry database can do, whichever engine it is.
 
-Work is a function of a connection, and runs in one transaction: all of it counts or nothing does.
-Every failure of the database leaves as `StoreUnavailable`, one clear line.
+What serves tokens runs plain statements, for which SQLAlchemy is not imported. What administers the
+registry runs work: a function of a SQLAlchemy connection, in one transaction. All of a transaction
+counts or nothing does, and every failure of the database leaves as `StoreUnavailable`, one clear
+line.
 """
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import Connection
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
+Work = Callable[["Connection"], T]
+
+Rows = Sequence[Any]
+"""What a statement returned: tuples whose columns are also known by name."""
+
+
+class Statement(NamedTuple):
+    """A plain statement in the SQL that every engine understands.
+
+    `$1` stands for the first of the arguments.
+    """
+
+    sql: str
+    arguments: Sequence[object] = ()
 
 
 class Database(Protocol):
     """One database, shared by the threads of a process."""
 
     @property
-    def embedded(self) -> bool:
-        """Whether it is ours alone, so that opening it may bring its schema up to date."""
+    def dialect(self) -> str:
+        """The name that SQLAlchemy has for the engine: `sqlite` or `postgresql`."""
         ...
 
     @property
-    def lookups(self) -> int:
-        """How many look-ups at once are worth while."""
+    def auto_migrate(self) -> bool:
+        """Whether opening it may bring its schema up to date, since no other program has it."""
+        ...
+
+    @property
+    def read_concurrency(self) -> int:
+        """How many calls of `read_one` at once are worth while."""
         ...
 
     def exists(self) -> bool:
-        """Tell whether there is a database at all; opening one that is embedded makes it."""
+        """Tell whether there is a database at all; opening one with `auto_migrate` makes it."""
+        ...
+
+    def read_one(self, statement: Statement) -> Rows:
+        """Run one statement, which sees one state without a transaction around it."""
+        ...
+
+    def follow(self, *statements: Statement) -> tuple[str, list[Rows]]:
+        """Read one state of the database, on a connection that only `follow` and `version` use.
+
+        Returns:
+            The name of the place that was read, a file or a run of a server, and the rows of each
+            statement. Numbers of the change feed cannot be compared with those of another place.
+        """
+        ...
+
+    def write_one(self, statement: Statement) -> Rows:
+        """Run one statement that writes what no view holds, and return its rows."""
+        ...
+
+    def write_many(self, *writes: tuple[str, Iterable[Sequence[object]]]) -> None:
+        """Run each statement once for each of its rows of arguments, all in one transaction."""
         ...
 
     def read(self, work: Work[T]) -> T:
         """Run work that sees one state of the database throughout."""
-        ...
-
-    def look(self, work: Work[T]) -> T:
-        """Run work of one statement, which sees one state without a transaction around it."""
-        ...
-
-    def follow(self, work: Work[T]) -> T:
-        """Read as `read` does, on a connection that only `follow` and `version` use."""
-        ...
-
-    def write(self, work: Work[T]) -> T:
-        """Run work that writes what no view holds, such as when a secret was last used."""
         ...
 
     def change(self, work: Work[T]) -> T:
@@ -51,26 +81,22 @@ class Database(Protocol):
         ...
 
     def keep_copy(self, name: str) -> str | None:
-        """Copy an embedded database beside itself, as it was last committed; returns where."""
+        """Copy a file beside itself, as it was last committed, and return the path of the copy.
+
+        None if the engine leaves backups to the operator.
+        """
         ...
 
     def version(self) -> object:
         """Give a value that differs after every change, by this process or another.
 
-        Whoever asks relies on the answer: from the first time on, the database does not read from
-        a place that takes no changes, nor from one that it has left.
+        From the first call on, the database does not read from a place that takes no changes, nor
+        from one that it has left.
         """
         ...
 
-    def feed(self, connection: Connection) -> str:
-        """Name the place that a connection of `follow` reads from: a file, a server.
-
-        Numbers of the change feed cannot be compared with those of another place.
-        """
-        ...
-
-    def watch(self, told: Callable[[], None]) -> None:
-        """Call `told`, from whatever thread, as soon as anybody has changed the registry.
+    def watch(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change`, on any thread, as soon as the registry has changed anywhere.
 
         A hint: it may come too often or, while the connection is down, not at all.
         """

@@ -5,15 +5,13 @@ from issuer.storage.database_url import DatabasePlace, PostgresPlace, SqliteFile
 from issuer.storage.engines.database import Database
 
 
-def open_database(
-    place: DatabasePlace | str, *, patience: float, reading: bool = False
-) -> Database:
+def open_database(place: DatabasePlace | str, *, timeout: float, reading: bool = False) -> Database:
     """Open the database at `place`; nothing is read or made yet.
 
     Args:
         place: where it is, or the URL that names it.
-        patience: seconds to wait for other processes' transactions, and for an answer.
-        reading: the database refuses whatever would change it.
+        timeout: seconds to wait for other processes' transactions, and for an answer.
+        reading: the database refuses every change.
 
     Raises:
         InvalidValue: the URL is not understood, or its engine is not installed.
@@ -25,11 +23,11 @@ def open_database(
         case SqliteFile():
             from issuer.storage.engines.sqlite import SqliteDatabase
 
-            return SqliteDatabase(place, patience=patience, reading=reading)
+            return SqliteDatabase(place, timeout=timeout, reading=reading)
         case PostgresPlace():
             from issuer.storage.engines.postgresql import PostgresDatabase
 
-            return PostgresDatabase(place, patience=patience, reading=reading)
+            return PostgresDatabase(place, timeout=timeout, reading=reading)
 
 
 def load_engine(place: DatabasePlace) -> None:

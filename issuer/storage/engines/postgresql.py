@@ -1,75 +1,37 @@
-"""The registry in PostgreSQL, through asyncpg, behind the same synchronous door as SQLite.
+"""The registry in PostgreSQL, through asyncpg, with the same synchronous methods as SQLite.
 
-asyncpg lives on an event loop of its own thread; SQLAlchemy's greenlets let one code run over it.
-Changes to the registry take one lock each, so that numbers in the change feed are committed in
-their order, and tell whoever listens.
+asyncpg runs on event loops in threads of their own. Changes to the registry take one lock each, so
+that numbers in the change feed are committed in their order, and notify all that listen.
 """
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from threading import Thread
-from typing import Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
-import sqlalchemy.dialects.postgresql.asyncpg  # noqa: F401 - SQLAlchemy would only at first use
-from sqlalchemy import Connection, Engine, event, func, literal_column, select, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.exc import TimeoutError as PoolExhausted
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.util import greenlet_spawn
+from issuer.registry.errors import StoreUnavailable
+from issuer.storage.database_url import PostgresPlace
+from issuer.storage.engines.database import Rows, Statement, T, Work
+from issuer.storage.engines.postgresql_connection import (
+    READ_ONLY,
+    Connections,
+    PostgresConnector,
+    sqlstate,
+)
 
-from issuer.registry.errors import InvalidValue, StoreUnavailable
-from issuer.storage.database_url import TLS_FILES, PostgresPlace
-from issuer.storage.engines.database import T, Work
-from issuer.storage.tables import registry_changes, registry_identity
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from issuer.storage.engines.sqlalchemy_postgresql import PostgresEngine
 
 CHANNEL = "watchword_registry"
 _LOCK = 0x77617463  # names our lock among those of others in the database
-_CONNECTIONS = 5
+_CONNECTIONS = 3
 _RECONNECT_SECONDS = 1.0
 _RECYCLE_SECONDS = 10.0
 """After which the change feed is asked for on a new connection: where does it lead now?"""
-
-_CONNECT_SECONDS = 5.0
-_SENT = ("application_name", "options")
-"""Options of libpq that are sent to the server as they are."""
-
-_NEXT_HOST = (
-    OSError,
-    UnicodeError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TargetServerAttributeNotMatched,
-)
-"""After these libpq tries the next server of several; a wrong password is wrong everywhere."""
-
-_FAILURES = (
-    OSError,
-    PoolExhausted,
-    UnicodeError,  # a host whose name cannot be looked up
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-)
-
-# https://www.postgresql.org/docs/current/errcodes-appendix.html: what an operator can mend.
-_CAUSES = {
-    "28P01": "refuses the user or password",
-    "28000": "refuses the user or password",
-    "3D000": "does not exist; make it: createdb",
-    "42501": "does not let this user do that; grant it the schema",
-    "25006": "is read-only, perhaps a standby; name the primary",
-    "53100": "cannot grow: its disk is full; nothing was changed",
-    "53300": "has no connection left; raise its max_connections",
-    "57P03": "is starting up or shutting down; try again",
-    "57P01": "is shutting down; try again",
-    "55P03": "is being changed by somebody else; try again",
-    "57014": "did not answer in time; try again",
-}
-
-
-_READ_ONLY = "25006"
 
 _PLACE = """concat_ws(' ',
     extract(epoch from pg_postmaster_start_time()),
@@ -81,16 +43,11 @@ A standby that is promoted, and a server whose data were put back, are runs of t
 timeline, which not every user may read, need not be known.
 """
 
-_READ_ONLY_NOW = "current_setting('transaction_read_only') = 'on'"
-
-_POLL = select(
-    literal_column(_PLACE).label("place"),
-    literal_column(_READ_ONLY_NOW).label("read_only"),
-    select(registry_identity.c.value)
-    .where(registry_identity.c.name == "epoch")
-    .scalar_subquery()
-    .label("epoch"),
-    select(func.max(registry_changes.c.seq)).scalar_subquery().label("latest"),
+_WHERE = Statement(f"SELECT {_PLACE} AS place")
+_POLL = Statement(
+    f"""SELECT {_PLACE} AS place, current_setting('transaction_read_only') = 'on' AS read_only,
+    (SELECT value FROM registry_identity WHERE name = 'epoch') AS epoch,
+    (SELECT max(seq) FROM registry_changes) AS latest"""  # noqa: S608 - no input
 )
 
 
@@ -99,234 +56,166 @@ class PostgresDatabase:
 
     Args:
         place: the servers, how to connect, and the database.
-        patience: seconds to wait for an answer.
+        timeout: seconds to wait for an answer.
         reading: nothing is changed; a standby will do.
 
     Raises:
         InvalidValue: a file that the URL names cannot be read.
     """
 
-    embedded = False
-    lookups = _CONNECTIONS - 1  # one is left for administration
+    dialect = "postgresql"
+    auto_migrate = False
+    read_concurrency = _CONNECTIONS
 
-    def __init__(self, place: PostgresPlace, *, patience: float, reading: bool = False) -> None:
-        _check_files(place)
-        self._name = f"the registry database {place.shown}"
-        self._place = place
-        self._read_only = {"default_transaction_read_only": "on"} if reading else {}
-        self._patience = patience
-        self._main = _Lane(self._connect, patience, connections=_CONNECTIONS)
+    def __init__(self, place: PostgresPlace, *, timeout: float, reading: bool = False) -> None:
+        self.connector = PostgresConnector(place, timeout=timeout, reading=reading)
+        self._main = _LoopThread()
+        self._plain = Connections(self.connector, size=_CONNECTIONS)
         # Requests, whatever they wait for or work at, must not delay the news of a change.
-        self._feed = _Lane(self._connect, patience, connections=1, recycle=_RECYCLE_SECONDS)
+        self._feed = _LoopThread()
+        self._followed = Connections(self.connector, size=1, recycle=_RECYCLE_SECONDS)
         self._listening: asyncio.Task[None] | None = None
         self._listen_anew = asyncio.Event()
-        self._followed = False
         self._place_read: str | None = None
 
-    async def _connect(self) -> Any:  # noqa: ANN401 - asyncpg has no types
-        """Connect to the first server that answers and will do.
-
-        asyncpg would spend the time of all of them on the first that is silent.
-        """
-        hosts = self._place.hosts
-        try:
-            for host, port in hosts[:-1]:
-                with suppress(*_NEXT_HOST):
-                    return await self._connect_to(host, port)
-            return await self._connect_to(*(hosts[-1] if hosts else (None, None)))
-        except asyncpg.TargetServerAttributeNotMatched:
-            raise asyncpg.ReadOnlySQLTransactionError("no server takes changes") from None
-
-    async def _connect_to(self, host: str | None, port: int | None) -> Any:  # noqa: ANN401
-        place, options = self._place, self._place.options
-        tls = place.tls_options
-        system = tls.get("sslrootcert") == "system"  # libpq: the authorities that the system trusts
-        settings = {name: options[name] for name in _SENT if options.get(name)}
-        return await asyncpg.connect(
-            # TLS options have no other way in; what is secret is in none of its messages.
-            "postgresql:///" + ("" if system or not tls else "?" + urlencode(tls)),
-            host=host,
-            port=port,
-            user=place.user,
-            password=place.password,
-            database=place.database,
-            passfile=options.get("passfile"),
-            ssl=True if system else None,
-            target_session_attrs=self._wanted_server(),
-            timeout=place.connect_seconds or min(self._patience, _CONNECT_SECONDS),
-            command_timeout=self._patience,
-            server_settings={"application_name": "watchword"} | settings | self._read_only,
-        )
-
-    def _wanted_server(self) -> str | None:
-        if self._read_only:
-            return "any"
-        if self._followed:
-            # What a server says that is not the primary any more must not be believed.
-            return "read-write"
-        return self._place.options.get("target_session_attrs")
-
     def exists(self) -> bool:
-        """Tell that it does: databases on a server are made by whoever runs it."""
+        """Return true: the operator of the server makes the database."""
         return True
 
-    def read(self, work: Work[T]) -> T:  # noqa: D102
-        return self._call(self._main, work, self._main.reading)
-
-    def look(self, work: Work[T]) -> T:
+    def read_one(self, statement: Statement) -> Rows:
         """Save two round trips: no BEGIN, no COMMIT."""
-        return self._call(self._main, work, self._main.looking)
+        return self._finish(self._main, _run_one(self._plain, statement))
 
-    def follow(self, work: Work[T]) -> T:  # noqa: D102
-        return self._call(self._feed, work, self._feed.reading)
+    def write_one(self, statement: Statement) -> Rows:  # noqa: D102
+        return self.read_one(statement)
 
-    def write(self, work: Work[T]) -> T:  # noqa: D102
-        return self._call(self._main, work, self._main.writing)
+    def write_many(self, *writes: tuple[str, Iterable[Sequence[object]]]) -> None:  # noqa: D102
+        self._finish(self._main, _run_many(self._plain, writes))
+
+    def follow(self, *statements: Statement) -> tuple[str, list[Rows]]:  # noqa: D102
+        where, *rows = self._finish(self._feed, _run_all(self._followed, (_WHERE, *statements)))
+        return where[0]["place"], rows
+
+    def read(self, work: Work[T]) -> T:  # noqa: D102
+        return self._finish(self._main, self._engine.read(work))
 
     def change(self, work: Work[T]) -> T:  # noqa: D102
-        def locked(connection: Connection) -> T:
+        def locked(connection: "Connection") -> T:
             # Sequences hand out numbers before the commit. Under one lock they are committed in
             # their order, so that no reader of the feed passes over one (the lock ends with the
             # transaction).
-            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
             result = work(connection)
-            connection.execute(text(f"NOTIFY {CHANNEL}"))  # sent with the commit
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")  # sent with the commit
             return result
 
-        return self.write(locked)
+        return self._finish(self._main, self._engine.write(locked))
 
-    def keep_copy(self, name: str) -> str | None:
+    def keep_copy(self, name: str) -> None:
         """Keep none: backups of a server are for its operator to make."""
 
     def version(self) -> object:
         """Ask for the number of the latest change, one step down an index, and whose it is."""
-        self._followed = True
+        self.connector.only_primary = True
         try:
-            row = self._call(self._feed, _poll, self._feed.looking)
-            if row.read_only:
-                raise StoreUnavailable(f"{self._name} {_CAUSES[_READ_ONLY]}")
+            row = self._finish(self._feed, _run_one(self._followed, _POLL))[0]
+            if row["read_only"]:
+                raise self.connector.read_only()
         except StoreUnavailable:
             self._leave()
             raise
-        if self._place_read not in (None, row.place):
+        if self._place_read not in (None, row["place"]):
             self._leave()
-        self._place_read = row.place
-        return row.place, row.epoch, row.latest
-
-    def feed(self, connection: Connection) -> str:
-        """Give the server's process and the table's file: neither outlives what is put back."""
-        return str(connection.execute(select(literal_column(_PLACE))).scalar_one())
+        self._place_read = row["place"]
+        return row["place"], row["epoch"], row["latest"]
 
     def _leave(self) -> None:
         """Have every connection replaced before it is used again: another server may be in charge.
 
         After a failover those of before may still reach a server that was demoted or cut off.
         """
-        self._main.renew()
-        self._feed.renew()
+        self.connector.generation += 1
         self._feed.soon(self._listen_anew.set)
 
-    def watch(self, told: Callable[[], None]) -> None:  # noqa: D102
+    def watch(self, on_change: Callable[[], None]) -> None:  # noqa: D102
         async def start() -> None:
-            self._listening = asyncio.create_task(self._listen(told))
+            self._listening = asyncio.create_task(self._listen(on_change))
 
         self._feed.finish(start())
 
-    def close(self) -> None:  # noqa: D102
+    def close(self) -> None:
+        """Close the connections and end the threads; nothing to do if that was done."""
         if self._listening is not None:
             self._feed.finish(_end(self._listening))
             self._listening = None
-        for lane in (self._main, self._feed):
-            with suppress(StoreUnavailable), self._explained():
-                lane.close()
+        with suppress(StoreUnavailable):
+            if "_engine" in self.__dict__ and not self._main.closed:
+                self._finish(self._main, self._engine.close())
+        self._main.close(self._plain.close)
+        self._feed.close(self._followed.close)
 
-    async def _listen(self, told: Callable[[], None]) -> None:
+    @cached_property
+    def _engine(self) -> "PostgresEngine":
+        from issuer.storage.engines.sqlalchemy_postgresql import PostgresEngine
+
+        return PostgresEngine(self.connector)
+
+    async def _listen(self, on_change: Callable[[], None]) -> None:
         """Listen for ever; whenever the connection is lost, make a new one."""
         while True:
             # Whatever it is, the reader's own looks go on meanwhile.
             with suppress(Exception):
-                await self._listen_once(told)
+                await self._listen_once(on_change)
             with suppress(Exception):
-                told()  # something may have been missed
+                on_change()  # something may have been missed
             await asyncio.sleep(_RECONNECT_SECONDS)
 
-    async def _listen_once(self, told: Callable[[], None]) -> None:
-        connection = await self._connect()
+    async def _listen_once(self, on_change: Callable[[], None]) -> None:
+        connection = await self.connector.connect()
         lost = self._listen_anew
         lost.clear()
         try:
             connection.add_termination_listener(lambda *_: lost.set())
-            await connection.add_listener(CHANNEL, lambda *_: told())
-            told()
+            await connection.add_listener(CHANNEL, lambda *_: on_change())
+            on_change()
             await lost.wait()
         finally:
             connection.terminate()
 
-    def _call(self, lane: "_Lane", work: Work[T], engine: AsyncEngine) -> T:
-        with self._explained():
-            return lane.finish(_run(engine, work))
+    def _finish(self, thread: "_LoopThread", work: Coroutine[Any, Any, T]) -> T:
+        with self.explained():
+            return thread.finish(work)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Turn every failure of the database into one clear line.
+
+        Raises:
+            StoreUnavailable: the database cannot be used.
+        """
         try:
             yield
-        except DBAPIError as error:
-            raise self._unavailable(error.orig) from None
-        except _FAILURES as error:
-            raise self._unavailable(error) from None
-
-    def _unavailable(self, cause: BaseException | None) -> StoreUnavailable:
-        if isinstance(cause, TimeoutError | PoolExhausted):
-            why = f"did not answer within {self._patience:g} seconds; try again"
-        elif isinstance(cause, UnicodeError):
-            why = "cannot be reached: a host name that cannot be"
-        elif isinstance(cause, OSError):
-            why = f"cannot be reached: {_reason(cause)}"
-        else:
-            state = str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", ""))
-            if state == _READ_ONLY:
+        except Exception as error:
+            unavailable = self.connector.unavailable(error)
+            if unavailable is None:
+                raise
+            if sqlstate(getattr(error, "orig", error)) == READ_ONLY:
                 self._leave()
-            why = _CAUSES.get(state, f"cannot be used: {_first_line(cause)}")
-        return StoreUnavailable(f"{self._name} {why}")
+            raise unavailable from None
 
 
-class _Lane:
-    """Connections with an event loop and a thread of their own.
+class _LoopThread:
+    """An event loop that runs on a thread of its own."""
 
-    Args:
-        connect: makes one.
-        patience: seconds to wait for one that is free.
-        connections: how many at the most; they are made when they are needed.
-        recycle: seconds after which one is replaced.
-    """
-
-    def __init__(
-        self,
-        connect: Callable[[], Awaitable[Any]],
-        patience: float,
-        *,
-        connections: int,
-        recycle: float = -1,
-    ) -> None:
-        self._generation = 0
+    def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="postgresql", daemon=True)
         self._thread.start()
-        self.writing = create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=connect,
-            pool_size=connections,
-            max_overflow=0,
-            pool_timeout=patience,
-            pool_recycle=recycle,
-            hide_parameters=True,  # secret hashes stay out of error texts
-        )
-        event.listen(self.writing.sync_engine, "connect", self._note_generation)
-        event.listen(self.writing.sync_engine, "checkout", self._pass_over)
-        # A transaction of several readings sees one state; those that write wait for each other
-        # first, and must see what the one before has written.
-        self.reading = self.writing.execution_options(isolation_level="REPEATABLE READ")
-        self.looking = self.writing.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return self._loop.is_closed()
 
     def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to its end what needs the loop, and return the result."""
@@ -336,28 +225,12 @@ class _Lane:
         """Have something called on the loop."""
         self._loop.call_soon_threadsafe(call)
 
-    def renew(self) -> None:
-        """Have each connection replaced when it is next to be used."""
-        self._generation += 1
-
-    def _note_generation(self, _connection: object, record: Any) -> None:  # noqa: ANN401
-        record.info["generation"] = self._generation
-
-    def _pass_over(self, connection: Any, record: Any, _proxy: object) -> None:  # noqa: ANN401
-        """Have the pool replace a connection that is gone: a restart costs nobody a request.
-
-        asyncpg hears of the end by itself, so no question to the server is needed each time.
-        """
-        renewed = record.info["generation"] != self._generation
-        if renewed or connection.driver_connection.is_closed():
-            raise DisconnectionError
-
-    def close(self) -> None:
-        """Close the connections and end the thread; nothing to do if that was done."""
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do what comes last, and end the loop and the thread, unless that was done."""
         if self._loop.is_closed():
             return
         try:
-            self.finish(self.writing.dispose())
+            self.finish(last())
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -370,30 +243,23 @@ async def _end(task: asyncio.Task[None]) -> None:
         await task
 
 
-def _check_files(place: PostgresPlace) -> None:
-    for name in TLS_FILES:
-        path = place.options.get(name, "")
-        if path and path != "system" and not os.access(path, os.R_OK):
-            raise InvalidValue(f"the database URL: the file that {name} names cannot be read")
+async def _run_one(connections: Connections, statement: Statement) -> Rows:
+    async with connections.use() as connection:
+        rows: Rows = await connection.fetch(statement.sql, *statement.arguments)
+        return rows
 
 
-def _poll(connection: Connection) -> Any:  # noqa: ANN401 - a row
-    return connection.execute(_POLL).one()
+async def _run_all(connections: Connections, statements: Sequence[Statement]) -> list[Rows]:
+    async with (
+        connections.use() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),  # one state
+    ):
+        return [await connection.fetch(each.sql, *each.arguments) for each in statements]
 
 
-async def _run(engine: AsyncEngine, work: Work[T]) -> T:
-    # All in one greenlet: `AsyncEngine.begin` takes one for each of its steps.
-    return await greenlet_spawn(_work, engine.sync_engine, work)
-
-
-def _work(engine: Engine, work: Work[T]) -> T:
-    with engine.begin() as connection:
-        return work(connection)
-
-
-def _reason(cause: OSError) -> str:
-    return (cause.strerror or str(cause) or type(cause).__name__).lower()
-
-
-def _first_line(cause: BaseException | None) -> str:
-    return str(cause).partition("\n")[0]
+async def _run_many(
+    connections: Connections, writes: Sequence[tuple[str, Iterable[Sequence[object]]]]
+) -> None:
+    async with connections.use() as connection, connection.transaction():
+        for sql, rows in writes:
+            await connection.executemany(sql, rows)

@@ -32,7 +32,7 @@ def assert_one_line(caught, *words):
 
 def test_a_locked_database_is_given_up_after_the_timeout(path):
     """A writer waits its time and then says why; readers are not held up at all."""
-    with open_registry(path, patience=0.1) as registry:
+    with open_registry(path, timeout=0.1) as registry:
         registry.create_resource(orders())
         registry.create_client(new_client())
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -54,7 +54,7 @@ def test_a_lock_while_the_log_mode_is_set_is_given_up_too(path):
         other.execute("BEGIN EXCLUSIVE")
         with (
             pytest.raises(StoreUnavailable) as caught,
-            open_registry(path, patience=0.1),
+            open_registry(path, timeout=0.1),
         ):
             pass
         assert_one_line(caught, "locked by another process")
@@ -212,7 +212,7 @@ def test_a_killed_process_leaves_whole_clients(path):
 
 def test_errors_hold_no_hash(path):
     """What reaches a terminal or a log names no secret material."""
-    with open_registry(path, patience=0.1) as registry:
+    with open_registry(path, timeout=0.1) as registry:
         registry.create_resource(orders())
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("DROP TABLE client_secrets")

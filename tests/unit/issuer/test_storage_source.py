@@ -1,12 +1,12 @@
 """Unit tests of `issuer.storage.source` and `issuer.storage.follow`: the registry beside a loop."""
 
 import asyncio
+import sqlite3
 import threading
 from contextlib import closing, suppress
 
 import anyio
 import pytest
-from sqlalchemy import Engine, event
 
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.view import ClientView
@@ -61,26 +61,32 @@ def gated(url):
 
 
 @pytest.fixture
-def source(url):
+def statements(monkeypatch):
+    """Collect every statement that SQLite itself runs, pragmas excepted."""
+    seen = []
+    connect = sqlite3.connect
+
+    def note(statement):
+        if not statement.startswith("PRAGMA"):
+            seen.append(statement)
+
+    def connect_and_trace(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(note)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect_and_trace)
+    return seen
+
+
+@pytest.fixture
+def source(url, statements):
     """Give the registry on its own thread."""
     with (
         closing(Registry.open(url, now=lambda: NOW)) as registry,
         closing(ThreadedSource(registry)) as source,
     ):
         yield source
-
-
-@pytest.fixture
-def statements():
-    """Collect every statement that any engine is sent."""
-    seen = []
-
-    def note(_connection, _cursor, statement, *_):
-        seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", note)
 
 
 async def test_it_answers_what_the_registry_says(source, elsewhere):
@@ -156,6 +162,7 @@ async def test_a_known_client_costs_no_statement(source, elsewhere, statements):
     view = ClientView(source)
     await view.catch_up()
     await view.fetch("till")
+    assert any("FROM clients" in each for each in statements)
     statements.clear()
     for _ in range(100):
         assert view.get_cached("till") is not None
@@ -206,7 +213,7 @@ async def test_too_long_an_outage_makes_the_view_forget(source, elsewhere):
 
 async def test_a_store_that_says_nothing_is_given_up(gated):
     """The request is answered in time; the reading goes on, and the next look-up is as ever."""
-    with closing(ThreadedSource(gated, patience=0.05)) as source:
+    with closing(ThreadedSource(gated, timeout=0.05)) as source:
         with pytest.raises(StoreUnavailable, match="did not answer"):
             await source.find("till")
         gated.gate.set()

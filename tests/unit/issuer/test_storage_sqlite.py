@@ -72,13 +72,13 @@ def test_a_relative_path_is_taken_from_the_working_folder(tmp_path, monkeypatch)
 def test_other_urls_are_refused_without_showing_them(url, words):
     """A database URL may hold a password."""
     with pytest.raises(InvalidValue, match=words) as caught:
-        open_database(url, patience=1)
+        open_database(url, timeout=1)
     assert "pass@" not in str(caught.value)
 
 
 def test_the_database_is_safe_to_share(path):
     """Write-ahead log, foreign keys, and waiting for others are on for every connection."""
-    database = open_database(f"sqlite:///{path}", patience=5)
+    database = open_database(f"sqlite:///{path}", timeout=5)
     pragmas = ("journal_mode", "foreign_keys", "busy_timeout")
     with closing(database):
         found = database.read(

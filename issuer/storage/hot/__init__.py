@@ -1,0 +1,1 @@
+"""What serving tokens needs of the database, without SQLAlchemy."""
