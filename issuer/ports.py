@@ -46,3 +46,39 @@ class ClientSource(Protocol):
     async def version(self) -> object:
         """Give a value that differs once anybody has changed the store; cheap enough to poll."""
         ...
+
+
+class HotStore(Protocol):
+    """Writes of the serving loop, atomic across all workers and nodes of one registry.
+
+    What is asked for in one turn of the loop is written together. Nothing calls it yet: client
+    assertions and DPoP proofs will claim their `jti` through it, and status lists their indexes.
+
+    Raises:
+        StoreUnavailable: from each method, when the store cannot answer or too many calls wait. A
+            claim counts as refused then, and may have been made; a block may be lost, but no number
+            of it is given again.
+    """
+
+    async def claim(self, scope: str, id: str, until: int) -> bool:
+        """Claim an id, once for all who ask: true for one caller, false for every other.
+
+        Args:
+            scope: what the id is unique in, such as the client that chose it.
+            id: of any length; only a digest is kept.
+            until: seconds since the epoch until which it stays claimed. It may stay so longer:
+                claims that have expired are removed some at a time.
+        """
+        ...
+
+    async def reserve(self, name: str, count: int) -> int:
+        """Reserve a block of numbers of a counter, and return the first; a counter begins at 0.
+
+        Args:
+            name: the counter.
+            count: how many numbers, 1 to 2**31.
+
+        Raises:
+            ValueError: the count is out of range.
+        """
+        ...

@@ -13,7 +13,7 @@ from issuer.registry.errors import SchemaMismatch
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD = "0004"
+HEAD = "0006"
 """The newest revision in `migrations/versions`."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -1,0 +1,170 @@
+"""Write in batches: what is asked for in one turn of the event loop goes to the database together.
+
+A transaction, and the way to the database and back, cost many times what one row in it costs. While
+a batch is under way the next one fills.
+"""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from issuer.registry.errors import StoreUnavailable
+
+BATCH = 256
+"""Rows that one batch writes at the most."""
+
+MAX_WAITING = 2_048
+"""Calls that wait; further ones are refused at once."""
+
+MAX_BLOCK = 2**31
+"""Numbers that one call may reserve."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is written together.
+
+    Args:
+        claims: by the digest of scope and id, until when each is claimed; no digest comes twice.
+        blocks: how many numbers are reserved of each counter.
+    """
+
+    claims: dict[bytes, int] = field(default_factory=dict)
+    blocks: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a batch came to: the claims that succeeded, and the first number of each block."""
+
+    claimed: frozenset[bytes]
+    firsts: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Claim:
+    digest: bytes
+    until: int
+    future: asyncio.Future[Any]
+
+    def join(self, batch: Batch) -> Callable[[Written], bool]:
+        # Of one id twice in a batch the database would know one: the first takes it.
+        first = self.digest not in batch.claims
+        batch.claims.setdefault(self.digest, self.until)
+        return lambda written: first and self.digest in written.claimed
+
+
+@dataclass(slots=True)
+class _Block:
+    name: str
+    count: int
+    future: asyncio.Future[Any]
+
+    def join(self, batch: Batch) -> Callable[[Written], int]:
+        before = batch.blocks.get(self.name, 0)
+        batch.blocks[self.name] = before + self.count
+        return lambda written: written.firsts[self.name] + before
+
+
+class Sweep:
+    """Decides when a batch also removes claims that have expired: a bounded number at a time."""
+
+    MOST = 2_000
+    """Claims that one batch removes at the most."""
+
+    PAUSE = 1.0
+    """Seconds between two removals, unless the one before came to the bound."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def is_due(self, at: float) -> bool:
+        """Tell whether to remove some now, in seconds of a clock that is never set."""
+        return at >= self._due
+
+    def done(self, at: float, removed: int) -> None:
+        """Note how many were removed; if there may be more, the next batch goes on."""
+        self._due = at if removed == self.MOST else at + self.PAUSE
+
+
+class BatchedWrites:
+    """A `HotStore` over a function that writes one batch. All calls come from one event loop.
+
+    Args:
+        write: writes all of a batch or nothing, and raises `StoreUnavailable` if it cannot.
+        timeout: seconds that a batch may take.
+    """
+
+    def __init__(self, write: Callable[[Batch], Awaitable[Written]], *, timeout: float) -> None:
+        self._write = write
+        self._timeout = timeout
+        self._waiting: deque[_Claim | _Block] = deque()
+        self._writing: asyncio.Task[None] | None = None
+
+    async def claim(self, scope: str, id: str, until: int) -> bool:
+        """Claim an id; see `HotStore`."""
+        text = f"{len(scope)}:{scope}{id}"  # no other scope and id make the same text
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        claim = _Claim(digest, until, self._future())
+        self._enter(claim)
+        return bool(await claim.future)
+
+    async def reserve(self, name: str, count: int) -> int:
+        """Reserve a block of numbers; see `HotStore`."""
+        if not 1 <= count <= MAX_BLOCK:
+            raise ValueError(f"a block has 1 to {MAX_BLOCK} numbers")
+        block = _Block(name, count, self._future())
+        self._enter(block)
+        return int(await block.future)
+
+    async def close(self) -> None:
+        """Refuse what waits, and wait for the batch that is under way."""
+        _fail(self._waiting, StoreUnavailable("the registry database is closed"))
+        self._waiting.clear()
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+
+    def _future(self) -> asyncio.Future[Any]:
+        if len(self._waiting) >= MAX_WAITING:
+            raise StoreUnavailable("too many writes wait for the registry database")
+        return asyncio.get_running_loop().create_future()
+
+    def _enter(self, call: _Claim | _Block) -> None:
+        self._waiting.append(call)
+        if self._writing is None:
+            # The task begins with the next turn: all calls of this one are in its first batch.
+            self._writing = asyncio.create_task(self._write_all())
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._write_batch()
+        finally:
+            self._writing = None
+
+    async def _write_batch(self) -> None:
+        calls = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        calls = [call for call in calls if not call.future.done()]  # the caller was cancelled
+        batch = Batch()
+        answers = [call.join(batch) for call in calls]
+        try:
+            async with asyncio.timeout(self._timeout):
+                written = await self._write(batch)
+        except TimeoutError:
+            error = StoreUnavailable("the registry database did not answer in time")
+            _fail(calls, error)
+        except Exception as error:
+            _fail(calls, error)
+        else:
+            for call, answer in zip(calls, answers, strict=True):
+                if not call.future.done():
+                    call.future.set_result(answer(written))
+
+
+def _fail(calls: Iterable[_Claim | _Block], error: Exception) -> None:
+    for call in calls:
+        if not call.future.done():
+            call.future.set_exception(error)

@@ -1,0 +1,88 @@
+"""Whatever comes together in a batch, each id is claimed once and no number is given twice."""
+
+import asyncio
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issuer.registry.errors import StoreUnavailable
+from issuer.storage.hot.batch import BATCH, BatchedWrites, Written
+
+CLAIM = st.tuples(
+    st.just("claim"), st.sampled_from(["a", "ab"]), st.sampled_from(["b", "", "\ud800"])
+)
+RESERVE = st.tuples(st.just("reserve"), st.sampled_from("xy"), st.integers(1, 5))
+CALL = st.one_of(CLAIM, RESERVE)
+TURN = st.tuples(st.lists(CALL, max_size=12), st.booleans())
+
+
+class Database:
+    """What a batch is written to: a set and counters, and batches that fail on demand."""
+
+    def __init__(self):
+        self.claimed = set()
+        self.counters = Counter()
+        self.failing = False
+        self.sizes = []
+
+    async def write(self, batch):
+        """Write all of a batch, or nothing."""
+        await asyncio.sleep(0)
+        if self.failing:
+            raise StoreUnavailable("the store is away")
+        self.sizes.append(len(batch.claims) + len(batch.blocks))
+        new = frozenset(batch.claims) - self.claimed
+        self.claimed |= new
+        firsts = {name: self.counters[name] for name in batch.blocks}
+        self.counters.update(batch.blocks)
+        return Written(new, firsts)
+
+
+async def run(turns):
+    """Make the calls of each turn at once; returns each call with its answer."""
+    database = Database()
+    store = BatchedWrites(database.write, timeout=5)
+    answers = []
+    for calls, failing in turns:
+        database.failing = failing
+        made = [
+            store.claim(call[1], call[2], 9) if call[0] == "claim" else store.reserve(*call[1:])
+            for call in calls
+        ]
+        answers += zip(calls, await asyncio.gather(*made, return_exceptions=True), strict=True)
+    return answers, database
+
+
+@given(st.lists(TURN, max_size=6))
+def test_an_id_is_claimed_once_and_a_number_given_once(turns):
+    """Scope and id together are the id; a failed call neither claims nor is told of a number."""
+    answers, database = asyncio.run(run(turns))
+    wins, numbers = Counter(), Counter()
+    for call, answer in answers:
+        if isinstance(answer, StoreUnavailable):
+            continue
+        if call[0] == "claim":
+            wins[call[1:]] += answer
+        else:
+            numbers.update((call[1], answer + place) for place in range(call[2]))
+    asked = {
+        call[1:] for call, answer in answers if call[0] == "claim" and isinstance(answer, bool)
+    }
+    assert wins == dict.fromkeys(asked, 1)
+    assert set(numbers.values()) <= {1}
+    assert all(
+        sorted(number for name, number in numbers if name == counter)
+        == list(range(database.counters[counter]))
+        for counter in "xy"
+    )
+
+
+@given(st.integers(1, 3 * BATCH))
+def test_calls_of_one_turn_are_written_together(count):
+    """As many batches as their size makes necessary, none larger than the bound."""
+    calls = [("claim", "a", str(number)) for number in range(count)]
+    _, database = asyncio.run(run([(calls, False)]))
+    assert sum(database.sizes) == count
+    assert max(database.sizes) <= BATCH
+    assert len(database.sizes) == -(-count // BATCH)
