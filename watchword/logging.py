@@ -1,21 +1,213 @@
-"""Log events with fixed names, a line each, on standard error; never a token or secret."""
+"""Log events with fixed names, a line each, on standard error; never a token or secret.
 
+A full disk, a full pipe or a lost reader does not stop the process: what cannot be written is kept
+up to a bound; beyond it lines are dropped and counted, and when writing works again one line says
+how many were lost.
+"""
+
+import asyncio
+import errno
 import json
 import logging
 import os
+import select
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Literal
+from types import FrameType
+from typing import Any, Literal, Protocol
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from watchword.log_writer import BackgroundWriter, DirectWriter, PatientStream, Stream
-
 LogFormat = Literal["console", "json"]
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+TellLost = Callable[[int], str]
+
+BOUND = 4 * 1024 * 1024
+"""Characters of lines that wait to be written."""
+
+FLUSH_SECONDS = 1.0
+"""How long a stopping process waits for its last lines to be taken."""
+
+_BATCH_SECONDS = 0.02  # lines of so many seconds leave in one write: fewer system calls under load
+_RETRY_SECONDS = 0.25
+_PATIENCE_SECONDS = 0.1
+
+
+class Stream(Protocol):
+    """What lines are written to, from the thread that logs."""
+
+    def write(self, text: str, /) -> object:
+        """Write the text.
+
+        Raises:
+            OSError, ValueError: it cannot be written.
+        """
+        ...
+
+    def flush(self) -> object:
+        """Write what the stream itself holds."""
+        ...
+
+
+class DirectWriter:
+    """Writes where it is called; lines of one turn of an event loop leave in one write.
+
+    Args:
+        stream: where lines go.
+        tell_lost: makes the line that says how many were lost.
+    """
+
+    def __init__(self, stream: Stream, tell_lost: TellLost) -> None:
+        self._stream = stream
+        self._tell_lost = tell_lost
+        self._lines: list[str] = []
+        self._lost = 0
+        self._lock = threading.Lock()
+
+    def info(self, line: str) -> None:
+        """Take a line."""
+        with self._lock:
+            self._lines.append(line)
+            if len(self._lines) > 1:
+                return
+        try:
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held; what cannot be written is lost and counted."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+            if not lines:
+                return
+            lost, self._lost = self._lost, 0
+        told = [self._tell_lost(lost)] if lost else []
+        try:
+            self._stream.write("\n".join(told + lines) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            with self._lock:
+                self._lost += lost + len(lines)
+
+
+class BackgroundWriter:
+    """Writes on a thread of its own, so that no line ever waits for its reader.
+
+    Args:
+        file: the descriptor that lines go to.
+        tell_lost: makes the line that says how many were lost.
+        bound: characters of lines that wait; further lines are dropped.
+    """
+
+    def __init__(self, file: int, tell_lost: TellLost, *, bound: int = BOUND) -> None:
+        self._file = file
+        self._tell_lost = tell_lost
+        self._bound = bound
+        self._lock = threading.Lock()
+        self._lines: list[str] = []
+        self._size = 0
+        self._lost = 0
+        self._thread: threading.Thread | None = None
+        self._filled = threading.Event()
+        self._urgent = threading.Event()
+        self._written = threading.Event()
+
+    def info(self, line: str) -> None:
+        """Take a line; never waits, for nothing but another thread that takes one."""
+        with self._lock:
+            if self._size + len(line) > self._bound:
+                self._lost += 1
+                return
+            self._lines.append(line)
+            self._size += len(line)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+        if not self._filled.is_set():
+            self._filled.set()
+
+    def flush(self) -> None:
+        """Wait until all that was taken is written, for `FLUSH_SECONDS` at the most."""
+        with self._lock:
+            if self._thread is None:
+                return
+            self._written.clear()
+            self._urgent.set()
+            self._filled.set()
+        self._written.wait(FLUSH_SECONDS)
+
+    def _run(self) -> None:
+        while True:
+            self._filled.wait()
+            self._filled.clear()
+            self._write(self._take())
+            with self._lock:
+                if not self._lines:
+                    self._urgent.clear()
+                    self._written.set()
+            self._urgent.wait(_BATCH_SECONDS)
+
+    def _take(self) -> bytes:
+        with self._lock:
+            lines, self._lines, self._size = self._lines, [], 0
+            lost, self._lost = self._lost, 0
+        if lost:
+            lines.append(self._tell_lost(lost))  # lines are dropped behind those that are held
+        return "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
+
+    def _write(self, left: bytes) -> None:
+        pause = threading.Event()
+        while left:
+            try:
+                left = left[os.write(self._file, left) :]
+            except OSError:
+                # A full disk, a reader that has gone: it may work again. New lines wait meanwhile.
+                pause.wait(_RETRY_SECONDS)
+
+
+class PatientStream:
+    """A descriptor that is given a tenth of a second to take a text; for the main thread only.
+
+    A process that forks others must have no thread. A look whether there is room comes first; if
+    another process takes the room meanwhile, an alarm breaks the write off.
+
+    Args:
+        file: the descriptor.
+    """
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        """Write the text.
+
+        Raises:
+            OSError: it cannot be written, or not in time.
+        """
+        left = text.encode("utf-8", "backslashreplace")
+        if not select.select([], [self._file], [], 0)[1]:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        before = signal.signal(signal.SIGALRM, _break_off)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS)
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    def flush(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+def _break_off(_signal: int, _frame: FrameType | None) -> None:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 class Events:

@@ -8,7 +8,7 @@ import typer
 from watchword.cli.errors import WrongUsage
 
 if TYPE_CHECKING:
-    from watchword.provider.app import Half
+    from watchword.provider.app import Part
     from watchword.settings import Settings
 
 
@@ -17,7 +17,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
     only: Annotated[
-        str | None, typer.Option(help="Serve one half: issuer, or api for the demo API.")
+        str | None, typer.Option(help="Serve one part: issuer, or api for the demo API.")
     ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Serve the demo API on a public issuer too.")
@@ -43,11 +43,11 @@ def serve(
     def read_settings() -> "Settings":
         return load_settings(host=host, port=port, workers=workers, demo_api=demo_api)
 
-    half = cast("Half | None", only)
-    raise typer.Exit(_serve_dev(read_settings()) if dev else _serve(read_settings, half))
+    part = cast("Part | None", only)
+    raise typer.Exit(_serve_dev(read_settings()) if dev else _serve(read_settings, part))
 
 
-def _serve(read_settings: "Callable[[], Settings]", only: "Half | None") -> int:
+def _serve(read_settings: "Callable[[], Settings]", only: "Part | None") -> int:
     from watchword.process.serving import serve_provider
     from watchword.process.workers import bind_sockets
 

@@ -1,11 +1,13 @@
 """Serve the provider on bound sockets: in this process, or with a worker for each."""
 
 import gc
+import multiprocessing
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from types import FrameType
 from urllib.parse import urlsplit
 
@@ -17,10 +19,9 @@ from resource_api.demo.values import MemoryValue, ResourceValue
 from watchword.clock import wall_clock
 from watchword.errors import ProviderError
 from watchword.logging import Events, configure_logging
-from watchword.process.preflight import rehearse
 from watchword.process.server import PoliteServer
 from watchword.process.workers import Post, RunWorker, Supervisor, hand_over
-from watchword.provider.app import Half, Provider
+from watchword.provider.app import Part, Provider
 from watchword.provider.issuer import IssuerApp
 from watchword.settings import WITHOUT_EFFECT, Settings, SettingsError
 
@@ -31,7 +32,7 @@ def serve_provider(
     settings: Settings,
     sockets: list[socket.socket],
     *,
-    only: Half | None = None,
+    only: Part | None = None,
     reload: Callable[[], Settings] | None = None,
 ) -> int:
     """Serve until signalled; returns the exit code.
@@ -39,7 +40,7 @@ def serve_provider(
     Args:
         settings: all settings, checked.
         sockets: one for each worker, listening.
-        only: serve one half alone.
+        only: serve one part alone.
         reload: reads the settings again when SIGHUP comes; None if they cannot change.
 
     Raises:
@@ -59,7 +60,7 @@ def _serve_alone(
     settings: Settings,
     events: Events,
     own: socket.socket,
-    only: Half | None,
+    only: Part | None,
     reload: Callable[[], Settings] | None,
 ) -> int:
     provider = Provider(settings, events, value=MemoryValue(), started=wall_clock(), only=only)
@@ -98,7 +99,7 @@ def _serve_with_workers(
     settings: Settings,
     events: Events,
     sockets: list[socket.socket],
-    only: Half | None,
+    only: Part | None,
     reload: Callable[[], Settings] | None,
 ) -> int:
     # POSIX only, like the forks that it is shared over.
@@ -108,7 +109,7 @@ def _serve_with_workers(
     if only != "api":
         load_engine(settings.database)
     # What every worker would die of is told once, here.
-    rehearse(lambda: check_settings(settings, only, events))
+    check_in_child(lambda: check_settings(settings, only, events))
     _announce(settings, events, sockets)
 
     def worker_with(own_settings: Settings) -> RunWorker:
@@ -118,7 +119,7 @@ def _serve_with_workers(
     def read_again() -> RunWorker:
         try:
             again = reload() if reload else settings
-            rehearse(lambda: check_settings(again, only, events))
+            check_in_child(lambda: check_settings(again, only, events))
         except Exception as error:
             raise ProviderError(_reason(error)) from None
         return worker_with(again)
@@ -127,7 +128,7 @@ def _serve_with_workers(
     return Supervisor(sockets, worker_with(settings), events, reload=read_again).run()
 
 
-def check_settings(settings: Settings, only: Half | None, events: Events) -> None:
+def check_settings(settings: Settings, only: Part | None, events: Events) -> None:
     """Open all that these settings name and close it again.
 
     Raises:
@@ -135,6 +136,45 @@ def check_settings(settings: Settings, only: Half | None, events: Events) -> Non
     """
     if only != "api":
         IssuerApp.check(settings, events)
+
+
+def check_in_child(work: Callable[[], None]) -> None:
+    """Run `work` in a child process, so that this process stays without threads.
+
+    A process that forks workers must have no thread. One that was joined does not count as ended:
+    until Python 3.13 `join` returns while the thread still ends, and what it then cleans up, such
+    as OpenSSL's state, takes locks. A child forked in that moment finds them locked for ever.
+
+    Args:
+        work: what to try; nothing of it stays but what it did outside the process.
+
+    Raises:
+        ProviderError: the child ended without an answer; else what `work` raised there.
+    """
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_send_outcome, args=(work, sender))
+    child.start()
+    sender.close()
+    try:
+        error = receiver.recv()
+    except EOFError:
+        child.join()
+        raise ProviderError(f"a first try to open everything ended with {child.exitcode}") from None
+    finally:
+        receiver.close()
+    child.join()
+    if error is not None:
+        raise error
+
+
+def _send_outcome(work: Callable[[], None], sender: Connection) -> None:
+    try:
+        work()
+    except Exception as error:
+        sender.send(error)
+    else:
+        sender.send(None)
 
 
 def _reason(error: Exception) -> str:
@@ -148,7 +188,7 @@ def _reason(error: Exception) -> str:
 
 
 def _run_worker(
-    settings: Settings, post: Post, value: ResourceValue, started: int, only: Half | None
+    settings: Settings, post: Post, value: ResourceValue, started: int, only: Part | None
 ) -> int:
     events = configure_logging(settings.log_format, background=True)
     try:

@@ -1,29 +1,40 @@
-"""Mount the administration API; what it needs is loaded with the first request to it."""
+"""The administration API: the issuer's operations behind the middleware of `resource_api`.
 
+It accepts the provider's own tokens, for the audience `Settings.administration`; which scopes a
+route needs is in `issuer.administration.http.routes`. Loaded with the first request.
+"""
+
+import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import cache
 
-from issuer.administration.http import BASE
+from issuer.administration.authority import Authority
+from issuer.administration.http.endpoint import AdministrationEndpoint, App
+from issuer.administration.local import Administration
+from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.endpoints.document import Document
+from issuer.registry.audit import Actor, Via
 from issuer.storage.registry import Registry
-from resource_api.metadata import metadata_path
-from watchword.logging import Events
-from watchword.provider.lazy_endpoint import LazyEndpoint
+from resource_api.config import ResourcePolicy
+from resource_api.guard import ScopeGuard, require
+from resource_api.jwks_client import JwksClient, ignore_event
+from resource_api.middleware import SCOPE_KEY, BearerMiddleware
+from watchword.clock import wall_clock
+from watchword.logging import Events, request_id
+from watchword.provider.demo_api import in_process
+from watchword.registry import ADMIN_SCOPES
 from watchword.settings import Settings
-
-if TYPE_CHECKING:
-    from watchword.provider.protected_admin import AdminGate
 
 
 class AdminApp:
-    """The administration API, ready to be mounted; it is served with the issuer.
+    """The administration API with its middleware.
 
     Args:
         settings: all settings, checked.
         events: where log events go.
         registry: what is administered.
         published: gives the issuer's key set.
-        prefix: the issuer's own path, under which the API answers too.
+        bases: the paths that it is mounted at.
     """
 
     def __init__(
@@ -33,28 +44,60 @@ class AdminApp:
         *,
         registry: Registry,
         published: Callable[[], Document],
-        prefix: str,
+        bases: tuple[str, ...],
     ) -> None:
-        bases = tuple(dict.fromkeys((BASE, prefix + BASE)))
-
-        def load() -> "AdminGate":
-            from watchword.provider.protected_admin import AdminGate
-
-            return AdminGate(settings, events, registry=registry, published=published, bases=bases)
-
         self._settings = settings
-        self._bases = bases
-        self._endpoint = LazyEndpoint(load)
-
-    def routes(self) -> dict[str, "LazyEndpoint[AdminGate]"]:
-        """Return the endpoint by path: below each base, and at its metadata (RFC 9728 §3.1)."""
-        routes = {base + "/": self._endpoint for base in self._bases}
-        path = metadata_path(self._settings.administration)
-        if path is not None:
-            routes[path] = self._endpoint
-        return routes
+        self._registry = registry
+        self._jwks = JwksClient(in_process(published), on_event=ignore_event)
+        self._endpoint = AdministrationEndpoint(
+            bases, administer=self._administer, guard=_guard, events=events
+        )
+        self._protected = BearerMiddleware(
+            self._endpoint,
+            issuer=settings.issuer,
+            resource=settings.administration,
+            jwks=self._jwks,
+            policy=ResourcePolicy(
+                issuer=settings.issuer,
+                resource=settings.administration,
+                realm="administration",
+                scopes_supported=ADMIN_SCOPES,
+            ),
+            on_event=events,
+        )
 
     async def stop(self) -> None:
-        """Finish what is under way."""
-        if self._endpoint.loaded is not None:
-            await self._endpoint.loaded.stop()
+        """Stop a refresh of the key set, and end the threads."""
+        await self._jwks.aclose()
+        self._endpoint.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._protected(scope, receive, send)
+
+    def _administer(self, scope: Scope, needed: tuple[str, ...]) -> Administration:
+        token = scope[SCOPE_KEY]
+        administration = self._settings.administration
+        return Administration(
+            self._registry,
+            by=Actor(name=token.client_id, via=Via.API, request_id=request_id.get()),
+            now=wall_clock,
+            random_bytes=secrets.token_bytes,
+            default_resource=self._settings.default_resource,
+            kept_resources=(administration,),
+            authority=Authority(
+                administration=administration,
+                scopes=token.scopes,
+                needed=frozenset(needed),
+                issued_at=token.issued_at,
+            ),
+        )
+
+
+def _guard(scopes: tuple[str, ...], app: App) -> App:
+    return _demand(scopes).app(app)
+
+
+@cache
+def _demand(scopes: tuple[str, ...]) -> ScopeGuard:
+    return require(*scopes)

@@ -1,32 +1,35 @@
-"""The combined provider as one ASGI application: the only file that wires the halves together.
+"""The combined provider as one ASGI application: the only file that wires its parts together.
 
 `POST /token` is reached by one dictionary look-up. A route that ends in a slash has all that lies
-below it, but for the index at `/`; whatever no route names is 404.
+below it, but for the index at `/`; everything else is 404.
 """
 
+import asyncio
+import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Literal
+from typing import Any, Literal
 
+from issuer.administration.http import BASE as ADMIN_PATH
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
 from issuer.endpoints.document import Document, DocumentEndpoint
+from issuer.metadata import REGISTRATION_PATH
 from resource_api.demo.values import ResourceValue
-from resource_api.metadata import WELL_KNOWN
+from resource_api.metadata import WELL_KNOWN, metadata_path
 from watchword.logging import Events, request_id
-from watchword.provider.admin import AdminApp
 from watchword.provider.demo_api import DemoApiApp
 from watchword.provider.issuer import IssuerApp
-from watchword.provider.lazy_endpoint import LazyEndpoint
-from watchword.provider.probes import Probe
 from watchword.settings import Settings
 
-Half = Literal["issuer", "api"]
+Part = Literal["issuer", "api"]
 
 INDEX_PATH = "/"
 DESCRIPTION_PATH = "/openapi.json"
 DESCRIPTION_MAX_AGE = 300  # seconds
+
+_UNSTORED = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 # What a peer may call its request; anything else is replaced, so that log lines stay clean.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -40,7 +43,7 @@ class Provider:
         events: where log events go.
         value: where the demo API keeps its resource; shared by all workers.
         started: when the server was started, in seconds since the epoch; the same in all workers.
-        only: serve one half alone; the demo API then whatever the setting `demo_api` says.
+        only: serve one part alone; the demo API then regardless of the setting `demo_api`.
         checked: see `IssuerApp`.
     """
 
@@ -51,7 +54,7 @@ class Provider:
         *,
         value: ResourceValue,
         started: int,
-        only: Half | None = None,
+        only: Part | None = None,
         checked: bool = False,
     ) -> None:
         self._settings = settings
@@ -68,8 +71,7 @@ class Provider:
                 settings, events, published=published, value=value, prefix=prefix
             )
         self._routes: dict[str, Endpoint] = self._issuer.routes() if self._issuer else {}
-        self._admin = self._administration(self._issuer) if self._issuer else None
-        self._routes |= self._admin.routes() if self._admin else {}
+        self._lazy = self._mount_lazily(self._issuer) if self._issuer else ()
         # If both identifiers lead to one metadata path, the document there is the demo API's.
         self._routes |= self._api.routes() if self._api else {}
         self._below = tuple(filter(_has_more_below, self._routes))
@@ -79,7 +81,7 @@ class Provider:
         self._routes["/readyz"] = Probe(self._readiness())
 
     def leave(self) -> None:
-        """Turn `/readyz` to 503: no new work, please."""
+        """Turn `/readyz` to 503, so that no new work is sent here."""
         self._leaving = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,14 +108,36 @@ class Provider:
             return None
         return next(self._routes[base] for base in self._below if path.startswith(base))
 
-    def _administration(self, issuer: IssuerApp) -> AdminApp:
-        return AdminApp(
-            self._settings,
-            self._events,
-            registry=issuer.registry,
-            published=issuer.jwks,
-            prefix=issuer.config.path,
-        )
+    def _mount_lazily(self, issuer: IssuerApp) -> "tuple[LazyEndpoint, LazyEndpoint]":
+        """Mount administration and registration, at the root and under the issuer's path."""
+        bases = tuple(dict.fromkeys((ADMIN_PATH, issuer.config.path + ADMIN_PATH)))
+
+        def load_admin() -> Endpoint:
+            from watchword.provider.admin import AdminApp
+
+            return AdminApp(
+                self._settings,
+                self._events,
+                registry=issuer.registry,
+                published=issuer.jwks,
+                bases=bases,
+            )
+
+        def load_registration() -> Endpoint:
+            from watchword.provider.registration import RegistrationApp
+
+            return RegistrationApp(
+                self._settings, self._events, registry=issuer.registry, config=issuer.config
+            )
+
+        admin, registration = LazyEndpoint(load_admin), LazyEndpoint(load_registration)
+        self._routes |= {base + "/": admin for base in bases}
+        if (path := metadata_path(self._settings.administration)) is not None:
+            self._routes[path] = admin  # RFC 9728 §3.1
+        for base in {"", issuer.config.path}:
+            self._routes[base + REGISTRATION_PATH] = registration
+            self._routes[base + REGISTRATION_PATH + "/"] = registration
+        return admin, registration
 
     def _index(self) -> DocumentEndpoint:
         """Write what a visitor finds at the root."""
@@ -149,10 +173,59 @@ class Provider:
         await receive()
         async with AsyncExitStack() as stopping:
             # The last one first, each whatever another raised.
-            for half in (self._issuer, self._admin, self._api):
-                if half is not None:
-                    stopping.push_async_callback(half.stop)
+            for part in (self._issuer, *self._lazy, self._api):
+                if part is not None:
+                    stopping.push_async_callback(part.stop)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+class LazyEndpoint:
+    """An endpoint that is loaded with its first request, on a thread.
+
+    What few requests need must not delay the first token: loading it takes as long as loading half
+    of the rest.
+
+    Args:
+        load: imports and builds the endpoint, which may have an async method `stop`.
+    """
+
+    def __init__(self, load: Callable[[], Endpoint]) -> None:
+        self._load = load
+        self._loading = asyncio.Lock()
+        self._loaded: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if self._loaded is None:
+            async with self._loading:
+                if self._loaded is None:
+                    self._loaded = await asyncio.to_thread(self._load)
+        await self._loaded(scope, receive, send)
+
+    async def stop(self) -> None:
+        """Stop the endpoint, if it was loaded."""
+        if self._loaded is not None:
+            await self._loaded.stop()
+
+
+class Probe:
+    """`/healthz` or `/readyz`: 200 while every check holds, else 503 naming those that do not.
+
+    Args:
+        checks: by name; none for a probe that only says that the process runs.
+    """
+
+    def __init__(self, checks: Mapping[str, Callable[[], bool]]) -> None:
+        self._checks = checks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer GET and HEAD; anything else is 405."""
+        if scope["method"] not in ("GET", "HEAD"):
+            await respond(send, 405, ((b"allow", b"GET, HEAD"), *_UNSTORED), b"")
+            return
+        failing = [name for name, holds in self._checks.items() if not holds()]
+        answer = {"status": "unavailable", "failing": failing} if failing else {"status": "ok"}
+        await respond(send, 503 if failing else 200, _UNSTORED, json.dumps(answer).encode())
 
 
 def _has_more_below(path: str) -> bool:
@@ -171,5 +244,4 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         await send({"type": "websocket.close", "code": 1008})
         return
-    headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-    await respond(send, 404, headers, b'{"error":"not_found"}')
+    await respond(send, 404, _UNSTORED, b'{"error":"not_found"}')

@@ -24,7 +24,6 @@ from watchword.clock import wall_clock
 from watchword.logging import Events
 from watchword.provider.jobs import Job, Jobs, JobsApart
 from watchword.provider.key_ring import KeyRing, open_key_store, ring_policy
-from watchword.provider.registration import RegistrationApp
 from watchword.provider.slow_hash_worker import SlowHashWorker
 from watchword.registry import is_missing, open_registry
 from watchword.settings import Settings
@@ -75,10 +74,7 @@ class IssuerApp:
         self._refusal = ""
         self._source = ThreadedSource(self.registry, timeout=TIMEOUT_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
-        self._slow_lane = SlowHashWorker()
-        self._registration = RegistrationApp(
-            settings, events, registry=self.registry, config=self.config
-        )
+        self._slow_hashes = SlowHashWorker()
         self._usage = UsageLog()
         self._metadata_version: object = None
         self._metadata = self._build_metadata(scopes=())
@@ -101,7 +97,7 @@ class IssuerApp:
     def routes(self) -> dict[str, Endpoint]:
         """Return the endpoints by path, at the root and under the issuer's own path."""
         authenticator = ClientAuthenticator(
-            self.view, self._slow_lane, memo_key=secrets.token_bytes(32)
+            self.view, self._slow_hashes, memo_key=secrets.token_bytes(32)
         )
         token = TokenEndpoint(
             TokenService(self.config, authenticator, self.keys, self._usage),
@@ -115,7 +111,7 @@ class IssuerApp:
         for base in {"", self.config.path}:
             routes[base + TOKEN_PATH] = token
             routes[base + JWKS_PATH] = routes[base + "/.well-known/jwks.json"] = jwks
-        return routes | self._registration.routes()
+        return routes
 
     def jwks(self) -> Document:
         """Return the published JWK set as it is now."""
@@ -147,8 +143,7 @@ class IssuerApp:
             # The last one first.
             closing.callback(self.registry.close)
             closing.callback(self._source.close)
-            closing.callback(self._registration.stop)
-            closing.callback(self._slow_lane.close)
+            closing.callback(self._slow_hashes.close)
             try:
                 await self._following.stop()
             finally:
@@ -245,7 +240,7 @@ class IssuerApp:
         self.keys.refresh(wall_clock())
 
     def _refresh_metadata(self) -> None:
-        # The job "registry" tells that it is away; the old document still serves.
+        # The job "registry" reports the outage; the old document stays in use.
         with suppress(RegistryError):
             version = self.registry.version()
             if version != self._metadata_version:
@@ -258,7 +253,7 @@ class IssuerApp:
             self.registry.record_usage(batch)
         except Exception as error:
             self._usage.put_back(batch)
-            if not isinstance(error, RegistryError):  # the job "registry" tells that it is away
+            if not isinstance(error, RegistryError):  # the job "registry" reports the outage
                 raise
 
     def _announce_expiring(self) -> None:

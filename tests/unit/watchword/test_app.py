@@ -57,9 +57,9 @@ async def serving(*, only=None, **settings):
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
             yield client
     finally:
-        for half in (provider._issuer, provider._admin, provider._api):
-            if half is not None:
-                await half.stop()
+        for part in (provider._issuer, *provider._lazy, provider._api):
+            if part is not None:
+                await part.stop()
 
 
 def assert_not_found(answer):

@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.log_writer`: no reader, disk or pipe stops who logs."""
+"""Unit tests of `watchword.logging`: no reader, disk or pipe stops who logs."""
 
 import fcntl
 import os
@@ -9,8 +9,7 @@ from contextlib import suppress
 import pytest
 
 from tests.support.provider import eventually
-from watchword.log_writer import FLUSH_SECONDS, BackgroundWriter, PatientStream
-from watchword.logging import Events, LogFormat
+from watchword.logging import FLUSH_SECONDS, BackgroundWriter, Events, LogFormat, PatientStream
 
 LINE = "x" * 100
 
@@ -87,8 +86,8 @@ def test_a_failed_write_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
             raise failures.pop()
         return write(file, data[:150])  # in parts, as a disk that is almost full takes them
 
-    monkeypatch.setattr("watchword.log_writer.os.write", weak)
-    monkeypatch.setattr("watchword.log_writer._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("watchword.logging.os.write", weak)
+    monkeypatch.setattr("watchword.logging._RETRY_SECONDS", 0.01)
     log = BackgroundWriter(writer, str)
     for number in range(3):
         log.info(f"{LINE} {number}")

@@ -1,4 +1,4 @@
-"""Unit tests of `watchword.provider.ssrf_guard`: names are looked up, and nothing else happens."""
+"""The SSRF guard of dynamic registration: names are looked up, and nothing else happens."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from watchword.provider.ssrf_guard import SsrfGuard, resolve
+from watchword.provider.registration import SsrfGuard, resolve
 
 HOST = "keys.client.example"
 

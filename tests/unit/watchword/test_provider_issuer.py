@@ -20,7 +20,7 @@ from issuer.registry.errors import (
 from tests.support.registry import TESTER, fast_hash
 from watchword.clock import wall_clock
 from watchword.logging import Events
-from watchword.provider import issuer as issuer_half_module
+from watchword.provider import issuer as provider_issuer
 from watchword.provider.issuer import IssuerApp
 from watchword.provider.key_ring import open_key_store, ring_policy
 from watchword.registry import open_registry
@@ -28,10 +28,10 @@ from watchword.settings import load_settings
 
 
 @pytest.fixture
-def half(tmp_path, monkeypatch):
+def app(tmp_path, monkeypatch):
     """Give an issuer in an empty folder, with a key."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(issuer_half_module, "DOCUMENT_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(provider_issuer, "DOCUMENT_POLL_SECONDS", 0.01)
     settings = load_settings()
     open_key_store(settings).generate(
         alg="RS256", bits=2048, now=wall_clock(), policy=ring_policy(settings)
@@ -46,7 +46,7 @@ async def until(holds):
             await asyncio.sleep(0.01)
 
 
-async def test_the_registry_is_closed_whatever_its_jobs_and_their_end_raise(half, monkeypatch):
+async def test_the_registry_is_closed_whatever_its_jobs_and_their_end_raise(app, monkeypatch):
     """A bug in one part leaves no connection open."""
     closed = []
 
@@ -56,19 +56,19 @@ async def test_the_registry_is_closed_whatever_its_jobs_and_their_end_raise(half
     async def fail_to_catch_up():
         fail()
 
-    close = half.registry.close
-    monkeypatch.setattr(half.registry, "close", lambda: (closed.append(True), close()))
-    monkeypatch.setattr(half.view, "catch_up", fail_to_catch_up)
-    monkeypatch.setattr(half.registry, "record_usage", fail)
-    monkeypatch.setattr(half._registration, "stop", fail)
-    half.start()
-    await until(lambda: not half.store_answers())
+    close = app.registry.close
+    monkeypatch.setattr(app.registry, "close", lambda: (closed.append(True), close()))
+    monkeypatch.setattr(app.view, "catch_up", fail_to_catch_up)
+    monkeypatch.setattr(app.registry, "record_usage", fail)
+    monkeypatch.setattr(app._slow_hashes, "close", fail)
+    app.start()
+    await until(lambda: not app.store_answers())
     with pytest.raises(RuntimeError, match="a bug"):
-        await half.stop()
+        await app.stop()
     assert closed == [True]
 
 
-async def test_readiness_follows_the_registry_and_the_key_store(half, monkeypatch):
+async def test_readiness_follows_the_registry_and_the_key_store(app, monkeypatch):
     """Each says no while its last look failed, whatever it failed of."""
     looks = {"registry": StoreUnavailable("away"), "keys": RuntimeError("a bug")}
 
@@ -81,16 +81,16 @@ async def test_readiness_follows_the_registry_and_the_key_store(half, monkeypatc
             raise looks["keys"]
         return False
 
-    monkeypatch.setattr(half.view, "catch_up", catch_up)
-    monkeypatch.setattr(half.keys, "refresh", refresh)
-    half.start()
-    await until(lambda: not half.store_answers() and not half.has_key())
+    monkeypatch.setattr(app.view, "catch_up", catch_up)
+    monkeypatch.setattr(app.keys, "refresh", refresh)
+    app.start()
+    await until(lambda: not app.store_answers() and not app.has_key())
     looks.clear()
-    await until(lambda: half.store_answers() and half.has_key())
-    await half.stop()
+    await until(lambda: app.store_answers() and app.has_key())
+    await app.stop()
 
 
-class Weather:
+class Outage:
     """Makes opening the registry fail with `error` while there is one."""
 
     def __init__(self):
@@ -103,19 +103,19 @@ class Weather:
 
 
 @pytest.fixture
-def weather(half, monkeypatch):
-    """Take the registry of `half`, which has made it, away from whoever starts after it."""
-    half.registry.close()
-    weather = Weather()
-    monkeypatch.setattr(issuer_half_module, "open_registry", weather.open_registry)
-    return weather
+def outage(app, monkeypatch):
+    """Take the registry of `app`, which has made it, away from whoever starts after it."""
+    app.registry.close()
+    outage = Outage()
+    monkeypatch.setattr(provider_issuer, "open_registry", outage.open_registry)
+    return outage
 
 
-def another(half, *, checked):
-    """Start anew what `half` was, and give its log too."""
+def another(app, *, checked):
+    """Start anew what `app` was, and give its log too."""
     log = io.StringIO()
     events = Events(form="json", stream=log)
-    return IssuerApp(half._settings, events, started=wall_clock(), checked=checked), log
+    return IssuerApp(app._settings, events, started=wall_clock(), checked=checked), log
 
 
 def logged(log):
@@ -124,10 +124,10 @@ def logged(log):
     return [(line["event"], line.get("reason")) for line in lines]
 
 
-async def test_what_starts_without_the_registry_serves_the_rest_and_opens_it_later(half, weather):
+async def test_what_starts_without_the_registry_serves_the_rest_and_opens_it_later(app, outage):
     """Keys and metadata are there at once, the registry as soon as it answers."""
-    late, log = another(half, checked=True)
-    assert json.loads(late.jwks().body) == json.loads(half.jwks().body)
+    late, log = another(app, checked=True)
+    assert json.loads(late.jwks().body) == json.loads(app.jwks().body)
     assert "scopes_supported" not in json.loads(late._metadata.body)
     assert late.has_key()
     assert not late.store_answers()
@@ -135,11 +135,11 @@ async def test_what_starts_without_the_registry_serves_the_rest_and_opens_it_lat
     with pytest.raises(StoreUnavailable):
         await late.view.fetch("anybody")
     await until(lambda: not late._following.succeeds("registry"))
-    weather.error = None
+    outage.error = None
     await until(late.store_answers)
     assert await late.view.fetch("anybody") is None
     await until(lambda: "scopes_supported" in json.loads(late._metadata.body))
-    assert late._metadata.body == half._metadata.body
+    assert late._metadata.body == app._metadata.body
     await late.stop()
     late._events.flush()
     assert logged(log) == [
@@ -157,35 +157,35 @@ async def test_what_starts_without_the_registry_serves_the_rest_and_opens_it_lat
         (True, InvalidValue("not understood")),
     ],
 )
-def test_only_an_outage_after_a_check_is_waited_for(half, weather, checked, error):
+def test_only_an_outage_after_a_check_is_waited_for(app, outage, checked, error):
     """A first start, and what waiting does not mend, end with their line."""
-    weather.error = error
+    outage.error = error
     with pytest.raises(type(error), match=str(error)):
-        another(half, checked=checked)
+        another(app, checked=checked)
 
 
-async def test_a_registry_that_comes_back_as_another_is_not_taken(half, weather):
+async def test_a_registry_that_comes_back_as_another_is_not_taken(app, outage):
     """It is told once why; nothing is read from it."""
-    late, log = another(half, checked=True)
+    late, log = another(app, checked=True)
     late.start()
-    weather.error = IssuerMismatch("another issuer")
+    outage.error = IssuerMismatch("another issuer")
     await until(lambda: ("registry.refused", "another issuer") in logged(log))
     with pytest.raises(StoreUnavailable):
         await late.view.fetch("anybody")
     assert not late.store_answers()
-    weather.error = None
+    outage.error = None
     await until(late.store_answers)
     await late.stop()
     late._events.flush()
     assert [event for event, _ in logged(log)].count("registry.refused") == 1
 
 
-async def test_no_empty_file_takes_the_place_of_a_registry_that_was_deleted(half):
+async def test_no_empty_file_takes_the_place_of_a_registry_that_was_deleted(app):
     """A worker that starts meanwhile waits for the file, as one that runs does."""
-    half.registry.close()
-    file = half._settings.database.path
+    app.registry.close()
+    file = app._settings.database.path
     file.rename(file.with_name("elsewhere"))
-    late, log = another(half, checked=True)
+    late, log = another(app, checked=True)
     late.start()
     await until(lambda: logged(log))
     assert not file.exists()
@@ -195,9 +195,9 @@ async def test_no_empty_file_takes_the_place_of_a_registry_that_was_deleted(half
     await late.stop()
 
 
-async def test_an_end_while_the_registry_is_opened_leaves_nothing_open(half, weather, monkeypatch):
+async def test_an_end_while_the_registry_is_opened_leaves_nothing_open(app, outage, monkeypatch):
     """What a try opens after the end was asked for is closed too."""
-    late, _ = another(half, checked=True)
+    late, _ = another(app, checked=True)
     trying, go_on, opened = threading.Event(), threading.Event(), []
 
     def open_slowly(settings, **options):
@@ -209,7 +209,7 @@ async def test_an_end_while_the_registry_is_opened_leaves_nothing_open(half, wea
         opened.append(registry)
         return registry
 
-    monkeypatch.setattr(issuer_half_module, "open_registry", open_slowly)
+    monkeypatch.setattr(provider_issuer, "open_registry", open_slowly)
     late.start()
     await until(trying.is_set)
     threading.Timer(0.1, go_on.set).start()
@@ -218,15 +218,15 @@ async def test_an_end_while_the_registry_is_opened_leaves_nothing_open(half, wea
     assert opened == []
 
 
-async def test_a_start_announces_what_expires_soon_once_for_all_its_workers(half, monkeypatch):
+async def test_a_start_announces_what_expires_soon_once_for_all_its_workers(app, monkeypatch):
     """What another start has announced is announced again; what a fellow worker has is not."""
-    monkeypatch.setattr(issuer_half_module, "UPKEEP_SECONDS", 0.01)
-    registry, now = half.registry, wall_clock()
+    monkeypatch.setattr(provider_issuer, "UPKEEP_SECONDS", 0.01)
+    registry, now = app.registry, wall_clock()
     new = NewSecret(hash=fast_hash(), expires_at=now + 3600)
     registration = ClientRegistration(client_id="till")
     registry.change(lambda edit: edit.create_client(registration, [new]), by=TESTER)
     registry.announce_expiring(within=7200, started=now - 1)  # by a server that ran until now
-    await half.stop()
+    await app.stop()
     told = []
     for started in (now + 1, now + 1, now + 2):
         log = io.StringIO()

@@ -1,4 +1,4 @@
-"""`watchword.process.preflight`: what a child process tried counts as if tried here."""
+"""`watchword.process.serving`: what a child process tried counts as if tried here."""
 
 import os
 import threading
@@ -7,13 +7,13 @@ import pytest
 
 from issuer.registry.errors import StoreUnavailable
 from watchword.errors import ProviderError
-from watchword.process.preflight import rehearse
+from watchword.process.serving import check_in_child
 
 
 def test_what_goes_well_is_over(tmp_path):
     """The work is done, in another process."""
     file = tmp_path / "by"
-    rehearse(lambda: file.write_text(str(os.getpid())) and None)
+    check_in_child(lambda: file.write_text(str(os.getpid())) and None)
     assert file.read_text() != str(os.getpid())
 
 
@@ -24,17 +24,17 @@ def test_what_fails_there_is_raised_here():
         raise StoreUnavailable("the registry database is away")
 
     with pytest.raises(StoreUnavailable, match=r"^the registry database is away$"):
-        rehearse(fail)
+        check_in_child(fail)
 
 
 def test_a_child_that_dies_is_told_of():
     """No word is not a good word."""
     with pytest.raises(ProviderError, match="ended with 3"):
-        rehearse(lambda: os._exit(3))
+        check_in_child(lambda: os._exit(3))
 
 
 def test_threads_stay_in_the_child():
     """Whoever forks next is as much alone as before."""
     before = threading.active_count()
-    rehearse(lambda: threading.Thread(target=threading.Event().wait, daemon=True).start())
+    check_in_child(lambda: threading.Thread(target=threading.Event().wait, daemon=True).start())
     assert threading.active_count() == before

@@ -1,11 +1,11 @@
-"""Unit tests of `watchword.provider.lazy_endpoint`: loaded once, by whoever asks first."""
+"""Unit tests of `watchword.provider.app`: `LazyEndpoint` loads once, with the first request."""
 
 import asyncio
 import threading
 
 import pytest
 
-from watchword.provider.lazy_endpoint import LazyEndpoint
+from watchword.provider.app import LazyEndpoint
 
 
 class Recorder:
@@ -30,7 +30,8 @@ async def test_many_first_requests_load_it_once():
     """On a thread, so that tokens are given out meanwhile."""
     recorder = Recorder()
     late = LazyEndpoint(recorder.load)
-    assert late.loaded is None
+    await late.stop()  # nothing to stop yet
+    assert recorder.loads == []
     await asyncio.gather(*(late({}, None, None) for _ in range(5)))
     (thread,) = recorder.loads
     assert thread is not threading.main_thread()
