@@ -87,9 +87,9 @@ class DirectWriter:
             if not lines:
                 return
             lost, self._lost = self._lost, 0
-        told = [self._tell_lost(lost)] if lost else []
+        first = [self._tell_lost(lost)] if lost else []
         try:
-            self._stream.write("\n".join(told + lines) + "\n")
+            self._stream.write("\n".join(first + lines) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             with self._lock:

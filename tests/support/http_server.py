@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from watchword.process.connections import Limits
-from watchword.process.server import PoliteServer
+from watchword.process.server import GracefulServer
 
 PATIENCE = 10.0
 
@@ -20,7 +20,7 @@ class Served:
     """A server that runs, and what its application and its log saw."""
 
     address: tuple[str, int]
-    server: PoliteServer
+    server: GracefulServer
     scopes: list[dict] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     events: list[dict] = field(default_factory=list)
@@ -84,7 +84,7 @@ def served(limits: Limits | None = None) -> Iterator[Served]:
     async def app(scope, receive, send):
         await _serve(result, scope, receive, send)
 
-    server = PoliteServer(
+    server = GracefulServer(
         app,
         on_leaving=lambda: None,
         drain_seconds=0,

@@ -166,7 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise Refused(refusals.TARGET_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header field, and drop a trailer field: nobody may take one for the other."""
+        """Take a header field; drop a trailer field, which must not count as one."""
         if self._in_body:
             return
         if len(self.headers) >= refusals.HEAD_FIELDS:

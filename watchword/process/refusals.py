@@ -13,7 +13,7 @@ TARGET_BYTES = 8_192
 
 
 class Refusal(NamedTuple):
-    """A status, the reason in the log, and what the peer is told."""
+    """A status, the reason in the log, and the description in the answer."""
 
     status: HTTPStatus
     reason: str

@@ -1,6 +1,6 @@
-"""Run the provider in this process: uvicorn, told to leave politely.
+"""Run the provider in this process: uvicorn with a graceful stop.
 
-On SIGTERM readiness goes first, then the listener, and running requests finish (twelve-factor §9).
+On SIGTERM readiness ends first, then the listener, and running requests finish (twelve-factor §9).
 """
 
 import asyncio
@@ -26,8 +26,8 @@ SETTLE_SECONDS = 0.5
 """How long accepted connections have for a request after a successor has taken over."""
 
 
-class PoliteServer(Server):
-    """A uvicorn server that announces its leaving before it leaves.
+class GracefulServer(Server):
+    """A uvicorn server that stops gracefully.
 
     Args:
         app: the ASGI application.
@@ -73,7 +73,7 @@ class PoliteServer(Server):
         self.handle_exit(signal.SIGTERM, None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Leave: politely at the first signal, at once when the same one comes again."""
+        """Stop: gracefully at the first signal, at once when the same one comes again."""
         if self.signal is not None:
             # Ctrl-C reaches a worker twice: from the terminal, and as the parent's SIGTERM.
             self.force_exit = self.should_exit = self.should_exit or sig == self.signal

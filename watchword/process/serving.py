@@ -19,8 +19,8 @@ from resource_api.demo.values import MemoryValue, ResourceValue
 from watchword.clock import wall_clock
 from watchword.errors import ProviderError
 from watchword.logging import Events, configure_logging
-from watchword.process.server import PoliteServer
-from watchword.process.workers import Post, RunWorker, Supervisor, hand_over
+from watchword.process.server import GracefulServer
+from watchword.process.workers import RunWorker, Supervisor, WorkerContext, exec_again
 from watchword.provider.app import Part, Provider
 from watchword.provider.issuer import IssuerApp
 from watchword.settings import WITHOUT_EFFECT, Settings, SettingsError
@@ -90,7 +90,7 @@ def _serve_alone(
     if reloading.is_set() and server.signal is None:
         events("server.reloaded")
         events.flush()
-        hand_over(kept)
+        exec_again(kept)
     kept.close()
     return server.exit_code
 
@@ -108,13 +108,13 @@ def _serve_with_workers(
     value = SharedValue()
     if only != "api":
         load_engine(settings.database)
-    # What every worker would die of is told once, here.
+    # A fault that would end every worker is reported once, here.
     check_in_child(lambda: check_settings(settings, only, events))
     _announce(settings, events, sockets)
 
     def worker_with(own_settings: Settings) -> RunWorker:
         started = wall_clock()  # of all the workers with these settings
-        return lambda post: _run_worker(own_settings, post, value, started, only)
+        return lambda context: _run_worker(own_settings, context, value, started, only)
 
     def read_again() -> RunWorker:
         try:
@@ -188,7 +188,11 @@ def _reason(error: Exception) -> str:
 
 
 def _run_worker(
-    settings: Settings, post: Post, value: ResourceValue, started: int, only: Part | None
+    settings: Settings,
+    context: WorkerContext,
+    value: ResourceValue,
+    started: int,
+    only: Part | None,
 ) -> int:
     events = configure_logging(settings.log_format, background=True)
     try:
@@ -198,12 +202,12 @@ def _run_worker(
             value=value,
             started=started,
             only=only,
-            checked=not post.replaces,
+            checked=not context.replaces,
         )
-        server = _server(provider, settings, events, post)
+        server = _server(provider, settings, events, context)
         # Its successor accepts on the same socket already.
         signal.signal(signal.SIGHUP, lambda *_: server.retire())
-        server.run([post.socket])
+        server.run([context.socket])
         return server.exit_code
     except Exception as error:
         events("worker.failed", reason=_reason(error), exception=error)
@@ -213,15 +217,15 @@ def _run_worker(
 
 
 def _server(
-    provider: Provider, settings: Settings, events: Events, post: Post | None = None
-) -> PoliteServer:
-    return PoliteServer(
+    provider: Provider, settings: Settings, events: Events, context: WorkerContext | None = None
+) -> GracefulServer:
+    return GracefulServer(
         provider,
         on_leaving=provider.leave,
         drain_seconds=settings.drain_seconds,
         events=events,
-        on_ready=post.ready if post else lambda: None,
-        parent=post.parent if post else None,
+        on_ready=context.ready if context else lambda: None,
+        parent=context.parent if context else None,
     )
 
 

@@ -30,7 +30,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class WorkerContext:
     """What a worker needs of its parent.
 
     Args:
@@ -47,11 +47,11 @@ class Post:
     replaces: bool
 
 
-RunWorker = Callable[[Post], int]
+RunWorker = Callable[[WorkerContext], int]
 Reload = Callable[[], RunWorker]
 
 
-def hand_over(own: socket.socket) -> NoReturn:
+def exec_again(own: socket.socket) -> NoReturn:
     """Become this program anew, in this process, with the socket; connections wait meanwhile.
 
     The socket is passed as systemd passes one (sd_listen_fds(3)).
@@ -154,7 +154,7 @@ class _Slot:
 
 
 class Supervisor:
-    """Keeps one process for every socket until it is told to stop.
+    """Keeps one process for every socket until a signal stops it.
 
     SIGTERM and SIGINT stop it. SIGHUP has the settings read again and replaces the workers one by
     one: each new one accepts connections before the old one finishes. Workers end when this process
@@ -184,7 +184,7 @@ class Supervisor:
         self._reload_wanted = False
         self._rolling: list[_Slot] = []
         self._retired: set[int] = set()
-        # Nobody writes to it: its end is what workers read when the last writer has gone.
+        # Nothing is written to it: workers read its end when the last writer has gone.
         self._parent_read, self._parent_write = os.pipe()
         self._told_read, self._told_write = os.pipe()
 
@@ -248,7 +248,7 @@ class Supervisor:
             self._close_all_but(slot)
             ready = os.fdopen(report_write, "wb", buffering=0)
             code = self._run_worker(
-                Post(
+                WorkerContext(
                     socket=slot.socket,
                     parent=self._parent_read,
                     ready=lambda: _report_ready(ready),
@@ -259,7 +259,7 @@ class Supervisor:
             os._exit(code)
 
     def _close_all_but(self, own: _Slot) -> None:
-        """Close, in a child, what is the parent's: above all the pipe whose end tells of it."""
+        """Close, in a child, what is the parent's: above all the pipe whose end shows its exit."""
         os.close(self._parent_write)
         os.close(self._told_read)
         os.close(self._told_write)
@@ -365,6 +365,6 @@ class Supervisor:
 
 
 def _report_ready(report: IO[bytes]) -> None:
-    with suppress(OSError):  # the parent has gone; the other pipe tells
+    with suppress(OSError):  # the parent has gone, as the other pipe shows
         report.write(b"1")
     report.close()

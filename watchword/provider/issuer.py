@@ -48,7 +48,7 @@ class IssuerApp:
         settings: all settings, checked.
         events: where log events go.
         started: when the server was started, in seconds since the epoch; a worker that replaces
-            one which has ended is told the same.
+            one which has ended is given the same.
         checked: `check` found everything in order under these settings, so a registry that is
             unavailable now is an outage like any other: the rest is served, and the registry is
             opened as soon as it answers.

@@ -16,15 +16,15 @@ from watchword.logging import Events
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What recurs, and how its failures are told.
+    """Work that recurs, and the events that report its failures.
 
     Args:
         name: as the log has it.
         every: seconds from the end of a run to the next one.
         run: the work; whatever it raises is a failure of this run only.
         longest: seconds that the pause after failures grows to; `every` keeps it as it is.
-        failed: the event that tells of the first failure.
-        recovered: the event that tells of the first success after it.
+        failed: the event of the first failure.
+        recovered: the event of the first success after it.
         expected: errors whose text is one clear line for the operator and holds no input; of all
             others only the type and the place are logged.
     """
@@ -101,7 +101,7 @@ class Jobs:
             with suppress(TimeoutError):
                 async with asyncio.timeout(job.pause(failures, self._fraction())):
                     await wake.wait()
-            wake.clear()  # before the run: what is told during it calls for another
+            wake.clear()  # before the run: a call of `wake` during it asks for another
             error = await _try(job)
             failures = 0 if error is None else failures + 1
             # A log that fails must not end the loop.
@@ -124,7 +124,7 @@ class JobsApart:
     """Runs jobs on an event loop and a thread of their own: no load of requests delays them.
 
     Args:
-        jobs: what to run; events and failures are told on that thread.
+        jobs: what to run; events are recorded on that thread.
     """
 
     def __init__(self, jobs: Jobs) -> None:
