@@ -38,7 +38,8 @@ async def provider(settings):
     events = Events(form="json", stream=io.StringIO())
     made = Provider(settings, events, value=MemoryValue(), started=0)
     yield made
-    await made._admin.stop()
+    for endpoint in made._lazy:
+        await endpoint.stop()
     await made._issuer.stop()
 
 
