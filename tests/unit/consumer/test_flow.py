@@ -13,6 +13,7 @@ from consumer.errors import (
 )
 from consumer.flow import Fetch, Wait
 from consumer.origin import Origin
+from consumer.token_scheme import BearerScheme
 from tests.support.consumer_flow import (
     API,
     ISSUER,
@@ -329,3 +330,12 @@ def test_a_token_endpoint_over_plain_http_is_taken_where_the_plan_allows_it(cloc
     assert walk.fetched(answer(plain)).step.request.url == "http://as.example/token"
     with pytest.raises(InsecureUrl):
         Walk(make_flow(clock, token_endpoint=None)).fetched(answer(plain))
+
+
+def test_the_kind_of_token_that_the_plan_names_is_the_one_that_is_taken(clock):
+    """The issuer's `token_type` is compared with the plan's scheme."""
+    document = {"access_token": "t1", "token_type": "Other", "expires_in": 3600}
+    other = make_flow(clock, scheme=BearerScheme("Other"))
+    assert Walk(other).fetched(answer(document)).sends == "t1"
+    with pytest.raises(InvalidTokenResponse):
+        Walk(make_flow(clock)).fetched(answer(document))
