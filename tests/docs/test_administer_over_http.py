@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -12,7 +10,7 @@ import pytest
 
 from issuer.administration.http.problems import HTTP_KINDS, KINDS
 from issuer.administration.http.routes import ROUTES
-from tests.support.command import clean_environment
+from tests.support.command import run_shell
 from tests.support.provider import Place, make_place, running
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,18 +20,8 @@ REFERENCE = (DOCS / "reference" / "admin-api.md").read_text()
 
 def typed(place: Place, script: str, **variables: str) -> str:
     """Run a line of shell where `watchword` is the real command; return what it printed."""
-    done = subprocess.run(
-        ["sh", "-euc", 'watchword() { "$PYTHON" -m watchword "$@"; }\n' + script],
-        cwd=place.folder,
-        env=clean_environment()
-        | place.own_settings()
-        | {"PYTHON": sys.executable, "ISSUER": place.url, "NO_PROXY": "*"}
-        | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    settings = place.own_settings() | {"ISSUER": place.url, "NO_PROXY": "*"} | variables
+    done = run_shell(place.folder, "set -eu\n" + script, **settings)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 

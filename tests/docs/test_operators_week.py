@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.support.cli import run_shell
+from tests.support.command import run_shell
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tutorial" / "operators-week.md").read_text()
 DAYS = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)

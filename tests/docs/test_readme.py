@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import run_shell
+from tests.support.command import run_shell
 from tests.support.provider import Place, eventually, make_place, running
 
 README = (Path(__file__).parents[2] / "README.md").read_text()

@@ -2,13 +2,12 @@
 
 import json
 import stat
-import subprocess
-import sys
 
 import pytest
 
 from tests.support.cli import ISSUER, refused, run_in_empty_folder
 from tests.support.command import clean_environment, document, run_command
+from tests.support.forked import start_process
 from tests.support.provider import free_port, make_place, running
 from watchword.registry import ADMIN_SCOPES
 
@@ -210,9 +209,9 @@ def test_two_at_once_are_as_good_as_one(tmp_path):
     """Both end well, and there is one secret, which is in the file."""
     (tmp_path / "registry.toml").write_text(FILE.replace(', { env = "BILLING_SECRET" }', ""))
     assert run_command(tmp_path, "db", "upgrade").returncode == 0
-    command = [sys.executable, "-m", "watchword", "apply", "registry.toml"]
     options = {"cwd": tmp_path, "env": clean_environment(), "stdout": -1, "stderr": -1}
-    both = [subprocess.Popen(command, text=True, **options) for _ in range(2)]
+    command = ["watchword", "apply", "registry.toml"]
+    both = [start_process(command, text=True, **options) for _ in range(2)]
     said = [each.communicate(timeout=60) for each in both]
     assert [each.returncode for each in both] == [0, 0], said
     shown = document(run_command(tmp_path, "clients", "show", "billing", "--json"))

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 import watchword.cli
 from keys.jwks import parse_jwk_set
+from tests.support.command import run_command
 from tests.support.keys import key_file, write_key_file
 from tests.support.provider import eventually
 
@@ -30,20 +30,7 @@ class Cli:
 
     def run(self, *arguments: str, module: str = "watchword", **settings: str):
         """Return the finished process."""
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("WATCHWORD_") and name not in ("CLIENT_ID", "CLIENT_SECRET")
-        }
-        return subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=self.folder,
-            env=inherited | {"NO_COLOR": "1"} | settings,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_command(self.folder, *arguments, module=module, **settings)
 
     def keys(self, *arguments: str, **settings: str):
         """Run ``watchword keys …``."""

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from tests.support.cli import ISSUER, refused, run_in_empty_folder, run_shell
-from tests.support.command import document, run_command
+from tests.support.cli import ISSUER, refused, run_in_empty_folder
+from tests.support.command import document, run_command, run_shell
 from watchword.clock import wall_clock
 
 

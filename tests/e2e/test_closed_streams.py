@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tests.support.cli import refused, run_shell
-from tests.support.command import clean_environment
+from tests.support.cli import refused
+from tests.support.command import clean_environment, run_shell
 from tests.support.provider import PATIENCE, eventually, make_place
 
 
@@ -17,7 +17,7 @@ from tests.support.provider import PATIENCE, eventually, make_place
 )
 def test_without_an_output_no_key_is_made(tmp_path, redirection, said):
     """What could not be shown is not done."""
-    done = run_shell(tmp_path, f"watchword keys generate {redirection}")
+    done = run_shell(tmp_path, f"watchword keys generate {redirection}", cold=True)
     assert said in refused(done)
     assert list(tmp_path.iterdir()) == []
 
@@ -51,21 +51,21 @@ def test_a_reader_that_has_gone_before_makes_no_key(tmp_path):
 )
 def test_without_an_error_output_the_exit_code_tells(tmp_path, line, code):
     """There is nowhere to write the message to."""
-    done = run_shell(tmp_path, f"watchword {line}")
+    done = run_shell(tmp_path, f"watchword {line}", cold=True)
     assert (done.returncode, done.stderr) == (code, "")
 
 
 @pytest.mark.parametrize("line", ["token inspect -", "apply - --format toml --prune"])
 def test_a_closed_input_is_an_empty_one(tmp_path, line):
     """One line says what is missing."""
-    done = run_shell(tmp_path, f"watchword {line} <&-")
+    done = run_shell(tmp_path, f"watchword {line} <&-", cold=True)
     assert done.returncode in (1, 2)
     refused(done, code=done.returncode)
 
 
 def test_the_story_needs_an_output(tmp_path):
     """The light install's command as well."""
-    done = run_shell(tmp_path, '"$0" -m consumer >&-')
+    done = run_shell(tmp_path, '"$0" -m consumer >&-', cold=True)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "standard output is closed" in done.stderr
 

@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.support.command import clean_environment
+from tests.support.forked import start_process
 from tests.support.provider import PATIENCE, Place, children, eventually, make_place
 from tests.support.sqlite_registry import run_python
 
@@ -21,8 +21,8 @@ from tests.support.sqlite_registry import run_python
 @contextmanager
 def serving(place: Place, *arguments: str, **streams: int) -> Iterator[subprocess.Popen[bytes]]:
     """Serve with standard streams of the test's own; whatever is left is killed at the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "watchword", "serve", "--port", str(place.port), *arguments],
+    process = start_process(
+        ["watchword", "serve", "--port", str(place.port), *arguments],
         cwd=place.folder,
         env=clean_environment() | place.own_settings(),
         start_new_session=True,

@@ -1,13 +1,11 @@
 """Commands of the registry in this process, in an empty folder, and how they are refused."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support.command import Done, clean_environment, run_inside
+from tests.support.command import Done, run_inside
 
 ISSUER = "http://localhost:8080"
 """The default issuer, and so the default resource."""
@@ -32,16 +30,3 @@ def refused(done: Done, code: int = 1, lines: int = 1) -> str:
     assert len(told) == lines, done.stderr
     assert all(line.startswith("watchword: ") for line in told)
     return done.stderr
-
-
-def run_shell(folder: Path, line: str) -> Done:
-    """Run a line of shell in `folder`, in which `watchword` is the real command."""
-    return subprocess.run(
-        ["sh", "-c", f'watchword() {{ "$0" -m watchword "$@"; }}; {line}', sys.executable],
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )

@@ -4,7 +4,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.support.command import Done, clean_environment, document, run_command
+from tests.support.forked import start_process
 
 PATIENCE = 30.0
 
@@ -59,19 +59,20 @@ class Place:
         }
         return own | self.settings
 
-    def run(self, *arguments: str) -> Done:
+    def run(self, *arguments: str, cold: bool = False) -> Done:
         """Run one command to its end."""
-        return run_command(self.folder, *arguments, **self.own_settings())
+        return run_command(self.folder, *arguments, cold=cold, **self.own_settings())
 
     def json(self, *arguments: str) -> Any:
         """Run one command that must succeed and return its JSON."""
         return document(self.run(*arguments, "--json"))
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, cold: bool = False) -> subprocess.Popen[str]:
         """Start `watchword serve`; its log goes to a file."""
         with open(self.folder / "log", "a") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "watchword", "serve", "--port", str(self.port), *arguments],
+            return start_process(
+                ["watchword", "serve", "--port", str(self.port), *arguments],
+                cold=cold,
                 cwd=self.folder,
                 env=clean_environment() | self.own_settings(),
                 stdout=subprocess.PIPE,
@@ -101,6 +102,7 @@ class Place:
             auth=(client["client_id"], client["client_secret"]),
             data={"grant_type": "client_credentials", **form},
             trust_env=False,
+            timeout=PATIENCE,
         )
 
 
@@ -115,9 +117,9 @@ def make_place(folder: Path, **settings: str) -> Place:
 
 
 @contextmanager
-def running(place: Place, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def running(place: Place, *arguments: str, cold: bool = False) -> Iterator[subprocess.Popen[str]]:
     """Serve until the block ends, then stop by SIGTERM and expect a clean end."""
-    process = place.start(*arguments)
+    process = place.start(*arguments, cold=cold)
     try:
         assert eventually(lambda: place.is_ready() or process.poll() is not None)
         assert process.poll() is None, (place.folder / "log").read_text()
