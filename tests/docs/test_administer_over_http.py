@@ -34,7 +34,7 @@ def test_the_steps_of_the_page_work_as_they_stand(tmp_path: Path) -> None:
         dedent(block).split("\n", 1)[1].removesuffix("```") for block in blocks
     )
     place = make_place(tmp_path)
-    place.json("keys", "generate")
+    place.add_key()
     secret = json.loads(typed(place, create))["client_secret"]
     known = {"SECRET": secret, "WATCHWORD_CLIENT_ID": "ops", "WATCHWORD_CLIENT_SECRET": secret}
     with running(place):

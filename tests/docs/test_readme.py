@@ -41,7 +41,7 @@ def test_the_api_and_its_caller_work_together(place: Place) -> None:
     orders = "https://orders.example.com"
     made = place.run("resources", "create", orders, "--scope", "orders:read")
     assert made.returncode == 0, made.stderr
-    place.json("keys", "generate")
+    place.add_key()
     client = place.json("clients", "create", "billing", "--resource", orders, "--all-scopes")
     api, caller = blocks("python")
     with running(place):

@@ -16,7 +16,7 @@ READER, WRITER = "watchword:clients:read", "watchword:clients:write"
 def served(tmp_path_factory):
     """Serve a provider with two workers, and clients that may administer more and less."""
     place = make_place(tmp_path_factory.mktemp("provider"))
-    place.json("keys", "generate")
+    place.add_key()
     resource = place.url + "/admin/api/v1"
     clients = {
         name: place.json("clients", "create", name, "--grant", f"{resource} {scopes}")

@@ -45,7 +45,7 @@ def through_a_server(place):
     """Live the week over HTTP."""
     if "WATCHWORD_DATABASE_URL" in place.settings:
         assert place.run("db", "upgrade").returncode == 0
-    place.json("keys", "generate")
+    place.add_key()
     grant = f"{place.url}/admin/api/v1 {' '.join(ADMIN_SCOPES)}"
     root = place.json("clients", "create", "root", "--grant", grant)
     with (

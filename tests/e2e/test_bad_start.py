@@ -26,22 +26,25 @@ def assert_told(done: Done, code: int, *lines: str) -> None:
 
 def test_no_key_yet(place: Place) -> None:
     """The line names the command that makes one, and no database is left behind."""
-    assert_told(place.run("serve"), 1, "there is no signing key; run: watchword keys generate")
+    assert_told(
+        place.run("serve", cold=True), 1, "there is no signing key; run: watchword keys generate"
+    )
     assert list(place.folder.glob("data/*.db")) == []
 
 
 def test_a_port_in_use(place: Place) -> None:
     """Another server is not joined by accident, with one worker or two."""
-    place.json("keys", "generate")
+    place.add_key()
     with socket.create_server(("127.0.0.1", place.port), reuse_port=True):
         for workers in ("1", "2"):
-            done = place.run("serve", "--port", str(place.port), "--workers", workers)
+            options = ("--port", str(place.port), "--workers", workers)
+            done = place.run("serve", *options, cold=True)
             assert_told(done, 1, f"cannot listen on 127.0.0.1 port {place.port}: address already")
 
 
 def test_an_address_that_is_not_ours(place: Place) -> None:
     """A host that does not resolve, or is another machine's, is named."""
-    place.json("keys", "generate")
+    place.add_key()
     assert_told(place.run("serve", "--host", "203.0.113.1"), 1, "cannot listen on 203.0.113.1")
 
 
@@ -75,7 +78,7 @@ def test_all_mistakes_come_at_once(place: Place) -> None:
     (place.folder / "watchword.toml").write_text('token_tll = 5\nworkers = "many"\n')
     place.settings |= {"WATCHWORD_TOKEN_TTL": "0", "WATCHWORD_TLS_CERT": "cert.pem"}
     place.settings["WATCHWORD_ISUER"] = "https://a.example"
-    done = place.run("serve", "--port", "99999")
+    done = place.run("serve", "--port", "99999", cold=True)
     assert_told(
         done,
         2,
@@ -98,18 +101,16 @@ def test_a_file_that_is_no_toml(place: Place) -> None:
 
 def test_a_half_written_key_file(place: Place) -> None:
     """The file is named, and how to go on."""
-    made = place.json("keys", "generate")
-    file = place.folder / "data" / "keys" / f"{made['kid']}.pem"
+    file = place.folder / "data" / "keys" / f"{place.add_key()}.pem"
     file.write_bytes(file.read_bytes()[:400])
-    done = place.run("serve")
+    done = place.run("serve", cold=True)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert file.name in done.stderr
 
 
 def test_a_key_that_others_can_read(place: Place) -> None:
     """A private key is private or it is not used."""
-    made = place.json("keys", "generate")
-    (place.folder / "data" / "keys" / f"{made['kid']}.pem").chmod(0o644)
+    (place.folder / "data" / "keys" / f"{place.add_key()}.pem").chmod(0o644)
     done = place.run("serve")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "chmod 600" in done.stderr

@@ -193,7 +193,7 @@ def test_a_file_that_says_nothing_does_not_prune_everything(run):
 def test_a_dry_run_names_who_used_what_goes(tmp_path):
     """From the records of a provider that has given tokens."""
     place = make_place(tmp_path)
-    place.json("keys", "generate")
+    place.add_key()
     client = place.json("clients", "create", "till", "--scope", "read")
     with running(place):
         assert place.ask(client).status_code == 200
@@ -226,7 +226,7 @@ def test_a_server_is_asked_the_same_way(tmp_path, monkeypatch, capsys):
     here.mkdir()
     there.mkdir()
     place = make_place(there)
-    place.json("keys", "generate")
+    place.add_key()
     scopes = " ".join(ADMIN_SCOPES)
     grants = [f"{place.url}/admin/api/v1 {scopes}", f"{place.url} read"]
     root = place.json("clients", "create", "root", "--grant", grants[0], "--grant", grants[1])

@@ -120,7 +120,7 @@ def test_a_registry_that_is_in_use_is_not_restored_unasked(filled, tmp_path):
 def test_a_client_gets_tokens_from_a_server_that_came_back(tmp_path):
     """With the secret that it had; the backup was made while the server ran."""
     place = make_place(tmp_path)
-    place.json("keys", "generate")
+    place.add_key()
     with running(place):
         client = place.json("clients", "create", "till", "--scope", "read")
         assert place.ask(client).status_code == 200

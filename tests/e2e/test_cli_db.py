@@ -105,7 +105,7 @@ def test_commands_refuse_a_schema_that_is_out_of_date(run, monkeypatch, postgres
 def test_the_provider_refuses_a_postgresql_schema_that_is_out_of_date(tmp_path, postgres_url):
     """Before it listens, with one worker or two."""
     place = make_place(tmp_path, WATCHWORD_DATABASE_URL=postgres_url)
-    place.json("keys", "generate")
+    place.add_key()
     for workers in ("1", "2"):
         said = one_line(place.run("serve", "--port", str(place.port), "--workers", workers))
         assert "run: watchword db upgrade" in said

@@ -18,7 +18,7 @@ def run(tmp_path, monkeypatch, capsys):
 def test_a_secret_is_rotated_while_the_provider_runs(tmp_path):
     """Both work until the old one is revoked, which needs no restart (RFC 6749 §2.3.1)."""
     place = make_place(tmp_path)
-    place.json("keys", "generate")
+    place.add_key()
     old = place.json("clients", "create", "till", "--all-scopes")
     with running(place):
         new = place.json("clients", "secrets", "add", "till", "--expires-in", "3600")

@@ -14,7 +14,7 @@ ORDERS = "https://orders.example"
 def served(tmp_path_factory):
     """Serve a provider with an administrator and somebody who may only look at clients."""
     place = make_place(tmp_path_factory.mktemp("provider"))
-    place.json("keys", "generate")
+    place.add_key()
     clients = {
         name: place.json("clients", "create", name, "--grant", f"{place.url}/admin/api/v1 {scopes}")
         for name, scopes in (("root", " ".join(ADMIN_SCOPES)), ("viewer", "watchword:clients:read"))

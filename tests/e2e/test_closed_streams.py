@@ -73,7 +73,7 @@ def test_the_story_needs_an_output(tmp_path):
 def test_the_server_serves_with_all_of_them_closed(tmp_path):
     """A daemon has none; its sockets and files must not take their numbers."""
     place = make_place(tmp_path, WATCHWORD_DRAIN_SECONDS="0")
-    place.json("keys", "generate")
+    place.add_key()
     client = place.json("clients", "create", "quiet", "--scope", "read")
     command = f'exec "$0" -m watchword serve --port {place.port} <&- >&- 2>&-'
     process = subprocess.Popen(

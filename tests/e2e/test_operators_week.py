@@ -272,7 +272,7 @@ LET_IN = [
 def provider(folder: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Run a provider with a client that may administer it."""
     place = make_place(folder, RESTORED=NEW)
-    place.json("keys", "generate")
+    place.add_key()
     scopes = " ".join(ADMIN_SCOPES)
     grant = f"{place.url}/admin/api/v1 {scopes}"
     admin = place.json("clients", "create", "admin", "--grant", grant)

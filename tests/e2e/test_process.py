@@ -41,7 +41,7 @@ def serving(place: Place, *arguments: str, **streams: int) -> Iterator[subproces
 def place(tmp_path: Path) -> Place:
     """Prepare a folder with a key."""
     place = make_place(tmp_path, WATCHWORD_DRAIN_SECONDS="0")
-    place.json("keys", "generate")
+    place.add_key()
     return place
 
 

@@ -20,7 +20,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         "WATCHWORD_ISSUER": f"{place.url}/t1",
         "WATCHWORD_JWKS_URI_HOSTS": f"other.invalid, {ALLOWED}",
     }
-    place.json("keys", "generate")
+    place.add_key()
     with running(place):
         yield place
 

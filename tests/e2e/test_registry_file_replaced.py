@@ -10,7 +10,7 @@ from tests.support.provider import eventually, make_place, running
 def test_a_file_that_is_deleted_or_replaced_is_noticed(tmp_path: Path) -> None:
     """`/readyz` says so, no change is lost in it, and the backup's word counts at once."""
     place = make_place(tmp_path)
-    place.json("keys", "generate")
+    place.add_key()
     client = place.json("clients", "create", "till", "--scope", "read")
     file = next(tmp_path.rglob("registry.db"))
     backup = file.with_name("backup.db")

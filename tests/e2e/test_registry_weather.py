@@ -38,7 +38,7 @@ def place(tmp_path: Path, postgres_url: str) -> Place:
     )
     with desk(postgres_url, upgrade=True):
         pass
-    place.json("keys", "generate")
+    place.add_key()
     return place
 
 
@@ -238,7 +238,7 @@ def test_an_outdated_schema_is_refused_with_the_command_to_run(
 ) -> None:
     """On a server nobody upgrades by accident; after the command it serves."""
     place = make_place(tmp_path, WATCHWORD_DATABASE_URL=postgres_url)
-    place.json("keys", "generate")
+    place.add_key()
     process = place.start()
     assert process.wait(timeout=30) == 1
     assert process.stdout is not None

@@ -13,7 +13,7 @@ def test_any_absolute_uri_names_a_resource(tmp_path):
     place = make_place(
         tmp_path, WATCHWORD_API_RESOURCE=API, WATCHWORD_ADMIN_RESOURCE=ADMINISTRATION
     )
-    place.json("keys", "generate")
+    place.add_key()
     place.json("resources", "create", ORDERS, "--scope", "orders:read")
     root = place.json(
         "clients", "create", "root",

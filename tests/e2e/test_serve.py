@@ -19,7 +19,7 @@ from tests.support.provider import PATIENCE, Place, eventually, make_place, runn
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Run one provider for the tests of this file that change nothing but clients."""
     place = make_place(tmp_path_factory.mktemp("provider"))
-    place.json("keys", "generate")
+    place.add_key()
     with running(place):
         yield place
 
@@ -27,7 +27,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def new_place(folder: Path, **settings: str) -> Place:
     """Make a place that has a key."""
     place = make_place(folder, **settings)
-    place.json("keys", "generate")
+    place.add_key()
     return place
 
 
@@ -240,7 +240,7 @@ def test_an_issuer_with_a_path_works(tmp_path: Path) -> None:
     """The well-known name goes between host and path; endpoints lie under the path."""
     place = make_place(tmp_path)
     place.settings["WATCHWORD_ISSUER"] = f"{place.url}/t1"
-    place.json("keys", "generate")
+    place.add_key()
     client = place.json("clients", "create", "tenant", "--all-scopes")
     with running(place):
         metadata = place.get("/.well-known/oauth-authorization-server/t1").json()

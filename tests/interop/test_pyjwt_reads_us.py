@@ -11,7 +11,7 @@ from tests.support.provider import make_place, running
 def test_pyjwts_own_client_accepts_our_tokens(tmp_path: Path) -> None:
     """Nothing of ours takes part in the checking."""
     place = make_place(tmp_path)
-    place.json("keys", "generate")
+    place.add_key()
     client = place.json("clients", "create", "interop", "--all-scopes")
     with running(place):
         token = place.ask(client).json()["access_token"]

@@ -15,6 +15,7 @@ import httpx
 
 from tests.support.command import Done, clean_environment, document, run_command
 from tests.support.forked import start_process
+from tests.support.keys import key_file, write_key_file
 
 PATIENCE = 30.0
 
@@ -58,6 +59,15 @@ class Place:
             "WATCHWORD_PORT": str(self.port),
         }
         return own | self.settings
+
+    def add_key(self) -> str:
+        """Put a signing key of the session's into the data folder; return its kid.
+
+        As `watchword keys generate` does, without making one.
+        """
+        data = self.folder / "data"
+        data.mkdir(mode=0o700, exist_ok=True)
+        return write_key_file(data / "keys", key_file()).stem
 
     def run(self, *arguments: str, cold: bool = False) -> Done:
         """Run one command to its end."""
