@@ -10,8 +10,9 @@ from hypothesis import settings
 from tests.support.postgresql import NoPostgres, PostgresServer
 
 # A loaded machine is slow now and then; what is slow for good shows in the benches.
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
+settings.register_profile("full", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=25)
+settings.load_profile("full" if os.environ.get("CI") else "fast")
 
 _LONGEST_CASE_NAME = 40
 
@@ -42,6 +43,16 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     yield url
     postgres.start()
     postgres.drop_database(url)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs PostgreSQL, so that `-m "not postgresql"` leaves it out."""
+    for item in items:
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        on_postgresql = any(isinstance(each, str) and each == "postgresql" for each in parameters)
+        if on_postgresql or "postgres" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.postgresql)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

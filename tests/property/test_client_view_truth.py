@@ -96,4 +96,6 @@ class ViewAgainstStore(RuleBasedStateMachine):
 
 
 TestViewAgainstStore = ViewAgainstStore.TestCase
-TestViewAgainstStore.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestViewAgainstStore.settings = settings(
+    max_examples=2 * settings().max_examples, stateful_step_count=50
+)
