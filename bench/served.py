@@ -104,7 +104,7 @@ def new_secret(secret: str) -> NewSecret:
 
 
 def _register(edit: RegistryEdit, data: Prepared) -> None:
-    edit.create_resource(Resource(identifier=RESOURCE, scopes=SCOPES))
+    edit.create_resource(Resource(resource=RESOURCE, scopes=SCOPES))
     registration = ClientRegistration(
         client_id=data.client_id, grants=edit.grants_for([RESOURCE], SCOPES)
     )

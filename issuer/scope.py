@@ -6,6 +6,9 @@ import re
 # scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 _SCOPE_TOKEN = r"[\x21\x23-\x5B\x5D-\x7E]+"  # noqa: S105 - a grammar, not a secret
 _SCOPE = re.compile(rf"{_SCOPE_TOKEN}(?: {_SCOPE_TOKEN})*")
+SCOPE_TOKEN_PATTERN = f"^{_SCOPE_TOKEN}$"
+SCOPE_PATTERN = f"^{_SCOPE.pattern}$"
+"""The grammar of one scope and of a whole scope value, for JSON Schema."""
 
 MAX_SCOPE_LENGTH = 4096
 """Characters of a whole scope value; more is malformed to us."""

@@ -110,6 +110,6 @@ def is_missing(settings: "Settings") -> bool:
 def own_resources(settings: "Settings") -> tuple[Resource, Resource]:
     """Return the resources that the provider itself serves: the demo API and its administration."""
     return (
-        Resource(identifier=settings.default_resource, scopes=DEFAULT_SCOPES),
-        Resource(identifier=settings.administration, scopes=ADMIN_SCOPES),
+        Resource(resource=settings.default_resource, scopes=DEFAULT_SCOPES),
+        Resource(resource=settings.administration, scopes=ADMIN_SCOPES),
     )

@@ -27,7 +27,7 @@ from issuer.registry.errors import (
     UnknownClient,
     UnknownResource,
 )
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 from keys.encoding import parse_json_object
 
 TIMEOUT = 30.0

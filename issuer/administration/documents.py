@@ -6,26 +6,23 @@ A mistake names its place by JSON pointer; no message repeats a value, since tha
 from collections.abc import Callable
 from typing import Annotated, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
 from issuer.administration.errors import InvalidDocument, Mistake, write_pointer
-from issuer.registry.auth_method import AuthMethod
-from issuer.registry.documents import (
-    ClientDocument,
-    Document,
-    ScopeText,
-    TimeText,
-    accepted_by,
-)
+from issuer.registry.client import ClientRegistration
 from issuer.registry.errors import InvalidValue
-from issuer.registry.representation import Json
-from issuer.registry.rfc3339 import parse_time
+from issuer.registry.schema import MODEL, Document, Json, Scopes, Text, Time, read
 from issuer.registry.secret_hash import check_secret
-from issuer.scope import parse_scope
 
 T = TypeVar("T")
-DocumentT = TypeVar("DocumentT", bound=Document)
 
 MAXIMUM_MISTAKES = 100
 """Mistakes that are told at once."""
@@ -33,12 +30,15 @@ MAXIMUM_MISTAKES = 100
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
+    "unexpected_keyword_argument": "is not known here",
     "string_type": "must be a string",
     "int_type": "must be a whole number",
     "bool_type": "must be true or false",
     "list_type": "must be an array",
+    "tuple_type": "must be an array",
     "dict_type": "must be an object",
     "model_type": "must be an object",
+    "dataclass_type": "must be an object",
     "too_short": "must not be empty",
     "too_long": "must have at most {max_length} members",
     "string_too_short": "must not be empty",
@@ -48,68 +48,58 @@ _WORDS = {
     "literal_error": "must be {expected}",
 }
 
-SecretText = Annotated[str, accepted_by(check_secret)]
+SecretText = Annotated[Text, AfterValidator(check_secret)]
 
 
-class WantedClientDocument(ClientDocument):
+@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
+class WantedClientDocument(ClientRegistration):
     """A client as somebody wants it.
 
     Instead of `grants` it may say `resources` and `scope`, which is the same with less to write.
     """
 
-    resources: list[str] | None = Field(
-        None, min_length=1, description="what it may get tokens for; the configured API if left out"
+    resources: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        default=None, description="what it may get tokens for; the configured API if left out"
     )
-    scope: ScopeText | None = Field(
-        None, description="what it may ask for on them; nothing if left out"
+    scope: Scopes | None = Field(
+        default=None, description="what it may ask for on them; nothing if left out"
     )
 
-    @model_validator(mode="after")
-    def _check_grants(self) -> Self:
-        if self.says_grants and {"resources", "scope"} & self.model_fields_set:
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check_grants(cls, document: object, read: ModelWrapValidatorHandler[Self]) -> Self:
+        found = read(document)
+        members = document if isinstance(document, dict) else {}
+        if "grants" in members and {"resources", "scope"} & members.keys():
             raise ValueError("has either grants, or resources and scope")
-        return self
-
-    @property
-    def says_grants(self) -> bool:
-        """Whether its grants are written out."""
-        return "grants" in self.model_fields_set
-
-    def scopes(self) -> tuple[str, ...] | None:
-        """Return the scopes wanted; None for all that there are."""
-        return () if self.scope is None else parse_scope(self.scope)
+        if "all_scopes" in members and {"grants", "scope"} & members.keys():
+            raise ValueError("has either all_scopes, or scope or grants")
+        return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
 class NewClientDocument(WantedClientDocument):
     """A client to be registered."""
 
     all_scopes: bool = Field(
-        False, description="instead of `scope`: all that its resources have now"
+        default=False,
+        strict=True,
+        description="instead of `scope`: all that its resources have now",
     )
     client_secret: SecretText | None = Field(
-        None, repr=False, description="its first secret; one is made if left out"
+        default=None, repr=False, description="its first secret; one is made if left out"
     )
-    client_secret_expires_at: TimeText | None = Field(
-        None, description="when its first secret ends; never if left out"
+    client_secret_expires_at: Time | None = Field(
+        default=None, description="when its first secret ends; never if left out"
     )
 
     @model_validator(mode="after")
     def _check_secret(self) -> Self:
-        method = AuthMethod(self.token_endpoint_auth_method)
+        method = self.token_endpoint_auth_method
         given = self.client_secret is not None or self.client_secret_expires_at is not None
         if given and not method.uses_secret:
             raise ValueError(f"{method} has no secret")
         return self
-
-    @model_validator(mode="after")
-    def _check_all_scopes(self) -> Self:
-        if self.all_scopes and {"grants", "scope"} & self.model_fields_set:
-            raise ValueError("has either all_scopes, or scope or grants")
-        return self
-
-    def scopes(self) -> tuple[str, ...] | None:
-        """Return the scopes wanted; None for all that there are."""
-        return None if self.all_scopes else super().scopes()
 
 
 class NewSecretDocument(Document):
@@ -118,8 +108,8 @@ class NewSecretDocument(Document):
     client_secret: SecretText | None = Field(
         None, repr=False, description="the secret; one is made if left out"
     )
-    starts_at: TimeText | None = Field(None, description="from when it counts; at once if left out")
-    expires_at: TimeText | None = Field(None, description="when it ends; never if left out")
+    starts_at: Time | None = Field(None, description="from when it counts; at once if left out")
+    expires_at: Time | None = Field(None, description="when it ends; never if left out")
     expires_in: int | None = Field(
         None, ge=1, description="seconds from now until it ends, instead of `expires_at`"
     )
@@ -134,17 +124,17 @@ class NewSecretDocument(Document):
         """Return when it ends, seconds since the epoch."""
         if self.expires_in is not None:
             return now + self.expires_in
-        return None if self.expires_at is None else parse_time(self.expires_at)
+        return self.expires_at
 
 
-def read_document(model: type[DocumentT], document: Json) -> DocumentT:
+def read_document(model: type[T], document: Json) -> T:
     """Read a document.
 
     Raises:
         InvalidDocument: with every mistake in it.
     """
     try:
-        return model.model_validate(document)
+        return read(model, document)
     except ValidationError as error:
         raise InvalidDocument(mistakes_of(error)) from None
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 from issuer.administration.errors import KeyReused
 from issuer.administration.operations import Created
 from issuer.registry.errors import InvalidValue
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.idempotency import KeptAnswer
 

@@ -32,17 +32,16 @@ from issuer.registration.initial_access_token_document import (
 )
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import Client, ClientRegistration
-from issuer.registry.documents import ResourceDocument
 from issuer.registry.errors import InvalidValue, ResourceInUse
 from issuer.registry.initial_access_token import describe_registration_token
 from issuer.registry.representation import (
-    Json,
     describe_client,
     describe_entry,
     describe_registered_resource,
     describe_secret,
 )
-from issuer.registry.rfc3339 import parse_time
+from issuer.registry.resource import Resource
+from issuer.registry.schema import Json, narrowed
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.reading import RegistryReading
 from issuer.storage.registry import Registry
@@ -102,12 +101,12 @@ class Administration:
         self, document: Json, *, idempotency_key: str | None = None
     ) -> Created:
         new = read_document(NewClientDocument, document)
-        registration = built(new.build)
-        made = self._first_secret(new, registration)
+        made = self._first_secret(new)
 
         def create(edit: RegistryEdit) -> Created:
             client = edit.create_client(
-                self._with_grants(edit, new, registration), [] if made is None else [made.new]
+                self._registration(edit, new, all_scopes=new.all_scopes),
+                [] if made is None else [made.new],
             )
             beside = {} if made is None else made.beside_client()
             described = describe_client(client, self._now())
@@ -125,7 +124,7 @@ class Administration:
         def work(edit: RegistryEdit) -> Versioned:
             before = _shown(edit.require_client(client_id), self._now())
             new = patched_client(before.document, patch)
-            after = self._with_grants(edit, new, built(new.build))
+            after = self._registration(edit, new)
             return _shown(edit.replace_client(after, revision=revision), self._now())
 
         return self._change(work)
@@ -145,7 +144,7 @@ class Administration:
         made = built(
             lambda: make_secret(
                 new.client_secret,
-                starts_at=None if new.starts_at is None else parse_time(new.starts_at),
+                starts_at=new.starts_at,
                 expires_at=new.end(now),
                 now=now,
                 random_bytes=self._random_bytes,
@@ -153,7 +152,7 @@ class Administration:
         )
 
         def add(edit: RegistryEdit) -> Created:
-            method = edit.require_client(client_id).registration.auth_method
+            method = edit.require_client(client_id).registration.token_endpoint_auth_method
             if not method.uses_secret:
                 raise InvalidValue(f"{client_id} authenticates by {method}, which has no secret")
             return Created(document=made.alone(edit.add_secret(client_id, made.new)))
@@ -173,7 +172,7 @@ class Administration:
         return Versioned(document=describe_registered_resource(found), revision=found.revision)
 
     def create_resource(self, document: Json) -> Created:  # noqa: D102
-        resource = built(read_document(ResourceDocument, document).build)
+        resource = read_document(Resource, document)
         added = self._change(lambda edit: edit.create_resource(resource))
         return Created(document=describe_registered_resource(added), revision=added.revision)
 
@@ -182,7 +181,7 @@ class Administration:
     ) -> Versioned:
         def work(edit: RegistryEdit) -> Versioned:
             shown = describe_registered_resource(edit.require_resource(identifier))
-            after = built(patched_resource(shown, patch).build)
+            after = patched_resource(shown, patch)
             found = edit.replace_resource(after, revision=revision, withdraw=withdraw)
             return Versioned(document=describe_registered_resource(found), revision=found.revision)
 
@@ -291,26 +290,23 @@ class Administration:
         actor = f"{self._by.via} {self._by.name}"
         return parse_retryable(key, actor=actor, operation=operation, document=document)
 
-    def _with_grants(
-        self, edit: RegistryEdit, new: WantedClientDocument, registration: ClientRegistration
+    def _registration(
+        self, edit: RegistryEdit, new: WantedClientDocument, *, all_scopes: bool = False
     ) -> ClientRegistration:
-        if new.says_grants:
+        registration = narrowed(ClientRegistration, new)
+        if new.resources is None and new.scope is None and not all_scopes:
             return registration
-        return replace(
-            registration,
-            grants=edit.grants_for(new.resources or [self._default_resource], new.scopes()),
-        )
+        scopes = None if all_scopes else new.scope or ()
+        resources = new.resources or [self._default_resource]
+        return replace(registration, grants=edit.grants_for(resources, scopes))
 
-    def _first_secret(
-        self, new: NewClientDocument, registration: ClientRegistration
-    ) -> MadeSecret | None:
-        if not registration.auth_method.uses_secret:
+    def _first_secret(self, new: NewClientDocument) -> MadeSecret | None:
+        if not new.token_endpoint_auth_method.uses_secret:
             return None
-        end = new.client_secret_expires_at
         return built(
             lambda: make_secret(
                 new.client_secret,
-                expires_at=None if end is None else parse_time(end),
+                expires_at=new.client_secret_expires_at,
                 now=self._now(),
                 random_bytes=self._random_bytes,
             )

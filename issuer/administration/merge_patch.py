@@ -1,11 +1,13 @@
 """JSON merge patch (RFC 7396), and what clients and resources become by one."""
 
-from typing import Any
+from typing import Any, TypeVar
 
-from issuer.administration.documents import DocumentT, WantedClientDocument, read_document
+from issuer.administration.documents import WantedClientDocument, read_document
 from issuer.administration.errors import InvalidDocument, Mistake, write_pointer
-from issuer.registry.documents import ResourceDocument
-from issuer.registry.representation import Json
+from issuer.registry.resource import Resource
+from issuer.registry.schema import Json, members_of
+
+T = TypeVar("T")
 
 _NOWHERE = object()
 
@@ -54,7 +56,7 @@ def patched_client(shown: Json, patch: Json) -> WantedClientDocument:
     return _patched(WantedClientDocument, basis, changes, fixed="client_id")
 
 
-def patched_resource(shown: Json, patch: Json) -> ResourceDocument:
+def patched_resource(shown: Json, patch: Json) -> Resource:
     """Read what a resource becomes.
 
     Args:
@@ -64,7 +66,7 @@ def patched_resource(shown: Json, patch: Json) -> ResourceDocument:
     Raises:
         InvalidDocument: with every mistake in it.
     """
-    return _patched(ResourceDocument, shown, _changes(shown, patch), fixed="resource")
+    return _patched(Resource, shown, _changes(shown, patch), fixed="resource")
 
 
 def _changes(shown: Json, patch: Json) -> Json:
@@ -72,8 +74,9 @@ def _changes(shown: Json, patch: Json) -> Json:
     return {name: value for name, value in patch.items() if shown.get(name, _NOWHERE) != value}
 
 
-def _patched(model: type[DocumentT], basis: Json, changes: Json, *, fixed: str) -> DocumentT:
-    known = model.model_fields.keys() - {fixed}
+def _patched(model: type[T], basis: Json, changes: Json, *, fixed: str) -> T:
+    members = members_of(model)
+    known = set(members) - {fixed}
     mistakes: list[Mistake] = [
         (
             write_pointer([name]),
@@ -83,7 +86,7 @@ def _patched(model: type[DocumentT], basis: Json, changes: Json, *, fixed: str) 
         if name not in known
     ]
     merged = merge_patch(basis, {name: changes[name] for name in changes if name in known})
-    document = {name: value for name, value in merged.items() if name in model.model_fields}
+    document = {name: value for name, value in merged.items() if name in members}
     try:
         after = read_document(model, document)
     except InvalidDocument as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 
 MAXIMUM_PAGE = 1000
 """Documents that one page may have."""
@@ -67,10 +67,10 @@ class Operations(Protocol):
         """Register a client.
 
         Args:
-            document: a `ClientDocument`; instead of `grants` it may have `resources` (default: the
-                configured one) and `scope` (default: none), or `all_scopes` for all that they have.
-                For secret methods it may have a `client_secret`, otherwise one is made and returned
-                this once, and `client_secret_expires_at`.
+            document: a `ClientRegistration`; instead of `grants` it may have `resources` (default:
+                the configured one) and `scope` (default: none), or `all_scopes` for all that they
+                have. For secret methods it may have a `client_secret`, otherwise one is made and
+                returned this once, and `client_secret_expires_at`.
             idempotency_key: a retry with the same key does not do it again, nor show the secret.
         """
         ...
@@ -115,7 +115,7 @@ class Operations(Protocol):
         ...
 
     def create_resource(self, document: Json) -> Created:
-        """Add a resource, a `ResourceDocument`."""
+        """Add a resource, a `Resource`."""
         ...
 
     def update_resource(

@@ -175,7 +175,7 @@ class ClientAuthenticator:
 def _live_secrets(client: Client | None, now: int) -> Sequence[ClientSecret]:
     # Either of the two plain-secret methods may be used by who is registered for one of them;
     # what another method's client still has of secrets proves nothing.
-    if client is None or not client.registration.auth_method.uses_secret:
+    if client is None or not client.registration.token_endpoint_auth_method.uses_secret:
         return ()
     return [secret for secret in client.secrets if secret.is_live(now)]
 

@@ -96,11 +96,14 @@ def _require_binding(client: Client, policy: TokenPolicy) -> None:
 
     RFC 9449 §5.2, RFC 8705 §3.4: what MUST be bound is never issued unbound.
     """
-    if client.registration.dpop_bound or policy.dpop_required:
+    if client.registration.dpop_bound_access_tokens or policy.dpop_bound_access_tokens_required:
         raise InvalidDpopProof(
             Reason.DPOP_REQUIRED, "a DPoP proof is required", client_id=client.client_id
         )
-    if client.registration.certificate_bound or policy.certificate_required:
+    if (
+        client.registration.tls_client_certificate_bound_access_tokens
+        or policy.tls_client_certificate_bound_access_tokens
+    ):
         raise InvalidRequest(
             Reason.CERTIFICATE_REQUIRED,
             "a client certificate is required",

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from issuer.metadata import REGISTRATION_PATH
-from issuer.registration.metadata import ClientMetadata, ClientUpdate, refuse_metadata
+from issuer.registration.metadata import DECIDED, ClientMetadata, ClientUpdate, refuse_metadata
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.initial_access_token import InitialAccessToken
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json, write
 from issuer.scope import parse_scope
 
 
@@ -100,17 +100,12 @@ def describe_registered(registered: RegisteredClient, *, base: str) -> Json:
     if registered.secret is not None:
         # RFC 7591 §3.2.1: REQUIRED beside a secret; 0 is never.
         described |= {"client_secret": registered.secret, "client_secret_expires_at": 0}
-    if registration.display_name is not None:
-        described["client_name"] = registration.display_name
     if scopes:
         described["scope"] = " ".join(scopes)
+    decided = {name: value for name, value in write(registration).items() if name in DECIDED}
     return described | {
-        "token_endpoint_auth_method": registration.auth_method.value,
-        **registration.material.members(),
-        "grant_types": list(registration.grant_types),
+        **{name: value for name, value in decided.items() if value is not None},
         "response_types": [],
-        "dpop_bound_access_tokens": registration.dpop_bound,
-        "tls_client_certificate_bound_access_tokens": registration.certificate_bound,
         "registration_client_uri": client_uri(base, client.client_id),
         "registration_access_token": registered.access_token,
     }

@@ -21,7 +21,7 @@ from issuer.registration.metadata import (
 )
 from issuer.registration.request import MAX_BODY, check_media_type, parse_bearer, parse_document
 from issuer.registration.service import Registrar
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 
 # RFC 7591 §3.2.1: the answer holds secrets and MUST NOT be stored; ours is not on errors either.
 _NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from issuer.registry.documents import Document, GrantDocument, TimeText
+from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue
 from issuer.registry.initial_access_token import (
     INITIAL_PREFIX,
@@ -13,7 +13,7 @@ from issuer.registry.initial_access_token import (
     InitialAccessToken,
     hash_token,
 )
-from issuer.registry.rfc3339 import parse_time
+from issuer.registry.schema import Document, Time, TokenTtl
 from keys.encoding import encode_base64url
 
 _ID_BYTES = 8
@@ -24,17 +24,17 @@ _MAXIMUM_GRANTS = 100
 class RegistrationTokenDocument(Document):
     """An initial access token as an operator wants it."""
 
-    grants: list[GrantDocument] = Field(
+    grants: list[ResourcePermission] = Field(
         min_length=1,
         max_length=_MAXIMUM_GRANTS,
         description="what its clients may have, their default resource first",
     )
-    token_ttl: int | None = Field(None, description="life of their access tokens in seconds")
+    token_ttl: TokenTtl | None = Field(None, description="life of their access tokens in seconds")
     uses: int | None = Field(
         None, ge=1, le=_MAXIMUM_USES, description="clients that may register; no limit if left out"
     )
     expires_in: int | None = Field(None, ge=1, description="seconds until it ends")
-    expires_at: TimeText | None = Field(None, description="when it ends, instead of `expires_in`")
+    expires_at: Time | None = Field(None, description="when it ends, instead of `expires_in`")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -46,7 +46,7 @@ class RegistrationTokenDocument(Document):
         """Return when the token ends, seconds since the epoch; None for never."""
         if self.expires_in is not None:
             return now + self.expires_in
-        return None if self.expires_at is None else parse_time(self.expires_at)
+        return self.expires_at
 
 
 def make_registration_token(
@@ -73,7 +73,7 @@ def make_registration_token(
     kept = InitialAccessToken(
         token_id=token_id,
         hash=hash_token(text, random_bytes),
-        grants=tuple(grant.grant() for grant in document.grants),
+        grants=tuple(document.grants),
         token_ttl=document.token_ttl,
         uses_left=document.uses,
         created_at=now,

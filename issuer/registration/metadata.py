@@ -17,20 +17,16 @@ from issuer.registration.errors import (
     InvalidSoftwareStatement,
     UnapprovedSoftwareStatement,
 )
-from issuer.registry.auth_method import (
-    TLS_SUBJECTS,
-    AuthMaterial,
-    AuthMethod,
-    check_jwks,
-    check_jwks_uri,
-)
+from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import (
     CLIENT_CREDENTIALS,
+    ClientName,
     ClientRegistration,
-    check_display_name,
+    Jwks,
+    JwksUri,
+    TlsSubject,
 )
-from issuer.registry.documents import Document, ScopeText, accepted_by
-from issuer.registry.errors import InvalidValue
+from issuer.registry.schema import Document, ScopeText, members_of, read
 
 M = TypeVar("M", bound="ClientMetadata")
 
@@ -72,9 +68,7 @@ class ClientMetadata(Document):
 
     model_config = ConfigDict(extra="ignore")
 
-    client_name: Annotated[str, accepted_by(check_display_name)] | None = Field(
-        None, description="a name for people"
-    )
+    client_name: ClientName | None = Field(None, description="a name for people")
     token_endpoint_auth_method: Annotated[str, AfterValidator(_known_method)] = Field(
         AuthMethod.CLIENT_SECRET_BASIC.value,
         description="how it authenticates",
@@ -89,17 +83,15 @@ class ClientMetadata(Document):
     scope: ScopeText | None = Field(
         None, description="scopes that it may ask for, with spaces between; all that it may have"
     )
-    jwks: Annotated[dict[str, Any], accepted_by(check_jwks)] | None = Field(
-        None, description="its public JWK set"
-    )
-    jwks_uri: Annotated[str, accepted_by(check_jwks_uri)] | None = Field(
+    jwks: Jwks | None = Field(None, description="its public JWK set")
+    jwks_uri: JwksUri | None = Field(
         None, description="where it publishes its JWK set; https, on public addresses"
     )
-    tls_client_auth_subject_dn: str | None = None
-    tls_client_auth_san_dns: str | None = None
-    tls_client_auth_san_uri: str | None = None
-    tls_client_auth_san_ip: str | None = None
-    tls_client_auth_san_email: str | None = None
+    tls_client_auth_subject_dn: TlsSubject | None = None
+    tls_client_auth_san_dns: TlsSubject | None = None
+    tls_client_auth_san_uri: TlsSubject | None = None
+    tls_client_auth_san_ip: TlsSubject | None = None
+    tls_client_auth_san_email: TlsSubject | None = None
     dpop_bound_access_tokens: bool = Field(False, description="only DPoP-bound tokens")
     tls_client_certificate_bound_access_tokens: bool = Field(
         False, description="only certificate-bound tokens"
@@ -111,25 +103,16 @@ class ClientMetadata(Document):
         Raises:
             InvalidClientMetadata: the method lacks its material or has another's.
         """
-        subjects = [
-            (name, value) for name in TLS_SUBJECTS if (value := getattr(self, name)) is not None
-        ]
-        if len(subjects) > 1:
-            raise refuse_metadata(f"only one of {', '.join(name for name, _ in subjects)}")
-        material = AuthMaterial(
-            jwks=self.jwks, jwks_uri=self.jwks_uri, tls_subject=next(iter(subjects), None)
-        )
+        # Whether the client may use its grant is for the operator to decide.
+        decided = {name: getattr(self, name) for name in DECIDED - {"grant_types"}}
         try:
-            return replace(
-                registration,
-                display_name=self.client_name,
-                auth_method=AuthMethod(self.token_endpoint_auth_method),
-                material=material,
-                dpop_bound=self.dpop_bound_access_tokens,
-                certificate_bound=self.tls_client_certificate_bound_access_tokens,
-            )
-        except InvalidValue as error:
-            raise refuse_metadata(str(error)) from None
+            return replace(registration, **decided)
+        except ValidationError as error:
+            raise refuse_metadata(_explain(error.errors()[0])) from None
+
+
+DECIDED = ClientMetadata.model_fields.keys() & members_of(ClientRegistration)
+"""What a client decides of itself."""
 
 
 class ClientUpdate(ClientMetadata):
@@ -182,7 +165,7 @@ def _parse(model: type[M], document: Mapping[str, Any]) -> M:
     if "redirect_uris" in given:
         raise InvalidRedirectUri(Reason.CLIENT_METADATA, "no grant here uses a redirect URI")
     try:
-        return model.model_validate(given)
+        return read(model, given)
     except ValidationError as error:
         lines = dict.fromkeys(_explain(detail) for detail in error.errors())
         raise refuse_metadata("; ".join(lines)) from None
@@ -198,10 +181,10 @@ def _refuse_statement(given: Mapping[str, Any]) -> None:
 
 
 def _explain(detail: ErrorDetails) -> str:
-    name = detail["loc"][0]
     if detail["type"] == "value_error":
         text = detail["msg"].removeprefix("Value error, ")
-        return f"scope {text}" if name == "scope" else text
+        return f"scope {text}" if detail["loc"] == ("scope",) else text
+    name = detail["loc"][0]
     if len(detail["loc"]) > 1:
         return f"{name} must be an array of strings"
     return f"{name} {_KINDS.get(detail['type'], 'is malformed')}"

@@ -148,7 +148,7 @@ class Registrar:
         """
         client = edit.require_client(client_id)
         kept = [secret for secret in client.secrets if not secret.has_ended(edit.now)]
-        if not client.registration.auth_method.uses_secret:
+        if not client.registration.token_endpoint_auth_method.uses_secret:
             for secret in client.secrets:
                 edit.revoke_secret(client_id, secret.secret_id)
             return None

@@ -5,10 +5,12 @@ Secrets are not material: they are hashed, and kept as `client_secret` has them.
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from enum import StrEnum
+from typing import Any
 from urllib.parse import urlsplit
+
+from pydantic import ValidationInfo
 
 from issuer.registry.errors import InvalidValue
 from issuer.registry.json_size import check_json_size
@@ -17,7 +19,7 @@ from keys.jwk import PRIVATE_MEMBERS, PUBLISHED_TEST_KEYS, parse_public_jwk, thu
 
 _MAXIMUM_JWKS_BYTES = 65_536
 _MAXIMUM_KEYS = 10
-_MAXIMUM_SUBJECT_LENGTH = 1024
+MAXIMUM_SUBJECT_LENGTH = 1024
 _HOST_NAME = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_-]{1,63}\.)+[A-Za-z][A-Za-z0-9-]{0,62}")
 # Names that only mean something inside a network (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
@@ -53,75 +55,56 @@ TLS_SUBJECTS = (
 """Ways to name the certificate of `tls_client_auth`; a client has one (RFC 8705 §2.1.2)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthMaterial:
-    """What a client proves itself with, beside secrets.
+MATERIAL: Mapping[AuthMethod, tuple[str, ...]] = {
+    AuthMethod.CLIENT_SECRET_BASIC: (),
+    AuthMethod.CLIENT_SECRET_POST: (),
+    AuthMethod.PRIVATE_KEY_JWT: ("jwks", "jwks_uri"),
+    AuthMethod.TLS_CLIENT_AUTH: TLS_SUBJECTS,
+    AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: ("jwks", "jwks_uri"),
+}
+"""Members that a client is known by, of which it has exactly one; secrets are no members."""
 
-    Args:
-        jwks: a public JWK set (RFC 7517 §5).
-        jwks_uri: where the client publishes one; excludes `jwks` (RFC 7591 §2).
-        tls_subject: one of `TLS_SUBJECTS` and its value.
-    """
-
-    jwks: Mapping[str, object] | None = None
-    jwks_uri: str | None = None
-    tls_subject: tuple[str, str] | None = None
-
-    def members(self) -> dict[str, object]:
-        """Return what is set, under its registered names."""
-        named: dict[str, object] = {"jwks": self.jwks, "jwks_uri": self.jwks_uri}
-        if self.tls_subject is not None:
-            named[self.tls_subject[0]] = self.tls_subject[1]
-        return {name: value for name, value in named.items() if value is not None}
+ALL_MATERIAL = tuple(dict.fromkeys(name for names in MATERIAL.values() for name in names))
 
 
-NO_MATERIAL = AuthMaterial()
-"""For clients that have nothing but secrets."""
-
-
-def check_auth(method: AuthMethod, material: AuthMaterial) -> None:
+def check_material(method: AuthMethod, given: Collection[str]) -> None:
     """Refuse material that does not fit the method.
 
+    Args:
+        method: how the client authenticates.
+        given: which of `ALL_MATERIAL` are set.
+
     Raises:
-        InvalidValue: something is missing, malformed, or of another method.
+        InvalidValue: a member is missing, is one too many, or belongs to another method.
     """
-    _check_keys(method, material)
-    _check_subject(method, material)
+    wanted = MATERIAL[method]
+    if foreign := [name for name in given if name not in wanted]:
+        raise InvalidValue(f"{method} has no {foreign[0]}")
+    if wanted and not given:
+        raise InvalidValue(f"{method} needs one of {', '.join(wanted)}")
+    if len(given) > 1:
+        raise InvalidValue(f"{method} has only one of {', '.join(given)}")
 
 
-def _check_keys(method: AuthMethod, material: AuthMaterial) -> None:
-    count = (material.jwks is not None) + (material.jwks_uri is not None)
-    if method.uses_keys and count != 1:
-        raise InvalidValue(f"{method} needs one of jwks and jwks_uri")
-    if not method.uses_keys and count:
-        raise InvalidValue(f"{method} has neither jwks nor jwks_uri")
-    if material.jwks is not None:
-        check_jwks(material.jwks)
-    if material.jwks_uri is not None:
-        check_jwks_uri(material.jwks_uri)
+def check_tls_subject(value: str, info: ValidationInfo) -> str:
+    """Return a certificate's name unchanged if a certificate can have it (RFC 8705 §2.1.2).
 
-
-def _check_subject(method: AuthMethod, material: AuthMaterial) -> None:
-    if method is not AuthMethod.TLS_CLIENT_AUTH:
-        if material.tls_subject is not None:
-            raise InvalidValue(f"{method} has no {material.tls_subject[0]}")
-        return
-    if material.tls_subject is None:
-        raise InvalidValue(f"{method} needs one of {', '.join(TLS_SUBJECTS)}")
-    name, value = material.tls_subject
-    if name not in TLS_SUBJECTS:
-        raise InvalidValue(f"{name!a} names no certificate; use one of {', '.join(TLS_SUBJECTS)}")
-    if not (1 <= len(value) <= _MAXIMUM_SUBJECT_LENGTH and value.isprintable()):
-        raise InvalidValue(f"{name} is 1 to {_MAXIMUM_SUBJECT_LENGTH} printable characters")
+    Raises:
+        InvalidValue: it is empty, too long, or does not print; or is no IP address where it should.
+    """
+    name = info.field_name
+    if not (1 <= len(value) <= MAXIMUM_SUBJECT_LENGTH and value.isprintable()):
+        raise InvalidValue(f"{name} is 1 to {MAXIMUM_SUBJECT_LENGTH} printable characters")
     if name == "tls_client_auth_san_ip":
         try:
             ipaddress.ip_address(value)
         except ValueError:
             raise InvalidValue(f"{name} is not an IP address") from None
+    return value
 
 
-def check_jwks(document: Mapping[str, object]) -> None:
-    """Refuse a JWK set that has a private, weak, unusable or publicly known key, or none.
+def check_jwks(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a JWK set unchanged; refuse one with no key, or with a private, weak or known one.
 
     Unlike a set read from the network, every key must be good: nobody wants to register a key that
     will be passed over.
@@ -139,6 +122,7 @@ def check_jwks(document: Mapping[str, object]) -> None:
         if kid in kids:
             raise InvalidValue(f"key {number} of jwks has the kid of another")
         kids.add(kid)
+    return document
 
 
 def _check_jwk(members: object, number: int) -> str:
@@ -155,8 +139,8 @@ def _check_jwk(members: object, number: int) -> str:
     return key.kid
 
 
-def check_jwks_uri(uri: str) -> None:
-    """Refuse a URL that a server must not fetch on somebody's word (RFC 8725 §3.10).
+def check_jwks_uri(uri: str) -> str:
+    """Return a URL unchanged; refuse one that a server must not fetch (RFC 8725 §3.10).
 
     Only what the text tells: whoever fetches must also look at the addresses behind the name.
 
@@ -179,6 +163,7 @@ def check_jwks_uri(uri: str) -> None:
     # Brackets hold addresses only (RFC 3986 §3.2.2), also of versions that nobody knows yet.
     if "[" in parts.netloc or not _HOST_NAME.fullmatch(host) or _is_private(host):
         raise InvalidValue("jwks_uri must name a public host by its full name")
+    return uri
 
 
 def _is_private(host: str) -> bool:

@@ -3,16 +3,38 @@
 Times are integer seconds since the epoch. Objects are immutable; a change makes a new one.
 """
 
+import dataclasses
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal
 
-from issuer.registry.auth_method import NO_MATERIAL, AuthMaterial, AuthMethod, check_auth
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticKnownError
+
+from issuer.registry.auth_method import (
+    ALL_MATERIAL,
+    MAXIMUM_SUBJECT_LENGTH,
+    AuthMethod,
+    check_jwks,
+    check_jwks_uri,
+    check_material,
+    check_tls_subject,
+)
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import InvalidValue
 from issuer.registry.json_size import check_json_size
-from issuer.registry.rfc3339 import check_time
-from issuer.registry.token_policy import TokenPolicy, check_token_ttl
+from issuer.registry.schema import (
+    MODEL,
+    Flag,
+    Option,
+    Scopes,
+    Text,
+    Time,
+    TokenTtl,
+    is_unset,
+)
+from issuer.registry.token_policy import TokenPolicy
 
 # RFC 6749 appendix A.1: client-id = *VSCHAR. The space is left out (RFC 6749 allows it), since it
 # would be lost in log lines and shells.
@@ -25,35 +47,121 @@ GRANT_TYPES = (CLIENT_CREDENTIALS,)
 """Grant types that a client may be registered for; `issuer.grants` has what each does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourcePermission:
-    """The scopes that a client may ask for on one resource.
-
-    Args:
-        resource: the resource's identifier.
-        scopes: what may be asked for.
-        default_scopes: what a request that names none gets (RFC 6749 §3.3); all if None.
+def check_client_id(text: str) -> str:
+    """Return a client id unchanged if it is 1 to 255 visible ASCII characters.
 
     Raises:
-        InvalidValue: there is no scope, or a default one is not among them.
+        InvalidValue: the id is empty, too long, or holds a space, control or non-ASCII character.
     """
+    if not _CLIENT_ID.fullmatch(text):
+        raise InvalidValue("a client id is 1 to 255 visible ASCII characters without space")
+    return text
 
-    resource: str
-    scopes: tuple[str, ...]
-    default_scopes: tuple[str, ...] | None = None
+
+def check_client_name(text: str) -> str:
+    """Return a name unchanged if a terminal and a log line can show it as it is.
+
+    Raises:
+        InvalidValue: the name is empty, too long, or holds a character that does not print.
+    """
+    if not (1 <= len(text) <= _MAXIMUM_NAME_LENGTH and text.isprintable()):
+        raise InvalidValue(f"a name is 1 to {_MAXIMUM_NAME_LENGTH} printable characters")
+    return text
+
+
+def check_grant_type(text: str) -> str:
+    """Return a grant type unchanged if a client may have it.
+
+    Raises:
+        InvalidValue: it is not in `GRANT_TYPES`.
+    """
+    if text not in GRANT_TYPES:
+        raise InvalidValue(f"{text!a} is no grant here; use {', '.join(GRANT_TYPES)}")
+    return text
+
+
+def check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return notes unchanged if JSON can write them in 4096 bytes.
+
+    Raises:
+        InvalidValue: they are no JSON object, or too long.
+    """
+    check_json_size(metadata, "metadata", maximum=_MAXIMUM_METADATA_BYTES)
+    return metadata
+
+
+def _check_method(value: object) -> object:
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    if value not in _METHODS:
+        raise InvalidValue("must be one of " + ", ".join(AuthMethod))
+    return value
+
+
+_METHODS = [method.value for method in AuthMethod]
+ClientName = Annotated[
+    Text,
+    AfterValidator(check_client_name),
+    Field(json_schema_extra={"minLength": 1, "maxLength": _MAXIMUM_NAME_LENGTH}),
+]
+Method = Annotated[
+    AuthMethod,
+    BeforeValidator(_check_method),
+    WithJsonSchema({"type": "string", "enum": _METHODS}),
+]
+Jwks = Annotated[dict[str, Any], AfterValidator(check_jwks)]
+JwksUri = Annotated[
+    Text,
+    AfterValidator(check_jwks_uri),
+    Field(json_schema_extra={"format": "uri", "pattern": "^https://", "maxLength": 2048}),
+]
+TlsSubject = Annotated[
+    Text,
+    AfterValidator(check_tls_subject),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAXIMUM_SUBJECT_LENGTH}),
+]
+_ClientId = Annotated[
+    Text,
+    AfterValidator(check_client_id),
+    Field(json_schema_extra={"pattern": f"^{_CLIENT_ID.pattern}$"}),
+]
+_GrantType = Annotated[
+    Text, AfterValidator(check_grant_type), Field(json_schema_extra={"enum": list(GRANT_TYPES)})
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
+class ResourcePermission:
+    """What a client may ask for on one resource."""
+
+    resource: Text = Field(description="the resource's identifier")
+    scopes: Scopes = Field(
+        validation_alias="scope",
+        serialization_alias="scope",
+        description="scopes that it may ask for, with spaces between",
+    )
+    # RFC 6749 §3.3. None and all of `scopes` mean the same, and None is the one spelling of it, so
+    # that equal grants compare equal.
+    default_scopes: Scopes | None = Field(
+        default=None,
+        validation_alias="default_scope",
+        serialization_alias="default_scope",
+        exclude_if=is_unset,
+        description="what a request that names no scope gets; all of `scope` if left out",
+    )
 
     def __post_init__(self) -> None:
+        """Refuse a permission without a scope, and default scopes that are not among them."""
         if not self.scopes:
             raise InvalidValue(f"a grant on {self.resource} needs at least one scope")
-        for scope in self.default_scopes or ():
-            if scope not in self.scopes:
-                raise InvalidValue(f"the default scope {scope} is not granted on {self.resource}")
         if self.default_scopes is None:
             return
         if not self.default_scopes:
             raise InvalidValue(f"a grant on {self.resource} needs a default scope, or none named")
+        for scope in self.default_scopes:
+            if scope not in self.scopes:
+                raise InvalidValue(f"the default scope {scope} is not granted on {self.resource}")
         if set(self.default_scopes) == set(self.scopes):
-            # One spelling of "all", so that equal grants compare equal.
             object.__setattr__(self, "default_scopes", None)
 
     @property
@@ -62,54 +170,82 @@ class ResourcePermission:
         return self.scopes if self.default_scopes is None else self.default_scopes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
 class ClientRegistration:
-    """What an operator decides of a client; its first grant names its default resource.
+    """A client as an operator wants it, by the names of RFC 7591 §2 where it has some."""
 
-    Args:
-        client_id: 1 to 255 visible ASCII characters.
-        display_name: a name for people (RFC 7591 `client_name`).
-        auth_method: how it proves itself, with `material` to prove it against.
-        grant_types: what it may ask with.
-        grants: what it may ask for.
-        token_ttl: life of its tokens in seconds; None leaves it to the resource and the settings.
-        dpop_bound: it gets DPoP-bound tokens only (RFC 9449 §5.2).
-        certificate_bound: it gets certificate-bound tokens only (RFC 8705 §3.4).
-        disabled: it is refused.
-        expires_at: from when it is refused; None for never.
-        metadata: whatever its owner wants to note, a JSON object of at most 4096 bytes.
-
-    Raises:
-        InvalidValue: a field is outside what the registry accepts.
-    """
-
-    client_id: str
-    display_name: str | None = None
-    auth_method: AuthMethod = AuthMethod.CLIENT_SECRET_BASIC
-    material: AuthMaterial = NO_MATERIAL
-    grant_types: tuple[str, ...] = GRANT_TYPES
-    grants: tuple[ResourcePermission, ...] = ()
-    token_ttl: int | None = None
-    dpop_bound: bool = False
-    certificate_bound: bool = False
-    disabled: bool = False
-    expires_at: int | None = None
-    metadata: Mapping[str, object] = field(default_factory=dict)
+    client_id: _ClientId = Field(description="1 to 255 visible ASCII characters without space")
+    client_name: Annotated[ClientName | None, Option(flag="--name", metavar="TEXT", unset=True)] = (
+        Field(default=None, description="a name for people")
+    )
+    token_endpoint_auth_method: Annotated[Method, Option(flag="--auth", metavar="METHOD")] = Field(
+        default=AuthMethod.CLIENT_SECRET_BASIC, description="how it authenticates"
+    )
+    jwks: Annotated[Jwks | None, Option(flag="--jwks", metavar="FILE")] = Field(
+        default=None, exclude_if=is_unset, description="its public keys, a JWK set"
+    )
+    jwks_uri: Annotated[JwksUri | None, Option(flag="--jwks-uri", metavar="URL")] = Field(
+        default=None, exclude_if=is_unset, description="where it publishes its public keys; https"
+    )
+    # RFC 8705 §2.1.2: a client of tls_client_auth has exactly one of these.
+    tls_client_auth_subject_dn: TlsSubject | None = Field(default=None, exclude_if=is_unset)
+    tls_client_auth_san_dns: TlsSubject | None = Field(default=None, exclude_if=is_unset)
+    tls_client_auth_san_uri: TlsSubject | None = Field(default=None, exclude_if=is_unset)
+    tls_client_auth_san_ip: TlsSubject | None = Field(default=None, exclude_if=is_unset)
+    tls_client_auth_san_email: TlsSubject | None = Field(default=None, exclude_if=is_unset)
+    grant_types: Annotated[tuple[_GrantType, ...], Option(flag="--grant-type", metavar="TYPE")] = (
+        Field(default=GRANT_TYPES, description="grant types that it may use; none refuses them all")
+    )
+    grants: tuple[ResourcePermission, ...] = Field(
+        default=(), description="what it may ask for, its default resource first"
+    )
+    token_ttl: Annotated[
+        TokenTtl | None, Option(flag="--token-ttl", metavar="SECONDS", unset=True)
+    ] = Field(default=None, description="life of its tokens in seconds")
+    # RFC 9449 §5.2
+    dpop_bound_access_tokens: Annotated[Flag, Option(flag="--dpop/--no-dpop")] = Field(
+        default=False, description="only DPoP-bound tokens"
+    )
+    # RFC 8705 §3.4
+    tls_client_certificate_bound_access_tokens: Annotated[
+        Flag, Option(flag="--certificate-bound/--no-certificate-bound")
+    ] = Field(default=False, description="only certificate-bound tokens")
+    disabled: Annotated[Flag, Option(flag="--disabled/--enabled")] = Field(
+        default=False, description="refuse it"
+    )
+    expires_at: Annotated[Time | None, Option(flag="--expires-at", metavar="TIME", unset=True)] = (
+        Field(default=None, description="refuse it from then on")
+    )
+    metadata: Annotated[
+        dict[str, Any],
+        AfterValidator(check_metadata),
+        Option(flag="--metadata", metavar="KEY=VALUE", unset=True),
+    ] = Field(default_factory=dict, description="free-form notes of its owner")
 
     def __post_init__(self) -> None:
-        check_client_id(self.client_id)
-        check_auth(self.auth_method, self.material)
-        check_token_ttl(self.token_ttl)
-        check_time(self.expires_at)
-        _check_grants(self.grants)
-        for grant_type in self.grant_types:
-            check_grant_type(grant_type)
-        if self.display_name is not None:
-            check_display_name(self.display_name)
-        check_metadata(self.metadata)
+        """Refuse what does not go together."""
+        given = [name for name in ALL_MATERIAL if getattr(self, name) is not None]
+        check_material(self.token_endpoint_auth_method, given)
+        _check_grants([grant.resource for grant in self.grants])
+
+    def is_expired(self, now: int) -> bool:
+        """Tell whether the registration as a whole has ended by `now`."""
+        return self.expires_at is not None and self.expires_at <= now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _check_grants(resources: Collection[str]) -> None:
+    seen: set[str] = set()
+    for identifier in resources:
+        if identifier in seen:
+            raise InvalidValue(f"two grants on {identifier}; put their scopes into one")
+        seen.add(identifier)
+
+
+ClientState = Literal["enabled", "disabled", "expired", "secret_expired"]
+"""What becomes of a client; `secret_expired` is one whose secrets have all ended."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """A client as it is registered.
 
@@ -139,51 +275,4 @@ class Client:
 
     def is_expired(self, now: int) -> bool:
         """Tell whether the registration as a whole has ended by `now`."""
-        end = self.registration.expires_at
-        return end is not None and end <= now
-
-
-def check_client_id(text: str) -> None:
-    """Refuse a client id that is not 1 to 255 visible ASCII characters.
-
-    Raises:
-        InvalidValue: the id is empty, too long, or holds a space, control or non-ASCII character.
-    """
-    if not _CLIENT_ID.fullmatch(text):
-        raise InvalidValue("a client id is 1 to 255 visible ASCII characters without space")
-
-
-def check_display_name(text: str) -> None:
-    """Refuse a name that a terminal or a log line could not show as it is.
-
-    Raises:
-        InvalidValue: the name is empty, too long, or holds a character that does not print.
-    """
-    if not (1 <= len(text) <= _MAXIMUM_NAME_LENGTH and text.isprintable()):
-        raise InvalidValue(f"a name is 1 to {_MAXIMUM_NAME_LENGTH} printable characters")
-
-
-def check_grant_type(text: str) -> None:
-    """Refuse a grant type that no client may have.
-
-    Raises:
-        InvalidValue: it is not in `GRANT_TYPES`.
-    """
-    if text not in GRANT_TYPES:
-        raise InvalidValue(f"{text!a} is no grant here; use {', '.join(GRANT_TYPES)}")
-
-
-def check_metadata(metadata: Mapping[str, object]) -> None:
-    """Refuse notes that are too long, or that JSON cannot write.
-
-    Raises:
-        InvalidValue: they are no JSON object, or have more than 4096 bytes.
-    """
-    check_json_size(metadata, "metadata", maximum=_MAXIMUM_METADATA_BYTES)
-
-
-def _check_grants(grants: tuple[ResourcePermission, ...]) -> None:
-    identifiers = [grant.resource for grant in grants]
-    for identifier in identifiers:
-        if identifiers.count(identifier) > 1:
-            raise InvalidValue(f"two grants on {identifier}; put their scopes into one")
+        return self.registration.is_expired(now)

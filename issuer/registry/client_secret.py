@@ -54,7 +54,8 @@ class NewSecret:
     expires_at: int | None = None
 
     def __post_init__(self) -> None:
-        check_time(self.starts_at)
-        check_time(self.expires_at)
+        for time in (self.starts_at, self.expires_at):
+            if time is not None:
+                check_time(time)
         if self.expires_at is not None and self.expires_at <= (self.starts_at or 0):
             raise InvalidValue("a secret must end after it starts")

@@ -14,8 +14,8 @@ class RegistryError(Exception):
         return Exception.__new__, (type(self), *self.args), vars(self)
 
 
-class InvalidValue(RegistryError):
-    """A value is outside what the registry accepts."""
+class InvalidValue(RegistryError, ValueError):
+    """A value is outside what the registry accepts. Pydantic collects it with other mistakes."""
 
 
 class InvalidSecretHash(RegistryError):

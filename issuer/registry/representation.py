@@ -4,44 +4,22 @@ One description serves the command line, the administration API, the audit trail
 with a declaration. Neither secrets nor hashes are in it. `documents` reads what is written here.
 """
 
-from typing import Any, Literal
-
 from issuer.registry.audit import AuditEntry
-from issuer.registry.client import Client, ClientRegistration, ResourcePermission
+from issuer.registry.client import Client, ClientRegistration, ClientState, ResourcePermission
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.rfc3339 import write_time
-
-Json = dict[str, Any]
-
-ClientState = Literal["enabled", "disabled", "expired", "secret_expired"]
-"""What becomes of a client; `secret_expired` is one whose secrets have all ended."""
+from issuer.registry.schema import Json, write
 
 
 def describe_registration(registration: ClientRegistration) -> Json:
-    """Describe what an operator decides of a client; `ClientDocument` reads it back."""
-    return {
-        "client_id": registration.client_id,
-        "client_name": registration.display_name,
-        "token_endpoint_auth_method": registration.auth_method.value,
-        **registration.material.members(),
-        "grant_types": list(registration.grant_types),
-        "grants": [describe_grant(grant) for grant in registration.grants],
-        "token_ttl": registration.token_ttl,
-        "dpop_bound_access_tokens": registration.dpop_bound,
-        "tls_client_certificate_bound_access_tokens": registration.certificate_bound,
-        "disabled": registration.disabled,
-        "expires_at": write_time(registration.expires_at),
-        "metadata": dict(registration.metadata),
-    }
+    """Describe what an operator decides of a client; `schema.read` reads it back."""
+    return write(registration)
 
 
 def describe_grant(grant: ResourcePermission) -> Json:
-    """Describe a grant; `GrantDocument` reads it back."""
-    described = {"resource": grant.resource, "scope": " ".join(grant.scopes)}
-    if grant.default_scopes is not None:
-        described["default_scope"] = " ".join(grant.default_scopes)
-    return described
+    """Describe a grant; `schema.read` reads it back."""
+    return write(grant)
 
 
 def describe_client(client: Client, now: int) -> Json:
@@ -70,7 +48,7 @@ def _client_state(client: Client, now: int) -> ClientState:
     if client.is_expired(now):
         return "expired"
     ended = client.secrets and all(each.has_ended(now) for each in client.secrets)
-    if ended and client.registration.auth_method.uses_secret:
+    if ended and client.registration.token_endpoint_auth_method.uses_secret:
         return "secret_expired"
     return "enabled"
 
@@ -87,19 +65,8 @@ def describe_secret(secret: ClientSecret) -> Json:
 
 
 def describe_resource(resource: Resource) -> Json:
-    """Describe what an operator decides of a resource; `ResourceDocument` reads it back.
-
-    The names of the binding requirements are those of RFC 9728 §2.
-    """
-    policy = resource.policy
-    return {
-        "resource": resource.identifier,
-        "scopes": list(resource.scopes),
-        "token_ttl": policy.token_ttl,
-        "signing_alg": policy.signing_alg,
-        "dpop_bound_access_tokens_required": policy.dpop_required,
-        "tls_client_certificate_bound_access_tokens": policy.certificate_required,
-    }
+    """Describe what an operator decides of a resource; `schema.read` reads it back."""
+    return {"resource": resource.resource, "scopes": list(resource.scopes), **write(resource)}
 
 
 def describe_registered_resource(registered: RegisteredResource) -> Json:

@@ -4,47 +4,23 @@ A resource is named by its identifier URI (RFC 8707 §2); the same scope on two 
 different permissions.
 """
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
 
 from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
-from issuer.registry.token_policy import NO_POLICY, TokenPolicy
-from issuer.scope import parse_scope
+from issuer.registry.schema import MODEL, Option, Text
+from issuer.registry.token_policy import TokenPolicy
+from issuer.scope import SCOPE_TOKEN_PATTERN, parse_scope
 from keys.identifiers import check_resource
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """A protected API: its identifier, its scopes, what it asks of tokens.
-
-    Raises:
-        InvalidValue: a field is outside what the registry accepts.
-    """
-
-    identifier: str
-    scopes: tuple[str, ...]
-    policy: TokenPolicy = NO_POLICY
-
-    def __post_init__(self) -> None:
-        check_resource_identifier(self.identifier)
-        check_scopes(self.scopes)
-        if not self.scopes:
-            raise InvalidValue("a resource needs at least one scope")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisteredResource:
-    """A resource as it is registered; `revision` grows with every change in the registry."""
-
-    resource: Resource
-    created_at: int
-    updated_at: int
-    revision: int
-
-
-def check_resource_identifier(text: str) -> None:
-    """Refuse a resource identifier that RFC 8707 §2 does not allow.
+def check_resource_identifier(text: str) -> str:
+    """Return a resource identifier unchanged if RFC 8707 §2 allows it.
 
     Raises:
         InvalidValue: it is not an absolute URI without fragment, of at most 2048 characters.
@@ -53,13 +29,14 @@ def check_resource_identifier(text: str) -> None:
         check_resource(text)
     except ValueError as error:
         raise InvalidValue(f"the resource identifier {text!a} {error}") from None
+    return text
 
 
-def check_scopes(scopes: Sequence[str]) -> None:
-    """Refuse scopes that are not single tokens of RFC 6749 §3.3, or that are named twice.
+def check_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return scopes unchanged if each is a single token of RFC 6749 §3.3 and named once.
 
     Raises:
-        InvalidValue: naming the first such scope.
+        InvalidValue: naming the first scope that is not.
     """
     for scope in scopes:
         if not _is_scope_token(scope):
@@ -68,6 +45,7 @@ def check_scopes(scopes: Sequence[str]) -> None:
             )
         if scopes.count(scope) > 1:
             raise InvalidValue(f"the scope {scope} is named twice")
+    return scopes
 
 
 def _is_scope_token(text: str) -> bool:
@@ -75,6 +53,40 @@ def _is_scope_token(text: str) -> bool:
         return parse_scope(text) == (text,)
     except ValueError:
         return False
+
+
+def _check_own_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    if not scopes:
+        raise InvalidValue("a resource needs at least one scope")
+    return check_scopes(scopes)
+
+
+_Scope = Annotated[Text, Field(json_schema_extra={"pattern": SCOPE_TOKEN_PATTERN})]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
+class Resource(TokenPolicy):
+    """A protected API as an operator wants it: its identifier, its scopes, its token policy."""
+
+    resource: Annotated[Text, AfterValidator(check_resource_identifier)] = Field(
+        description="its identifier: an absolute URI without fragment",
+        json_schema_extra={"format": "uri", "maxLength": 2048},
+    )
+    scopes: Annotated[
+        tuple[_Scope, ...],
+        AfterValidator(_check_own_scopes),
+        Option(flag="--scope", metavar="SCOPE"),
+    ] = Field(description="the scopes that it understands", json_schema_extra={"minItems": 1})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredResource:
+    """A resource as it is registered; `revision` grows with every change in the registry."""
+
+    resource: Resource
+    created_at: int
+    updated_at: int
+    revision: int
 
 
 def decide_grants(
@@ -93,7 +105,7 @@ def decide_grants(
     """
     understood = {scope for resource in resources for scope in resource.scopes}
     wanted = understood if scopes is None else set(scopes)
-    check_scopes(scopes or ())
+    check_scopes(tuple(scopes or ()))
     for scope in scopes or ():
         if scope not in understood:
             raise UnknownScope(f"no such scope on {_names(resources)}: {scope}")
@@ -104,8 +116,8 @@ def decide_grants(
 def _grant(resource: Resource, wanted: set[str]) -> ResourcePermission:
     scopes = tuple(scope for scope in resource.scopes if scope in wanted)
     if not scopes:
-        raise InvalidValue(f"the resource {resource.identifier} has none of the scopes asked for")
-    return ResourcePermission(resource=resource.identifier, scopes=scopes)
+        raise InvalidValue(f"the resource {resource.resource} has none of the scopes asked for")
+    return ResourcePermission(resource=resource.resource, scopes=scopes)
 
 
 def check_grant(grant: ResourcePermission, resource: Resource) -> None:
@@ -117,14 +129,14 @@ def check_grant(grant: ResourcePermission, resource: Resource) -> None:
     check_scopes(grant.scopes)
     for scope in grant.scopes:
         if scope not in resource.scopes:
-            raise UnknownScope(f"no such scope on {resource.identifier}: {scope}")
+            raise UnknownScope(f"no such scope on {resource.resource}: {scope}")
 
 
 def _each_once(resources: Sequence[Resource]) -> Sequence[Resource]:
-    if len({resource.identifier for resource in resources}) < len(resources):
+    if len({resource.resource for resource in resources}) < len(resources):
         raise InvalidValue("a resource is named twice")
     return resources
 
 
 def _names(resources: Sequence[Resource]) -> str:
-    return ", ".join(resource.identifier for resource in resources)
+    return ", ".join(resource.resource for resource in resources)

@@ -15,14 +15,15 @@ _DATE_TIME = re.compile(
 _LATEST_TIME = 253_402_300_799  # the last second that RFC 3339 can write
 
 
-def check_time(seconds: int | None) -> None:
-    """Refuse a time that RFC 3339 cannot write; None is no time.
+def check_time(seconds: int) -> int:
+    """Return a time unchanged if RFC 3339 can write it.
 
     Raises:
         InvalidValue: it is before 1970 or after the year 9999.
     """
-    if seconds is not None and not 0 <= seconds <= _LATEST_TIME:
+    if not 0 <= seconds <= _LATEST_TIME:
         raise InvalidValue("a time is from 1970 to the year 9999")
+    return seconds
 
 
 @overload

@@ -144,14 +144,15 @@ def decode_secret(content: bytes) -> str:
     return content.removeprefix(BOM_UTF8).decode("ascii", "replace").strip()
 
 
-def check_secret(secret: str) -> None:
-    """Refuse a supplied secret that is too short or cannot be sent (RFC 6749 appendix A.2).
+def check_secret(secret: str) -> str:
+    """Return a supplied secret unchanged if it can be sent (RFC 6749 appendix A.2).
 
     Raises:
         InvalidValue: the secret is not 8 to 512 printable ASCII characters.
     """
     if not _SECRET.fullmatch(secret):
         raise InvalidValue("a secret is 8 to 512 printable ASCII characters")
+    return secret
 
 
 def hash_secret(secret: str, *, salt: bytes) -> str:

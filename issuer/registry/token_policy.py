@@ -1,60 +1,45 @@
 """What a resource asks of the tokens for it: life, algorithm, sender constraint."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
-from issuer import config
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
+
 from issuer.registry.errors import InvalidValue
+from issuer.registry.schema import MODEL, Flag, Option, Text, TokenTtl
 from keys.algorithms import ALGORITHMS
 
 
-def check_token_ttl(seconds: int | None) -> None:
-    """Refuse a token lifetime that `issuer.config` does not allow; None is no opinion.
-
-    Raises:
-        InvalidValue: the lifetime is out of bounds.
-    """
-    if seconds is None:
-        return
-    try:
-        config.check_token_ttl(seconds)
-    except ValueError as error:
-        raise InvalidValue(f"a token lifetime {error}") from None
-
-
-def check_signing_alg(name: str | None) -> None:
-    """Refuse a JWS algorithm that nothing is signed with here; None is no opinion.
+def check_signing_alg(name: str) -> str:
+    """Return a JWS algorithm unchanged if tokens can be signed with it.
 
     Raises:
         InvalidValue: it is not in the table (RFC 8725 §3.1).
     """
-    if name is not None and name not in ALGORITHMS:
+    if name not in ALGORITHMS:
         known = " or ".join(ALGORITHMS)
         raise InvalidValue(f"{name!a} is no signing algorithm here; use {known}")
+    return name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_SigningAlg = Annotated[
+    Text, AfterValidator(check_signing_alg), Field(json_schema_extra={"enum": list(ALGORITHMS)})
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
 class TokenPolicy:
-    """How tokens for one resource are made.
+    """How tokens for one resource are made; the names of the requirements are of RFC 9728 §2."""
 
-    Args:
-        token_ttl: life in seconds; None leaves it to the client and the settings.
-        signing_alg: the JWS algorithm (RFC 7518 §3.1); None takes the configured one.
-        dpop_required: tokens must be bound to a DPoP key (RFC 9449 §5).
-        certificate_required: tokens must be bound to a client certificate (RFC 8705 §3).
-
-    Raises:
-        InvalidValue: a field is outside what the registry accepts.
-    """
-
-    token_ttl: int | None = None
-    signing_alg: str | None = None
-    dpop_required: bool = False
-    certificate_required: bool = False
-
-    def __post_init__(self) -> None:
-        check_token_ttl(self.token_ttl)
-        check_signing_alg(self.signing_alg)
-
-
-NO_POLICY = TokenPolicy()
-"""For resources that ask for nothing of their own."""
+    token_ttl: Annotated[
+        TokenTtl | None, Option(flag="--token-ttl", metavar="SECONDS", unset=True)
+    ] = Field(default=None, description="life of tokens for it in seconds")
+    signing_alg: Annotated[_SigningAlg | None, Option(flag="--alg", metavar="ALG", unset=True)] = (
+        Field(default=None, description="how tokens for it are signed")
+    )
+    dpop_bound_access_tokens_required: Annotated[Flag, Option(flag="--dpop/--no-dpop")] = Field(
+        default=False, description="only DPoP-bound tokens"
+    )
+    tls_client_certificate_bound_access_tokens: Annotated[
+        Flag, Option(flag="--certificate-bound/--no-certificate-bound")
+    ] = Field(default=False, description="only certificate-bound tokens")

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
+from issuer.registry.auth_method import ALL_MATERIAL, AuthMethod
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import UnknownClient
@@ -179,13 +179,18 @@ def delete_client(connection: Connection, client_id: str) -> None:
 
 def _columns(registration: ClientRegistration) -> dict[str, object]:
     return {
-        "display_name": registration.display_name,
-        "auth_method": registration.auth_method.value,
-        "material": registration.material.members() or None,
+        "display_name": registration.client_name,
+        "auth_method": registration.token_endpoint_auth_method.value,
+        "material": {
+            name: value
+            for name in ALL_MATERIAL
+            if (value := getattr(registration, name)) is not None
+        }
+        or None,
         "grant_types": " ".join(registration.grant_types),
         "token_ttl": registration.token_ttl,
-        "dpop_bound": registration.dpop_bound,
-        "certificate_bound": registration.certificate_bound,
+        "dpop_bound": registration.dpop_bound_access_tokens,
+        "certificate_bound": registration.tls_client_certificate_bound_access_tokens,
         "disabled": registration.disabled,
         "expires_at": registration.expires_at,
         "notes": dict(registration.metadata) or None,
@@ -211,14 +216,14 @@ def _client(row: Row[Any], of_client: Granted, secrets: Sequence[ClientSecret]) 
     return Client(
         registration=ClientRegistration(
             client_id=row.client_id,
-            display_name=row.display_name,
-            auth_method=AuthMethod(row.auth_method),
-            material=_material(row.material or {}),
+            client_name=row.display_name,
+            token_endpoint_auth_method=AuthMethod(row.auth_method),
+            **(row.material or {}),
             grant_types=tuple(row.grant_types.split()),
             grants=grants,
             token_ttl=row.client_token_ttl,
-            dpop_bound=row.dpop_bound,
-            certificate_bound=row.certificate_bound,
+            dpop_bound_access_tokens=row.dpop_bound,
+            tls_client_certificate_bound_access_tokens=row.certificate_bound,
             disabled=row.disabled,
             expires_at=row.client_expires_at,
             metadata=row.notes or {},
@@ -228,13 +233,4 @@ def _client(row: Row[Any], of_client: Granted, secrets: Sequence[ClientSecret]) 
         created_at=row.client_created_at,
         updated_at=row.updated_at,
         revision=row.revision,
-    )
-
-
-def _material(members: dict[str, Any]) -> AuthMaterial:
-    subjects = [(name, members[name]) for name in TLS_SUBJECTS if name in members]
-    return AuthMaterial(
-        jwks=members.get("jwks"),
-        jwks_uri=members.get("jwks_uri"),
-        tls_subject=next(iter(subjects), None),
     )

@@ -24,13 +24,9 @@ from issuer.registry.errors import (
     UnknownSecret,
 )
 from issuer.registry.initial_access_token import InitialAccessToken, describe_registration_token
-from issuer.registry.representation import (
-    Json,
-    describe_registration,
-    describe_resource,
-    describe_secret,
-)
+from issuer.registry.representation import describe_registration, describe_resource, describe_secret
 from issuer.registry.resource import RegisteredResource, Resource, check_grant, decide_grants
+from issuer.registry.schema import Json
 from issuer.registry.secret_hash import SecretHash
 from issuer.storage import (
     audit,
@@ -203,15 +199,13 @@ class RegistryEdit(RegistryReading):
             DuplicateResource: its identifier is taken, or means the same as another's.
         """
         # RFC 3986 §6.2.3: a token request finds one by the other, so that both cannot be.
-        for taken in (resource.identifier, other_form(resource.identifier)):
+        for taken in (resource.resource, other_form(resource.resource)):
             if taken is not None and self.find_resource(taken) is not None:
                 raise DuplicateResource(f"the resource exists already: {taken}")
         revision = note_change(self._connection, None)
         resources.insert_resource(self._connection, resource, now=self.now, revision=revision)
-        self._record(
-            Action.RESOURCE_CREATED, resource.identifier, None, describe_resource(resource)
-        )
-        return self.require_resource(resource.identifier)
+        self._record(Action.RESOURCE_CREATED, resource.resource, None, describe_resource(resource))
+        return self.require_resource(resource.resource)
 
     def replace_resource(
         self, resource: Resource, *, revision: int | None = None, withdraw: bool = False
@@ -228,17 +222,17 @@ class RegistryEdit(RegistryReading):
             RevisionConflict: it has changed since.
             ScopeInUse: clients hold a scope that goes, and it is not to be withdrawn.
         """
-        before = self.require_resource(resource.identifier)
+        before = self.require_resource(resource.resource)
         _require_revision(before.revision, revision)
         if before.resource == resource:
             return before
         gone = [scope for scope in before.resource.scopes if scope not in resource.scopes]
         if withdraw and gone:
-            self._withdraw(resource.identifier, gone)
+            self._withdraw(resource.resource, gone)
         for scope in gone:
-            if held := grants.holders(self._connection, resource.identifier, scope):
+            if held := grants.holders(self._connection, resource.resource, scope):
                 raise ScopeInUse(
-                    f"clients still hold {scope} on {resource.identifier}: {_names(held)}"
+                    f"clients still hold {scope} on {resource.resource}: {_names(held)}"
                 )
         resources.update_resource(
             self._connection,
@@ -249,11 +243,11 @@ class RegistryEdit(RegistryReading):
         )
         self._record(
             Action.RESOURCE_UPDATED,
-            resource.identifier,
+            resource.resource,
             describe_resource(before.resource),
             describe_resource(resource),
         )
-        return self.require_resource(resource.identifier)
+        return self.require_resource(resource.resource)
 
     def delete_resource(self, identifier: str, *, revision: int | None = None) -> None:
         """Delete a resource that no client holds a grant on.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 from issuer.storage.tables import idempotent_answers
 
 KEPT_SECONDS = 86_400

@@ -213,12 +213,12 @@ class Registry:
         """Make resources unless their identifiers exist; one that exists is left as it is."""
 
         if missing := [
-            each for each in wanted if not statements.has_resource(self._database, each.identifier)
+            each for each in wanted if not statements.has_resource(self._database, each.resource)
         ]:
 
             def ensure(edit: "RegistryEdit") -> None:
                 for resource in missing:
-                    if edit.find_resource(resource.identifier) is None:
+                    if edit.find_resource(resource.resource) is None:
                         edit.create_resource(resource)
 
             self.change(ensure, by=SYSTEM)

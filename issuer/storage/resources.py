@@ -62,11 +62,11 @@ def insert_resource(connection: Connection, resource: Resource, *, now: int, rev
     row = connection.execute(
         insert(resources)
         .values(
-            identifier=resource.identifier,
+            identifier=resource.resource,
             created_at=now,
             updated_at=now,
             revision=revision,
-            **_policy_columns(resource.policy),
+            **_policy_columns(resource),
         )
         .returning(resources.c.resource_id)
     ).scalar_one()
@@ -77,11 +77,11 @@ def update_resource(
     connection: Connection, before: Resource, after: Resource, *, now: int, revision: int
 ) -> None:
     """Make a resource what it should be; no grant may hold a scope that goes."""
-    row = resource_row(connection, before.identifier)
+    row = resource_row(connection, before.resource)
     connection.execute(
         update(resources)
         .where(resources.c.resource_id == row)
-        .values(updated_at=now, revision=revision, **_policy_columns(after.policy))
+        .values(updated_at=now, revision=revision, **_policy_columns(after))
     )
     table = resource_scopes.c
     if gone := set(before.scopes) - set(after.scopes):
@@ -106,20 +106,24 @@ def delete_resource(connection: Connection, identifier: str) -> None:
 
 def policy_of(row: Row[Any]) -> TokenPolicy:
     """Build what a resource asks of tokens from a row with its columns."""
-    return TokenPolicy(
-        token_ttl=row.token_ttl,
-        signing_alg=row.signing_alg,
-        dpop_required=row.dpop_required,
-        certificate_required=row.certificate_required,
-    )
+    return TokenPolicy(**_policy_of(row))
+
+
+def _policy_of(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "token_ttl": row.token_ttl,
+        "signing_alg": row.signing_alg,
+        "dpop_bound_access_tokens_required": row.dpop_required,
+        "tls_client_certificate_bound_access_tokens": row.certificate_required,
+    }
 
 
 def _policy_columns(policy: TokenPolicy) -> dict[str, object]:
     return {
         "token_ttl": policy.token_ttl,
         "signing_alg": policy.signing_alg,
-        "dpop_required": policy.dpop_required,
-        "certificate_required": policy.certificate_required,
+        "dpop_required": policy.dpop_bound_access_tokens_required,
+        "certificate_required": policy.tls_client_certificate_bound_access_tokens,
     }
 
 
@@ -143,9 +147,9 @@ def _resource(rows: Sequence[Row[Any]]) -> RegisteredResource:
     first = rows[0]
     return RegisteredResource(
         resource=Resource(
-            identifier=first.identifier,
+            resource=first.identifier,
             scopes=tuple(row.scope for row in rows),
-            policy=policy_of(first),
+            **_policy_of(first),
         ),
         created_at=first.created_at,
         updated_at=first.updated_at,

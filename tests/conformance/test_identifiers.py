@@ -10,9 +10,9 @@ import pytest
 from consumer import ClientCredentials, ConsumerError
 from consumer.metadata import check_issuer as check_consumer_issuer
 from issuer.config import IssuerConfig
-from issuer.registry.documents import ResourceDocument
 from issuer.registry.errors import RegistryError
 from issuer.registry.resource import Resource
+from issuer.registry.schema import read
 from resource_api import ResourcePolicy
 from resource_api.jwks_client import HttpJwks
 from tests.support.forge import TokenForge
@@ -42,8 +42,8 @@ ISSUER_ENTRIES: dict[str, Callable[[str], object]] = {
 RESOURCE_ENTRIES: dict[str, Callable[[str], object]] = {
     "settings": lambda text: load_settings(api_resource=text).default_resource,
     "administration setting": lambda text: load_settings(admin_resource=text).administration,
-    "registry": lambda text: Resource(identifier=text, scopes=("read",)).identifier,
-    "document": lambda text: ResourceDocument(resource=text, scopes=["read"]).resource,
+    "registry": lambda text: Resource(resource=text, scopes=("read",)).resource,
+    "document": lambda text: read(Resource, {"resource": text, "scopes": ["read"]}).resource,
     "command line": parse_resource,
     "resource_api": lambda text: ResourcePolicy(issuer="https://a", resource=text).resource,
     "consumer": lambda text: (

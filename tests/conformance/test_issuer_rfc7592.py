@@ -64,7 +64,7 @@ async def test_a_client_reads_what_an_operator_has_changed(reception: BoundedBod
     """The answer is the state of now; without any grant left there is no scope."""
     registered = await reception.register(client_name="till")
     before = stored(reception, registered).registration
-    changed = replace(before, display_name="Kasse", grants=())
+    changed = replace(before, client_name="Kasse", grants=())
     reception.registry.change(lambda edit: edit.replace_client(changed), by=TESTER)
     document = (await reception.manage("GET", registered)).json
     assert (document["client_name"], "scope" in document) == ("Kasse", False)
@@ -107,7 +107,7 @@ async def test_an_update_leaves_what_only_operators_decide(reception: BoundedBod
     reception.registry.change(lambda edit: edit.replace_client(noted), by=TESTER)
     assert (await reception.update(registered, client_name="Kasse")).status == 200
     after = stored(reception, registered)
-    assert after.registration == replace(noted, display_name="Kasse")
+    assert after.registration == replace(noted, client_name="Kasse")
     assert after.secrets == before.secrets
 
 
@@ -175,7 +175,7 @@ async def test_a_secret_that_is_sent_along_must_be_the_clients(reception: Bounde
     assert (same.status, "client_secret" in same.json) == (200, False)
     assert_refused(other, 400, "invalid_client_metadata")
     assert secret not in other.body.decode()
-    assert stored(reception, registered).registration.display_name == "a"
+    assert stored(reception, registered).registration.client_name == "a"
 
 
 @pytest.mark.rfc("7592-1")

@@ -36,7 +36,7 @@ async def test_client_id_beside_basic_only_identifies() -> None:
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 async def test_both_plain_secret_methods_serve_every_such_client(method: str) -> None:
     """Whichever of the two it is registered for, a client may use header or body."""
-    issuer = TestIssuer(clients=Clients(make_client(auth_method=AuthMethod(method))))
+    issuer = TestIssuer(clients=Clients(make_client(token_endpoint_auth_method=AuthMethod(method))))
     body = GRANT + b"&client_id=svc-a&client_secret=" + SECRET.encode()
     by_header = await issuer.ask()
     by_body = await issuer.send(body)

@@ -138,7 +138,7 @@ def test_pruning_leaves_what_is_declared_and_what_is_kept(registry):
         registry, declaration(declared("till", grant("read"))), BY, prune=True, kept_resources=KEPT
     )
     assert [client.client_id for client in registry.list_clients()] == ["till"]
-    assert [each.resource.identifier for each in registry.list_resources()] == [RESOURCE]
+    assert [each.resource.resource for each in registry.list_resources()] == [RESOURCE]
 
 
 def test_without_pruning_the_rest_stays(registry):

@@ -34,16 +34,16 @@ def test_a_created_client_is_found_as_it_was_registered(registry, another):
         new_client(
             resources=("urn:example:billing", RESOURCE),
             scopes=("read", "bill"),
-            auth_method=AuthMethod.CLIENT_SECRET_POST,
+            token_endpoint_auth_method=AuthMethod.CLIENT_SECRET_POST,
             token_ttl=120,
-            display_name="Kasse №1",
+            client_name="Kasse №1",
         )
     )
     found = another.find_client("till")
     assert found == created
     told = found.registration
-    assert told.auth_method is AuthMethod.CLIENT_SECRET_POST
-    assert (told.token_ttl, told.display_name, told.disabled) == (120, "Kasse №1", False)
+    assert told.token_endpoint_auth_method is AuthMethod.CLIENT_SECRET_POST
+    assert (told.token_ttl, told.client_name, told.disabled) == (120, "Kasse №1", False)
     assert (found.created_at, found.updated_at) == (NOW, NOW)
     assert [(g.resource, g.scopes) for g in found.grants] == [
         ("urn:example:billing", ("read", "bill")),
@@ -88,7 +88,7 @@ def test_a_client_id_is_given_once(registry, another):
     """The first client stays as it is."""
     first = registry.create_client(new_client())
     with pytest.raises(DuplicateClient, match="till"):
-        another.create_client(new_client(display_name="second"))
+        another.create_client(new_client(client_name="second"))
     assert registry.list_clients() == [first]
 
 
@@ -222,7 +222,7 @@ def test_a_change_of_resources_may_concern_any_client(registry):
     registry.create_resource(BILLING)
     assert registry.changes_since(cursor).client_ids is None
     cursor = registry.changes_since(0).cursor
-    registry.delete_resource(BILLING.identifier)
+    registry.delete_resource(BILLING.resource)
     assert registry.changes_since(cursor).client_ids is None
 
 
@@ -285,7 +285,7 @@ def test_one_of_many_simultaneous_creations_wins(registry, another):
 
     def create(number):
         try:
-            (registry, another)[number % 2].create_client(new_client(display_name=f"n{number}"))
+            (registry, another)[number % 2].create_client(new_client(client_name=f"n{number}"))
         except DuplicateClient:
             return 0
         return 1
@@ -331,7 +331,7 @@ def test_a_reader_sees_a_client_whole_or_not_at_all(registry, another):
 def test_a_look_up_is_one_statement(registry, monkeypatch):
     """However much a client has: a request waits for one way to the database and back."""
     registry.create_resource(BILLING)
-    registry.create_client(new_client(resources=(RESOURCE, BILLING.identifier)))
+    registry.create_client(new_client(resources=(RESOURCE, BILLING.resource)))
     registry.add_secret("till", NewSecret(hash=fast_hash(salt=b"fedcba9876543210")))
     database, seen = registry.registry._database, []
 

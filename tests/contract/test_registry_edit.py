@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from issuer.registry.audit import Action
-from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
+from issuer.registry.auth_method import TLS_SUBJECTS, AuthMethod
 from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import (
     ResourceInUse,
@@ -16,6 +16,7 @@ from issuer.registry.errors import (
     UnknownResource,
     UnknownScope,
 )
+from issuer.registry.token_policy import TokenPolicy
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import (
     NOW,
@@ -36,22 +37,21 @@ def test_everything_that_is_decided_of_a_client_comes_back(registry, another):
     """Nothing of a registration is lost or changed on the way through the database."""
     registry.create_resource(BILLING)
     made = registry.create_client(new_client())
-    material = AuthMaterial(jwks={"keys": [public_rsa_jwk().members()]})
     wanted = replace(
         made.registration,
-        display_name="Kasse №1",
-        auth_method=AuthMethod.PRIVATE_KEY_JWT,
-        material=material,
+        client_name="Kasse №1",
+        token_endpoint_auth_method=AuthMethod.PRIVATE_KEY_JWT,
+        jwks={"keys": [public_rsa_jwk().members()]},
         grant_types=(),
         grants=(
-            ResourcePermission(resource=BILLING.identifier, scopes=("bill", "read")),
+            ResourcePermission(resource=BILLING.resource, scopes=("bill", "read")),
             ResourcePermission(
                 resource=RESOURCE, scopes=("write", "read"), default_scopes=("read",)
             ),
         ),
         token_ttl=77,
-        dpop_bound=True,
-        certificate_bound=True,
+        dpop_bound_access_tokens=True,
+        tls_client_certificate_bound_access_tokens=True,
         disabled=True,
         expires_at=NOW + 5,
         metadata={"team": "tills", "nested": {"a": [1, None, "ü"]}},
@@ -60,18 +60,17 @@ def test_everything_that_is_decided_of_a_client_comes_back(registry, another):
     found = another.find_client("till")
     assert found.registration == wanted
     assert found.secrets == made.secrets
-    assert found.policies == {RESOURCE: orders().policy, BILLING.identifier: BILLING.policy}
+    assert found.policies == {RESOURCE: TokenPolicy(), BILLING.resource: TokenPolicy(token_ttl=60)}
 
 
 @pytest.mark.parametrize("name", TLS_SUBJECTS)
 def test_the_subject_of_a_certificate_comes_back(registry, name):
     """Each way to name a certificate keeps its name."""
     value = "192.0.2.1" if name.endswith("_ip") else "till.example"
-    material = AuthMaterial(tls_subject=(name, value))
-    made = registry.create_client(
-        new_client(auth_method=AuthMethod.TLS_CLIENT_AUTH, material=material)
+    registry.create_client(
+        new_client(token_endpoint_auth_method=AuthMethod.TLS_CLIENT_AUTH, **{name: value})
     )
-    assert made.registration.material == material
+    assert getattr(registry.find_client("till").registration, name) == value
 
 
 def test_what_changes_nothing_leaves_no_trace(registry, events):
@@ -174,12 +173,13 @@ def test_a_resource_is_changed_and_its_clients_follow(registry, another):
     """Policy and scopes; a new scope is nobody's until it is granted."""
     registry.create_client(new_client(scopes=("read",)))
     before = registry.find_resource(RESOURCE)
-    wanted = orders("write", "audit", "read", token_ttl=30, dpop_required=True, signing_alg="RS256")
+    policy = {"token_ttl": 30, "dpop_bound_access_tokens_required": True, "signing_alg": "RS256"}
+    wanted = orders("write", "audit", "read", **policy)
     after = registry.replace_resource(wanted, revision=before.revision)
     assert after.resource == another.find_resource(RESOURCE).resource == wanted
     assert after.revision > before.revision
     client = another.find_client("till")
-    assert client.policies[RESOURCE] == wanted.policy
+    assert client.policies[RESOURCE] == TokenPolicy(**policy)
     assert client.grants[0].scopes == ("read",)
     with pytest.raises(RevisionConflict):
         registry.replace_resource(orders(), revision=before.revision)
@@ -201,12 +201,12 @@ def test_a_scope_can_be_withdrawn_from_all_who_hold_it(registry):
     registry.create_client(new_client("writer", scopes=("write",)))
     registry.create_client(new_client("reader", scopes=("read",)))
     registry.create_client(
-        new_client("biller", resources=(BILLING.identifier, RESOURCE), scopes=("bill", "write"))
+        new_client("biller", resources=(BILLING.resource, RESOURCE), scopes=("bill", "write"))
     )
     registry.replace_resource(orders("read"), withdraw=True)
     left = {client.client_id: client.grants for client in registry.list_clients()}
     assert left == {
-        "biller": (ResourcePermission(resource=BILLING.identifier, scopes=("bill",)),),
+        "biller": (ResourcePermission(resource=BILLING.resource, scopes=("bill",)),),
         "both": (ResourcePermission(resource=RESOURCE, scopes=("read",)),),
         "reader": (ResourcePermission(resource=RESOURCE, scopes=("read",)),),
         "writer": (),
@@ -218,10 +218,10 @@ def test_a_scope_can_be_withdrawn_from_all_who_hold_it(registry):
 def test_the_same_word_on_another_resource_is_untouched(registry):
     """Scope names belong to resources."""
     registry.create_resource(BILLING)
-    registry.create_client(new_client(resources=(RESOURCE, BILLING.identifier), scopes=("read",)))
+    registry.create_client(new_client(resources=(RESOURCE, BILLING.resource), scopes=("read",)))
     registry.replace_resource(orders("write"), withdraw=True)
     (grant,) = registry.find_client("till").grants
-    assert (grant.resource, grant.scopes) == (BILLING.identifier, ("read",))
+    assert (grant.resource, grant.scopes) == (BILLING.resource, ("read",))
 
 
 def test_a_scope_moves_from_one_resource_to_another_in_one_change(registry):
@@ -230,13 +230,13 @@ def test_a_scope_moves_from_one_resource_to_another_in_one_change(registry):
     registry.create_client(new_client(scopes=("write",)))
 
     def move(edit):
-        edit.replace_resource(orders("read", "bill", "write", identifier=BILLING.identifier))
-        grants = (ResourcePermission(resource=BILLING.identifier, scopes=("write",)),)
+        edit.replace_resource(orders("read", "bill", "write", identifier=BILLING.resource))
+        grants = (ResourcePermission(resource=BILLING.resource, scopes=("write",)),)
         edit.replace_client(replace(edit.require_client("till").registration, grants=grants))
         edit.replace_resource(orders("read"))
 
     registry.change(move, by=TESTER)
-    assert registry.find_client("till").grants[0].resource == BILLING.identifier
+    assert registry.find_client("till").grants[0].resource == BILLING.resource
     assert registry.find_resource(RESOURCE).resource.scopes == ("read",)
 
 
@@ -270,7 +270,7 @@ def test_a_bug_in_a_change_changes_nothing_either(registry):
 
     with pytest.raises(ZeroDivisionError):
         registry.change(fail, by=TESTER)
-    assert registry.find_resource(BILLING.identifier) is None
+    assert registry.find_resource(BILLING.resource) is None
 
 
 def test_deleting_a_resource_and_granting_it_do_not_cross(registry, another):
@@ -279,7 +279,7 @@ def test_deleting_a_resource_and_granting_it_do_not_cross(registry, another):
         registry.create_resource(BILLING)
 
         def grant(name=f"c{round_}"):
-            another.create_client(new_client(name, resources=(BILLING.identifier,)))
+            another.create_client(new_client(name, resources=(BILLING.resource,)))
 
         def attempt(work):
             try:
@@ -290,9 +290,9 @@ def test_deleting_a_resource_and_granting_it_do_not_cross(registry, another):
 
         with ThreadPoolExecutor(2) as pool:
             outcomes = list(
-                pool.map(attempt, [lambda: registry.delete_resource(BILLING.identifier), grant])
+                pool.map(attempt, [lambda: registry.delete_resource(BILLING.resource), grant])
             )
         assert sum(outcome is not None for outcome in outcomes) == 1
         if outcomes[0] is ResourceInUse:
             registry.delete_client(f"c{round_}")
-            registry.delete_resource(BILLING.identifier)
+            registry.delete_resource(BILLING.resource)

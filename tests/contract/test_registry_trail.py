@@ -79,7 +79,7 @@ def test_changes_are_told_as_events_once_committed(registry, events):
     assert told["secret_id"] == made.secrets[0].secret_id
     assert (told["actor"], told["via"]) == ("tester", "cli")
     registry.create_resource(BILLING)
-    assert events[-1][1]["resource"] == BILLING.identifier
+    assert events[-1][1]["resource"] == BILLING.resource
 
 
 def test_refusals_are_one_line_and_hold_no_secret(registry):

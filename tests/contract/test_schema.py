@@ -166,7 +166,7 @@ def test_a_registry_of_the_first_version_keeps_all_it_has(tmp_path):
         assert registry.schema_status().current == HEAD
         client = registry.find_client("old")
         resource = registry.find_resource("urn:a").resource
-    assert (client.registration.display_name, client.registration.token_ttl) == ("Old", 9)
+    assert (client.registration.client_name, client.registration.token_ttl) == ("Old", 9)
     assert client.registration.disabled
     assert (client.grants[0].scopes, client.grants[0].default_scopes) == (("write", "read"), None)
     assert client.registration.grant_types == ("client_credentials",)

@@ -19,7 +19,6 @@ from issuer.administration.declaration.state import ApplyOptions
 from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import NewSecret
 from issuer.registry.resource import Resource
-from issuer.registry.token_policy import TokenPolicy
 from issuer.storage.registry import Registry
 from tests.support.registry import NOW, TESTER, fast_hash
 
@@ -49,9 +48,9 @@ def resources(draw):
     """Draw resources with scopes from a small stock, so that the same ones come again."""
     return tuple(
         Resource(
-            identifier=identifier,
+            resource=identifier,
             scopes=draw(some(["a", "b", "c"], min_size=1)),
-            policy=TokenPolicy(token_ttl=draw(st.sampled_from([None, 60]))),
+            token_ttl=draw(st.sampled_from([None, 60])),
         )
         for identifier in draw(some(["urn:r0", "urn:r1", "urn:r2"]))
     )
@@ -68,7 +67,7 @@ def registrations(draw, known):
             defaults = draw(st.none() | some(scopes, min_size=1))
             grants.append(
                 ResourcePermission(
-                    resource=resource.identifier, scopes=scopes, default_scopes=defaults
+                    resource=resource.resource, scopes=scopes, default_scopes=defaults
                 )
             )
         found.append(
@@ -138,13 +137,13 @@ def live_secrets(edit, client_id):
 def names(edit):
     """Name all that is there."""
     clients = {client.client_id for client in edit.list_clients()}
-    return clients, {each.resource.identifier for each in edit.list_resources()}
+    return clients, {each.resource.resource for each in edit.list_resources()}
 
 
 def check(edit, wanted, reach, before):
     """Check that what is declared is so, and what is not is as it was or gone."""
     for resource in wanted.resources:
-        assert is_same_resource(edit.find_resource(resource.identifier).resource, resource)
+        assert is_same_resource(edit.find_resource(resource.resource).resource, resource)
     for client in wanted.clients:
         client_id = client.registration.client_id
         assert is_same_client(edit.find_client(client_id).registration, client.registration)
@@ -160,7 +159,7 @@ def check(edit, wanted, reach, before):
             assert {each for each in declared if each[1] is not None} <= live
             assert not reach.prune or numbers == {number for number, _ in declared}
     clients = {each.registration.client_id for each in wanted.clients}
-    identifiers = {each.identifier for each in wanted.resources}
+    identifiers = {each.resource for each in wanted.resources}
     if reach.prune:
         assert names(edit) == (clients, identifiers | (before[1] & reach.kept_resources))
     else:

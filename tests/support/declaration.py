@@ -39,7 +39,7 @@ def mistakes(text: str, form: Form = "toml") -> list[str]:
 
 def resource(*scopes: str, identifier: str = RESOURCE) -> Resource:
     """Make a resource."""
-    return Resource(identifier=identifier, scopes=scopes or ("read", "write"))
+    return Resource(resource=identifier, scopes=scopes or ("read", "write"))
 
 
 def grant(
@@ -118,7 +118,7 @@ def declaration(*parts: Resource | ResolvedClient) -> ResolvedDeclaration:
 def state(*parts: Resource | Client) -> RegistryState:
     """Make a registry of resources and clients, at `NOW`."""
     return RegistryState(
-        resources={each.identifier: each for each in parts if isinstance(each, Resource)},
+        resources={each.resource: each for each in parts if isinstance(each, Resource)},
         clients={each.client_id: each for each in parts if isinstance(each, Client)},
         now=NOW,
     )

@@ -15,6 +15,7 @@ from issuer.registration.initial_access_token_document import (
 )
 from issuer.registration.service import Registrar
 from issuer.registry.initial_access_token import InitialAccessToken
+from issuer.registry.schema import read
 from issuer.storage.registry import Registry
 from tests.support.clock import Clock
 from tests.support.issuer import Answer, call
@@ -37,7 +38,7 @@ def bearer(token: str) -> tuple[bytes, bytes]:
 
 def make_token(registry: Any, *, now: int = NOW, **document: Any) -> tuple[str, InitialAccessToken]:
     """Have an operator make an initial access token; on both resources unless told otherwise."""
-    wanted = RegistrationTokenDocument.model_validate({"grants": GRANTS} | document)
+    wanted = read(RegistrationTokenDocument, {"grants": GRANTS} | document)
     text, token = make_registration_token(wanted, now=now, random_bytes=secrets.token_bytes)
     registry.change(lambda edit: edit.create_registration_token(token), by=TESTER)
     return text, token

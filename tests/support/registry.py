@@ -34,9 +34,7 @@ def new_secret(number: int, **times: Any) -> NewSecret:
 
 def orders(*scopes: str, identifier: str = RESOURCE, **policy: Any) -> Resource:
     """Make the resource of the examples."""
-    return Resource(
-        identifier=identifier, scopes=scopes or ("read", "write"), policy=TokenPolicy(**policy)
-    )
+    return Resource(resource=identifier, scopes=scopes or ("read", "write"), **policy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from issuer.administration.declaration.document import Declaration
     from issuer.administration.declaration.resolved import SecretPlace
     from issuer.administration.operations import Operations
-    from issuer.registry.representation import Json
+    from issuer.registry.schema import Json
     from watchword.declared_secrets import DeclaredSecrets
 
 Form = Literal["toml", "yaml"]

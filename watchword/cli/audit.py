@@ -13,7 +13,7 @@ from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
     from issuer.administration.operations import Page
-    from issuer.registry.representation import Json
+    from issuer.registry.schema import Json
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -9,7 +9,7 @@ from watchword.cli.client_options import ClientChanges, ClientOptions
 from watchword.cli.mistakes import Mistakes
 
 if TYPE_CHECKING:
-    from issuer.registry.representation import Json
+    from issuer.registry.schema import Json
 
 _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "name": ("client_name", values.parse_name),
@@ -110,19 +110,14 @@ def check_material(options: ClientOptions, members: "Json", mistakes: Mistakes) 
     for option in ("auth", "jwks", "jwks_uri"):
         if getattr(options, option) is not None and _READERS[option][0] not in members:
             return  # told already; what follows from it is not another mistake
-    from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod, check_auth
+    from issuer.registry import auth_method
 
-    subjects = [(name, members[name]) for name in TLS_SUBJECTS if name in members]
-    if options.tls_subject is not None and not subjects:
+    given = [name for name in auth_method.ALL_MATERIAL if name in members]
+    if options.tls_subject is not None and not set(given) & set(auth_method.TLS_SUBJECTS):
         return
-    material = AuthMaterial(
-        jwks=members.get("jwks"),
-        jwks_uri=members.get("jwks_uri"),
-        tls_subject=subjects[0] if subjects else None,
-    )
     with mistakes.of("--auth"):
-        method = AuthMethod(members.get("token_endpoint_auth_method", "client_secret_basic"))
-        check_auth(method, material)
+        text = members.get("token_endpoint_auth_method", "client_secret_basic")
+        auth_method.check_material(auth_method.AuthMethod(text), given)
 
 
 def read_patch(changes: ClientChanges, mistakes: Mistakes, *, now: int) -> "Json":

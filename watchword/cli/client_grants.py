@@ -11,8 +11,8 @@ from watchword.cli.errors import CommandFailed, WrongUsage
 
 if TYPE_CHECKING:
     from issuer.registry.client import ResourcePermission
-    from issuer.registry.representation import Json
     from issuer.registry.resource import Resource
+    from issuer.registry.schema import Json
 
 Grants = tuple["ResourcePermission", ...]
 FindResource = Callable[[str], "Resource"]

@@ -13,7 +13,7 @@ from watchword.cli.registry import ServerOption, administration, labelled, read_
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
-    from issuer.registry.representation import Json
+    from issuer.registry.schema import Json
 
 app = typer.Typer(no_args_is_help=True, help="Secrets of a client: add, list, revoke.")
 

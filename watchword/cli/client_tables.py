@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from watchword.cli.output import print_fields, print_table
 
 if TYPE_CHECKING:
-    from issuer.registry.representation import Json
+    from issuer.registry.schema import Json
 
 _FLAGS = ("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens")
 CLIENT_COLUMNS = ("client_id", "scope", "resources", "state", "name")

@@ -44,7 +44,7 @@ from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.administration.operations import Operations, Page, Versioned
-    from issuer.registry.representation import Json
+    from issuer.registry.schema import Json
     from watchword.cli.client_grants import Grants
 
 app = typer.Typer(no_args_is_help=True)

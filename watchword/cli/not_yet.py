@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from watchword.cli.output import say
 
 if TYPE_CHECKING:
-    from issuer.registry.representation import Json
+    from issuer.registry.schema import Json
 
 SERVED_METHODS = ("client_secret_basic", "client_secret_post")
 _BINDINGS = {

@@ -23,9 +23,9 @@ _SUBJECTS = {
 
 def parse_name(text: str) -> str:
     """Read a name for people."""
-    from issuer.registry.client import check_display_name
+    from issuer.registry.client import check_client_name
 
-    check_display_name(text)
+    check_client_name(text)
     return text
 
 

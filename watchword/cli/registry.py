@@ -104,7 +104,7 @@ def _administer(registry: "Registry", settings: "Settings", *, by_file: bool) ->
         now=wall_clock,
         random_bytes=secrets.token_bytes,
         default_resource=settings.default_resource,
-        kept_resources=[each.identifier for each in own_resources(settings)],
+        kept_resources=[each.resource for each in own_resources(settings)],
     )
 
 
@@ -134,7 +134,7 @@ def resource_finder(operations: "Operations") -> "Callable[[str], Resource]":
 
     def find(identifier: str) -> Resource:
         found = operations.show_resource(identifier).document
-        return Resource(identifier=identifier, scopes=tuple(found["scopes"]))
+        return Resource(resource=identifier, scopes=tuple(found["scopes"]))
 
     return find
 

@@ -11,7 +11,7 @@ from watchword.cli.errors import CommandFailed
 from watchword.cli.mistakes import Mistakes
 
 if TYPE_CHECKING:
-    from issuer.registry.representation import Json
+    from issuer.registry.schema import Json
 
 _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "token_ttl": ("token_ttl", values.parse_token_ttl),

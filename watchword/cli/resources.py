@@ -29,7 +29,7 @@ from watchword.cli.resource_options import (
 
 if TYPE_CHECKING:
     from issuer.administration.operations import Operations, Versioned
-    from issuer.registry.representation import Json
+    from issuer.registry.schema import Json
     from watchword.cli.resource_options import ScopeChange
 
 app = typer.Typer(no_args_is_help=True)

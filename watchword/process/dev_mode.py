@@ -59,7 +59,7 @@ def _create_demo_client(settings: Settings) -> str:
             lambda edit: edit.create_client(
                 ClientRegistration(
                     client_id=CLIENT_ID,
-                    display_name="Demo",
+                    client_name="Demo",
                     grants=edit.grants_for((settings.default_resource,), DEFAULT_SCOPES),
                 ),
                 [NewSecret(hash=hashed)],

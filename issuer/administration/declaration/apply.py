@@ -28,8 +28,9 @@ from issuer.administration.declaration.usage import Use, lost_permissions, secre
 from issuer.registry.audit import Action, Actor, AuditEntry
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.client_secret import NewSecret
-from issuer.registry.representation import Json, describe_registration, describe_resource
+from issuer.registry.representation import describe_registration, describe_resource
 from issuer.registry.resource import RegisteredResource, Resource
+from issuer.registry.schema import Json
 from issuer.registry.usage import ScopeUse
 
 _SECONDS_A_DAY = 86_400
@@ -166,12 +167,12 @@ def foresee_entries(plan: Plan, *, by: Actor, now: int) -> list[AuditEntry]:
 def _foresee(step: Step) -> tuple[Action, str, Json | None, Json | None]:
     match step:
         case CreateResource(resource=new):
-            return Action.RESOURCE_CREATED, new.identifier, None, describe_resource(new)
+            return Action.RESOURCE_CREATED, new.resource, None, describe_resource(new)
         case ReplaceResource(before=was, after=becomes):
             described = describe_resource(was), describe_resource(becomes)
-            return Action.RESOURCE_UPDATED, was.identifier, *described
+            return Action.RESOURCE_UPDATED, was.resource, *described
         case DeleteResource(resource=old):
-            return Action.RESOURCE_DELETED, old.identifier, describe_resource(old), None
+            return Action.RESOURCE_DELETED, old.resource, describe_resource(old), None
         case CreateClient(registration=new):
             return Action.CLIENT_CREATED, new.client_id, None, describe_registration(new)
         case ReplaceClient(before=was, after=becomes):
@@ -191,7 +192,7 @@ def _foresee(step: Step) -> tuple[Action, str, Json | None, Json | None]:
 def _read_state(
     reading: Reading, declaration: ResolvedDeclaration, reach: ApplyOptions, now: int
 ) -> RegistryState:
-    resources = {each.resource.identifier: each.resource for each in reading.list_resources()}
+    resources = {each.resource.resource: each.resource for each in reading.list_resources()}
     if reach.prune or _loses_scopes(declaration.resources, resources):
         clients = reading.list_clients()
     else:
@@ -205,7 +206,7 @@ def _read_state(
 
 def _loses_scopes(declared: Sequence[Resource], present: dict[str, Resource]) -> bool:
     """Tell whether a resource loses a scope, which any client could hold."""
-    pairs = ((present.get(each.identifier), each) for each in declared)
+    pairs = ((present.get(each.resource), each) for each in declared)
     return any(before and set(before.scopes) - set(after.scopes) for before, after in pairs)
 
 
@@ -242,7 +243,7 @@ def _take(edit: Edit, step: Step) -> None:
         case ReplaceResource(after=resource):
             edit.replace_resource(resource)
         case DeleteResource(resource=resource):
-            edit.delete_resource(resource.identifier)
+            edit.delete_resource(resource.resource)
         case CreateClient(registration=registration):
             edit.create_client(registration)
         case ReplaceClient(after=registration):

@@ -1,6 +1,5 @@
 """The difference that a declaration makes, as JSON. No secret is ever in it."""
 
-from dataclasses import replace
 from typing import Any
 
 from issuer.administration.declaration.apply import Outcome
@@ -25,10 +24,9 @@ from issuer.administration.declaration.steps import (
 )
 from issuer.administration.declaration.usage import Use
 from issuer.registry.client import ClientRegistration
-from issuer.registry.representation import Json
 from issuer.registry.resource import Resource
 from issuer.registry.rfc3339 import write_time
-from issuer.registry.token_policy import NO_POLICY
+from issuer.registry.schema import Json
 
 
 def describe_outcome(outcome: Outcome) -> Json:
@@ -58,9 +56,9 @@ def _merged(plan: Plan) -> list[Step]:
         if not isinstance(step, ReplaceResource):
             merged[number] = step
             continue
-        first = merged.get(step.after.identifier, step)
+        first = merged.get(step.after.resource, step)
         before = first.before if isinstance(first, ReplaceResource) else step.before
-        merged[step.after.identifier] = ReplaceResource(before=before, after=step.after)
+        merged[step.after.resource] = ReplaceResource(before=before, after=step.after)
     return list(merged.values())
 
 
@@ -102,7 +100,7 @@ def _describe_secret_step(step: AddSecret | RevokeSecret) -> Json:
 
 
 def _of_resource(action: str, resource: Resource, before: Facts, after: Facts) -> Json:
-    change = {"action": action, "kind": "resource", "resource": resource.identifier}
+    change = {"action": action, "kind": "resource", "resource": resource.resource}
     return change | {"fields": _fields(before, after)}
 
 
@@ -113,7 +111,10 @@ def _of_client(action: str, client: ClientRegistration, before: Facts, after: Fa
 
 def _bare_facts(resource: Resource) -> Facts:
     """Give the facts of a resource that says nothing for itself."""
-    return {**facts_of_resource(replace(resource, policy=NO_POLICY)), ("scopes", None): []}
+    return {
+        **facts_of_resource(Resource(resource=resource.resource, scopes=resource.scopes)),
+        ("scopes", None): [],
+    }
 
 
 def _fields(before: Facts, after: Facts) -> list[Json]:

@@ -1,20 +1,15 @@
 """The one schema of declarations, in TOML and in YAML; editors get it as JSON Schema."""
 
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
 from pydantic.json_schema import GenerateJsonSchema
 
-from issuer.registry.auth_method import AuthMethod
+from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import MAXIMUM_SECRETS
-from issuer.registry.documents import (
-    ClientDocument,
-    Document,
-    GrantDocument,
-    ResourceDocument,
-    TimeText,
-)
-from issuer.registry.errors import InvalidValue
+from issuer.registry.resource import Resource
+from issuer.registry.schema import MODEL, Document, Time
 
 VERSION: Final = 1
 """The version of the format that is read here."""
@@ -43,7 +38,7 @@ class SecretReference(Document):
         min_length=1,
         description="the file that it is written to when it is made; as `file` once that exists",
     )
-    expires_at: TimeText | None = Field(None, description="when it ends; as it is if left out")
+    expires_at: Time | None = Field(None, description="when it ends; as it is if left out")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -59,39 +54,21 @@ class SecretReference(Document):
         return f"{source} {name if name.isprintable() else ascii(name)}"
 
 
-class DeclaredClient(ClientDocument):
+@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
+class DeclaredClient(ClientRegistration):
     """A client as it should be, with where its secrets are."""
 
-    secrets: list[SecretReference] | None = Field(
-        None,
-        max_length=MAXIMUM_SECRETS,
+    secrets: Annotated[list[SecretReference], Field(max_length=MAXIMUM_SECRETS)] | None = Field(
+        default=None,
         description="its secrets; left alone if there is no such list",
     )
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
-        method = AuthMethod(self.token_endpoint_auth_method)
+        method = self.token_endpoint_auth_method
         if self.secrets and not method.uses_secret:
             raise ValueError(f"{method} uses no secrets")
-        _build(self)
         return self
-
-
-class DeclaredResource(ResourceDocument):
-    """A resource as it should be."""
-
-    @model_validator(mode="after")
-    def _check_whole(self) -> Self:
-        _build(self)
-        return self
-
-
-def _build(document: DeclaredClient | DeclaredResource) -> None:
-    """Try what the parts make together; pydantic wants refusals as `ValueError`."""
-    try:
-        document.build()
-    except InvalidValue as error:
-        raise ValueError(str(error)) from None
 
 
 class Declaration(Document):
@@ -101,7 +78,7 @@ class Declaration(Document):
         None, alias="$schema", description="where editors find this schema; not used otherwise"
     )
     version: Literal[1] = Field(VERSION, description="of this format")
-    resources: list[DeclaredResource] = Field(
+    resources: list[Resource] = Field(
         default_factory=list, description="the APIs that tokens are for"
     )
     clients: list[DeclaredClient] = Field(
@@ -114,10 +91,10 @@ class Declaration(Document):
         return not {"resources", "clients"} & self.model_fields_set
 
 
-LISTED: dict[str, type[Document]] = {
-    "resources": DeclaredResource,
+LISTED: dict[str, type[Any]] = {
+    "resources": Resource,
     "clients": DeclaredClient,
-    "grants": GrantDocument,
+    "grants": ResourcePermission,
     "secrets": SecretReference,
 }
 """What the lists of a declaration hold, by their names."""

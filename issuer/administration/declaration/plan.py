@@ -45,7 +45,7 @@ def make_plan(declaration: ResolvedDeclaration, state: RegistryState, reach: App
     obstacles = find_obstacles(
         declaration,
         resources=_resources_after(declaration, state, gone_resources),
-        gone={each.identifier for each in gone_resources},
+        gone={each.resource for each in gone_resources},
         staying=_staying(declaration, state, gone_clients),
     )
     if reasons := [*obstacles, *_too_many(secrets)]:
@@ -77,7 +77,7 @@ def _gone_resources(
 ) -> list[Resource]:
     if not reach.prune:
         return []
-    kept = {each.identifier for each in declaration.resources} | reach.kept_resources
+    kept = {each.resource for each in declaration.resources} | reach.kept_resources
     return [resource for name, resource in sorted(state.resources.items()) if name not in kept]
 
 
@@ -93,8 +93,8 @@ def _plan_secrets(client: ResolvedClient, state: RegistryState, reach: ApplyOpti
 def _resources_after(
     declaration: ResolvedDeclaration, state: RegistryState, gone: list[Resource]
 ) -> dict[str, Resource]:
-    declared = {each.identifier: each for each in declaration.resources}
-    names_gone = {each.identifier for each in gone}
+    declared = {each.resource: each for each in declaration.resources}
+    names_gone = {each.resource for each in gone}
     kept = {name: each for name, each in state.resources.items() if name not in names_gone}
     return kept | declared
 
@@ -120,7 +120,7 @@ def _too_many(secrets: list[SecretPlan]) -> Iterator[str]:
 def _growing(declaration: ResolvedDeclaration, state: RegistryState) -> Iterator[Step]:
     """Create resources and change those that are there, but for the scopes that they lose."""
     for after in declaration.resources:
-        before = state.resources.get(after.identifier)
+        before = state.resources.get(after.resource)
         if before is None:
             yield CreateResource(resource=after)
             continue
@@ -132,7 +132,7 @@ def _growing(declaration: ResolvedDeclaration, state: RegistryState) -> Iterator
 def _shrinking(declaration: ResolvedDeclaration, state: RegistryState) -> Iterator[Step]:
     """Take from resources the scopes that they lose."""
     for after in declaration.resources:
-        if before := state.resources.get(after.identifier):
+        if before := state.resources.get(after.resource):
             wide = _widened(before, after)
             if not is_same_resource(wide, after):
                 yield ReplaceResource(before=wide, after=after)
@@ -157,5 +157,5 @@ def _powerless(declaration: ResolvedDeclaration, state: RegistryState) -> Iterat
     for client in declaration.clients:
         registration = client.registration
         is_new = registration.client_id not in state.clients
-        if is_new and registration.auth_method.uses_secret and not client.secrets:
+        if is_new and registration.token_endpoint_auth_method.uses_secret and not client.secrets:
             yield f"client {registration.client_id}: it has no secret yet, so it gets no token"

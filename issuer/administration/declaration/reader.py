@@ -15,6 +15,7 @@ from issuer.administration.declaration.errors import (
 )
 from issuer.administration.declaration.source_text import SourceText, check_size, plain_values
 from issuer.administration.declaration.wording import complaints_of
+from issuer.registry.schema import read
 
 Form = Literal["toml", "yaml"]
 
@@ -36,7 +37,7 @@ def read_declaration(text: str, form: Form) -> Declaration:
     complaints = {path: Complaint(path, why) for path, why in unreadable}
     declaration = None
     try:
-        declaration = Declaration.model_validate(values)
+        declaration = read(Declaration, values)
     except ValidationError as error:
         _add(complaints, (Complaint(path, why) for path, why in complaints_of(error)))
     _add(complaints, check_between(values))

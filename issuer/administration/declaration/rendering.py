@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 _DONE = {

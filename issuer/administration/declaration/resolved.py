@@ -7,7 +7,7 @@ from issuer.administration.declaration.document import Declaration, DeclaredClie
 from issuer.registry.client import ClientRegistration
 from issuer.registry.client_secret import NewSecret
 from issuer.registry.resource import Resource
-from issuer.registry.rfc3339 import parse_time
+from issuer.registry.schema import narrowed
 from issuer.registry.secret_hash import SecretHash, hash_secret
 
 
@@ -107,7 +107,7 @@ def resolve(
         values: the secrets; a reference that has none is one still to be generated.
     """
     return ResolvedDeclaration(
-        resources=tuple(each.build() for each in declaration.resources),
+        resources=tuple(declaration.resources),
         clients=tuple(_resolve_client(each, values) for each in declaration.clients),
     )
 
@@ -116,12 +116,12 @@ def _resolve_client(
     client: DeclaredClient, values: Mapping[SecretPlace, SecretValue]
 ) -> ResolvedClient:
     if client.secrets is None:
-        return ResolvedClient(registration=client.build())
+        return ResolvedClient(registration=narrowed(ClientRegistration, client))
     secrets = (
         _resolve_secret(reference, values.get((client.client_id, index)))
         for index, reference in enumerate(client.secrets)
     )
-    return ResolvedClient(registration=client.build(), secrets=tuple(secrets))
+    return ResolvedClient(registration=narrowed(ClientRegistration, client), secrets=tuple(secrets))
 
 
 def _resolve_secret(reference: SecretReference, value: SecretValue | None) -> ResolvedSecret:
@@ -129,5 +129,5 @@ def _resolve_secret(reference: SecretReference, value: SecretValue | None) -> Re
     return ResolvedSecret(
         source=reference.source,
         value=value,
-        expires_at=None if end is None else parse_time(end),
+        expires_at=end,
     )

@@ -49,11 +49,11 @@ def _departures_of(step: Step) -> Iterator[LostPermission]:
         case ReplaceClient(before=before, after=after):
             yield from _withdrawn(before, after)
         case DeleteResource(resource=resource):
-            yield LostPermission(resource=resource.identifier)
+            yield LostPermission(resource=resource.resource)
         case ReplaceResource():
             for scope in step.before.scopes:
                 if scope not in step.after.scopes:
-                    yield LostPermission(resource=step.before.identifier, scope=scope)
+                    yield LostPermission(resource=step.before.resource, scope=scope)
         case _:
             return
 

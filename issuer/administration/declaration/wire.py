@@ -1,12 +1,13 @@
 """A declaration as it travels to a server: with the secrets themselves in place of references."""
 
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 
 from issuer.administration.declaration.checks import check_between
-from issuer.administration.declaration.document import VERSION, DeclaredResource
+from issuer.administration.declaration.document import VERSION
 from issuer.administration.declaration.resolved import (
     ResolvedClient,
     ResolvedDeclaration,
@@ -15,12 +16,12 @@ from issuer.administration.declaration.resolved import (
 )
 from issuer.administration.documents import SecretText, mistakes_of
 from issuer.administration.errors import InvalidDocument, Mistake, write_pointer
-from issuer.registry.auth_method import AuthMethod
+from issuer.registry.client import ClientRegistration
 from issuer.registry.client_secret import MAXIMUM_SECRETS
-from issuer.registry.documents import ClientDocument, Document, TimeText
-from issuer.registry.errors import InvalidValue
-from issuer.registry.representation import Json, describe_registration, describe_resource
-from issuer.registry.rfc3339 import parse_time, write_time
+from issuer.registry.representation import describe_registration, describe_resource
+from issuer.registry.resource import Resource
+from issuer.registry.rfc3339 import write_time
+from issuer.registry.schema import MODEL, Document, Json, Time, narrowed, read
 from issuer.registry.secret_hash import SALT_BYTES
 
 
@@ -33,30 +34,26 @@ class SentSecret(Document):
     client_secret: SecretText | None = Field(
         None, repr=False, description="the secret; none if it is still to be made: a dry run tells"
     )
-    expires_at: TimeText | None = Field(None, description="when it ends; as it is if left out")
+    expires_at: Time | None = Field(None, description="when it ends; as it is if left out")
 
 
-class SentClient(ClientDocument):
+@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
+class SentClient(ClientRegistration):
     """A client as it should be."""
 
-    secrets: list[SentSecret] | None = Field(
-        None,
-        max_length=MAXIMUM_SECRETS,
+    secrets: Annotated[list[SentSecret], Field(max_length=MAXIMUM_SECRETS)] | None = Field(
+        default=None,
         description="its secrets; left alone if there is no such list",
     )
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
-        method = AuthMethod(self.token_endpoint_auth_method)
+        method = self.token_endpoint_auth_method
         if self.secrets and not method.uses_secret:
             raise ValueError(f"{method} uses no secrets")
         known = [each.client_secret for each in self.secrets or () if each.client_secret]
         if len(set(known)) < len(known):
             raise ValueError("two of its secrets are the same")
-        try:
-            self.build()
-        except InvalidValue as error:
-            raise ValueError(str(error)) from None
         return self
 
 
@@ -64,7 +61,7 @@ class SentDeclaration(Document):
     """Clients and resources as they should be."""
 
     version: Literal[1] = Field(VERSION, description="of this format")
-    resources: list[DeclaredResource] = Field(
+    resources: list[Resource] = Field(
         default_factory=list, description="the APIs that tokens are for"
     )
     clients: list[SentClient] = Field(default_factory=list, description="who may ask for tokens")
@@ -107,7 +104,7 @@ def read_sent(document: Json, *, random_bytes: Callable[[int], bytes]) -> Resolv
     mistakes: dict[str, str] = {}
     sent = None
     try:
-        sent = SentDeclaration.model_validate(document)
+        sent = read(SentDeclaration, document)
     except ValidationError as error:
         mistakes = dict(mistakes_of(error))
     for pointer, why in _between(document):
@@ -115,7 +112,7 @@ def read_sent(document: Json, *, random_bytes: Callable[[int], bytes]) -> Resolv
     if mistakes or sent is None:
         raise InvalidDocument(list(mistakes.items()))
     return ResolvedDeclaration(
-        resources=tuple(each.build() for each in sent.resources),
+        resources=tuple(sent.resources),
         clients=tuple(_resolved(each, random_bytes) for each in sent.clients),
     )
 
@@ -126,15 +123,15 @@ def _between(document: dict[str, Any]) -> list[Mistake]:
 
 def _resolved(client: SentClient, random_bytes: Callable[[int], bytes]) -> ResolvedClient:
     if client.secrets is None:
-        return ResolvedClient(registration=client.build())
+        return ResolvedClient(registration=narrowed(ClientRegistration, client))
     secrets = tuple(
         ResolvedSecret(
             source=each.source,
             value=None
             if each.client_secret is None
             else SecretValue(each.client_secret, salt=random_bytes(SALT_BYTES)),
-            expires_at=None if each.expires_at is None else parse_time(each.expires_at),
+            expires_at=each.expires_at,
         )
         for each in client.secrets
     )
-    return ResolvedClient(registration=client.build(), secrets=secrets)
+    return ResolvedClient(registration=narrowed(ClientRegistration, client), secrets=secrets)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from issuer.administration.declaration.document import LISTED, SOURCES, VERSION, Declaration
 from issuer.administration.declaration.errors import KeyPath
-from issuer.registry.documents import Document
+from issuer.registry.schema import members_of
 
 _WORDS = {
     "missing": "is missing",
@@ -17,10 +18,14 @@ _WORDS = {
     "int_type": "must be a whole number",
     "bool_type": "must be true or false",
     "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
     "too_short": "must not be empty",
     "too_long": "is too long a list",
     "dict_type": "must be a table",
     "model_type": "must be a table",
+    "dataclass_type": "must be a table",
     "literal_error": f"must be {VERSION}",
 }
 
@@ -47,11 +52,11 @@ def suggest(word: str, known: list[str]) -> str:
 
 def _why(details: ErrorDetails) -> str:
     path = details["loc"]
-    if details["type"] == "extra_forbidden":
+    if details["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return _unknown_key(path)
     if details["type"] == "value_error":
         return str(details["ctx"]["error"])
-    return _WORDS.get(details["type"], details["msg"])
+    return _WORDS.get(details["type"], details["msg"]).format(**details.get("ctx", {}))
 
 
 def _unknown_key(path: KeyPath) -> str:
@@ -59,10 +64,9 @@ def _unknown_key(path: KeyPath) -> str:
     model = _model_at(tuple(around))
     if model is LISTED["secrets"] and key in ("value", "secret"):
         return f"a secret does not belong in the file; use {', '.join(SOURCES)}"
-    names = [field.alias or name for name, field in model.model_fields.items()]
-    return "unknown key" + suggest(str(key), names)
+    return "unknown key" + suggest(str(key), members_of(model))
 
 
-def _model_at(path: KeyPath) -> type[Document]:
+def _model_at(path: KeyPath) -> type[Any]:
     lists = [step for step in path if isinstance(step, str)]
     return LISTED[lists[-1]] if lists else Declaration

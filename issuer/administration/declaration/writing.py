@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from issuer.registry.documents import ClientDocument, ResourceDocument
-from issuer.registry.representation import Json
+from issuer.registry.client import ClientRegistration
+from issuer.registry.resource import Resource
+from issuer.registry.schema import Json, members_of, read, write
 
 _WORD = re.compile(r"[A-Za-z][\w./:@ -]*", re.ASCII)
 _UNLIMITED = 1 << 20  # characters a line: folded text would not be read back by every reader
@@ -43,15 +44,16 @@ def write_declaration(resources: list[Json], clients: list[Json]) -> str:
     """
     declaration = {
         "version": 1,
-        "resources": [_decided(ResourceDocument, each) for each in resources],
-        "clients": [_decided(ClientDocument, each) for each in clients],
+        "resources": [_decided(Resource, each) for each in resources],
+        "clients": [_decided(ClientRegistration, each) for each in clients],
     }
     return yaml.dump(
         declaration, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_UNLIMITED
     )
 
 
-def _decided(model: type[ClientDocument | ResourceDocument], shown: Json) -> Json:
+def _decided(model: type[ClientRegistration | Resource], shown: Json) -> Json:
     """Keep what the document has that is not as it would be anyway."""
-    known = {name: value for name, value in shown.items() if name in model.model_fields}
-    return model.model_validate(known).model_dump(exclude_defaults=True)
+    known = {name: value for name, value in shown.items() if name in members_of(model)}
+    decided = write(read(model, known), exclude_defaults=True)
+    return {name: decided[name] for name in shown if name in decided}

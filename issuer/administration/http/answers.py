@@ -6,15 +6,11 @@ Nothing is read or written through these models; tests hold the real answers to 
 from typing import Any
 
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from issuer.registry.documents import (
-    ClientDocument,
-    Document,
-    GrantDocument,
-    ResourceDocument,
-    TimeText,
-)
-from issuer.registry.representation import ClientState
+from issuer.registry.client import ClientRegistration, ClientState, ResourcePermission
+from issuer.registry.resource import Resource
+from issuer.registry.schema import MODEL, Document, TimeText
 
 
 class Secret(Document):
@@ -35,7 +31,8 @@ class AddedSecret(Secret):
     )
 
 
-class ListedClient(ClientDocument):
+@dataclass(frozen=True, kw_only=True, config=MODEL)
+class ListedClient(ClientRegistration):
     """A client as it is registered."""
 
     scope: str = Field(description="all scopes of its grants")
@@ -45,25 +42,29 @@ class ListedClient(ClientDocument):
     state: ClientState = Field(description="`secret_expired`: all of its secrets have ended")
 
 
+@dataclass(frozen=True, kw_only=True, config=MODEL)
 class Client(ListedClient):
     """A client as it is registered, with its secrets."""
 
     secrets: list[Secret]
 
 
+@dataclass(frozen=True, kw_only=True, config=MODEL)
 class CreatedClient(ListedClient):
     """A client that was registered."""
 
     client_secret: str | None = Field(
-        None, description="its secret, if it was made here; shown this once"
+        default=None, description="its secret, if it was made here; shown this once"
     )
-    secret_id: str | None = Field(None, description="names that secret")
+    secret_id: str | None = Field(default=None, description="names that secret")
     client_secret_expires_at: TimeText | None = Field(
-        None, description="when that secret ends: RFC 3339, unlike RFC 7591 §3.2.1; null for never"
+        default=None,
+        description="when that secret ends: RFC 3339, unlike RFC 7591 §3.2.1; null for never",
     )
 
 
-class Resource(ResourceDocument):
+@dataclass(frozen=True, kw_only=True, config=MODEL)
+class RegisteredResource(Resource):
     """A resource as it is registered."""
 
     created_at: TimeText
@@ -74,7 +75,7 @@ class InitialAccessToken(Document):
     """An initial access token by what it allows."""
 
     token_id: str
-    grants: list[GrantDocument]
+    grants: list[ResourcePermission]
     token_ttl: int | None
     uses_left: int | None
     created_at: TimeText

@@ -31,7 +31,7 @@ from issuer.administration.local import Administration
 from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
 from issuer.events import Event, EventSink
 from issuer.registry.errors import InvalidValue, RegistryError, RevisionConflict
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 from keys.encoding import parse_json_object
 
 THREADS = 4

@@ -3,14 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
 from issuer.administration.http.answers import Problem
 from issuer.administration.http.problems import KINDS
 from issuer.administration.http.route import Parameter, Route
 from issuer.administration.http.routes import PATCH, ROUTES
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 
 SECURITY = "administration"
 """The security scheme that the scopes of the operations belong to."""
@@ -45,12 +44,12 @@ def describe_paths(base: str) -> Json:
 
 def describe_schemas() -> Json:
     """Describe all shapes that the routes speak of, by name."""
-    models = dict.fromkeys(
+    models: dict[Any, None] = dict.fromkeys(
         model for route in ROUTES for model in (route.reads, route.answers) if model is not None
     )
-    inputs: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in models]
-    _, written = models_json_schema(
-        [*inputs, (Problem, "validation")], ref_template=_SCHEMAS + "{model}"
+    _, written = TypeAdapter.json_schemas(
+        [(model, "validation", TypeAdapter(model)) for model in [*models, Problem]],
+        ref_template=_SCHEMAS + "{model}",
     )
     schemas: Json = written["$defs"]
     for route in ROUTES:
@@ -77,7 +76,7 @@ def _as_patch(schema: Json) -> Json:
     return {"type": "object", "properties": members}
 
 
-def _patch_of(model: type[BaseModel]) -> str:
+def _patch_of(model: type[Any]) -> str:
     return model.__name__.removeprefix("Wanted").removesuffix("Document") + "Patch"
 
 
@@ -133,7 +132,7 @@ def _header(name: str, description: str) -> Json:
     return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
 
 
-def _body(route: Route, model: type[BaseModel]) -> Json:
+def _body(route: Route, model: type[Any]) -> Json:
     name = _patch_of(model) if route.accepts == PATCH else model.__name__
     content = {media_type: {"schema": {"$ref": _SCHEMAS + name}} for media_type in route.accepts}
     return {"required": not route.may_be_empty, "content": content}

@@ -16,7 +16,7 @@ from issuer.administration.errors import (
     KeyReused,
 )
 from issuer.registry import errors
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 
 _TYPE = "urn:watchword:problem:"
 _LONGEST_POINTER = 256

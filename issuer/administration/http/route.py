@@ -3,16 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qsl
-
-from pydantic import BaseModel
 
 from issuer.administration.http.messages import UNCONDITIONAL, Precondition, write_path, write_tag
 from issuer.administration.http.problems import MALFORMED_REQUEST, RequestRefused
 from issuer.administration.operations import Created, Operations, Page, Versioned
 from issuer.registry.errors import RegistryError
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 
 _FLAGS = {"": True, "true": True, "false": False}
 
@@ -216,10 +214,10 @@ class Route:
     status: int = 200
     query: tuple[Parameter, ...] = ()
     accepts: tuple[str, ...] = ()
-    reads: type[BaseModel] | None = None
+    reads: type[Any] | None = None
     may_be_empty: bool = False
     max_body: int = 1_048_576
-    answers: type[BaseModel] | None = None
+    answers: type[Any] | None = None
     member: str = ""
     sorted_by: tuple[str, ...] = ()
     targets: tuple[type[RegistryError], ...] = ()

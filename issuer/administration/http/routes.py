@@ -19,13 +19,13 @@ from issuer.administration.http.route import Parameter, Route
 from issuer.administration.local import MAXIMUM_USAGE_DAYS
 from issuer.administration.operations import MAXIMUM_PAGE
 from issuer.registration.initial_access_token_document import RegistrationTokenDocument
-from issuer.registry.documents import ResourceDocument
 from issuer.registry.errors import (
     UnknownClient,
     UnknownRegistrationToken,
     UnknownResource,
     UnknownSecret,
 )
+from issuer.registry.resource import Resource
 
 JSON: Final = ("application/json",)
 PATCH: Final = ("application/merge-patch+json", "application/json")
@@ -194,7 +194,7 @@ ROUTES: Final = (
         run=lambda call: call.operations.list_resources(),
         summary="List resources by identifier",
         query=_PAGE,
-        answers=answers.Resource,
+        answers=answers.RegisteredResource,
         member="resources",
         sorted_by=("resource",),
     ),
@@ -207,8 +207,8 @@ ROUTES: Final = (
         summary="Add a resource",
         status=201,
         accepts=JSON,
-        reads=ResourceDocument,
-        answers=answers.Resource,
+        reads=Resource,
+        answers=answers.RegisteredResource,
         tagged=True,
         member="resource",
     ),
@@ -219,7 +219,7 @@ ROUTES: Final = (
         scopes=("watchword:resources:read",),
         run=lambda call: call.operations.show_resource(*call.names),
         summary="Show one resource",
-        answers=answers.Resource,
+        answers=answers.RegisteredResource,
         targets=(UnknownResource,),
         tagged=True,
     ),
@@ -237,8 +237,8 @@ ROUTES: Final = (
         summary="Change a resource by a JSON merge patch",
         query=(_WITHDRAW,),
         accepts=PATCH,
-        reads=ResourceDocument,
-        answers=answers.Resource,
+        reads=Resource,
+        answers=answers.RegisteredResource,
         targets=(UnknownResource,),
         tagged=True,
     ),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from issuer.registry.auth_method import TLS_SUBJECTS, AuthMaterial, AuthMethod
+from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.secret_hash import SecretHash
@@ -69,22 +69,16 @@ def find_client(read: Callable[[Statement], Rows], client_id: str) -> Client | N
 
 
 def _registration(row: Any, grants: tuple[ResourcePermission, ...]) -> ClientRegistration:  # noqa: ANN401
-    material = json.loads(row["material"] or "{}")
-    subjects = [(name, material[name]) for name in TLS_SUBJECTS if name in material]
     return ClientRegistration(
         client_id=row["client_id"],
-        display_name=row["display_name"],
-        auth_method=AuthMethod(row["auth_method"]),
-        material=AuthMaterial(
-            jwks=material.get("jwks"),
-            jwks_uri=material.get("jwks_uri"),
-            tls_subject=next(iter(subjects), None),
-        ),
+        client_name=row["display_name"],
+        token_endpoint_auth_method=AuthMethod(row["auth_method"]),
+        **json.loads(row["material"] or "{}"),
         grant_types=tuple(row["grant_types"].split()),
         grants=grants,
         token_ttl=row["client_token_ttl"],
-        dpop_bound=bool(row["dpop_bound"]),
-        certificate_bound=bool(row["certificate_bound"]),
+        dpop_bound_access_tokens=bool(row["dpop_bound"]),
+        tls_client_certificate_bound_access_tokens=bool(row["certificate_bound"]),
         disabled=bool(row["disabled"]),
         expires_at=row["client_expires_at"],
         metadata=json.loads(row["notes"] or "{}"),
@@ -103,8 +97,8 @@ def _policy(row: Any) -> TokenPolicy:  # noqa: ANN401
     return TokenPolicy(
         token_ttl=row["token_ttl"],
         signing_alg=row["signing_alg"],
-        dpop_required=bool(row["dpop_required"]),
-        certificate_required=bool(row["certificate_required"]),
+        dpop_bound_access_tokens_required=bool(row["dpop_required"]),
+        tls_client_certificate_bound_access_tokens=bool(row["certificate_required"]),
     )
 
 

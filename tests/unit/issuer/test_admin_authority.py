@@ -8,7 +8,8 @@ from issuer.administration.authority import Authority, check_authority, settle_a
 from issuer.administration.errors import BeyondAuthority, CallerNotActive
 from issuer.registry.audit import Action, AuditEntry
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
-from issuer.registry.representation import Json, describe_registration
+from issuer.registry.representation import describe_registration
+from issuer.registry.schema import Json
 from tests.support.registry import NOW, TESTER
 
 ADMINISTRATION = "https://auth.example/admin/api/v1"

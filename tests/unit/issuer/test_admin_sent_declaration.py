@@ -5,7 +5,7 @@ import pytest
 from issuer.administration.declaration.resolved import ResolvedDeclaration, ResolvedSecret
 from issuer.administration.declaration.wire import read_sent, write_sent
 from issuer.administration.errors import InvalidDocument
-from issuer.registry.representation import Json
+from issuer.registry.schema import Json
 from tests.support.declaration import absent, declared, grant, known
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import NOW, RESOURCE, SECRET, orders
@@ -100,5 +100,5 @@ def test_secrets_are_for_clients_that_use_some() -> None:
         "/clients/0": "private_key_jwt uses no secrets"
     }
     assert mistakes_in(client(token_endpoint_auth_method="private_key_jwt")) == {
-        "/clients/0": "private_key_jwt needs one of jwks and jwks_uri"
+        "/clients/0": "private_key_jwt needs one of jwks, jwks_uri"
     }

@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from issuer.registry.auth_method import (
-    NO_MATERIAL,
+    ALL_MATERIAL,
     TLS_SUBJECTS,
-    AuthMaterial,
     AuthMethod,
-    check_auth,
     check_jwks,
     check_jwks_uri,
+    check_material,
 )
+from issuer.registry.client import ClientRegistration
 from issuer.registry.errors import InvalidValue
+from issuer.registry.schema import members_of
 from keys.encoding import encode_base64url
 from keys.jwk import PRIVATE_MEMBERS, PUBLISHED_TEST_KEYS, thumbprint
 from tests.support.keys import public_rsa_jwk, weak_rsa_key
@@ -45,15 +47,16 @@ def published_keys() -> dict[str, dict[str, object]]:
     return {thumbprint(key): key for key in keys if key.get("kty") == "RSA"}
 
 
-SUBJECT = AuthMaterial(tls_subject=("tls_client_auth_san_dns", "till.example"))
+SUBJECT = "tls_client_auth_san_dns"
 KINDS = {
-    "nothing": NO_MATERIAL,
-    "jwks": AuthMaterial(jwks=jwks()),
-    "jwks_uri": AuthMaterial(jwks_uri=URI),
-    "jwks and jwks_uri": AuthMaterial(jwks=jwks(), jwks_uri=URI),
-    "subject": SUBJECT,
-    "subject and jwks": AuthMaterial(jwks=jwks(), tls_subject=SUBJECT.tls_subject),
-    "subject and jwks_uri": AuthMaterial(jwks_uri=URI, tls_subject=SUBJECT.tls_subject),
+    "nothing": (),
+    "jwks": ("jwks",),
+    "jwks_uri": ("jwks_uri",),
+    "jwks and jwks_uri": ("jwks", "jwks_uri"),
+    "subject": (SUBJECT,),
+    "two subjects": (SUBJECT, "tls_client_auth_san_uri"),
+    "subject and jwks": ("jwks", SUBJECT),
+    "subject and jwks_uri": ("jwks_uri", SUBJECT),
 }
 FITTING = {
     AuthMethod.CLIENT_SECRET_BASIC: {"nothing"},
@@ -69,10 +72,10 @@ FITTING = {
 def test_each_method_takes_its_own_material_and_no_other(method, kind):
     """RFC 7591 §2, RFC 8705 §2: keys for what is signed, one subject for a CA's certificate."""
     if kind in FITTING[method]:
-        check_auth(method, KINDS[kind])
+        check_material(method, KINDS[kind])
     else:
         with pytest.raises(InvalidValue, match=f"^{method} "):
-            check_auth(method, KINDS[kind])
+            check_material(method, KINDS[kind])
 
 
 @pytest.mark.parametrize("method", AuthMethod)
@@ -83,13 +86,16 @@ def test_a_method_knows_what_it_is_proven_by(method):
 
 
 def test_material_is_named_as_registered():
-    """RFC 7591 §2 and RFC 8705 §2.1.2 give the names; what is not set is not named."""
-    assert NO_MATERIAL.members() == {}
-    assert KINDS["jwks"].members() == {"jwks": jwks()}
-    assert KINDS["subject and jwks_uri"].members() == {
-        "jwks_uri": URI,
-        "tls_client_auth_san_dns": "till.example",
-    }
+    """RFC 7591 §2 and RFC 8705 §2.1.2 give the names; a registration has a member for each."""
+    assert set(ALL_MATERIAL) == {"jwks", "jwks_uri", *TLS_SUBJECTS}
+    assert set(ALL_MATERIAL) <= set(members_of(ClientRegistration))
+
+
+def named(name: str, value: str) -> ClientRegistration:
+    """Make a client that is known by the name of its certificate."""
+    method = AuthMethod.TLS_CLIENT_AUTH
+    members: dict[str, Any] = {"token_endpoint_auth_method": method, name: value}
+    return ClientRegistration(client_id="till", **members)
 
 
 @pytest.mark.parametrize("name", TLS_SUBJECTS)
@@ -97,7 +103,7 @@ def test_material_is_named_as_registered():
 def test_a_subject_is_some_printable_text(name, length):
     """RFC 8705 §2.1.2: the five ways to name a certificate."""
     value = "2001:db8::1" if name.endswith("_ip") else "x" * length
-    check_auth(AuthMethod.TLS_CLIENT_AUTH, AuthMaterial(tls_subject=(name, value)))
+    assert getattr(named(name, value), name) == value
 
 
 @pytest.mark.parametrize(
@@ -110,29 +116,30 @@ def test_a_subject_is_some_printable_text(name, length):
         ("tls_client_auth_san_ip", "till.example", "is not an IP address"),
         ("tls_client_auth_san_ip", "10.0.0.256", "is not an IP address"),
         ("tls_client_auth_san_ip", "010.0.0.1", "is not an IP address"),
-        ("tls_client_auth_san_rid", "1.2.3", "names no certificate"),
-        ("jwks", "x", "'jwks' names no certificate"),
+        ("tls_client_auth_san_rid", "1.2.3", "Unexpected keyword argument"),
     ],
 )
 def test_other_subjects_are_refused(name, value, words):
     """What no certificate can match, or no terminal can show, is not registered."""
-    with pytest.raises(InvalidValue, match=words):
-        check_auth(AuthMethod.TLS_CLIENT_AUTH, AuthMaterial(tls_subject=(name, value)))
+    with pytest.raises(ValidationError, match=words):
+        named(name, value)
 
 
 @pytest.mark.parametrize("address", ["192.0.2.7", "::1", "2001:db8::1"])
 def test_an_ip_subject_is_an_address_of_either_version(address):
     """RFC 8705 §2.1.2: `tls_client_auth_san_ip` is an IPv4 or IPv6 address."""
-    material = AuthMaterial(tls_subject=("tls_client_auth_san_ip", address))
-    check_auth(AuthMethod.TLS_CLIENT_AUTH, material)
+    assert named("tls_client_auth_san_ip", address).tls_client_auth_san_ip == address
 
 
 def test_the_keys_of_a_key_method_are_looked_at():
     """A method that fits does not excuse keys that do not."""
-    with pytest.raises(InvalidValue, match="1 to 10 keys"):
-        check_auth(AuthMethod.PRIVATE_KEY_JWT, AuthMaterial(jwks={"keys": []}))
-    with pytest.raises(InvalidValue, match="must be https"):
-        check_auth(AuthMethod.PRIVATE_KEY_JWT, AuthMaterial(jwks_uri="http://keys.example/"))
+    method = AuthMethod.PRIVATE_KEY_JWT
+    for members, words in (
+        ({"jwks": {"keys": []}}, "1 to 10 keys"),
+        ({"jwks_uri": "http://keys.example/"}, "must be https"),
+    ):
+        with pytest.raises(ValidationError, match=words):
+            ClientRegistration(client_id="till", token_endpoint_auth_method=method, **members)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from issuer.client_auth import secret as client_auth
 from issuer.client_auth.secret import ClientAuthenticator
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
-from issuer.registry.auth_method import AuthMaterial, AuthMethod
+from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import Client
 from issuer.registry.secret_hash import SecretHash
 from issuer.token_request import SecretBasic, SecretPost
@@ -24,13 +24,11 @@ from tests.support.issuer import (
 
 SHORT = "hunter2hunter2"
 OTHER = "wws_" + "other-" * 7
-URI = AuthMaterial(jwks_uri="https://keys.example/jwks")
+URI = {"jwks_uri": "https://keys.example/jwks"}
 WITHOUT_SECRETS = {
     AuthMethod.PRIVATE_KEY_JWT: URI,
     AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: URI,
-    AuthMethod.TLS_CLIENT_AUTH: AuthMaterial(
-        tls_subject=("tls_client_auth_san_dns", "svc-a.example")
-    ),
+    AuthMethod.TLS_CLIENT_AUTH: {"tls_client_auth_san_dns": "svc-a.example"},
 }
 
 
@@ -49,8 +47,8 @@ def gate(clients: Clients, slow: SlowHere | None = None) -> ClientAuthenticator:
 def without_secrets(method: AuthMethod, *secrets: str) -> Client:
     """Make a client of another method that still has secrets from before."""
     return make_client(
-        auth_method=method,
-        material=WITHOUT_SECRETS[method],
+        token_endpoint_auth_method=method,
+        **WITHOUT_SECRETS[method],
         secrets=tuple(make_secret(secret) for secret in secrets),
     )
 
@@ -131,7 +129,7 @@ async def test_a_slow_secret_that_was_proven_is_worth_nothing_under_another_meth
     authenticator = gate(clients)
     await authenticator.authenticate(SecretBasic("svc-a", SHORT), now=NOW)
     after = make_client(
-        auth_method=method, material=WITHOUT_SECRETS[method], secrets=before.secrets
+        token_endpoint_auth_method=method, **WITHOUT_SECRETS[method], secrets=before.secrets
     )
     clients.known["svc-a"] = clients.stored["svc-a"] = after
     assert (await refusal(authenticator, SHORT)).reason is Reason.WRONG_SECRET

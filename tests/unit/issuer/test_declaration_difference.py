@@ -50,7 +50,7 @@ def test_new_things_are_shown_with_what_was_said_of_them():
             "till",
             grant("read", "write", default=("read",)),
             secrets=(known(expires_at=NOW + 60), absent()),
-            display_name="Kasse",
+            client_name="Kasse",
             metadata={"team": "shop"},
         ),
     )
@@ -94,7 +94,7 @@ def test_changes_are_shown_as_they_were_and_are():
 
 def test_an_object_that_changes_is_only_named():
     """JSON has what it was and is."""
-    present = state(registered(metadata={"a": 1}, display_name="Till"))
+    present = state(registered(metadata={"a": 1}, client_name="Till"))
     described = describe(declaration(declared(metadata={"a": 2})), present)
     assert described["changes"] == [
         {

@@ -13,7 +13,7 @@ from issuer.administration.declaration.steps import (
     ReplaceResource,
     RevokeSecret,
 )
-from issuer.registry.auth_method import AuthMaterial, AuthMethod
+from issuer.registry.auth_method import AuthMethod
 from tests.support.declaration import (
     absent,
     declaration,
@@ -278,8 +278,8 @@ def test_a_new_client_without_a_secret_is_pointed_out():
     """It cannot authenticate; one with a key can."""
     with_key = declared(
         "keyed",
-        auth_method=AuthMethod.PRIVATE_KEY_JWT,
-        material=AuthMaterial(jwks_uri="https://keyed.example.com/jwks"),
+        token_endpoint_auth_method=AuthMethod.PRIVATE_KEY_JWT,
+        jwks_uri="https://keyed.example.com/jwks",
     )
     made = plan(declaration(declared("till"), with_key), state())
     assert made.notes == ("client till: it has no secret yet, so it gets no token",)

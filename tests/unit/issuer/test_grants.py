@@ -37,6 +37,8 @@ TWO_APIS = (
     ResourcePermission(resource=API, scopes=("read", "write"), default_scopes=("read",)),
     ResourcePermission(resource=OTHER_API, scopes=("read", "pay")),
 )
+CERTIFICATE_BOUND = "tls_client_certificate_bound_access_tokens"
+RESOURCE_FLAGS = {"dpop": "dpop_bound_access_tokens_required", "certificate": CERTIFICATE_BOUND}
 
 
 def decide(
@@ -67,8 +69,9 @@ def refused(client: Client, error: type[OAuthError], **request: Any) -> OAuthErr
 
 def bound(*, client: str | None = None, resource: str | None = None) -> Client:
     """Make a client that must have its tokens bound, by its own flag or the resource's."""
-    policy = TokenPolicy(**({f"{resource}_required": True} if resource else {}))
-    return make_client(policies={API: policy}, **({f"{client}_bound": True} if client else {}))
+    policy = {RESOURCE_FLAGS[resource]: True} if resource else {}
+    own = {RESOURCE_FLAGS[client].removesuffix("_required"): True} if client else {}
+    return make_client(policies={API: TokenPolicy(**policy)}, **own)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +224,7 @@ def test_what_must_be_bound_to_a_certificate_is_refused_without_one(client):
 
 @pytest.mark.parametrize(
     ("name", "error"),
-    [("dpop_required", InvalidDpopProof), ("certificate_required", InvalidRequest)],
+    [(RESOURCE_FLAGS["dpop"], InvalidDpopProof), (CERTIFICATE_BOUND, InvalidRequest)],
 )
 def test_only_the_resource_that_asks_for_a_binding_is_out_of_reach(name, error):
     """A policy is that of one resource; tokens for the client's other ones are not its business."""

@@ -15,6 +15,7 @@ from issuer.registry.initial_access_token import (
     make_access_token,
     parse_token_id,
 )
+from issuer.registry.schema import read
 
 NOW = 1_800_000_000
 GRANT = {"resource": "https://orders.example", "scope": "read write"}
@@ -36,7 +37,7 @@ def make(
     random_bytes: Counting | None = None, **document: object
 ) -> tuple[str, InitialAccessToken]:
     """Make a token, good but for the changes."""
-    wanted = RegistrationTokenDocument.model_validate({"grants": [GRANT]} | document)
+    wanted = read(RegistrationTokenDocument, {"grants": [GRANT]} | document)
     return make_registration_token(wanted, now=NOW, random_bytes=random_bytes or Counting())
 
 

@@ -1,6 +1,7 @@
 """Unit tests of `issuer.registry.resource`."""
 
 import pytest
+from pydantic import ValidationError
 
 from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
@@ -16,7 +17,7 @@ BILLING = orders("read", "bill", identifier="urn:example:billing", token_ttl=60)
 )
 def test_an_absolute_uri_names_a_resource(identifier):
     """RFC 8707 §2: the resource is an absolute URI."""
-    assert orders(identifier=identifier).identifier == identifier
+    assert orders(identifier=identifier).resource == identifier
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_an_absolute_uri_names_a_resource(identifier):
 )
 def test_other_texts_name_no_resource(identifier):
     """RFC 8707 §2: relative references and fragments are not allowed."""
-    with pytest.raises(InvalidValue, match="resource identifier"):
+    with pytest.raises(ValidationError, match="resource identifier"):
         orders(identifier=identifier)
 
 
@@ -51,13 +52,13 @@ def test_other_texts_name_no_resource(identifier):
 )
 def test_the_scopes_of_a_resource_are_single_distinct_tokens(scopes, words):
     """RFC 6749 §3.3: scope-token."""
-    with pytest.raises(InvalidValue, match=words):
-        Resource(identifier=RESOURCE, scopes=scopes)
+    with pytest.raises(ValidationError, match=words):
+        Resource(resource=RESOURCE, scopes=scopes)
 
 
 def test_a_resource_has_a_possible_token_lifetime():
     """No token outlives a day."""
-    with pytest.raises(InvalidValue, match="token lifetime"):
+    with pytest.raises(ValidationError, match="less than or equal to 86400"):
         orders(token_ttl=86_401)
 
 
@@ -70,7 +71,7 @@ def test_every_scope_of_every_resource_is_granted_when_that_is_said():
     """What is granted is what the resources have at that moment, in their order."""
     first, second = decide_grants([orders(), BILLING], None)
     assert (first.resource, first.scopes) == (RESOURCE, ("read", "write"))
-    assert (second.resource, second.scopes) == (BILLING.identifier, ("read", "bill"))
+    assert (second.resource, second.scopes) == (BILLING.resource, ("read", "bill"))
 
 
 def test_a_scope_goes_to_each_resource_that_has_it():

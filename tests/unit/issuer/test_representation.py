@@ -5,7 +5,7 @@ import json
 import pytest
 
 from issuer.registry.audit import SYSTEM, Action, Actor, AuditEntry, Via
-from issuer.registry.auth_method import AuthMaterial, AuthMethod
+from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.representation import (
@@ -28,9 +28,9 @@ def test_a_client_is_described_by_its_registered_names():
     """RFC 7591 §2, RFC 9449 §5.2, RFC 8705 §3.4; times are RFC 3339 in UTC, durations seconds."""
     client = make_client(
         "till",
-        display_name="Till",
-        auth_method=AuthMethod.TLS_CLIENT_AUTH,
-        material=AuthMaterial(tls_subject=("tls_client_auth_san_dns", "till.example")),
+        client_name="Till",
+        token_endpoint_auth_method=AuthMethod.TLS_CLIENT_AUTH,
+        tls_client_auth_san_dns="till.example",
         grants=(
             ResourcePermission(
                 resource=RESOURCE, scopes=("read", "write"), default_scopes=("read",)
@@ -38,7 +38,7 @@ def test_a_client_is_described_by_its_registered_names():
             ResourcePermission(resource=OTHER, scopes=("bill", "read")),
         ),
         token_ttl=60,
-        dpop_bound=True,
+        dpop_bound_access_tokens=True,
         expires_at=NOW,
         metadata={"team": "tills"},
         created_at=0,
@@ -79,12 +79,12 @@ def secret_until(end):
         ({}, [], "enabled"),
         ({}, [NOW], "secret_expired"),
         ({}, [NOW, NOW - 9], "secret_expired"),
-        ({"auth_method": AuthMethod.CLIENT_SECRET_POST}, [NOW], "secret_expired"),
+        ({"token_endpoint_auth_method": AuthMethod.CLIENT_SECRET_POST}, [NOW], "secret_expired"),
         ({}, [NOW + 1], "enabled"),
         ({}, [NOW, None], "enabled"),
         (
-            {"auth_method": AuthMethod.TLS_CLIENT_AUTH}
-            | {"material": AuthMaterial(tls_subject=("tls_client_auth_san_dns", "till.example"))},
+            {"token_endpoint_auth_method": AuthMethod.TLS_CLIENT_AUTH}
+            | {"tls_client_auth_san_dns": "till.example"},
             [NOW],
             "enabled",
         ),
@@ -135,7 +135,12 @@ def test_a_secret_is_described_by_its_times(last_used_at):
 def test_a_resource_is_described_with_what_it_asks_of_tokens():
     """RFC 9728 §2 has names for the bindings."""
     registered = RegisteredResource(
-        resource=orders("read", token_ttl=60, signing_alg="RS256", certificate_required=True),
+        resource=orders(
+            "read",
+            token_ttl=60,
+            signing_alg="RS256",
+            tls_client_certificate_bound_access_tokens=True,
+        ),
         created_at=NOW,
         updated_at=NOW,
         revision=7,

@@ -10,8 +10,8 @@ from watchword.cli.errors import CommandFailed, WrongUsage
 
 A, B = "https://a.example", "https://b.example"
 RESOURCES = {
-    A: Resource(identifier=A, scopes=("read", "write")),
-    B: Resource(identifier=B, scopes=("read", "ship")),
+    A: Resource(resource=A, scopes=("read", "write")),
+    B: Resource(resource=B, scopes=("read", "ship")),
 }
 find = RESOURCES.__getitem__
 

@@ -1,0 +1,215 @@
+"""What the documents of the registry are made of: strict types with their constraints in them.
+
+`client` and `resource` have the models. From these come reading and writing on every interface,
+the JSON Schemas that editors and OpenAPI get, and the columns of the database. Unknown members are
+refused: a mistyped name that is ignored is a hole with a delay.
+
+On the wire a time is RFC 3339 text, and the scopes of a grant are one text with spaces between; in
+Python they are seconds since the epoch, and a tuple. `read` takes the one form, constructors the
+other, and neither takes both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticKnownError
+
+from issuer.config import MAX_TOKEN_TTL
+from issuer.registry.errors import InvalidValue
+from issuer.registry.rfc3339 import check_time, parse_time, write_time
+from issuer.scope import MAX_SCOPE_LENGTH, SCOPE_PATTERN, parse_scope
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+_WIRE: Final = "wire"
+_SCOPE_WORDS = (
+    "must be scopes with single spaces between, visible ASCII without quote and backslash"
+)
+
+MODEL: Final = ConfigDict(
+    extra="forbid",
+    hide_input_in_errors=True,
+    validate_by_name=True,
+    validate_by_alias=True,
+    defer_build=True,
+)
+"""For dataclasses of pydantic: no unknown members, and no value in an error."""
+
+
+class Document(BaseModel):
+    """A document without unknown members and without conversions: `"1"` is no number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+def read(model: type[T], document: object) -> T:
+    """Read a document in its form on the wire.
+
+    Args:
+        model: a pydantic model or dataclass.
+        document: JSON, as Python has it.
+
+    Raises:
+        ValidationError: with every mistake in it.
+    """
+    found: T = adapter(model).validate_python(document, by_alias=True, by_name=False, context=_WIRE)
+    return found
+
+
+def write(value: object, *, exclude_defaults: bool = False) -> Json:
+    """Write a model as its document on the wire, with or without what is as it is by default."""
+    written: Json = adapter(type(value)).dump_python(
+        value, mode="json", by_alias=True, exclude_defaults=exclude_defaults
+    )
+    return written
+
+
+def narrowed(model: type[T], value: T) -> T:
+    """Return what a model has of a value of a class derived from it, and nothing else.
+
+    Args:
+        model: a pydantic dataclass.
+        value: a document that has more, such as a secret beside the registration.
+    """
+    return model(**{name: getattr(value, name) for name in _fields(model)})
+
+
+def members_of(model: type[Any]) -> list[str]:
+    """List the members of a model's document, by their names on the wire."""
+    return [str(info.validation_alias or name) for name, info in _fields(model).items()]
+
+
+def _fields(model: type[Any]) -> Mapping[str, FieldInfo]:
+    fields: Mapping[str, FieldInfo] = model.__pydantic_fields__
+    return fields
+
+
+def adapter(model: type[Any]) -> TypeAdapter[Any]:
+    """Return what validates and writes a model; made once."""
+    made = _ADAPTERS.get(model)
+    if made is None:
+        made = _ADAPTERS[model] = TypeAdapter(model)
+    return made
+
+
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """How the command line asks for a member; stands in the annotation of its field.
+
+    Args:
+        flag: such as `--token-ttl`, or `--dpop/--no-dpop` for a member that is true or false.
+        metavar: what stands for the value in help; a `FILE` holds it as JSON.
+        unset: whether `--unset` takes the value away, by the flag's name.
+        help: where the description of the field does not say enough.
+    """
+
+    flag: str
+    metavar: str | None = None
+    unset: bool = False
+    help: str | None = None
+
+
+def options_of(model: type[Any]) -> dict[str, Option]:
+    """Return the options of a model's members, by the names of the members."""
+    found = (
+        (name, each)
+        for name, info in _fields(model).items()
+        for each in info.metadata
+        if isinstance(each, Option)
+    )
+    return dict(found)
+
+
+def is_unset(value: object) -> bool:
+    """Tell whether a member is left out of the document, by `Field(exclude_if=is_unset)`."""
+    return value is None
+
+
+def _read_time(value: object, info: ValidationInfo) -> object:
+    if info.context != _WIRE:
+        return value
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    return parse_time(value)
+
+
+def _read_scopes(value: object, info: ValidationInfo) -> object:
+    if info.context != _WIRE:
+        return value
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    return parse_scope(check_scope_text(value))
+
+
+def check_scope_text(text: str) -> str:
+    """Return a scope value as it came if it has the form of RFC 6749 §3.3.
+
+    Raises:
+        InvalidValue: it has another.
+    """
+    try:
+        parse_scope(text)
+    except ValueError:
+        raise InvalidValue(_SCOPE_WORDS) from None
+    return text
+
+
+def _write_scopes(scopes: tuple[str, ...]) -> str:
+    return " ".join(scopes)
+
+
+def _check_time_text(text: str) -> str:
+    check_time(parse_time(text))
+    return text
+
+
+Text = Annotated[str, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Time = Annotated[
+    int,
+    Field(strict=True),
+    AfterValidator(check_time),
+    BeforeValidator(_read_time),
+    PlainSerializer(write_time, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""Seconds since the epoch; RFC 3339 text on the wire."""
+TimeText = Annotated[
+    str, AfterValidator(_check_time_text), Field(json_schema_extra={"format": "date-time"})
+]
+"""The same as text, for documents that stay what they are on the wire."""
+
+_SCOPE_SCHEMA: Json = {"type": "string", "pattern": SCOPE_PATTERN, "maxLength": MAX_SCOPE_LENGTH}
+Scopes = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_read_scopes),
+    PlainSerializer(_write_scopes, return_type=str, when_used="json"),
+    WithJsonSchema(_SCOPE_SCHEMA),
+]
+"""Scopes in the order given, each once; one text with spaces between on the wire."""
+ScopeText = Annotated[
+    str,
+    AfterValidator(check_scope_text),
+    Field(json_schema_extra={"pattern": SCOPE_PATTERN, "maxLength": MAX_SCOPE_LENGTH}),
+]
+"""The same as text, for documents that stay what they are on the wire."""
+
+TokenTtl = Annotated[int, Field(strict=True, ge=1, le=MAX_TOKEN_TTL)]
+"""Life of access tokens in seconds."""
