@@ -6,17 +6,20 @@ loses nothing: the next one finds the file and uses it.
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from issuer.administration.declaration.document import Declaration, SecretReference
-from issuer.administration.declaration.errors import InvalidDeclaration, KeyPath, Mistake
-from issuer.administration.declaration.resolved import SecretPlace, SecretValue
-from issuer.administration.errors import AccessRefused
-from issuer.registry.client_secret import MAXIMUM_SECRETS
+from issuer.administration.declaration.document import (
+    ClientInFile,
+    DeclarationFile,
+    SecretReference,
+)
+from issuer.administration.errors import AccessRefused, InvalidDocument
 from issuer.registry.errors import InvalidValue, RegistryError, StoreUnavailable
-from issuer.registry.secret_hash import SALT_BYTES, check_secret, decode_secret, generate_secret
+from issuer.registry.mistakes import Mistake
+from issuer.registry.schema import Json
+from issuer.registry.secret_hash import check_secret, decode_secret, generate_secret
 from watchword.errors import ProviderError
 
 _MAXIMUM_FILE_BYTES = 4096
@@ -27,10 +30,10 @@ class SecretFileError(ProviderError):
 
 
 class DeclaredSecrets:
-    """The secrets of one declaration, as far as they are there.
+    """The secrets that a declaration refers to.
 
     Args:
-        declaration: what refers to them.
+        declaration: what refers to them; its references get the secrets that are found.
         folder: what relative paths start from.
         environment: the variables of the process.
         random_bytes: the operating system's randomness.
@@ -38,54 +41,62 @@ class DeclaredSecrets:
 
     def __init__(
         self,
-        declaration: Declaration,
+        declaration: DeclarationFile,
         *,
         folder: Path,
         environment: Mapping[str, str],
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        self.values: dict[SecretPlace, SecretValue] = {}
+        self._clients = declaration.clients
         self._folder = folder
         self._environment = environment
         self._random_bytes = random_bytes
-        self._references = dict(_references(declaration))
 
     def load(self) -> None:
         """Read every secret that is there.
 
         Raises:
-            InvalidDeclaration: naming every reference that leads to no good secret.
+            InvalidDocument: naming every reference that leads to no good secret.
         """
         mistakes: list[Mistake] = []
-        for place, (path, reference) in self._references.items():
-            try:
-                if (text := self._find(reference)) is not None:
-                    self._take(place, text)
-            except (ValueError, InvalidValue) as error:
-                why = f"{reference.source} of client {place[0]}: {error}"
-                mistakes.append(Mistake(why=why, path=path))
+        for number, client in enumerate(self._clients):
+            for index, reference in enumerate(client.secrets or ()):
+                try:
+                    if (text := self._find(reference)) is not None:
+                        _take(client, reference, text)
+                except (ValueError, InvalidValue) as error:
+                    why = f"{reference.source} of client {client.client_id}: {error}"
+                    mistakes.append(Mistake(("clients", number, "secrets", index), why))
         if mistakes:
-            raise InvalidDeclaration(mistakes)
+            raise InvalidDocument(mistakes)
 
     @contextmanager
-    def generated(self, places: Iterable[SecretPlace]) -> Iterator[Mapping[SecretPlace, Path]]:
-        """Make secrets and write them, for a transaction that is to follow; yields where they are.
+    def generated(self, outcome: Json) -> Iterator[Mapping[Path, str]]:
+        """Make the secrets that a declaration needs and write them, before it is carried out.
 
-        If it is refused, the files are removed. If nobody knows whether it was, they stay: a file
-        too many does no harm, one too few is a client that nobody can be any more.
+        If it is refused, the files are removed. If it is not known whether it was, they stay: a
+        file too many does no harm, one too few is a client that can never authenticate again.
+
+        Args:
+            outcome: of a dry run, which tells the secrets that are still to be made.
+
+        Yields:
+            The files that were written, and the client that each is for.
 
         Raises:
             SecretFileError: a file cannot be written.
         """
-        written: dict[SecretPlace, Path] = {}
+        clients = {client.client_id: client for client in self._clients}
+        written: dict[Path, str] = {}
         try:
-            for place in places:
-                self._generate(place, written)
+            for change in outcome["changes"]:
+                if change.get("generate"):
+                    self._generate(clients[change["client_id"]], change["source"], written)
             yield written
         except (StoreUnavailable, AccessRefused):  # or an answer from whatever is in between
             raise
         except (RegistryError, SecretFileError):
-            for path in written.values():
+            for path in written:
                 with suppress(OSError):
                     path.unlink()
             raise
@@ -96,51 +107,40 @@ class DeclaredSecrets:
             text = self._environment.get(reference.env)
             if text is None:
                 raise ValueError("it is not set")
-            text = text.strip()  # a line end is as easily set as written
-        elif reference.file is not None:
-            text = _read_secret(self._folder / reference.file)
-        else:
-            text = self._find_generated(self._folder / str(reference.generate_to))
-        return text
-
-    def _find_generated(self, path: Path) -> str | None:
+            return text.strip()  # a line end is as easily set as written
+        if reference.file is not None:
+            return _read_secret(self._folder / reference.file)
+        path = self._folder / str(reference.generate_to)
         if path.exists():
             return _read_secret(path)
         if not path.parent.is_dir():
             raise ValueError(f"there is no folder {path.parent}; make it first")
         return None
 
-    def _take(self, place: SecretPlace, text: str) -> None:
-        if not text:
-            raise ValueError("it is empty")
-        check_secret(text)
-        value = SecretValue(text, salt=self._random_bytes(SALT_BYTES))
-        others = (self.values.get((place[0], index)) for index in range(MAXIMUM_SECRETS))
-        if any(other is not None and value.is_same(other) for other in others):
-            raise ValueError("it is the same secret as another of the client")
-        self.values[place] = value
-
-    def _generate(self, place: SecretPlace, written: dict[SecretPlace, Path]) -> None:
-        path = self._folder / str(self._references[place][1].generate_to)
+    def _generate(self, client: ClientInFile, source: str, written: dict[Path, str]) -> None:
+        reference = next(each for each in client.secrets or () if each.source == source)
+        path = self._folder / str(reference.generate_to)
         text = generate_secret(self._random_bytes)
         try:
             if _write_new(path, text.encode() + b"\n", suffix=self._random_bytes(8).hex()):
-                written[place] = path
+                written[path] = client.client_id
             else:
-                text = _read_secret(path)  # somebody else who applies the same file has made it
-        except (OSError, ValueError) as error:
+                text = _read_secret(path)  # another process that applies the same file made it
+            _take(client, reference, text)
+        except (OSError, ValueError, InvalidValue) as error:
             why = _reason(error) if isinstance(error, OSError) else str(error)
             raise SecretFileError(f"cannot write the secret to {path}: {why}") from None
-        self._take(place, text)
 
 
-def _references(
-    declaration: Declaration,
-) -> Iterator[tuple[SecretPlace, tuple[KeyPath, SecretReference]]]:
-    for number, client in enumerate(declaration.clients):
-        for index, reference in enumerate(client.secrets or ()):
-            path = ("clients", number, "secrets", index)
-            yield (client.client_id, index), (path, reference)
+def _take(client: ClientInFile, reference: SecretReference, text: str) -> None:
+    """Give a reference the secret that it leads to."""
+    if not text:
+        raise ValueError("it is empty")
+    check_secret(text)
+    others = (each.value for each in client.secrets or () if each is not reference)
+    if any(other is not None and other.reveal() == text for other in others):
+        raise ValueError("it is the same secret as another of the client")
+    reference.found(text)
 
 
 def _read_secret(path: Path) -> str:

@@ -15,6 +15,7 @@ from consumer import ClientCredentials
 from consumer.deadline import Deadline
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.origin import parse_origin
+from issuer.administration.declaration.document import Declaration, write_sent
 from issuer.administration.errors import AccessRefused
 from issuer.administration.http import BASE
 from issuer.administration.http.messages import write_path, write_tag
@@ -151,14 +152,19 @@ class RemoteAdministration:
         return self._page("entries", ("audit",), query)
 
     def apply(  # noqa: D102
-        self, declaration: Json, *, dry_run: bool = False, prune: bool = False, usage_days: int = 30
+        self,
+        declaration: Declaration,
+        *,
+        dry_run: bool = False,
+        prune: bool = False,
+        usage_days: int = 30,
     ) -> Json:
         query: Query = {
             "dry_run": str(dry_run).lower(),
             "prune": str(prune).lower(),
             "usage_days": usage_days,
         }
-        return _json(self._ask("POST", ("apply",), declaration, query=query))
+        return _json(self._ask("POST", ("apply",), write_sent(declaration), query=query))
 
     def list_registration_tokens(self) -> list[Json]:  # noqa: D102
         return self._all("registration_tokens", ("registration-tokens",))
@@ -234,7 +240,7 @@ class RemoteAdministration:
         except ConsumerError as error:
             raise AccessRefused(str(error)) from None
         except (httpx.HTTPError, TimeoutError) as error:
-            # Whether it was done before the answer was lost, nobody can tell.
+            # It may have been done before the answer was lost.
             why = clean(error) or type(error).__name__
             raise StoreUnavailable(f"{self._server} cannot be reached: {why}") from None
         if answer.is_success:

@@ -1,10 +1,9 @@
-"""What administrators write: the registry's documents, and what goes beside them on creation.
-
-A mistake names its place by JSON pointer; no message repeats a value, since that may be a secret.
-"""
+"""What administrators write: documents of creation, merge patches (RFC 7396), new secrets."""
 
 from collections.abc import Callable
-from typing import Annotated, Self, TypeVar
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -14,46 +13,43 @@ from pydantic import (
     model_validator,
 )
 from pydantic.dataclasses import dataclass
-from pydantic_core import ErrorDetails
 
-from issuer.administration.errors import InvalidDocument, Mistake, write_pointer
+from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
+from issuer.registry.client_secret import ClientSecret, NewSecret
 from issuer.registry.errors import InvalidValue
-from issuer.registry.schema import MODEL, Document, Json, Scopes, Text, Time, read
-from issuer.registry.secret_hash import check_secret
+from issuer.registry.mistakes import Mistake, mistakes_of, unknown
+from issuer.registry.representation import describe_secret
+from issuer.registry.resource import Resource
+from issuer.registry.rfc3339 import write_time
+from issuer.registry.schema import (
+    MODEL,
+    Document,
+    Json,
+    Scopes,
+    Text,
+    Time,
+    members_of,
+    read,
+)
+from issuer.registry.secret_hash import (
+    SALT_BYTES,
+    SecretHash,
+    check_secret,
+    generate_secret,
+    hash_secret,
+)
 
 T = TypeVar("T")
 
-MAXIMUM_MISTAKES = 100
-"""Mistakes that are told at once."""
-
-_WORDS = {
-    "missing": "is missing",
-    "extra_forbidden": "is not known here",
-    "unexpected_keyword_argument": "is not known here",
-    "string_type": "must be a string",
-    "int_type": "must be a whole number",
-    "bool_type": "must be true or false",
-    "list_type": "must be an array",
-    "tuple_type": "must be an array",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "dataclass_type": "must be an object",
-    "too_short": "must not be empty",
-    "too_long": "must have at most {max_length} members",
-    "string_too_short": "must not be empty",
-    "string_too_long": "must have at most {max_length} characters",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be {expected}",
-}
+_NOWHERE = object()
 
 SecretText = Annotated[Text, AfterValidator(check_secret)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
 class WantedClientDocument(ClientRegistration):
-    """A client as somebody wants it.
+    """A client as an administrator wants it.
 
     Instead of `grants` it may say `resources` and `scope`, which is the same with less to write.
     """
@@ -136,7 +132,7 @@ def read_document(model: type[T], document: Json) -> T:
     try:
         return read(model, document)
     except ValidationError as error:
-        raise InvalidDocument(mistakes_of(error)) from None
+        raise InvalidDocument(mistakes_of(error, model)) from None
 
 
 def built(build: Callable[[], T]) -> T:
@@ -148,19 +144,160 @@ def built(build: Callable[[], T]) -> T:
     try:
         return build()
     except InvalidValue as error:
-        raise InvalidDocument([("", str(error))]) from None
+        raise InvalidDocument([Mistake((), str(error))]) from None
 
 
-def mistakes_of(error: ValidationError) -> list[Mistake]:
-    """Say in our words what a model found wrong, at most `MAXIMUM_MISTAKES`."""
-    return [
-        (write_pointer(details["loc"]), _why(details))
-        for details in error.errors(include_url=False, include_input=False)[:MAXIMUM_MISTAKES]
+def merge_patch(target: Json, patch: Json) -> Json:
+    """Return the patched document; neither argument is changed (RFC 7396 §2)."""
+    merged: Json = dict(target)
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merge(merged.get(name), value)
+    return merged
+
+
+def _merge(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if not isinstance(patch, dict):
+        return patch
+    return merge_patch(target if isinstance(target, dict) else {}, patch)
+
+
+def patched_client(shown: Json, patch: Json) -> WantedClientDocument:
+    """Read what a client becomes.
+
+    Args:
+        shown: its document as it is shown now.
+        patch: its changes. `scope` and `resources` are shown, so they may be patched as well,
+            instead of `grants`; the one of them that is left out stays.
+
+    Raises:
+        InvalidDocument: with every mistake in it.
+    """
+    changes = _changes(shown, patch)
+    flat = {"scope", "resources"} & changes.keys()
+    # A null cannot tell whether one of the two or both shall be empty.
+    if nothing := [name for name in sorted(flat) if changes[name] is None]:
+        raise InvalidDocument(
+            [Mistake((name,), "must not be null; change grants") for name in nothing]
+        )
+    if changes.get("grants", _NOWHERE) is None:
+        changes["grants"] = []
+    if "resources" in flat and not (shown["scope"] or "scope" in flat):
+        raise InvalidDocument(
+            [Mistake(("scope",), "is missing: say what it may ask for on the resources")]
+        )
+    # What is empty is left out: no client can be wanted that way.
+    kept = {name: shown[name] for name in ("scope", "resources") if flat and shown[name]}
+    hidden = {"scope", "resources"} | ({"grants"} if flat else set())
+    basis = {name: value for name, value in shown.items() if name not in hidden} | kept
+    return _patched(WantedClientDocument, basis, changes, fixed="client_id")
+
+
+def patched_resource(shown: Json, patch: Json) -> Resource:
+    """Read what a resource becomes.
+
+    Args:
+        shown: its document as it is shown now.
+        patch: its changes.
+
+    Raises:
+        InvalidDocument: with every mistake in it.
+    """
+    return _patched(Resource, shown, _changes(shown, patch), fixed="resource")
+
+
+def _changes(shown: Json, patch: Json) -> Json:
+    # A caller that sends back what it was shown, with a change in it, means the change alone.
+    return {name: value for name, value in patch.items() if shown.get(name, _NOWHERE) != value}
+
+
+def _patched(model: type[T], basis: Json, changes: Json, *, fixed: str) -> T:
+    members = members_of(model)
+    known = set(members) - {fixed}
+    mistakes = [
+        Mistake(
+            (name,),
+            "cannot be changed" if name == fixed or name in basis else unknown(name, members),
+        )
+        for name in changes
+        if name not in known
     ]
+    merged = merge_patch(basis, {name: changes[name] for name in changes if name in known})
+    document = {name: value for name, value in merged.items() if name in members}
+    try:
+        after = read_document(model, document)
+    except InvalidDocument as error:
+        raise InvalidDocument([*mistakes, *error.mistakes]) from None
+    if mistakes:
+        raise InvalidDocument(mistakes)
+    return after
 
 
-def _why(details: ErrorDetails) -> str:
-    words = _WORDS.get(details["type"])
-    if words is None:
-        return details["msg"].removeprefix("Value error, ")
-    return words.format(**details.get("ctx", {}))
+@plain_dataclass(frozen=True, slots=True, kw_only=True)
+class MadeSecret:
+    """A secret ready to be added.
+
+    Args:
+        new: what is kept.
+        supplied: the text, if it was brought.
+        generated: the text, if it was made here: shown once, in the answer.
+    """
+
+    new: NewSecret
+    supplied: str | None = field(repr=False)
+    generated: str | None = field(repr=False)
+
+    def in_client_response(self) -> Json:
+        """Describe it in the answer to the registration of its client.
+
+        Times are RFC 3339 here as everywhere in our documents; RFC 7591 §3.2.1 would have a number.
+        """
+        return self._shown() | {
+            "secret_id": self.new.hash.secret_id,
+            "client_secret_expires_at": write_time(self.new.expires_at),
+        }
+
+    def in_secret_response(self, added: ClientSecret) -> Json:
+        """Describe it in the answer to its addition."""
+        described = describe_secret(added)
+        return {"secret_id": described["secret_id"], **self._shown(), **described}
+
+    def is_as_kept(self, kept: ClientSecret | None) -> bool:
+        """Tell whether a retry brings the secret of the first time, as far as that is known."""
+        return self.supplied is None or kept is None or kept.hash.verify(self.supplied)
+
+    def _shown(self) -> Json:
+        return {} if self.generated is None else {"client_secret": self.generated}
+
+
+def make_secret(
+    supplied: str | None,
+    *,
+    starts_at: int | None = None,
+    expires_at: int | None,
+    now: int,
+    random_bytes: Callable[[int], bytes],
+) -> MadeSecret:
+    """Make a secret, or take the one supplied; a short one takes some 40 ms to hash.
+
+    Args:
+        supplied: its text, of 8 to 512 printable ASCII characters.
+        starts_at: from when it counts, seconds since the epoch; None for at once.
+        expires_at: when it ends; None for never.
+        now: seconds since the epoch.
+        random_bytes: the operating system's randomness.
+
+    Raises:
+        InvalidValue: it would end before it can be used.
+    """
+    if expires_at is not None and expires_at <= now:
+        raise InvalidValue("a secret must end in the future")
+    text = generate_secret(random_bytes) if supplied is None else supplied
+    hashed = SecretHash.parse(hash_secret(text, salt=random_bytes(SALT_BYTES)))
+    return MadeSecret(
+        new=NewSecret(hash=hashed, starts_at=starts_at, expires_at=expires_at),
+        supplied=supplied,
+        generated=text if supplied is None else None,
+    )

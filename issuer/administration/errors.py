@@ -3,17 +3,24 @@
 from collections.abc import Sequence
 
 from issuer.registry.errors import RegistryError
-
-Mistake = tuple[str, str]
-"""Where in a document, as a JSON pointer (RFC 6901), empty for all of it; and what is wrong."""
+from issuer.registry.mistakes import Mistake
 
 
 class InvalidDocument(RegistryError):
     """A document cannot be; `mistakes` has all that is wrong with it, `str` a line for each."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        super().__init__("\n".join(_line(*mistake) for mistake in mistakes))
+        super().__init__("\n".join(map(str, mistakes)))
         self.mistakes = tuple(mistakes)
+
+
+class DeclarationRefused(RegistryError):
+    """The registry cannot become what a declaration says; `reasons` has a line for each."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        super().__init__(reasons[0] + more)
+        self.reasons = tuple(reasons)
 
 
 class KeyReused(RegistryError):
@@ -21,7 +28,7 @@ class KeyReused(RegistryError):
 
 
 class BeyondAuthority(RegistryError):
-    """Somebody would hand out, or take over, more than he holds himself."""
+    """The caller would hand out, or take over, more than it holds itself."""
 
 
 class CallerNotActive(RegistryError):
@@ -29,16 +36,4 @@ class CallerNotActive(RegistryError):
 
 
 class AccessRefused(RegistryError):
-    """A server does not let somebody do what he asks for."""
-
-
-def write_pointer(path: Sequence[str | int]) -> str:
-    """Write a path as a JSON pointer (RFC 6901 §3)."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
-def _line(pointer: str, message: str) -> str:
-    if not pointer:
-        return message
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
-    return f"{'.'.join(steps)}: {message}"
+    """A server does not let the caller do what it asks for."""

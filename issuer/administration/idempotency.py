@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
+from issuer.administration.documents import MadeSecret
 from issuer.administration.errors import KeyReused
 from issuer.administration.operations import Created
 from issuer.registry.errors import InvalidValue
@@ -58,17 +59,28 @@ def parse_retryable(key: str, *, actor: str, operation: str, document: Json) -> 
     )
 
 
-def once(edit: RegistryEdit, request: Retryable | None, do: Callable[[], Created]) -> Created:
-    """Do it, unless this very request was answered before: then give that answer.
+def once(
+    edit: RegistryEdit,
+    request: Retryable,
+    work: Callable[[RegistryEdit], Created],
+    client_id: str = "",
+    made: MadeSecret | None = None,
+) -> Created:
+    """Make something, unless this very request was answered before: then give that answer.
+
+    Args:
+        edit: the transaction.
+        request: what a retry is known by.
+        work: makes it.
+        client_id: the client that it is for.
+        made: the secret that comes with it; a retry must bring the very secret of the first time.
 
     Raises:
         KeyReused: the key came with another request.
     """
-    if request is None:
-        return do()
     kept = edit.find_answer(request.key_hash)
     if kept is None:
-        created = do()
+        created = work(edit)
         document = {k: v for k, v in created.document.items() if k not in SHOWN_ONCE}
         answer = {"document": document, "revision": created.revision}
         edit.keep_answer(
@@ -77,6 +89,10 @@ def once(edit: RegistryEdit, request: Retryable | None, do: Callable[[], Created
         return created
     if kept.fingerprint != request.fingerprint:
         raise KeyReused("the idempotency key was used before, for another request")
-    return Created(
-        document=kept.answer["document"], revision=kept.answer["revision"], replayed=True
-    )
+    document, revision = kept.answer["document"], kept.answer["revision"]
+    client = None if made is None else edit.find_client(client_id)
+    if client is not None and made is not None:
+        secrets = {each.secret_id: each for each in client.secrets}
+        if not made.is_as_kept(secrets.get(document.get("secret_id", ""))):
+            raise KeyReused("the idempotency key was used before, with another secret")
+    return Created(document=document, revision=revision, replayed=True)

@@ -6,25 +6,25 @@ from typing import TypeVar
 
 from issuer.administration.authority import Authority, check_authority, settle_authority
 from issuer.administration.declaration.apply import (
-    Outcome,
     apply_declaration,
     foresee_entries,
     preview_declaration,
 )
-from issuer.administration.declaration.difference import describe_outcome
-from issuer.administration.declaration.state import ApplyOptions
-from issuer.administration.declaration.wire import read_sent
+from issuer.administration.declaration.document import Declaration
+from issuer.administration.declaration.outcome import Outcome, describe_outcome
+from issuer.administration.declaration.plan import ApplyOptions
 from issuer.administration.documents import (
+    MadeSecret,
     NewClientDocument,
     NewSecretDocument,
     WantedClientDocument,
     built,
+    make_secret,
+    patched_client,
+    patched_resource,
     read_document,
 )
-from issuer.administration.errors import KeyReused
-from issuer.administration.idempotency import Retryable, once, parse_retryable
-from issuer.administration.merge_patch import patched_client, patched_resource
-from issuer.administration.new_secret import MadeSecret, make_secret
+from issuer.administration.idempotency import once, parse_retryable
 from issuer.administration.operations import MAXIMUM_PAGE, Created, Page, Versioned
 from issuer.registration.initial_access_token_document import (
     RegistrationTokenDocument,
@@ -63,7 +63,7 @@ class Administration:
         default_resource: what clients get tokens for whose document names no resource.
         kept_resources: what is never deleted, beside the default resource.
         authority: what the actor's token says that it holds, beyond which it hands nothing out;
-            None for whoever has the database itself.
+            None for an operator who has the database itself.
     """
 
     def __init__(
@@ -108,15 +108,13 @@ class Administration:
                 self._registration(edit, new, all_scopes=new.all_scopes),
                 [] if made is None else [made.new],
             )
-            beside = {} if made is None else made.beside_client()
+            beside = {} if made is None else made.in_client_response()
             described = describe_client(client, self._now())
             document = {"client_id": client.client_id, **beside, **described}
             return Created(document=document, revision=client.revision)
 
-        request = self._retryable(idempotency_key, "clients", document)
-        return self._change(
-            lambda edit: _once(edit, request, lambda: create(edit), new.client_id, made)
-        )
+        asked = ("clients", document, new.client_id)
+        return self._create(create, asked, idempotency_key, made)
 
     def update_client(  # noqa: D102
         self, client_id: str, patch: Json, *, revision: int | None = None
@@ -155,10 +153,10 @@ class Administration:
             method = edit.require_client(client_id).registration.token_endpoint_auth_method
             if not method.uses_secret:
                 raise InvalidValue(f"{client_id} authenticates by {method}, which has no secret")
-            return Created(document=made.alone(edit.add_secret(client_id, made.new)))
+            return Created(document=made.in_secret_response(edit.add_secret(client_id, made.new)))
 
-        request = self._retryable(idempotency_key, f"secrets of {client_id}", document)
-        return self._change(lambda edit: _once(edit, request, lambda: add(edit), client_id, made))
+        asked = (f"secrets of {client_id}", document, client_id)
+        return self._create(add, asked, idempotency_key, made)
 
     def revoke_secret(self, client_id: str, secret_id: str) -> None:  # noqa: D102
         self._change(lambda edit: edit.revoke_secret(client_id, secret_id))
@@ -208,28 +206,40 @@ class Administration:
         )
 
     def apply(  # noqa: D102
-        self, declaration: Json, *, dry_run: bool = False, prune: bool = False, usage_days: int = 30
+        self,
+        declaration: Declaration,
+        *,
+        dry_run: bool = False,
+        prune: bool = False,
+        usage_days: int = 30,
     ) -> Json:
         if not 0 <= usage_days <= MAXIMUM_USAGE_DAYS:
             raise InvalidValue(f"usage_days must be from 0 to {MAXIMUM_USAGE_DAYS}")
-        wanted = read_sent(declaration, random_bytes=self._random_bytes)
-        reach = ApplyOptions(
+        options = ApplyOptions(
             prune=prune,
             kept_resources=self._kept_resources,
-            # Nobody saws off the branch that he sits on.
+            # Never prune the calling client: it would lock itself out.
             kept_clients=frozenset({self._by.name} if self._by.via is Via.API else ()),
         )
 
         def preview(reading: RegistryReading) -> Outcome:
             now = self._now()
-            found = preview_declaration(reading, wanted, reach, now=now, usage_days=usage_days)
+            found = preview_declaration(
+                reading, declaration, options, now=now, usage_days=usage_days
+            )
             if authority := self._settled(reading):
                 entries = foresee_entries(found.plan, by=self._by, now=now)
                 check_authority(authority, entries, reading.find_client)
             return found
 
         def carry_out(edit: RegistryEdit) -> Outcome:
-            return apply_declaration(edit, wanted, reach, usage_days=usage_days)
+            return apply_declaration(
+                edit,
+                declaration,
+                options,
+                usage_days=usage_days,
+                random_bytes=self._random_bytes,
+            )
 
         outcome = self._read(preview) if dry_run else self._change(carry_out)
         return describe_outcome(outcome)
@@ -251,8 +261,7 @@ class Administration:
             described = describe_registration_token(token)
             return Created(document={"token_id": token.token_id, "token": text, **described})
 
-        request = self._retryable(idempotency_key, "registration tokens", document)
-        return self._change(lambda edit: once(edit, request, lambda: create(edit)))
+        return self._create(create, ("registration tokens", document, ""), idempotency_key)
 
     def revoke_registration_token(self, token_id: str) -> None:  # noqa: D102
         self._change(lambda edit: edit.revoke_registration_token(token_id))
@@ -267,7 +276,7 @@ class Administration:
         return self._registry.read(within_authority)
 
     def _settled(self, reading: RegistryReading) -> Authority | None:
-        """Return what the actor holds at this moment; None for whoever has the database itself."""
+        """Return what the actor holds now; None for an operator who has the database itself."""
         if self._authority is None:
             return None
         return settle_authority(self._authority, reading.find_client(self._by.name), self._now())
@@ -284,11 +293,31 @@ class Administration:
 
         return self._registry.change(within_authority, by=self._by)
 
-    def _retryable(self, key: str | None, operation: str, document: Json) -> Retryable | None:
-        if key is None:
-            return None
-        actor = f"{self._by.via} {self._by.name}"
-        return parse_retryable(key, actor=actor, operation=operation, document=document)
+    def _create(
+        self,
+        work: Callable[[RegistryEdit], Created],
+        asked: tuple[str, Json, str],
+        idempotency_key: str | None,
+        made: MadeSecret | None = None,
+    ) -> Created:
+        """Make something in one transaction, unless a request with the same key has made it.
+
+        Args:
+            work: makes it.
+            asked: what is to be made, the document that says so, and the client that it is for.
+            idempotency_key: what a retry is known by.
+            made: the secret that comes with it.
+        """
+        if idempotency_key is None:
+            return self._change(work)
+        operation, document, client_id = asked
+        request = parse_retryable(
+            idempotency_key,
+            actor=f"{self._by.via} {self._by.name}",
+            operation=operation,
+            document=document,
+        )
+        return self._change(lambda edit: once(edit, request, work, client_id, made))
 
     def _registration(
         self, edit: RegistryEdit, new: WantedClientDocument, *, all_scopes: bool = False
@@ -321,24 +350,6 @@ def check_limit(limit: int) -> None:
     """
     if not 1 <= limit <= MAXIMUM_PAGE:
         raise InvalidValue(f"limit must be from 1 to {MAXIMUM_PAGE}")
-
-
-def _once(
-    edit: RegistryEdit,
-    request: Retryable | None,
-    do: Callable[[], Created],
-    client_id: str,
-    made: MadeSecret | None,
-) -> Created:
-    """Do it once; a retry must bring the very secret of the first time."""
-    created = once(edit, request, do)
-    if not created.replayed or made is None:
-        return created
-    client = edit.find_client(client_id)
-    kept = {} if client is None else {each.secret_id: each for each in client.secrets}
-    if not made.is_as_kept(kept.get(created.document.get("secret_id", ""))):
-        raise KeyReused("the idempotency key was used before, with another secret")
-    return created
 
 
 def _shown(client: Client, now: int) -> Versioned:

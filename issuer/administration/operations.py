@@ -6,9 +6,12 @@ have them, so that the command line shows the same whichever way it takes.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from issuer.registry.schema import Json
+
+if TYPE_CHECKING:
+    from issuer.administration.declaration.document import Declaration
 
 MAXIMUM_PAGE = 1000
 """Documents that one page may have."""
@@ -51,8 +54,8 @@ class Operations(Protocol):
     """The operations.
 
     Raises:
-        RegistryError: from each, when it is refused or the registry cannot answer; nothing is half
-            done. `InvalidDocument` has one line for every mistake of a document.
+        RegistryError: from each, when it is refused or the registry cannot answer; it has changed
+            nothing then. `InvalidDocument` has one line for every mistake of a document.
     """
 
     def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:
@@ -142,12 +145,17 @@ class Operations(Protocol):
         ...
 
     def apply(
-        self, declaration: Json, *, dry_run: bool = False, prune: bool = False, usage_days: int = 30
+        self,
+        declaration: "Declaration",
+        *,
+        dry_run: bool = False,
+        prune: bool = False,
+        usage_days: int = 30,
     ) -> Json:
         """Make the registry what a declaration says, in one transaction.
 
         Args:
-            declaration: with its secrets resolved.
+            declaration: with the secrets that are at hand.
             dry_run: only tell what would be done.
             prune: what the declaration does not have, goes.
             usage_days: how far back to look for who used what goes.

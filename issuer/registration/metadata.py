@@ -26,6 +26,7 @@ from issuer.registry.client import (
     JwksUri,
     TlsSubject,
 )
+from issuer.registry.mistakes import words_of
 from issuer.registry.schema import Document, ScopeText, members_of, read
 
 M = TypeVar("M", bound="ClientMetadata")
@@ -37,14 +38,7 @@ _OURS = (
     "registration_access_token",
     "registration_client_uri",
 )
-_KINDS = {
-    "missing": "is missing",
-    "string_type": "must be a string",
-    "bool_type": "must be true or false",
-    "dict_type": "must be an object",
-    "list_type": "must be an array of strings",
-    "too_long": "must be empty",
-}
+_WORDS = {"list_type": "must be an array of strings", "too_long": "must be empty"}
 
 
 def _only_client_credentials(grant_types: list[str]) -> list[str]:
@@ -187,7 +181,8 @@ def _explain(detail: ErrorDetails) -> str:
     name = detail["loc"][0]
     if len(detail["loc"]) > 1:
         return f"{name} must be an array of strings"
-    return f"{name} {_KINDS.get(detail['type'], 'is malformed')}"
+    why = _WORDS.get(detail["type"]) or words_of(detail) or "is malformed"
+    return f"{name} {why}"
 
 
 def refuse_metadata(description: str) -> InvalidClientMetadata:

@@ -4,10 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from issuer.administration.declaration.errors import DeclarationRefused
-from issuer.administration.declaration.resolved import ResolvedDeclaration
-from issuer.administration.declaration.wire import write_sent
-from issuer.administration.errors import InvalidDocument
+from issuer.administration.declaration.document import SentDeclaration
+from issuer.administration.errors import DeclarationRefused, InvalidDocument
 from issuer.registry.audit import Actor, Via
 from issuer.registry.errors import (
     DuplicateClient,
@@ -344,7 +342,7 @@ def test_a_registration_token_is_made_listed_and_revoked(operations):
 
 def declaration(*clients):
     """Write a declaration for its journey."""
-    return write_sent(ResolvedDeclaration(clients=clients))
+    return SentDeclaration(clients=clients)
 
 
 def test_a_declaration_is_tried_and_then_carried_out(operations, registry):

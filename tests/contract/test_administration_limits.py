@@ -6,8 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from issuer.administration.authority import Authority
-from issuer.administration.declaration.resolved import ResolvedDeclaration
-from issuer.administration.declaration.wire import write_sent
+from issuer.administration.declaration.document import SentDeclaration
 from issuer.administration.errors import BeyondAuthority, CallerNotActive, KeyReused
 from issuer.registry.audit import Actor, Via
 from issuer.registry.errors import DuplicateClient, InvalidValue
@@ -51,7 +50,7 @@ def till(**members):
 
 def declaration(*clients):
     """Write a declaration for its journey."""
-    return write_sent(ResolvedDeclaration(clients=clients))
+    return SentDeclaration(clients=clients)
 
 
 # ---- retries ----

@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from issuer.administration.declaration.errors import DeclarationRefused
-from issuer.administration.declaration.resolved import resolve
-from issuer.administration.declaration.usage import Use
+from issuer.administration.declaration.outcome import LastUse
+from issuer.administration.errors import DeclarationRefused
 from issuer.registry.audit import Actor, Via
 from issuer.registry.errors import RegistryError
 from issuer.registry.usage import UsageBatch
@@ -100,8 +99,8 @@ def test_what_is_read_from_a_file_is_found_as_it_was_declared(registry):
         tags = ["a", { b = true }]
         """
     )
-    apply(registry, resolve(wanted, {}), BY)
-    assert preview(registry, resolve(wanted, {})).plan.steps == ()
+    apply(registry, wanted, BY)
+    assert preview(registry, wanted).plan.steps == ()
     assert registry.find_client("till").registration.metadata == {
         "floor": 3,
         "share": 0.1,
@@ -261,9 +260,9 @@ def test_the_uses_of_what_goes_are_reported(registry):
     )
     shown = preview(registry, declaration(declared("office")), prune=True, kept_resources=KEPT)
     assert set(shown.usage) == {
-        Use(client_id="till", secret_id=secret.secret_id, last_used_at=NOW - 5),
-        Use(client_id="till", resource=BILLING, scope="bill", last_used_at=NOW - 10),
-        Use(client_id="till", resource=BILLING, scope="pay", last_used_at=NOW - 10),
+        LastUse(client_id="till", secret_id=secret.secret_id, last_used_at=NOW - 5),
+        LastUse(client_id="till", resource=BILLING, scope="bill", last_used_at=NOW - 10),
+        LastUse(client_id="till", resource=BILLING, scope="pay", last_used_at=NOW - 10),
     }
     assert len(shown.usage) == 3
     assert (

@@ -56,7 +56,7 @@ def test_people_read_what_became_what(run):
 
 def test_the_trail_is_read_from_its_end_and_can_be_followed_back(run, monkeypatch):
     """So many entries at a time; what comes out says where the older ones are."""
-    monkeypatch.setattr("watchword.cli.audit._PAGE", 2)
+    monkeypatch.setattr("issuer.administration.operations._PAGE", 2)
     for name in "abc":
         run("clients", "create", name)
     latest = document(run("audit", "list", "--limit", "3", "--json"))

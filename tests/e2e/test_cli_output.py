@@ -62,7 +62,7 @@ def test_a_scope_is_never_a_picture(run):
 
 def test_lists_are_fetched_by_pages_and_can_be_cut(run, monkeypatch):
     """All of them come, however many pages that takes; a cut list says where to go on."""
-    monkeypatch.setattr("watchword.cli.clients._PAGE", 2)
+    monkeypatch.setattr("issuer.administration.operations._PAGE", 2)
     for name in "abcde":
         run("clients", "create", name)
     listed = document(run("clients", "list", "--json"))

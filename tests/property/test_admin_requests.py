@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issuer.administration.documents import merge_patch
 from issuer.administration.http.messages import (
     Precondition,
     parse_if_match,
@@ -13,7 +14,6 @@ from issuer.administration.http.messages import (
 from issuer.administration.http.problems import RequestRefused
 from issuer.administration.http.route import parse_query
 from issuer.administration.http.routes import ROUTES
-from issuer.administration.merge_patch import merge_patch
 from issuer.registry.errors import InvalidValue
 
 VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=30)

@@ -1,21 +1,18 @@
 """Whatever is declared and whatever there is: the plan leads there, by legal steps, once."""
 
 from contextlib import closing
+from dataclasses import fields
+from secrets import token_bytes
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from issuer.administration.declaration.apply import apply_declaration, preview_declaration
-from issuer.administration.declaration.canonical import is_same_client, is_same_resource
-from issuer.administration.declaration.errors import DeclarationRefused
-from issuer.administration.declaration.resolved import (
-    ResolvedClient,
-    ResolvedDeclaration,
-    ResolvedSecret,
-    SecretValue,
-)
-from issuer.administration.declaration.state import ApplyOptions
+from issuer.administration.declaration.document import SentClient, SentDeclaration, SentSecret
+from issuer.administration.declaration.plan import ApplyOptions
+from issuer.administration.difference import is_same_client, is_same_resource
+from issuer.administration.errors import DeclarationRefused
 from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import NewSecret
 from issuer.registry.resource import Resource
@@ -100,18 +97,13 @@ def declarations(draw):
     for registration in draw(registrations(wanted)):
         numbers, end = draw(SECRET_CHOICES)
         secrets = tuple(
-            ResolvedSecret(
-                source=f"env S{number}",
-                value=SecretValue(SECRETS[number], salt=bytes([number]) * 16),
-                expires_at=end,
-            )
+            SentSecret(source=f"env S{number}", client_secret=SECRETS[number], expires_at=end)
             for number in numbers
         )
         managed = draw(st.booleans())
-        clients.append(
-            ResolvedClient(registration=registration, secrets=secrets if managed else None)
-        )
-    return ResolvedDeclaration(resources=wanted, clients=tuple(clients))
+        members = {each.name: getattr(registration, each.name) for each in fields(registration)}
+        clients.append(SentClient(**members, secrets=secrets if managed else None))
+    return SentDeclaration(resources=wanted, clients=tuple(clients))
 
 
 def put(edit, there):
@@ -150,7 +142,7 @@ def check(edit, wanted, reach, before):
         if client.secrets is not None:
             live = live_secrets(edit, client_id)
             declared = {
-                (SECRETS.index(each.value._text), each.expires_at)
+                (SECRETS.index(each.client_secret), each.expires_at)
                 for each in client.secrets
                 if each.expires_at is None or each.expires_at > NOW
             }
@@ -181,7 +173,10 @@ def test_a_plan_leads_where_it_should_and_only_once(registry, there, wanted, pru
             # Only somebody who is not named can stand in the way, and pruning leaves nobody.
             assert not prune
             raise Undo from None
-        assert apply_declaration(edit, wanted, reach, usage_days=30).plan == first.plan
+        assert (
+            apply_declaration(edit, wanted, reach, usage_days=30, random_bytes=token_bytes).plan
+            == first.plan
+        )
         check(edit, wanted, reach, before)
         again = preview_declaration(edit, wanted, reach, now=NOW, usage_days=30)
         assert again.plan.steps == ()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from issuer.administration.declaration.reader import read_declaration
-from issuer.administration.declaration.writing import write_declaration
+from issuer.administration.declaration.yaml_form import write_declaration
 from issuer.registry.auth_method import MATERIAL, TLS_SUBJECTS, AuthMethod
 from issuer.registry.client import GRANT_TYPES, ClientRegistration, ResourcePermission
 from issuer.registry.representation import describe_registration, describe_resource

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from issuer.administration.declaration.document import read_sent
 from issuer.administration.operations import Created, Operations, Versioned
 from issuer.registry.errors import RegistryError
 from tests.support.keys import public_rsa_jwk
@@ -100,10 +101,11 @@ def _thursday(operations: Operations, note: Note) -> None:
     note(operations.list_registration_tokens)
     note(lambda: operations.revoke_registration_token(made.document["token_id"]))
     note(lambda: operations.revoke_registration_token("0" * 16))
-    declaration = {"clients": [{"client_id": "filed", "grants": grants, "secrets": []}]}
+    declaration = read_sent({"clients": [{"client_id": "filed", "grants": grants, "secrets": []}]})
     note(lambda: operations.apply(declaration, dry_run=True))
     note(lambda: operations.apply(declaration))
-    wrong = {"clients": [{"client_id": "filed", "grants": [{"resource": "urn:x", "scope": "y"}]}]}
+    hanging = [{"resource": "urn:x", "scope": "y"}]
+    wrong = read_sent({"clients": [{"client_id": "filed", "grants": hanging}]})
     note(lambda: operations.apply(wrong))
 
 

@@ -1,38 +1,36 @@
 """Declarations as tests write them, and the lines that a refusal has."""
 
-from hashlib import sha256
+from secrets import token_bytes
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
-from issuer.administration.declaration.apply import Outcome, apply_declaration, preview_declaration
-from issuer.administration.declaration.document import Declaration
-from issuer.administration.declaration.errors import DeclarationRefused, InvalidDeclaration
-from issuer.administration.declaration.plan import make_plan
-from issuer.administration.declaration.reader import Form, read_declaration
-from issuer.administration.declaration.resolved import (
-    ResolvedClient,
-    ResolvedDeclaration,
-    ResolvedSecret,
-    SecretValue,
+from issuer.administration.declaration.apply import apply_declaration, preview_declaration
+from issuer.administration.declaration.document import (
+    DeclarationFile,
+    SentClient,
+    SentDeclaration,
+    SentSecret,
 )
-from issuer.administration.declaration.state import ApplyOptions, RegistryState
-from issuer.administration.declaration.steps import Plan
+from issuer.administration.declaration.outcome import Outcome
+from issuer.administration.declaration.plan import ApplyOptions, Plan, RegistryState, make_plan
+from issuer.administration.declaration.reader import Form, read_declaration
+from issuer.administration.errors import DeclarationRefused, InvalidDocument
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.resource import Resource
 from tests.support.registry import NOW, RESOURCE, SECRET, fast_hash
 
 
-def read(text: str, form: Form = "toml") -> Declaration:
+def read(text: str, form: Form = "toml") -> DeclarationFile:
     """Read a declaration from an indented text."""
     return read_declaration(dedent(text), form)
 
 
 def mistakes(text: str, form: Form = "toml") -> list[str]:
     """Return what is wrong with a declaration, a line for each mistake."""
-    with pytest.raises(InvalidDeclaration) as caught:
+    with pytest.raises(InvalidDocument) as caught:
         read(text, form)
     return [str(mistake) for mistake in caught.value.mistakes]
 
@@ -54,25 +52,19 @@ def registration(client_id: str = "till", *grants: ResourcePermission, **members
     return ClientRegistration(client_id=client_id, grants=grants, **members)
 
 
-def declared(
-    client_id: str = "till", *grants: ResourcePermission, **members: Any
-) -> ResolvedClient:
+def declared(client_id: str = "till", *grants: ResourcePermission, **members: Any) -> SentClient:
     """Make a client as it should be; `secrets` are left alone unless given."""
-    secrets = members.pop("secrets", None)
-    return ResolvedClient(registration=registration(client_id, *grants, **members), secrets=secrets)
+    return SentClient(client_id=client_id, grants=grants, **members)
 
 
-def known(text: str = SECRET, *, expires_at: int | None = None) -> ResolvedSecret:
+def known(text: str = SECRET, *, expires_at: int | None = None) -> SentSecret:
     """Make a declared secret that is at hand."""
-    salt = sha256(text.encode()).digest()[:16]  # a secret's id is the beginning of its salt
-    return ResolvedSecret(
-        source="env TILL", value=SecretValue(text, salt=salt), expires_at=expires_at
-    )
+    return SentSecret(source="env TILL", client_secret=text, expires_at=expires_at)
 
 
-def absent(*, expires_at: int | None = None) -> ResolvedSecret:
+def absent(*, expires_at: int | None = None) -> SentSecret:
     """Make a declared secret that is still to be generated."""
-    return ResolvedSecret(source="generate_to till.secret", value=None, expires_at=expires_at)
+    return SentSecret(source="generate_to till.secret", expires_at=expires_at)
 
 
 def stored_secret(
@@ -107,11 +99,11 @@ def registered(
     )
 
 
-def declaration(*parts: Resource | ResolvedClient) -> ResolvedDeclaration:
+def declaration(*parts: Resource | SentClient) -> SentDeclaration:
     """Make a declaration of resources and clients."""
-    return ResolvedDeclaration(
+    return SentDeclaration(
         resources=tuple(each for each in parts if isinstance(each, Resource)),
-        clients=tuple(each for each in parts if isinstance(each, ResolvedClient)),
+        clients=tuple(each for each in parts if isinstance(each, SentClient)),
     )
 
 
@@ -124,19 +116,19 @@ def state(*parts: Resource | Client) -> RegistryState:
     )
 
 
-def plan(wanted: ResolvedDeclaration, present: RegistryState, **reach: Any) -> Plan:
+def plan(wanted: SentDeclaration, present: RegistryState, **reach: Any) -> Plan:
     """Make the plan from what is present to what is wanted."""
     return make_plan(wanted, present, ApplyOptions(**reach))
 
 
-def refusal(wanted: ResolvedDeclaration, present: RegistryState, **reach: Any) -> list[str]:
+def refusal(wanted: SentDeclaration, present: RegistryState, **reach: Any) -> list[str]:
     """Return why there is no plan."""
     with pytest.raises(DeclarationRefused) as caught:
         plan(wanted, present, **reach)
     return list(caught.value.reasons)
 
 
-def preview(registry: Any, wanted: ResolvedDeclaration, **reach: Any) -> Outcome:
+def preview(registry: Any, wanted: SentDeclaration, **reach: Any) -> Outcome:
     """Tell what a declaration would do to a registry."""
 
     def work(reading: Any) -> Outcome:
@@ -146,11 +138,13 @@ def preview(registry: Any, wanted: ResolvedDeclaration, **reach: Any) -> Outcome
     return outcome
 
 
-def apply(registry: Any, wanted: ResolvedDeclaration, by: Any, **reach: Any) -> Outcome:
+def apply(registry: Any, wanted: SentDeclaration, by: Any, **reach: Any) -> Outcome:
     """Carry a declaration out on a registry."""
 
     def work(edit: Any) -> Outcome:
-        return apply_declaration(edit, wanted, ApplyOptions(**reach), usage_days=30)
+        return apply_declaration(
+            edit, wanted, ApplyOptions(**reach), usage_days=30, random_bytes=token_bytes
+        )
 
     outcome: Outcome = registry.change(work, by=by)
     return outcome

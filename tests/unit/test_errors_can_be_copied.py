@@ -9,10 +9,10 @@ import pkgutil
 import pytest
 
 from consumer.errors import TokenEndpointUnreachable, TokenRequestRefused
-from issuer.administration.declaration.errors import DeclarationRefused, InvalidDeclaration, Mistake
-from issuer.administration.errors import InvalidDocument
+from issuer.administration.errors import DeclarationRefused, InvalidDocument
 from issuer.administration.http.problems import NOT_FOUND, RequestRefused
 from issuer.errors import OAuthError, Reason
+from issuer.registry.mistakes import Mistake
 from resource_api import errors as resource_errors
 from watchword.cli.errors import WrongUsage
 from watchword.settings import SettingsError
@@ -23,8 +23,7 @@ SAMPLES = (
     (resource_errors.InvalidToken, lambda found: found(resource_errors.Reason.EXPIRED, kid="k")),
     (resource_errors.ResourceError, lambda found: found(resource_errors.Reason.NO_CREDENTIALS)),
     (OAuthError, lambda found: found(Reason.MEDIA_TYPE, "a description", client_id="billing")),
-    (InvalidDocument, lambda found: found([("/scope", "must be a string"), ("", "is too large")])),
-    (InvalidDeclaration, lambda found: found([Mistake(why="no", line=2), Mistake(why="nor this")])),
+    (InvalidDocument, lambda found: found([Mistake(("scope",), "no", 2), Mistake((), "nor this")])),
     (DeclarationRefused, lambda found: found(["one obstacle", "another"])),
     (RequestRefused, lambda found: found(NOT_FOUND, "nothing here", [(b"allow", b"GET")])),
     (SettingsError, lambda found: found(["port: no", "host: no"])),

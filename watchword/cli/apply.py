@@ -13,8 +13,7 @@ from watchword.cli.output import JsonFlag, print_json, say
 from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
-    from issuer.administration.declaration.document import Declaration
-    from issuer.administration.declaration.resolved import SecretPlace
+    from issuer.administration.declaration.document import DeclarationFile
     from issuer.administration.operations import Operations
     from issuer.registry.schema import Json
     from watchword.declared_secrets import DeclaredSecrets
@@ -78,12 +77,12 @@ def apply(
     if as_json:
         print_json(outcome)
     else:
-        from issuer.administration.declaration.rendering import render_outcome
+        from issuer.administration.difference import render_outcome
 
         sys.stdout.write(render_outcome(outcome))
 
 
-def _read(file: str, form: str | None) -> "Declaration":
+def _read(file: str, form: str | None) -> "DeclarationFile":
     """Read the file, or say all that is wrong with it."""
     from issuer.administration.declaration.reader import read_declaration
 
@@ -104,8 +103,9 @@ def _form(file: str, form: str | None) -> Form:
 
 
 def _text(file: str) -> str:
-    from issuer.administration.declaration.errors import InvalidDeclaration, Mistake
-    from issuer.administration.declaration.source_text import MAXIMUM_CHARACTERS
+    from issuer.administration.declaration.reader import MAXIMUM_CHARACTERS
+    from issuer.administration.errors import InvalidDocument
+    from issuer.registry.mistakes import Mistake
 
     try:
         if file == _STANDARD_INPUT:
@@ -115,15 +115,15 @@ def _text(file: str) -> str:
                 content = opened.read(MAXIMUM_CHARACTERS + 1)
     except OSError as error:
         reason = (error.strerror or "input/output error").lower()
-        raise InvalidDeclaration([Mistake(why=f"cannot be read: {reason}")]) from None
+        raise InvalidDocument([Mistake((), f"cannot be read: {reason}")]) from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InvalidDeclaration([Mistake(why="is not UTF-8", line=line)]) from None
+        raise InvalidDocument([Mistake((), "is not UTF-8", line)]) from None
 
 
-def _load_secrets(file: str, declaration: "Declaration") -> "DeclaredSecrets":
+def _load_secrets(file: str, declaration: "DeclarationFile") -> "DeclaredSecrets":
     import os
 
     from watchword.declared_secrets import DeclaredSecrets
@@ -138,47 +138,31 @@ def _load_secrets(file: str, declaration: "Declaration") -> "DeclaredSecrets":
 
 def _carry_out(
     operations: "Operations",
-    declaration: "Declaration",
+    declaration: "DeclarationFile",
     secrets: "DeclaredSecrets",
     options: _Options,
     *,
     dry_run: bool,
 ) -> "Json":
     """Look first: only the registry knows which secrets must be made, and it never waits for us."""
-    from issuer.administration.declaration.resolved import resolve
-    from issuer.administration.declaration.wire import write_sent
-
-    sent = write_sent(resolve(declaration, secrets.values))
-    outcome = operations.apply(sent, dry_run=True, **options)
+    outcome = operations.apply(declaration, dry_run=True, **options)
     if dry_run:
         return outcome
-    with secrets.generated(_to_generate(declaration, outcome)) as written:
-        sent = write_sent(resolve(declaration, secrets.values))
-        outcome = operations.apply(sent, **options)
-    for (client_id, _), path in written.items():
+    with secrets.generated(outcome) as written:
+        outcome = operations.apply(declaration, **options)
+    for path, client_id in written.items():
         say(f"the secret of client {client_id} is in {path}")
     return outcome
-
-
-def _to_generate(declaration: "Declaration", outcome: "Json") -> "Iterator[SecretPlace]":
-    places = {
-        (client.client_id, reference.source): (client.client_id, index)
-        for client in declaration.clients
-        for index, reference in enumerate(client.secrets or ())
-    }
-    for change in outcome["changes"]:
-        if change.get("generate"):
-            yield places[change["client_id"], change["source"]]
 
 
 @contextmanager
 def _all_mistakes(file: str) -> Iterator[None]:
     """Take what is wrong with the file as wrong usage, a line for each mistake."""
-    from issuer.administration.declaration.errors import InvalidDeclaration
+    from issuer.administration.errors import InvalidDocument
 
     try:
         yield
-    except InvalidDeclaration as error:
+    except InvalidDocument as error:
         name = "standard input" if file == _STANDARD_INPUT else file
         raise WrongUsage(*(f"{name}: {mistake}" for mistake in error.mistakes)) from None
 
@@ -186,7 +170,7 @@ def _all_mistakes(file: str) -> Iterator[None]:
 @contextmanager
 def _all_reasons() -> Iterator[None]:
     """Say why the registry cannot become what the file says, a line for each reason."""
-    from issuer.administration.declaration.errors import DeclarationRefused
+    from issuer.administration.errors import DeclarationRefused
 
     try:
         yield

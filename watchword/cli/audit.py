@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.difference import difference
 from watchword.cli.mistakes import Mistakes
 from watchword.cli.option_values import parse_count
 from watchword.cli.output import JsonFlag, print_json, printable, say
@@ -69,5 +68,7 @@ def _print(entry: "Json") -> None:
         f"{entry['at']}  #{entry['number']}  {entry['action']}  {entry['target']}"
         f"  by {entry['actor']} ({entry['via']}{request})"
     )
+    from issuer.administration.difference import difference
+
     lines = [head, *("    " + line for line in difference(entry["before"], entry["after"]))]
     sys.stdout.write("".join(printable(line) + "\n" for line in lines))

@@ -10,7 +10,7 @@ def export(server: ServerOption = None) -> None:
 
     Example: watchword export > registry.yaml
     """
-    from issuer.administration.declaration.writing import write_declaration
+    from issuer.administration.declaration.yaml_form import write_declaration
     from issuer.administration.operations import pages
 
     with administration(server, reading=True) as operations:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from issuer.administration.operations import Operations
     from issuer.events import EventSink
     from issuer.registry.audit import Actor
+    from issuer.registry.mistakes import Mistake
     from issuer.registry.resource import Resource
     from issuer.storage.registry import Registry
     from watchword.remote_administration import RemoteAdministration
@@ -157,14 +158,14 @@ def labelled(labels: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except InvalidDocument as error:
-        raise WrongUsage(*(_labelled(*each, labels) for each in error.mistakes)) from None
+        raise WrongUsage(*(_labelled(each, labels) for each in error.mistakes)) from None
 
 
-def _labelled(pointer: str, message: str, labels: Mapping[str, str]) -> str:
-    if not pointer:
-        return message
-    member = pointer.split("/")[1]
-    return f"{labels.get(member, member)}: {message}"
+def _labelled(mistake: "Mistake", labels: Mapping[str, str]) -> str:
+    if not mistake.path:
+        return mistake.why
+    member = str(mistake.path[0])
+    return f"{labels.get(member, member)}: {mistake.why}"
 
 
 class ChangeLog:

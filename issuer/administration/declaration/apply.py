@@ -4,127 +4,43 @@ The plan is always made from what the transaction sees, so two declarations at o
 the other.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, assert_never
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, assert_never
 
-from issuer.administration.declaration.errors import DeclarationRefused
-from issuer.administration.declaration.plan import make_plan
-from issuer.administration.declaration.resolved import ResolvedDeclaration
-from issuer.administration.declaration.state import ApplyOptions, RegistryState
-from issuer.administration.declaration.steps import (
-    AddSecret,
-    CreateClient,
-    CreateResource,
-    DeleteClient,
-    DeleteResource,
-    Plan,
-    ReplaceClient,
-    ReplaceResource,
-    RevokeSecret,
-    Step,
+from issuer.administration.declaration.document import Declaration
+from issuer.administration.declaration.outcome import (
+    LastUse,
+    Outcome,
+    lost_permissions,
+    secrets_used,
 )
-from issuer.administration.declaration.usage import Use, lost_permissions, secrets_used
+from issuer.administration.declaration.plan import (
+    ApplyOptions,
+    ChangeClient,
+    ChangeResource,
+    Plan,
+    RegistryState,
+    Step,
+    make_plan,
+)
+from issuer.administration.declaration.secrets import AddSecret, RevokeSecret
+from issuer.administration.errors import DeclarationRefused
 from issuer.registry.audit import Action, Actor, AuditEntry
-from issuer.registry.client import Client, ClientRegistration
-from issuer.registry.client_secret import NewSecret
 from issuer.registry.representation import describe_registration, describe_resource
-from issuer.registry.resource import RegisteredResource, Resource
+from issuer.registry.resource import Resource
 from issuer.registry.schema import Json
-from issuer.registry.usage import ScopeUse
+
+if TYPE_CHECKING:
+    from issuer.storage.edit import RegistryEdit
+    from issuer.storage.reading import RegistryReading
 
 _SECONDS_A_DAY = 86_400
 
 
-class Reading(Protocol):
-    """What a plan reads of the registry."""
-
-    def find_client(self, client_id: str) -> Client | None:
-        """Read one client."""
-        ...
-
-    def list_clients(self) -> list[Client]:
-        """Read all clients."""
-        ...
-
-    def list_resources(self) -> list[RegisteredResource]:
-        """Read all resources."""
-        ...
-
-    def scope_usage(
-        self,
-        client_id: str | None = None,
-        resource: str | None = None,
-        scope: str | None = None,
-        *,
-        since: int = 0,
-    ) -> list[ScopeUse]:
-        """List who got which scopes since a time."""
-        ...
-
-
-class Edit(Reading, Protocol):
-    """What a step changes in the registry; each raises a `RegistryError` if it is refused."""
-
-    @property
-    def now(self) -> int:
-        """The time of the transaction."""
-        ...
-
-    def create_client(self, registration: ClientRegistration, /) -> Client:
-        """Register a client."""
-        ...
-
-    def replace_client(self, registration: ClientRegistration, /) -> Client:
-        """Change a client."""
-        ...
-
-    def delete_client(self, client_id: str, /) -> None:
-        """Delete a client."""
-        ...
-
-    def add_secret(self, client_id: str, new: NewSecret, /) -> object:
-        """Give a client a secret."""
-        ...
-
-    def revoke_secret(self, client_id: str, secret_id: str, /) -> None:
-        """End a secret."""
-        ...
-
-    def create_resource(self, resource: Resource, /) -> RegisteredResource:
-        """Add a resource."""
-        ...
-
-    def replace_resource(self, resource: Resource, /) -> RegisteredResource:
-        """Change a resource."""
-        ...
-
-    def delete_resource(self, identifier: str, /) -> None:
-        """Delete a resource."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a declaration does, or has done.
-
-    Args:
-        plan: the steps.
-        applied: whether they were taken.
-        usage: who used what goes.
-        usage_days: since how many days.
-    """
-
-    plan: Plan
-    applied: bool
-    usage: tuple[Use, ...]
-    usage_days: int
-
-
 def preview_declaration(
-    reading: Reading,
-    declaration: ResolvedDeclaration,
-    reach: ApplyOptions,
+    reading: "RegistryReading",
+    declaration: Declaration,
+    options: ApplyOptions,
     *,
     now: int,
     usage_days: int,
@@ -134,13 +50,18 @@ def preview_declaration(
     Raises:
         DeclarationRefused: it cannot be.
     """
-    plan = make_plan(declaration, _read_state(reading, declaration, reach, now), reach)
+    plan = make_plan(declaration, _read_state(reading, declaration, options, now), options)
     usage = _read_usage(reading, plan, since=now - usage_days * _SECONDS_A_DAY)
     return Outcome(plan=plan, applied=False, usage=usage, usage_days=usage_days)
 
 
 def apply_declaration(
-    edit: Edit, declaration: ResolvedDeclaration, reach: ApplyOptions, *, usage_days: int
+    edit: "RegistryEdit",
+    declaration: Declaration,
+    options: ApplyOptions,
+    *,
+    usage_days: int,
+    random_bytes: Callable[[int], bytes],
 ) -> Outcome:
     """Make the registry as declared, within the transaction of `edit`.
 
@@ -148,16 +69,24 @@ def apply_declaration(
         DeclarationRefused: it cannot be, or a secret that it needs is still to be generated.
         RegistryError: the registry refuses a step.
     """
-    plan = make_plan(declaration, _read_state(edit, declaration, reach, edit.now), reach)
-    _require_secrets(plan)
+    plan = make_plan(declaration, _read_state(edit, declaration, options, edit.now), options)
+    # A client may have lost its secret since the others were generated.
+    missing = [
+        f"client {step.client_id} has lost its secret meanwhile, and needs {step.secret.source};"
+        " apply again"
+        for step in plan.steps
+        if isinstance(step, AddSecret) and step.must_be_generated
+    ]
+    if missing:
+        raise DeclarationRefused(missing)
     usage = _read_usage(edit, plan, since=edit.now - usage_days * _SECONDS_A_DAY)
     for step in plan.steps:
-        _take(edit, step)
+        _take(edit, step, random_bytes)
     return Outcome(plan=plan, applied=True, usage=usage, usage_days=usage_days)
 
 
 def foresee_entries(plan: Plan, *, by: Actor, now: int) -> list[AuditEntry]:
-    """Write what the audit trail would say of a plan, for whoever judges it before it is done."""
+    """Write what the audit trail would say of a plan, to be judged before it is carried out."""
     return [
         AuditEntry(at=now, actor=by, action=action, target=target, before=before, after=after)
         for action, target, before, after in map(_foresee, plan.steps)
@@ -166,38 +95,42 @@ def foresee_entries(plan: Plan, *, by: Actor, now: int) -> list[AuditEntry]:
 
 def _foresee(step: Step) -> tuple[Action, str, Json | None, Json | None]:
     match step:
-        case CreateResource(resource=new):
-            return Action.RESOURCE_CREATED, new.resource, None, describe_resource(new)
-        case ReplaceResource(before=was, after=becomes):
-            described = describe_resource(was), describe_resource(becomes)
-            return Action.RESOURCE_UPDATED, was.resource, *described
-        case DeleteResource(resource=old):
-            return Action.RESOURCE_DELETED, old.resource, describe_resource(old), None
-        case CreateClient(registration=new):
-            return Action.CLIENT_CREATED, new.client_id, None, describe_registration(new)
-        case ReplaceClient(before=was, after=becomes):
-            described = describe_registration(was), describe_registration(becomes)
-            return Action.CLIENT_UPDATED, was.client_id, *described
-        case DeleteClient(client=old):
-            before = describe_registration(old.registration)
-            return Action.CLIENT_DELETED, old.client_id, before, None
-        case AddSecret(client_id=client_id):
-            return Action.SECRET_ADDED, client_id, None, {}
-        case RevokeSecret(client_id=client_id):
-            return Action.SECRET_REVOKED, client_id, {}, None
+        case ChangeResource(name=target, before=was, after=becomes):
+            action = (
+                Action.RESOURCE_CREATED
+                if was is None
+                else Action.RESOURCE_DELETED
+                if becomes is None
+                else Action.RESOURCE_UPDATED
+            )
+            before = None if was is None else describe_resource(was)
+            return action, target, before, None if becomes is None else describe_resource(becomes)
+        case ChangeClient(name=target, before=present, after=wanted):
+            action = (
+                Action.CLIENT_CREATED
+                if present is None
+                else Action.CLIENT_DELETED
+                if wanted is None
+                else Action.CLIENT_UPDATED
+            )
+            before = None if present is None else describe_registration(present.registration)
+            return action, target, before, None if wanted is None else describe_registration(wanted)
+        case AddSecret(client_id=target):
+            return Action.SECRET_ADDED, target, None, {}
+        case RevokeSecret(client_id=target):
+            return Action.SECRET_REVOKED, target, {}, None
         case _:
             assert_never(step)
 
 
 def _read_state(
-    reading: Reading, declaration: ResolvedDeclaration, reach: ApplyOptions, now: int
+    reading: "RegistryReading", declaration: Declaration, options: ApplyOptions, now: int
 ) -> RegistryState:
     resources = {each.resource.resource: each.resource for each in reading.list_resources()}
-    if reach.prune or _loses_scopes(declaration.resources, resources):
+    if options.prune or _loses_scopes(declaration.resources, resources):
         clients = reading.list_clients()
     else:
-        names = [each.registration.client_id for each in declaration.clients]
-        found = (reading.find_client(client_id) for client_id in names)
+        found = (reading.find_client(each.client_id) for each in declaration.clients)
         clients = [client for client in found if client is not None]
     return RegistryState(
         resources=resources, clients={each.client_id: each for each in clients}, now=now
@@ -210,48 +143,39 @@ def _loses_scopes(declared: Sequence[Resource], present: dict[str, Resource]) ->
     return any(before and set(before.scopes) - set(after.scopes) for before, after in pairs)
 
 
-def _read_usage(reading: Reading, plan: Plan, *, since: int) -> tuple[Use, ...]:
+def _read_usage(reading: "RegistryReading", plan: Plan, *, since: int) -> tuple[LastUse, ...]:
     """List each use once, though a scope may go for more than one reason."""
     found = dict.fromkeys(secrets_used(plan, since=since))
     for each in lost_permissions(plan):
         for use in reading.scope_usage(each.client_id, each.resource, each.scope, since=since):
-            found[_scope_use(use, since)] = None
+            last = LastUse(
+                client_id=use.client_id,
+                resource=use.resource,
+                scope=use.scope,
+                last_used_at=use.last_used_at or since,  # what was asked for has a time
+            )
+            found[last] = None
     return tuple(found)
 
 
-def _scope_use(use: ScopeUse, since: int) -> Use:
-    at = use.last_used_at or since  # what was asked for has a time
-    return Use(client_id=use.client_id, resource=use.resource, scope=use.scope, last_used_at=at)
-
-
-def _require_secrets(plan: Plan) -> None:
-    """Refuse a plan that needs a secret which nobody foresaw when the others were generated."""
-    missing = [
-        f"client {step.client_id} has lost its secret meanwhile, and needs {step.secret.source};"
-        " apply again"
-        for step in plan.steps
-        if isinstance(step, AddSecret) and step.must_be_generated
-    ]
-    if missing:
-        raise DeclarationRefused(missing)
-
-
-def _take(edit: Edit, step: Step) -> None:
+def _take(edit: "RegistryEdit", step: Step, random_bytes: Callable[[int], bytes]) -> None:
     match step:
-        case CreateResource(resource=resource):
-            edit.create_resource(resource)
-        case ReplaceResource(after=resource):
-            edit.replace_resource(resource)
-        case DeleteResource(resource=resource):
-            edit.delete_resource(resource.resource)
-        case CreateClient(registration=registration):
-            edit.create_client(registration)
-        case ReplaceClient(after=registration):
-            edit.replace_client(registration)
-        case DeleteClient(client=client):
-            edit.delete_client(client.client_id)
-        case AddSecret(client_id=client_id, secret=secret):
-            edit.add_secret(client_id, secret.new_secret())
+        case ChangeResource(name=name, before=before, after=resource):
+            if resource is None:
+                edit.delete_resource(name)
+            elif before is None:
+                edit.create_resource(resource)
+            else:
+                edit.replace_resource(resource)
+        case ChangeClient(name=name, before=present, after=registration):
+            if registration is None:
+                edit.delete_client(name)
+            elif present is None:
+                edit.create_client(registration)
+            else:
+                edit.replace_client(registration)
+        case AddSecret(client_id=client_id):
+            edit.add_secret(client_id, step.new_secret(random_bytes))
         case RevokeSecret(client_id=client_id, secret=secret):
             edit.revoke_secret(client_id, secret.secret_id)
         case _:

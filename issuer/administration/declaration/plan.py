@@ -4,158 +4,236 @@ Resources grow first and shrink last, so that grants can move between them on th
 that is as declared needs no step.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from issuer.administration.declaration.canonical import is_same_client, is_same_resource
-from issuer.administration.declaration.conflicts import find_obstacles
-from issuer.administration.declaration.errors import DeclarationRefused
-from issuer.administration.declaration.resolved import ResolvedClient, ResolvedDeclaration
-from issuer.administration.declaration.secret_plan import SecretPlan, plan_secrets
-from issuer.administration.declaration.state import ApplyOptions, RegistryState
-from issuer.administration.declaration.steps import (
-    CreateClient,
-    CreateResource,
-    DeleteClient,
-    DeleteResource,
-    Plan,
-    ReplaceClient,
-    ReplaceResource,
-    Step,
+from issuer.administration.declaration.document import Declaration
+from issuer.administration.declaration.secrets import (
+    AddSecret,
+    RevokeSecret,
+    SecretPlan,
+    plan_secrets,
 )
+from issuer.administration.difference import is_same_client, is_same_resource
+from issuer.administration.errors import DeclarationRefused
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.client_secret import MAXIMUM_SECRETS
 from issuer.registry.resource import Resource
 
+_NAMED_AT_MOST = 3
 
-def make_plan(declaration: ResolvedDeclaration, state: RegistryState, reach: ApplyOptions) -> Plan:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryState:
+    """Resources and clients by their names, as far as a plan needs to know them.
+
+    Args:
+        resources: all of them.
+        clients: those that are declared; all if any could be in the way, or is to go.
+        now: seconds since the epoch.
+    """
+
+    resources: Mapping[str, Resource]
+    clients: Mapping[str, Client]
+    now: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOptions:
+    """How far a declaration reaches.
+
+    Args:
+        prune: what it does not name goes.
+        kept_resources: resources that stay in any case.
+        kept_clients: clients that stay in any case.
+    """
+
+    prune: bool = False
+    kept_resources: frozenset[str] = field(default=frozenset())
+    kept_clients: frozenset[str] = field(default=frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeResource:
+    """Create a resource (nothing before), change it, or delete it (nothing after)."""
+
+    name: str
+    before: Resource | None
+    after: Resource | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeClient:
+    """Register a client, change what was decided of it, or delete it with its secrets."""
+
+    name: str
+    before: Client | None
+    after: ClientRegistration | None
+
+
+Step = ChangeResource | ChangeClient | AddSecret | RevokeSecret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Steps in an order in which each is legal, and what is to be said beside them."""
+
+    steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def make_plan(declaration: Declaration, state: RegistryState, options: ApplyOptions) -> Plan:
     """Plan what to do.
 
     Args:
         declaration: what should be.
         state: what is.
-        reach: what happens to the rest.
+        options: what happens to the rest.
 
     Raises:
         DeclarationRefused: it cannot be, for all the reasons named.
     """
-    gone_clients = _gone_clients(declaration, state, reach)
-    gone_resources = _gone_resources(declaration, state, reach)
-    secrets = [_plan_secrets(client, state, reach) for client in declaration.clients]
-    obstacles = find_obstacles(
-        declaration,
-        resources=_resources_after(declaration, state, gone_resources),
-        gone={each.resource for each in gone_resources},
-        staying=_staying(declaration, state, gone_clients),
-    )
-    if reasons := [*obstacles, *_too_many(secrets)]:
+    gone_clients, gone_resources = _pruned(declaration, state, options)
+    secrets = _secret_plans(declaration, state, options)
+    reasons = [
+        *_conflicts(declaration, state, gone_clients, gone_resources),
+        *(
+            f"client {each.client_id}: it would have more than {MAXIMUM_SECRETS} secrets;"
+            " revoke some first"
+            for each in secrets
+            if each.is_too_much
+        ),
+    ]
+    if reasons:
         raise DeclarationRefused(reasons)
     return Plan(
         steps=(
             *_growing(declaration, state),
             *_clients(declaration, state),
             *(step for each in secrets for step in each.steps),
-            *(DeleteClient(client=client) for client in gone_clients),
+            *(ChangeClient(client.client_id, client, None) for client in gone_clients),
             *_shrinking(declaration, state),
-            *(DeleteResource(resource=resource) for resource in gone_resources),
+            *(ChangeResource(resource.resource, resource, None) for resource in gone_resources),
         ),
-        notes=(*(note for each in secrets for note in each.notes), *_powerless(declaration, state)),
+        notes=(
+            *(note for each in secrets for note in each.notes),
+            *_without_credentials(declaration, state),
+        ),
     )
 
 
-def _gone_clients(
-    declaration: ResolvedDeclaration, state: RegistryState, reach: ApplyOptions
-) -> list[Client]:
-    if not reach.prune:
-        return []
-    kept = {each.registration.client_id for each in declaration.clients} | reach.kept_clients
-    return [client for name, client in sorted(state.clients.items()) if name not in kept]
+def _pruned(
+    declaration: Declaration, state: RegistryState, options: ApplyOptions
+) -> tuple[list[Client], list[Resource]]:
+    if not options.prune:
+        return [], []
+    clients = {each.client_id for each in declaration.clients} | options.kept_clients
+    resources = {each.resource for each in declaration.resources} | options.kept_resources
+    return (
+        [client for name, client in sorted(state.clients.items()) if name not in clients],
+        [resource for name, resource in sorted(state.resources.items()) if name not in resources],
+    )
 
 
-def _gone_resources(
-    declaration: ResolvedDeclaration, state: RegistryState, reach: ApplyOptions
-) -> list[Resource]:
-    if not reach.prune:
-        return []
-    kept = {each.resource for each in declaration.resources} | reach.kept_resources
-    return [resource for name, resource in sorted(state.resources.items()) if name not in kept]
-
-
-def _plan_secrets(client: ResolvedClient, state: RegistryState, reach: ApplyOptions) -> SecretPlan:
-    client_id = client.registration.client_id
-    if client.secrets is None:
-        return SecretPlan(client_id, (), state.now)
-    present = state.clients.get(client_id)
-    stored = present.secrets if present else ()
-    return plan_secrets(client_id, client.secrets, stored, now=state.now, prune=reach.prune)
-
-
-def _resources_after(
-    declaration: ResolvedDeclaration, state: RegistryState, gone: list[Resource]
-) -> dict[str, Resource]:
-    declared = {each.resource: each for each in declaration.resources}
-    names_gone = {each.resource for each in gone}
-    kept = {name: each for name, each in state.resources.items() if name not in names_gone}
-    return kept | declared
-
-
-def _staying(
-    declaration: ResolvedDeclaration, state: RegistryState, gone: list[Client]
-) -> dict[str, ClientRegistration]:
-    """Give the clients that stay as they are."""
-    others = {each.registration.client_id for each in declaration.clients}
-    others |= {each.client_id for each in gone}
-    return {name: each.registration for name, each in state.clients.items() if name not in others}
-
-
-def _too_many(secrets: list[SecretPlan]) -> Iterator[str]:
-    for each in secrets:
-        if each.is_too_much:
-            yield (
-                f"client {each.client_id}: it would have more than {MAXIMUM_SECRETS} secrets;"
-                " revoke some first"
+def _secret_plans(
+    declaration: Declaration, state: RegistryState, options: ApplyOptions
+) -> list[SecretPlan]:
+    plans = []
+    for client in declaration.clients:
+        present = state.clients.get(client.client_id)
+        stored = present.secrets if present else ()
+        plans.append(
+            plan_secrets(
+                client.client_id, client.secrets, stored, now=state.now, prune=options.prune
             )
+        )
+    return plans
 
 
-def _growing(declaration: ResolvedDeclaration, state: RegistryState) -> Iterator[Step]:
+def _conflicts(
+    declaration: Declaration,
+    state: RegistryState,
+    gone_clients: list[Client],
+    gone_resources: list[Resource],
+) -> Iterator[str]:
+    """Yield a line for each grant, or scope of one, that nothing would be left for."""
+    gone = {each.resource for each in gone_resources}
+    kept = {name: each for name, each in state.resources.items() if name not in gone}
+    resources = kept | {each.resource: each for each in declaration.resources}
+    for client in declaration.clients:
+        for resource, scope in _dangling(client, resources):
+            if scope is not None:
+                why = f"no such scope on {resource}: {scope}"
+            elif resource in gone:
+                why = f"its resource {resource} would be pruned; name it in the file"
+            else:
+                why = f"no such resource: {resource}"
+            yield f"client {client.client_id}: {why}"
+    others = {each.client_id for each in declaration.clients}
+    others |= {each.client_id for each in gone_clients}
+    holders = defaultdict[tuple[str, str | None], list[str]](list)
+    for client_id, staying in sorted(state.clients.items()):
+        if client_id not in others:
+            for dangling in _dangling(staying.registration, resources):
+                holders[dangling].append(client_id)
+    for (resource, scope), clients in holders.items():
+        what = resource if scope is None else f"{scope} on {resource}"
+        yield f"{what} cannot go: it is granted to {_names(clients)}, which the file does not name"
+
+
+def _dangling(
+    registration: ClientRegistration, resources: Mapping[str, Resource]
+) -> Iterator[tuple[str, str | None]]:
+    """Yield each grant on a resource that there will not be, and each scope that it will lack."""
+    for grant in registration.grants:
+        resource = resources.get(grant.resource)
+        if resource is None:
+            yield grant.resource, None
+            continue
+        for scope in grant.scopes:
+            if scope not in resource.scopes:
+                yield grant.resource, scope
+
+
+def _names(clients: list[str]) -> str:
+    more = len(clients) - _NAMED_AT_MOST
+    named = ", ".join(clients[:_NAMED_AT_MOST])
+    return named if more <= 0 else f"{named} and {more} more"
+
+
+def _growing(declaration: Declaration, state: RegistryState) -> Iterator[Step]:
     """Create resources and change those that are there, but for the scopes that they lose."""
     for after in declaration.resources:
         before = state.resources.get(after.resource)
-        if before is None:
-            yield CreateResource(resource=after)
-            continue
-        wide = _widened(before, after)
-        if not is_same_resource(before, wide):
-            yield ReplaceResource(before=before, after=wide)
+        wide = after if before is None else _widened(before, after)
+        if before is None or not is_same_resource(before, wide):
+            yield ChangeResource(after.resource, before, wide)
 
 
-def _shrinking(declaration: ResolvedDeclaration, state: RegistryState) -> Iterator[Step]:
+def _shrinking(declaration: Declaration, state: RegistryState) -> Iterator[Step]:
     """Take from resources the scopes that they lose."""
     for after in declaration.resources:
         if before := state.resources.get(after.resource):
             wide = _widened(before, after)
             if not is_same_resource(wide, after):
-                yield ReplaceResource(before=wide, after=after)
+                yield ChangeResource(after.resource, wide, after)
 
 
 def _widened(before: Resource, after: Resource) -> Resource:
     return replace(after, scopes=tuple(dict.fromkeys([*after.scopes, *before.scopes])))
 
 
-def _clients(declaration: ResolvedDeclaration, state: RegistryState) -> Iterator[Step]:
+def _clients(declaration: Declaration, state: RegistryState) -> Iterator[Step]:
     for client in declaration.clients:
-        after = client.registration
-        present = state.clients.get(after.client_id)
-        if present is None:
-            yield CreateClient(registration=after)
-        elif not is_same_client(present.registration, after):
-            yield ReplaceClient(before=present.registration, after=after)
+        present, after = state.clients.get(client.client_id), client.registration
+        if present is None or not is_same_client(present.registration, after):
+            yield ChangeClient(client.client_id, present, after)
 
 
-def _powerless(declaration: ResolvedDeclaration, state: RegistryState) -> Iterator[str]:
+def _without_credentials(declaration: Declaration, state: RegistryState) -> Iterator[str]:
     """Yield a note on each new client that could not authenticate."""
     for client in declaration.clients:
-        registration = client.registration
-        is_new = registration.client_id not in state.clients
-        if is_new and registration.token_endpoint_auth_method.uses_secret and not client.secrets:
-            yield f"client {registration.client_id}: it has no secret yet, so it gets no token"
+        is_new = client.client_id not in state.clients
+        if is_new and client.token_endpoint_auth_method.uses_secret and not client.secrets:
+            yield f"client {client.client_id}: it has no secret yet, so it gets no token"

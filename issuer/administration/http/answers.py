@@ -93,7 +93,7 @@ class AuditEntry(Document):
 
     number: int
     at: TimeText
-    actor: str = Field(description="a client id, or what names the actor at that door")
+    actor: str = Field(description="a client id, or what names the actor where it is no client")
     via: str
     request_id: str | None
     action: str

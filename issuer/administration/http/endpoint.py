@@ -1,7 +1,7 @@
 """`/admin/api/v1` as a bare ASGI endpoint: reads a call, runs it on a thread, writes its answer.
 
 Routes by the path as it was sent, since a name in it may hold an encoded slash (RFC 3986 §2.2). Who
-may call is settled before, by the gate that it is given.
+may call is settled before, by the guard that it is given.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class AdministrationEndpoint:
         bases: the paths that it is mounted at.
         administer: gives what the caller of a request may do, in the caller's name; the scopes
             are those that the request takes.
-        guard: puts a gate in front of an application, which lets in who holds the scopes.
+        guard: wraps an application so that it is called only for holders of the scopes.
         events: where `request.refused` goes.
     """
 
@@ -106,7 +106,7 @@ class AdministrationEndpoint:
         try:
             answer = await self._run(found.route, await self._read(found, query, scope, receive))
         except ConnectionError:
-            return  # nobody is there to be answered
+            return  # the caller is gone
         except RequestRefused as refusal:
             await self._refuse(send, refusal)
         except RegistryError as error:

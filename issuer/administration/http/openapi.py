@@ -18,15 +18,15 @@ _SCHEMAS = "#/components/schemas/"
 _PROBLEM = "application/problem+json"
 _TITLES = {
     400: "The request or its JSON is malformed",
-    401: "No token, or one that does not count; with a challenge (RFC 6750 §3)",
-    403: "The token lacks a scope, or its holder may not hand out as much",
-    404: "There is no such thing",
-    409: "What is there already stands in the way",
+    401: "No valid token; with a challenge (RFC 6750 §3)",
+    403: "The token lacks a scope, or the change is beyond what the caller holds",
+    404: "Not found",
+    409: "Conflict with the current state",
     412: "It has changed since the entity tag was read",
     413: "The body is too large",
     415: "The media type is not read",
     422: "The document has mistakes; `errors` lists all of them",
-    503: "The registry cannot be used now",
+    503: "The registry is unavailable",
 }
 
 

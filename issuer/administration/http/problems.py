@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from issuer.administration.declaration.errors import DeclarationRefused
 from issuer.administration.errors import (
     BeyondAuthority,
     CallerNotActive,
+    DeclarationRefused,
     InvalidDocument,
     KeyReused,
 )
 from issuer.registry import errors
+from issuer.registry.mistakes import KeyPath, Mistake, read_pointer, write_pointer
 from issuer.registry.schema import Json
 
 _TYPE = "urn:watchword:problem:"
@@ -23,8 +24,8 @@ _LONGEST_POINTER = 256
 _MOST_ERRORS = 100
 _LONGEST_TEXT = 2048
 
-Field = tuple[str | None, str]
-"""A part of a problem: where, as a JSON pointer if that can be told, and what."""
+Field = tuple[KeyPath | None, str]
+"""A part of a problem: where, if that can be told, and what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def write_refusal(error: errors.RegistryError, kind: ProblemKind) -> Json:
         return write_problem(kind, "try again soon")  # where the database is, is for the log
     match error:
         case InvalidDocument():
-            fields: list[Field] = list(error.mistakes)
+            fields: list[Field] = [(each.path, each.why) for each in error.mistakes]
         case DeclarationRefused():
             fields = [(None, reason) for reason in error.reasons]
         case _:
@@ -153,11 +154,12 @@ def write_refusal(error: errors.RegistryError, kind: ProblemKind) -> Json:
     return write_problem(kind, f"{len(fields)} found, listed in errors", fields)
 
 
-def _write_field(pointer: str | None, detail: str) -> Json:
-    if pointer is None:
+def _write_field(path: KeyPath | None, detail: str) -> Json:
+    if path is None:
         return {"detail": detail}
+    pointer = write_pointer(path)[:_LONGEST_POINTER]
     # RFC 6901 §6: as a URI fragment.
-    return {"pointer": "#" + quote(pointer[:_LONGEST_POINTER], safe="/~"), "detail": detail}
+    return {"pointer": "#" + quote(pointer, safe="/~"), "detail": detail}
 
 
 def read_problem(document: Mapping[str, Any]) -> errors.RegistryError:
@@ -165,9 +167,9 @@ def read_problem(document: Mapping[str, Any]) -> errors.RegistryError:
     found = _BY_TYPE.get(str(document.get("type")), errors.RegistryError)
     detail = clean(document.get("detail")) or "the server gives no reason"
     if found is InvalidDocument:
-        return InvalidDocument(_read_mistakes(document.get("errors")) or [("", detail)])
+        return InvalidDocument(_read_mistakes(document.get("errors")) or [Mistake((), detail)])
     if found is DeclarationRefused:
-        reasons = [why for _, why in _read_mistakes(document.get("errors"))]
+        reasons = [each.why for each in _read_mistakes(document.get("errors"))]
         return DeclarationRefused(reasons or [detail])
     return found(detail)
 
@@ -178,9 +180,12 @@ def clean(text: object) -> str:
     return line if line.isprintable() else ascii(line)[1:-1]
 
 
-def _read_mistakes(listed: object) -> list[tuple[str, str]]:
+def _read_mistakes(listed: object) -> list[Mistake]:
     return [
-        (unquote(clean(each.get("pointer", "#"))[1:]), clean(each.get("detail")))
+        Mistake(
+            read_pointer(clean(unquote(clean(each.get("pointer", "#"))[1:]))),
+            clean(each.get("detail")),
+        )
         for each in (listed if isinstance(listed, list) else ())
         if isinstance(each, dict)
     ]

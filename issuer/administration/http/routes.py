@@ -7,7 +7,7 @@ from it.
 from dataclasses import dataclass
 from typing import Final
 
-from issuer.administration.declaration.wire import SentDeclaration
+from issuer.administration.declaration.document import SentDeclaration, read_sent
 from issuer.administration.documents import (
     NewClientDocument,
     NewSecretDocument,
@@ -316,7 +316,7 @@ ROUTES: Final = (
             "watchword:secrets:write",
         ),
         run=lambda call: call.operations.apply(
-            call.document,
+            read_sent(call.document),
             dry_run=call.flag("dry_run"),
             prune=call.flag("prune"),
             usage_days=call.number("usage_days"),

@@ -1,20 +1,20 @@
-"""Unit tests of `issuer.administration.documents` and `issuer.administration.new_secret`."""
+"""Unit tests of `issuer.administration.documents`."""
 
 from typing import Any
 
 import pytest
 
 from issuer.administration.documents import (
-    MAXIMUM_MISTAKES,
     NewClientDocument,
     NewSecretDocument,
     built,
+    make_secret,
     read_document,
 )
 from issuer.administration.errors import InvalidDocument
-from issuer.administration.new_secret import make_secret
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import InvalidValue
+from issuer.registry.mistakes import MAXIMUM_MISTAKES, Mistake, write_pointer
 from issuer.registry.schema import Json
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import NOW, SECRET, fast_hash
@@ -34,7 +34,7 @@ def mistakes_in(document: Json, model: type[Any] = NewClientDocument) -> dict[st
     """Return what is wrong with a document, by place."""
     with pytest.raises(InvalidDocument) as caught:
         read_document(model, document)
-    return dict(caught.value.mistakes)
+    return {write_pointer(each.path): each.why for each in caught.value.mistakes}
 
 
 def test_every_mistake_is_told_with_its_place() -> None:
@@ -120,17 +120,17 @@ def test_what_the_registry_cannot_accept_is_a_mistake_of_the_document() -> None:
 
     with pytest.raises(InvalidDocument) as caught:
         built(build)
-    assert caught.value.mistakes == (("", "it cannot be"),)
+    assert caught.value.mistakes == (Mistake((), "it cannot be"),)
 
 
 def test_a_secret_that_was_made_is_shown_once_and_one_that_was_brought_never() -> None:
     """Who brought it has it."""
     made = make_secret(None, expires_at=None, now=NOW, random_bytes=random_bytes)
-    shown = made.beside_client()
+    shown = made.in_client_response()
     assert made.new.hash.verify(shown["client_secret"])
     assert shown["client_secret"] not in repr(made)
     brought = make_secret(SECRET, expires_at=NOW + 1, now=NOW, random_bytes=random_bytes)
-    assert brought.beside_client() == {
+    assert brought.in_client_response() == {
         "secret_id": brought.new.hash.secret_id,
         "client_secret_expires_at": "2023-11-14T22:13:21Z",
     }

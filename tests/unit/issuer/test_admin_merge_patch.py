@@ -1,9 +1,10 @@
-"""`issuer.administration.merge_patch`: RFC 7396, and patches on clients and resources."""
+"""`issuer.administration.documents`: RFC 7396, and patches on clients and resources."""
 
 import pytest
 
+from issuer.administration.documents import merge_patch, patched_client, patched_resource
 from issuer.administration.errors import InvalidDocument
-from issuer.administration.merge_patch import merge_patch, patched_client, patched_resource
+from issuer.registry.mistakes import write_pointer
 from issuer.registry.representation import describe_client, describe_resource
 from issuer.registry.schema import Json
 from tests.support.registry import NOW, RESOURCE, orders, registered_client
@@ -29,7 +30,7 @@ def mistakes_in(patch: Json) -> dict[str, str]:
     """Return what is wrong with a patch on the client of the examples, by place."""
     with pytest.raises(InvalidDocument) as caught:
         patched_client(SHOWN, patch)
-    return dict(caught.value.mistakes)
+    return {write_pointer(each.path): each.why for each in caught.value.mistakes}
 
 
 @pytest.mark.parametrize(("target", "patch", "result"), VECTORS)
@@ -105,7 +106,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         "a/b~c": 1,
     }
     assert mistakes_in(patch) == {
-        "/disbled": "is not known here",
+        "/disbled": "is not known here; did you mean disabled?",
         "/client_id": "cannot be changed",
         "/created_at": "cannot be changed",
         "/a~1b~0c": "is not known here",

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from issuer.administration.declaration.errors import DeclarationRefused, InvalidDeclaration
 from issuer.administration.errors import (
     AccessRefused,
     BeyondAuthority,
+    DeclarationRefused,
     InvalidDocument,
     KeyReused,
-    write_pointer,
 )
 from issuer.administration.http.problems import (
     HTTP_KINDS,
@@ -32,12 +31,12 @@ from issuer.registry.errors import (
     UnknownClient,
     UnknownResource,
 )
+from issuer.registry.mistakes import Mistake
 
 NOT_OF_THE_API = {
     RegistryError,  # only its children are raised
     InvalidSecretHash,  # nobody's mistake who calls: 500
     AccessRefused,  # made by whoever asks a server
-    InvalidDeclaration,  # of a file; what is sent is a document
     IssuerMismatch,  # found when the registry is opened
     RegistryNotEmpty,  # of a restore
 }
@@ -68,7 +67,9 @@ def test_types_are_stable_names_that_mean_one_thing() -> None:
 def test_a_refusal_that_travels_says_the_same_at_the_other_end(kind: type[RegistryError]) -> None:
     """The command line says one line, whether the registry is here or there."""
     listed: dict[type[RegistryError], RegistryError] = {
-        InvalidDocument: InvalidDocument([("/grants/0/scope", "is missing"), ("", "no é/~ %")]),
+        InvalidDocument: InvalidDocument(
+            [Mistake(("grants", 0, "scope"), "is missing"), Mistake((), "no é/~ %")]
+        ),
         DeclarationRefused: DeclarationRefused(["one", "two"]),
     }
     error = listed.get(kind) or kind("it cannot be: till")
@@ -79,13 +80,13 @@ def test_a_refusal_that_travels_says_the_same_at_the_other_end(kind: type[Regist
 
 def test_mistakes_keep_their_places() -> None:
     """RFC 6901 §6: the pointer travels as a URI fragment."""
-    pointer = write_pointer(["a/b", "~", 0, "é"])
-    document = write_refusal(InvalidDocument([(pointer, "no")]), KINDS[InvalidDocument])
+    mistake = Mistake(("a/b", "~", 0, "é"), "no")
+    document = write_refusal(InvalidDocument([mistake]), KINDS[InvalidDocument])
     assert document["errors"] == [{"pointer": "#/a~1b/~0/0/%C3%A9", "detail": "no"}]
     arrived = read_problem(document)
     assert isinstance(arrived, InvalidDocument)
-    assert arrived.mistakes == ((pointer, "no"),)
-    assert str(arrived) == "a/b.~.0.é: no"
+    assert arrived.mistakes == (mistake,)
+    assert str(arrived) == r"'a/b'.'~'[0].'\xe9': no"
 
 
 def test_what_the_path_names_is_not_found_and_what_the_document_names_is_a_mistake() -> None:

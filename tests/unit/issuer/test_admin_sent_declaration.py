@@ -1,26 +1,26 @@
-"""Unit tests of `issuer.administration.declaration.wire`: a declaration on its way to a server."""
+"""Unit tests of `issuer.administration.declaration.document`: a declaration sent to a server."""
 
 import pytest
 
-from issuer.administration.declaration.resolved import ResolvedDeclaration, ResolvedSecret
-from issuer.administration.declaration.wire import read_sent, write_sent
+from issuer.administration.declaration.document import (
+    SentDeclaration,
+    SentSecret,
+    read_sent,
+    write_sent,
+)
 from issuer.administration.errors import InvalidDocument
+from issuer.registry.mistakes import write_pointer
 from issuer.registry.schema import Json
 from tests.support.declaration import absent, declared, grant, known
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import NOW, RESOURCE, SECRET, orders
 
 
-def random_bytes(count: int) -> bytes:
-    """Give bytes that are not random at all."""
-    return bytes(range(count))
-
-
 def mistakes_in(document: Json) -> dict[str, str]:
     """Return what is wrong with a declaration, by place."""
     with pytest.raises(InvalidDocument) as caught:
-        read_sent(document, random_bytes=random_bytes)
-    return dict(caught.value.mistakes)
+        read_sent(document)
+    return {write_pointer(each.path): each.why for each in caught.value.mistakes}
 
 
 def client(**members: object) -> Json:
@@ -30,7 +30,7 @@ def client(**members: object) -> Json:
 
 def test_what_was_sent_arrives() -> None:
     """Registrations and resources whole, the secrets as they are."""
-    sent = ResolvedDeclaration(
+    sent = SentDeclaration(
         resources=(orders("read", "write"),),
         clients=(
             declared("till", grant("read", "write", default=("read",)), token_ttl=60),
@@ -38,7 +38,7 @@ def test_what_was_sent_arrives() -> None:
             declared("more", secrets=(known(expires_at=NOW), absent())),
         ),
     )
-    arrived = read_sent(write_sent(sent), random_bytes=random_bytes)
+    arrived = read_sent(write_sent(sent))
     assert arrived.resources == sent.resources
     assert [each.registration for each in arrived.clients] == [
         each.registration for each in sent.clients
@@ -47,7 +47,7 @@ def test_what_was_sent_arrives() -> None:
     assert (alone, none) == (None, ())
     assert more is not None
     first, second = more
-    assert isinstance(first, ResolvedSecret)
+    assert isinstance(first, SentSecret)
     assert first.value is not None
     assert first.value.reveal() == SECRET
     assert (first.source, first.expires_at) == ("env TILL", NOW)
@@ -56,9 +56,9 @@ def test_what_was_sent_arrives() -> None:
 
 def test_a_secret_on_its_way_is_in_no_representation() -> None:
     """What arrives is shown as little as what is read from a file."""
-    sent = ResolvedDeclaration(clients=(declared("till", secrets=(known(),)),))
+    sent = SentDeclaration(clients=(declared("till", secrets=(known(),)),))
     assert SECRET in str(write_sent(sent))
-    assert SECRET not in repr(read_sent(write_sent(sent), random_bytes=random_bytes))
+    assert SECRET not in repr(read_sent(write_sent(sent)))
 
 
 def test_all_mistakes_are_told_with_their_places() -> None:

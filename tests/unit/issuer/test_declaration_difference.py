@@ -1,19 +1,20 @@
-"""Unit tests of `issuer.administration.declaration.difference`, `rendering` and `usage`."""
+"""Unit tests of `issuer.administration.difference`, and of what a declaration does."""
 
 import json
 
 import pytest
 
-from issuer.administration.declaration.apply import Outcome, foresee_entries
-from issuer.administration.declaration.difference import describe_outcome
-from issuer.administration.declaration.rendering import render_outcome
-from issuer.administration.declaration.steps import Plan
-from issuer.administration.declaration.usage import (
+from issuer.administration.declaration.apply import foresee_entries
+from issuer.administration.declaration.outcome import (
+    LastUse,
     LostPermission,
-    Use,
+    Outcome,
+    describe_outcome,
     lost_permissions,
     secrets_used,
 )
+from issuer.administration.declaration.plan import Plan
+from issuer.administration.difference import difference, render_outcome
 from tests.support.declaration import (
     absent,
     declaration,
@@ -130,8 +131,8 @@ def test_what_is_deleted_is_shown_with_who_used_it():
     """So that nobody is cut off by surprise."""
     present = state(resource(), registered("till", grant(), secrets=[stored_secret()]))
     usage = (
-        Use(client_id="till", secret_id="s1", last_used_at=NOW),
-        Use(client_id="till", resource=RESOURCE, scope="read", last_used_at=NOW),
+        LastUse(client_id="till", secret_id="s1", last_used_at=NOW),
+        LastUse(client_id="till", resource=RESOURCE, scope="read", last_used_at=NOW),
     )
     assert rendered(declaration(), present, prune=True, usage=usage) == [
         "- client till",
@@ -185,8 +186,8 @@ def test_the_json_has_what_the_lines_have():
 def test_uses_are_described_by_what_was_used():
     """A scope of a resource, or a secret."""
     usage = (
-        Use(client_id="till", secret_id="s1", last_used_at=NOW),
-        Use(client_id="till", resource=RESOURCE, scope="read", last_used_at=NOW),
+        LastUse(client_id="till", secret_id="s1", last_used_at=NOW),
+        LastUse(client_id="till", resource=RESOURCE, scope="read", last_used_at=NOW),
     )
     outcome = Outcome(plan=Plan(), applied=True, usage=usage, usage_days=1)
     at = "2023-11-14T22:13:20Z"
@@ -252,8 +253,8 @@ def test_secrets_that_go_are_reported_if_they_were_used():
     )
     made = plan(declaration(resource(), declared(secrets=())), present, prune=True)
     assert list(secrets_used(made, since=NOW - 50)) == [
-        Use(client_id="till", secret_id="used", last_used_at=NOW - 10),
-        Use(client_id="gone", secret_id="used", last_used_at=NOW - 10),
+        LastUse(client_id="till", secret_id="used", last_used_at=NOW - 10),
+        LastUse(client_id="gone", secret_id="used", last_used_at=NOW - 10),
     ]
 
 
@@ -292,3 +293,51 @@ def test_every_step_is_foreseen_as_the_trail_would_tell_it():
         ("secret.added", "till"): [None, None],
         ("secret.revoked", "till"): [None, None],
     }
+
+
+# ---- the audit list ----
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        (None, None, []),
+        ({"ttl": 60}, {"ttl": 60}, []),
+        ({"ttl": 60}, {"ttl": 90}, ["~ ttl: 60 -> 90"]),
+        ({"ttl": None}, {"ttl": 90}, ["+ ttl: 90"]),
+        ({"ttl": 60}, {"ttl": None}, ["- ttl: 60"]),
+        ({"on": False}, {"on": True}, ["+ on: yes"]),
+        (None, {"id": "a", "name": None, "off": False, "list": []}, ["+ id: a"]),
+        ({"id": "a", "notes": {}}, None, ["- id: a"]),
+        ({"scopes": ["a", "b"]}, {"scopes": ["b"]}, ["~ scopes: a b -> b"]),
+        (None, {"jwks": {"keys": [{"kty": "RSA"}]}}, ['+ jwks: {"keys": [{"kty": "RSA"}]}']),
+        (None, {"created": 0}, ["+ created: 0"]),
+    ],
+)
+def test_each_value_that_changed_has_a_line(before, after, lines):
+    """What is not set is no value; what stayed has no line."""
+    assert difference(before, after) == lines
+
+
+def test_grants_are_compared_by_resource():
+    """Their order and their neighbours do not matter."""
+    before = {"grants": [{"resource": "u:a", "scope": "read"}, {"resource": "u:b", "scope": "x"}]}
+    after = {
+        "grants": [
+            {"resource": "u:c", "scope": "y"},
+            {"resource": "u:a", "scope": "read write", "default_scope": "read"},
+        ]
+    }
+    assert difference(before, after) == [
+        "~ scope on u:a: read -> read write",
+        "- scope on u:b: x",
+        "+ scope on u:c: y",
+        "+ default scope on u:a: read",
+    ]
+
+
+def test_notes_are_compared_one_by_one():
+    """Whoever changes one of many sees one line."""
+    before = {"metadata": {"team": "shop", "cost": {"centre": 7}}}
+    after = {"metadata": {"team": "web", "cost": {"centre": 7}}}
+    assert difference(before, after) == ["~ metadata.team: shop -> web"]

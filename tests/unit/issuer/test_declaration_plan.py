@@ -1,18 +1,11 @@
 """Unit tests of `issuer.administration.declaration.plan` and what it decides with."""
 
+from secrets import token_bytes
+
 import pytest
 
-from issuer.administration.declaration.resolved import SecretValue
-from issuer.administration.declaration.steps import (
-    AddSecret,
-    CreateClient,
-    CreateResource,
-    DeleteClient,
-    DeleteResource,
-    ReplaceClient,
-    ReplaceResource,
-    RevokeSecret,
-)
+from issuer.administration.declaration.plan import ChangeClient, ChangeResource
+from issuer.administration.declaration.secrets import AddSecret, RevokeSecret, SecretValue
 from issuer.registry.auth_method import AuthMethod
 from tests.support.declaration import (
     absent,
@@ -35,7 +28,16 @@ OTHER_SECRET = "wws_" + "t" * 43
 
 def kinds(made):
     """Name the steps of a plan, in order."""
-    return [type(step) for step in made.steps]
+    return [kind(step) for step in made.steps]
+
+
+def kind(step):
+    """Name a step."""
+    if isinstance(step, AddSecret | RevokeSecret):
+        return "add secret" if isinstance(step, AddSecret) else "revoke secret"
+    what = "resource" if isinstance(step, ChangeResource) else "client"
+    done = "create" if step.before is None else "delete" if step.after is None else "update"
+    return f"{done} {what}"
 
 
 def secret_steps(wanted, *stored, prune=False):
@@ -73,7 +75,7 @@ def test_a_difference_that_matters_is_a_step(changed):
     now = registered("till", grant("read", "write"), grant("x", on="urn:a"), metadata={"team": "a"})
     present = state(resource(), resource("x", identifier="urn:a"), now)
     assert plan(declaration(changed), present).steps == (
-        ReplaceClient(before=now.registration, after=changed.registration),
+        ChangeClient("till", now, changed.registration),
     )
 
 
@@ -88,7 +90,7 @@ def test_what_the_file_does_not_name_stays():
     """Without --prune only what is named is touched."""
     present = state(resource(), registered("other", grant()))
     assert plan(declaration(declared("till")), present).steps == (
-        CreateClient(registration=declared("till").registration),
+        ChangeClient("till", None, declared("till").registration),
     )
 
 
@@ -104,15 +106,15 @@ def test_a_scope_moves_from_one_resource_to_another_on_a_legal_way():
         resource("read", identifier=OTHER),
         registered("till", grant("read", "write")),
     )
-    assert kinds(plan(wanted, present)) == [ReplaceResource, ReplaceClient, ReplaceResource]
+    assert kinds(plan(wanted, present)) == ["update resource", "update client", "update resource"]
 
 
 def test_a_resource_that_gains_and_loses_changes_twice():
     """In between it has both scopes."""
     wanted = declaration(resource("write"))
     (grown, shrunk) = plan(wanted, state(resource("read"))).steps
-    assert grown == ReplaceResource(before=resource("read"), after=resource("write", "read"))
-    assert shrunk == ReplaceResource(before=resource("write", "read"), after=resource("write"))
+    assert grown == ChangeResource(RESOURCE, resource("read"), resource("write", "read"))
+    assert shrunk == ChangeResource(RESOURCE, resource("write", "read"), resource("write"))
 
 
 def test_pruning_deletes_clients_before_their_resources():
@@ -130,17 +132,17 @@ def test_pruning_deletes_clients_before_their_resources():
         kept_resources=frozenset({"urn:kept"}),
         kept_clients=frozenset({"admin"}),
     )
-    assert kinds(made) == [CreateClient, DeleteClient, DeleteResource]
+    assert kinds(made) == ["create client", "delete client", "delete resource"]
     assert made.steps[1:] == (
-        DeleteClient(client=present.clients["old"]),
-        DeleteResource(resource=resource()),
+        ChangeClient("old", present.clients["old"], None),
+        ChangeResource(RESOURCE, resource(), None),
     )
 
 
 def test_a_resource_is_created_before_it_is_granted():
     """The registry would refuse the grant otherwise."""
     wanted = declaration(declared("till", grant()), resource())
-    assert kinds(plan(wanted, state())) == [CreateResource, CreateClient]
+    assert kinds(plan(wanted, state())) == ["create resource", "create client"]
 
 
 def test_every_obstacle_is_named():
@@ -182,7 +184,7 @@ def test_secrets_that_are_not_declared_are_not_managed():
 def test_a_new_client_gets_its_secrets():
     """Those that are there and those that are to be made."""
     made = plan(declaration(declared(secrets=(known(), absent()))), state())
-    assert kinds(made) == [CreateClient, AddSecret, AddSecret]
+    assert kinds(made) == ["create client", "add secret", "add secret"]
     assert [step.must_be_generated for step in made.steps[1:]] == [False, True]
 
 
@@ -210,14 +212,14 @@ def test_pruning_revokes_secrets_that_are_not_declared_and_makes_room_first():
 
 def test_an_empty_list_of_secrets_prunes_them_all():
     """It is declared that there is none."""
-    assert kinds(secret_steps((), stored_secret(), prune=True)) == [RevokeSecret]
+    assert kinds(secret_steps((), stored_secret(), prune=True)) == ["revoke secret"]
     assert kinds(secret_steps((), stored_secret())) == []
 
 
 def test_a_secret_that_has_ended_counts_for_nothing():
     """It is neither matched nor pruned."""
     ended = stored_secret(expires_at=NOW)
-    assert kinds(secret_steps((known(),), ended, prune=True)) == [AddSecret]
+    assert kinds(secret_steps((known(),), ended, prune=True)) == ["add secret"]
 
 
 def test_nothing_is_generated_for_a_client_that_has_a_secret():
@@ -240,7 +242,7 @@ def test_a_known_secret_beside_an_absent_one_leaves_no_doubt_about_others():
 
 def test_a_client_whose_secrets_have_all_ended_gets_a_generated_one():
     """It has nothing to lose."""
-    assert kinds(secret_steps((absent(),), stored_secret(expires_at=NOW))) == [AddSecret]
+    assert kinds(secret_steps((absent(),), stored_secret(expires_at=NOW))) == ["add secret"]
 
 
 def test_an_end_that_is_not_declared_stays_as_it_is():
@@ -261,7 +263,7 @@ def test_another_end_is_another_secret():
 def test_a_secret_whose_declared_end_is_past_is_revoked_and_never_added():
     """Whatever state it is found in, a second run has nothing to do."""
     past = known(expires_at=NOW)
-    assert kinds(secret_steps((past,), stored_secret())) == [RevokeSecret]
+    assert kinds(secret_steps((past,), stored_secret())) == ["revoke secret"]
     assert secret_steps((past, absent(expires_at=NOW)), stored_secret(OTHER_SECRET)).steps == ()
 
 
@@ -288,17 +290,17 @@ def test_a_new_client_without_a_secret_is_pointed_out():
 def test_a_secret_shows_itself_to_nobody():
     """Neither alone nor within a plan."""
     assert SECRET not in repr(plan(declaration(declared(secrets=(known(),))), state()))
-    assert SECRET not in repr(SecretValue(SECRET, salt=bytes(16)))
+    assert SECRET not in repr(SecretValue(SECRET))
 
 
-def test_a_secret_is_hashed_once():
-    """A transaction that is tried again adds the same secret, not another."""
-    secret = known()
-    assert secret.new_secret() == secret.new_secret()
-    assert secret.new_secret().hash.verify(SECRET)
+def test_a_secret_is_stored_by_its_hash():
+    """With the end that is declared."""
+    stored = AddSecret(client_id="till", secret=known(expires_at=NOW)).new_secret(token_bytes)
+    assert stored.hash.verify(SECRET)
+    assert stored.expires_at == NOW
 
 
 def test_a_secret_that_is_still_to_be_made_cannot_be_stored():
     """Its source is named."""
     with pytest.raises(ValueError, match=r"generate_to till\.secret"):
-        absent().new_secret()
+        AddSecret(client_id="till", secret=absent()).new_secret(token_bytes)

@@ -6,16 +6,21 @@ from contextlib import suppress
 
 import pytest
 
-from issuer.administration.declaration.errors import DeclarationRefused, InvalidDeclaration
-from issuer.administration.declaration.resolved import resolve
-from issuer.administration.errors import AccessRefused
+from issuer.administration.errors import AccessRefused, DeclarationRefused, InvalidDocument
 from issuer.registry.errors import StoreUnavailable
 from tests.support.declaration import read
 from tests.support.registry import SECRET
 from watchword import declared_secrets
 from watchword.declared_secrets import DeclaredSecrets, SecretFileError
 
-GENERATED = ("till", 0)
+
+def outcome(*sources):
+    """Tell as a dry run does which secrets are still to be made."""
+    made = {"kind": "secret", "client_id": "till", "generate": True}
+    return {"changes": [{"kind": "client"}, *(made | {"source": each} for each in sources)]}
+
+
+GENERATED = outcome("generate_to a.secret")
 
 
 def of(folder, *references, **environment):
@@ -31,16 +36,21 @@ def load(*arguments, **environment):
     return found
 
 
+def values(found):
+    """Give the secrets that the references of the client have now."""
+    return [each.value for each in found._clients[0].secrets]
+
+
 def refused(*arguments, **environment):
     """Return what is wrong with the references."""
-    with pytest.raises(InvalidDeclaration) as caught:
+    with pytest.raises(InvalidDocument) as caught:
         load(*arguments, **environment)
     return [str(mistake) for mistake in caught.value.mistakes]
 
 
-def is_secret(found, text, place=GENERATED):
-    """Tell whether a secret is found at its place."""
-    return found.values[place].hashed().verify(text)
+def is_secret(found, text):
+    """Tell whether a secret is found at the first place."""
+    return values(found)[0].reveal() == text
 
 
 def test_a_secret_comes_from_the_environment(tmp_path):
@@ -78,7 +88,7 @@ def test_a_generated_secret_that_is_there_is_read(tmp_path):
 def test_a_generated_secret_that_is_not_there_is_left_open(tmp_path):
     """Only the registry knows whether it is needed."""
     found = load(tmp_path, "{generate_to: a.secret}")
-    assert found.values == {}
+    assert values(found) == [None]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,8 +131,8 @@ def test_one_secret_is_not_referred_to_twice(tmp_path):
 def test_a_secret_is_generated_into_a_file_for_its_owner_alone(tmp_path):
     """With nothing beside it, and what is in the file is what the registry gets."""
     found = load(tmp_path, "{generate_to: a.secret}")
-    with found.generated([GENERATED]) as written:
-        assert written == {GENERATED: tmp_path / "a.secret"}
+    with found.generated(GENERATED) as written:
+        assert written == {tmp_path / "a.secret": "till"}
     (path,) = tmp_path.iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     text = path.read_text()
@@ -134,7 +144,7 @@ def test_a_secret_is_generated_into_a_file_for_its_owner_alone(tmp_path):
 
 def test_nothing_is_written_where_nothing_is_needed(tmp_path):
     """The registry has not asked for any."""
-    with load(tmp_path, "{generate_to: a.secret}").generated([]) as written:
+    with load(tmp_path, "{generate_to: a.secret}").generated(outcome()) as written:
         assert written == {}
     assert list(tmp_path.iterdir()) == []
 
@@ -142,7 +152,7 @@ def test_nothing_is_written_where_nothing_is_needed(tmp_path):
 def test_a_refused_transaction_leaves_no_file(tmp_path):
     """Its secret would be good for nothing."""
     found = load(tmp_path, "{generate_to: a.secret}")
-    with pytest.raises(DeclarationRefused), found.generated([GENERATED]):
+    with pytest.raises(DeclarationRefused), found.generated(GENERATED):
         raise DeclarationRefused(["no"])
     assert list(tmp_path.iterdir()) == []
 
@@ -153,7 +163,7 @@ def test_a_refused_transaction_leaves_no_file(tmp_path):
 def test_a_transaction_that_may_have_counted_leaves_the_file(tmp_path, end):
     """The next run uses it."""
     found = load(tmp_path, "{generate_to: a.secret}")
-    with pytest.raises(type(end)), found.generated([GENERATED]):
+    with pytest.raises(type(end)), found.generated(GENERATED):
         raise end
     assert (tmp_path / "a.secret").exists()
 
@@ -162,7 +172,7 @@ def test_a_secret_that_somebody_else_made_meanwhile_is_used(tmp_path):
     """No file is ever written over, and it is his to remove."""
     found = load(tmp_path, "{generate_to: a.secret}")
     (tmp_path / "a.secret").write_text(SECRET)
-    with suppress(DeclarationRefused), found.generated([GENERATED]) as written:
+    with suppress(DeclarationRefused), found.generated(GENERATED) as written:
         assert written == {}
         assert is_secret(found, SECRET)
         raise DeclarationRefused(["no"])
@@ -181,8 +191,8 @@ def test_a_secret_that_cannot_be_written_takes_those_before_it_along(tmp_path, m
         fsync(descriptor)
 
     monkeypatch.setattr(declared_secrets.os, "fsync", fail_later)
-    places = [("till", 0), ("till", 1)]
-    with pytest.raises(SecretFileError) as caught, found.generated(places):
+    both = outcome("generate_to a.secret", "generate_to b.secret")
+    with pytest.raises(SecretFileError) as caught, found.generated(both):
         pytest.fail("not reached")
     assert str(caught.value) == (
         f"cannot write the secret to {tmp_path}/b.secret: no space left on device"
@@ -196,5 +206,5 @@ def test_secrets_show_themselves_to_nobody(tmp_path):
     declaration = read(text, "yaml")
     found = DeclaredSecrets(declaration, folder=tmp_path, environment={"TILL": SECRET})
     found.load()
-    shown = repr(found.values) + repr(found) + repr(resolve(declaration, found.values))
-    assert SECRET not in shown
+    assert values(found)[0].reveal() == SECRET
+    assert SECRET not in repr(values(found)) + repr(found) + repr(declaration)

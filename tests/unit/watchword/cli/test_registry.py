@@ -6,6 +6,7 @@ import pytest
 
 from issuer.administration.errors import InvalidDocument
 from issuer.registry.errors import InvalidValue, RevisionConflict
+from issuer.registry.mistakes import Mistake
 from watchword.cli import registry
 from watchword.cli.errors import WrongUsage
 from watchword.cli.token import client_credentials
@@ -14,7 +15,11 @@ from watchword.settings import load_settings
 
 def test_a_mistake_of_a_document_is_told_by_the_option_that_was_typed():
     """What no option stands for keeps the name that the document has for it."""
-    mistakes = [("/grants/0/scope", "is no scope"), ("/new", "is not known here"), ("", "too much")]
+    mistakes = [
+        Mistake(("grants", 0, "scope"), "is no scope"),
+        Mistake(("new",), "is not known here"),
+        Mistake((), "too much"),
+    ]
     with pytest.raises(WrongUsage) as refusal, registry.labelled({"grants": "--grant"}):
         raise InvalidDocument(mistakes)
     assert refusal.value.lines == ("--grant: is no scope", "new: is not known here", "too much")
