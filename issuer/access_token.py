@@ -1,16 +1,21 @@
-"""Build RFC 9068 access tokens: header, claims and the bytes to sign.
+"""Build RFC 9068 access tokens: claims, header and the bytes to sign.
 
-Pure. The header is one constant segment for each key; the claims are those of RFC 9068 §2.2.
+Pure. Claims come from contributors, which are functions of what was authorized. The claims that a
+resource server decides by are closed: hooks, which come last, may add others and replace none.
 """
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from issuer.grants.client_credentials import Grant
+from issuer.grants.authorization import Authorization
 from keys.encoding import encode_base64url
 
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
+BEARER = "Bearer"
+"""The token type of tokens that are not bound to a key (RFC 6750 §4)."""
+
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -24,38 +29,94 @@ class IssuedToken:
     expires_in: int
     jti: str
     kid: str
+    token_type: str
 
     def __repr__(self) -> str:
         """Show whose token it is, never the token."""
         return f"IssuedToken(client_id={self.client_id!r}, jti={self.jti!r})"
 
 
-def build_claims(grant: Grant, *, issuer: str, now: int, jti: str) -> dict[str, object]:
-    """Build the claims of a client-credentials token.
+Contributor = Callable[[Authorization], Mapping[str, object]]
+"""Gives claims for what was authorized. Pure; none if it has nothing to say."""
+
+
+def _scope(authorization: Authorization) -> Mapping[str, object]:
+    # RFC 9068 §2.2.3. RFC 6749 §3.3 has no empty scope, so a token without one lacks the claim.
+    return {"scope": " ".join(authorization.scopes)} if authorization.scopes else {}
+
+
+def _actor(authorization: Authorization) -> Mapping[str, object]:
+    return {} if authorization.actor is None else {"act": authorization.actor}
+
+
+def _confirmation(authorization: Authorization) -> Mapping[str, object]:
+    return {} if authorization.confirmation is None else {"cnf": authorization.confirmation}
+
+
+def _authorization_details(authorization: Authorization) -> Mapping[str, object]:
+    details = authorization.authorization_details
+    return {"authorization_details": details} if details else {}
+
+
+CONTRIBUTORS: tuple[Contributor, ...] = (_scope, _actor, _confirmation, _authorization_details)
+"""Who writes claims beside the required ones; each has names that no other has."""
+
+CLOSED_CLAIMS = frozenset(
+    # RFC 7519 §4.1, RFC 9068 §2.2, RFC 7800 §3.1, RFC 8693 §4, RFC 9396 §9.1, and the status of a
+    # token (Token Status List §6.1): what a resource server decides by.
+    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "auth_time", "acr"}
+    | {"amr", "cnf", "act", "may_act", "authorization_details", "status"}
+)
+"""Claims that no hook may write."""
+
+
+def build_claims(
+    authorization: Authorization,
+    *,
+    issuer: str,
+    now: int,
+    jti: str,
+    hooks: Iterable[Contributor] = (),
+) -> dict[str, object]:
+    """Build the claims of a token.
 
     Args:
-        grant: what is granted; `sub` is the client itself (RFC 9068 §2.2).
+        authorization: what was decided.
         issuer: the issuer identifier, verbatim.
         now: seconds since the epoch.
         jti: the token's id, never used before.
+        hooks: contributors of the operator, called last.
+
+    Raises:
+        ValueError: a hook writes a claim that is closed, or that is there already.
     """
+    # RFC 9068 §2.2: REQUIRED in every token.
     claims: dict[str, object] = {
         "iss": issuer,
-        "sub": grant.client_id,
-        "client_id": grant.client_id,
-        "aud": grant.resource,
+        "sub": authorization.subject,
+        "client_id": authorization.client_id,
+        # A string and no array: a token has one audience (RFC 7519 §4.1.3).
+        "aud": authorization.resource,
         "iat": now,
-        "exp": now + grant.token_ttl,
+        "exp": now + authorization.token_ttl,
         "jti": jti,
     }
-    if grant.scopes:
-        claims["scope"] = " ".join(grant.scopes)
+    for contribute in CONTRIBUTORS:
+        claims.update(contribute(authorization))
+    for hook in hooks:
+        added = hook(authorization)
+        if taken := (CLOSED_CLAIMS | claims.keys()) & added.keys():
+            raise ValueError(f"a hook may not write the claims {', '.join(sorted(taken))}")
+        claims.update(added)
     return claims
 
 
 @lru_cache(maxsize=64)
 def header_segment(alg: str, kid: str) -> str:
-    """Encode the header of every token of one key (RFC 9068 §2.1, RFC 7515 §4.1)."""
+    """Encode the header of every token of one key (RFC 9068 §2.1, RFC 7515 §4.1).
+
+    `typ` keeps other JWTs of the issuer from being taken for access tokens (RFC 8725 §3.11).
+    """
     return encode_base64url(_encode({"alg": alg, "typ": TOKEN_TYPE, "kid": kid}).encode())
 
 

@@ -1,18 +1,16 @@
-"""The issuer's metadata document, derived from what the tables hold (RFC 8414 §2)."""
+"""The issuer's metadata document, derived from the tables of methods and grants (RFC 8414 §2)."""
 
 from collections.abc import Iterable
 
+from issuer.client_auth.methods import METHODS
 from issuer.config import IssuerConfig
-from issuer.grants.client_credentials import GRANTS
+from issuer.grants import GRANTS
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path
 JWKS_PATH = "/jwks"
 REGISTRATION_PATH = "/register"
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 _WELL_KNOWN_OPENID = "/.well-known/openid-configuration"
-
-# Basic first: many clients take the first method that they know.
-AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 
 
 def build_metadata(config: IssuerConfig, *, scopes: Iterable[str] = ()) -> dict[str, object]:
@@ -28,7 +26,7 @@ def build_metadata(config: IssuerConfig, *, scopes: Iterable[str] = ()) -> dict[
         "jwks_uri": config.base + JWKS_PATH,
         "registration_endpoint": config.base + REGISTRATION_PATH,
         "grant_types_supported": list(GRANTS),
-        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "token_endpoint_auth_methods_supported": list(METHODS),
         # REQUIRED by RFC 8414 §2; there is no authorization endpoint, so there is no response type.
         "response_types_supported": [],
     }
@@ -40,8 +38,8 @@ def build_metadata(config: IssuerConfig, *, scopes: Iterable[str] = ()) -> dict[
 def metadata_paths(config: IssuerConfig) -> tuple[str, ...]:
     """List where the document is served: inserted before the issuer's path (RFC 8414 §3.1).
 
-    For OpenID-minded clients it is also at their well-known name, inserted and, as OpenID Connect
-    Discovery §4 has it, appended (RFC 8414 §5).
+    For clients of OpenID Connect it is also at their well-known name, inserted and, as OpenID
+    Connect Discovery §4 has it, appended (RFC 8414 §5).
     """
     inserted = (_WELL_KNOWN + config.path, _WELL_KNOWN_OPENID + config.path)
     return inserted if not config.path else (*inserted, config.path + _WELL_KNOWN_OPENID)

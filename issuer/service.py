@@ -1,18 +1,29 @@
-"""Issue a token: the pipeline that every token request runs through (RFC 6749 §4.4)."""
+"""Issue a token: the pipeline that every token request runs through (RFC 6749 §3.2, §4)."""
 
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from issuer.access_token import (
+    BEARER,
+    Contributor,
     IssuedToken,
     assemble,
     build_claims,
     build_signing_input,
     header_segment,
 )
-from issuer.client_auth.secret import ClientAuthenticator
+from issuer.client_auth.methods import ClientAuthenticator
 from issuer.config import IssuerConfig
-from issuer.errors import Reason, TemporarilyUnavailable
-from issuer.grants.client_credentials import decide_grant
+from issuer.errors import (
+    InvalidRequest,
+    Reason,
+    TemporarilyUnavailable,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+)
+from issuer.grants import GRANTS
+from issuer.grants.authorization import GrantType
+from issuer.registry.client import ClientRegistration
 from issuer.registry.usage import UsageLog
 from issuer.token_request import TokenRequest
 from keys.errors import NoSigningKey
@@ -23,7 +34,7 @@ class SigningKeys(Protocol):
     """Knows which key signs at a time."""
 
     def signer(self, now: int, alg: str | None = None) -> Signer:
-        """Return the signer of the key that signs at `now`, in seconds since the epoch.
+        """Return the signer of the key that signs at `now`.
 
         Args:
             now: seconds since the epoch.
@@ -40,9 +51,10 @@ class TokenService:
 
     Args:
         config: the issuer's own settings.
-        authenticator: decides who asks.
+        authenticator: decides which client a request comes from.
         keys: know which key signs.
-        usage: remembers who used what, to be written later.
+        usage: remembers which credential and scopes were used, to be written later.
+        hooks: contributors of further claims.
     """
 
     def __init__(
@@ -51,14 +63,17 @@ class TokenService:
         authenticator: ClientAuthenticator,
         keys: SigningKeys,
         usage: UsageLog,
+        *,
+        hooks: Iterable[Contributor] = (),
     ) -> None:
         self._config = config
         self._authenticator = authenticator
         self._keys = keys
         self._usage = usage
+        self._hooks = tuple(hooks)
 
     async def issue(self, request: TokenRequest, *, now: int, jti: str) -> IssuedToken:
-        """Authenticate, decide the grant, build the claims, sign.
+        """Authenticate the client, decide what it gets, build the claims, sign.
 
         Args:
             request: a well-formed request.
@@ -69,21 +84,54 @@ class TokenService:
             OAuthError: the request is refused.
             TemporarilyUnavailable: there is no key to sign with; a token is never unsigned.
         """
-        proven = await self._authenticator.authenticate(request.credentials, now=now)
-        grant = decide_grant(request, proven.client, self._config)
+        # Authentication first: RFC 6749 §5.2 tells an unauthenticated peer nothing of grants.
+        authenticated = await self._authenticator.authenticate(request.evidence, now=now)
+        client = authenticated.client
+        grant = find_grant(request.grant_type, client.registration)
+        facts = await grant.prepare(request, client)
+        authorization = grant.decide(request, client, self._config, facts)
         try:
-            signer = self._keys.signer(now, grant.signing_alg)
+            signer = self._keys.signer(now, authorization.alg)
         except NoSigningKey:
             raise TemporarilyUnavailable(Reason.NO_SIGNING_KEY) from None
-        claims = build_claims(grant, issuer=self._config.issuer, now=now, jti=jti)
+        claims = build_claims(
+            authorization, issuer=self._config.issuer, now=now, jti=jti, hooks=self._hooks
+        )
         signing_input = build_signing_input(header_segment(signer.alg, signer.kid), claims)
         access_token = assemble(signing_input, await signer.sign(signing_input))
-        self._usage.note(grant.client_id, proven.secret_id, grant.resource, grant.scopes, now)
+        client_id, scopes = authorization.client_id, authorization.scopes
+        # Only now: a request that was refused used nothing.
+        self._usage.note(
+            client_id, authenticated.credential_id, authorization.resource, scopes, now
+        )
         return IssuedToken(
             access_token=access_token,
-            client_id=grant.client_id,
-            scopes=grant.scopes,
-            expires_in=grant.token_ttl,
+            token_type=BEARER,
+            client_id=client_id,
+            scopes=scopes,
+            expires_in=authorization.token_ttl,
             jti=jti,
             kid=signer.kid,
         )
+
+
+def find_grant(grant_type: str | None, registration: ClientRegistration) -> GrantType[Any]:
+    """Return the grant type that an authenticated client asks for.
+
+    Raises:
+        InvalidRequest: `grant_type` is missing.
+        UnsupportedGrantType: no client gets this grant here.
+        UnauthorizedClient: this client may not use the grant.
+    """
+    client_id = registration.client_id
+    if grant_type is None:
+        raise InvalidRequest(
+            Reason.GRANT_TYPE_MISSING, "grant_type is missing", client_id=client_id
+        )
+    grant = GRANTS.get(grant_type)
+    if grant is None:
+        raise UnsupportedGrantType(Reason.UNSUPPORTED_GRANT, client_id=client_id)
+    # RFC 6749 §5.2: known here, but not for this client.
+    if grant_type not in registration.grant_types:
+        raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, client_id=client_id)
+    return grant

@@ -1,7 +1,7 @@
-"""Read a token request: headers, query and body in, a `TokenRequest` out (RFC 6749 §2.3, §3.2).
+"""Parse a token request: headers, query and body in, a `TokenRequest` out (RFC 6749 §2.3, §3.2).
 
-Pure. In the order of our profile: media type, parameters, credentials; whoever holds the result
-need not ask whether it is well-formed.
+Pure. Parsing decides whether the request is well-formed; `issuer.client_auth` decides whether its
+evidence proves anything, and `issuer.grants` what the client gets.
 """
 
 import base64
@@ -38,74 +38,128 @@ _VSCHARS = re.compile(r"[\x20-\x7E]+")
 
 
 @dataclass(frozen=True, slots=True)
-class SecretBasic:
-    """Credentials from the `Authorization` header (client_secret_basic)."""
+class ClientPassword:
+    """A client id and a plain secret (RFC 6749 §2.3.1)."""
 
     client_id: str
     secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class SecretPost:
-    """Credentials from the body (client_secret_post)."""
+class ClientAssertion:
+    """An assertion in place of a secret, as sent: either part may be missing (RFC 7521 §4.2)."""
 
-    client_id: str
-    secret: str = field(repr=False)
+    type: str | None
+    assertion: str | None = field(repr=False)
 
 
-Credentials = SecretBasic | SecretPost
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that a request shows of its sender; none of it is verified.
+
+    At most one of `basic`, `secret_post` and `assertion` is present: RFC 6749 §2.3 forbids a second
+    authentication. A certificate and DPoP proofs may come beside any of them.
+
+    Args:
+        client_id: the form parameter, which only identifies.
+        basic: id and secret of the `Authorization` header (client_secret_basic).
+        secret_post: id and secret of the form (client_secret_post).
+        assertion: the assertion of the form (RFC 7521 §4.2).
+        peer_certificate: DER of the certificate that the TLS connection was authenticated with
+            (RFC 8705); None without one.
+        dpop_proofs: the values of all `DPoP` headers (RFC 9449 §4.1).
+        method: the HTTP method, which DPoP proofs are bound to.
+        url: the public URL of the endpoint, from configuration and never from `Host`.
+        peer_address: the network address of the peer; None if it is not known.
+    """
+
+    client_id: str | None = None
+    basic: ClientPassword | None = None
+    secret_post: ClientPassword | None = None
+    assertion: ClientAssertion | None = None
+    peer_certificate: bytes | None = None
+    dpop_proofs: tuple[bytes, ...] = field(default=(), repr=False)
+    method: str = "POST"
+    url: str = ""
+    peer_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A well-formed token request of a client that has still to prove itself.
+    """A well-formed token request of a client that is not authenticated yet.
 
     Args:
-        credentials: who the client says it is, and its proof.
-        grant_type: as sent; None if omitted, which is judged after authentication.
+        evidence: what the client shows to authenticate itself.
+        grant_type: as sent; None if omitted, which is refused after authentication.
         scope: as sent; None if omitted.
         resources: the `resource` parameters as sent (RFC 8707 §2).
     """
 
-    credentials: Credentials
+    evidence: Evidence
     grant_type: str | None
     scope: str | None
     resources: tuple[str, ...]
 
 
 def parse_token_request(
-    headers: Iterable[tuple[bytes, bytes]], query: bytes, body: bytes
+    headers: Iterable[tuple[bytes, bytes]],
+    query: bytes,
+    body: bytes,
+    *,
+    url: str,
+    peer_address: str | None = None,
 ) -> TokenRequest:
-    """Read a token request.
+    """Parse a token request, which the caller has found to be a POST.
 
     Args:
         headers: raw header lines with lower-case names, duplicates kept.
         query: the raw query string.
         body: the whole body.
+        url: the public URL of the endpoint.
+        peer_address: the network address of the peer.
 
     Raises:
         InvalidRequest: media type, encoding, parameters or number of credentials are wrong (400).
-        InvalidClient: there are no credentials, or they cannot be read (401).
+        InvalidClient: the credentials are malformed (401).
     """
-    authorization = _check_headers(headers)
+    authorization, dpop_proofs = _check_headers(headers)
     _refuse_secrets_in_query(query)
     parameters, resources = _parse_form(body)
+    client_id = parameters.get("client_id")
+    secret = parameters.get("client_secret")
+    assertion = _assertion(parameters)
+    # RFC 6749 §2.3: the client MUST NOT use more than one authentication method in a request.
+    if (authorization is not None) + (secret is not None) + (assertion is not None) > 1:
+        raise InvalidRequest(Reason.SEVERAL_MECHANISMS, "more than one client authentication")
     return TokenRequest(
-        credentials=_credentials(authorization, parameters),
+        evidence=Evidence(
+            client_id=client_id,
+            basic=None if authorization is None else _basic(authorization, client_id),
+            secret_post=None if secret is None else _secret_post(client_id, secret),
+            assertion=assertion,
+            dpop_proofs=dpop_proofs,
+            url=url,
+            peer_address=peer_address,
+        ),
         grant_type=parameters.get("grant_type"),
         scope=parameters.get("scope"),
         resources=resources,
     )
 
 
-def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """Check the media type and return the one `Authorization` value, if there is one."""
+def _check_headers(
+    headers: Iterable[tuple[bytes, bytes]],
+) -> tuple[bytes | None, tuple[bytes, ...]]:
+    """Check the media type; return the `Authorization` value and those of `DPoP`."""
     media_types, authorizations = [], []
+    proofs: tuple[bytes, ...] = ()
     for name, value in headers:
         if name == b"content-type":
             media_types.append(value)
         elif name == b"authorization":
             authorizations.append(value)
+        elif name == b"dpop":
+            proofs += (value,)
         elif name == b"content-encoding" and value.strip().lower() != b"identity":
             raise InvalidRequest(Reason.CONTENT_ENCODING, "the body must not be encoded")
     if len(media_types) != 1 or not _is_form(media_types[0]):
@@ -114,7 +168,7 @@ def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
         )
     if len(authorizations) > 1:
         raise InvalidRequest(Reason.SEVERAL_MECHANISMS, "more than one client authentication")
-    return authorizations[0] if authorizations else None
+    return (authorizations[0] if authorizations else None), proofs
 
 
 def _is_form(value: bytes) -> bool:
@@ -125,7 +179,8 @@ def _is_form(value: bytes) -> bool:
 
 
 def _refuse_secrets_in_query(query: bytes) -> None:
-    # RFC 6749 §2.3.1: credentials MUST NOT be in the request URI.
+    # RFC 6749 §2.3.1: credentials MUST NOT be in the request URI. Names are compared decoded, since
+    # whatever logs the URI may decode it as well.
     for pair in query.split(b"&") if query else ():
         if unquote_to_bytes(pair.partition(b"=")[0]) in _QUERY_SECRETS:
             raise InvalidRequest(
@@ -134,7 +189,7 @@ def _refuse_secrets_in_query(query: bytes) -> None:
 
 
 def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Decode the form strictly: known names once at the most, empty values count as omitted."""
+    """Decode the form strictly; return the recognised parameters, and the resources asked for."""
     if body.count(b"&") >= MAX_FIELDS:
         raise InvalidRequest(Reason.MALFORMED_BODY, "too many parameters")
     try:
@@ -147,15 +202,19 @@ def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
         name, _, value = pair.partition("=")
         if name not in _RECOGNISED:
             name = form_decode(name)
+        # Values of unrecognised parameters are decoded as well: a malformed body is refused as a
+        # whole, so that no other reader of it can see a request that we did not.
         value = form_decode(value)
         if name == "resource":  # RFC 8707 §2: the one parameter that may repeat
             if value:
                 resources.append(value)
         elif name in _RECOGNISED:
-            if name in parameters:  # RFC 6749 §3.2: MUST NOT repeat, not even once empty
+            # RFC 6749 §3.2: MUST NOT repeat. Counted before empty ones are dropped.
+            if name in parameters:
                 raise InvalidRequest(Reason.REPEATED_PARAMETER, "a parameter is repeated")
             parameters[name] = value
-    # RFC 6749 §3.2: a parameter without a value MUST be treated as if it were omitted.
+    # RFC 6749 §3.2: a parameter without a value MUST be treated as if it were omitted, and
+    # unrecognised ones MUST be ignored.
     return {name: value for name, value in parameters.items() if value}, tuple(resources)
 
 
@@ -168,6 +227,7 @@ def form_decode(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     text = text.replace("+", " ")
+    # The standard library leaves a broken escape as it is; two readers could then disagree.
     if _BROKEN_ESCAPE.search(text):
         raise InvalidRequest(Reason.MALFORMED_BODY, "a percent escape is malformed")
     try:
@@ -179,36 +239,35 @@ def form_decode(text: str) -> str:
     return text
 
 
-def _credentials(authorization: bytes | None, parameters: dict[str, str]) -> Credentials:
-    """Find the one proof of identity (RFC 6749 §2.3: never more than one method a request)."""
-    secret = parameters.get("client_secret")
-    assertion = "client_assertion" in parameters or "client_assertion_type" in parameters
-    if (authorization is not None) + (secret is not None) + assertion > 1:
-        raise InvalidRequest(Reason.SEVERAL_MECHANISMS, "more than one client authentication")
-    client_id = parameters.get("client_id")
-    if authorization is not None:
-        return _basic(authorization, client_id)
-    if assertion:
-        raise InvalidClient(Reason.UNSUPPORTED_METHOD)
-    if client_id is None or secret is None:
+def _assertion(parameters: dict[str, str]) -> ClientAssertion | None:
+    # RFC 7521 §4.2 requires both parameters. One alone is still an attempt to authenticate, which
+    # counts beside a secret.
+    kind, assertion = parameters.get("client_assertion_type"), parameters.get("client_assertion")
+    return None if kind is None and assertion is None else ClientAssertion(kind, assertion)
+
+
+def _secret_post(client_id: str | None, secret: str) -> ClientPassword:
+    if client_id is None:
         raise InvalidClient(Reason.NO_CREDENTIALS)
+    # No client can have such an id or secret, so it is answered as an unknown client is.
     if not _VSCHARS.fullmatch(client_id) or not _VSCHARS.fullmatch(secret):
         raise InvalidClient(Reason.UNKNOWN_CLIENT)
-    return SecretPost(client_id, secret)
+    return ClientPassword(client_id, secret)
 
 
-def _basic(authorization: bytes, body_client_id: str | None) -> SecretBasic:
+def _basic(authorization: bytes, body_client_id: str | None) -> ClientPassword:
+    # RFC 9110 §11.1: the scheme is case-insensitive, and one or more spaces follow it.
     scheme, _, encoded = authorization.partition(b" ")
     if scheme.lower() != b"basic":
         raise InvalidClient(Reason.UNSUPPORTED_SCHEME)
-    credentials = decode_basic(encoded.strip(b" "))
-    if body_client_id is not None and body_client_id != credentials.client_id:
-        # Beside Basic the parameter only identifies; it must name the same client.
+    password = decode_basic(encoded.strip(b" "))
+    # Beside Basic the parameter only identifies; it must name the same client.
+    if body_client_id is not None and body_client_id != password.client_id:
         raise InvalidRequest(Reason.CLIENT_ID_MISMATCH, "client_id names another client")
-    return credentials
+    return password
 
 
-def decode_basic(encoded: bytes) -> SecretBasic:
+def decode_basic(encoded: bytes) -> ClientPassword:
     """Decode Basic credentials: base64, split at the first colon, form-decode each.
 
     RFC 6749 §2.3.1.
@@ -218,10 +277,11 @@ def decode_basic(encoded: bytes) -> SecretBasic:
     """
     try:
         text = base64.b64decode(encoded, validate=True).decode("utf-8")
+        # RFC 7617 §2: an id has no colon, a secret may. A colon of an id was form-encoded before.
         client_id, colon, secret = text.partition(":")
         client_id, secret = form_decode(client_id), form_decode(secret)
     except (binascii.Error, UnicodeDecodeError, InvalidRequest):
         raise InvalidClient(Reason.MALFORMED_BASIC) from None
     if not colon or not _VSCHARS.fullmatch(client_id) or not _VSCHARS.fullmatch(secret):
         raise InvalidClient(Reason.MALFORMED_BASIC)
-    return SecretBasic(client_id, secret)
+    return ClientPassword(client_id, secret)

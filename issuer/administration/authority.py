@@ -46,7 +46,7 @@ def settle_authority(claimed: Authority, caller: Client | None, now: int) -> Aut
         CallerNotActive: the client is deleted, disabled or ended, or is another one of that name.
         BeyondAuthority: the client does not hold any more what the operation takes.
     """
-    if caller is None or caller.registration.disabled or caller.is_expired(now):
+    if caller is None or not caller.is_active(now):
         raise CallerNotActive("the client of the access token is deleted, disabled or has ended")
     if claimed.issued_at < caller.created_at:
         raise CallerNotActive("the access token is older than its client")

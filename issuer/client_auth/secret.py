@@ -1,34 +1,31 @@
-"""Authenticate a client (RFC 6749 §2.3.1): accept on the view's word, refuse only on the store's.
+"""Verify plain secrets: client_secret_basic and client_secret_post (RFC 6749 §2.3.1).
 
-A good secret of a known client costs one fast hash and no look-up. Every refusal, whatever its
-cause, costs the same: one hash against what the view has, one look in the store, one hash against
-what that said, and where the registry holds any slow hash, one slow hash. So time tells nobody
-which ids exist, and a secret added a moment ago by another process works at once.
+A client may have several secrets at once, so that one can replace another. A generated secret has a
+fast hash; a short one that a person chose has a slow hash, which is computed off the event loop
+and, once proven, remembered by this process under a key of its own.
 """
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from issuer.errors import InvalidClient, OAuthError, Reason, TemporarilyUnavailable
+from issuer.errors import Reason
 from issuer.registry.client import Client
 from issuer.registry.client_secret import ClientSecret
-from issuer.registry.errors import StoreUnavailable
 from issuer.registry.secret_hash import DUMMY_FAST, DUMMY_SLOW, SecretHash
-from issuer.token_request import Credentials
+from issuer.token_request import ClientPassword
 
 REMEMBERED = 10_000
 """Proven slow secrets that one process remembers; the oldest goes first."""
 
 
 class SlowVerifier(Protocol):
-    """Verify slow hashes off the event loop, a bounded number at a time."""
+    """Verifies slow hashes off the event loop, a bounded number at a time."""
 
     async def find(
         self, hashes: Sequence[SecretHash], secret: str, *, client_id: str | None
     ) -> int | None:
-        """Return the number of the hash that the secret has, or None.
+        """Return the index of the hash that the secret has; None if it has none of them.
 
         Args:
             hashes: one or more.
@@ -41,123 +38,92 @@ class SlowVerifier(Protocol):
         ...
 
 
-class KnownClients(Protocol):
-    """What the process remembers of the registry, and the way to ask it."""
-
-    @property
-    def has_slow_secrets(self) -> bool:
-        """Whether any client of the registry has a slow hash."""
-        ...
-
-    def get_cached(self, client_id: str) -> Client | None:
-        """Look in memory only."""
-        ...
-
-    async def fetch(self, client_id: str) -> Client | None:
-        """Ask the store, and remember.
-
-        Raises:
-            StoreUnavailable: the store cannot answer.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class AuthenticatedClient:
-    """A client that has proven itself, and the secret that it did so with."""
-
-    client: Client
-    secret_id: str
-
-
-class ClientAuthenticator:
-    """Decides who a token request comes from.
+class SecretVerifier:
+    """Verifies the secret of a request against the hashes that are registered for a client.
 
     Args:
-        clients: the registry as this process knows it.
         slow: where slow hashes are verified.
-        memo_key: 32 random bytes of this process; slow secrets once proven are remembered under it.
+        memo_key: 32 random bytes of this process; proven slow secrets are remembered under it.
     """
 
-    def __init__(self, clients: KnownClients, slow: SlowVerifier, *, memo_key: bytes) -> None:
-        self._clients = clients
+    def __init__(self, slow: SlowVerifier, *, memo_key: bytes) -> None:
         self._slow = slow
         self._memo_key = memo_key
+        # MACs, never secrets: by secret id and digest, so that a replaced hash is not proven.
         self._proven: dict[tuple[str, bytes], bytes] = {}
 
-    async def authenticate(self, credentials: Credentials, *, now: int) -> AuthenticatedClient:
-        """Return the client that proved itself.
+    def verify_cached(
+        self, client: Client | None, password: ClientPassword, now: int
+    ) -> str | None:
+        """Return the id of the live secret that was sent, without slow work; None if none matches.
 
-        Args:
-            credentials: what the request carried.
-            now: seconds since the epoch.
+        Fast hashes are computed, each of them whichever one matches. Slow ones match if this
+        process has proven them before.
+        """
+        matched, computed = None, False
+        if client is not None:
+            for known in client.fast_secrets:
+                if known.is_live(now):
+                    computed = True
+                    if known.hash.verify(password.secret):
+                        matched = matched or known.secret_id
+            for known in client.slow_secrets:
+                if known.is_live(now) and self._remembers(known, password.secret):
+                    matched = matched or known.secret_id
+        if not computed:
+            DUMMY_FAST.verify(password.secret)
+        return matched
+
+    async def verify(
+        self, client: Client | None, password: ClientPassword, now: int, *, any_slow: bool
+    ) -> str | None:
+        """Return the id of the live secret that was sent; None if none matches.
+
+        A secret that no fast hash has costs one slow hash wherever the registry has any, also for
+        a client without one and for an unknown id.
 
         Raises:
-            InvalidClient: unknown, disabled, expired, or the secret is wrong; the same answer for
-                each.
-            TemporarilyUnavailable: the store would have to be asked and cannot answer.
+            TemporarilyUnavailable: too many slow hashes are waiting.
         """
-        client_id, secret = credentials.client_id, credentials.secret
-        known = self._clients.get_cached(client_id)
-        proof = self._prove(known, secret, now)
-        if known is not None and proof is not None and _is_allowed(known, now):
-            return AuthenticatedClient(known, proof.secret_id)
-        try:
-            client = await self._clients.fetch(client_id)
-        except StoreUnavailable:
-            raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
-        proof = self._prove(client, secret, now)
-        if proof is None and self._clients.has_slow_secrets:
-            proof = await self._prove_slowly(client, secret, now)
-        if client is None or proof is None or not _is_allowed(client, now):
-            ended = proof is None and self._proves_ended(client, secret, now)
-            raise _refusal(client, proof, now, ended=ended)
-        return AuthenticatedClient(client, proof.secret_id)
+        found = self.verify_cached(client, password, now)
+        if found is not None or not any_slow:
+            return found
+        slow = () if client is None else client.slow_secrets
+        live = [known for known in slow if known.is_live(now)]
+        if client is None or not live:
+            await self._verify_instead(client, password.secret, now)
+            return None
+        hashes = [known.hash for known in live]
+        index = await self._slow.find(hashes, password.secret, client_id=client.client_id)
+        if index is None:
+            return None
+        self._remember(live[index], password.secret)
+        return live[index].secret_id
 
-    def _prove(self, client: Client | None, secret: str, now: int) -> ClientSecret | None:
-        """Verify without slow work: fast hashes, and slow ones that were proven here before."""
-        live = _live_secrets(client, now)
-        fast = [known for known in live if not known.hash.slow]
+    def explain(self, client: Client | None, password: ClientPassword, now: int) -> Reason:
+        """Return why the secret proves nothing; an ended one is told from a wrong one."""
+        secrets = () if client is None else client.secrets
+        ended = [known for known in secrets if known.has_ended(now)]
+        fast = [known for known in ended if not known.hash.slow]
         if not fast:
-            DUMMY_FAST.verify(secret)
-        # Every hash is computed, whichever one matches.
-        matched = [known for known in fast if known.hash.verify(secret)]
-        matched += [known for known in live if known.hash.slow and self._remembers(known, secret)]
-        return matched[0] if matched else None
-
-    async def _prove_slowly(
-        self, client: Client | None, secret: str, now: int
-    ) -> ClientSecret | None:
-        slow = [known for known in _live_secrets(client, now) if known.hash.slow]
-        if client is None or not slow:
-            await self._verify_instead(client, secret, now)
-            return None
-        hashes = [known.hash for known in slow]
-        found = await self._slow.find(hashes, secret, client_id=client.client_id)
-        if found is None:
-            return None
-        self._remember(slow[found], secret)
-        return slow[found]
+            DUMMY_FAST.verify(password.secret)
+        matched = [known for known in fast if known.hash.verify(password.secret)]
+        slow = [known for known in ended if known.hash.slow]
+        matched += [known for known in slow if self._remembers(known, password.secret)]
+        if client is None:
+            return Reason.UNKNOWN_CLIENT
+        return Reason.SECRET_EXPIRED if matched else Reason.WRONG_SECRET
 
     async def _verify_instead(self, client: Client | None, secret: str, now: int) -> None:
-        """Do the work of one slow verification: of an ended secret, or else of none.
+        """Do the work of one slow verification: of an ended secret, or else of a dummy.
 
-        It waits where the guesses at unknown ids wait, since it lets nobody in.
+        It has the place in the queue of a guess at an unknown id, since it cannot succeed.
         """
-        ended = [known for known in _ended_secrets(client, now) if known.hash.slow][-1:]
+        secrets = () if client is None else client.secrets
+        ended = [known for known in secrets if known.hash.slow and known.has_ended(now)][-1:]
         hashes = [known.hash for known in ended] or [DUMMY_SLOW]
         if await self._slow.find(hashes, secret, client_id=None) is not None and ended:
             self._remember(ended[0], secret)
-
-    def _proves_ended(self, client: Client | None, secret: str, now: int) -> bool:
-        """Tell whether it is a secret that was right until it ended; for the log alone."""
-        ended = _ended_secrets(client, now)
-        fast = [known for known in ended if not known.hash.slow]
-        if not fast:
-            DUMMY_FAST.verify(secret)
-        matched = [known for known in fast if known.hash.verify(secret)]
-        matched += [known for known in ended if known.hash.slow and self._remembers(known, secret)]
-        return bool(matched)
 
     def _remembers(self, known: ClientSecret, secret: str) -> bool:
         memo = self._proven.get((known.secret_id, known.hash.digest))
@@ -170,32 +136,3 @@ class ClientAuthenticator:
 
     def _memo(self, secret: str) -> bytes:
         return hmac.digest(self._memo_key, secret.encode("utf-8", "surrogatepass"), "sha256")
-
-
-def _live_secrets(client: Client | None, now: int) -> Sequence[ClientSecret]:
-    # Either of the two plain-secret methods may be used by who is registered for one of them;
-    # what another method's client still has of secrets proves nothing.
-    if client is None or not client.registration.token_endpoint_auth_method.uses_secret:
-        return ()
-    return [secret for secret in client.secrets if secret.is_live(now)]
-
-
-def _ended_secrets(client: Client | None, now: int) -> Sequence[ClientSecret]:
-    return [] if client is None else [known for known in client.secrets if known.has_ended(now)]
-
-
-def _is_allowed(client: Client, now: int) -> bool:
-    return not client.registration.disabled and not client.is_expired(now)
-
-
-def _refusal(
-    client: Client | None, proof: ClientSecret | None, now: int, *, ended: bool
-) -> OAuthError:
-    if client is None:
-        return InvalidClient(Reason.UNKNOWN_CLIENT)
-    if proof is None:
-        reason = Reason.SECRET_EXPIRED if ended else Reason.WRONG_SECRET
-    else:
-        expired = client.is_expired(now)
-        reason = Reason.CLIENT_EXPIRED if expired else Reason.CLIENT_DISABLED
-    return InvalidClient(reason, client_id=client.client_id)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 
 from issuer.access_token import IssuedToken
-from issuer.endpoints.asgi import Headers, Receive, Scope, Send, read_body, respond
+from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
 from issuer.errors import (
     BodyTooLarge,
     MethodNotAllowed,
@@ -35,6 +35,7 @@ class TokenEndpoint:
 
     Args:
         service: issues tokens.
+        url: the public URL of the endpoint.
         clock: seconds since the epoch.
         new_jti: makes an id that no token has had.
         events: where `token.issued` and `token.refused` go.
@@ -44,11 +45,13 @@ class TokenEndpoint:
         self,
         service: TokenService,
         *,
+        url: str,
         clock: Callable[[], int],
         new_jti: Callable[[], str],
         events: EventSink,
     ) -> None:
         self._service = service
+        self._url = url
         self._clock = clock
         self._new_jti = new_jti
         self._events = events
@@ -76,11 +79,17 @@ class TokenEndpoint:
     async def _issue(self, scope: Scope, receive: Receive) -> IssuedToken:
         if scope["method"] != "POST":
             raise MethodNotAllowed(Reason.METHOD_NOT_ALLOWED, "use POST")
-        headers: Headers = scope["headers"]
         body = await read_body(receive, MAX_BODY)
         if body is None:
             raise BodyTooLarge(Reason.BODY_TOO_LARGE, "the body is too large")
-        request = parse_token_request(headers, scope["query_string"], body)
+        peer = scope.get("client")
+        request = parse_token_request(
+            scope["headers"],
+            scope["query_string"],
+            body,
+            url=self._url,
+            peer_address=peer[0] if peer else None,
+        )
         return await self._service.issue(request, now=self._clock(), jti=self._new_jti())
 
     def _record(self, refusal: OAuthError) -> None:
@@ -98,7 +107,7 @@ def _token_body(issued: IssuedToken) -> bytes:
     # and backslash by its grammar (RFC 6749 §3.3), so nothing here needs JSON escapes.
     scope = f',"scope":"{" ".join(issued.scopes)}"' if issued.scopes else ""
     return (
-        f'{{"access_token":"{issued.access_token}","token_type":"Bearer",'
+        f'{{"access_token":"{issued.access_token}","token_type":"{issued.token_type}",'
         f'"expires_in":{issued.expires_in}{scope}}}'
     ).encode("ascii")
 

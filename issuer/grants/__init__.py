@@ -1,1 +1,13 @@
-"""Grants of the token endpoint (RFC 6749 §4)."""
+"""Grants of the token endpoint: the table of grant types (RFC 6749 §4)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from issuer.grants import client_credentials
+from issuer.grants.authorization import GrantType
+from issuer.registry.client import CLIENT_CREDENTIALS
+
+GRANTS: Mapping[str, GrantType[Any]] = {
+    CLIENT_CREDENTIALS: GrantType(client_credentials.prepare, client_credentials.decide),
+}
+"""The grant types by name; a type that is not here is unsupported."""

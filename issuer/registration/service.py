@@ -202,7 +202,7 @@ def _prove(reading: RegistryReading, client_id: str, access: str, now: int) -> C
     expected = reading.find_registration_access(client_id)
     proven = (expected or DUMMY_FAST).verify(access)
     client = reading.find_client(client_id)
-    if client is None or not proven or client.registration.disabled or client.is_expired(now):
+    if client is None or not proven or not client.is_active(now):
         raise _refusal()
     return client
 

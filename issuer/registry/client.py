@@ -254,6 +254,9 @@ class Client:
         policies: what each resource of its grants asks of tokens, by identifier.
         secrets: its secrets, the oldest first, ended ones included.
         revision: grows with every change of anything in the registry (RFC 9110 §8.8.3).
+        fast_secrets: those that a token request is verified against at once; none for a client of
+            another method, whatever secrets it has from before (RFC 7591 §2).
+        slow_secrets: those whose hash is slow, likewise.
     """
 
     registration: ClientRegistration
@@ -262,6 +265,19 @@ class Client:
     created_at: int
     updated_at: int
     revision: int
+    fast_secrets: tuple[ClientSecret, ...] = dataclasses.field(
+        init=False, repr=False, compare=False
+    )
+    slow_secrets: tuple[ClientSecret, ...] = dataclasses.field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        usable = self.secrets if self.registration.token_endpoint_auth_method.uses_secret else ()
+        slow = tuple(secret for secret in usable if secret.hash.slow)
+        fast = tuple(secret for secret in usable if not secret.hash.slow) if slow else usable
+        object.__setattr__(self, "fast_secrets", fast)
+        object.__setattr__(self, "slow_secrets", slow)
 
     @property
     def client_id(self) -> str:
@@ -272,6 +288,11 @@ class Client:
     def grants(self) -> tuple[ResourcePermission, ...]:
         """What it may ask for."""
         return self.registration.grants
+
+    def is_active(self, now: int) -> bool:
+        """Tell whether the client may use the issuer at `now`: neither disabled nor expired."""
+        registration = self.registration
+        return not registration.disabled and not registration.is_expired(now)
 
     def is_expired(self, now: int) -> bool:
         """Tell whether the registration as a whole has ended by `now`."""

@@ -1,4 +1,4 @@
-"""What was used last, to the minute: gathered in memory, written in batches off the token path.
+"""When credentials and scopes were last used: gathered in memory, written in batches by a job.
 
 Pure; the shell decides when to take a batch and where to write it.
 """
@@ -24,40 +24,40 @@ class ScopeUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageBatch:
-    """Times of use to be written: by (client, secret) and by (client, resource, scopes)."""
+    """Times of use to be written: by (client, credential) and by (client, resource, scopes)."""
 
-    secrets: dict[tuple[str, str], int]
+    credentials: dict[tuple[str, str], int]
     grants: dict[tuple[str, str, tuple[str, ...]], int]
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.secrets or self.grants)
+        return bool(self.credentials or self.grants)
 
 
 class UsageLog:
     """Remembers uses until they are written; `note` costs two look-ups."""
 
     def __init__(self) -> None:
-        self._secrets: dict[tuple[str, str], int] = {}
+        self._credentials: dict[tuple[str, str], int] = {}
         self._grants: dict[tuple[str, str, tuple[str, ...]], int] = {}
-        self._pending = UsageBatch(secrets={}, grants={})
+        self._pending = UsageBatch(credentials={}, grants={})
 
     def note(
-        self, client_id: str, secret_id: str, resource: str, scopes: tuple[str, ...], now: int
+        self, client_id: str, credential_id: str, resource: str, scopes: tuple[str, ...], now: int
     ) -> None:
-        """Note that a client got a token with a secret, for scopes of a resource."""
-        secret = (client_id, secret_id)
-        if now - self._secrets.get(secret, 0) >= RESOLUTION:
-            self._secrets[secret] = self._pending.secrets[secret] = now
+        """Note that a client got a token with a credential, for scopes of a resource."""
+        credential = (client_id, credential_id)
+        if now - self._credentials.get(credential, 0) >= RESOLUTION:
+            self._credentials[credential] = self._pending.credentials[credential] = now
         grant = (client_id, resource, scopes)
         if now - self._grants.get(grant, 0) >= RESOLUTION:
             self._grants[grant] = self._pending.grants[grant] = now
 
     def take(self) -> UsageBatch:
         """Hand over what is to be written."""
-        batch, self._pending = self._pending, UsageBatch(secrets={}, grants={})
-        if len(self._secrets) + len(self._grants) > BOUND:
-            self._secrets.clear()
+        batch, self._pending = self._pending, UsageBatch(credentials={}, grants={})
+        if len(self._credentials) + len(self._grants) > BOUND:
+            self._credentials.clear()
             self._grants.clear()
         return batch
 
@@ -66,9 +66,9 @@ class UsageLog:
 
         A store that stays away costs no more memory than the bound: then the batch is let go.
         """
-        if len(batch.secrets) + len(batch.grants) > BOUND:
+        if len(batch.credentials) + len(batch.grants) > BOUND:
             return
         self._pending = UsageBatch(
-            secrets=batch.secrets | self._pending.secrets,
+            credentials=batch.credentials | self._pending.credentials,
             grants=batch.grants | self._pending.grants,
         )

@@ -3,7 +3,7 @@
 import pytest
 
 from issuer.access_token import build_claims
-from issuer.grants.client_credentials import Grant
+from issuer.grants.authorization import Authorization
 from issuer.registry.client import ResourcePermission
 from tests.support.issuer import (
     API,
@@ -55,8 +55,10 @@ async def test_every_token_has_its_own_id_and_its_clients_subject() -> None:
 @pytest.mark.rfc("9068-2.2.3-1")
 def test_a_grant_without_scopes_gives_a_token_without_scope() -> None:
     """An empty scope is no scope: the token does not have the member."""
-    grant = Grant(client_id="svc-a", resource=API, scopes=(), token_ttl=60)
-    assert "scope" not in build_claims(grant, issuer=ISSUER, now=0, jti="j")
+    authorization = Authorization(
+        subject="svc-a", client_id="svc-a", resource=API, scopes=(), token_ttl=60
+    )
+    assert "scope" not in build_claims(authorization, issuer=ISSUER, now=0, jti="j")
 
 
 @pytest.mark.rfc("9068-3-1")

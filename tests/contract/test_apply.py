@@ -251,7 +251,7 @@ def test_the_uses_of_what_goes_are_reported(registry):
     (secret,) = registry.find_client("till").secrets
     registry.record_usage(
         UsageBatch(
-            secrets={("till", secret.secret_id): NOW - 5},
+            credentials={("till", secret.secret_id): NOW - 5},
             grants={
                 ("till", BILLING, ("pay", "bill")): NOW - 10,
                 ("office", BILLING, ("bill",)): NOW - 31 * 86_400,

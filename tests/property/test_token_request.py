@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from issuer.errors import OAuthError
 from issuer.scope import parse_scope
-from issuer.token_request import SecretBasic, TokenRequest, decode_basic, parse_token_request
+from issuer.token_request import ClientPassword, TokenRequest, decode_basic, parse_token_request
 from tests.support.issuer import FORM, basic
 
+URL = "https://auth.example/token"
 HEADER_VALUES = st.one_of(
     st.binary(max_size=80),
     st.sampled_from([FORM.encode(), b"Basic ", b"Basic Og==", b"Bearer x", basic("a", "b")]),
@@ -39,16 +40,18 @@ def test_any_bytes_yield_a_request_or_a_refusal(
     """Nothing else ever comes out of the parser."""
     request = None
     with suppress(OAuthError):
-        request = parse_token_request(headers, query, body)
+        request = parse_token_request(headers, query, body, url=URL)
     assert request is None or isinstance(request, TokenRequest)
-    assert request is None or request.credentials.client_id.isprintable()
+    evidence = None if request is None else request.evidence
+    password = evidence and (evidence.basic or evidence.secret_post)
+    assert password is None or password.client_id.isprintable()
 
 
 @given(client_id=VSCHAR, secret=VSCHAR)
 def test_basic_survives_the_round_trip(client_id: str, secret: str) -> None:
     """Every VSCHAR id and secret come out as they went in."""
     encoded = basic(client_id, secret).removeprefix(b"Basic ")
-    assert decode_basic(encoded) == SecretBasic(client_id, secret)
+    assert decode_basic(encoded) == ClientPassword(client_id, secret)
 
 
 @given(client_id=VSCHAR, secret=VSCHAR)
@@ -56,7 +59,7 @@ def test_secrets_are_in_no_representation(client_id: str, secret: str) -> None:
     """A request shows who asks, never the proof."""
     marked = f"{secret}-marker-of-the-secret"
     body = urlencode({"client_id": client_id, "client_secret": marked}, quote_via=quote_plus)
-    request = parse_token_request([(b"content-type", FORM.encode())], b"", body.encode())
+    request = parse_token_request([(b"content-type", FORM.encode())], b"", body.encode(), url=URL)
     assert "marker-of-the-secret" not in repr(request)
 
 

@@ -10,7 +10,8 @@ from urllib.parse import quote_plus, urlencode
 
 import jwt
 
-from issuer.client_auth.secret import ClientAuthenticator
+from issuer.client_auth.methods import ClientAuthenticator
+from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
 from issuer.endpoints.token import TokenEndpoint
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
@@ -189,9 +190,12 @@ class TestIssuer:
     def endpoint(self) -> TokenEndpoint:
         """The endpoint, made once."""
         if self._endpoint is None:
-            authenticator = ClientAuthenticator(self.clients, self.slow, memo_key=bytes(32))
+            authenticator = ClientAuthenticator(
+                self.clients, SecretVerifier(self.slow, memo_key=bytes(32))
+            )
             self._endpoint = TokenEndpoint(
                 TokenService(self.config, authenticator, self.keys, self.usage),
+                url=f"{ISSUER}/token",
                 clock=lambda: self.now,
                 new_jti=self._next_jti,
                 events=self._record,

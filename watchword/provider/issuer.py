@@ -5,8 +5,10 @@ import json
 import secrets
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
+from functools import partial
 
-from issuer.client_auth.secret import ClientAuthenticator
+from issuer.client_auth.methods import ClientAuthenticator
+from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.document import Document, DocumentEndpoint
@@ -97,12 +99,13 @@ class IssuerApp:
     def routes(self) -> dict[str, Endpoint]:
         """Return the endpoints by path, at the root and under the issuer's own path."""
         authenticator = ClientAuthenticator(
-            self.view, self._slow_hashes, memo_key=secrets.token_bytes(32)
+            self.view, SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32))
         )
         token = TokenEndpoint(
             TokenService(self.config, authenticator, self.keys, self._usage),
+            url=self.config.base + TOKEN_PATH,
             clock=wall_clock,
-            new_jti=lambda: secrets.token_urlsafe(_JTI_BYTES),
+            new_jti=partial(secrets.token_urlsafe, _JTI_BYTES),
             events=self._events,
         )
         jwks = DocumentEndpoint(self.jwks)

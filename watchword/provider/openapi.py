@@ -16,8 +16,9 @@ from issuer.administration.http.openapi import (
     describe_refusals,
     describe_schemas,
 )
+from issuer.client_auth.methods import METHODS
 from issuer.config import IssuerConfig
-from issuer.metadata import AUTH_METHODS, JWKS_PATH, REGISTRATION_PATH, TOKEN_PATH, metadata_paths
+from issuer.metadata import JWKS_PATH, REGISTRATION_PATH, TOKEN_PATH, metadata_paths
 from resource_api.demo.app import PUBLIC, READ_RESOURCE, WRITE_RESOURCE
 from resource_api.metadata import metadata_path
 from watchword.registry import ADMIN_SCOPES, DEFAULT_SCOPES
@@ -187,7 +188,7 @@ def _issuer_schemes(config: IssuerConfig) -> Json:
         "client": {
             "type": "http",
             "scheme": "basic",
-            "description": f"id and secret, form-encoded; methods: {', '.join(AUTH_METHODS)}",
+            "description": f"id and secret, form-encoded; methods: {', '.join(METHODS)}",
         },
         "registration": {
             "type": "http",

@@ -108,7 +108,7 @@ def read_changes(database: Database, cursor: int) -> Changes:
 def write_usage(database: Database, batch: UsageBatch) -> None:
     """Write when secrets and scopes were last used; what is there already is never set back."""
     # In one order, so that two writers never wait for each other in a circle.
-    secrets = [(*secret, at) for secret, at in sorted(batch.secrets.items())]
+    secrets = [(*secret, at) for secret, at in sorted(batch.credentials.items())]
     scopes = [
         (client_id, resource, scope, at)
         for (client_id, resource, scopes), at in sorted(batch.grants.items())

@@ -1,16 +1,17 @@
-"""`issuer.client_auth.secret`: who is let in, by which secret, and what is remembered."""
+"""`issuer.client_auth`: who is authenticated, by which secret, and what is remembered."""
 
 from collections.abc import Sequence
 
 import pytest
 
 from issuer.client_auth import secret as client_auth
-from issuer.client_auth.secret import ClientAuthenticator
+from issuer.client_auth.methods import METHODS, AuthenticatedClient, ClientAuthenticator
+from issuer.client_auth.secret import SecretVerifier
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import Client
 from issuer.registry.secret_hash import SecretHash
-from issuer.token_request import SecretBasic, SecretPost
+from issuer.token_request import ClientAssertion, ClientPassword, Evidence
 from tests.support.issuer import (
     NOW,
     SECRET,
@@ -39,9 +40,20 @@ def two_clients() -> Clients:
     )
 
 
-def gate(clients: Clients, slow: SlowHere | None = None) -> ClientAuthenticator:
+def authenticator_of(clients: Clients, slow: SlowHere | None = None) -> ClientAuthenticator:
     """Make an authenticator of these clients."""
-    return ClientAuthenticator(clients, slow or SlowHere(), memo_key=bytes(32))
+    return ClientAuthenticator(clients, SecretVerifier(slow or SlowHere(), memo_key=bytes(32)))
+
+
+async def authenticate(
+    authenticator: ClientAuthenticator, client_id: str, secret: str, now: int = NOW
+) -> AuthenticatedClient:
+    """Authenticate a client by its secret, sent in either way."""
+    password = ClientPassword(client_id, secret)
+    by_basic = await authenticator.authenticate(Evidence(basic=password), now=now)
+    by_post = await authenticator.authenticate(Evidence(secret_post=password), now=now)
+    assert by_basic == by_post
+    return by_basic
 
 
 def without_secrets(method: AuthMethod, *secrets: str) -> Client:
@@ -56,29 +68,59 @@ def without_secrets(method: AuthMethod, *secrets: str) -> Client:
 async def refusal(authenticator: ClientAuthenticator, secret: str, now: int = NOW) -> InvalidClient:
     """Return why the client `svc-a` is not let in with the secret."""
     with pytest.raises(InvalidClient) as caught:
-        await authenticator.authenticate(SecretBasic("svc-a", secret), now=now)
+        await authenticator.authenticate(Evidence(basic=ClientPassword("svc-a", secret)), now=now)
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("evidence", "reason"),
+    [
+        (Evidence(), Reason.NO_CREDENTIALS),
+        (Evidence(client_id="svc-a"), Reason.NO_CREDENTIALS),
+        (Evidence(client_id="svc-a", peer_certificate=b"DER"), Reason.NO_CREDENTIALS),
+        (Evidence(dpop_proofs=(b"a.b.c",)), Reason.NO_CREDENTIALS),
+        (Evidence(assertion=ClientAssertion("t", "a.b.c")), Reason.UNSUPPORTED_METHOD),
+        (Evidence(assertion=ClientAssertion(None, "a.b.c")), Reason.UNSUPPORTED_METHOD),
+        (Evidence(client_id="a", assertion=ClientAssertion("t", None)), Reason.UNSUPPORTED_METHOD),
+    ],
+)
+async def test_evidence_for_no_method_does_not_authenticate(
+    evidence: Evidence, reason: Reason
+) -> None:
+    """401 before any client is looked for; what is not in the table is never accepted."""
+    clients = Clients(make_client())
+    with pytest.raises(InvalidClient) as caught:
+        await authenticator_of(clients).authenticate(evidence, now=NOW)
+    assert (caught.value.reason, caught.value.client_id) == (reason, None)
+    assert clients.fetches == 0
+
+
+def test_an_authenticator_without_a_verifier_for_a_method_cannot_be_made() -> None:
+    """A method that the metadata names must work."""
+    assert METHODS
+    with pytest.raises(KeyError):
+        ClientAuthenticator(Clients())
 
 
 async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest proof goes first, and is paid again when it is needed again."""
     monkeypatch.setattr(client_auth, "REMEMBERED", 1)
     slow = SlowHere()
-    authenticator = gate(two_clients(), slow)
+    authenticator = authenticator_of(two_clients(), slow)
     for name, verified in (("a", 1), ("b", 2), ("b", 2), ("a", 3)):
-        proven = await authenticator.authenticate(SecretPost(name, SHORT), now=1)
+        proven = await authenticate(authenticator, name, SHORT, 1)
         assert (proven.client.client_id, slow.verified) == (name, verified)
 
 
 async def test_a_proof_does_not_outlive_its_secret() -> None:
     """Once the hash is replaced, the old secret is refused although it was proven."""
     clients = two_clients()
-    authenticator = gate(clients)
-    await authenticator.authenticate(SecretPost("a", SHORT), now=1)
+    authenticator = authenticator_of(clients)
+    await authenticate(authenticator, "a", SHORT, 1)
     changed = make_client("a", secrets=(make_secret("another-one", secret_id="a"),))
     clients.known["a"] = clients.stored["a"] = changed
     with pytest.raises(InvalidClient):
-        await authenticator.authenticate(SecretPost("a", SHORT), now=1)
+        await authenticate(authenticator, "a", SHORT, 1)
 
 
 async def test_the_secret_that_was_used_is_told() -> None:
@@ -88,9 +130,9 @@ async def test_the_secret_that_was_used_is_told() -> None:
         make_secret(OTHER, secret_id="new"),
         make_secret(SHORT, secret_id="short"),
     )
-    authenticator = gate(Clients(make_client(secrets=secrets)))
+    authenticator = authenticator_of(Clients(make_client(secrets=secrets)))
     used = [
-        (await authenticator.authenticate(SecretBasic("svc-a", secret), now=NOW)).secret_id
+        (await authenticate(authenticator, "svc-a", secret)).credential_id
         for secret in (OTHER, SECRET, SHORT, SHORT, OTHER)
     ]
     assert used == ["new", "old", "short", "short", "new"]
@@ -104,7 +146,7 @@ async def test_the_use_of_a_secret_is_noted_once_a_token_was_issued() -> None:
     await issuer.ask({"scope": "fly"})
     assert not issuer.usage.take()
     await issuer.ask(auth=basic("svc-a", OTHER))
-    assert issuer.usage.take().secrets == {("svc-a", "new"): NOW}
+    assert issuer.usage.take().credentials == {("svc-a", "new"): NOW}
 
 
 @pytest.mark.parametrize("method", WITHOUT_SECRETS)
@@ -113,7 +155,7 @@ async def test_a_client_of_another_method_is_not_let_in_by_an_old_secret(
 ) -> None:
     """RFC 7591 §2: what a client is registered for is how it proves itself, and nothing else is."""
     clients = Clients(without_secrets(method, SECRET, SHORT))
-    authenticator = gate(clients)
+    authenticator = authenticator_of(clients)
     for secret in (SECRET, SHORT):
         error = await refusal(authenticator, secret)
         assert (error.reason, error.client_id) == (Reason.WRONG_SECRET, "svc-a")
@@ -126,8 +168,8 @@ async def test_a_slow_secret_that_was_proven_is_worth_nothing_under_another_meth
     """What is remembered of a secret goes no further than the secret itself."""
     before = make_client(secrets=(make_secret(SHORT),))
     clients = Clients(before)
-    authenticator = gate(clients)
-    await authenticator.authenticate(SecretBasic("svc-a", SHORT), now=NOW)
+    authenticator = authenticator_of(clients)
+    await authenticate(authenticator, "svc-a", SHORT)
     after = make_client(
         token_endpoint_auth_method=method, **WITHOUT_SECRETS[method], secrets=before.secrets
     )
@@ -143,16 +185,16 @@ async def test_a_client_without_plain_secrets_costs_what_every_refusal_costs() -
         make_client("b", secrets=(make_secret(SHORT),)),
     )
     slow = SlowHere()
-    await refusal(gate(clients, slow), SHORT)
+    await refusal(authenticator_of(clients, slow), SHORT)
     assert (clients.fetches, slow.verified) == (1, 1)
 
 
 @pytest.mark.parametrize(("now", "accepted"), [(NOW - 1, True), (NOW, False), (NOW + 1, False)])
 async def test_a_client_is_let_in_until_its_end(now: int, accepted: bool) -> None:
     """From that second on it is refused, whatever its secret says."""
-    authenticator = gate(Clients(make_client(expires_at=NOW)))
+    authenticator = authenticator_of(Clients(make_client(expires_at=NOW)))
     if accepted:
-        await authenticator.authenticate(SecretBasic("svc-a", SECRET), now=now)
+        await authenticate(authenticator, "svc-a", SECRET, now)
     else:
         error = await refusal(authenticator, SECRET, now)
         assert (error.reason, error.client_id) == (Reason.CLIENT_EXPIRED, "svc-a")
@@ -182,7 +224,9 @@ async def test_the_log_is_told_why_it_is_really_refused(
     changes: dict[str, object], secret: str, reason: Reason
 ) -> None:
     """The end of a client is told of who proved to be that client; anybody else guessed."""
-    assert (await refusal(gate(Clients(make_client(**changes))), secret)).reason is reason
+    assert (
+        await refusal(authenticator_of(Clients(make_client(**changes))), secret)
+    ).reason is reason
 
 
 @pytest.mark.parametrize("changes", [{"expires_at": NOW}, {"disabled": True}])
@@ -192,7 +236,9 @@ async def test_a_client_that_was_prolonged_elsewhere_is_let_in_at_once(
     """The view's word is enough to accept; to refuse, the store is asked."""
     clients = Clients(make_client(**changes))
     clients.stored["svc-a"] = make_client()
-    await gate(clients).authenticate(SecretBasic("svc-a", SECRET), now=NOW)
+    await authenticator_of(clients).authenticate(
+        Evidence(basic=ClientPassword("svc-a", SECRET)), now=NOW
+    )
     assert clients.fetches == 1
 
 
@@ -209,11 +255,11 @@ async def test_a_wrong_secret_is_refused_after_the_right_one_was_accepted(
         "slow": (make_secret(SHORT),),
         "both": (make_secret(SECRET, secret_id="f"), make_secret(SHORT, secret_id="s")),
     }[kind]
-    authenticator = gate(Clients(make_client(secrets=secrets)))
+    authenticator = authenticator_of(Clients(make_client(secrets=secrets)))
     right = SHORT if kind == "slow" else SECRET
     assert (await refusal(authenticator, wrong)).reason == Reason.WRONG_SECRET
     for secret in {right, SHORT if kind != "fast" else right}:
-        await authenticator.authenticate(SecretBasic("svc-a", secret), now=NOW)
+        await authenticate(authenticator, "svc-a", secret)
 
     assert (await refusal(authenticator, wrong)).reason == Reason.WRONG_SECRET
 
@@ -224,13 +270,13 @@ async def test_one_client_is_not_let_in_by_the_proven_secret_of_another() -> Non
         make_client("a", secrets=(make_secret(SHORT, secret_id="a"),)),
         make_client("b", secrets=(make_secret("other-short-one", secret_id="b"),)),
     )
-    authenticator = gate(clients)
+    authenticator = authenticator_of(clients)
     for client_id, secret in (("a", SHORT), ("b", "other-short-one")):
-        await authenticator.authenticate(SecretBasic(client_id, secret), now=NOW)
+        await authenticate(authenticator, client_id, secret)
 
     for client_id, secret in (("b", SHORT), ("a", "other-short-one")):
         with pytest.raises(InvalidClient):
-            await authenticator.authenticate(SecretBasic(client_id, secret), now=NOW)
+            await authenticate(authenticator, client_id, secret)
 
 
 @pytest.mark.parametrize("secret", [SECRET, SHORT], ids=["fast", "slow"])
@@ -240,7 +286,7 @@ async def test_a_secret_that_has_ended_is_named_so_to_the_log_alone(secret: str)
     live = make_secret("wws_" + "live-" * 8, secret_id="new")
     for secrets in ((ended,), (ended, live)):
         slow = SlowHere()
-        authenticator = gate(Clients(make_client(secrets=secrets)), slow)
+        authenticator = authenticator_of(Clients(make_client(secrets=secrets)), slow)
         right = await refusal(authenticator, secret)
         wrong = await refusal(authenticator, OTHER)
         assert (right.reason, wrong.reason) == (Reason.SECRET_EXPIRED, Reason.WRONG_SECRET)
@@ -251,8 +297,8 @@ async def test_a_secret_that_has_ended_is_named_so_to_the_log_alone(secret: str)
 async def test_an_ended_secret_that_was_proven_lets_nobody_in() -> None:
     """What is remembered of it is for the log."""
     secrets = (make_secret(SHORT, secret_id="old", expires_at=NOW),)
-    authenticator = gate(Clients(make_client(secrets=secrets)))
-    await authenticator.authenticate(SecretBasic("svc-a", SHORT), now=NOW - 1)
+    authenticator = authenticator_of(Clients(make_client(secrets=secrets)))
+    await authenticate(authenticator, "svc-a", SHORT, NOW - 1)
     for _ in range(2):
         assert (await refusal(authenticator, SHORT)).reason == Reason.SECRET_EXPIRED
 
@@ -261,13 +307,13 @@ async def test_an_ended_secret_that_was_proven_lets_nobody_in() -> None:
 async def test_a_store_that_is_down_refuses_nobody_who_is_known(secret: str) -> None:
     """What was proven goes on working; whoever is refused is told to come again, and no more."""
     clients = Clients(make_client(secrets=(make_secret(SECRET), make_secret(SHORT))))
-    authenticator = gate(clients)
-    await authenticator.authenticate(SecretBasic("svc-a", secret), now=NOW)
+    authenticator = authenticator_of(clients)
+    await authenticate(authenticator, "svc-a", secret)
     clients.store_is_down = True
-    await authenticator.authenticate(SecretBasic("svc-a", secret), now=NOW)
+    await authenticate(authenticator, "svc-a", secret)
     for client_id, sent in (("svc-a", secret + "x"), ("nobody", secret)):
         with pytest.raises(TemporarilyUnavailable) as caught:
-            await authenticator.authenticate(SecretBasic(client_id, sent), now=NOW)
+            await authenticate(authenticator, client_id, sent)
         assert caught.value.reason is Reason.STORE_UNAVAILABLE
 
 
@@ -276,8 +322,8 @@ async def test_a_store_that_is_down_refuses_nobody_who_is_known(secret: str) -> 
 async def test_who_was_let_in_is_refused_once_its_registration_ends(kind: str, secret: str) -> None:
     """A success is remembered of the hash alone: what else is registered is judged each time."""
     clients = Clients(make_client(secrets=(make_secret(secret),)))
-    authenticator = gate(clients)
-    await authenticator.authenticate(SecretBasic("svc-a", secret), now=NOW)
+    authenticator = authenticator_of(clients)
+    await authenticate(authenticator, "svc-a", secret)
     secrets = clients.known["svc-a"].secrets
     ended = {
         "deleted": None,
@@ -320,7 +366,7 @@ async def test_every_refusal_pays_the_same_fast_hashes(
         return verify(self, secret)
 
     monkeypatch.setattr(SecretHash, "verify", counted)
-    await refusal(gate(clients), "wws_" + "wrong-" * 7)
+    await refusal(authenticator_of(clients), "wws_" + "wrong-" * 7)
     assert computed.count(False) == 3
     assert computed.count(True) == clients.has_slow_secrets
 
@@ -347,9 +393,43 @@ async def test_who_may_be_right_waits_apart_from_who_cannot_be() -> None:
         make_client(secrets=(make_secret(SHORT),)), make_client("b", secrets=tuple(ended))
     )
     slow = Noting()
-    authenticator = gate(clients, slow)
-    await authenticator.authenticate(SecretBasic("svc-a", SHORT), now=NOW)
+    authenticator = authenticator_of(clients, slow)
+    await authenticate(authenticator, "svc-a", SHORT)
     for client_id in ("b", "nobody"):
         with pytest.raises(InvalidClient):
-            await authenticator.authenticate(SecretBasic(client_id, SHORT), now=NOW)
+            await authenticate(authenticator, client_id, SHORT)
     assert slow.asked == [("svc-a", 1), (None, 1), (None, 1)]
+
+
+def test_a_client_knows_which_of_its_secrets_are_verified_at_once() -> None:
+    """Told apart once, as the client is read, and not for every request."""
+    fast, slow = make_secret(SECRET, secret_id="f"), make_secret(SHORT, secret_id="s")
+    for secrets in ((fast,), (slow,), (slow, fast), ()):
+        client = make_client(secrets=secrets)
+        assert client.fast_secrets == tuple(each for each in secrets if each is fast)
+        assert client.slow_secrets == tuple(each for each in secrets if each is slow)
+
+
+@pytest.mark.parametrize("method", WITHOUT_SECRETS)
+def test_a_client_of_another_method_has_no_secret_to_verify(method: AuthMethod) -> None:
+    """RFC 7591 §2: what it has of secrets from before proves nothing."""
+    client = without_secrets(method, SECRET, SHORT)
+    assert len(client.secrets) == 2
+    assert (client.fast_secrets, client.slow_secrets) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "active"),
+    [
+        ({}, True),
+        ({"disabled": True}, False),
+        ({"expires_at": NOW + 1}, True),
+        ({"expires_at": NOW}, False),
+        ({"expires_at": NOW + 1, "disabled": True}, False),
+    ],
+)
+def test_a_client_is_active_unless_disabled_or_expired(
+    changes: dict[str, object], active: bool
+) -> None:
+    """One rule for token requests, administration and registration."""
+    assert make_client(**changes).is_active(NOW) is active

@@ -4,11 +4,12 @@ import pytest
 
 from issuer.config import IssuerConfig
 from issuer.errors import InvalidScope
-from issuer.grants.client_credentials import Grant, decide_grant
+from issuer.grants.authorization import Authorization
+from issuer.grants.client_credentials import decide as decide_authorization
 from issuer.registry.client import Client, ResourcePermission
 from issuer.registry.token_policy import TokenPolicy
-from issuer.token_request import SecretBasic, TokenRequest
-from tests.support.issuer import API, ISSUER, OTHER_API, SECRET, make_client
+from issuer.token_request import Evidence, TokenRequest
+from tests.support.issuer import API, ISSUER, OTHER_API, make_client
 
 TWO_APIS = (
     ResourcePermission(resource=API, scopes=("read", "write")),
@@ -16,15 +17,15 @@ TWO_APIS = (
 )
 
 
-def decide(client: Client, *, scope: str | None = None, token_ttl: int = 3600) -> Grant:
-    """Decide what a request of the client gets from an issuer with this longest lifetime."""
+def decide(client: Client, *, scope: str | None = None, token_ttl: int = 3600) -> Authorization:
+    """Decide what a request of the client gets from an issuer with this lifetime."""
     request = TokenRequest(
-        credentials=SecretBasic(client.client_id, SECRET),
+        evidence=Evidence(),
         grant_type="client_credentials",
         scope=scope,
         resources=(),
     )
-    return decide_grant(request, client, IssuerConfig(issuer=ISSUER, token_ttl=token_ttl))
+    return decide_authorization(request, client, IssuerConfig(issuer=ISSUER, token_ttl=token_ttl))
 
 
 def told(client: Client, scope: str) -> str | None:

@@ -15,10 +15,12 @@ from issuer.errors import (
     UnauthorizedClient,
     UnsupportedGrantType,
 )
-from issuer.grants.client_credentials import GRANTS, Grant, decide_grant
+from issuer.grants import GRANTS
+from issuer.grants.authorization import Authorization
 from issuer.registry.client import GRANT_TYPES, Client, ResourcePermission
 from issuer.registry.token_policy import TokenPolicy
-from issuer.token_request import SecretBasic, TokenRequest
+from issuer.service import find_grant
+from issuer.token_request import ClientPassword, Evidence, TokenRequest
 from tests.support.issuer import (
     API,
     ISSUER,
@@ -47,15 +49,15 @@ def decide(
     grant_type: str | None = "client_credentials",
     scope: str | None = None,
     resources: tuple[str, ...] = (),
-) -> Grant:
+) -> Authorization:
     """Decide what a request of the client gets."""
     request = TokenRequest(
-        credentials=SecretBasic(client.client_id, SECRET),
+        evidence=Evidence(basic=ClientPassword(client.client_id, SECRET)),
         grant_type=grant_type,
         scope=scope,
         resources=resources,
     )
-    return decide_grant(request, client, CONFIG)
+    return find_grant(grant_type, client.registration).decide(request, client, CONFIG, None)
 
 
 def refused(client: Client, error: type[OAuthError], **request: Any) -> OAuthError:

@@ -3,9 +3,10 @@
 import pytest
 
 from issuer.access_token import IssuedToken
-from issuer.errors import InvalidClient
-from issuer.token_request import parse_token_request
-from tests.support.issuer import FORM, TestIssuer
+from issuer.endpoints.asgi import Receive, Scope, Send
+from issuer.errors import InvalidClient, Reason
+from issuer.token_request import Evidence, TokenRequest, parse_token_request
+from tests.support.issuer import FORM, ISSUER, TestIssuer, call
 
 FORM_HEADER = (b"content-type", FORM.encode())
 
@@ -26,10 +27,42 @@ async def test_a_client_that_leaves_gets_no_answer_and_no_event() -> None:
     assert (sent, issuer.events) == ([], [])
 
 
+@pytest.mark.parametrize("client", [("192.0.2.7", 4711), None])
+async def test_the_pipeline_knows_the_url_and_the_peer(client: tuple[str, int] | None) -> None:
+    """The URL is the configured one, whatever `Host` says; the address is the connection's."""
+    issuer = TestIssuer()
+    seen: list[Evidence] = []
+
+    class Service:
+        async def issue(self, request: TokenRequest, *, now: int, jti: str) -> IssuedToken:
+            seen.append(request.evidence)
+            raise InvalidClient(Reason.NO_CREDENTIALS)
+
+    endpoint = issuer.endpoint
+    endpoint._service = Service()  # type: ignore[assignment]
+
+    async def with_peer(scope: Scope, receive: Receive, send: Send) -> None:
+        await endpoint(scope | {"client": client}, receive, send)
+
+    headers = [FORM_HEADER, (b"host", b"evil.example")]
+    answer = await call(with_peer, "POST", "/token", headers, b"grant_type=x")
+    assert answer.status == 401
+    address = client[0] if client else None
+    assert [(each.method, each.url, each.peer_address) for each in seen] == [
+        ("POST", f"{ISSUER}/token", address)
+    ]
+
+
 def test_an_issued_token_shows_whose_it_is_but_not_itself() -> None:
     """A representation may end up in a log."""
     issued = IssuedToken(
-        access_token="a.b.c", client_id="svc-a", scopes=("read",), expires_in=1, jti="j", kid="k"
+        access_token="a.b.c",
+        token_type="Bearer",
+        client_id="svc-a",
+        scopes=("read",),
+        expires_in=1,
+        jti="j",
+        kid="k",
     )
     assert repr(issued) == "IssuedToken(client_id='svc-a', jti='j')"
 
@@ -40,4 +73,4 @@ def test_an_issued_token_shows_whose_it_is_but_not_itself() -> None:
 def test_body_credentials_outside_vschar_do_not_authenticate(body: bytes) -> None:
     """The grammar of RFC 6749 Appendix A holds in the body as well."""
     with pytest.raises(InvalidClient):
-        parse_token_request([FORM_HEADER], b"", body)
+        parse_token_request([FORM_HEADER], b"", body, url="https://auth.example/token")

@@ -18,7 +18,7 @@ def note(log: UsageLog, now: int = NOW, scopes: tuple[str, ...] = READ, client: 
 def batch(now: int = NOW, *scopes: tuple[str, ...], client: str = "till") -> UsageBatch:
     """Make the batch that such a note leads to."""
     return UsageBatch(
-        secrets={(client, "s1"): now},
+        credentials={(client, "s1"): now},
         grants={(client, API, each): now for each in scopes or (READ,)},
     )
 
@@ -39,7 +39,7 @@ def test_secrets_and_grants_are_told_apart():
     log.note("b", "s1", API, WRITE, NOW)
     log.note("b", "s1", "urn:other", WRITE, NOW)
     taken = log.take()
-    assert set(taken.secrets) == {("a", "s1"), ("a", "s2"), ("b", "s1")}
+    assert set(taken.credentials) == {("a", "s1"), ("a", "s2"), ("b", "s1")}
     assert set(taken.grants) == {("a", API, READ), ("b", API, WRITE), ("b", "urn:other", WRITE)}
 
 
@@ -50,7 +50,7 @@ def test_a_second_use_within_a_minute_is_not_written_again(later, written):
     note(log)
     log.take()
     note(log, NOW + later)
-    assert log.take() == (batch(NOW + later) if written else UsageBatch(secrets={}, grants={}))
+    assert log.take() == (batch(NOW + later) if written else UsageBatch(credentials={}, grants={}))
 
 
 def test_another_scope_within_the_minute_is_written_beside_the_known_secret():
@@ -59,7 +59,7 @@ def test_another_scope_within_the_minute_is_written_beside_the_known_secret():
     note(log)
     log.take()
     note(log, NOW + 1, WRITE)
-    assert log.take() == UsageBatch(secrets={}, grants={("till", API, WRITE): NOW + 1})
+    assert log.take() == UsageBatch(credentials={}, grants={("till", API, WRITE): NOW + 1})
 
 
 def test_within_one_batch_the_latest_use_counts():
@@ -134,9 +134,9 @@ def test_a_batch_beyond_the_bound_is_let_go(monkeypatch: pytest.MonkeyPatch, bou
 @pytest.mark.parametrize(
     ("some", "anything"),
     [
-        (UsageBatch(secrets={}, grants={}), False),
-        (UsageBatch(secrets={("a", "b"): 1}, grants={}), True),
-        (UsageBatch(secrets={}, grants={("a", "b", READ): 1}), True),
+        (UsageBatch(credentials={}, grants={}), False),
+        (UsageBatch(credentials={("a", "b"): 1}, grants={}), True),
+        (UsageBatch(credentials={}, grants={("a", "b", READ): 1}), True),
     ],
 )
 def test_a_batch_tells_whether_there_is_anything_to_write(some, anything):

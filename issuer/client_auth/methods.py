@@ -1,0 +1,159 @@
+"""Client authentication methods: the table of them, and the order in which a client is verified.
+
+The in-memory view may accept a client; only a fresh read of the store may refuse one. So a good
+credential of a known client costs no look-up, and one that was registered a moment ago by another
+process works at once. Every refusal, whatever its cause, costs the same work and has the same
+answer, so that neither tells which client ids exist (RFC 6749 §2.3.1, RFC 9700 §4.5).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from issuer.client_auth.secret import SecretVerifier
+from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
+from issuer.registry.auth_method import AuthMethod
+from issuer.registry.client import Client
+from issuer.registry.errors import StoreUnavailable
+from issuer.token_request import Evidence
+
+
+class KnownClients(Protocol):
+    """What the process remembers of the registry, and the way to ask the registry itself."""
+
+    @property
+    def has_slow_secrets(self) -> bool:
+        """Whether any client of the registry has a slow hash."""
+        ...
+
+    def get_cached(self, client_id: str) -> Client | None:
+        """Return a client from memory; None if it is not there."""
+        ...
+
+    async def fetch(self, client_id: str) -> Client | None:
+        """Read a client from the store, and remember it; None if there is no such id.
+
+        Raises:
+            StoreUnavailable: the store cannot answer.
+        """
+        ...
+
+
+Found = TypeVar("Found")
+Found_contra = TypeVar("Found_contra", contravariant=True)
+
+
+class Verifier(Protocol[Found_contra]):
+    """Verifies one kind of evidence, which has the id of its client as `client_id`.
+
+    A client of None is an unknown one; verifying takes as long as with a known one.
+    """
+
+    def verify_cached(self, client: Client | None, found: Found_contra, now: int) -> str | None:
+        """Return the id of the credential that the evidence proves, without waiting; else None."""
+        ...
+
+    async def verify(
+        self, client: Client | None, found: Found_contra, now: int, *, any_slow: bool
+    ) -> str | None:
+        """Return the id of the credential that the evidence proves; None if it proves none.
+
+        Args:
+            client: as the store has it.
+            found: what `Method.find` picked out of the request.
+            now: seconds since the epoch.
+            any_slow: whether any client of the registry has a slow hash.
+
+        Raises:
+            TemporarilyUnavailable: too many verifications are waiting.
+        """
+        ...
+
+    def explain(self, client: Client | None, found: Found_contra, now: int) -> Reason:
+        """Return why the evidence proves nothing, for the log alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[Found]):
+    """One way for a client to authenticate: a row of `METHODS`.
+
+    Args:
+        find: picks what the method needs out of the evidence; None if the request lacks it.
+        verifier: verifies that.
+    """
+
+    find: Callable[[Evidence], Found | None]
+    verifier: type[Verifier[Found]]
+
+
+METHODS: Mapping[AuthMethod, Method[Any]] = {
+    # In this order in the metadata: many clients take the first method that they know.
+    AuthMethod.CLIENT_SECRET_BASIC: Method(lambda evidence: evidence.basic, SecretVerifier),
+    AuthMethod.CLIENT_SECRET_POST: Method(lambda evidence: evidence.secret_post, SecretVerifier),
+}
+"""The methods that the token endpoint supports, by registered name; any other is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatedClient:
+    """A client that has proven its identity, and the id of the credential that it did so with."""
+
+    client: Client
+    credential_id: str
+
+
+class ClientAuthenticator:
+    """Decides which client a token request comes from.
+
+    Args:
+        clients: the registry as this process knows it.
+        verifiers: one of each class that `METHODS` names.
+    """
+
+    def __init__(self, clients: KnownClients, *verifiers: Verifier[Any]) -> None:
+        self._clients = clients
+        by_class = {type(verifier): verifier for verifier in verifiers}
+        self._methods = [(row.find, by_class[row.verifier]) for row in METHODS.values()]
+
+    async def authenticate(self, evidence: Evidence, *, now: int) -> AuthenticatedClient:
+        """Return the client that proved its identity.
+
+        Args:
+            evidence: what the request shows; at most one row of `METHODS` finds what it needs.
+            now: seconds since the epoch.
+
+        Raises:
+            InvalidClient: there is no evidence for any method, the client is unknown, disabled or
+                expired, or the evidence is wrong; the same answer for each.
+            TemporarilyUnavailable: the store would have to be asked and cannot answer.
+        """
+        found, verifier = self._choose(evidence)
+        client = self._clients.get_cached(found.client_id)
+        credential_id = verifier.verify_cached(client, found, now)
+        if client is not None and credential_id is not None and client.is_active(now):
+            return AuthenticatedClient(client, credential_id)
+        try:
+            client = await self._clients.fetch(found.client_id)
+        except StoreUnavailable:
+            # Without the store's word there is neither acceptance nor refusal: RFC 6749 §5.2 has no
+            # code for it, and 503 tells the client to come again.
+            raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
+        any_slow = self._clients.has_slow_secrets
+        credential_id = await verifier.verify(client, found, now, any_slow=any_slow)
+        if client is None or credential_id is None:
+            reason = verifier.explain(client, found, now)
+        elif client.is_active(now):
+            return AuthenticatedClient(client, credential_id)
+        else:
+            # Only after the proof: to anyone else, an ended client looks like a wrong secret.
+            expired = client.is_expired(now)
+            reason = Reason.CLIENT_EXPIRED if expired else Reason.CLIENT_DISABLED
+        raise InvalidClient(reason, client_id=None if client is None else client.client_id)
+
+    def _choose(self, evidence: Evidence) -> tuple[Any, Verifier[Any]]:
+        for find, verifier in self._methods:
+            if (found := find(evidence)) is not None:
+                return found, verifier
+        missing = evidence.assertion is None
+        raise InvalidClient(Reason.NO_CREDENTIALS if missing else Reason.UNSUPPORTED_METHOD)

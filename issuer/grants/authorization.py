@@ -1,0 +1,53 @@
+"""What a grant decides, and the form that every grant type has (RFC 6749 §4, §5)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from issuer.config import IssuerConfig
+from issuer.registry.client import Client
+from issuer.token_request import TokenRequest
+
+Facts = TypeVar("Facts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """What a token will say; all of it, and nothing else, goes into the claims.
+
+    Args:
+        subject: whom the token is about (`sub`); the client itself where it acts for itself.
+        client_id: the client that the token is issued to.
+        resource: the audience (`aud`).
+        scopes: what is granted, in the order asked.
+        token_ttl: life of the token in seconds.
+        alg: the JWS algorithm that the resource asks for; None for the configured one.
+        actor: who acts for the subject (`act`, RFC 8693 §4.1).
+        confirmation: the key that the token is bound to (`cnf`, RFC 7800 §3.1).
+        authorization_details: fine-grained rights (RFC 9396 §9.1).
+    """
+
+    subject: str
+    client_id: str
+    resource: str
+    scopes: tuple[str, ...]
+    token_ttl: int
+    alg: str | None = None
+    actor: Mapping[str, object] | None = None
+    confirmation: Mapping[str, object] | None = None
+    authorization_details: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantType(Generic[Facts]):
+    """A grant type: a row of `GRANTS`. Both functions raise `OAuthError` to refuse.
+
+    Args:
+        prepare: finds out what the decision needs and memory does not have, such as whether a
+            subject token is valid. The only part that may wait.
+        decide: decides from the request, the authenticated client, the configuration and those
+            facts. Pure.
+    """
+
+    prepare: Callable[[TokenRequest, Client], Awaitable[Facts]]
+    decide: Callable[[TokenRequest, Client, IssuerConfig, Facts], Authorization]
