@@ -17,11 +17,9 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from types import FrameType
-from typing import Any, Literal, Protocol
-
-import structlog
-from structlog.typing import EventDict, WrappedLogger
+from typing import Literal, Protocol
 
 LogFormat = Literal["console", "json"]
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -228,57 +226,52 @@ class Events:
         background: int | None = None,
         colours: bool = False,
     ) -> None:
-        self._last_steps = (
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _renderer(form, colours=colours),
-        )
+        self._render = _renderer(form, colours=colours)
         self._writer = (
             DirectWriter(stream, self._tell_lost)
             if background is None
             else BackgroundWriter(background, self._tell_lost)
         )
-        self._logger = structlog.wrap_logger(
-            self._writer,
-            processors=[_add_request_id, _shorten_exception, *self._last_steps],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        )
-        self._emit = self._logger.info
 
     def __call__(self, event: str, /, **fields: object) -> None:
         """Record one event; fields that are None are left out."""
-        self._emit(event, **{name: value for name, value in fields.items() if value is not None})
+        line = {name: value for name, value in fields.items() if value is not None}
+        line["event"] = event
+        if (current := request_id.get()) is not None:
+            line["request_id"] = current
+        exception = line.pop("exception", None)
+        if isinstance(exception, BaseException):
+            _describe_exception(line, exception)
+        self._writer.info(self._stamped(line))
 
     def flush(self) -> None:
         """Write what is still held, in bounded time."""
         self._writer.flush()
 
     def _tell_lost(self, lines: int) -> str:
-        stamp, render = self._last_steps
-        return str(render(None, "info", stamp(None, "info", {"event": "log.lost", "lines": lines})))
+        return self._stamped({"event": "log.lost", "lines": lines})
+
+    def _stamped(self, line: dict[str, object]) -> str:
+        now = datetime.now(UTC)  # noqa: TID251 - the time of a line is when it is written
+        line["timestamp"] = now.isoformat().replace("+00:00", "Z")
+        return self._render(line)
 
 
-def _add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    if (current := request_id.get()) is not None:
-        event["request_id"] = current
-    return event
+def _describe_exception(line: dict[str, object], exception: BaseException) -> None:
+    """Add the type of an exception and where it came from; its text could hold input."""
+    frames = traceback.extract_tb(exception.__traceback__)
+    line["exception"] = type(exception).__qualname__
+    line["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
 
 
-def _shorten_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Replace an exception by its type and where it came from: its text could hold input."""
-    exception = event.pop("exception", None)
-    if isinstance(exception, BaseException):
-        frames = traceback.extract_tb(exception.__traceback__)
-        event["exception"] = type(exception).__qualname__
-        event["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
-    return event
-
-
-def _renderer(form: LogFormat, *, colours: bool) -> Callable[..., Any]:
+def _renderer(form: LogFormat, *, colours: bool) -> Callable[[dict[str, object]], str]:
     if form == "json":
         # One encoder for all lines: making it anew for each would cost more than its use.
-        encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
-        return structlog.processors.JSONRenderer(lambda event, **_: encode(event))
-    return structlog.dev.ConsoleRenderer(colors=colours)
+        return json.JSONEncoder(separators=(",", ":"), default=str).encode
+    from structlog.dev import ConsoleRenderer  # slow to import, and a server writes JSON
+
+    console = ConsoleRenderer(colors=colours)
+    return lambda line: str(console(None, "info", line))
 
 
 class _ForeignLogs(logging.Handler):
