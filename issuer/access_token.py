@@ -16,6 +16,7 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 BEARER = "Bearer"
 """The token type of tokens that are not bound to a key (RFC 6750 §4)."""
 
+# Compact, and UTF-8 instead of escapes: every byte of a token travels with every request.
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -46,14 +47,17 @@ def _scope(authorization: Authorization) -> Mapping[str, object]:
 
 
 def _actor(authorization: Authorization) -> Mapping[str, object]:
+    # RFC 8693 §4.1: only the outermost actor counts for access decisions.
     return {} if authorization.actor is None else {"act": authorization.actor}
 
 
 def _confirmation(authorization: Authorization) -> Mapping[str, object]:
+    # RFC 7800 §3.1: the presenter has to prove possession of this key.
     return {} if authorization.confirmation is None else {"cnf": authorization.confirmation}
 
 
 def _authorization_details(authorization: Authorization) -> Mapping[str, object]:
+    # RFC 9396 §9.1: what was granted, which may be less than what was asked for.
     details = authorization.authorization_details
     return {"authorization_details": details} if details else {}
 

@@ -1,6 +1,6 @@
 """What an issuer is configured with: its identifier and its token policy (RFC 8414 §2, RFC 9068).
 
-Every value checks itself, so that a wrong one cannot travel past the constructor.
+Values are checked by the constructor, so that no other code has to.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from keys.identifiers import check_issuer
 MAX_TOKEN_TTL = 86_400
 """Longest life of an access token, in seconds.
 
-The key ring keeps a retired key this long, whatever the settings say later, so that no live token
-ever loses its key.
+The key ring publishes a retired key this long, whatever the settings say later, so that every
+unexpired token can be verified.
 """
 
 
@@ -32,7 +32,7 @@ class IssuerConfig:
     """The issuer's own settings.
 
     Args:
-        issuer: the issuer identifier, compared byte for byte by everybody (RFC 8414 §3.3).
+        issuer: the issuer identifier, compared byte for byte (RFC 8414 §3.3).
         token_ttl: life of a token in seconds where neither client nor resource says otherwise.
         document_max_age: seconds that the JWK set and the metadata may be cached.
 

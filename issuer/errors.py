@@ -1,7 +1,7 @@
-"""What the token endpoint refuses with: the codes of RFC 6749 §5.2 and RFC 8707 §2.
+"""Errors of the token endpoint: the codes of RFC 6749 §5.2 and RFC 8707 §2.
 
 A class fixes code and status; an instance adds a stable reason (for logs and metrics) and a public
-description. Neither ever echoes input (RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5D-7E only).
+description. Neither echoes input (RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5D-7E only).
 """
 
 from enum import StrEnum
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 
 class Reason(StrEnum):
-    """Why a request was refused, in a word that scripts and metrics may rely on."""
+    """Why a request was refused: a stable code for logs, scripts and metrics."""
 
     METHOD_NOT_ALLOWED = "method_not_allowed"
     MEDIA_TYPE = "media_type"
@@ -52,8 +52,8 @@ class OAuthError(Exception):
 
     Args:
         reason: why, for logs and metrics.
-        description: what the peer is told beside the code; fixed words, to an authenticated client
-            also what it is granted, never input.
+        description: `error_description` of the response: fixed words and, for an authenticated
+            client, what it is granted; never input.
         client_id: the client, once it is known to exist; for logs only.
         asked: what an authenticated client asked for and does not get; for logs only.
     """
@@ -77,7 +77,7 @@ class OAuthError(Exception):
         self.asked = asked
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Be copied and pickled without `__init__`, whose parameters differ by class."""
+        """Copy and pickle without `__init__`, whose parameters differ by class."""
         return Exception.__new__, (type(self), *self.args), vars(self)
 
 
@@ -95,18 +95,19 @@ class MethodNotAllowed(InvalidRequest):
 
 
 class BodyTooLarge(InvalidRequest):
-    """The body is longer than we read; the connection ends with the answer."""
+    """The body is longer than the limit; the connection is closed with the response."""
 
     status = 413
     headers = ((b"connection", b"close"),)
 
 
 class InvalidClient(OAuthError):
-    """The client did not authenticate; the same words whether it is unknown or its secret wrong."""
+    """Client authentication failed; an unknown client and a wrong secret have the same response."""
 
     code = "invalid_client"
     status = 401
-    # RFC 6749 §5.2: MUST carry the challenge of the scheme that was used; ours is always Basic.
+    # RFC 6749 §5.2: MUST carry the challenge of the scheme that the client used. Basic is the only
+    # scheme here, and RFC 9110 §11.6.1 requires a challenge on every 401.
     headers = ((b"www-authenticate", b'Basic realm="token", charset="UTF-8"'),)
 
 
@@ -117,19 +118,19 @@ class UnauthorizedClient(OAuthError):
 
 
 class UnsupportedGrantType(OAuthError):
-    """The grant type is unknown here."""
+    """The issuer does not support the grant type."""
 
     code = "unsupported_grant_type"
 
 
 class InvalidScope(OAuthError):
-    """The scope is malformed, unknown or more than the client may have (RFC 6749 §3.3)."""
+    """The scope is malformed, unknown, or not granted to the client (RFC 6749 §3.3)."""
 
     code = "invalid_scope"
 
 
 class InvalidTarget(OAuthError):
-    """The resource is malformed, unknown or not the client's (RFC 8707 §2)."""
+    """The resource is malformed, unknown, or not granted to the client (RFC 8707 §2)."""
 
     code = "invalid_target"
 
@@ -141,7 +142,7 @@ class InvalidDpopProof(OAuthError):
 
 
 class TemporarilyUnavailable(OAuthError):
-    """A part that is needed for an answer is away for now."""
+    """The database, the keys or capacity is unavailable for now (RFC 9110 §15.6.4)."""
 
     code = "temporarily_unavailable"
     status = 503
@@ -149,7 +150,7 @@ class TemporarilyUnavailable(OAuthError):
 
 
 class ServerError(OAuthError):
-    """A fault of ours; the log has the rest."""
+    """An internal error; the log has the details."""
 
     code = "server_error"
     status = 500

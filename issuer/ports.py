@@ -1,7 +1,4 @@
-"""What the issuer needs from outside, as Protocols: each shell brings its own.
-
-Every port is small, so that an adapter pays for nothing that it does not serve.
-"""
+"""Ports: what the issuer needs from storage, as protocols that an adapter implements."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,9 +10,11 @@ from issuer.registry.client import Client
 class Changes:
     """What has changed in the client registry since a cursor.
 
-    `feed` names what the cursor counts in: cursors of two feeds cannot be compared.
-    `client_ids` is None when it cannot be told any more: everything may have changed.
-    `any_slow_secret` tells whether any client now has a secret with a slow hash.
+    Args:
+        feed: the feed that the cursor belongs to; cursors of two feeds cannot be compared.
+        cursor: the end of these changes.
+        client_ids: the clients that changed; None if that is not known, and any may have.
+        any_slow_secret: whether any client now has a secret with a slow hash.
     """
 
     feed: str
@@ -25,7 +24,7 @@ class Changes:
 
 
 class ClientSource(Protocol):
-    """The store's word on clients. A call sees every change committed before it was made.
+    """Reads clients from the store. A call sees every change that was committed before it.
 
     Raises:
         StoreUnavailable: from each method, when the store cannot answer.
@@ -36,7 +35,7 @@ class ClientSource(Protocol):
         ...
 
     async def find_changed(self, client_id: str) -> Client | None:
-        """Read as `find` does, without waiting behind the look-ups of requests."""
+        """Read as `find` does, without waiting for the look-ups of requests."""
         ...
 
     async def changes_since(self, cursor: int) -> Changes:
@@ -44,7 +43,7 @@ class ClientSource(Protocol):
         ...
 
     async def version(self) -> object:
-        """Give a value that differs once anybody has changed the store; cheap enough to poll."""
+        """Return a value that differs after every change of the store; cheap enough to poll."""
         ...
 
 

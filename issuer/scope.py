@@ -11,7 +11,7 @@ SCOPE_PATTERN = f"^{_SCOPE.pattern}$"
 """The grammar of one scope and of a whole scope value, for JSON Schema."""
 
 MAX_SCOPE_LENGTH = 4096
-"""Characters of a whole scope value; more is malformed to us."""
+"""Characters of a whole scope value; a longer one counts as malformed."""
 
 
 def parse_scope(text: str) -> tuple[str, ...]:

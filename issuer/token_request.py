@@ -203,7 +203,7 @@ def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
         if name not in _RECOGNISED:
             name = form_decode(name)
         # Values of unrecognised parameters are decoded as well: a malformed body is refused as a
-        # whole, so that no other reader of it can see a request that we did not.
+        # whole, so that no other parser of it can see another request in it.
         value = form_decode(value)
         if name == "resource":  # RFC 8707 §2: the one parameter that may repeat
             if value:

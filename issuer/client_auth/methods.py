@@ -88,7 +88,8 @@ class Method(Generic[Found]):
 
 
 METHODS: Mapping[AuthMethod, Method[Any]] = {
-    # In this order in the metadata: many clients take the first method that they know.
+    # In this order in the metadata: many clients take the first method that they know. A client
+    # registered for either of these two may use both (RFC 6749 §2.3.1 leaves the choice to it).
     AuthMethod.CLIENT_SECRET_BASIC: Method(lambda evidence: evidence.basic, SecretVerifier),
     AuthMethod.CLIENT_SECRET_POST: Method(lambda evidence: evidence.secret_post, SecretVerifier),
 }
@@ -130,15 +131,18 @@ class ClientAuthenticator:
         """
         found, verifier = self._choose(evidence)
         client = self._clients.get_cached(found.client_id)
+        # Also for a client that the view does not have: the same work, so the same time.
         credential_id = verifier.verify_cached(client, found, now)
         if client is not None and credential_id is not None and client.is_active(now):
             return AuthenticatedClient(client, credential_id)
         try:
             client = await self._clients.fetch(found.client_id)
         except StoreUnavailable:
-            # Without the store's word there is neither acceptance nor refusal: RFC 6749 §5.2 has no
-            # code for it, and 503 tells the client to come again.
+            # Neither accepted nor refused: RFC 6749 §5.2 has no code for that, and 503 makes the
+            # client try again.
             raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
+        # Now the store decides: a secret added a second ago is accepted, and one that was revoked a
+        # second ago is refused.
         any_slow = self._clients.has_slow_secrets
         credential_id = await verifier.verify(client, found, now, any_slow=any_slow)
         if client is None or credential_id is None:
@@ -152,6 +156,7 @@ class ClientAuthenticator:
         raise InvalidClient(reason, client_id=None if client is None else client.client_id)
 
     def _choose(self, evidence: Evidence) -> tuple[Any, Verifier[Any]]:
+        # RFC 6749 §2.3 allows one method a request, and parsing has refused a second one.
         for find, verifier in self._methods:
             if (found := find(evidence)) is not None:
                 return found, verifier

@@ -60,6 +60,8 @@ class SecretVerifier:
         Fast hashes are computed, each of them whichever one matches. Slow ones match if this
         process has proven them before.
         """
+        # Which secret matched must not show in the time, nor that a client has no live one: all
+        # are computed, and where there is none, a dummy is.
         matched, computed = None, False
         if client is not None:
             for known in client.fast_secrets:
@@ -67,6 +69,7 @@ class SecretVerifier:
                     computed = True
                     if known.hash.verify(password.secret):
                         matched = matched or known.secret_id
+            # Tens of milliseconds each, so here only what this process has proven counts.
             for known in client.slow_secrets:
                 if known.is_live(now) and self._remembers(known, password.secret):
                     matched = matched or known.secret_id
@@ -86,6 +89,7 @@ class SecretVerifier:
             TemporarilyUnavailable: too many slow hashes are waiting.
         """
         found = self.verify_cached(client, password, now)
+        # Whether slow work follows depends on the registry as a whole and never on this client.
         if found is not None or not any_slow:
             return found
         slow = () if client is None else client.slow_secrets
@@ -130,9 +134,12 @@ class SecretVerifier:
         return memo is not None and hmac.compare_digest(memo, self._memo(secret))
 
     def _remember(self, known: ClientSecret, secret: str) -> None:
+        # A dictionary keeps the order of insertion: the first key is the oldest.
         if len(self._proven) >= REMEMBERED:
             self._proven.pop(next(iter(self._proven)))
         self._proven[known.secret_id, known.hash.digest] = self._memo(secret)
 
     def _memo(self, secret: str) -> bytes:
+        # Under a key that never leaves this process: a fast hash without one would undo the slow
+        # one, should it ever leak.
         return hmac.digest(self._memo_key, secret.encode("utf-8", "surrogatepass"), "sha256")

@@ -1,1 +1,1 @@
-"""Serve the issuer over HTTP: the only rooms of `issuer` that know ASGI."""
+"""ASGI endpoints of the issuer: the token endpoint and public documents."""

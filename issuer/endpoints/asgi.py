@@ -1,4 +1,4 @@
-"""The ASGI vocabulary that the endpoints share: types, and one way to send a whole answer."""
+"""What all endpoints share: the types of ASGI, and reading and sending whole bodies."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
@@ -12,7 +12,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    """Send a whole answer; the body's length is added."""
+    """Send a whole response; `Content-Length` is added."""
     await send(
         {
             "type": "http.response.start",
@@ -27,14 +27,14 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
     """Read the whole body, or return None once it is longer than `limit` bytes.
 
     Raises:
-        ConnectionError: the client left before its end.
+        ConnectionError: the client disconnected before its end.
     """
     chunks: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ConnectionError("the client left")
+            raise ConnectionError("the client disconnected")
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:

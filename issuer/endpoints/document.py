@@ -1,6 +1,6 @@
 """Public JSON documents (JWK set, metadata): cacheable, with a strong ETag and 304.
 
-RFC 9111, RFC 9110 §13. Served to anybody; never `immutable`, since keys come and go.
+RFC 9111, RFC 9110 §13. Public, and never `immutable`, since the set of keys changes.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ class Document:
 
 
 class DocumentEndpoint:
-    """Serve a document that may change at any time.
+    """Serves a document that may change at any time.
 
     Args:
-        current: gives the document as it is now.
+        current: returns the document as it is now.
     """
 
     def __init__(self, current: Callable[[], Document]) -> None:
@@ -57,7 +57,7 @@ class DocumentEndpoint:
 
 @lru_cache(maxsize=16)
 def strong_etag(body: bytes) -> bytes:
-    """Name these bytes and no others (RFC 9110 §8.8.3)."""
+    """Return the entity tag of exactly these bytes (RFC 9110 §8.8.3)."""
     return b'"' + hashlib.sha256(body).hexdigest()[:32].encode() + b'"'
 
 

@@ -1,6 +1,6 @@
-"""`POST /token` as a bare ASGI endpoint: reads, hands on, and turns every outcome into an answer.
+"""`POST /token` as an ASGI endpoint: parse the request, issue, and write the response.
 
-RFC 6749 §5.1, §5.2. The one place where errors of the issuer become responses.
+RFC 6749 §5.1, §5.2. Errors of the token endpoint become responses here and nowhere else.
 """
 
 import json
@@ -19,7 +19,7 @@ from issuer.events import Event, EventSink
 from issuer.service import TokenService
 from issuer.token_request import MAX_BODY, parse_token_request
 
-# RFC 6749 §5.1: no-store MUST be on every answer with a token; ours is on errors too.
+# RFC 6749 §5.1: no-store MUST be on every response with a token; here it is on errors as well.
 _HEADERS = (
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
@@ -27,7 +27,7 @@ _HEADERS = (
 )
 
 MAX_ASKED = 256
-"""Characters of what a client asked for that a log event has."""
+"""Characters of a client's request parameter that a log event holds."""
 
 
 class TokenEndpoint:
@@ -37,7 +37,7 @@ class TokenEndpoint:
         service: issues tokens.
         url: the public URL of the endpoint.
         clock: seconds since the epoch.
-        new_jti: makes an id that no token has had.
+        new_jti: returns an id that no token has had.
         events: where `token.issued` and `token.refused` go.
     """
 
@@ -61,12 +61,12 @@ class TokenEndpoint:
         try:
             issued = await self._issue(scope, receive)
         except ConnectionError:
-            return  # nobody is there to be answered
+            return  # the client disconnected: there is no one to answer
         except OAuthError as refusal:
             self._record(refusal)
             await respond(send, refusal.status, (*_HEADERS, *refusal.headers), _error_body(refusal))
         except Exception as fault:
-            # Never a trace on the wire; the log has it under the request's id.
+            # No trace in the response; the log has it under the request id.
             self._events(Event.TOKEN_REFUSED, reason=Reason.INTERNAL, exception=fault)
             error = ServerError(Reason.INTERNAL)
             await respond(send, error.status, _HEADERS, _error_body(error))
@@ -97,14 +97,14 @@ class TokenEndpoint:
             Event.TOKEN_REFUSED,
             reason=refusal.reason,
             client_id=refusal.client_id,
-            # Input of the client: one line of ASCII, of bounded length.
+            # Input of the client: one line of ASCII, of bounded length, so that it forges no line.
             asked=None if refusal.asked is None else ascii(refusal.asked[:MAX_ASKED])[1:-1],
         )
 
 
 def _token_body(issued: IssuedToken) -> bytes:
-    # Written by hand, for this is the hot path: a token is base64url and a scope is without quote
-    # and backslash by its grammar (RFC 6749 §3.3), so nothing here needs JSON escapes.
+    # An f-string is much faster than a JSON encoder, and safe here: a token is base64url, and
+    # the grammar of a scope has neither quote nor backslash (RFC 6749 §3.3).
     scope = f',"scope":"{" ".join(issued.scopes)}"' if issued.scopes else ""
     return (
         f'{{"access_token":"{issued.access_token}","token_type":"{issued.token_type}",'

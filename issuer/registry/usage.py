@@ -9,7 +9,7 @@ RESOLUTION = 60
 """Seconds within which a second use of the same thing is not written again."""
 
 BOUND = 50_000
-"""Things remembered; beyond it the memory starts anew, at the price of a write each."""
+"""Uses remembered; beyond it all are forgotten, which costs one more write of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class UsageBatch:
 
 
 class UsageLog:
-    """Remembers uses until they are written; `note` costs two look-ups."""
+    """Remembers uses until they are written; `note` costs two dictionary look-ups."""
 
     def __init__(self) -> None:
         self._credentials: dict[tuple[str, str], int] = {}
@@ -54,7 +54,7 @@ class UsageLog:
             self._grants[grant] = self._pending.grants[grant] = now
 
     def take(self) -> UsageBatch:
-        """Hand over what is to be written."""
+        """Return the uses to be written, and start a new batch."""
         batch, self._pending = self._pending, UsageBatch(credentials={}, grants={})
         if len(self._credentials) + len(self._grants) > BOUND:
             self._credentials.clear()
@@ -62,9 +62,9 @@ class UsageLog:
         return batch
 
     def put_back(self, batch: UsageBatch) -> None:
-        """Take a batch back that could not be written; what came since is newer.
+        """Keep a batch that could not be written; uses noted since then are newer.
 
-        A store that stays away costs no more memory than the bound: then the batch is let go.
+        Memory stays bounded while the store is unavailable: a batch beyond the bound is dropped.
         """
         if len(batch.credentials) + len(batch.grants) > BOUND:
             return

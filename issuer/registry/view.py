@@ -12,14 +12,14 @@ from issuer.ports import Changes, ClientSource
 from issuer.registry.client import Client
 
 _REFRESHED_AT_MOST = 256
-"""Changed entries that one catch-up reads again; the others go, and come back when asked for."""
+"""Changed entries that one catch-up reads again; the others are dropped and read when needed."""
 
 
 class ClientView:
-    """The clients used last, at most `bound` of them. May be used by several threads.
+    """The most recently used clients, at most `bound` of them. Safe for several threads.
 
     Args:
-        source: the store's word.
+        source: reads the store.
         bound: how many clients are held; the least recently used goes first.
     """
 
@@ -33,11 +33,11 @@ class ClientView:
         self._feed: str | None = None
         self._cursor = 0
         self._version: object = None
-        # Looks at the store that failed, and how many had failed before the latest that did not.
+        # Catch-ups that failed so far, and how many had failed before the latest that succeeded.
         self._failures = 0
         self._failures_made_up_for = 0
-        # Counts the batches of changes learnt. A read that began under an earlier count may have
-        # seen the state before them, so what it found is not kept.
+        # Counts the batches of changes that were taken in. A read that began under an earlier count
+        # may have seen the state before them, so its result is not kept.
         self._batches = 0
         self._lock = Lock()
 
@@ -46,7 +46,7 @@ class ClientView:
         return len(self._entries)
 
     def get_cached(self, client_id: str) -> Client | None:
-        """Give a client from memory, or None if it is not held."""
+        """Return a client from memory; None if it is not held."""
         with self._lock:
             client = self._entries.get(client_id)
             if client is not None:
@@ -54,7 +54,7 @@ class ClientView:
             return client
 
     async def fetch(self, client_id: str) -> Client | None:
-        """Ask the store for a client and hold on to it; None if there is no such id.
+        """Read a client from the store and keep it; None if there is no such id.
 
         Raises:
             StoreUnavailable: the store cannot answer.
@@ -67,19 +67,19 @@ class ClientView:
         return client
 
     def forget(self) -> None:
-        """Let go of everything: after too long an outage, what is held may not be true any more."""
+        """Drop all clients: after too long an outage they may be outdated."""
         with self._lock:
             self._entries.clear()
 
     async def catch_up(self) -> None:
-        """Learn what anybody has changed and read the changed entries again.
+        """Read the changes of the store, and the changed entries again.
 
-        The old entry answers until the new one is there, so that the token path need not wait.
-        After a look that failed, and in another feed, everything is read again: the store may have
-        been put back meanwhile, and the numbers of its feed prove nothing.
+        An old entry is used until the new one is read, so that the token path does not wait. After
+        a failure, and in another feed, all entries are read again: the store may have been restored
+        from a backup meanwhile, and then the numbers of its feed prove nothing.
 
         Raises:
-            StoreUnavailable: the store cannot answer; nothing known to be outdated is held.
+            StoreUnavailable: the store cannot answer; entries known to be outdated were dropped.
         """
         try:
             await self._catch_up()
@@ -124,7 +124,7 @@ class ClientView:
         client = await self._source.find_changed(client_id)
         with self._lock:
             if client_id not in self._entries:
-                return  # it has made room for others meanwhile
+                return  # evicted meanwhile
             if client is None or batches != self._batches:
                 del self._entries[client_id]
             else:
