@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import pytest
 
 from issuer.client_auth import secret as client_auth
-from issuer.client_auth.methods import METHODS, AuthenticatedClient, ClientAuthenticator
+from issuer.client_auth.methods import AuthenticatedClient, ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import Client
 from issuer.registry.secret_hash import SecretHash
-from issuer.token_request import ClientAssertion, ClientPassword, Evidence
+from issuer.token_request import ClientPassword, Evidence
 from tests.support.issuer import (
     NOW,
     SECRET,
@@ -70,36 +70,6 @@ async def refusal(authenticator: ClientAuthenticator, secret: str, now: int = NO
     with pytest.raises(InvalidClient) as caught:
         await authenticator.authenticate(Evidence(basic=ClientPassword("svc-a", secret)), now=now)
     return caught.value
-
-
-@pytest.mark.parametrize(
-    ("evidence", "reason"),
-    [
-        (Evidence(), Reason.NO_CREDENTIALS),
-        (Evidence(client_id="svc-a"), Reason.NO_CREDENTIALS),
-        (Evidence(client_id="svc-a", peer_certificate=b"DER"), Reason.NO_CREDENTIALS),
-        (Evidence(dpop_proofs=(b"a.b.c",)), Reason.NO_CREDENTIALS),
-        (Evidence(assertion=ClientAssertion("t", "a.b.c")), Reason.UNSUPPORTED_METHOD),
-        (Evidence(assertion=ClientAssertion(None, "a.b.c")), Reason.UNSUPPORTED_METHOD),
-        (Evidence(client_id="a", assertion=ClientAssertion("t", None)), Reason.UNSUPPORTED_METHOD),
-    ],
-)
-async def test_evidence_for_no_method_does_not_authenticate(
-    evidence: Evidence, reason: Reason
-) -> None:
-    """401 before any client is looked for; what is not in the table is never accepted."""
-    clients = Clients(make_client())
-    with pytest.raises(InvalidClient) as caught:
-        await authenticator_of(clients).authenticate(evidence, now=NOW)
-    assert (caught.value.reason, caught.value.client_id) == (reason, None)
-    assert clients.fetches == 0
-
-
-def test_an_authenticator_without_a_verifier_for_a_method_cannot_be_made() -> None:
-    """A method that the metadata names must work."""
-    assert METHODS
-    with pytest.raises(KeyError):
-        ClientAuthenticator(Clients())
 
 
 async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,37 +369,3 @@ async def test_who_may_be_right_waits_apart_from_who_cannot_be() -> None:
         with pytest.raises(InvalidClient):
             await authenticate(authenticator, client_id, SHORT)
     assert slow.asked == [("svc-a", 1), (None, 1), (None, 1)]
-
-
-def test_a_client_knows_which_of_its_secrets_are_verified_at_once() -> None:
-    """Told apart once, as the client is read, and not for every request."""
-    fast, slow = make_secret(SECRET, secret_id="f"), make_secret(SHORT, secret_id="s")
-    for secrets in ((fast,), (slow,), (slow, fast), ()):
-        client = make_client(secrets=secrets)
-        assert client.fast_secrets == tuple(each for each in secrets if each is fast)
-        assert client.slow_secrets == tuple(each for each in secrets if each is slow)
-
-
-@pytest.mark.parametrize("method", WITHOUT_SECRETS)
-def test_a_client_of_another_method_has_no_secret_to_verify(method: AuthMethod) -> None:
-    """RFC 7591 §2: what it has of secrets from before proves nothing."""
-    client = without_secrets(method, SECRET, SHORT)
-    assert len(client.secrets) == 2
-    assert (client.fast_secrets, client.slow_secrets) == ((), ())
-
-
-@pytest.mark.parametrize(
-    ("changes", "active"),
-    [
-        ({}, True),
-        ({"disabled": True}, False),
-        ({"expires_at": NOW + 1}, True),
-        ({"expires_at": NOW}, False),
-        ({"expires_at": NOW + 1, "disabled": True}, False),
-    ],
-)
-def test_a_client_is_active_unless_disabled_or_expired(
-    changes: dict[str, object], active: bool
-) -> None:
-    """One rule for token requests, administration and registration."""
-    assert make_client(**changes).is_active(NOW) is active

@@ -3,11 +3,12 @@
 import pytest
 
 from issuer.config import IssuerConfig
-from issuer.errors import InvalidScope
+from issuer.errors import InvalidDpopProof, InvalidRequest, InvalidScope, OAuthError
 from issuer.grants.authorization import Authorization
 from issuer.grants.client_credentials import decide as decide_authorization
 from issuer.registry.client import Client, ResourcePermission
 from issuer.registry.token_policy import TokenPolicy
+from issuer.service import find_grant
 from issuer.token_request import Evidence, TokenRequest
 from tests.support.issuer import API, ISSUER, OTHER_API, make_client
 
@@ -76,3 +77,24 @@ def test_a_list_is_cut_at_its_longest(length: int, shown: int) -> None:
     client = make_client(grants=(ResourcePermission(resource=API, scopes=(scope,)),))
     dots = "..." if length > shown else ""
     assert told(client, "fly") == f"this client may ask for: {scope[:shown]}{dots}"
+
+
+def test_a_missing_grant_type_is_named() -> None:
+    """The peer is told which part to add."""
+    with pytest.raises(InvalidRequest) as caught:
+        find_grant(None, make_client().registration)
+    assert caught.value.description
+
+
+@pytest.mark.parametrize(
+    ("flag", "error"),
+    [
+        ("dpop_bound_access_tokens", InvalidDpopProof),
+        ("tls_client_certificate_bound_access_tokens", InvalidRequest),
+    ],
+)
+def test_a_missing_binding_is_named(flag: str, error: type[OAuthError]) -> None:
+    """The peer is told which part to add."""
+    with pytest.raises(error) as caught:
+        decide(make_client(**{flag: True}))
+    assert caught.value.description

@@ -385,18 +385,3 @@ def test_a_refused_resource_is_explained():
     )
     assert several == two
     assert len({several, malformed, unknown} - {None}) == 3
-
-
-@pytest.mark.parametrize(
-    ("client", "request_", "error"),
-    [
-        (make_client(), {"grant_type": None}, InvalidRequest),
-        (bound(client="dpop"), {}, InvalidDpopProof),
-        (bound(client="certificate"), {}, InvalidRequest),
-    ],
-)
-def test_what_is_missing_is_named(
-    client: Client, request_: dict[str, Any], error: type[OAuthError]
-):
-    """The peer is told which part to add."""
-    assert refused(client, error, **request_).description
