@@ -23,7 +23,8 @@ from issuer.registry.secret_hash import SALT_BYTES, SecretHash, generate_secret,
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.registry import Registry
 from keys.ring import RingPolicy
-from keys.stores.files import FileKeyStore
+from keys.stores.folder import KeyFolder
+from keys.stores.store import KeyStore
 from watchword.clock import wall_clock
 
 CLIENT_ID = "bench-client"
@@ -91,7 +92,9 @@ def prepared(database_url: str | None = None) -> Iterator[Prepared]:
             database_url=database_url,
         )
         policy = RingPolicy(jwks_max_age=300, longest_token=MAX_TOKEN_TTL)
-        FileKeyStore(data.folder / "keys").generate(now=wall_clock(), policy=policy)
+        KeyStore(KeyFolder(data.folder / "keys")).generate(
+            alg="RS256", now=wall_clock(), policy=policy
+        )
         with closing(data.open_registry()) as registry:
             registry.change(lambda edit: _register(edit, data), by=OPERATOR)
         yield data

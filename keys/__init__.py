@@ -1,8 +1,8 @@
-"""Own the key side of the house: JOSE parsing and public keys below, signing keys above.
+"""JOSE parsing and public keys in the public half, signing keys in the private half.
 
 The package itself offers the errors alone and costs nothing to import. Take the rest from its
-modules: ``keys.jwks`` and ``keys.jwk`` to verify, ``keys.stores.files``, ``keys.ring`` and
-``keys.signers.local`` to sign.
+modules: ``keys.jwt``, ``keys.jwk`` and ``keys.remote`` to verify, ``keys.stores``, ``keys.ring``
+and ``keys.signers`` to sign.
 """
 
 from keys.errors import (

@@ -1,10 +1,11 @@
-"""Own the closed table of signature algorithms (RFC 7518 §3.1, RFC 8725 §3.1).
+"""The closed table of signature algorithms (RFC 7518 §3.1, RFC 8725 §3.1).
 
 What is not in the table does not exist: no ``none``, no HMAC, no way to add either at run time.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 from jwt import get_algorithm_by_name
@@ -45,6 +46,7 @@ def algorithm(name: str) -> Algorithm:
     return found
 
 
+@cache  # asked for with every token; names that are not in the table are not kept
 def verifier(name: str) -> Implementation:
     """Return PyJWT's public object that does the arithmetic of a table entry.
 

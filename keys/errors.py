@@ -1,8 +1,10 @@
-"""Own the errors of the key side: one base, one class for each thing that can be wrong.
+"""Errors of this package: one base, one class for each thing that can be wrong.
 
 The text of an error never holds key material. ``KeyStoreError`` is written for a person: one line
-that names the file and the mend.
+that names the file and the remedy.
 """
+
+from enum import StrEnum
 
 
 class KeysError(Exception):
@@ -25,8 +27,51 @@ class InvalidJws(KeysError):
     """A string that is not a well-formed compact JWS (RFC 7515 §7.1)."""
 
 
+class JwtFault(StrEnum):
+    """Why a JWT is refused; values are stable, logs and metric labels hold them."""
+
+    TOKEN_TOO_LONG = "token_too_long"  # noqa: S105  # a reason, not a secret
+    MALFORMED_TOKEN = "malformed_token"  # noqa: S105
+    WRONG_TYPE = "wrong_type"
+    WRONG_ALGORITHM = "wrong_algorithm"
+    FORBIDDEN_HEADER = "forbidden_header"
+    INVALID_KID = "invalid_kid"
+    BAD_SIGNATURE = "bad_signature"
+    INVALID_TIME = "invalid_time"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    LIFETIME_TOO_LONG = "lifetime_too_long"
+    INVALID_IDENTITY = "invalid_identity"
+
+
+class InvalidJwt(KeysError):
+    """A JWT that must not be accepted; ``fault`` says why."""
+
+    def __init__(self, fault: JwtFault) -> None:
+        """Refuse for this reason."""
+        super().__init__(fault)
+        self.fault = fault
+
+
+class UnknownKey(KeysError):
+    """The issuer's JWK set has no key of this ``kid`` and algorithm."""
+
+
+class NoKeySet(KeysError):
+    """There is no usable JWK set; the next fetch may start in ``retry_after`` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        """Say when to ask again."""
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class FetchFailed(KeysError):
+    """A peer's answer is not a JWK set; the text says what it was, without its content."""
+
+
 class KeyStoreError(KeysError):
-    """A key store that cannot be read or written; its text is one line naming the mend."""
+    """A key store that cannot be read or written; its text is one line with the remedy."""
 
 
 class NoSigningKey(KeysError):

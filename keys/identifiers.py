@@ -1,4 +1,4 @@
-"""Own what may identify an issuer and a resource, and which hosts are this machine.
+"""Check identifiers of issuers and resources, and tell which hosts are this machine.
 
 Pure, and without cryptography, so that every package can share it: a rule that lives in several
 copies becomes several rules. Identifiers are compared byte for byte (RFC 8414 §3.3, RFC 9207 §2.4,
@@ -43,7 +43,7 @@ class ServerUrl:
 
     @property
     def is_secure(self) -> bool:
-        """Whether nobody on the way can read what is sent: TLS, or this very machine.
+        """Whether what is sent cannot be read on the way: TLS, or this very machine.
 
         RFC 6749 §2.3.1 and RFC 6750 §5.2 ask for TLS; no other machine listens on loopback.
         """

@@ -8,23 +8,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.rsa import (
-    RSAPrivateKey,
-    RSAPublicKey,
-    RSAPublicNumbers,
-)
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 from keys.algorithms import ALGORITHMS, Algorithm, algorithm
 from keys.encoding import decode_base64url, encode_base64url
 from keys.errors import InvalidJwk, UnknownAlgorithm
-from keys.weak_rsa import find_weakness
+from keys.key_types import KEY_TYPES
 
 # RFC 7518 §6.2.2, §6.3.2, §6.4 and RFC 9964: what a public key must never carry.
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
-
-# Verification time grows with both: bounds on what a foreign set may make us compute.
-MAXIMUM_RSA_BITS = 8192
-MAXIMUM_RSA_EXPONENT_OCTETS = 4
 
 # RFC 7638 §3.2, RFC 8037 §2, RFC 9964: the required members by key type, in lexicographic order.
 REQUIRED_MEMBERS: Mapping[str, tuple[str, ...]] = {
@@ -53,7 +45,7 @@ class PublicJwk:
     kid: str
     alg: str
     kty: str
-    key: RSAPublicKey
+    key: PublicKeyTypes
 
     def __hash__(self) -> int:
         """Hash by name, for the key object itself cannot be hashed."""
@@ -61,8 +53,8 @@ class PublicJwk:
 
     @property
     def bits(self) -> int:
-        """Return the size of the modulus."""
-        return self.key.key_size
+        """Return the size of the key."""
+        return KEY_TYPES[self.kty].bits(self.key)
 
     def members(self) -> dict[str, str]:
         """Return what may be published: an allow-list, so that nothing private can slip in."""
@@ -71,21 +63,25 @@ class PublicJwk:
             "use": "sig",
             "alg": self.alg,
             "kid": self.kid,
-            **_rsa_members(self.key),
+            **KEY_TYPES[self.kty].members(self.key),
         }
 
 
-def public_jwk(key: RSAPrivateKey | RSAPublicKey, alg: str) -> PublicJwk:
-    """Build the JWK of a key of ours; its ``kid`` is the RFC 7638 thumbprint.
+def public_jwk(key: PrivateKeyTypes | PublicKeyTypes, alg: str) -> PublicJwk:
+    """Build the JWK of one of our keys; its ``kid`` is the RFC 7638 thumbprint.
 
     Raises:
         UnknownAlgorithm: if ``alg`` is not in the table.
-        InvalidJwk: if the key is too small for the algorithm (RFC 7518 §3.3) or of a weak kind.
+        InvalidJwk: if the key is of another type than the algorithm asks for, too small for it
+            (RFC 7518 §3.3) or of a weak kind.
     """
-    public = key.public_key() if isinstance(key, RSAPrivateKey) else key
     entry = algorithm(alg)
-    _check_strength(public, entry)
-    kid = thumbprint({"kty": entry.kty, **_rsa_members(public)})
+    key_type = KEY_TYPES[entry.kty]
+    public = key.public_key() if isinstance(key, key_type.private) else key
+    if not isinstance(public, key_type.public):
+        raise InvalidJwk(f"key is not an {entry.kty} key, which {alg} needs")
+    key_type.check(public, entry)
+    kid = thumbprint({"kty": entry.kty, **key_type.members(public)})
     return PublicJwk(kid=kid, alg=alg, kty=entry.kty, key=public)
 
 
@@ -108,8 +104,8 @@ def parse_public_jwk(members: Mapping[str, object]) -> PublicJwk:
     if not isinstance(kid, str) or not kid:
         raise InvalidJwk("JWK has no kid")  # RFC 7517 §4.5 leaves it open; our selection needs it
     entry = _bound_algorithm(members)
-    key = _parse_rsa(members)
-    _check_strength(key, entry)
+    key = KEY_TYPES[entry.kty].parse(members)
+    KEY_TYPES[entry.kty].check(key, entry)
     return PublicJwk(kid=kid, alg=entry.name, kty=entry.kty, key=key)
 
 
@@ -160,56 +156,6 @@ def _bound_algorithm(members: Mapping[str, object]) -> Algorithm:
     if entry.kty != kty:
         raise InvalidJwk("JWK kty does not fit its alg")
     return entry
-
-
-def _parse_rsa(members: Mapping[str, object]) -> RSAPublicKey:
-    exponent = _unsigned(members, "e", maximum_octets=MAXIMUM_RSA_EXPONENT_OCTETS)
-    modulus = _unsigned(members, "n", maximum_octets=MAXIMUM_RSA_BITS // 8)
-    if modulus % 2 == 0:
-        raise InvalidJwk("JWK modulus is even")
-    try:
-        return RSAPublicNumbers(exponent, modulus).public_key()
-    except ValueError as error:
-        raise InvalidJwk("JWK is not an RSA key") from error
-
-
-def _unsigned(members: Mapping[str, object], name: str, *, maximum_octets: int) -> int:
-    """Read a Base64urlUInt (RFC 7518 §2).
-
-    It should have no leading zero octet, but writers that keep a sign put one there, and the number
-    is the same.
-    """
-    value = members.get(name)
-    if not isinstance(value, str):
-        raise InvalidJwk(f"JWK member {name} is missing or not a string")
-    try:
-        octets = decode_base64url(value)
-    except ValueError as error:
-        raise InvalidJwk(f"JWK member {name} is not base64url") from error
-    octets = octets.removeprefix(b"\0")
-    if not octets or octets[0] == 0 or len(octets) > maximum_octets:
-        raise InvalidJwk(f"JWK member {name} is empty, too long or has leading zeros")
-    return int.from_bytes(octets, "big")
-
-
-def _check_strength(key: RSAPublicKey, entry: Algorithm) -> None:
-    if key.key_size < entry.minimum_bits:
-        raise InvalidJwk(
-            f"key of {key.key_size} bits is too weak for {entry.name}, "
-            f"which needs {entry.minimum_bits}"
-        )
-    numbers = key.public_numbers()
-    if (weakness := find_weakness(numbers.n, numbers.e)) is not None:
-        raise InvalidJwk(f"key is too weak: {weakness}")
-
-
-def _rsa_members(key: RSAPublicKey) -> dict[str, str]:
-    numbers = key.public_numbers()
-    return {"n": _encode_unsigned(numbers.n), "e": _encode_unsigned(numbers.e)}
-
-
-def _encode_unsigned(value: int) -> str:
-    return encode_base64url(value.to_bytes((value.bit_length() + 7) // 8, "big"))
 
 
 def _canonical(name: str, members: Mapping[str, object]) -> str:

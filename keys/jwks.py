@@ -1,4 +1,4 @@
-"""Own JWK sets (RFC 7517 §5): build the published document, parse a fetched one, select by kid.
+"""JWK sets (RFC 7517 §5): build the published document, parse a fetched one, select by kid.
 
 Pure. A set read from the network is hostile until parsed: it is bounded in bytes and keys, and
 keys that cannot verify signatures are left out (RFC 7517 §5: ignore what is not understood).
@@ -27,7 +27,7 @@ class JwkSet:
         """Return the one key of this ``kid`` and ``alg``, or None if there is not exactly one.
 
         Several keys may share a ``kid`` (RFC 7517 §4.5); guessing among them would be a choice made
-        by whoever wrote the token.
+        by the sender of the token.
         """
         found = [key for key in self.keys if key.kid == kid and key.alg == alg]
         return found[0] if len(found) == 1 else None
@@ -42,7 +42,7 @@ def fits_jwk_set(keys: Sequence[PublicJwk]) -> bool:
     """Tell whether a set of these keys is within the bounds that `parse_jwk_set` keeps."""
     if len(keys) > MAXIMUM_KEYS:
         return False
-    # Written at its widest, with spaces: whoever publishes the set may write it so.
+    # Written at its widest, with spaces, as a publisher may write it.
     return len(json.dumps(build_jwk_set(keys))) <= MAXIMUM_BYTES
 
 

@@ -1,6 +1,6 @@
-"""Own the compact serialisation of a JWS, strictly read (RFC 7515 §3.1, §4, §7.1; RFC 7797 §7).
+"""Parse the compact serialisation of a JWS strictly (RFC 7515 §3.1, §4, §7.1; RFC 7797 §7).
 
-Nothing here verifies a signature; a parsed JWS is still an unproven claim of somebody.
+Nothing here verifies a signature; a parsed JWS is still an unproven claim of its sender.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from keys.errors import InvalidJws
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompactJws:
-    """A well-formed compact JWS whose signature nobody has checked yet."""
+    """A well-formed compact JWS whose signature is not verified yet."""
 
     header: Mapping[str, Any]
     payload: bytes

@@ -1,4 +1,4 @@
-"""Own the life of signing keys: which one signs, which ones are published, and when each is gone.
+"""Derive the state of signing keys: which one signs, which are published, when each is gone.
 
 Pure. A key's state is *derived* from times alone, so all workers and nodes that read the same
 store agree without talking. The rollover rule: a successor is published before it signs for as
@@ -121,7 +121,7 @@ def _derive_one_algorithm(
         yield RingEntry(key=key, state=state, superseded_at=superseded_at, gone_at=gone_at)
 
 
-def signing_key(entries: Iterable[RingEntry], *, alg: str = "RS256") -> RingKey:
+def signing_key(entries: Iterable[RingEntry], *, alg: str) -> RingKey:
     """Return the key that signs.
 
     Raises:

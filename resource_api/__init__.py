@@ -17,26 +17,26 @@ if _keys.rpartition("/")[0] != f"{__file__.rpartition('/')[0].rpartition('/')[0]
     )
 
 if TYPE_CHECKING:
+    from keys.remote.jwks_client import Fetched, HttpJwks, JwksClient
     from resource_api.access_token import AccessToken, verify
     from resource_api.config import ResourcePolicy
     from resource_api.errors import InvalidToken, KeysUnavailable, Reason, ResourceError
     from resource_api.guard import require
-    from resource_api.jwks_client import Fetched, HttpJwks, JwksClient
     from resource_api.middleware import BearerMiddleware
 
 _HOMES = {
-    "AccessToken": "access_token",
-    "BearerMiddleware": "middleware",
-    "Fetched": "jwks_client",
-    "HttpJwks": "jwks_client",
-    "InvalidToken": "errors",
-    "JwksClient": "jwks_client",
-    "KeysUnavailable": "errors",
-    "Reason": "errors",
-    "ResourceError": "errors",
-    "ResourcePolicy": "config",
-    "require": "guard",
-    "verify": "access_token",
+    "AccessToken": "resource_api.access_token",
+    "BearerMiddleware": "resource_api.middleware",
+    "Fetched": "keys.remote.jwks_client",
+    "HttpJwks": "keys.remote.jwks_client",
+    "InvalidToken": "resource_api.errors",
+    "JwksClient": "keys.remote.jwks_client",
+    "KeysUnavailable": "resource_api.errors",
+    "Reason": "resource_api.errors",
+    "ResourceError": "resource_api.errors",
+    "ResourcePolicy": "resource_api.config",
+    "require": "resource_api.guard",
+    "verify": "resource_api.access_token",
 }
 
 __all__ = [
@@ -59,4 +59,4 @@ def __getattr__(name: str) -> object:
     """Load a public name from its module when it is first asked for."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

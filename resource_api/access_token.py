@@ -1,30 +1,29 @@
-"""Own the validation of one JWT access token: pure, and in one fixed order (RFC 9068 §4).
+"""Validate one JWT access token (RFC 9068 §4). Pure, and in one fixed order.
 
-Size and shape, type, algorithm and headers, key, signature, issuer, audience, times, identity,
-confirmation, status, scope. RFC 7515 and RFC 8725 rule the first half, RFC 7519 §4 the second.
+Size and shape, type, algorithm, headers, key and signature are those of `keys.jwt`; then the claims
+are checked one after another, as `CHECKS` lists them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from keys.algorithms import verifier
-from keys.encoding import decode_base64url, parse_json_object
-from keys.errors import InvalidJws
+from keys.errors import InvalidJwt
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
-from keys.jws import parse_header, split_compact
+from keys.jwt import (
+    HeaderMemo,
+    ParsedJwt,
+    check_identity,
+    check_times,
+    parse_jwt,
+    verify_signature,
+)
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason
 from resource_api.scope import parse_scope_claim
-from resource_api.token_header import HeaderMemo, TokenHeader, check_header
 
-MAX_IDENTITY_LENGTH = 255
-FUTURE_IAT = 60
-"""Seconds that `iat` may lie ahead of our clock."""
-
-_LARGEST_DATE = 2**53  # beyond it, JSON numbers stop being exact integers (RFC 7493 §2.2)
-_ABSENT = object()
+TOKEN_TYPE = "at+jwt"  # noqa: S105  # RFC 9068 §4, a media type
 
 
 class _Proven(NamedTuple):
@@ -53,16 +52,6 @@ class AccessToken(_Proven):
         raise TypeError("access tokens are made by verification only")
 
 
-class ParsedToken(NamedTuple):
-    """A well-formed token of the right type whose signature nobody has checked yet."""
-
-    header: TokenHeader
-    claims: dict[str, Any]
-    signing_input: bytes
-    signature: bytes
-    header_segment: bytes
-
-
 def verify(
     token: bytes,
     keys: JwkSet,
@@ -75,7 +64,7 @@ def verify(
 
     Args:
         token: the compact serialisation as received.
-        keys: the keys of the policy's issuer, and of nobody else (RFC 8725 §3.8).
+        keys: the keys of the policy's issuer, and of no other (RFC 8725 §3.8).
         policy: what this API accepts.
         now: seconds since the epoch.
         memo: headers checked before, under the same policy.
@@ -83,7 +72,9 @@ def verify(
     Raises:
         InvalidToken: a check failed; the first one is the reason.
     """
-    parsed = parse_token(token, policy, memo)
+    parsed = parse_token(
+        token, algorithms=policy.algorithms, max_bytes=policy.max_token_bytes, memo=memo
+    )
     key = keys.select(parsed.header.kid, parsed.header.alg)
     if key is None:
         raise InvalidToken(Reason.UNKNOWN_KEY, kid=parsed.header.kid)
@@ -91,130 +82,118 @@ def verify(
 
 
 def parse_token(
-    token: bytes, policy: ResourcePolicy, memo: HeaderMemo | None = None
-) -> ParsedToken:
+    token: bytes, *, algorithms: Set[str], max_bytes: int, memo: HeaderMemo | None = None
+) -> ParsedJwt:
     """Do what needs no key: size, shape, type, algorithm, headers.
 
     Raises:
         InvalidToken: one of them is wrong.
     """
-    if len(token) > policy.max_token_bytes:
-        raise InvalidToken(Reason.TOKEN_TOO_LONG)
     try:
-        segment, payload, signature, signing_input = split_compact(token)
-        header = None if memo is None else memo.get(segment)
-        members = parse_header(segment) if header is None else {}
-        claims = parse_json_object(decode_base64url(payload))
-        decoded_signature = decode_base64url(signature)
-    except (InvalidJws, ValueError):
-        raise InvalidToken(Reason.MALFORMED_TOKEN) from None
-    if header is None:
-        header = check_header(members, policy.algorithms)
-    return ParsedToken(header, claims, signing_input, decoded_signature, segment)
+        return parse_jwt(
+            token, typ=TOKEN_TYPE, algorithms=algorithms, max_bytes=max_bytes, memo=memo
+        )
+    except InvalidJwt as error:
+        raise InvalidToken(Reason(error.fault)) from None
 
 
 def verify_parsed(
-    parsed: ParsedToken,
+    parsed: ParsedJwt,
     key: PublicJwk,
     policy: ResourcePolicy,
     *,
     now: float,
     memo: HeaderMemo | None = None,
 ) -> AccessToken:
-    """Check the signature with a key of the issuer, then the claims.
+    """Check the signature with a key of the policy's issuer, then the claims.
 
     Raises:
         InvalidToken: one of them is wrong.
     """
-    if not _is_signed(parsed, key):
-        raise InvalidToken(Reason.BAD_SIGNATURE, kid=parsed.header.kid)
-    if memo is not None:
-        memo.remember(parsed.header_segment, parsed.header)
+    claims = parsed.claims
     try:
-        return _check_claims(parsed.claims, policy, now)
+        verify_signature(parsed, key)
+        if memo is not None:
+            memo.remember(parsed.header_segment, parsed.header)
+        for _, check in CHECKS:
+            check(claims, policy, now)
+    except InvalidJwt as error:
+        raise InvalidToken(Reason(error.fault), kid=parsed.header.kid) from None
     except InvalidToken as refusal:
         refusal.kid = parsed.header.kid
         raise
-
-
-def _is_signed(parsed: ParsedToken, key: PublicJwk) -> bool:
-    # RFC 8725 §3.1: one key, one algorithm, enforced where the key is used.
-    if key.alg != parsed.header.alg:
-        return False
-    try:
-        return verifier(key.alg).verify(parsed.signing_input, key.key, parsed.signature)
-    except Exception:
-        # Whatever the library raises, the signature is not proven; its errors stop here.
-        return False
-
-
-def _check_claims(claims: dict[str, Any], policy: ResourcePolicy, now: float) -> AccessToken:
-    if claims.get("iss") != policy.issuer:  # RFC 9068 §4: exactly, byte for byte
-        raise InvalidToken(Reason.WRONG_ISSUER)
-    audience = _check_audience(claims.get("aud"), policy.resource)
-    issued_at, expires_at = _check_times(claims, policy, now)
-    subject = _identity(claims.get("sub"))
-    client_id = _identity(claims.get("client_id"))
-    jti = _identity(claims.get("jti"))
-    # RFC 7800 §3.1, RFC 9449 §7.2: a bound token is not a bearer token. Neither a proof of
-    # possession nor a status can be checked here, so a token that asks for either is refused.
-    if "cnf" in claims:
-        raise InvalidToken(Reason.SENDER_CONSTRAINED)
-    if "status" in claims:
-        raise InvalidToken(Reason.UNCHECKED_STATUS)
-    scopes = parse_scope_claim(claims["scope"]) if "scope" in claims else frozenset()
-    proven = _Proven(
+    audience = claims["aud"]
+    # The order is that of `_Proven`; a tuple made by its name would cost a second one.
+    proven = (
         policy.issuer,
-        subject,
-        client_id,
-        audience,
-        scopes,
-        expires_at,
-        issued_at,
-        jti,
+        claims["sub"],
+        claims["client_id"],
+        (audience,) if isinstance(audience, str) else tuple(audience),
+        parse_scope_claim(claims["scope"]) if "scope" in claims else frozenset(),
+        claims["exp"],
+        claims["iat"],
+        claims["jti"],
         MappingProxyType(claims),
     )
     return tuple.__new__(AccessToken, proven)
 
 
-def _check_audience(value: object, resource: str) -> tuple[str, ...]:
-    """RFC 7519 §4.1.3: a string or an array of strings; RFC 9068 §4: we must be one of them."""
-    if value == resource:
-        return (resource,)
-    if not isinstance(value, list) or resource not in value:
+Claims = Mapping[str, Any]
+
+
+def _check_issuer(claims: Claims, policy: ResourcePolicy, now: float) -> None:
+    if claims.get("iss") != policy.issuer:  # RFC 9068 §4: exactly, byte for byte
+        raise InvalidToken(Reason.WRONG_ISSUER)
+
+
+def _check_audience(claims: Claims, policy: ResourcePolicy, now: float) -> None:
+    # RFC 7519 §4.1.3: a string or an array of strings; RFC 9068 §4: this API is one of them.
+    value = claims.get("aud")
+    if value == policy.resource:
+        return
+    if not isinstance(value, list) or policy.resource not in value:
         raise InvalidToken(Reason.WRONG_AUDIENCE)
     if not all(isinstance(member, str) for member in value):
         raise InvalidToken(Reason.WRONG_AUDIENCE)
-    return tuple(value)
 
 
-def _check_times(claims: dict[str, Any], policy: ResourcePolicy, now: float) -> tuple[float, float]:
-    """RFC 7519 §4.1.4-6, with bounds of our own on `iat` and on the lifetime."""
-    issued_at, expires_at = _date(claims.get("iat")), _date(claims.get("exp"))
-    if now >= expires_at + policy.leeway:
-        raise InvalidToken(Reason.EXPIRED)
-    not_before = claims.get("nbf", _ABSENT)
-    if not_before is not _ABSENT and now < _date(not_before) - policy.leeway:
-        raise InvalidToken(Reason.NOT_YET_VALID)
-    if issued_at > now + FUTURE_IAT:
-        raise InvalidToken(Reason.NOT_YET_VALID)
-    if expires_at < issued_at:
-        raise InvalidToken(Reason.INVALID_TIME)
-    if expires_at - issued_at > policy.max_lifetime + policy.leeway:
-        raise InvalidToken(Reason.LIFETIME_TOO_LONG)
-    return issued_at, expires_at
+def _check_times(claims: Claims, policy: ResourcePolicy, now: float) -> None:
+    check_times(claims, now, policy.leeway, policy.max_lifetime)
 
 
-def _date(value: object) -> float:
-    """Read a NumericDate (RFC 7519 §2): a JSON number, which `true` and `"1"` are not."""
-    # `type` and not `isinstance`: bool is a subclass of int.
-    if (type(value) is int or type(value) is float) and 0 <= value < _LARGEST_DATE:
-        return value
-    raise InvalidToken(Reason.INVALID_TIME)
+def _check_identity(claims: Claims, policy: ResourcePolicy, now: float) -> None:
+    check_identity(claims, "sub", "client_id", "jti")  # RFC 9068 §2.2 requires them
 
 
-def _identity(value: object) -> str:
-    """RFC 9068 §2.2: `sub`, `client_id` and `jti` are required; the bound is ours."""
-    if isinstance(value, str) and 0 < len(value) <= MAX_IDENTITY_LENGTH:
-        return value
-    raise InvalidToken(Reason.INVALID_IDENTITY)
+def _check_confirmation(claims: Claims, policy: ResourcePolicy, now: float) -> None:
+    # RFC 7800 §3.1, RFC 9449 §7.2: a bound token is not a bearer token. No proof of possession can
+    # be checked here, so a token that asks for one is refused.
+    if "cnf" in claims:
+        raise InvalidToken(Reason.SENDER_CONSTRAINED)
+
+
+def _check_status(claims: Claims, policy: ResourcePolicy, now: float) -> None:
+    # A token that may have been revoked is refused while its status cannot be looked up.
+    if "status" in claims:
+        raise InvalidToken(Reason.UNCHECKED_STATUS)
+
+
+def _check_scope(claims: Claims, policy: ResourcePolicy, now: float) -> None:
+    if "scope" in claims:  # RFC 9068 §2.2.3; without it the token allows nothing that is guarded
+        parse_scope_claim(claims["scope"])
+
+
+CHECKS: tuple[tuple[str, Callable[[Claims, ResourcePolicy, float], None]], ...] = (
+    ("issuer", _check_issuer),
+    ("audience", _check_audience),
+    ("times", _check_times),
+    ("identity", _check_identity),
+    ("confirmation", _check_confirmation),
+    ("status", _check_status),
+    ("scope", _check_scope),
+)
+"""The checks of the claims by name, in order; each raises InvalidToken or InvalidJwt.
+
+Verification stops at the first that fails; an explanation can run them all, since none depends on
+another. Their arguments are claims, policy and time in seconds since the epoch.
+"""

@@ -1,13 +1,22 @@
-"""Own the reading of the Authorization header (RFC 6750 §2.1, RFC 9110 §11.4).
+"""The Bearer scheme on the wire: the token of a request, and the challenge of a refused one.
 
-Body and query tokens (RFC 6750 §2.2, §2.3) are not supported and not looked at.
+RFC 6750 §2.1 and §3, RFC 9110 §11.4, RFC 9728 §5.1. Body and query tokens (RFC 6750 §2.2, §2.3) are
+not supported and not looked at.
 """
 
+import json
 import re
 from collections.abc import Iterable
 from typing import NoReturn
 
-from resource_api.errors import InvalidRequest, MissingToken, Reason
+from resource_api.errors import (
+    InsufficientScope,
+    InvalidRequest,
+    KeysUnavailable,
+    MissingToken,
+    Reason,
+    ResourceError,
+)
 
 _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 _BEARER_ALONE = re.compile(rb"bearer(?:[ \t]|$)", re.IGNORECASE)
@@ -59,8 +68,54 @@ def check_token68(token: bytes) -> bytes:
     return token
 
 
+def build_challenge(
+    error: ResourceError, *, realm: str, resource_metadata: str | None, scope: tuple[str, ...] = ()
+) -> str:
+    """Write the Bearer challenge of a refusal.
+
+    Args:
+        error: the refusal; without credentials it yields no `error` parameter (RFC 6750 §3.1).
+        realm: the protection space.
+        resource_metadata: the URL of the RFC 9728 document, if the resource has one.
+        scope: what to ask the issuer for; an `InsufficientScope` brings its own.
+    """
+    parameters = {"realm": realm}
+    if error.challenge_error is not None:
+        parameters["error"] = error.challenge_error
+        parameters["error_description"] = error.description
+    wanted = error.needed if isinstance(error, InsufficientScope) else scope
+    if wanted:
+        parameters["scope"] = " ".join(wanted)
+    if resource_metadata is not None:
+        parameters["resource_metadata"] = resource_metadata
+    # Every value comes from configuration or from a fixed list and holds neither quote nor
+    # backslash (RFC 6750 §3), so there is nothing to escape and no input to echo.
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+
+
+def build_refusal(
+    error: ResourceError, *, realm: str, resource_metadata: str | None, scope: tuple[str, ...] = ()
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Write status, raw headers and JSON body of a refusal."""
+    document = {"error": error.error, "error_description": error.description}
+    body = json.dumps(document, separators=(",", ":")).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if isinstance(error, KeysUnavailable):
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    else:
+        challenge = build_challenge(
+            error, realm=realm, resource_metadata=resource_metadata, scope=scope
+        )
+        headers.append((b"www-authenticate", challenge.encode()))
+    return error.status, headers, body
+
+
 def _refuse_other(value: bytes) -> NoReturn:
-    """Tell a malformed Bearer header from somebody else's scheme."""
+    """Tell a malformed Bearer header from another scheme."""
     if not value:
         raise MissingToken(Reason.NO_CREDENTIALS)
     if _BEARER_ALONE.match(value):

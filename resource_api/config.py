@@ -1,4 +1,4 @@
-"""Own the policy of one protected resource: what it accepts, from whom, within which bounds."""
+"""The policy of one protected resource: what it accepts, from which issuer, within which bounds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class ResourcePolicy:
     """The issuer identifier, compared byte for byte with `iss` (RFC 9068 §4)."""
     resource: str
     """This API's own identifier, which `aud` must contain (RFC 9068 §4, RFC 9728 §2)."""
-    algorithms: frozenset[str] = frozenset({"RS256"})
+    algorithms: frozenset[str] = frozenset(ALGORITHMS)
     leeway: int = 10
     """How far two clocks may differ; at most 60."""
     max_token_bytes: int = 8192
     max_lifetime: int = 86_400
-    """The longest `exp - iat` that a sane issuer of ours would grant."""
+    """The longest `exp - iat` that is accepted."""
     realm: str = "api"
     scopes_supported: tuple[str, ...] = ()
 

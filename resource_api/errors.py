@@ -1,4 +1,4 @@
-"""Own every way in which a protected request is refused (RFC 6750 §3.1).
+"""Every way in which a protected request is refused (RFC 6750 §3.1).
 
 `Reason` is for our side: a stable code, the same in logs and metrics. What the caller is told is
 `description`, from the fixed list below; it never names an expected value nor repeats an input.
@@ -37,8 +37,8 @@ class Reason(StrEnum):
     NO_KEYS = "no_keys"
 
 
-# One sentence for many reasons: which check failed is nobody's business but ours. "expired" is the
-# exception, since a client can act on it and anybody can read it off the token.
+# One sentence for many reasons: which check failed is not told. "expired" is the exception, since a
+# client can act on it and can read it in the token itself.
 _UNTRUSTED = "the access token is not valid here"
 _MALFORMED = "the access token is malformed"
 
@@ -141,7 +141,7 @@ class InsufficientScope(ResourceError):
 
 
 class KeysUnavailable(ResourceError):
-    """There is no usable key set: the API neither accepts nor judges tokens until there is one."""
+    """There is no usable key set, so the API can neither accept nor refuse a token."""
 
     status = 503
     error = "temporarily_unavailable"

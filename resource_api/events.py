@@ -1,52 +1,35 @@
-"""Own what an API logs about its refusals unless it is given an event sink: Python's `logging`.
+"""Events of a protected API: their fixed names, and what to look at when one is a warning."""
 
-Nothing of a token, and of what a caller sent only what was verified or is harmless.
-"""
-
-import logging
 from collections.abc import Callable
+from enum import StrEnum
 
-LOGGER = logging.getLogger("watchword.resource_api")
+from keys.events import REMEDIES, KeyEvent, LogEvents
+from resource_api.errors import Reason
 
-# What points to a fault of configuration. The claims are judged after the signature, so a caller
-# without a token of this issuer cannot cause the first two.
+
+class Event(StrEnum):
+    """An event by the name that log lines and metrics have; a name never changes."""
+
+    REQUEST_REFUSED = "request.refused"
+    JWKS_REFRESHED = KeyEvent.JWKS_REFRESHED
+    JWKS_STALE = KeyEvent.JWKS_STALE
+
+
+# The claims are checked after the signature, so a caller without a token of a trusted issuer cannot
+# cause a warning about issuer or audience.
 _REMEDIES = {
-    "wrong_audience": "is `resource` the identifier that the issuer has for this API?",
-    "wrong_issuer": "is `issuer` the identifier that the issuer publishes?",
-    "no_keys": "the issuer's keys could not be had; see jwks.stale",
-    "jwks.stale": "can the issuer be reached, and does its metadata name it as `issuer` says?",
+    **REMEDIES,
+    Reason.WRONG_AUDIENCE: "is `resource` the identifier that the issuer has for this API?",
+    Reason.WRONG_ISSUER: "is `issuer` the identifier that the issuer publishes?",
+    Reason.NO_KEYS: "the issuer's keys could not be had; see jwks.stale",
 }
-_PAUSE = 60.0
-"""Seconds between two warnings of one kind: callers can cause as many as they like."""
 
 
-class LogEvents:
-    """Log events: faults of configuration as warnings, once a minute each, all else as info."""
+def log_events(*, clock: Callable[[], float], about: str = "") -> LogEvents:
+    """Make the sink of an API that names none: the logger `watchword.resource_api`.
 
-    def __init__(self, *, clock: Callable[[], float], about: str = "") -> None:
-        """Prepare.
-
-        Args:
-            clock: monotonic seconds.
-            about: the settings that warnings repeat.
-        """
-        self._clock = clock
-        self._about = about
-        self._quiet_until: dict[str, float] = {}
-
-    def __call__(self, name: str, /, **fields: object) -> None:
-        """Log one event."""
-        reason = str(fields.get("reason", ""))
-        kind = name if name in _REMEDIES else reason
-        text = " ".join([name, *(f"{key}={value!r}" for key, value in fields.items())])
-        if kind in _REMEDIES and self._is_due(kind):
-            LOGGER.warning("%s: %s %s", text, _REMEDIES[kind], self._about)
-        else:
-            LOGGER.info("%s", text)
-
-    def _is_due(self, kind: str) -> bool:
-        now = self._clock()
-        if now < self._quiet_until.get(kind, now):
-            return False
-        self._quiet_until[kind] = now + _PAUSE
-        return True
+    Args:
+        clock: monotonic seconds.
+        about: the settings that warnings repeat.
+    """
+    return LogEvents(clock=clock, remedies=_REMEDIES, about=about)

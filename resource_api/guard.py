@@ -1,4 +1,4 @@
-"""Own `require`: the scopes that one endpoint needs, checked before it runs (RFC 6750 §3.1).
+"""`require`: the scopes that one endpoint needs, checked before it runs (RFC 6750 §3.1).
 
 A refusal is an exception and never a result; the middleware answers it, whatever lies between. The
 decorator takes nothing from the arguments of the endpoint, so any signature will do.
@@ -12,7 +12,15 @@ from typing import Any, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
 
 from resource_api.errors import InsufficientScope
-from resource_api.middleware import CURRENT, PASSAGE_KEY, ASGIApp, Passage, Receive, Scope, Send
+from resource_api.middleware import (
+    CURRENT,
+    REQUEST_KEY,
+    ASGIApp,
+    GuardedRequest,
+    Receive,
+    Scope,
+    Send,
+)
 from resource_api.scope import check_scope_names, require_scopes
 
 Demand = Callable[[], None]
@@ -64,10 +72,10 @@ class ScopeGuard:
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "lifespan":
-                passage: Any = scope.get(PASSAGE_KEY)
-                refusal = self._judge(passage)
+                request: Any = scope.get(REQUEST_KEY)
+                refusal = self._judge(request)
                 if refusal is not None:
-                    await passage.gate.refuse(refusal, scope, send)
+                    await request.middleware.refuse(refusal, scope, send)
                     return
             await app(scope, receive, send)
 
@@ -104,17 +112,17 @@ class ScopeGuard:
             InsufficientScope: it does; the request is refused even if the exception is caught.
             RuntimeError: no request is under way that a token was shown for.
         """
-        passage = CURRENT.get()
-        refusal = self._judge(passage)
-        if refusal is not None and passage is not None:
-            passage.refuse(refusal)
+        request = CURRENT.get()
+        refusal = self._judge(request)
+        if refusal is not None and request is not None:
+            request.refuse(refusal)
             raise refusal
 
-    def _judge(self, passage: Passage | None) -> InsufficientScope | None:
-        if passage is None or passage.over or passage.token is None:
+    def _judge(self, request: GuardedRequest | None) -> InsufficientScope | None:
+        if request is None or request.over or request.token is None:
             raise RuntimeError("require() needs BearerMiddleware in front, and no open route")
         try:
-            require_scopes(passage.token.scopes, self._needed)
+            require_scopes(request.token.scopes, self._needed)
         except InsufficientScope as error:
             return error
         return None

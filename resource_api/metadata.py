@@ -1,6 +1,7 @@
-"""Own the protected resource metadata document (RFC 9728 §2, §3.1)."""
+"""The protected resource metadata document and where it is (RFC 9728 §2, §3.1)."""
 
 import json
+from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from keys.identifiers import insert_well_known, publishes_metadata
@@ -33,13 +34,18 @@ def metadata_path(resource: str) -> str | None:
     return None if url is None else unquote(urlsplit(url).path)
 
 
-def build_metadata(policy: ResourcePolicy) -> bytes:
-    """Write the document; empty arrays are left out (§3.2)."""
+def build_metadata(policies: Sequence[ResourcePolicy]) -> bytes:
+    """Write the document of a resource; empty arrays are left out (§3.2).
+
+    Args:
+        policies: of this one resource, one for each issuer that it trusts.
+    """
     document: dict[str, object] = {
-        "resource": policy.resource,
-        "authorization_servers": [policy.issuer],
+        "resource": policies[0].resource,
+        "authorization_servers": [policy.issuer for policy in policies],
         "bearer_methods_supported": ["header"],
     }
-    if policy.scopes_supported:
-        document["scopes_supported"] = list(policy.scopes_supported)
+    scopes = dict.fromkeys(scope for policy in policies for scope in policy.scopes_supported)
+    if scopes:
+        document["scopes_supported"] = list(scopes)
     return json.dumps(document, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Own the gate in front of an ASGI application: nothing passes without a valid token (RFC 6750).
+"""ASGI middleware that lets only requests with a valid access token through (RFC 6750).
 
 Plain ASGI, no framework. Denied by default: what is open is listed, method and exact path.
 """
@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final
 
+from keys.events import EventSink
+from keys.remote.jwks_client import HttpJwks, JwksClient
 from resource_api.access_token import AccessToken
-from resource_api.bearer import check_token68, find_bearer
-from resource_api.challenge import build_refusal
+from resource_api.bearer import build_refusal, check_token68, find_bearer
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, ResourceError
-from resource_api.events import LogEvents
-from resource_api.jwks_client import EventSink, HttpJwks, JwksClient
+from resource_api.events import Event, log_events
 from resource_api.metadata import build_metadata, metadata_path, metadata_url
 from resource_api.open_routes import OpenRoutes
-from resource_api.validator import TokenValidator
+from resource_api.validator import TokenValidator, TrustedIssuer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,8 +28,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SCOPE_KEY: Final = "access_token"
 """Where an application finds the `AccessToken` of a request in the ASGI scope."""
-PASSAGE_KEY: Final = "resource_api.passage"
-"""Where the guard of an ASGI application finds the `Passage` of a request in the ASGI scope."""
+REQUEST_KEY: Final = "resource_api.request"
+"""Where the guard of an ASGI application finds the `GuardedRequest` in the ASGI scope."""
 
 _HARMLESS_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -41,50 +41,57 @@ class BearerMiddleware:
         self,
         app: ASGIApp,
         *,
-        issuer: str,
         resource: str,
+        issuer: str | None = None,
         jwks: JwksClient | None = None,
         jwks_uri: str | None = None,
-        open_routes: Iterable[tuple[str, str]] = (),
         policy: ResourcePolicy | None = None,
+        issuers: Iterable[TrustedIssuer] = (),
+        open_routes: Iterable[tuple[str, str]] = (),
         cache_size: int = 4096,
         clock: Callable[[], float] = time.time,  # noqa: TID251  # the shell where the clock enters
         on_event: EventSink | None = None,
     ) -> None:
-        """Put the gate in front of an application.
+        """Protect an application.
 
         Args:
             app: what to protect.
-            issuer: the identifier of the only issuer whose tokens count.
             resource: this API's identifier, which tokens must name as their audience.
-            jwks: the issuer's keys; by default found over HTTP from its metadata.
+            issuer: the identifier of the only issuer whose tokens are accepted.
+            jwks: that issuer's keys; by default found over HTTP from its metadata.
             jwks_uri: where the keys are, for an issuer without metadata.
+            policy: all bounds, if the defaults will not do; must name the same issuer and resource.
+            issuers: the trusted issuers, instead of the four above.
             open_routes: (method, path) pairs that need no token, the path decoded and below
                 `root_path`; `/static/*` is all below `/static/`, and `GET` includes `HEAD`.
-            policy: all bounds, if the defaults will not do; must name the same issuer and resource.
             cache_size: how many verified tokens to remember; 0 for none.
             clock: seconds since the epoch.
-            on_event: gets `request.refused`, `jwks.refreshed` and `jwks.stale`; by default they
-                go to the logger `watchword.resource_api`.
+            on_event: gets the events of `resource_api.events.Event`; by default they go to the
+                logger `watchword.resource_api`.
 
         Raises:
             ValueError: settings that cannot be or contradict each other.
         """
-        policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
-        if (policy.issuer, policy.resource) != (issuer, resource):
-            raise ValueError("policy is for another issuer or resource")
         if on_event is None:
             about = f"(issuer={issuer!r}, resource={resource!r})"
-            on_event = LogEvents(clock=time.monotonic, about=about)
+            on_event = log_events(clock=time.monotonic, about=about)
+        self.issuers = tuple(issuers)
+        if self.issuers and (issuer, jwks, jwks_uri, policy) != (None,) * 4:
+            raise ValueError("give issuers alone, or issuer with its jwks, jwks_uri and policy")
+        if issuer is not None:
+            policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
+            keys = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
+            self.issuers = (TrustedIssuer(policy, keys),)
+        validator = TokenValidator(self.issuers, clock=clock, cache_size=cache_size)
         self.app = app
-        self.policy = policy
-        self.jwks = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
-        validator = TokenValidator(policy, self.jwks, clock=clock, cache_size=cache_size)
-        self._recall = validator.recall
+        self.policy, self.jwks = self.issuers[0].policy, self.issuers[0].keys
+        if self.policy.resource != resource or issuer not in (None, self.policy.issuer):
+            raise ValueError("policy is for another issuer or resource")
+        self._cached = validator.cached
         self._validate = validator.validate
         self._on_event = on_event
-        self._metadata = build_metadata(policy)
-        self._metadata_path = metadata_path(policy.resource)
+        self._metadata = build_metadata([each.policy for each in self.issuers])
+        self._metadata_path = metadata_path(resource)
         self._open = OpenRoutes(open_routes, document=self._metadata_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,45 +109,47 @@ class BearerMiddleware:
     async def _serve_open(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path == self._metadata_path:
             await self._send_metadata(scope["method"], send)
-        elif PASSAGE_KEY in scope:  # let in by another middleware in front of this one
+        elif REQUEST_KEY in scope:  # let through by another middleware in front of this one
             await self.app(scope, receive, send)
         else:
-            await self._pass(Passage(self, None, scope, send), scope, receive)
+            await self._pass(GuardedRequest(self, None, scope, send), scope, receive)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.jwks.glance()  # starts the first fetch, so that readiness needs no request
+        for issuer in self.issuers:
+            issuer.keys.current()  # starts the first fetch, so that readiness needs no request
         try:
             await self.app(scope, receive, send)
         finally:
-            await self.jwks.aclose()
+            for issuer in self.issuers:
+                await issuer.keys.aclose()
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            # Only the start of a request is judged: a response may stream on beyond `exp`.
+            # Only the start of a request is checked: a response may stream on beyond `exp`.
             sent = find_bearer(scope["headers"])
             # A token that is remembered was checked to be one, character by character.
-            token = self._recall(sent) or await self._validate(check_token68(sent))
+            token = self._cached(sent) or await self._validate(check_token68(sent))
         except ResourceError as error:
             await self.refuse(error, scope, send)
             return
         scope[SCOPE_KEY] = token
-        scope[PASSAGE_KEY] = passage = Passage(self, token, scope, send)
-        await self._pass(passage, scope, receive)
+        scope[REQUEST_KEY] = request = GuardedRequest(self, token, scope, send)
+        await self._pass(request, scope, receive)
 
-    async def _pass(self, passage: "Passage", scope: Scope, receive: Receive) -> None:
+    async def _pass(self, request: "GuardedRequest", scope: Scope, receive: Receive) -> None:
         """Run the application, and answer in its place if a guard refused the request."""
         before = CURRENT.get()
         # Set for open routes too: servers may start a request in the context of another one.
-        CURRENT.set(passage)
+        CURRENT.set(request)
         try:
-            await self.app(scope, receive, passage.send)
+            await self.app(scope, receive, request.send)
         except Exception as error:
-            if not (await passage.settle() and _is_refusal(error)):
+            if not (await request.settle() and _is_refusal(error)):
                 raise
         else:
-            await passage.settle()
+            await request.settle()
         finally:
-            passage.over = True
+            request.over = True
             CURRENT.set(before)
 
     async def refuse(self, error: ResourceError, scope: Scope, send: Send) -> None:
@@ -171,7 +180,7 @@ class BearerMiddleware:
         # A kid is the caller's text until its key is known: only a harmless one is repeated.
         if kid is not None and _HARMLESS_KID.fullmatch(kid):
             fields["kid"] = kid
-        self._on_event("request.refused", **fields)
+        self._on_event(Event.REQUEST_REFUSED, **fields)
 
     async def _send_metadata(self, method: str, send: Send) -> None:
         headers = [
@@ -184,7 +193,7 @@ class BearerMiddleware:
         await send({"type": "http.response.body", "body": body})
 
 
-class Passage:
+class GuardedRequest:
     """One request that was let in, and what it may still do: a guard can refuse it.
 
     A guard's exception passes the application's exception handlers and its middleware, and may be
@@ -192,12 +201,12 @@ class Passage:
     sends goes out, and the refusal goes instead.
     """
 
-    __slots__ = ("_last", "_refusal", "_scope", "_send", "gate", "over", "token")
+    __slots__ = ("_last", "_refusal", "_scope", "_send", "middleware", "over", "token")
 
     def __init__(
-        self, gate: BearerMiddleware, token: AccessToken | None, scope: Scope, send: Send
+        self, middleware: BearerMiddleware, token: AccessToken | None, scope: Scope, send: Send
     ) -> None:
-        self.gate = gate
+        self.middleware = middleware
         self.token = token
         """What the request showed; None on an open route."""
         self.over = False
@@ -235,9 +244,9 @@ class Passage:
         last, self._last = self._last, _REFUSED
         self.over = True
         if not last:
-            await self.gate.refuse(self._refusal, self._scope, self._send)
+            await self.middleware.refuse(self._refusal, self._scope, self._send)
             return True
-        self.gate.report(self._refusal, self._scope)
+        self.middleware.report(self._refusal, self._scope)
         if last in _OPEN_WEBSOCKET:
             close = {"type": "websocket.close", "code": 1008, "reason": self._refusal.error}
             await self._send(close)
@@ -245,7 +254,7 @@ class Passage:
         return False
 
 
-CURRENT: ContextVar[Passage | None] = ContextVar("resource_api.passage", default=None)
+CURRENT: ContextVar[GuardedRequest | None] = ContextVar("resource_api.request", default=None)
 """The request that is being served; frameworks take it along to threads and tasks."""
 
 _REFUSED = "refused"

@@ -1,4 +1,4 @@
-"""Own which requests need no token: listed by method, and exact path or prefix of paths.
+"""Decide which requests need no token: listed by method, and exact path or prefix of paths.
 
 Servers decode the path, so `/%70ublic` would look open: what was sent has to be the usual encoding
 of what matched.
@@ -53,9 +53,10 @@ class OpenRoutes:
         inner = path_below(path, scope.get("root_path", ""))
         if (method, inner) not in self._exact and not self._is_below(method, inner):
             return None
-        if scope.get("raw_path") not in (None, encode_path(path), encode_path(inner)):
-            return None
-        return inner
+        sent = scope.get("raw_path")
+        if sent is None or sent == encode_path(path):
+            return inner
+        return inner if inner != path and sent == encode_path(inner) else None
 
     def _is_below(self, method: str, path: str) -> bool:
         return any(

@@ -1,4 +1,4 @@
-"""Own scope on the API's side: read the claim strictly, compare whole tokens (RFC 6749 §3.3)."""
+"""Scope on the API's side: read the claim strictly, compare whole tokens (RFC 6749 §3.3)."""
 
 import re
 from collections.abc import Iterable

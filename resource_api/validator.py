@@ -1,38 +1,134 @@
-"""Own the way from a token to an `AccessToken`: memory first, then key, then every check.
+"""From a token to an `AccessToken`: the memory of verified tokens, the issuer, its key, the checks.
 
-RFC 9068 §4. Async only because a key may have to be fetched; a known kid never waits.
+RFC 9068 §4, RFC 8725 §3.8. Async only because a key may have to be fetched; a known kid never
+waits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol
 
+from keys.errors import NoKeySet, UnknownKey
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
+from keys.jwt import HeaderMemo
 from resource_api.access_token import AccessToken, parse_token, verify_parsed
 from resource_api.config import ResourcePolicy
-from resource_api.token_cache import VerifiedTokenCache
-from resource_api.token_header import HeaderMemo
+from resource_api.errors import InvalidToken, KeysUnavailable, Reason
 
 
 class KeySource(Protocol):
-    """Give the issuer's keys: `JwksClient`, or anything that behaves like it."""
+    """Gives an issuer's keys, such as `JwksClient`."""
 
-    def glance(self) -> JwkSet | None:
+    @property
+    def ready(self) -> bool:
+        """Say whether there is a usable set, which is what a readiness probe asks."""
+        ...
+
+    def current(self) -> JwkSet | None:
         """Give the usable set without waiting."""
         ...
 
     async def key(self, kid: str, alg: str) -> PublicJwk:
-        """Give one key, or raise `InvalidToken` or `KeysUnavailable`."""
+        """Give one key, or raise `keys.errors.UnknownKey` or `NoKeySet`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop what is under way."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """An issuer whose tokens are accepted: what of it, and by which keys.
+
+    The keys are those of the policy's issuer and of no other: whose key it is decides whose token
+    it can be (RFC 8725 §3.8).
+    """
+
+    policy: ResourcePolicy
+    keys: KeySource
+
+
+_Verified = tuple[float, float, JwkSet, KeySource, AccessToken]
+"""A remembered token: since when it holds and until when, by which set of which source."""
+
+
+class VerifiedTokenCache:
+    """Remember tokens that passed every check, by a digest of the whole token.
+
+    Two generations, each of half of the bound. A hit does no bookkeeping in the young generation,
+    and moves an entry there from the old one; a full young generation becomes the old one. What is
+    not asked for twice in that time is dropped.
+    """
+
+    __slots__ = ("_clock", "_half", "_old", "_young")
+
+    def __init__(self, bound: int = 4096, *, clock: Callable[[], float]) -> None:
+        """Hold at most this many tokens, of some 1.5 KB each; 0 switches the memory off.
+
+        Args:
+            bound: how many.
+            clock: seconds since the epoch.
+        """
+        self._half = bound // 2
+        self._clock = clock
+        self._young: dict[bytes, _Verified] = {}
+        self._old: dict[bytes, _Verified] = {}
+
+    def get(self, token: bytes) -> AccessToken | None:
+        """Give a token that was verified before and still would be.
+
+        It would not be once it expired, once its issuer has another key set than the very one that
+        it was verified under (a key may have left), or while the clock is set back to before that
+        moment: the token may not be valid yet.
+        """
+        digest = sha256(token).digest()
+        entry = self._young.get(digest)
+        if entry is None:
+            entry = self._old.get(digest)
+            if entry is None:
+                return None
+            self._insert(digest, entry)
+        since, until, keys, source, verified = entry
+        return verified if since <= self._clock() < until and source.current() is keys else None
+
+    def put(
+        self,
+        token: bytes,
+        verified: AccessToken,
+        keys: JwkSet | None,
+        source: KeySource,
+        *,
+        now: float,
+        until: float,
+    ) -> None:
+        """Remember a token that was verified at ``now`` until it would be refused as expired.
+
+        Args:
+            token: as received.
+            verified: what it says.
+            keys: the set that its key is of; without one, nothing is remembered.
+            source: where that set is from.
+            now: seconds since the epoch.
+            until: seconds since the epoch.
+        """
+        if keys is not None and self._half:
+            self._insert(sha256(token).digest(), (now, until, keys, source, verified))
+
+    def _insert(self, digest: bytes, entry: _Verified) -> None:
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[digest] = entry
+
+
 class TokenValidator:
-    """Validate the tokens of one issuer for one resource."""
+    """Validate the tokens of trusted issuers for one resource."""
 
     def __init__(
         self,
-        policy: ResourcePolicy,
-        keys: KeySource,
+        issuers: Iterable[TrustedIssuer],
         *,
         clock: Callable[[], float],
         cache_size: int = 4096,
@@ -40,23 +136,28 @@ class TokenValidator:
         """Prepare.
 
         Args:
-            policy: what is accepted.
-            keys: the keys of the policy's issuer and of nobody else (RFC 8725 §3.8).
+            issuers: whose tokens are accepted; at least one, and each once.
             clock: seconds since the epoch.
             cache_size: how many verified tokens to remember; 0 for none.
+
+        Raises:
+            ValueError: there is no issuer, one is named twice, or they are for several resources.
         """
-        self._policy = policy
-        self._keys = keys
+        trusted = tuple(issuers)
+        self._issuers = {each.policy.issuer: each for each in trusted}
+        if not trusted or len(self._issuers) < len(trusted):
+            raise ValueError("name at least one trusted issuer, and each once")
+        if len({each.policy.resource for each in trusted}) > 1:
+            raise ValueError("trusted issuers must be for one and the same resource")
+        self._first = trusted[0]
+        self._algorithms = frozenset[str]().union(*(each.policy.algorithms for each in trusted))
+        self._max_bytes = max(each.policy.max_token_bytes for each in trusted)
         self._clock = clock
         self._memo = HeaderMemo()
-        self._verified = VerifiedTokenCache(cache_size)
-        # Bound once: they are called for every request.
-        self._glance = keys.glance
-        self._remembered = self._verified.get
-
-    def recall(self, token: bytes) -> AccessToken | None:
+        self._verified = VerifiedTokenCache(cache_size, clock=clock)
+        # The method itself: it is called for every request.
+        self.cached = self._verified.get
         """Give a token that was validated before and still would be; costs no await."""
-        return self._remembered(token, self._glance(), self._clock())
 
     async def validate(self, token: bytes) -> AccessToken:
         """Validate a token as it came in the Authorization header, whatever is remembered.
@@ -65,15 +166,37 @@ class TokenValidator:
             InvalidToken: a check failed.
             KeysUnavailable: the issuer's keys are not known and cannot be had right now.
         """
-        parsed = parse_token(token, self._policy, self._memo)
+        parsed = parse_token(
+            token, algorithms=self._algorithms, max_bytes=self._max_bytes, memo=self._memo
+        )
+        # Unproven as yet, `iss` only chooses whose keys must prove it (RFC 8725 §3.8). A token that
+        # names no trusted issuer is checked as one of the first: it is refused all the same, and
+        # a warning about a wrong issuer needs a signature of a trusted one.
+        named = parsed.claims.get("iss")
+        issuer = self._issuers.get(named, self._first) if isinstance(named, str) else self._first
+        policy, source = issuer.policy, issuer.keys
         alg, kid = parsed.header
-        keys = self._glance()
+        if alg not in policy.algorithms:
+            raise InvalidToken(Reason.WRONG_ALGORITHM)
+        if len(token) > policy.max_token_bytes:
+            raise InvalidToken(Reason.TOKEN_TOO_LONG)
+        keys = source.current()
         key = keys.select(kid, alg) if keys is not None else None
         if key is None:
-            key = await self._keys.key(kid, alg)
-            keys = self._glance()
+            key = await _fetch_key(source, kid, alg)
+            keys = source.current()
         now = self._clock()
-        verified = verify_parsed(parsed, key, self._policy, now=now, memo=self._memo)
-        until = verified.expires_at + self._policy.leeway
-        self._verified.put(token, keys, verified, now=now, until=until)
+        verified = verify_parsed(parsed, key, policy, now=now, memo=self._memo)
+        until = verified.expires_at + policy.leeway
+        self._verified.put(token, verified, keys, source, now=now, until=until)
         return verified
+
+
+async def _fetch_key(source: KeySource, kid: str, alg: str) -> PublicJwk:
+    """Give a key that is not in the current set, or the refusal that the caller gets."""
+    try:
+        return await source.key(kid, alg)
+    except UnknownKey:
+        raise InvalidToken(Reason.UNKNOWN_KEY, kid=kid) from None
+    except NoKeySet as error:
+        raise KeysUnavailable(error.retry_after) from None

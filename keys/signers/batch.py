@@ -1,4 +1,4 @@
-"""Sign in phases: requests that arrive together are parsed together, then signed in a row.
+"""Sign in batches: requests that arrive together are parsed together, then signed in a row.
 
 A signature leaves the caches cold for the work between two of them; doing the small work of many
 requests first and their signatures after it costs less in all, and no thread has to be woken.
@@ -9,12 +9,12 @@ from collections import deque
 
 from keys.signers.local import LocalSigner
 
-PHASE = 16
+BATCH = 16
 """Signatures in a row before other work gets its turn: some 5 ms with RSA-2048."""
 
 
 class BatchingSigner:
-    """A `Signer` that queues inputs and signs up to `PHASE` of them in one turn of the loop."""
+    """A `Signer` that queues inputs and signs up to `BATCH` of them in one turn of the loop."""
 
     __slots__ = ("_queue", "_signer", "alg", "kid")
 
@@ -25,16 +25,16 @@ class BatchingSigner:
         self.alg = signer.alg
 
     async def sign(self, signing_input: bytes) -> bytes:
-        """Return the raw JWS signature once its phase has come."""
+        """Return the raw JWS signature once its turn has come."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
         self._queue.append((signing_input, future))
         if len(self._queue) == 1:
-            loop.call_soon(self._sign_phase, loop)
+            loop.call_soon(self._sign_batch, loop)
         return await future
 
-    def _sign_phase(self, loop: asyncio.AbstractEventLoop) -> None:
-        for _ in range(min(PHASE, len(self._queue))):
+    def _sign_batch(self, loop: asyncio.AbstractEventLoop) -> None:
+        for _ in range(min(BATCH, len(self._queue))):
             signing_input, future = self._queue.popleft()
             if future.done():  # the caller was cancelled
                 continue
@@ -43,4 +43,4 @@ class BatchingSigner:
             except Exception as fault:
                 future.set_exception(fault)
         if self._queue:
-            loop.call_soon(self._sign_phase, loop)
+            loop.call_soon(self._sign_batch, loop)

@@ -1,18 +1,18 @@
-"""Own the seam through which tokens get signed: the ``Signer`` protocol and the key in memory.
+"""Sign JWS: the ``Signer`` protocol, and the signer whose private key is in this process.
 
-The issuer knows the protocol alone, so that a remote or batching signer can stand in its place.
+The issuer knows the protocol alone, so that a remote or batching signer can take its place.
 """
 
 from typing import TYPE_CHECKING, Protocol
 
-from keys.algorithms import verifier as implementation
+from keys.algorithms import verifier
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 
 class Signer(Protocol):
-    """Whatever can sign with one key; ``kid`` and ``alg`` go into the token's header."""
+    """Signs with one key; ``kid`` and ``alg`` go into the token's header."""
 
     @property
     def kid(self) -> str:
@@ -34,7 +34,7 @@ class LocalSigner:
 
     __slots__ = ("_implementation", "_private_key", "alg", "kid")
 
-    def __init__(self, kid: str, alg: str, private_key: "RSAPrivateKey") -> None:
+    def __init__(self, kid: str, alg: str, private_key: "PrivateKeyTypes") -> None:
         """Bind a key to its name and its one algorithm.
 
         Raises:
@@ -43,7 +43,7 @@ class LocalSigner:
         self.kid = kid
         self.alg = alg
         self._private_key = private_key
-        self._implementation = implementation(alg)
+        self._implementation = verifier(alg)
 
     def __repr__(self) -> str:
         """Name the key without showing it."""

@@ -33,12 +33,12 @@ def file_fault(path: Path, facts: os.stat_result) -> str | None:
 
 
 def folder_fault(path: Path, facts: os.stat_result, *, private: bool) -> str | None:
-    """Judge a folder: whoever can write there can replace what is in it.
+    """Judge a folder: an account that can write there can replace what is in it.
 
     Args:
         path: how to name it in the answer, and where to look for a read-only mount.
         facts: of the folder.
-        private: whether the names in it concern nobody else either.
+        private: whether the names in it are private too.
 
     Returns:
         What is wrong and the remedy, in one line; None if nothing is.
@@ -61,7 +61,7 @@ def folder_fault(path: Path, facts: os.stat_result, *, private: bool) -> str | N
 def folders_above(path: Path) -> list[Path]:
     """Give the folder of a path and, if a link leads to another one, that one too.
 
-    Whoever can write in either can replace what is read, or put files beside it.
+    An account that can write in either can replace what is read, or put files beside it.
 
     Args:
         path: of a file or folder, which need not exist.

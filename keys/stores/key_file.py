@@ -1,7 +1,8 @@
-"""Own the text of a key file: one line of public facts above an ordinary PKCS#8 PEM block.
+"""Read and write the text of a key file: a line of public facts above a PKCS#8 PEM block.
 
-Pure. OpenSSL skips what stands above the block, so it reads the file too; we read the line, so
-that listing and publishing keys needs no passphrase and no private-key work.
+Pure. OpenSSL skips what stands above the block, so it reads the file too. The line lets keys be
+listed and published without the passphrase and without private-key work. The text describes itself
+and may be encrypted, so it can be kept anywhere, not only in a file.
 """
 
 import json
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -21,11 +22,15 @@ from cryptography.hazmat.primitives.serialization import (
 from keys.encoding import parse_json_object
 from keys.errors import InvalidJwk, KeyStoreError
 from keys.jwk import PUBLISHED_TEST_KEYS, PublicJwk, parse_public_jwk, public_jwk, thumbprint
+from keys.key_types import KEY_TYPES
 from keys.ring import RingKey
 
-_WARNING = "Watchword signing key. Whoever reads this file can issue tokens: keep it secret."
+SUFFIX = ".pem"
+"""What follows the kid in the name of a key file."""
+
+_WARNING = "Watchword signing key. Reading it is enough to issue tokens: keep it secret."
 _LABEL = "Watchword-Key: "
-_MEND = "restore it from a backup or remove it"
+_REMEDY = "restore it from a backup or remove it"
 _PLAIN = "PRIVATE KEY"
 _ENCRYPTED = "ENCRYPTED PRIVATE KEY"
 # In the year 2242; what lies beyond is damage, not a time.
@@ -50,7 +55,7 @@ class StoredKey:
         return self.jwk.bits
 
 
-def render_private_pem(private_key: RSAPrivateKey, passphrase: bytes | None = None) -> bytes:
+def render_private_pem(private_key: PrivateKeyTypes, passphrase: bytes | None = None) -> bytes:
     """Write a private key as a PKCS#8 PEM block, encrypted if there is a passphrase."""
     return private_key.private_bytes(
         Encoding.PEM,
@@ -82,19 +87,21 @@ def parse_key_file(content: bytes, *, name: str) -> StoredKey:
             printed in an RFC.
     """
     if not content:
-        raise KeyStoreError(f"key file {name} is empty; {_MEND}")
+        raise KeyStoreError(f"key file {name} is empty; {_REMEDY}")
     lines = content.decode("latin-1").splitlines()
     _check_block(lines, name)
     labelled = [line for line in lines if line.startswith(_LABEL)]
     if len(labelled) != 1:
-        raise KeyStoreError(f"key file {name} has no Watchword-Key line; {_MEND}")
+        raise KeyStoreError(f"key file {name} has no Watchword-Key line; {_REMEDY}")
     try:
         facts = parse_json_object(labelled[0].removeprefix(_LABEL).encode("latin-1"))
         stored = _read_facts(facts)
     except InvalidJwk as error:
-        raise KeyStoreError(f"key file {name} is not usable: {error}; {_MEND}") from error
+        raise KeyStoreError(f"key file {name} is not usable: {error}; {_REMEDY}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise KeyStoreError(f"key file {name} has a damaged Watchword-Key line; {_MEND}") from error
+        raise KeyStoreError(
+            f"key file {name} has a damaged Watchword-Key line; {_REMEDY}"
+        ) from error
     if stored.kid in PUBLISHED_TEST_KEYS:
         raise KeyStoreError(
             f"key file {name} holds the test key printed in {PUBLISHED_TEST_KEYS[stored.kid]}, "
@@ -105,7 +112,7 @@ def parse_key_file(content: bytes, *, name: str) -> StoredKey:
 
 def load_private_key(
     content: bytes, stored: StoredKey, *, passphrase: bytes | None, name: str
-) -> RSAPrivateKey:
+) -> PrivateKeyTypes:
     """Read the private key of a key file, and check that it belongs to its public side.
 
     Raises:
@@ -118,16 +125,17 @@ def load_private_key(
         private_key = load_pem_private_key(content, passphrase if is_encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         cause = "does not open with this passphrase, or is damaged; check WATCHWORD_KEY_PASSPHRASE"
-        mend = f"{cause}, or {_MEND}" if is_encrypted else f"is damaged; {_MEND}"
-        raise KeyStoreError(f"key file {name} {mend}") from error
-    if not isinstance(private_key, RSAPrivateKey):
-        raise KeyStoreError(f"key file {name} does not hold an RSA key; {_MEND}")
+        remedy = f"{cause}, or {_REMEDY}" if is_encrypted else f"is damaged; {_REMEDY}"
+        raise KeyStoreError(f"key file {name} {remedy}") from error
+    kty = stored.jwk.kty
+    if not isinstance(private_key, KEY_TYPES[kty].private):
+        raise KeyStoreError(f"key file {name} does not hold an {kty} key; {_REMEDY}")
     try:
         belongs = public_jwk(private_key, stored.jwk.alg).kid == stored.kid
     except InvalidJwk as error:
-        raise KeyStoreError(f"key file {name} is not usable: {error}; {_MEND}") from error
+        raise KeyStoreError(f"key file {name} is not usable: {error}; {_REMEDY}") from error
     if not belongs:
-        raise KeyStoreError(f"key file {name} holds another key than it says; {_MEND}")
+        raise KeyStoreError(f"key file {name} holds another key than it says; {_REMEDY}")
     return private_key
 
 
@@ -136,7 +144,7 @@ def _check_block(lines: list[str], name: str) -> None:
     for kind in (_PLAIN, _ENCRYPTED):
         if lines.count(f"-----BEGIN {kind}-----") == lines.count(f"-----END {kind}-----") == 1:
             return
-    raise KeyStoreError(f"key file {name} is damaged or only half written; {_MEND}")
+    raise KeyStoreError(f"key file {name} is damaged or only half written; {_REMEDY}")
 
 
 def _read_facts(facts: dict[str, Any]) -> StoredKey:

@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from keys.encoding import parse_json_object
+from keys.remote.jwks_client import JwksClient
 from resource_api.config import ResourcePolicy
 from resource_api.demo.values import MemoryValue, ResourceValue
 from resource_api.guard import require
-from resource_api.jwks_client import JwksClient
 from resource_api.middleware import BearerMiddleware
 
 MAX_BODY = 65_536

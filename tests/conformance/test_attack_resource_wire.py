@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resource_api.jwks_client import JwksClient
+from keys.remote.jwks_client import JwksClient
 from tests.support.attack import (
     ATTACKER,
     FORGE,

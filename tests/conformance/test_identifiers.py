@@ -13,8 +13,8 @@ from issuer.config import IssuerConfig
 from issuer.registry.errors import RegistryError
 from issuer.registry.resource import Resource
 from issuer.registry.schema import read
+from keys.remote.jwks_client import HttpJwks
 from resource_api import ResourcePolicy
-from resource_api.jwks_client import HttpJwks
 from tests.support.forge import TokenForge
 from tests.support.gate import Gate, ask
 from tests.support.identifiers import (

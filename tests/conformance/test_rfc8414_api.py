@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from resource_api.jwks_client import FetchFailed, HttpJwks, JwksClient
+from keys.errors import FetchFailed
+from keys.remote.jwks_client import HttpJwks, JwksClient
 from tests.support.forge import TokenForge
 
 FORGE = TokenForge()

@@ -11,8 +11,8 @@ from consumer import auth, httpx2_auth
 from consumer.demo import scenario
 from consumer.errors import TokenEndpointUnreachable
 from issuer.registry.errors import StoreUnavailable
-from resource_api.errors import KeysUnavailable
-from resource_api.jwks_client import HttpJwks, JwksClient
+from keys.errors import NoKeySet
+from keys.remote.jwks_client import HttpJwks, JwksClient
 from tests.support.cli import refused, run_in_empty_folder
 from tests.support.consumer_flow import HandClock
 from tests.support.dripping_server import dripping_server
@@ -87,7 +87,7 @@ async def test_a_dripping_key_set_ends_with_the_timeout():
     """The key set counts as not to be had."""
     with dripping_server(HEAD) as url:
         client = JwksClient(HttpJwks(url), timeout=TIMEOUT)
-        with pytest.raises(KeysUnavailable):
+        with pytest.raises(NoKeySet):
             await client.key("kid", "RS256")
 
 

@@ -13,7 +13,8 @@ from consumer import auth, httpx2_auth
 from consumer.demo.scenario import run
 from consumer.errors import TokenEndpointUnreachable
 from issuer.administration.errors import AccessRefused
-from resource_api.jwks_client import FetchFailed, HttpJwks
+from keys.errors import FetchFailed
+from keys.remote.jwks_client import HttpJwks
 from tests.support.cli import run_in_empty_folder
 from tests.support.local_issuer import served_issuer
 from tests.support.recording_proxy import recording_proxy

@@ -104,14 +104,14 @@ def export(
 def _check_choice(alg: str, bits: int) -> None:
     from keys.algorithms import algorithm
     from keys.errors import UnknownAlgorithm
-    from keys.generate import RSA_BITS
+    from keys.key_types import KEY_TYPES
 
     try:
-        algorithm(alg)
+        sizes = KEY_TYPES[algorithm(alg).kty].sizes
     except UnknownAlgorithm as error:
         raise WrongUsage(f"--alg: {error}") from error
-    if bits not in RSA_BITS:
-        raise WrongUsage("--bits: choose " + ", ".join(map(str, RSA_BITS)))
+    if bits not in sizes:
+        raise WrongUsage("--bits: choose " + ", ".join(map(str, sizes)))
 
 
 def _warn_if_early(activate_in: int | None, policy: "RingPolicy", ring_size: int) -> None:

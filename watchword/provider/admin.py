@@ -15,9 +15,10 @@ from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.endpoints.document import Document
 from issuer.registry.audit import Actor, Via
 from issuer.storage.registry import Registry
+from keys.events import ignore_event
+from keys.remote.jwks_client import JwksClient
 from resource_api.config import ResourcePolicy
 from resource_api.guard import ScopeGuard, require
-from resource_api.jwks_client import JwksClient, ignore_event
 from resource_api.middleware import SCOPE_KEY, BearerMiddleware
 from watchword.clock import wall_clock
 from watchword.logging import Events, request_id

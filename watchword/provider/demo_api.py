@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send
 from issuer.endpoints.document import Document, strong_etag
+from keys.remote.jwks_client import Fetched, FetchJwks, HttpJwks, JwksClient
 from resource_api.demo.app import PATHS, create_demo_api
 from resource_api.demo.values import ResourceValue
-from resource_api.jwks_client import Fetched, FetchJwks, HttpJwks, JwksClient
 from resource_api.metadata import metadata_path
 from watchword.logging import Events
 from watchword.settings import Settings
@@ -55,7 +55,7 @@ class DemoApiApp:
     def ready(self) -> bool:
         """Tell whether there is a key set to judge tokens by."""
         # Looking also starts a fetch when one is due, so a probe alone gets an idle API ready.
-        return self._jwks.glance() is not None
+        return self._jwks.current() is not None
 
     async def start(self) -> None:
         """Get the key set, if it is to be had; serving starts either way."""

@@ -1,7 +1,7 @@
 """The key store as the running provider sees it: who signs now, and what is published now.
 
 State is derived from the times in the store, so workers and nodes on one store agree without
-talking. Files are read off the event loop and only when their stamp moves; private keys are loaded
+talking. The store is read off the event loop and only when its stamp changes; signers are made
 before they are needed.
 """
 
@@ -17,17 +17,18 @@ from keys.errors import NoSigningKey
 from keys.jwks import build_jwk_set, fit_jwk_set
 from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, signing_key
 from keys.signers.batch import BatchingSigner
-from keys.signers.local import LocalSigner, Signer
-from keys.stores.files import FileKeyStore
+from keys.signers.local import Signer
+from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey
+from keys.stores.store import KeyStore
 
 if TYPE_CHECKING:
     from watchword.settings import Settings
 
 
-def open_key_store(settings: "Settings") -> FileKeyStore:
+def open_key_store(settings: "Settings") -> KeyStore:
     """Return the key store that the settings name; nothing is read yet."""
-    return FileKeyStore(settings.keys_folder, passphrase=settings.passphrase)
+    return KeyStore(KeyFolder(settings.keys_folder), passphrase=settings.passphrase)
 
 
 def ring_policy(settings: "Settings") -> RingPolicy:
@@ -71,7 +72,7 @@ class KeyRing:
         alg: the algorithm that tokens are signed with.
     """
 
-    def __init__(self, store: FileKeyStore, policy: RingPolicy, *, alg: str) -> None:
+    def __init__(self, store: KeyStore, policy: RingPolicy, *, alg: str) -> None:
         self._store = store
         self._policy = policy
         self._alg = alg
@@ -92,7 +93,8 @@ class KeyRing:
         records = {stored.kid: stored for stored in self._store.records()}
         ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
         signers = {
-            entry.key.kid: self._signers.get(entry.key.kid) or self._load(entry)
+            entry.key.kid: self._signers.get(entry.key.kid)
+            or BatchingSigner(self._store.signer(entry.key.kid))
             for entry in ring
             # Retiring ones too: should the clock jump back, it is their turn again.
             if entry.state is not KeyState.GONE
@@ -115,10 +117,6 @@ class KeyRing:
     def document(self, now: int) -> Document:
         """Return the published JWK set at `now`."""
         return Document(self._at(now).jwks, self._policy.jwks_max_age)
-
-    def _load(self, entry: RingEntry) -> Signer:
-        private_key = self._store.load_private(entry.key.kid)
-        return BatchingSigner(LocalSigner(entry.key.kid, entry.key.alg, private_key))
 
     def _at(self, now: int) -> _Moment:
         moment = self._moment

@@ -2,11 +2,11 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from keys.weak_rsa import find_weakness
 
 from keys.encoding import decode_base64url, encode_base64url
 from keys.errors import InvalidJwk, UnknownAlgorithm
 from keys.jwk import PublicJwk, parse_public_jwk, public_jwk, thumbprint
-from keys.weak_rsa import find_weakness
 from tests.support.keys import public_rsa_jwk, rsa_key, weak_rsa_key
 
 

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from keys.errors import KeyStoreError, UnknownAlgorithm
 from keys.ring import KeyState, RingPolicy, derive_ring, signing_key
-from keys.stores.files import FileKeyStore
+from keys.stores.folder import KeyFolder
+from keys.stores.store import KeyStore
 from tests.support.keys import key_file, public_rsa_jwk, stored_key, write_key_file
 
 POLICY = RingPolicy()
@@ -29,14 +30,14 @@ def folder(tmp_path: Path) -> Path:
 def refusal(folder: Path) -> str:
     """Return the one line with which a store refuses to be read."""
     with pytest.raises(KeyStoreError) as caught:
-        FileKeyStore(folder).records()
+        KeyStore(KeyFolder(folder)).records()
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_an_absent_folder_is_an_empty_store(folder):
     """Looking does not make anything."""
-    store = FileKeyStore(folder)
+    store = KeyStore(KeyFolder(folder))
 
     assert store.records() == ()
     assert store.stamp() == ()
@@ -47,7 +48,7 @@ def test_a_new_key_is_written_for_its_owner_alone(folder):
     """0600 in a folder of 0700, whatever the umask, and nothing unfinished stays behind."""
     old = os.umask(0)
     try:
-        stored = FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+        stored = KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
     finally:
         os.umask(old)
     path = folder / f"{stored.kid}.pem"
@@ -60,11 +61,11 @@ def test_a_new_key_is_written_for_its_owner_alone(folder):
 
 def test_a_new_key_can_be_read_back(folder):
     """The store returns what it reads later, and the private key fits."""
-    store = FileKeyStore(folder)
-    stored = store.generate(now=NOW, policy=POLICY)
+    store = KeyStore(KeyFolder(folder))
+    stored = store.generate(alg="RS256", now=NOW, policy=POLICY)
 
     assert store.records() == (stored,)
-    assert store.load_private(stored.kid).public_key() == stored.jwk.key
+    assert store.signer(stored.kid).kid == stored.kid
     exported = load_pem_private_key(store.export_private(stored.kid), None)
     assert exported.public_key() == stored.jwk.key
 
@@ -72,10 +73,10 @@ def test_a_new_key_can_be_read_back(folder):
 @pytest.mark.rfc("roll-1")
 def test_the_first_key_signs_at_once_and_the_next_waits(folder):
     """Later keys are published for max-age and slack first, or as long as the caller says."""
-    store = FileKeyStore(folder)
-    first = store.generate(now=NOW, policy=POLICY).ring_key
-    second = store.generate(now=NOW, policy=POLICY).ring_key
-    third = store.generate(now=NOW, policy=POLICY, activate_in=5).ring_key
+    store = KeyStore(KeyFolder(folder))
+    first = store.generate(alg="RS256", now=NOW, policy=POLICY).ring_key
+    second = store.generate(alg="RS256", now=NOW, policy=POLICY).ring_key
+    third = store.generate(alg="RS256", now=NOW, policy=POLICY, activate_in=5).ring_key
 
     assert [first.signs_from, second.signs_from, third.signs_from] == [NOW, NOW + 360, NOW + 5]
 
@@ -83,36 +84,36 @@ def test_the_first_key_signs_at_once_and_the_next_waits(folder):
 @pytest.mark.rfc("roll-3")
 def test_every_key_has_a_kid_of_its_own(folder):
     """A kid is computed from the key and never used again."""
-    store = FileKeyStore(folder)
-    kids = {store.generate(now=NOW, policy=POLICY).kid for _ in range(3)}
+    store = KeyStore(KeyFolder(folder))
+    kids = {store.generate(alg="RS256", now=NOW, policy=POLICY).kid for _ in range(3)}
 
     assert len(kids) == 3
 
 
 def test_an_encrypted_store_lists_without_and_loads_with_its_passphrase(folder):
     """Publishing needs no secret; signing does."""
-    locked = FileKeyStore(folder, passphrase=PASSPHRASE)
-    stored = locked.generate(now=NOW, policy=POLICY)
+    locked = KeyStore(KeyFolder(folder), passphrase=PASSPHRASE)
+    stored = locked.generate(alg="RS256", now=NOW, policy=POLICY)
 
-    assert FileKeyStore(folder).records() == (stored,)
-    assert locked.load_private(stored.kid).public_key() == stored.jwk.key
+    assert KeyStore(KeyFolder(folder)).records() == (stored,)
+    assert locked.signer(stored.kid).kid == stored.kid
     assert locked.export_private(stored.kid).startswith(b"-----BEGIN PRIVATE KEY-----")
     with pytest.raises(KeyStoreError, match="WATCHWORD_KEY_PASSPHRASE"):
-        FileKeyStore(folder).load_private(stored.kid)
+        KeyStore(KeyFolder(folder)).signer(stored.kid)
     with pytest.raises(KeyStoreError, match="WATCHWORD_KEY_PASSPHRASE"):
-        FileKeyStore(folder, passphrase=b"wrong").load_private(stored.kid)
+        KeyStore(KeyFolder(folder), passphrase=b"wrong").signer(stored.kid)
 
 
 def test_an_empty_passphrase_is_refused(folder):
     """It would look like encryption and be none."""
     with pytest.raises(KeyStoreError, match="empty"):
-        FileKeyStore(folder, passphrase=b"")
+        KeyStore(KeyFolder(folder), passphrase=b"")
 
 
 def test_the_repr_shows_no_passphrase(folder):
     """A store in a log line names its folder alone."""
-    assert "horse" not in repr(FileKeyStore(folder, passphrase=PASSPHRASE))
-    assert str(folder) in repr(FileKeyStore(folder))
+    assert "horse" not in repr(KeyStore(KeyFolder(folder), passphrase=PASSPHRASE))
+    assert str(folder) in repr(KeyStore(KeyFolder(folder)))
 
 
 def test_a_folder_that_its_owner_cannot_write_takes_no_key(folder):
@@ -121,7 +122,7 @@ def test_a_folder_that_its_owner_cannot_write_takes_no_key(folder):
     folder.chmod(0o500)
 
     with pytest.raises(KeyStoreError, match=f"chmod 700 {folder}"):
-        FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+        KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
     assert list(folder.iterdir()) == []
 
 
@@ -170,16 +171,20 @@ def test_a_file_in_place_of_the_folder_is_refused(folder):
 
     assert "is not a folder" in refusal(folder)
     with pytest.raises(KeyStoreError, match="is not a folder"):
-        FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+        KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
     assert folder.read_text() == "precious"
 
 
 def test_a_folder_that_cannot_be_made_is_refused(folder):
     """A file higher up stands in the way: one line, for reading and for making."""
     folder.parent.write_text("a file")
-    store = FileKeyStore(folder)
+    store = KeyStore(KeyFolder(folder))
 
-    for attempt in (store.records, store.stamp, lambda: store.generate(now=NOW, policy=POLICY)):
+    for attempt in (
+        store.records,
+        store.stamp,
+        lambda: store.generate(alg="RS256", now=NOW, policy=POLICY),
+    ):
         with pytest.raises(KeyStoreError, match="not a directory"):
             attempt()
 
@@ -189,7 +194,7 @@ def test_an_unknown_kid_has_no_private_key(folder, kid):
     """A kid is looked up among the files there are, and never becomes a path."""
     write_key_file(folder, key_file())
     with pytest.raises(KeyStoreError, match="no such key"):
-        FileKeyStore(folder).load_private(kid)
+        KeyStore(KeyFolder(folder)).signer(kid)
 
 
 def test_other_files_are_left_alone(folder):
@@ -198,14 +203,14 @@ def test_other_files_are_left_alone(folder):
     for name in (".0a1b.unfinished", "notes.txt", ".hidden.pem", "key.pem.bak"):
         (folder / name).write_text("half")
 
-    assert FileKeyStore(folder).records() == (stored_key(),)
+    assert KeyStore(KeyFolder(folder)).records() == (stored_key(),)
 
 
 def test_the_next_writer_removes_what_a_crash_left(folder):
     """Leftovers hold private keys; under the lock they are nobody's work in progress."""
     write_key_file(folder, key_file())
     (folder / ".0a1b.unfinished").write_text("half a key")
-    FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+    KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
 
     assert not (folder / ".0a1b.unfinished").exists()
 
@@ -214,7 +219,7 @@ def test_a_store_with_a_damaged_file_takes_no_new_key(folder):
     """The ring must be known before a key can be placed in it; nothing is left behind."""
     path = write_key_file(folder, b"")
     with pytest.raises(KeyStoreError, match="is empty"):
-        FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+        KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
 
     assert {each.name for each in folder.iterdir()} == {path.name, ".lock"}
 
@@ -224,7 +229,7 @@ def test_a_lock_that_cannot_be_opened_is_one_line(folder):
     folder.mkdir(parents=True, mode=0o700)
     (folder / ".lock").mkdir()
     with pytest.raises(KeyStoreError, match="cannot write"):
-        FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+        KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
 
 
 @pytest.mark.parametrize(
@@ -238,14 +243,14 @@ def test_a_lock_that_cannot_be_opened_is_one_line(folder):
 def test_wrong_wishes_make_no_key(folder, options, error):
     """What cannot be is refused before anything is written."""
     with pytest.raises(error):
-        FileKeyStore(folder).generate(now=NOW, policy=POLICY, **options)
+        KeyStore(KeyFolder(folder)).generate(now=NOW, policy=POLICY, **{"alg": "RS256", **options})
 
-    assert FileKeyStore(folder).records() == ()
+    assert KeyStore(KeyFolder(folder)).records() == ()
 
 
 def test_the_stamp_moves_with_every_change(folder):
     """Added, replaced, re-moded and removed files show; a look does not."""
-    store = FileKeyStore(folder)
+    store = KeyStore(KeyFolder(folder))
     stamps = [store.stamp()]
     path = write_key_file(folder, key_file())
     stamps.append(store.stamp())
@@ -267,8 +272,9 @@ def run_store(script: str, *arguments: str) -> subprocess.Popen[str]:
         "from pathlib import Path\n"
         "from keys.errors import KeyStoreError\n"
         "from keys.ring import RingPolicy\n"
-        "from keys.stores.files import FileKeyStore\n"
-        "store, policy = FileKeyStore(Path(sys.argv[1])), RingPolicy()\n"
+        "from keys.stores.folder import KeyFolder\n"
+        "from keys.stores.store import KeyStore\n"
+        "store, policy = KeyStore(KeyFolder(Path(sys.argv[1]))), RingPolicy()\n"
     )
     return subprocess.Popen(
         [sys.executable, "-c", prelude + script, *arguments],
@@ -282,7 +288,8 @@ def run_store(script: str, *arguments: str) -> subprocess.Popen[str]:
 
 def test_of_two_first_keys_made_at_once_one_signs_at_once(folder):
     """Four processes start together on a fresh store: one first key, three successors."""
-    script = f"print('ready', flush=True); input(); store.generate(now={NOW}, policy=policy)"
+    generate = f"store.generate(alg='RS256', now={NOW}, policy=policy)"
+    script = f"print('ready', flush=True); input(); {generate}"
     processes = [run_store(script, str(folder)) for _ in range(4)]
     assert [each.stdout.readline() for each in processes] == ["ready\n"] * 4
     for each in processes:
@@ -291,24 +298,24 @@ def test_of_two_first_keys_made_at_once_one_signs_at_once(folder):
     outcomes = [each.communicate(timeout=60) for each in processes]
 
     assert [each.returncode for each in processes] == [0] * 4, outcomes
-    ring = [stored.ring_key for stored in FileKeyStore(folder).records()]
+    ring = [stored.ring_key for stored in KeyStore(KeyFolder(folder)).records()]
     assert len(ring) == 4
     assert [key.signs_from == NOW for key in ring].count(True) == 1
     assert all(key.signs_from in (NOW, *range(NOW + 360, NOW + 363)) for key in ring)
     entries = derive_ring(ring, NOW, POLICY)
     assert [entry.state for entry in entries] == [KeyState.ACTIVE] + [KeyState.PENDING] * 3
-    assert signing_key(entries).signs_from == NOW
+    assert signing_key(entries, alg="RS256").signs_from == NOW
 
 
 def test_a_full_disk_leaves_nothing_half_written(folder):
     """The write fails in the middle: one line, no key file, no leftovers, the old key intact."""
-    FileKeyStore(folder).generate(now=NOW, policy=POLICY)
-    before = FileKeyStore(folder).records()
+    KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
+    before = KeyStore(KeyFolder(folder)).records()
     script = (
         "was = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (500, was[1]))\n"
         "try:\n"
-        f"    store.generate(now={NOW}, policy=policy)\n"
+        f"    store.generate(alg='RS256', now={NOW}, policy=policy)\n"
         "except KeyStoreError as error:\n"
         "    print(error)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, was)\n"
@@ -318,27 +325,27 @@ def test_a_full_disk_leaves_nothing_half_written(folder):
     assert out.startswith(f"cannot write {folder}")
     assert out.count("\n") == 1
     assert err == ""
-    assert FileKeyStore(folder).records() == before
+    assert KeyStore(KeyFolder(folder)).records() == before
     assert len(list(folder.iterdir())) == 2
 
 
 def test_a_writer_that_is_killed_locks_nobody_out(folder):
     """The lock ends with its process, and its unfinished file is not a key."""
-    FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+    KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
     script = (
-        "import keys.stores.files\n"
+        "import keys.stores.folder\n"
         "def die(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "keys.stores.files.os.fsync = die\n"
-        f"store.generate(now={NOW}, policy=policy)\n"
+        "keys.stores.folder.os.fsync = die\n"
+        f"store.generate(alg='RS256', now={NOW}, policy=policy)\n"
     )
     process = run_store(script, str(folder))
     process.communicate(timeout=60)
 
     assert process.returncode == -signal.SIGKILL
     assert len(list(folder.glob("*.unfinished"))) == 1
-    assert len(FileKeyStore(folder).records()) == 1
-    FileKeyStore(folder).generate(now=NOW, policy=POLICY)
-    assert len(FileKeyStore(folder).records()) == 2
+    assert len(KeyStore(KeyFolder(folder)).records()) == 1
+    KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
+    assert len(KeyStore(KeyFolder(folder)).records()) == 2
     assert list(folder.glob("*.unfinished")) == []
 
 

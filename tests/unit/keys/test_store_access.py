@@ -8,7 +8,8 @@ import pytest
 
 from keys.errors import KeyStoreError
 from keys.ring import RingPolicy
-from keys.stores.files import FileKeyStore
+from keys.stores.folder import KeyFolder
+from keys.stores.store import KeyStore
 from tests.support.keys import key_file, public_rsa_jwk, write_key_file
 
 POLICY = RingPolicy()
@@ -26,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 def refusal(folder: Path) -> str:
     """Return the one line with which a store refuses to be read."""
     with pytest.raises(KeyStoreError) as caught:
-        FileKeyStore(folder).records()
+        KeyStore(KeyFolder(folder)).records()
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -38,7 +39,7 @@ def test_a_file_that_others_can_open_is_refused(folder, mode):
 
     assert f"chmod 600 {path}" in refusal(folder)
     with pytest.raises(KeyStoreError, match="open to others"):
-        FileKeyStore(folder).load_private(public_rsa_jwk().kid)
+        KeyStore(KeyFolder(folder)).signer(public_rsa_jwk().kid)
 
 
 @pytest.mark.parametrize("mode", [0o705, 0o701, 0o777])
@@ -49,9 +50,9 @@ def test_a_folder_that_others_can_enter_is_refused(folder, mode):
 
     assert f"chmod 700 {folder}" in refusal(folder)
     with pytest.raises(KeyStoreError, match="chmod 700"):
-        FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+        KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
     with pytest.raises(KeyStoreError, match="chmod 700"):
-        FileKeyStore(folder).stamp()
+        KeyStore(KeyFolder(folder)).stamp()
 
 
 def test_a_data_folder_that_others_can_write_is_refused(folder):
@@ -59,7 +60,7 @@ def test_a_data_folder_that_others_can_write_is_refused(folder):
     folder.parent.mkdir()
     folder.parent.chmod(0o777)
     with pytest.raises(KeyStoreError, match=f"chmod 700 {folder.parent}"):
-        FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+        KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
     assert not folder.exists()
 
     write_key_file(folder, key_file())
@@ -72,7 +73,7 @@ def test_a_link_to_a_folder_is_judged_by_where_it_leads(folder, tmp_path):
     write_key_file(elsewhere / "keys", key_file())
     folder.parent.mkdir()
     folder.symlink_to(elsewhere / "keys")
-    assert len(FileKeyStore(folder).records()) == 1
+    assert len(KeyStore(KeyFolder(folder)).records()) == 1
 
     elsewhere.chmod(0o777)
     assert f"chmod 700 {elsewhere}" in refusal(folder)
@@ -85,7 +86,7 @@ def test_root_makes_no_key_in_a_folder_of_another_user(folder):
     os.chown(folder.parent, NOBODY.pw_uid, NOBODY.pw_gid)
 
     with pytest.raises(KeyStoreError, match="sudo -u nobody"):
-        FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+        KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
     assert not folder.exists()
 
 
@@ -105,7 +106,7 @@ def test_a_key_that_came_through_a_link_is_judged_by_what_it_names(folder, tmp_p
     path = write_key_file(version, key_file())
     (folder / "..data").symlink_to(version.name)
     (folder / path.name).symlink_to(f"..data/{path.name}")
-    store = FileKeyStore(folder)
+    store = KeyStore(KeyFolder(folder))
 
     assert [stored.kid for stored in store.records()] == [public_rsa_jwk().kid]
     before = store.stamp()

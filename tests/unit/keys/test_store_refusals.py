@@ -6,11 +6,11 @@ from errno import ENOSPC
 from pathlib import Path
 
 import pytest
+from keys.stores.files import FileKeyStore
 
 from keys.errors import KeyStoreError
 from keys.ring import RingPolicy
 from keys.stores import files
-from keys.stores.files import FileKeyStore
 from tests.support.keys import key_file, public_rsa_jwk, write_key_file
 
 POLICY = RingPolicy()

@@ -8,10 +8,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from keys.errors import KeyStoreError
 from keys.jwk import PublicJwk, public_jwk
 from keys.jwks import MAXIMUM_KEYS, build_jwk_set, fit_jwk_set, fits_jwk_set
+from keys.key_types import find_rsa_weakness
 from keys.ring import RingKey, RingPolicy, derive_ring
-from keys.stores.files import FileKeyStore
+from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey, render_key_file, render_private_pem
-from keys.weak_rsa import find_weakness
+from keys.stores.store import KeyStore
 from tests.support.cli import refused, run_in_empty_folder
 from tests.support.keys import rsa_key
 from watchword.clock import wall_clock
@@ -27,7 +28,7 @@ def made_up_keys(count: int, *, bits: int = 2048) -> list[PublicJwk]:
     found: list[PublicJwk] = []
     while len(found) < count:
         modulus += 2
-        if find_weakness(modulus, 65_537) is None:
+        if find_rsa_weakness(modulus, 65_537) is None:
             found.append(public_jwk(rsa.RSAPublicNumbers(65_537, modulus).public_key(), "RS256"))
     return found
 
@@ -38,7 +39,7 @@ def stored(jwk: PublicJwk, signs_from: int) -> StoredKey:
     return StoredKey(ring_key=RingKey(kid=jwk.kid, alg="RS256", **times), jwk=jwk)
 
 
-def fill(folder: Path, count: int, *, bits: int = 2048, end: int = NOW) -> FileKeyStore:
+def fill(folder: Path, count: int, *, bits: int = 2048, end: int = NOW) -> KeyStore:
     """Make a store of so many keys, the last of which signs from `end` on."""
     folder.mkdir(mode=0o700, parents=True)
     folder.parent.chmod(0o700)
@@ -46,17 +47,17 @@ def fill(folder: Path, count: int, *, bits: int = 2048, end: int = NOW) -> FileK
         path = folder / f"{jwk.kid}.pem"
         path.touch(mode=0o600)
         path.write_bytes(render_key_file(stored(jwk, end + number), render_private_pem(rsa_key())))
-    return FileKeyStore(folder)
+    return KeyStore(KeyFolder(folder))
 
 
 @pytest.mark.rfc("roll-5")
 def test_the_key_that_no_validator_would_take_is_not_made(tmp_path: Path) -> None:
     """The 50th is made, the 51st refused, and nothing is left of it."""
     store = fill(tmp_path / "keys", MAXIMUM_KEYS - 1)
-    store.generate(now=NOW, policy=POLICY)
+    store.generate(alg="RS256", now=NOW, policy=POLICY)
     before = store.stamp()
     with pytest.raises(KeyStoreError, match="the published set is full"):
-        store.generate(now=NOW, policy=POLICY)
+        store.generate(alg="RS256", now=NOW, policy=POLICY)
     assert store.stamp() == before
     assert len(store.records()) == MAXIMUM_KEYS
 
@@ -79,7 +80,7 @@ def test_the_command_says_when_the_set_nears_its_bound(tmp_path: Path, monkeypat
 def test_keys_that_are_gone_take_no_room(tmp_path: Path) -> None:
     """They are not published any more."""
     store = fill(tmp_path / "keys", MAXIMUM_KEYS + 5)
-    store.generate(now=NOW + POLICY.keep + 1, policy=POLICY)
+    store.generate(alg="RS256", now=NOW + POLICY.keep + 1, policy=POLICY)
     assert len(store.records()) == MAXIMUM_KEYS + 6
 
 

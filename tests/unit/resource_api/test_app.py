@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from keys.remote.jwks_client import JwksClient
 from resource_api.demo.app import MAX_BODY, create_demo_api
 from resource_api.demo.values import MemoryValue, ResourceValue, SharedValue
-from resource_api.jwks_client import JwksClient
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.gate import Answer, Issuer, ask, bearer

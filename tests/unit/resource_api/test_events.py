@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from resource_api import BearerMiddleware, HttpJwks, JwksClient
-from resource_api.events import LogEvents
+from resource_api.events import Event, log_events
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.gate import Gate, ask, bearer
@@ -72,7 +72,7 @@ async def test_unreachable_issuer_is_a_warning(caplog: pytest.LogCaptureFixture)
 def test_warnings_come_again_after_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """Each kind of warning has its own minute; in between the events are info."""
     clock = Clock(0)
-    log = LogEvents(clock=clock)
+    log = log_events(clock=clock)
     for now, name in ((0, "jwks.stale"), (59, "jwks.stale"), (60, "jwks.stale")):
         clock.now = now
         log(name, reason="status 500")
@@ -84,5 +84,5 @@ def test_warnings_come_again_after_a_minute(caplog: pytest.LogCaptureFixture) ->
 def test_text_of_others_stays_in_its_line(caplog: pytest.LogCaptureFixture) -> None:
     """A client's identifier cannot add a line to the log."""
     caplog.set_level(logging.INFO, LOGGER)
-    LogEvents(clock=Clock(0))("request.refused", reason="insufficient_scope", client_id="a\nb")
+    log_events(clock=Clock(0))(Event.REQUEST_REFUSED, reason="insufficient_scope", client_id="a\nb")
     assert "\n" not in caplog.messages[0]

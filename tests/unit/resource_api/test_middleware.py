@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 
 import resource_api
+from keys.events import ignore_event
+from keys.remote.jwks_client import JwksClient
 from resource_api import BearerMiddleware, ResourcePolicy, middleware, require
-from resource_api.jwks_client import ignore_event
+from resource_api.validator import TrustedIssuer
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
 from tests.support.gate import Gate, Issuer, ask, bearer
+from tests.support.keys import rsa_key
+
+OTHER = "https://other.example"
 
 
 async def never(scope: Any, receive: Any, send: Any) -> None:
@@ -213,3 +218,46 @@ async def test_a_websocket_is_closed_or_answered_instead_of_being_accepted() -> 
     line = bearer(gate.forge.token())
     assert (await ask(gate.app, "GET", "/public", line, kind="websocket")).status == 101
     assert (await ask(gate.app, "GET", "/public", kind="websocket")).status == 1008
+
+
+def two_issuers() -> tuple[list[TrustedIssuer], TokenForge]:
+    """Trust two issuers, each with a key of its own; give the forge of the second."""
+    forges = {ISSUER: TokenForge(), OTHER: TokenForge(rsa_key(1))}
+    trusted = [
+        TrustedIssuer(
+            ResourcePolicy(issuer=issuer, resource=RESOURCE),
+            JwksClient(Issuer(forge.jwks_document), on_event=ignore_event),
+        )
+        for issuer, forge in forges.items()
+    ]
+    return trusted, forges[OTHER]
+
+
+async def test_several_issuers_can_be_trusted() -> None:
+    """Each is named in the metadata, has its keys fetched at start, and its tokens accepted."""
+    issuers, forge = two_issuers()
+    app = BearerMiddleware(
+        Gate().protected,
+        resource=RESOURCE,
+        issuers=issuers,
+        clock=Clock(NOW),
+        on_event=ignore_event,
+    )
+    line = bearer(forge.token(iss=OTHER))
+    assert [(await ask(app, "GET", "/read", line)).status for _ in range(2)] == [200, 200]
+    assert (await ask(app, "GET", "/read", bearer(forge.token()))).status == 401
+    document = await ask(app, "GET", "/.well-known/oauth-protected-resource")
+    assert document.json["authorization_servers"] == [ISSUER, OTHER]
+    assert app.issuers == tuple(issuers)
+
+
+def test_the_issuers_are_for_this_resource() -> None:
+    """Settings that contradict each other, or name no issuer, are refused."""
+    issuers, _ = two_issuers()
+    for settings in (
+        {"issuers": issuers, "resource": "https://other.example"},
+        {"issuers": issuers, "issuer": ISSUER, "resource": RESOURCE},
+        {"resource": RESOURCE},
+    ):
+        with pytest.raises(ValueError):
+            BearerMiddleware(never, **settings)

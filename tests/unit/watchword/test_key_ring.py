@@ -7,23 +7,24 @@ import pytest
 
 from keys.errors import KeyStoreError, NoSigningKey
 from keys.ring import RingPolicy
-from keys.stores.files import FileKeyStore
+from keys.stores.folder import KeyFolder
+from keys.stores.store import KeyStore
 from watchword.provider.key_ring import KeyRing
 
 POLICY = RingPolicy()
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FileKeyStore:
+def store(tmp_path: Path) -> KeyStore:
     """Make a store with two keys: one from the start, its successor from second 1360 on."""
-    store = FileKeyStore(tmp_path / "keys")
+    store = KeyStore(KeyFolder(tmp_path / "keys"))
     for _ in range(2):
         store.generate(alg="RS256", bits=2048, now=1_000, policy=POLICY)
     return store
 
 
 def test_the_successor_takes_over_at_its_time_and_gives_back_if_the_clock_jumps(
-    store: FileKeyStore,
+    store: KeyStore,
 ) -> None:
     """State follows the time given, forwards and backwards; there is always a signer."""
     ring = KeyRing(store, POLICY, alg="RS256")
@@ -38,7 +39,7 @@ def test_the_successor_takes_over_at_its_time_and_gives_back_if_the_clock_jumps(
     ]
 
 
-def test_all_keys_but_those_gone_are_published(store: FileKeyStore) -> None:
+def test_all_keys_but_those_gone_are_published(store: KeyStore) -> None:
     """The set holds both keys until no token of the first can still live."""
     ring = KeyRing(store, POLICY, alg="RS256")
     ring.refresh(1_000)
@@ -49,7 +50,7 @@ def test_all_keys_but_those_gone_are_published(store: FileKeyStore) -> None:
     assert counts == [2, 2, 1]
 
 
-def test_a_store_is_read_again_only_when_it_changed(store: FileKeyStore) -> None:
+def test_a_store_is_read_again_only_when_it_changed(store: KeyStore) -> None:
     """The stamp decides."""
     ring = KeyRing(store, POLICY, alg="RS256")
     assert [ring.refresh(1_000), ring.refresh(1_000)] == [True, False]
@@ -58,7 +59,7 @@ def test_a_store_is_read_again_only_when_it_changed(store: FileKeyStore) -> None
 
 
 def test_a_damaged_store_is_reported_and_the_old_keys_serve(
-    store: FileKeyStore, tmp_path: Path
+    store: KeyStore, tmp_path: Path
 ) -> None:
     """What was known stays in force."""
     ring = KeyRing(store, POLICY, alg="RS256")
@@ -72,12 +73,12 @@ def test_a_damaged_store_is_reported_and_the_old_keys_serve(
 
 def test_an_empty_store_signs_nothing(tmp_path: Path) -> None:
     """There is no token without a key."""
-    ring = KeyRing(FileKeyStore(tmp_path / "none"), POLICY, alg="RS256")
+    ring = KeyRing(KeyStore(KeyFolder(tmp_path / "none")), POLICY, alg="RS256")
     with pytest.raises(NoSigningKey):
         ring.signer(1_000)
 
 
-def test_the_key_of_the_named_algorithm_signs(store: FileKeyStore) -> None:
+def test_the_key_of_the_named_algorithm_signs(store: KeyStore) -> None:
     """A resource may ask for an algorithm; none means the configured one, at the same turns."""
     ring = KeyRing(store, POLICY, alg="RS256")
     ring.refresh(1_000)
@@ -86,7 +87,7 @@ def test_the_key_of_the_named_algorithm_signs(store: FileKeyStore) -> None:
 
 
 @pytest.mark.parametrize("alg", ["ES256", "rs256", "none"])
-def test_no_other_key_stands_in_for_a_missing_algorithm(store: FileKeyStore, alg: str) -> None:
+def test_no_other_key_stands_in_for_a_missing_algorithm(store: KeyStore, alg: str) -> None:
     """A token is not signed in another way than was asked for."""
     ring = KeyRing(store, POLICY, alg="RS256")
     ring.refresh(1_000)
@@ -95,7 +96,7 @@ def test_no_other_key_stands_in_for_a_missing_algorithm(store: FileKeyStore, alg
 
 
 def test_an_algorithm_that_is_not_the_configured_one_is_served_by_its_key(
-    store: FileKeyStore,
+    store: KeyStore,
 ) -> None:
     """The settings choose for who does not; they take nothing away."""
     ring = KeyRing(store, POLICY, alg="ES256")

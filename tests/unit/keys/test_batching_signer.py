@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from keys.signers.batch import PHASE, BatchingSigner
+from keys.signers.batch import BATCH, BatchingSigner
 
 
 class Recorder:
@@ -28,7 +28,7 @@ async def test_everybody_gets_their_own_signature_in_order() -> None:
     """More inputs than one phase takes are all signed, first come first served."""
     recorder = Recorder()
     signer = BatchingSigner(recorder)  # type: ignore[arg-type]
-    inputs = [b"in%03d" % n for n in range(PHASE * 2 + 3)]
+    inputs = [b"in%03d" % n for n in range(BATCH * 2 + 3)]
     signatures = await asyncio.gather(*(signer.sign(each) for each in inputs))
     assert recorder.signed == inputs
     assert signatures == [each[::-1] for each in inputs]
@@ -38,12 +38,12 @@ async def test_other_work_gets_its_turn_between_phases() -> None:
     """A full queue does not hold the loop for longer than one phase."""
     recorder = Recorder()
     signer = BatchingSigner(recorder)  # type: ignore[arg-type]
-    waiting = [asyncio.ensure_future(signer.sign(b"x")) for _ in range(PHASE * 3)]
+    waiting = [asyncio.ensure_future(signer.sign(b"x")) for _ in range(BATCH * 3)]
     seen = set()
     while not all(each.done() for each in waiting):
         await asyncio.sleep(0)
         seen.add(len(recorder.signed))
-    assert {PHASE, PHASE * 2} <= seen
+    assert {BATCH, BATCH * 2} <= seen
 
 
 async def test_a_caller_that_left_costs_no_signature() -> None:

@@ -1,4 +1,4 @@
-"""Own the decision which key set to trust, and when to ask for another: pure (RFC 9111 §4.2, §5.2).
+"""Decide which JWK set to trust, and when to fetch another (RFC 9111 §4.2, §5.2). Pure.
 
 Times are readings of one monotonic clock, in seconds; a wall clock that jumps changes nothing here.
 """
@@ -59,7 +59,7 @@ class CacheState:
         return self.keys if now < self.dead_at else None
 
     def refresh_due(self, now: float) -> bool:
-        """Say whether a refresh should start, without anybody waiting for it."""
+        """Say whether a refresh should start, without any request waiting for it."""
         return now >= self.refresh_at and now >= self.retry_at
 
 

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from keys.jwks import JwkSet
-from resource_api.jwks_cache import (
+from keys.remote.jwks_cache import (
     CachePolicy,
     CacheState,
     Fetch,

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from issuer.registry.auth_method import check_jwks
 from issuer.registry.errors import InvalidValue
 from keys.encoding import encode_base64url
-from keys.errors import InvalidJwk, InvalidJwkSet, KeyStoreError
+from keys.errors import InvalidJwk, InvalidJwkSet, KeyStoreError, UnknownAlgorithm
 from keys.jwk import parse_public_jwk, public_jwk
 from keys.jwks import parse_jwk_set
+from keys.key_types import find_rsa_weakness, generate_private_key
 from keys.stores.key_file import load_private_key, parse_key_file, render_private_pem
-from keys.weak_rsa import find_weakness
 from tests.support.keys import public_rsa_jwk, rsa_key, stored_key
 
 VECTORS = json.loads(
@@ -120,7 +120,7 @@ def test_a_weak_key_is_refused_wherever_it_comes_from(
 )
 def test_other_weak_kinds_are_found(n: Callable[[int], int], e: int, kind: str):
     """Even, divisible by a small prime, a square: which of them is found first does not matter."""
-    weakness = find_weakness(n(rsa_key().public_key().public_numbers().n), e)
+    weakness = find_rsa_weakness(n(rsa_key().public_key().public_numbers().n), e)
     assert weakness is not None
     assert kind in weakness or kind == "weak"
 
@@ -130,7 +130,7 @@ def test_good_keys_have_no_weakness(exponent: int):
     """Keys as OpenSSL makes them pass."""
     for number in range(3):
         numbers = rsa_key(number).public_key().public_numbers()
-        assert find_weakness(numbers.n, exponent) is None
+        assert find_rsa_weakness(numbers.n, exponent) is None
 
 
 @pytest.mark.attack("V8")
@@ -149,3 +149,31 @@ def modulus(key: rsa.RSAPrivateKey) -> str:
     """Write the modulus as a JWK does."""
     n = key.public_key().public_numbers().n
     return encode_base64url(n.to_bytes((n.bit_length() + 7) // 8, "big"))
+
+
+@pytest.mark.rfc("7518-3-1")
+def test_the_smallest_key_has_2048_bits():
+    """2048 is the least, and the public exponent the usual one."""
+    key = generate_private_key("RS256", bits=2048)
+
+    assert key.key_size == 2048
+    assert key.public_key().public_numbers().e == 65_537
+
+
+def test_a_larger_key_is_made_on_request():
+    """3072 bits are there on request."""
+    assert generate_private_key("RS256", bits=3072).key_size == 3072
+
+
+@pytest.mark.rfc("7518-3-1")
+@pytest.mark.parametrize("bits", [0, -1, 1024, 2047, 2049, 8192, 10**9])
+def test_other_sizes_are_refused(bits):
+    """Only three sizes exist: neither weakness nor an endless computation can be asked for."""
+    with pytest.raises(ValueError, match="2048, 3072, 4096"):
+        generate_private_key("RS256", bits=bits)
+
+
+def test_an_unknown_algorithm_is_refused():
+    """The algorithm comes from the closed table."""
+    with pytest.raises(UnknownAlgorithm):
+        generate_private_key("HS256", bits=2048)

@@ -1,4 +1,4 @@
-"""The client of the key set: one flight, ahead of need, honest about failures."""
+"""The client of the key set: one fetch, ahead of need, honest about failures."""
 
 import asyncio
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from keys.errors import NoKeySet, UnknownKey
 from keys.jwk import PublicJwk
-from resource_api.errors import InvalidToken, KeysUnavailable
-from resource_api.jwks_client import Fetched, HttpJwks, JwksClient
+from keys.remote.jwks_client import Fetched, HttpJwks, JwksClient
 from tests.support.clock import Clock
 from tests.support.forge import TokenForge
 from tests.support.gate import Issuer
@@ -47,7 +47,7 @@ async def test_ready_once_a_set_is_loaded() -> None:
     assert len(bench.issuer.asked) == 1
     bench.clock.advance(300 + 3600)
     assert not bench.client.ready
-    assert bench.client.glance() is None
+    assert bench.client.current() is None
     await bench.client.aclose()
 
 
@@ -76,19 +76,19 @@ async def test_many_requests_share_one_fetch() -> None:
 
 
 @pytest.mark.rfc("roll-5")
-async def test_refresh_happens_behind_the_back_of_requests() -> None:
-    """A glance at a set that is due returns it at once and fetches meanwhile, with the tag."""
+async def test_refresh_happens_in_the_background() -> None:
+    """A set that is due is returned at once and fetched meanwhile, with the tag."""
     bench = Bench()
     bench.issuer.headers["etag"] = '"1"'
     await bench.client.warm()
-    before = bench.client.glance()
+    before = bench.client.current()
     bench.clock.advance(240)
-    assert bench.client.glance() is before
-    assert bench.client.glance() is before
+    assert bench.client.current() is before
+    assert bench.client.current() is before
     bench.issuer.status = 304
     await settle()
     assert bench.issuer.asked == [None, '"1"']
-    assert bench.client.glance() is before
+    assert bench.client.current() is before
     assert bench.events == [("jwks.refreshed", {"kids": [KID]})]
 
 
@@ -100,7 +100,7 @@ async def test_last_good_set_is_kept() -> None:
     bench.issuer.fails = ConnectionError("secret text of a peer")
     bench.clock.advance(400)
     for _ in range(5):
-        assert bench.client.glance() is not None
+        assert bench.client.current() is not None
         await settle()
     assert (await bench.client.key(KID, "RS256")).kid == KID
     assert bench.events[1:] == [("jwks.stale", {"reason": "ConnectionError", "failures": 1})]
@@ -112,11 +112,11 @@ async def test_unknown_kid_waits_for_one_fetch_and_may_be_new() -> None:
     await bench.client.warm()
     newer = TokenForge(rsa_key(1))
     bench.issuer.body = newer.jwks_document
-    with pytest.raises(InvalidToken):
+    with pytest.raises(UnknownKey):
         await bench.client.key(newer.jwk.kid, "RS256")
     bench.clock.advance(30)
     assert (await bench.client.key(newer.jwk.kid, "RS256")).kid == newer.jwk.kid
-    with pytest.raises(InvalidToken):
+    with pytest.raises(UnknownKey):
         await bench.client.key(KID, "RS256")
 
 
@@ -124,7 +124,7 @@ async def test_cold_failure_is_unavailable() -> None:
     """Without a set nothing is judged; the caller is told when to come back."""
     bench = Bench()
     bench.issuer.status = 503
-    with pytest.raises(KeysUnavailable) as caught:
+    with pytest.raises(NoKeySet) as caught:
         await bench.client.key(KID, "RS256")
     assert caught.value.retry_after == 1
     assert not await bench.client.warm()
@@ -143,7 +143,7 @@ async def test_closing_stops_a_flight() -> None:
 
     client = JwksClient(never, clock=Clock(0))
     await client.aclose()
-    assert client.glance() is None
+    assert client.current() is None
     await client.aclose()
     assert not client.ready
 
@@ -164,7 +164,7 @@ async def test_foreign_exceptions_stop_here(error: Exception) -> None:
     """Whatever a fetch raises becomes a failure of ours."""
     bench = Bench()
     bench.issuer.fails = error
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(NoKeySet):
         await bench.client.key(KID, "RS256")
 
 
@@ -195,7 +195,7 @@ def test_a_fetch_of_a_closed_event_loop_blocks_no_later_one() -> None:
 
 async def started(client: JwksClient) -> None:
     """Start a refresh in the background, and let it come as far as the network."""
-    assert client.glance() is None
+    assert client.current() is None
     await asyncio.sleep(0)
 
 

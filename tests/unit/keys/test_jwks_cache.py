@@ -3,7 +3,7 @@
 import pytest
 
 from keys.jwks import JwkSet
-from resource_api.jwks_cache import (
+from keys.remote.jwks_cache import (
     CachePolicy,
     CacheState,
     Fetch,

@@ -1,18 +1,19 @@
-"""Own getting the issuer's key set: one fetch at a time, ahead of need, over HTTP or any other way.
+"""Fetch an issuer's JWK set: one fetch at a time, ahead of need, over HTTP or any other way.
 
 The only file of this package that knows httpx, imported when it is first used. RFC 8414 §3 finds
-the key set, RFC 9111 says how long it serves; `jwks_cache` decides, this obeys.
+the key set, RFC 9111 says how long it serves; `jwks_cache` decides, this carries out.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from keys.encoding import inflate, is_gzip, parse_json_object
-from keys.errors import InvalidJwkSet
+from keys.errors import FetchFailed, InvalidJwkSet, NoKeySet, UnknownKey
+from keys.events import EventSink, KeyEvent, LogEvents
 from keys.identifiers import (
     check_issuer,
     is_absent,
@@ -22,9 +23,7 @@ from keys.identifiers import (
 )
 from keys.jwk import PublicJwk
 from keys.jwks import MAXIMUM_BYTES, JwkSet, parse_jwk_set
-from resource_api.errors import InvalidToken, KeysUnavailable, Reason
-from resource_api.events import LogEvents
-from resource_api.jwks_cache import (
+from keys.remote.jwks_cache import (
     CachePolicy,
     CacheState,
     Fetch,
@@ -47,21 +46,6 @@ _JSON_TYPES = frozenset(
 )
 
 
-class EventSink(Protocol):
-    """Take a named event and its fields; must neither block nor raise."""
-
-    def __call__(self, name: str, /, **fields: object) -> None:
-        """Take one event."""
-
-
-def ignore_event(name: str, /, **fields: object) -> None:
-    """Drop an event, for an API that is to keep silent."""
-
-
-class FetchFailed(Exception):
-    """The issuer's answer is not a key set; the text says what it was, without its content."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """An answer to the request for the key set."""
@@ -73,7 +57,7 @@ class Fetched:
 
 
 FetchJwks = Callable[[str | None], Awaitable[Fetched]]
-"""Fetch the key set, given the entity tag of the one at hand; may raise whatever it likes."""
+"""Fetch the key set, given the entity tag of the one at hand; may raise anything."""
 
 
 class JwksClient:
@@ -91,14 +75,14 @@ class JwksClient:
         on_event: EventSink | None = None,
         timeout: float = FETCH_TIMEOUT,
     ) -> None:
-        """Prepare; nothing is fetched before `warm`, `glance` or `key` asks for it.
+        """Prepare; nothing is fetched before `warm`, `current` or `key` asks for it.
 
         Args:
             fetch: the way to the key set, `HttpJwks` for one over HTTP.
             policy: lifetimes and cool-downs.
             clock: monotonic seconds.
-            on_event: gets `jwks.refreshed` (kids) and `jwks.stale` (reason); by default they go to
-                the logger `watchword.resource_api`.
+            on_event: gets `jwks.refreshed` (kids) and `jwks.stale` (reason, failures); by default
+                they go to the logger `watchword.resource_api`.
             timeout: seconds after which a fetch counts as failed.
         """
         self._fetch = fetch
@@ -107,7 +91,7 @@ class JwksClient:
         self._on_event = on_event or LogEvents(clock=clock)
         self._timeout = timeout
         self._state = CacheState()
-        self._flight: asyncio.Task[None] | None = None
+        self._fetching: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -126,7 +110,7 @@ class JwksClient:
         await self._refresh()
         return self.ready
 
-    def glance(self) -> JwkSet | None:
+    def current(self) -> JwkSet | None:
         """Give the usable set, if any, and start a refresh in the background when one is due."""
         now = self._clock()
         state = self._state
@@ -140,8 +124,8 @@ class JwksClient:
         """Give the key of this kid and algorithm, fetching if that may help.
 
         Raises:
-            InvalidToken: the issuer's set has no such key, as far as we may ask.
-            KeysUnavailable: there is no usable set.
+            UnknownKey: the issuer's set has no such key, and may not be asked for again yet.
+            NoKeySet: there is no usable set.
         """
         decision = decide(self._state, kid, alg, self._clock())
         if isinstance(decision, Fetch):
@@ -151,46 +135,48 @@ class JwksClient:
             case PublicJwk():
                 return decision
             case Refuse(retry_after=int(seconds)):
-                raise KeysUnavailable(seconds)
+                raise NoKeySet(seconds)
             case _:
-                raise InvalidToken(Reason.UNKNOWN_KEY, kid=kid)
+                raise UnknownKey(kid)
 
     async def aclose(self) -> None:
         """Stop a refresh that is under way."""
-        flight = self._flight_here()
-        if flight is not None:
-            flight.cancel()
-            await asyncio.wait([flight])
+        task = self._running_fetch()
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
 
     async def _refresh(self) -> None:
         # Shielded: the first of many waiting requests may be cancelled without hurting the rest.
         await asyncio.shield(self._start())
 
     def _start(self) -> asyncio.Task[None]:
-        flight = self._flight_here()
-        if flight is None:
-            flight = self._flight = asyncio.get_running_loop().create_task(self._fly())
-        return flight
+        task = self._running_fetch()
+        if task is None:
+            task = self._fetching = asyncio.get_running_loop().create_task(self._fetch_once())
+        return task
 
-    def _flight_here(self) -> asyncio.Task[None] | None:
+    def _running_fetch(self) -> asyncio.Task[None] | None:
         # A fetch of another event loop cannot be waited for, and one whose loop was closed never
         # ends: neither must keep this loop from fetching.
-        flight = self._flight
-        if flight is None or flight.done() or flight.get_loop() is not asyncio.get_running_loop():
+        task = self._fetching
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
             return None
-        return flight
+        return task
 
-    async def _fly(self) -> None:
+    async def _fetch_once(self) -> None:
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await self._fetch(self._state.etag if self._state.keys else None)
-            keys = self._judge(answer)
+            keys = self._parse(answer)
         except Exception as error:
             # A fetch port may raise anything, and none of it may reach a request: the last good
             # set serves on, and the failure counts.
             now = self._clock()
             self._state = after_failure(self._state, self._policy, now=now)
-            self._on_event("jwks.stale", reason=_reason_of(error), failures=self._state.failures)
+            self._on_event(
+                KeyEvent.JWKS_STALE, reason=_reason_of(error), failures=self._state.failures
+            )
             return
         before = self._state.keys
         self._state = after_success(
@@ -203,9 +189,9 @@ class JwksClient:
         )
         current = self._state.keys
         if current is not None and current is not before:
-            self._on_event("jwks.refreshed", kids=[key.kid for key in current.keys])
+            self._on_event(KeyEvent.JWKS_REFRESHED, kids=[key.kid for key in current.keys])
 
-    def _judge(self, answer: Fetched) -> JwkSet | None:
+    def _parse(self, answer: Fetched) -> JwkSet | None:
         if answer.status == 304 and self._state.keys is not None:
             return None
         if answer.status != 200:
@@ -314,7 +300,7 @@ class HttpJwks:
         if self._client is not None:
             return await _read(self._client, url, headers)
         # A client for each of a few fetches an hour: no idle connection, no tie to an event loop.
-        # Nobody but this machine may answer for loopback: a proxy could name keys of its own.
+        # Only this machine may answer for loopback: a proxy could name keys of its own.
         may_be_proxied = not is_loopback(urlsplit(url).hostname or "")
         async with httpx.AsyncClient(
             timeout=FETCH_TIMEOUT, verify=httpx.create_ssl_context(), trust_env=may_be_proxied
@@ -359,7 +345,7 @@ async def _read_body(response: "httpx.Response") -> bytes:
 
 
 def _check_directness(response: "httpx.Response") -> None:
-    """Refuse an answer for loopback that a proxy of the caller's client gave, whoever set it."""
+    """Refuse an answer for loopback that came through a proxy of the caller's client."""
     url, stream = response.url, response.extensions.get("network_stream")
     if stream is None or not is_loopback(url.host):
         return

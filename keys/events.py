@@ -1,0 +1,79 @@
+"""Events about keys, the sink that records them, and the sink that writes them to Python's log.
+
+An event holds nothing of a token, and of what a peer sent only what was verified or is harmless.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Protocol
+
+LOGGER = logging.getLogger("watchword.resource_api")
+
+
+class KeyEvent(StrEnum):
+    """An event about the keys of an issuer, by its fixed name."""
+
+    JWKS_REFRESHED = "jwks.refreshed"
+    JWKS_STALE = "jwks.stale"
+
+
+class EventSink(Protocol):
+    """Records a named event and its fields; must neither block nor raise."""
+
+    def __call__(self, event: str, /, **fields: object) -> None:
+        """Record one event."""
+
+
+def ignore_event(event: str, /, **fields: object) -> None:
+    """Record nothing."""
+
+
+REMEDIES: Mapping[str, str] = {
+    KeyEvent.JWKS_STALE: (
+        "can the issuer be reached, and does its metadata name it as `issuer` says?"
+    ),
+}
+"""What to look at, by the event or the reason that points to a fault of configuration."""
+
+_PAUSE = 60.0
+"""Seconds between two warnings of one kind: callers can cause as many as they like."""
+
+
+class LogEvents:
+    """Log events: faults of configuration as warnings, once a minute each, all else as info."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        remedies: Mapping[str, str] = REMEDIES,
+        about: str = "",
+    ) -> None:
+        """Prepare.
+
+        Args:
+            clock: monotonic seconds.
+            remedies: what to look at, by event or reason; only these are warnings.
+            about: the settings that warnings repeat.
+        """
+        self._clock = clock
+        self._remedies = remedies
+        self._about = about
+        self._quiet_until: dict[str, float] = {}
+
+    def __call__(self, event: str, /, **fields: object) -> None:
+        """Log one event."""
+        kind = event if event in self._remedies else str(fields.get("reason", ""))
+        text = " ".join([event, *(f"{key}={value!r}" for key, value in fields.items())])
+        if kind in self._remedies and self._is_due(kind):
+            LOGGER.warning("%s: %s %s", text, self._remedies[kind], self._about)
+        else:
+            LOGGER.info("%s", text)
+
+    def _is_due(self, kind: str) -> bool:
+        now = self._clock()
+        if now < self._quiet_until.get(kind, now):
+            return False
+        self._quiet_until[kind] = now + _PAUSE
+        return True

@@ -1,0 +1,187 @@
+"""Read JWTs strictly: header, type, algorithm, signature, times and identity claims.
+
+Pure. RFC 7515 §5.2, RFC 7519 §4 and §7.2, RFC 8725 §3. What a kind of token asks for beyond that,
+such as RFC 9068, is up to its own reader. Nothing here trusts a claim: `parse_jwt` returns what a
+sender says, `verify_signature` and the checks say whether to believe it.
+"""
+
+from collections.abc import Mapping, Set
+from typing import Any, NamedTuple
+
+from keys.algorithms import verifier
+from keys.encoding import decode_base64url, parse_json_object
+from keys.errors import InvalidJws, InvalidJwt, JwtFault
+from keys.jwk import PublicJwk
+from keys.jws import parse_header, split_compact
+
+MAX_KID_LENGTH = 255
+MAX_IDENTITY_LENGTH = 255
+FUTURE_IAT = 60
+"""Seconds that `iat` may lie ahead of our clock."""
+
+_LARGEST_DATE = 2**53  # beyond it, JSON numbers stop being exact integers (RFC 7493 §2.2)
+# Keys and compression named by the token itself, and nested tokens: never looked at, always
+# refused (RFC 8725 §3.10). The JWS parser refused `crit` and `b64` before.
+_FORBIDDEN = frozenset({"jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "cty", "enc"})
+
+
+class JwtHeader(NamedTuple):
+    """What a checked header says: which key, for which algorithm."""
+
+    alg: str
+    kid: str
+
+
+class ParsedJwt(NamedTuple):
+    """A well-formed JWT of the right type whose signature is not verified yet."""
+
+    header: JwtHeader
+    claims: dict[str, Any]
+    signing_input: bytes
+    signature: bytes
+    header_segment: bytes
+
+
+class HeaderMemo:
+    """Remember the headers of good tokens by their exact first segment.
+
+    An equal segment is an equal header, so a look-up replaces decoding and parsing. Only verified
+    tokens enter, so that a sender without a key cannot push the good ones out.
+    """
+
+    __slots__ = ("_bound", "_headers", "get")
+
+    def __init__(self, bound: int = 64) -> None:
+        """Remember at most this many headers."""
+        self._bound = bound
+        self._headers: dict[bytes, JwtHeader] = {}
+        self.get = self._headers.get
+        """Give the header of a segment seen before, or None."""
+
+    def remember(self, segment: bytes, header: JwtHeader) -> None:
+        """Keep a header; a full memo starts afresh."""
+        if segment not in self._headers:
+            if len(self._headers) >= self._bound:
+                self._headers.clear()
+            self._headers[segment] = header
+
+
+def parse_jwt(
+    token: bytes,
+    *,
+    typ: str,
+    algorithms: Set[str],
+    max_bytes: int,
+    memo: HeaderMemo | None = None,
+) -> ParsedJwt:
+    """Do what needs no key: size, shape, type, algorithm, headers.
+
+    Args:
+        token: the compact serialisation as received.
+        typ: the media type of this kind of token without `application/`, in lower case.
+        algorithms: the accepted `alg` values.
+        max_bytes: the longest token that is looked at.
+        memo: headers that were checked before with the same `typ` and `algorithms`.
+
+    Raises:
+        InvalidJwt: one of them is wrong.
+    """
+    if len(token) > max_bytes:
+        raise InvalidJwt(JwtFault.TOKEN_TOO_LONG)
+    try:
+        segment, payload, encoded_signature, signing_input = split_compact(token)
+        header = None if memo is None else memo.get(segment)
+        members = parse_header(segment) if header is None else {}
+        claims = parse_json_object(decode_base64url(payload))
+        signature = decode_base64url(encoded_signature)
+    except (InvalidJws, ValueError):
+        raise InvalidJwt(JwtFault.MALFORMED_TOKEN) from None
+    if header is None:
+        header = check_header(members, typ=typ, algorithms=algorithms)
+    return ParsedJwt(header, claims, signing_input, signature, segment)
+
+
+def check_header(members: Mapping[str, Any], *, typ: str, algorithms: Set[str]) -> JwtHeader:
+    """Check the header members that `parse_header` returned.
+
+    Raises:
+        InvalidJwt: another kind of token, another algorithm, a forbidden header, no usable kid.
+    """
+    found = members.get("typ")
+    # RFC 8725 §3.11: explicit typing, so that one kind of token cannot pass for another. Media
+    # types are case-insensitive, and `application/` may be left out (RFC 7515 §4.1.9).
+    if not isinstance(found, str) or found.lower().removeprefix("application/") != typ:
+        raise InvalidJwt(JwtFault.WRONG_TYPE)
+    alg: str = members["alg"]
+    if alg not in algorithms:  # RFC 8725 §3.1: an allow-list, exact and case-sensitive
+        raise InvalidJwt(JwtFault.WRONG_ALGORITHM)
+    if not _FORBIDDEN.isdisjoint(members):
+        raise InvalidJwt(JwtFault.FORBIDDEN_HEADER)
+    kid = members.get("kid")
+    if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_LENGTH:
+        raise InvalidJwt(JwtFault.INVALID_KID)
+    return JwtHeader(alg, kid)
+
+
+def verify_signature(jwt: ParsedJwt, key: PublicJwk) -> None:
+    """Verify the signature over the bytes received (RFC 7515 §5.2).
+
+    Raises:
+        InvalidJwt: it does not prove that the holder of this key signed.
+    """
+    # RFC 8725 §3.1: one key, one algorithm, enforced where the key is used.
+    if key.alg == jwt.header.alg:
+        try:
+            if verifier(key.alg).verify(jwt.signing_input, key.key, jwt.signature):
+                return
+        except Exception:  # noqa: S110
+            # Whatever the library raises, the signature is not proven; its errors stop here.
+            pass
+    raise InvalidJwt(JwtFault.BAD_SIGNATURE)
+
+
+def check_times(claims: Mapping[str, Any], now: float, leeway: float, max_lifetime: float) -> None:
+    """Check `iat`, `exp` and `nbf`, with bounds of our own on `iat` and on the lifetime.
+
+    RFC 7519 §4.1.4 to §4.1.6; `iat` and `exp` are required.
+
+    Args:
+        claims: the claim set.
+        now: seconds since the epoch.
+        leeway: seconds that two clocks may differ.
+        max_lifetime: the longest `exp - iat` in seconds.
+
+    Raises:
+        InvalidJwt: expired, not valid yet, too long, or a claim that is not a date.
+    """
+    issued_at, expires_at = _date(claims.get("iat")), _date(claims.get("exp"))
+    if now >= expires_at + leeway:  # §4.1.4: "on or after"
+        raise InvalidJwt(JwtFault.EXPIRED)
+    if "nbf" in claims and now < _date(claims["nbf"]) - leeway:
+        raise InvalidJwt(JwtFault.NOT_YET_VALID)
+    if issued_at > now + FUTURE_IAT:
+        raise InvalidJwt(JwtFault.NOT_YET_VALID)
+    if expires_at < issued_at:
+        raise InvalidJwt(JwtFault.INVALID_TIME)
+    if expires_at - issued_at > max_lifetime + leeway:
+        raise InvalidJwt(JwtFault.LIFETIME_TOO_LONG)
+
+
+def check_identity(claims: Mapping[str, Any], *names: str) -> None:
+    """Check that claims such as `sub` and `jti` are strings of bounded length, and not empty.
+
+    Raises:
+        InvalidJwt: one is missing or something else.
+    """
+    for name in names:
+        value = claims.get(name)
+        if not isinstance(value, str) or not 0 < len(value) <= MAX_IDENTITY_LENGTH:
+            raise InvalidJwt(JwtFault.INVALID_IDENTITY)
+
+
+def _date(value: object) -> float:
+    """Read a NumericDate (RFC 7519 §2): a JSON number, which `true` and `"1"` are not."""
+    # `type` and not `isinstance`: bool is a subclass of int.
+    if (type(value) is int or type(value) is float) and 0 <= value < _LARGEST_DATE:
+        return value
+    raise InvalidJwt(JwtFault.INVALID_TIME)

@@ -1,0 +1,1 @@
+"""JWK sets of others, fetched over HTTP and kept at hand."""
