@@ -257,6 +257,8 @@ def test_the_issuers_are_for_this_resource() -> None:
     for settings in (
         {"issuers": issuers, "resource": "https://other.example"},
         {"issuers": issuers, "issuer": ISSUER, "resource": RESOURCE},
+        {"issuers": issuers, "policy": issuers[0].policy, "resource": RESOURCE},
+        {"issuers": issuers, "jwks_uri": "https://a.example/jwks", "resource": RESOURCE},
         {"resource": RESOURCE},
     ):
         with pytest.raises(ValueError):
