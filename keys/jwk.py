@@ -97,6 +97,8 @@ def parse_public_jwk(members: Mapping[str, object]) -> PublicJwk:
             weaker than its algorithm asks for.
     """
     members = {name: value for name, value in members.items() if value is not None}
+    # RFC 7517 §9.2: private and symmetric keys must not be disclosed. One that was is no longer
+    # secret, and `k` would let its readers sign.
     if PRIVATE_MEMBERS & members.keys():
         raise InvalidJwk("JWK holds private members")
     _check_purpose(members)
@@ -121,6 +123,7 @@ def thumbprint(members: Mapping[str, object]) -> str:
     """
     kty = members.get("kty")
     required = REQUIRED_MEMBERS.get(kty) if isinstance(kty, str) else None
+    # RFC 7638 §7: never `oct`, whose thumbprint would be a hash of the secret.
     if required is None:
         raise InvalidJwk("a thumbprint needs a kty of " + ", ".join(REQUIRED_MEMBERS))
     covered = {name: _canonical(name, members) for name in required}
@@ -130,7 +133,7 @@ def thumbprint(members: Mapping[str, object]) -> str:
 
 
 def _check_purpose(members: Mapping[str, object]) -> None:
-    """RFC 7517 §4.2, §4.3: ``use`` and ``key_ops``, when present, must allow verification."""
+    # RFC 7517 §4.2, §4.3: `use` and `key_ops`, when present, must allow verification.
     if "use" in members and members["use"] != "sig":
         raise InvalidJwk("JWK use is not sig")
     if "key_ops" in members:
@@ -142,6 +145,7 @@ def _check_purpose(members: Mapping[str, object]) -> None:
 def _bound_algorithm(members: Mapping[str, object]) -> Algorithm:
     kty = members.get("kty")
     alg = members.get("alg")
+    # RFC 7517 §4.4: `alg` is optional. RFC 8725 §3.1: a key is used with one algorithm only.
     if "alg" not in members:
         for entry in ALGORITHMS.values():
             if entry.kty == kty:

@@ -24,11 +24,9 @@ class JwkSet:
     keys: tuple[PublicJwk, ...]
 
     def select(self, kid: str, alg: str) -> PublicJwk | None:
-        """Return the one key of this ``kid`` and ``alg``, or None if there is not exactly one.
-
-        Several keys may share a ``kid`` (RFC 7517 §4.5); guessing among them would be a choice made
-        by the sender of the token.
-        """
+        """Return the one key of this ``kid`` and ``alg``, or None if there is not exactly one."""
+        # RFC 7517 §4.5: several keys may share a `kid`. Guessing among them would leave the choice
+        # to the sender of the token.
         found = [key for key in self.keys if key.kid == kid and key.alg == alg]
         return found[0] if len(found) == 1 else None
 
@@ -87,6 +85,7 @@ def parse_jwk_set(
         raise InvalidJwkSet("JWK set has no keys array")
     if len(members) > max_keys:
         raise InvalidJwkSet(f"JWK set has more than {max_keys} keys")
+    # RFC 7517 §5: a key that is not understood, or lacks a member, SHOULD be ignored, not the set.
     # One key listed twice is one key; two keys of one kid stay two, and `select` gives neither.
     usable = tuple(dict.fromkeys(key for key in map(_usable, members) if key is not None))
     if not usable:
@@ -101,4 +100,5 @@ def _usable(members: object) -> PublicJwk | None:
         key = parse_public_jwk(members)
     except InvalidJwk:
         return None
+    # Anyone can sign with a key whose private half is printed in an RFC.
     return None if thumbprint(key.members()) in PUBLISHED_TEST_KEYS else key

@@ -42,15 +42,15 @@ def parse_compact(token: str | bytes) -> CompactJws:
 def split_compact(token: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     """Split into header, payload and signature segments and the signing input, all still encoded.
 
-    The signing input is a slice of what came in: a signature is checked over the bytes received,
-    never over JSON written again (RFC 7515 §5.2).
-
     Raises:
-        InvalidJws: there are not exactly three segments (RFC 7515 §3.1, §7.1). Five would be a
-            JWE, a leading `{` the JSON serialisation.
+        InvalidJws: there are not exactly three segments.
     """
+    # RFC 7515 §5.2: the signature is over the bytes received, never over JSON written again, so
+    # the signing input is a slice of them.
     signing_input, _, signature = token.rpartition(b".")
     header, dot, payload = signing_input.partition(b".")
+    # RFC 7515 §3.1, §7.1: BASE64URL(header).BASE64URL(payload).BASE64URL(signature). Five segments
+    # would be a JWE (RFC 7516 §3.1), a leading `{` the JSON serialisation.
     if not dot or b"." in payload:
         raise InvalidJws("not three segments")
     return header, payload, signature, signing_input
@@ -72,15 +72,17 @@ def parse_header(segment: bytes) -> dict[str, Any]:
     """Parse the protected header of a JWT.
 
     Raises:
-        InvalidJws: not a strict JSON object, no string `alg` (RFC 7515 §4.1.1), any `crit`, since
-            no extension is understood here (§4.1.11), or any `b64` (RFC 7797 §7).
+        InvalidJws: not a strict JSON object, no string `alg`, or any `crit` or `b64`.
     """
+    # RFC 7515 §4: a repeated name makes the header invalid, which the strict parser refuses.
     try:
         header = parse_json_object(decode_segment(segment))
     except ValueError:
         raise InvalidJws("the header is not a JSON object") from None
-    if not isinstance(header.get("alg"), str):
+    if not isinstance(header.get("alg"), str):  # RFC 7515 §4.1.1: MUST be present
         raise InvalidJws("the header has no algorithm name")
+    # RFC 7515 §4.1.11: what `crit` lists must be understood, and no extension is understood here,
+    # not even an empty list. RFC 7797 §7: a JWT MUST NOT have an unencoded payload.
     if "crit" in header or "b64" in header:
         raise InvalidJws("the header asks for an extension")
     return header

@@ -81,10 +81,6 @@ class RingEntry:
 def derive_ring(keys: Iterable[RingKey], now: int, policy: RingPolicy) -> tuple[RingEntry, ...]:
     """Derive the state of every key at one instant, in the order in which the keys sign.
 
-    For each algorithm the latest key whose ``signs_from`` has come is active. If none has come (the
-    clock jumped back, or the first key was given a later start), the earliest signs: a wrong clock
-    must not become an outage.
-
     Args:
         keys: the keys of the store, in any order.
         now: seconds since the epoch.
@@ -104,11 +100,16 @@ def _order(key: RingKey) -> tuple[int, str]:
 def _derive_one_algorithm(
     ordered: list[RingKey], now: int, policy: RingPolicy
 ) -> Iterable[RingEntry]:
+    # Of the keys whose turn has come, the latest signs. If none has come (the clock jumped back, or
+    # the first key was given a later start), the earliest does: a wrong clock must not become an
+    # outage, and validators have known the earliest for longest.
     started = sum(key.signs_from <= now for key in ordered)
     active = max(started - 1, 0)
     for index, key in enumerate(ordered):
         is_last = index == len(ordered) - 1
         superseded_at = None if is_last else ordered[index + 1].signs_from
+        # The last token of a key is signed just before it is superseded, and is accepted until its
+        # end and a validator's leeway are over.
         gone_at = None if superseded_at is None else superseded_at + policy.keep
         if index > active:
             state = KeyState.PENDING
@@ -149,13 +150,6 @@ def place_key(
 ) -> RingKey:
     """Give a new key its times in the ring.
 
-    The very first key signs at once, for no validator holds a set that lacks it. Every other one
-    waits for ``policy.publish_ahead``, or for ``activate_in`` seconds if that is given.
-
-    A key of the ring that is dated in the future was made while a clock was ahead. Clocks of nodes
-    may differ by ``policy.slack``; beyond that a new key would wait until that date, so it is
-    refused, unless it is to sign at once.
-
     Raises:
         KeyFromTheFuture: if a key of the ring is dated in the future and ``activate_in`` is not 0.
         ValueError: if ``activate_in`` is negative.
@@ -166,11 +160,16 @@ def place_key(
     # A clock that jumped back must not place a successor before the keys that are already known.
     latest = max(others, key=lambda key: key.published_at, default=None)
     published_at = now if latest is None else max(now, latest.published_at)
+    # A key that is dated in the future was made while a clock was ahead. Clocks of nodes may differ
+    # by the slack; beyond that a new key would wait until that date, so it is refused, unless it is
+    # to sign at once.
     if latest is not None and published_at > now + policy.slack:
         if activate_in != 0:
             raise KeyFromTheFuture(_explain_date(latest))
         published_at = now
     signs_from = published_at
+    # The very first key signs at once, for no validator holds a set that lacks it. Every other one
+    # waits until every validator must have fetched a set that has it.
     if others:
         signs_from += policy.publish_ahead if activate_in is None else activate_in
     # Two keys that start in the same second would leave one that never signs.

@@ -37,13 +37,12 @@ def parse_bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 def find_bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Give what follows `Bearer` in the only Authorization line, not yet checked.
 
-    All lines are looked at: a framework that shows only the first of two would let a proxy and an
-    API judge different tokens.
-
     Raises:
         MissingToken: no credentials, or another scheme.
         InvalidRequest: several credentials, or a malformed line.
     """
+    # All lines are looked at: with a framework that shows only the first of two, a proxy and an API
+    # would check different tokens. RFC 6750 §2: one method of sending the token, once.
     values = [value for name, value in headers if name == b"authorization"]
     if len(values) != 1:
         if values:
@@ -62,6 +61,7 @@ def check_token68(token: bytes) -> bytes:
     Raises:
         InvalidRequest: it is not one (RFC 9110 §11.2).
     """
+    # RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
     body = token.rstrip(b"=")
     if not body or body.translate(None, _TOKEN68):
         raise InvalidRequest(Reason.MALFORMED_AUTHORIZATION)
@@ -79,6 +79,7 @@ def build_challenge(
         resource_metadata: the URL of the RFC 9728 document, if the resource has one.
         scope: what to ask the issuer for; an `InsufficientScope` brings its own.
     """
+    # RFC 9110 §11.5 realm, RFC 6750 §3 error and scope, RFC 9728 §5.1 resource_metadata.
     parameters = {"realm": realm}
     if error.challenge_error is not None:
         parameters["error"] = error.challenge_error
@@ -99,6 +100,7 @@ def build_refusal(
     """Write status, raw headers and JSON body of a refusal."""
     document = {"error": error.error, "error_description": error.description}
     body = json.dumps(document, separators=(",", ":")).encode()
+    # RFC 9111 §5.2.2.5: a refusal must not be served again to a caller with a good token.
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
@@ -116,6 +118,7 @@ def build_refusal(
 
 def _refuse_other(value: bytes) -> NoReturn:
     """Tell a malformed Bearer header from another scheme."""
+    # RFC 6750 §3.1: without credentials of this scheme the challenge has no error code.
     if not value:
         raise MissingToken(Reason.NO_CREDENTIALS)
     if _BEARER_ALONE.match(value):

@@ -12,16 +12,15 @@ WELL_KNOWN = "oauth-protected-resource"
 
 
 def metadata_url(resource: str, root_path: str = "") -> str | None:
-    """Give the URL of the document: the well-known name goes between host and path (§3.1).
-
-    None for a resource that cannot have one: `urn:`, `api:`, plain http to another machine (§1.2).
-    An application that is mounted below a root path gets requests below it alone, so there the
-    challenge (§5.1) points to the document that it serves below that path.
-    """
+    """Give the URL of the document, or None for a resource that cannot have one."""
+    # RFC 9728 §1.2: an https URL; not `urn:`, `api:` or plain http to another machine.
     if not publishes_metadata(resource):
         return None
+    # §3.1: the well-known name goes between host and path.
     url = insert_well_known(resource, WELL_KNOWN)
     root = encode_path(root_path.rstrip("/")).decode()
+    # An application that is mounted below a root path gets requests below it alone, so there the
+    # challenge (§5.1) points to the document that it serves below that path.
     if not root:
         return url
     parts = urlsplit(url)

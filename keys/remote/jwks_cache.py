@@ -76,15 +76,13 @@ class Refuse:
 
 
 def decide(state: CacheState, kid: str, alg: str, now: float) -> PublicJwk | Fetch | Refuse:
-    """Choose the key for a token, or say what to do without one.
-
-    An unknown kid may be a new key or an attack: it causes at most one fetch per cool-down, and a
-    failed fetch counts as one.
-    """
+    """Choose the key for a token, or say what to do without one."""
     keys = state.usable(now)
     key = keys.select(kid, alg) if keys is not None else None
     if key is not None:
         return key
+    # An unknown kid may be a new key or an attack: it causes at most one fetch per cool-down, and a
+    # failed fetch counts as one.
     if now >= state.retry_at:
         return Fetch()
     return Refuse(None if keys is not None else max(1, round(state.retry_at - now)))
@@ -102,6 +100,8 @@ def after_success(
     """Give the state after a good answer; `keys` None is 304, the set at hand is still current."""
     # An equal set stays the same object: what was verified under it remains verified.
     current = state.keys if keys is None or keys == state.keys else keys
+    # RFC 9111 §4.2.4: a stale answer serves only as long as this allows, an outage of the issuer
+    # included: a key that was withdrawn must not be trusted for ever.
     return CacheState(
         keys=current,
         etag=etag,
@@ -112,12 +112,10 @@ def after_success(
 
 
 def after_failure(state: CacheState, policy: CachePolicy, *, now: float) -> CacheState:
-    """Give the state after a failed fetch: the last good set stays, the next try waits.
-
-    Without any set the wait starts at a second and doubles, so that an API that was started before
-    its issuer recovers quickly.
-    """
+    """Give the state after a failed fetch: the last good set stays, the next try waits."""
     failures = state.failures + 1
+    # Without any set the wait starts at a second and doubles, so that an API that was started
+    # before its issuer recovers quickly.
     cold = state.usable(now) is None
     wait = min(policy.cooldown, 2.0 ** min(failures - 1, 16)) if cold else policy.cooldown
     return replace(state, failures=failures, retry_at=now + wait)
@@ -130,6 +128,8 @@ def lifetime_of(headers: Mapping[str, str], policy: CachePolicy) -> float:
         headers: response headers, names in lower case.
         policy: the bounds, and what holds where the issuer says nothing.
     """
+    # RFC 9111 §5.2.2.1. The bounds keep a wrong header from pinning a set, or from fetching it all
+    # the time.
     max_age = _MAX_AGE.search(headers.get("cache-control", ""))
     if max_age is None:
         return policy.default_lifetime

@@ -7,7 +7,6 @@ before they are needed.
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from issuer.config import MAX_TOKEN_TTL
 from issuer.endpoints.document import Document
 from keys.errors import NoSigningKey
 from keys.jwks import build_jwk_set, fit_jwk_set
-from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, signing_key
+from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published
 from keys.signers.batch import BatchingSigner
 from keys.signers.local import Signer
 from keys.stores.folder import KeyFolder
@@ -132,13 +131,11 @@ class KeyRing:
         return _Moment(
             since=now,
             until=min((time for time in turns if time > now), default=float("inf")),
-            signers=self._signers_of(ring),
+            # A key that was gone when the store was read has no signer, should the clock jump back.
+            signers={
+                entry.key.alg: self._signers[entry.key.kid]
+                for entry in ring
+                if entry.state is KeyState.ACTIVE and entry.key.kid in self._signers
+            },
             jwks=json.dumps(published_set(ring, records), separators=(",", ":")).encode(),
         )
-
-    def _signers_of(self, ring: Sequence[RingEntry]) -> dict[str, Signer]:
-        signers: dict[str, Signer] = {}
-        for alg in {entry.key.alg for entry in ring}:
-            with suppress(NoSigningKey, KeyError):
-                signers[alg] = self._signers[signing_key(ring, alg=alg).kid]
-        return signers

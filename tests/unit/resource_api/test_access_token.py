@@ -7,11 +7,12 @@ import jwt
 import pytest
 
 from keys import jwt as our_jwt
+from keys.errors import InvalidJwt, JwtFault
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
 from keys.jwt import HeaderMemo
 from resource_api import InvalidToken, Reason, ResourcePolicy, verify
-from resource_api.access_token import parse_token, verify_parsed
+from resource_api.access_token import CHECKS, parse_token, verify_parsed
 from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
 
 FORGE = TokenForge()
@@ -169,3 +170,40 @@ def test_a_remembered_header_excuses_nothing_but_itself(monkeypatch: pytest.Monk
     with pytest.raises(InvalidToken) as caught:
         verify(FORGE.token(), JwkSet(keys=()), POLICY, now=NOW, memo=memo)
     assert caught.value.reason is Reason.UNKNOWN_KEY
+
+
+def test_every_fault_of_a_jwt_has_its_reason() -> None:
+    """What `keys.jwt` refuses is refused here under the same stable code."""
+    assert {Reason(fault).value for fault in JwtFault} == {fault.value for fault in JwtFault}
+
+
+FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
+    "issuer": ({"iss": "https://other.example"}, Reason.WRONG_ISSUER),
+    "audience": ({"aud": []}, Reason.WRONG_AUDIENCE),
+    "times": ({"iat": 0, "exp": 1}, Reason.EXPIRED),
+    "identity": ({"sub": ""}, Reason.INVALID_IDENTITY),
+    "confirmation": ({"cnf": {}}, Reason.SENDER_CONSTRAINED),
+    "status": ({"status": {}}, Reason.UNCHECKED_STATUS),
+    "scope": ({"scope": ["read"]}, Reason.INVALID_SCOPE_CLAIM),
+}
+
+
+def test_verification_stops_at_the_first_check_that_fails() -> None:
+    """The order of the table is the order of the reasons."""
+    assert list(FAULTS) == [name for name, _ in CHECKS]
+    left = list(FAULTS.values())
+    while left:
+        claims = {name: value for wrong, _ in left for name, value in wrong.items()}
+        assert refusal(FORGE.token(**claims)).reason is left[0][1]
+        del left[0]
+
+
+def test_each_check_looks_at_its_own_claims_alone() -> None:
+    """An explanation can run them all, whatever the others say."""
+    for name, check in CHECKS:
+        others: dict[str, Any] = {}
+        for other in FAULTS.keys() - {name}:
+            others |= FAULTS[other][0]
+        check({**FORGE.good_claims, **others}, POLICY, NOW)
+        with pytest.raises((InvalidToken, InvalidJwt)):
+            check({**FORGE.good_claims, **FAULTS[name][0]}, POLICY, NOW)
