@@ -2,11 +2,11 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from keys.weak_rsa import find_weakness
 
 from keys.encoding import decode_base64url, encode_base64url
 from keys.errors import InvalidJwk, UnknownAlgorithm
 from keys.jwk import PublicJwk, parse_public_jwk, public_jwk, thumbprint
+from keys.key_types import find_rsa_weakness
 from tests.support.keys import public_rsa_jwk, rsa_key, weak_rsa_key
 
 
@@ -274,6 +274,6 @@ def test_the_largest_numbers_are_taken() -> None:
 def largest_modulus() -> int:
     """Return an odd number of 8192 bits that no check finds weak; nobody knows its factors."""
     modulus = (1 << 8192) - 1
-    while find_weakness(modulus, 65_537) is not None:
+    while find_rsa_weakness(modulus, 65_537) is not None:
         modulus -= 2
     return modulus

@@ -71,7 +71,7 @@ async def test_the_number_of_remembered_tokens_is_a_setting(size: int, remembere
     gate = Gate(cache_size=size)
     token = gate.forge.token()
     assert (await gate.ask(token)).status == 200
-    assert (gate.app._recall(token) is not None) == remembered
+    assert (gate.app._cached(token) is not None) == remembered
 
 
 async def test_lifespan_starts_the_first_fetch_and_ends_it() -> None:

@@ -1,4 +1,4 @@
-"""The one line that a key store says of what it cannot read, make or write."""
+"""The one line that a key folder says of what it cannot read, make or write."""
 
 import os
 import re
@@ -6,11 +6,12 @@ from errno import ENOSPC
 from pathlib import Path
 
 import pytest
-from keys.stores.files import FileKeyStore
 
 from keys.errors import KeyStoreError
 from keys.ring import RingPolicy
-from keys.stores import files
+from keys.stores import folder as key_folder
+from keys.stores.folder import KeyFolder
+from keys.stores.store import KeyStore
 from tests.support.keys import key_file, public_rsa_jwk, write_key_file
 
 POLICY = RingPolicy()
@@ -27,11 +28,11 @@ def folder(tmp_path: Path) -> Path:
 def test_a_place_where_no_folder_can_be_is_named(folder: Path) -> None:
     """A file stands above it: reading and making fail with the same reason."""
     folder.parent.write_text("a file")
-    store = FileKeyStore(folder)
+    store = KeyStore(KeyFolder(folder))
     for verb, attempt in (
         ("read", store.records),
         ("read", store.stamp),
-        ("make", lambda: store.generate(now=NOW, policy=POLICY)),
+        ("make", lambda: store.generate(alg="RS256", now=NOW, policy=POLICY)),
     ):
         with pytest.raises(KeyStoreError) as caught:
             attempt()
@@ -43,7 +44,7 @@ def test_a_link_that_leads_nowhere_is_named(folder: Path) -> None:
     path = write_key_file(folder, key_file())
     path.unlink()
     path.symlink_to("missing.pem")
-    store = FileKeyStore(folder)
+    store = KeyStore(KeyFolder(folder))
     for name, attempt in ((path, store.records), (folder, store.stamp)):
         with pytest.raises(KeyStoreError) as caught:
             attempt()
@@ -54,7 +55,7 @@ def test_an_encrypted_key_that_cannot_be_opened_is_named(folder: Path) -> None:
     """Of many keys one may have another passphrase."""
     path = write_key_file(folder, key_file(passphrase=b"another"))
     with pytest.raises(KeyStoreError, match=re.escape(str(path))):
-        FileKeyStore(folder, passphrase=b"one").load_private(public_rsa_jwk().kid)
+        KeyStore(KeyFolder(folder), passphrase=b"one").signer(public_rsa_jwk().kid)
 
 
 def test_a_folder_that_another_process_makes_meanwhile_is_taken(
@@ -65,7 +66,7 @@ def test_a_folder_that_another_process_makes_meanwhile_is_taken(
     exists = Path.exists
     made = {folder, folder.parent}
     monkeypatch.setattr(Path, "exists", lambda path: path not in made and exists(path))
-    assert FileKeyStore(folder).generate(now=NOW, policy=POLICY).kid
+    assert KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY).kid
 
 
 def test_the_first_fault_of_a_write_is_the_one_that_is_told(
@@ -77,17 +78,17 @@ def test_the_first_fault_of_a_write_is_the_one_that_is_told(
         path.mkdir()  # a file could be removed
         raise OSError(ENOSPC, os.strerror(ENOSPC))
 
-    monkeypatch.setattr(files, "_write_durably", fail)
+    monkeypatch.setattr(key_folder, "_write_durably", fail)
     with pytest.raises(KeyStoreError, match=f"^cannot write {folder}/.*: no space left on device"):
-        FileKeyStore(folder).generate(now=NOW, policy=POLICY)
+        KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
 
 
 def test_a_file_that_is_there_already_is_not_written_into(tmp_path: Path) -> None:
-    """A new key is written to a new file: nobody else has it open."""
+    """A new key is written to a new file: no other process has it open."""
     path = tmp_path / ".0a1b.unfinished"
     path.write_text("another's")
     with pytest.raises(FileExistsError):
-        files._write_durably(path, b"a key")
+        key_folder._write_durably(path, b"a key")
     assert path.read_text() == "another's"
 
 
@@ -99,4 +100,4 @@ def test_a_file_is_read_up_to_the_largest_size(folder: Path, size: int, told: st
     path = write_key_file(folder, b"x")
     os.truncate(path, size)
     with pytest.raises(KeyStoreError, match=told):
-        FileKeyStore(folder).records()
+        KeyStore(KeyFolder(folder)).records()

@@ -1,4 +1,4 @@
-"""The passage of one request: nested gates, refusals in the middle, answers that are under way."""
+"""One guarded request: nested middleware, refusals in the middle, answers that are under way."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from resource_api import BearerMiddleware, ResourcePolicy, require
 from resource_api.errors import InsufficientScope, InvalidToken, Reason
-from resource_api.middleware import CURRENT, PASSAGE_KEY, Passage
+from resource_api.middleware import CURRENT, REQUEST_KEY, GuardedRequest
 from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.gate import Gate, ask, bearer
 
@@ -16,12 +16,12 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
 METADATA = "/.well-known/oauth-protected-resource"
 
 
-async def test_what_an_outer_gate_let_in_passes_an_open_route_as_it_came() -> None:
-    """The inner gate adds nothing: the token that was shown to the outer one counts."""
+async def test_what_an_outer_middleware_let_in_passes_an_open_route_as_it_came() -> None:
+    """The inner middleware adds nothing: the token that was shown to the outer one counts."""
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        seen.append((CURRENT.get(), scope[PASSAGE_KEY], await receive()))
+        seen.append((CURRENT.get(), scope[REQUEST_KEY], await receive()))
         require("read")(lambda: None)()
         await send(START)
         await send({"type": "http.response.body", "body": b"in"})
@@ -29,20 +29,20 @@ async def test_what_an_outer_gate_let_in_passes_an_open_route_as_it_came() -> No
     inner = BearerMiddleware(app, issuer=ISSUER, resource=RESOURCE, open_routes=[("GET", "/below")])
     answer = await ask(Gate(FORGE, app=inner).app, "GET", "/below", READER, body=b"sent")
     assert (answer.status, answer.body) == (200, b"in")
-    ((current, passage, message),) = seen
-    assert current is passage
-    assert (passage.token.client_id, message["body"]) == ("svc-a", b"sent")
+    ((current, request, message),) = seen
+    assert current is request
+    assert (request.token.client_id, message["body"]) == ("svc-a", b"sent")
 
 
-async def test_an_open_route_without_another_gate_has_a_passage_of_its_own() -> None:
+async def test_an_open_route_without_another_middleware_has_a_request_of_its_own() -> None:
     """Nothing was shown there; a refusal on it is answered like any other."""
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        passage = CURRENT.get()
-        assert passage is not None
-        seen.append((passage.token, passage.over, PASSAGE_KEY in scope))
-        passage.refuse(InvalidToken(Reason.EXPIRED))
+        request = CURRENT.get()
+        assert request is not None
+        seen.append((request.token, request.over, REQUEST_KEY in scope))
+        request.refuse(InvalidToken(Reason.EXPIRED))
 
     gate = Gate(FORGE, app=app)
     answer = await ask(gate.app, "GET", "/public")
@@ -51,7 +51,7 @@ async def test_an_open_route_without_another_gate_has_a_passage_of_its_own() -> 
     assert CURRENT.get() is None
 
 
-async def test_after_an_inner_gate_the_passage_of_the_outer_one_goes_on() -> None:
+async def test_after_an_inner_middleware_the_request_of_the_outer_one_goes_on() -> None:
     """An application may do something after the one that it called."""
     seen: list[Any] = []
 
@@ -67,7 +67,7 @@ async def test_after_an_inner_gate_the_passage_of_the_outer_one_goes_on() -> Non
 
     await Gate(FORGE, app=lambda *call: _answered(around, *call)).app(*_request())
     innermost, before, after = seen
-    assert isinstance(innermost, Passage)
+    assert isinstance(innermost, GuardedRequest)
     assert before is after
     assert innermost is not before
     assert (innermost.over, CURRENT.get()) == (True, None)
@@ -113,7 +113,7 @@ async def test_a_refusal_in_the_middle_of_an_answer_reaches_the_server() -> None
         ([START, {"type": "http.response.pathsend", "path": "/x"}], True),
     ],
 )
-async def test_a_passage_is_over_once_the_answer_is_complete(
+async def test_a_request_is_over_once_the_answer_is_complete(
     messages: list[Any], over: bool
 ) -> None:
     """A body of which more is to come leaves it open (ASGI: `more_body`, absent for the last)."""
@@ -122,9 +122,9 @@ async def test_a_passage_is_over_once_the_answer_is_complete(
     async def app(scope: Any, receive: Any, send: Any) -> None:
         for message in messages:
             await send(message)
-        passage = CURRENT.get()
-        assert passage is not None
-        seen.append(passage.over)
+        request = CURRENT.get()
+        assert request is not None
+        seen.append(request.over)
 
     await Gate(FORGE, app=app).app(*_request())
     assert seen == [over]
