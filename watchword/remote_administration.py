@@ -18,8 +18,8 @@ from consumer.origin import parse_origin
 from issuer.administration.declaration.document import Declaration, write_sent
 from issuer.administration.errors import AccessRefused
 from issuer.administration.http import BASE
-from issuer.administration.http.messages import write_path, write_tag
 from issuer.administration.http.problems import clean, read_problem
+from issuer.administration.http.route import write_path, write_tag
 from issuer.administration.operations import Created, Page, Versioned, pages
 from issuer.registry.errors import (
     InvalidValue,

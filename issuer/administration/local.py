@@ -6,12 +6,13 @@ from typing import TypeVar
 
 from issuer.administration.authority import Authority, check_authority, settle_authority
 from issuer.administration.declaration.apply import (
+    Outcome,
     apply_declaration,
+    describe_outcome,
     foresee_entries,
     preview_declaration,
 )
 from issuer.administration.declaration.document import Declaration
-from issuer.administration.declaration.outcome import Outcome, describe_outcome
 from issuer.administration.declaration.plan import ApplyOptions
 from issuer.administration.documents import (
     MadeSecret,

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from issuer.administration.declaration.outcome import LastUse
+from issuer.administration.declaration.apply import LastUse
 from issuer.administration.errors import DeclarationRefused
 from issuer.registry.audit import Actor, Via
 from issuer.registry.errors import RegistryError

@@ -4,15 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.administration.documents import merge_patch
-from issuer.administration.http.messages import (
+from issuer.administration.http.problems import RequestRefused
+from issuer.administration.http.route import (
     Precondition,
     parse_if_match,
     parse_path,
+    parse_query,
     write_path,
     write_tag,
 )
-from issuer.administration.http.problems import RequestRefused
-from issuer.administration.http.route import parse_query
 from issuer.administration.http.routes import ROUTES
 from issuer.registry.errors import InvalidValue
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from issuer.administration.declaration.apply import apply_declaration, preview_declaration
+from issuer.administration.declaration.apply import Outcome, apply_declaration, preview_declaration
 from issuer.administration.declaration.document import (
     DeclarationFile,
     SentClient,
     SentDeclaration,
     SentSecret,
 )
-from issuer.administration.declaration.outcome import Outcome
 from issuer.administration.declaration.plan import ApplyOptions, Plan, RegistryState, make_plan
 from issuer.administration.declaration.reader import Form, read_declaration
 from issuer.administration.errors import DeclarationRefused, InvalidDocument

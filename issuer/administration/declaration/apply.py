@@ -4,16 +4,12 @@ The plan is always made from what the transaction sees, so two declarations at o
 the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, assert_never
 
 from issuer.administration.declaration.document import Declaration
-from issuer.administration.declaration.outcome import (
-    LastUse,
-    Outcome,
-    lost_permissions,
-    secrets_used,
-)
 from issuer.administration.declaration.plan import (
     ApplyOptions,
     ChangeClient,
@@ -24,10 +20,19 @@ from issuer.administration.declaration.plan import (
     make_plan,
 )
 from issuer.administration.declaration.secrets import AddSecret, RevokeSecret
+from issuer.administration.difference import (
+    Facts,
+    changed_fields,
+    facts_of_client,
+    facts_of_resource,
+)
 from issuer.administration.errors import DeclarationRefused
 from issuer.registry.audit import Action, Actor, AuditEntry
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_secret import ClientSecret
 from issuer.registry.representation import describe_registration, describe_resource
 from issuer.registry.resource import Resource
+from issuer.registry.rfc3339 import write_time
 from issuer.registry.schema import Json
 
 if TYPE_CHECKING:
@@ -35,6 +40,43 @@ if TYPE_CHECKING:
     from issuer.storage.reading import RegistryReading
 
 _SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostPermission:
+    """Scopes that some client can no longer get: those that fit what is named here."""
+
+    client_id: str | None = None
+    resource: str | None = None
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastUse:
+    """When a client last used something that goes: a scope of a resource, or a secret."""
+
+    client_id: str
+    last_used_at: int
+    resource: str | None = None
+    scope: str | None = None
+    secret_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a declaration does, or has done.
+
+    Args:
+        plan: the steps.
+        applied: whether they were taken.
+        usage: who used what goes.
+        usage_days: since how many days.
+    """
+
+    plan: Plan
+    applied: bool
+    usage: tuple[LastUse, ...]
+    usage_days: int
 
 
 def preview_declaration(
@@ -180,3 +222,135 @@ def _take(edit: "RegistryEdit", step: Step, random_bytes: Callable[[int], bytes]
             edit.revoke_secret(client_id, secret.secret_id)
         case _:
             assert_never(step)
+
+
+def lost_permissions(plan: Plan) -> Iterator[LostPermission]:
+    """Yield which scopes go, for which clients."""
+    for step in plan.steps:
+        match step:
+            case ChangeClient(before=before, after=after) if before is not None:
+                yield from _withdrawn(before.registration, after)
+            case ChangeResource(before=before, after=None) if before is not None:
+                yield LostPermission(resource=before.resource)
+            case ChangeResource(before=before, after=after) if before and after:
+                for scope in before.scopes:
+                    if scope not in after.scopes:
+                        yield LostPermission(resource=before.resource, scope=scope)
+
+
+def _withdrawn(
+    before: ClientRegistration, after: ClientRegistration | None
+) -> Iterator[LostPermission]:
+    client_id = before.client_id
+    if after is None or (after.disabled and not before.disabled):
+        yield LostPermission(client_id=client_id)
+        return
+    left = {(grant.resource, scope) for grant in after.grants for scope in grant.scopes}
+    for grant in before.grants:
+        for scope in grant.scopes:
+            if (grant.resource, scope) not in left:
+                yield LostPermission(client_id=client_id, resource=grant.resource, scope=scope)
+
+
+def secrets_used(plan: Plan, *, since: int) -> Iterator[LastUse]:
+    """Yield the secrets that go though they were used since a time."""
+    gone: list[tuple[str, ClientSecret]] = []
+    for step in plan.steps:
+        if isinstance(step, RevokeSecret):
+            gone.append((step.client_id, step.secret))
+        elif isinstance(step, ChangeClient) and step.after is None and step.before is not None:
+            gone += ((step.name, secret) for secret in step.before.secrets)
+    for client_id, secret in gone:
+        at = secret.last_used_at
+        if at is not None and at >= since:
+            yield LastUse(client_id=client_id, secret_id=secret.secret_id, last_used_at=at)
+
+
+def describe_outcome(outcome: Outcome) -> Json:
+    """Describe what a declaration does, or has done, as JSON.
+
+    `changes` has what `render_outcome` shows; of a secret that is still to be made, `generate` is
+    true and `source` says where it is to be written.
+    """
+    changes = [_describe_step(step) for step in _merged(outcome.plan)]
+    return {
+        "applied": outcome.applied,
+        "changed": bool(changes),
+        "changes": changes,
+        "notes": list(outcome.plan.notes),
+        "usage": {
+            "days": outcome.usage_days,
+            "takes_away": any(map(_takes_away, changes)),
+            "uses": [_describe_use(use) for use in outcome.usage],
+        },
+    }
+
+
+def _merged(plan: Plan) -> list[Step]:
+    """Make one of the two steps of a resource that first gains and later loses scopes."""
+    merged: dict[object, Step] = {}
+    for number, step in enumerate(plan.steps):
+        if not isinstance(step, ChangeResource):
+            merged[number] = step
+            continue
+        first = merged.get(step.name)
+        before = first.before if isinstance(first, ChangeResource) else step.before
+        merged[step.name] = ChangeResource(step.name, before, step.after)
+    return list(merged.values())
+
+
+def _describe_step(step: Step) -> Json:
+    match step:
+        case ChangeResource(before=was, after=becomes):
+            change: Json = {"kind": "resource", "resource": step.name}
+            old = facts_of_resource(was) if was else _bare_facts()[0]
+            new = facts_of_resource(becomes) if becomes else old
+        case ChangeClient(before=present, after=wanted):
+            change = {"kind": "client", "client_id": step.name}
+            old = facts_of_client(present.registration) if present else _bare_facts()[1]
+            new = facts_of_client(wanted) if wanted else old
+        case AddSecret(client_id=client_id, secret=secret):
+            return {
+                "action": "add",
+                "kind": "secret",
+                "client_id": client_id,
+                "source": secret.source,
+                "expires_at": write_time(secret.expires_at),
+                "generate": step.must_be_generated,
+            }
+        case RevokeSecret(client_id=client_id, secret=kept):
+            change = {"action": "revoke", "kind": "secret", "client_id": client_id}
+            return change | {"secret_id": kept.secret_id}
+        case _:
+            assert_never(step)
+    action = "create" if step.before is None else "delete" if step.after is None else "update"
+    return {"action": action, **change, "fields": changed_fields(old, new)}
+
+
+@cache
+def _bare_facts() -> tuple[Facts, Facts]:
+    """Give the facts of a resource and of a client that say nothing for themselves."""
+    resource = facts_of_resource(Resource(resource="urn:bare", scopes=("none",)))
+    client = facts_of_client(ClientRegistration(client_id="bare"))
+    return {**resource, ("scopes", None): []}, client
+
+
+def _takes_away(change: Json) -> bool:
+    """Tell whether some client can do less than before."""
+    if change["action"] in ("delete", "revoke"):
+        return True
+    fields = change.get("fields", ())
+    return any(
+        (field["name"] in ("scope", "scopes") and field["removed"])
+        or (field["name"] == "disabled" and field["after"])
+        for field in fields
+    )
+
+
+def _describe_use(use: LastUse) -> Json:
+    named = {"resource": use.resource, "scope": use.scope, "secret_id": use.secret_id}
+    return {
+        "client_id": use.client_id,
+        **{name: value for name, value in named.items() if value is not None},
+        "last_used_at": write_time(use.last_used_at),
+    }

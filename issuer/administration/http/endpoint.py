@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, quote, urlencode
 
-from issuer.administration.http.messages import parse_if_match, parse_path
 from issuer.administration.http.problems import (
     BODY_TOO_LARGE,
     INTERNAL,
@@ -25,7 +24,15 @@ from issuer.administration.http.problems import (
     write_problem,
     write_refusal,
 )
-from issuer.administration.http.route import Answer, Call, Route, Value, parse_query
+from issuer.administration.http.route import (
+    Answer,
+    Call,
+    Route,
+    Value,
+    parse_if_match,
+    parse_path,
+    parse_query,
+)
 from issuer.administration.http.routes import PATCH, Found, find_route
 from issuer.administration.local import Administration
 from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond

@@ -2,16 +2,19 @@
 
 import pytest
 
-from issuer.administration.http.messages import (
+from issuer.administration.http.problems import RequestRefused
+from issuer.administration.http.route import (
     UNCONDITIONAL,
+    Call,
+    Parameter,
     Precondition,
+    cut_page,
     parse_if_match,
     parse_path,
+    parse_query,
     write_path,
     write_tag,
 )
-from issuer.administration.http.problems import RequestRefused
-from issuer.administration.http.route import Call, Parameter, cut_page, parse_query
 from issuer.administration.http.routes import ROUTES, find_route
 from issuer.administration.local import Administration
 from issuer.registry.errors import InvalidValue, RevisionConflict

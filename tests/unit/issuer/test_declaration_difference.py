@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from issuer.administration.declaration.apply import foresee_entries
-from issuer.administration.declaration.outcome import (
+from issuer.administration.declaration.apply import (
     LastUse,
     LostPermission,
     Outcome,
     describe_outcome,
+    foresee_entries,
     lost_permissions,
     secrets_used,
 )
