@@ -93,46 +93,44 @@ class RemoteAdministration:
         """Give back the connections."""
         self._http.close()
 
-    def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:  # noqa: D102
+    def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:
         return self._page("clients", ("clients",), {"after": after, "limit": limit})
 
-    def show_client(self, client_id: str) -> Versioned:  # noqa: D102
+    def show_client(self, client_id: str) -> Versioned:
         return self._versioned("GET", _client(client_id))
 
-    def create_client(  # noqa: D102
-        self, document: Json, *, idempotency_key: str | None = None
-    ) -> Created:
+    def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Created:
         return self._create(("clients",), document, idempotency_key)
 
-    def update_client(  # noqa: D102
+    def update_client(
         self, client_id: str, patch: Json, *, revision: int | None = None
     ) -> Versioned:
         return self._versioned("PATCH", _client(client_id), patch, revision=revision)
 
-    def delete_client(self, client_id: str, *, revision: int | None = None) -> None:  # noqa: D102
+    def delete_client(self, client_id: str, *, revision: int | None = None) -> None:
         self._ask("DELETE", _client(client_id), revision=revision)
 
-    def list_secrets(self, client_id: str) -> list[Json]:  # noqa: D102
+    def list_secrets(self, client_id: str) -> list[Json]:
         return _listed(_json(self._ask("GET", (*_client(client_id), "secrets"))), "secrets")
 
-    def add_secret(  # noqa: D102
+    def add_secret(
         self, client_id: str, document: Json, *, idempotency_key: str | None = None
     ) -> Created:
         return self._create((*_client(client_id), "secrets"), document, idempotency_key)
 
-    def revoke_secret(self, client_id: str, secret_id: str) -> None:  # noqa: D102
+    def revoke_secret(self, client_id: str, secret_id: str) -> None:
         self._ask("DELETE", (*_client(client_id), "secrets", secret_id))
 
-    def list_resources(self) -> list[Json]:  # noqa: D102
+    def list_resources(self) -> list[Json]:
         return self._all("resources", ("resources",))
 
-    def show_resource(self, identifier: str) -> Versioned:  # noqa: D102
+    def show_resource(self, identifier: str) -> Versioned:
         return self._versioned("GET", _resource(identifier))
 
-    def create_resource(self, document: Json) -> Created:  # noqa: D102
+    def create_resource(self, document: Json) -> Created:
         return self._create(("resources",), document)
 
-    def update_resource(  # noqa: D102
+    def update_resource(
         self, identifier: str, patch: Json, *, revision: int | None = None, withdraw: bool = False
     ) -> Versioned:
         query = {"withdraw": "true"} if withdraw else {}
@@ -140,18 +138,16 @@ class RemoteAdministration:
             "PATCH", _resource(identifier), patch, revision=revision, query=query
         )
 
-    def delete_resource(  # noqa: D102
-        self, identifier: str, *, revision: int | None = None
-    ) -> None:
+    def delete_resource(self, identifier: str, *, revision: int | None = None) -> None:
         self._ask("DELETE", _resource(identifier), revision=revision)
 
-    def list_audit(  # noqa: D102
+    def list_audit(
         self, *, target: str | None = None, before: str | None = None, limit: int = 100
     ) -> Page:
         query = {"target": target, "after": before, "limit": limit}
         return self._page("entries", ("audit",), query)
 
-    def apply(  # noqa: D102
+    def apply(
         self,
         declaration: Declaration,
         *,
@@ -166,15 +162,15 @@ class RemoteAdministration:
         }
         return _json(self._ask("POST", ("apply",), write_sent(declaration), query=query))
 
-    def list_registration_tokens(self) -> list[Json]:  # noqa: D102
+    def list_registration_tokens(self) -> list[Json]:
         return self._all("registration_tokens", ("registration-tokens",))
 
-    def create_registration_token(  # noqa: D102
+    def create_registration_token(
         self, document: Json, *, idempotency_key: str | None = None
     ) -> Created:
         return self._create(("registration-tokens",), document, idempotency_key)
 
-    def revoke_registration_token(self, token_id: str) -> None:  # noqa: D102
+    def revoke_registration_token(self, token_id: str) -> None:
         self._ask("DELETE", ("registration-tokens", token_id))
 
     def _page(self, member: str, path: tuple[str, ...], query: Query) -> Page:

@@ -86,7 +86,7 @@ class Administration:
         self._kept_resources = frozenset({default_resource, *kept_resources})
         self._authority = authority
 
-    def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:  # noqa: D102
+    def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:
         check_limit(limit)
         found = self._read(lambda reading: reading.list_clients(after or "", limit + 1))
         return Page(
@@ -94,13 +94,11 @@ class Administration:
             next=found[limit - 1].client_id if len(found) > limit else None,
         )
 
-    def show_client(self, client_id: str) -> Versioned:  # noqa: D102
+    def show_client(self, client_id: str) -> Versioned:
         client = self._read(lambda reading: reading.require_client(client_id))
         return _shown(client, self._now())
 
-    def create_client(  # noqa: D102
-        self, document: Json, *, idempotency_key: str | None = None
-    ) -> Created:
+    def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Created:
         new = read_document(NewClientDocument, document)
         made = self._first_secret(new)
 
@@ -117,7 +115,7 @@ class Administration:
         asked = ("clients", document, new.client_id)
         return self._create(create, asked, idempotency_key, made)
 
-    def update_client(  # noqa: D102
+    def update_client(
         self, client_id: str, patch: Json, *, revision: int | None = None
     ) -> Versioned:
         def work(edit: RegistryEdit) -> Versioned:
@@ -128,14 +126,14 @@ class Administration:
 
         return self._change(work)
 
-    def delete_client(self, client_id: str, *, revision: int | None = None) -> None:  # noqa: D102
+    def delete_client(self, client_id: str, *, revision: int | None = None) -> None:
         self._change(lambda edit: edit.delete_client(client_id, revision=revision))
 
-    def list_secrets(self, client_id: str) -> list[Json]:  # noqa: D102
+    def list_secrets(self, client_id: str) -> list[Json]:
         client = self._read(lambda reading: reading.require_client(client_id))
         return [describe_secret(secret) for secret in client.secrets]
 
-    def add_secret(  # noqa: D102
+    def add_secret(
         self, client_id: str, document: Json, *, idempotency_key: str | None = None
     ) -> Created:
         new = read_document(NewSecretDocument, document)
@@ -159,23 +157,23 @@ class Administration:
         asked = (f"secrets of {client_id}", document, client_id)
         return self._create(add, asked, idempotency_key, made)
 
-    def revoke_secret(self, client_id: str, secret_id: str) -> None:  # noqa: D102
+    def revoke_secret(self, client_id: str, secret_id: str) -> None:
         self._change(lambda edit: edit.revoke_secret(client_id, secret_id))
 
-    def list_resources(self) -> list[Json]:  # noqa: D102
+    def list_resources(self) -> list[Json]:
         found = self._read(lambda reading: reading.list_resources())
         return [describe_registered_resource(each) for each in found]
 
-    def show_resource(self, identifier: str) -> Versioned:  # noqa: D102
+    def show_resource(self, identifier: str) -> Versioned:
         found = self._read(lambda reading: reading.require_resource(identifier))
         return Versioned(document=describe_registered_resource(found), revision=found.revision)
 
-    def create_resource(self, document: Json) -> Created:  # noqa: D102
+    def create_resource(self, document: Json) -> Created:
         resource = read_document(Resource, document)
         added = self._change(lambda edit: edit.create_resource(resource))
         return Created(document=describe_registered_resource(added), revision=added.revision)
 
-    def update_resource(  # noqa: D102
+    def update_resource(
         self, identifier: str, patch: Json, *, revision: int | None = None, withdraw: bool = False
     ) -> Versioned:
         def work(edit: RegistryEdit) -> Versioned:
@@ -186,14 +184,12 @@ class Administration:
 
         return self._change(work)
 
-    def delete_resource(  # noqa: D102
-        self, identifier: str, *, revision: int | None = None
-    ) -> None:
+    def delete_resource(self, identifier: str, *, revision: int | None = None) -> None:
         if identifier in self._kept_resources:
             raise ResourceInUse("a resource of the provider's own cannot be deleted")
         self._change(lambda edit: edit.delete_resource(identifier, revision=revision))
 
-    def list_audit(  # noqa: D102
+    def list_audit(
         self, *, target: str | None = None, before: str | None = None, limit: int = 100
     ) -> Page:
         check_limit(limit)
@@ -206,7 +202,7 @@ class Administration:
             next=str(found[limit - 1].number) if len(found) > limit else None,
         )
 
-    def apply(  # noqa: D102
+    def apply(
         self,
         declaration: Declaration,
         *,
@@ -245,11 +241,11 @@ class Administration:
         outcome = self._read(preview) if dry_run else self._change(carry_out)
         return describe_outcome(outcome)
 
-    def list_registration_tokens(self) -> list[Json]:  # noqa: D102
+    def list_registration_tokens(self) -> list[Json]:
         found = self._read(lambda reading: reading.list_registration_tokens())
         return [describe_registration_token(token) for token in found]
 
-    def create_registration_token(  # noqa: D102
+    def create_registration_token(
         self, document: Json, *, idempotency_key: str | None = None
     ) -> Created:
         new = read_document(RegistrationTokenDocument, document)
@@ -264,7 +260,7 @@ class Administration:
 
         return self._create(create, ("registration tokens", document, ""), idempotency_key)
 
-    def revoke_registration_token(self, token_id: str) -> None:  # noqa: D102
+    def revoke_registration_token(self, token_id: str) -> None:
         self._change(lambda edit: edit.revoke_registration_token(token_id))
 
     def _read(self, work: Callable[[RegistryReading], T]) -> T:

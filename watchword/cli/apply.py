@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,18 +15,9 @@ from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
     from issuer.administration.declaration.document import DeclarationFile
-    from issuer.administration.operations import Operations
-    from issuer.registry.schema import Json
     from watchword.declared_secrets import DeclaredSecrets
 
 Form = Literal["toml", "yaml"]
-
-
-class _Options(TypedDict):
-    """How far it reaches, and how far back it looks."""
-
-    prune: bool
-    usage_days: int
 
 
 _FORMS: dict[str, Form] = {".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}
@@ -71,9 +63,15 @@ def apply(
             " if --prune is to delete them all, write `clients = []`"
         )
     secrets = _load_secrets(file, declaration)
-    options: _Options = {"prune": prune, "usage_days": usage_days}
     with administration(server, by_file=True, reading=dry_run) as operations, _all_reasons():
-        outcome = _carry_out(operations, declaration, secrets, options, dry_run=dry_run)
+        carry_out = partial(operations.apply, declaration, prune=prune, usage_days=usage_days)
+        # Look first: only the registry knows which secrets must be made.
+        outcome = carry_out(dry_run=True)
+        if not dry_run:
+            with secrets.generated(outcome) as written:
+                outcome = carry_out()
+            for path, client_id in written.items():
+                say(f"the secret of client {client_id} is in {path}")
     if as_json:
         print_json(outcome)
     else:
@@ -134,25 +132,6 @@ def _load_secrets(file: str, declaration: "DeclarationFile") -> "DeclaredSecrets
     with _all_mistakes(file):
         secrets.load()
     return secrets
-
-
-def _carry_out(
-    operations: "Operations",
-    declaration: "DeclarationFile",
-    secrets: "DeclaredSecrets",
-    options: _Options,
-    *,
-    dry_run: bool,
-) -> "Json":
-    """Look first: only the registry knows which secrets must be made, and it never waits for us."""
-    outcome = operations.apply(declaration, dry_run=True, **options)
-    if dry_run:
-        return outcome
-    with secrets.generated(outcome) as written:
-        outcome = operations.apply(declaration, **options)
-    for path, client_id in written.items():
-        say(f"the secret of client {client_id} is in {path}")
-    return outcome
 
 
 @contextmanager
