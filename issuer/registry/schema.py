@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     TypeAdapter,
+    ValidationError,
     ValidationInfo,
     WithJsonSchema,
 )
@@ -76,6 +77,32 @@ def write(value: object, *, exclude_defaults: bool = False) -> Json:
         value, mode="json", by_alias=True, exclude_defaults=exclude_defaults
     )
     return written
+
+
+def stored(value: object, *, without: set[str]) -> Json:
+    """Write a model as the database keeps it: by its Python names, without what is None.
+
+    Args:
+        value: a client's registration or a resource.
+        without: members that have columns or tables of their own.
+    """
+    kept: Json = adapter(type(value)).dump_python(value, exclude=without, exclude_none=True)
+    return kept
+
+
+def restored(model: type[T], members: Json) -> T:
+    """Read a model as the database keeps it, with what `stored` left to columns and tables.
+
+    Raises:
+        InvalidValue: the database holds what no model can be.
+    """
+    try:
+        found: T = adapter(model).validate_python(members, by_alias=False, by_name=True)
+    except ValidationError as error:
+        why = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, why["loc"])) or model.__name__
+        raise InvalidValue(f"what the database holds cannot be: {place}: {why['msg']}") from None
+    return found
 
 
 def narrowed(model: type[T], value: T) -> T:

@@ -1,94 +1,33 @@
-"""Read and write clients: statements over one connection, no transaction of their own."""
+"""Read and write clients and their secrets: statements over one connection, no transaction."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    CompoundSelect,
-    Connection,
-    Row,
-    Select,
-    bindparam,
-    delete,
-    insert,
-    null,
-    select,
-    type_coerce,
-    union_all,
-    update,
-)
+from sqlalchemy import Connection, delete, insert, text, update
 
-from issuer.registry.auth_method import ALL_MATERIAL, AuthMethod
 from issuer.registry.client import Client, ClientRegistration
-from issuer.registry.client_secret import ClientSecret
+from issuer.registry.client_secret import ClientSecret, NewSecret
 from issuer.registry.errors import UnknownClient
-from issuer.storage.grants import GRANT_ORDER, GRANTS, Granted, granted, replace_grants
-from issuer.storage.secrets import SECRETS, secret_of
-from issuer.storage.tables import client_grants, client_secrets, clients
+from issuer.registry.schema import stored
+from issuer.storage.grants import replace_grants
+from issuer.storage.hot.client import SELECT, clients_of
+from issuer.storage.tables import client_secrets, clients
 
-# Named apart from the columns of secrets and resources, beside which they are read.
-_OF_CLIENT: tuple[ColumnElement[Any], ...] = (
-    clients.c.client_id,
-    clients.c.display_name,
-    clients.c.auth_method,
-    clients.c.material,
-    clients.c.grant_types,
-    clients.c.token_ttl.label("client_token_ttl"),
-    clients.c.dpop_bound,
-    clients.c.certificate_bound,
-    clients.c.disabled,
-    clients.c.expires_at.label("client_expires_at"),
-    clients.c.notes,
-    clients.c.created_at.label("client_created_at"),
-    clients.c.updated_at,
-    clients.c.revision,
+_ONE = text(SELECT.format(wanted="= :client_id"))
+_SOME = text(
+    SELECT.format(
+        wanted="IN (SELECT client_id FROM clients WHERE client_id > :after"
+        " ORDER BY client_id LIMIT :size)"
+    )
 )
-_CLIENTS = select(*_OF_CLIENT).order_by(clients.c.client_id)
 _PAGE = 500
-_NOTHING: Granted = ((), {})
-
-
-def _statement_for_one() -> CompoundSelect[Any]:
-    """Select a client with each of its secrets, and each scope that it is granted."""
-    wanted: BindParameter[str] = bindparam("wanted")
-    of_secrets = SECRETS.selected_columns[1:]
-    of_grants = GRANTS.selected_columns[1:]
-    with_secrets = (
-        select(*_OF_CLIENT, *of_secrets, *_absent(of_grants))
-        .join_from(clients, client_secrets, isouter=True)
-        .where(clients.c.client_id == wanted)
-    )
-    with_grants = GRANTS.order_by(None).with_only_columns(
-        client_grants.c.client_id, *_absent(_OF_CLIENT[1:]), *_absent(of_secrets), *of_grants
-    )
-    return union_all(with_secrets, with_grants.where(client_grants.c.client_id == wanted)).order_by(
-        *GRANT_ORDER, "created_at", "secret_id"
-    )
-
-
-def _absent(columns: Iterable[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-    return [type_coerce(null(), column.type).label(column.key) for column in columns]
-
-
-_ONE = _statement_for_one()
+_ELSEWHERE = {"client_id", "disabled", "expires_at", "grants"}
+"""Members of a registration that have a column or tables of their own."""
 
 
 def find_client(connection: Connection, client_id: str) -> Client | None:
-    """Read one client with its grants and secrets, or None if there is no such id.
-
-    In one statement, for this is what a request waits for whose client is not in memory.
-    """
-    rows = connection.execute(_ONE, {"wanted": client_id}).all()
-    of_grants = [row for row in rows if row.identifier is not None]
-    of_client = [row for row in rows if row.identifier is None]
-    if not of_client:
-        return None
-    grants = next(granted(of_grants), (client_id, _NOTHING))[1]
-    secrets = [secret_of(row) for row in of_client if row.secret_id is not None]
-    return _client(of_client[0], grants, secrets)
+    """Read one client with its grants and secrets, or None if there is no such id."""
+    rows = connection.execute(_ONE, {"client_id": client_id}).mappings().all()
+    return next(clients_of(rows), None)
 
 
 def require_client(connection: Connection, client_id: str) -> Client:
@@ -114,7 +53,8 @@ def list_clients(connection: Connection, after: str = "", limit: int | None = No
     found: list[Client] = []
     while limit is None or len(found) < limit:
         size = _PAGE if limit is None else min(_PAGE, limit - len(found))
-        page = _read_clients(connection, _CLIENTS.where(clients.c.client_id > after).limit(size))
+        rows = connection.execute(_SOME, {"after": after, "size": size}).mappings().all()
+        page = list(clients_of(rows))
         found += page
         if len(page) < size:
             break
@@ -177,60 +117,43 @@ def delete_client(connection: Connection, client_id: str) -> None:
     connection.execute(delete(clients).where(clients.c.client_id == client_id))
 
 
-def _columns(registration: ClientRegistration) -> dict[str, object]:
+def insert_secret(
+    connection: Connection, client_id: str, new: NewSecret, *, now: int
+) -> ClientSecret:
+    """Add a secret to a client, and return it as it is kept."""
+    secret = ClientSecret(
+        secret_id=new.hash.secret_id,
+        hash=new.hash,
+        created_at=now,
+        starts_at=now if new.starts_at is None else new.starts_at,
+        expires_at=new.expires_at,
+    )
+    connection.execute(
+        insert(client_secrets).values(
+            client_id=client_id,
+            secret_id=secret.secret_id,
+            hash=secret.hash.text,
+            slow=secret.hash.slow,
+            created_at=secret.created_at,
+            starts_at=secret.starts_at,
+            expires_at=secret.expires_at,
+        )
+    )
+    return secret
+
+
+def delete_secret(connection: Connection, client_id: str, secret_id: str) -> None:
+    """Delete a secret, if it is there."""
+    connection.execute(
+        delete(client_secrets).where(
+            client_secrets.c.client_id == client_id, client_secrets.c.secret_id == secret_id
+        )
+    )
+
+
+def _columns(registration: ClientRegistration) -> dict[str, Any]:
     return {
-        "display_name": registration.client_name,
-        "auth_method": registration.token_endpoint_auth_method.value,
-        "material": {
-            name: value
-            for name in ALL_MATERIAL
-            if (value := getattr(registration, name)) is not None
-        }
-        or None,
-        "grant_types": " ".join(registration.grant_types),
-        "token_ttl": registration.token_ttl,
-        "dpop_bound": registration.dpop_bound_access_tokens,
-        "certificate_bound": registration.tls_client_certificate_bound_access_tokens,
+        "registration": stored(registration, without=_ELSEWHERE),
         "disabled": registration.disabled,
         "expires_at": registration.expires_at,
-        "notes": dict(registration.metadata) or None,
     }
-
-
-def _read_clients(connection: Connection, of_clients: Select[Any]) -> list[Client]:
-    rows = connection.execute(of_clients).all()
-    ids = [row.client_id for row in rows]
-    if not ids:
-        return []
-    grants = dict(granted(connection.execute(GRANTS.where(client_grants.c.client_id.in_(ids)))))
-    secrets = defaultdict[str, list[ClientSecret]](list)
-    for row in connection.execute(SECRETS.where(client_secrets.c.client_id.in_(ids))):
-        secrets[row.client_id].append(secret_of(row))
-    return [
-        _client(row, grants.get(row.client_id, _NOTHING), secrets[row.client_id]) for row in rows
-    ]
-
-
-def _client(row: Row[Any], of_client: Granted, secrets: Sequence[ClientSecret]) -> Client:
-    grants, policies = of_client
-    return Client(
-        registration=ClientRegistration(
-            client_id=row.client_id,
-            client_name=row.display_name,
-            token_endpoint_auth_method=AuthMethod(row.auth_method),
-            **(row.material or {}),
-            grant_types=tuple(row.grant_types.split()),
-            grants=grants,
-            token_ttl=row.client_token_ttl,
-            dpop_bound_access_tokens=row.dpop_bound,
-            tls_client_certificate_bound_access_tokens=row.certificate_bound,
-            disabled=row.disabled,
-            expires_at=row.client_expires_at,
-            metadata=row.notes or {},
-        ),
-        policies=policies,
-        secrets=tuple(secrets),
-        created_at=row.client_created_at,
-        updated_at=row.updated_at,
-        revision=row.revision,
-    )

@@ -36,7 +36,6 @@ from issuer.storage import (
     identity,
     registration_tokens,
     resources,
-    secrets,
 )
 from issuer.storage.changes import note_change
 from issuer.storage.idempotency import KeptAnswer
@@ -188,7 +187,7 @@ class RegistryEdit(RegistryReading):
             UnknownSecret: it has no such secret.
         """
         secret = self._require_secret(client_id, secret_id)
-        secrets.delete_secret(self._connection, client_id, secret_id)
+        clients.delete_secret(self._connection, client_id, secret_id)
         self._touch_client(client_id)
         self._record(Action.SECRET_REVOKED, client_id, describe_secret(secret), None)
 
@@ -329,7 +328,7 @@ class RegistryEdit(RegistryReading):
             self.replace_client(replace(before, grants=kept))
 
     def _insert_secret(self, client_id: str, new: NewSecret) -> ClientSecret:
-        secret = secrets.insert_secret(self._connection, client_id, new, now=self.now)
+        secret = clients.insert_secret(self._connection, client_id, new, now=self.now)
         self._record(Action.SECRET_ADDED, client_id, None, describe_secret(secret))
         return secret
 

@@ -1,12 +1,9 @@
 """Read and write what clients are granted: statements over one connection, no transaction."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import (
     Connection,
-    Row,
     and_,
     delete,
     insert,
@@ -15,70 +12,11 @@ from sqlalchemy import (
 )
 
 from issuer.registry.client import ResourcePermission
-from issuer.registry.token_policy import TokenPolicy
 from issuer.registry.usage import ScopeUse
-from issuer.storage.resources import policy_of, resource_row
-from issuer.storage.tables import client_grant_scopes, client_grants, resource_scopes, resources
+from issuer.storage.resources import resource_row
+from issuer.storage.tables import client_grant_scopes, client_grants, resources
 
 _scopes = client_grant_scopes.c
-
-GRANT_ORDER = ("grant_position", "resource_id", "scope_position", "known_position")
-"""The order of what one client is granted: as given, then as the resource names its scopes."""
-
-GRANTS = (
-    select(
-        client_grants.c.client_id,
-        resources.c.identifier,
-        resources.c.token_ttl,
-        resources.c.signing_alg,
-        resources.c.dpop_required,
-        resources.c.certificate_required,
-        _scopes.scope,
-        _scopes.is_default,
-        client_grants.c.position.label("grant_position"),
-        client_grants.c.resource_id,
-        _scopes.position.label("scope_position"),
-        resource_scopes.c.position.label("known_position"),
-    )
-    .select_from(client_grants)
-    .join(resources)
-    .join(
-        client_grant_scopes,
-        and_(
-            _scopes.client_id == client_grants.c.client_id,
-            _scopes.resource_id == client_grants.c.resource_id,
-        ),
-    )
-    .join(
-        resource_scopes,
-        and_(
-            resource_scopes.c.resource_id == _scopes.resource_id,
-            resource_scopes.c.scope == _scopes.scope,
-        ),
-    )
-    .order_by(client_grants.c.client_id, *GRANT_ORDER)
-)
-"""Grants with what their resources ask of tokens, in the order of clients, then as given."""
-
-Granted = tuple[tuple[ResourcePermission, ...], Mapping[str, TokenPolicy]]
-
-
-def granted(rows: Iterable[Row[Any]]) -> Iterator[tuple[str, Granted]]:
-    """Build the grants of each client, and the policies of their resources, from `GRANTS` rows."""
-    for client_id, of_client in groupby(rows, key=lambda row: row.client_id):
-        by_resource = [
-            (identifier, list(of)) for identifier, of in groupby(of_client, lambda r: r.identifier)
-        ]
-        grants = tuple(_grant(identifier, of) for identifier, of in by_resource)
-        yield client_id, (grants, {identifier: policy_of(of[0]) for identifier, of in by_resource})
-
-
-def _grant(identifier: str, rows: Sequence[Row[Any]]) -> ResourcePermission:
-    return ResourcePermission(
-        resource=identifier,
-        scopes=tuple(row.scope for row in rows),
-        default_scopes=tuple(row.scope for row in rows if row.is_default) or None,
-    )
 
 
 def replace_grants(

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 from issuer.registry.client import ResourcePermission
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.representation import describe_grant
+from issuer.registry.schema import read
 from issuer.registry.secret_hash import SecretHash
-from issuer.scope import parse_scope
 from issuer.storage.tables import clients, registration_tokens
 
 _token = registration_tokens.c
@@ -87,19 +87,9 @@ def _read(row: Row[Any]) -> InitialAccessToken:
     return InitialAccessToken(
         token_id=row.token_id,
         hash=SecretHash.parse(row.hash),
-        grants=tuple(map(_read_grant, row.grants)),
+        grants=tuple(read(ResourcePermission, each) for each in row.grants),
         token_ttl=row.token_ttl,
         uses_left=row.uses_left,
         created_at=row.created_at,
         expires_at=row.expires_at,
-    )
-
-
-def _read_grant(described: dict[str, str]) -> ResourcePermission:
-    """Read what `describe_grant` wrote; the documents of operators are read by dearer code."""
-    defaults = described.get("default_scope")
-    return ResourcePermission(
-        resource=described["resource"],
-        scopes=parse_scope(described["scope"]),
-        default_scopes=None if defaults is None else parse_scope(defaults),
     )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from issuer.registry.errors import UnknownResource
 from issuer.registry.resource import RegisteredResource, Resource
-from issuer.registry.token_policy import TokenPolicy
+from issuer.registry.schema import restored, stored
 from issuer.storage.tables import resource_scopes, resources
 
 _SELECT: Select[Any] = (
@@ -16,6 +16,9 @@ _SELECT: Select[Any] = (
     .join(resource_scopes)
     .order_by(resources.c.identifier, resource_scopes.c.position)
 )
+
+_ELSEWHERE = {"resource", "scopes"}
+"""Members of a resource that have a column or a table of their own."""
 
 
 def find_resource(connection: Connection, identifier: str) -> RegisteredResource | None:
@@ -66,7 +69,7 @@ def insert_resource(connection: Connection, resource: Resource, *, now: int, rev
             created_at=now,
             updated_at=now,
             revision=revision,
-            **_policy_columns(resource),
+            registration=stored(resource, without=_ELSEWHERE),
         )
         .returning(resources.c.resource_id)
     ).scalar_one()
@@ -81,7 +84,7 @@ def update_resource(
     connection.execute(
         update(resources)
         .where(resources.c.resource_id == row)
-        .values(updated_at=now, revision=revision, **_policy_columns(after))
+        .values(updated_at=now, revision=revision, registration=stored(after, without=_ELSEWHERE))
     )
     table = resource_scopes.c
     if gone := set(before.scopes) - set(after.scopes):
@@ -104,29 +107,6 @@ def delete_resource(connection: Connection, identifier: str) -> None:
     connection.execute(delete(resources).where(resources.c.identifier == identifier))
 
 
-def policy_of(row: Row[Any]) -> TokenPolicy:
-    """Build what a resource asks of tokens from a row with its columns."""
-    return TokenPolicy(**_policy_of(row))
-
-
-def _policy_of(row: Row[Any]) -> dict[str, Any]:
-    return {
-        "token_ttl": row.token_ttl,
-        "signing_alg": row.signing_alg,
-        "dpop_bound_access_tokens_required": row.dpop_required,
-        "tls_client_certificate_bound_access_tokens": row.certificate_required,
-    }
-
-
-def _policy_columns(policy: TokenPolicy) -> dict[str, object]:
-    return {
-        "token_ttl": policy.token_ttl,
-        "signing_alg": policy.signing_alg,
-        "dpop_required": policy.dpop_bound_access_tokens_required,
-        "certificate_required": policy.tls_client_certificate_bound_access_tokens,
-    }
-
-
 def _insert_scopes(connection: Connection, row: int, places: Sequence[tuple[int, str]]) -> None:
     if places:
         connection.execute(
@@ -145,12 +125,10 @@ def _resources(rows: Sequence[Row[Any]]) -> list[RegisteredResource]:
 
 def _resource(rows: Sequence[Row[Any]]) -> RegisteredResource:
     first = rows[0]
+    scopes = tuple(row.scope for row in rows)
+    members = {**first.registration, "resource": first.identifier, "scopes": scopes}
     return RegisteredResource(
-        resource=Resource(
-            resource=first.identifier,
-            scopes=tuple(row.scope for row in rows),
-            **_policy_of(first),
-        ),
+        resource=restored(Resource, members),
         created_at=first.created_at,
         updated_at=first.updated_at,
         revision=first.revision,

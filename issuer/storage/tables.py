@@ -3,6 +3,8 @@
 Times are integer seconds since the epoch. The migrations make these tables; a test compares.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -16,7 +18,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    false,
 )
 
 metadata = MetaData(
@@ -38,8 +39,9 @@ _IDENTIFIER = Text().with_variant(Text(collation="C"), "postgresql")
 _JSON = JSON(none_as_null=True)
 
 
-def _flag(name: str) -> Column[bool]:
-    return Column(name, Boolean, nullable=False, server_default=false())
+def _registration() -> Column[Any]:
+    """What is decided and has no column or table of its own, by the names of the schema."""
+    return Column("registration", _JSON, nullable=False, server_default="{}")
 
 
 resources = Table(
@@ -47,14 +49,11 @@ resources = Table(
     metadata,
     Column("resource_id", _ROW_NUMBER, primary_key=True),
     Column("identifier", _IDENTIFIER, nullable=False, unique=True),
-    Column("token_ttl", Integer),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("signing_alg", Text),
-    _flag("dpop_required"),
-    _flag("certificate_required"),
     # The number in the change feed of its latest change; never given twice, so a good ETag.
     Column("revision", BigInteger, nullable=False, server_default="0"),
+    _registration(),
 )
 
 resource_scopes = Table(
@@ -71,21 +70,14 @@ clients = Table(
     "clients",
     metadata,
     Column("client_id", _CLIENT_ID, primary_key=True),
-    Column("display_name", Text),
-    Column("auth_method", Text, nullable=False),
-    Column("token_ttl", Integer),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("material", _JSON),  # as `AuthMaterial.members` names it
-    Column("grant_types", Text, nullable=False, server_default="client_credentials"),
-    _flag("dpop_bound"),
-    _flag("certificate_bound"),
     Column("expires_at", BigInteger),
-    Column("notes", _JSON),  # the metadata of its owner; "metadata" means another thing here
     Column("revision", BigInteger, nullable=False, server_default="0"),
     # RFC 7592 §3: the hash of the token that the client administers itself with.
     Column("registration_access_hash", Text),
+    _registration(),
 )
 
 client_grants = Table(

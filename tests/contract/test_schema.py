@@ -9,14 +9,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from issuer.registry.errors import SchemaMismatch
+from issuer.registry.auth_method import AuthMethod
+from issuer.registry.client import ClientRegistration, ResourcePermission
+from issuer.registry.errors import InvalidValue, SchemaMismatch
+from issuer.registry.token_policy import TokenPolicy
 from issuer.storage.engines.opening import open_database
 from issuer.storage.identity import read_identity
 from issuer.storage.registry import Registry
 from issuer.storage.schema import HEAD
 from issuer.storage.tables import PARTIAL_INDEXES, metadata
 from tests.support.migrations import migrate
-from tests.support.registry import NOW, new_client, orders
+from tests.support.registry import NOW, Desk, new_client, orders
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -142,6 +145,104 @@ def test_an_older_schema_is_upgraded_only_when_asked_and_a_copy_is_kept(tmp_path
         assert kept.execute("SELECT identifier FROM resources").fetchall() == [("urn:a",)]
     with opened(f"sqlite:///{path}", upgrade=True):
         assert len(told) == 1
+
+
+OF_0004 = (
+    "INSERT INTO resources (resource_id, identifier, token_ttl, created_at, updated_at,"
+    " signing_alg, dpop_required, certificate_required, revision)"
+    " VALUES (1, 'urn:a', 60, 5, 6, 'RS256', true, false, 2),"
+    " (2, 'urn:b', NULL, 5, 6, NULL, false, true, 3)",
+    "INSERT INTO resource_scopes VALUES (1, 'write', 0), (1, 'read', 1), (2, 'bill', 0)",
+    "INSERT INTO clients (client_id, display_name, auth_method, token_ttl, disabled, created_at,"
+    " updated_at, material, grant_types, dpop_bound, certificate_bound, expires_at, notes,"
+    " revision, registration_access_hash) VALUES"
+    " ('full', 'Kasse №1', 'private_key_jwt', 9, true, 7, 8,"
+    """ '{"jwks_uri": "https://keys.example/jwks"}', 'client_credentials', true, true,"""
+    """ 1800000000, '{"team": {"size": 3, "name": null}}', 4, 'hash'),"""
+    " ('bare', NULL, 'client_secret_basic', NULL, false, 7, 8, NULL, '', false, false, NULL, NULL,"
+    " 5, NULL),"
+    """ ('card', NULL, 'tls_client_auth', NULL, false, 7, 8, '{"tls_client_auth_san_ip": "::1"}',"""
+    " 'client_credentials', false, false, NULL, NULL, 6, NULL)",
+    "INSERT INTO client_grants VALUES ('full', 2, 0), ('full', 1, 1)",
+    "INSERT INTO client_grant_scopes (client_id, resource_id, scope, is_default, position)"
+    " VALUES ('full', 1, 'read', true, 1), ('full', 1, 'write', false, 0),"
+    " ('full', 2, 'bill', true, 0)",
+)
+FULL = ClientRegistration(
+    client_id="full",
+    client_name="Kasse №1",
+    token_endpoint_auth_method=AuthMethod.PRIVATE_KEY_JWT,
+    jwks_uri="https://keys.example/jwks",
+    grants=(
+        ResourcePermission(resource="urn:b", scopes=("bill",)),
+        ResourcePermission(resource="urn:a", scopes=("write", "read"), default_scopes=("read",)),
+    ),
+    token_ttl=9,
+    dpop_bound_access_tokens=True,
+    tls_client_certificate_bound_access_tokens=True,
+    disabled=True,
+    expires_at=1_800_000_000,
+    metadata={"team": {"size": 3, "name": None}},
+)
+CARD = ClientRegistration(
+    client_id="card",
+    token_endpoint_auth_method=AuthMethod.TLS_CLIENT_AUTH,
+    tls_client_auth_san_ip="::1",
+)
+
+
+def test_what_had_columns_of_its_own_is_in_the_registration(two_urls):
+    """Schema 0005 has one column for what 0004 had many for; nothing is lost or set anew."""
+    url = two_urls[0]
+    migrate(url, "0004")
+
+    def fill(connection):
+        for statement in OF_0004:
+            connection.exec_driver_sql(statement)
+
+    with closing(open_database(url, timeout=30)) as database:
+        database.change(fill)
+    with opened(url, upgrade=True) as registry:
+        full, bare, card = (registry.find_client(name) for name in ("full", "bare", "card"))
+        assert registry.list_clients() == [bare, card, full]
+        resources = {each.resource.resource: each for each in registry.list_resources()}
+    assert (full.registration, card.registration) == (FULL, CARD)
+    assert bare.registration == ClientRegistration(client_id="bare", grant_types=())
+    assert (full.created_at, full.updated_at, full.revision) == (7, 8, 4)
+    policy = {"token_ttl": 60, "signing_alg": "RS256", "dpop_bound_access_tokens_required": True}
+    bound = {"tls_client_certificate_bound_access_tokens": True}
+    assert full.policies == {"urn:a": TokenPolicy(**policy), "urn:b": TokenPolicy(**bound)}
+    assert resources["urn:a"].resource == orders("write", "read", identifier="urn:a", **policy)
+    assert resources["urn:b"].resource == orders("bill", identifier="urn:b", **bound)
+    kept = look(
+        url,
+        lambda connection: connection.exec_driver_sql(
+            "SELECT registration_access_hash FROM clients WHERE client_id = 'full'"
+        ).scalar(),
+    )
+    assert kept == "hash"
+
+
+def test_a_registration_that_is_damaged_is_refused(two_urls):
+    """A client is read as its registration says or not at all, whoever wrote into the database."""
+    url = two_urls[0]
+    with opened(url, upgrade=True) as registry:
+        desk = Desk(registry)
+        desk.create_resource(orders())
+        desk.create_client(new_client())
+    for damage in (
+        """'{"token_ttl": 0}'""",
+        """'{"colour": "red"}'""",
+        """'{"token_endpoint_auth_method": "private_key_jwt"}'""",
+    ):
+
+        def spoil(connection, damage=damage):
+            connection.exec_driver_sql(f"UPDATE clients SET registration = {damage}")
+
+        with closing(open_database(url, timeout=30)) as database:
+            database.change(spoil)
+        with opened(url) as registry, pytest.raises(InvalidValue, match="cannot be"):
+            registry.find_client("till")
 
 
 def test_a_registry_of_the_first_version_keeps_all_it_has(tmp_path):
