@@ -25,12 +25,20 @@ def test_the_example_is_applied_as_the_page_says(tmp_path: Path) -> None:
     example, replaced = blocks("toml")
     looked, pruned, piped = blocks("sh")
     (tmp_path / "registry.toml").write_text(example)
+    printed = []
     for line in looked.splitlines() + pruned.splitlines():
         done = run_command(tmp_path, *line.split()[1:])
         assert done.returncode == 0, done.stderr
+        printed.append(done.stdout)
+    shown, mistake = blocks("text")
+    assert printed[0] == shown
     assert (tmp_path / "billing.secret").stat().st_mode & 0o777 == 0o600
     again = run_command(tmp_path, "apply", "registry.toml")
     assert again.stdout.startswith("Nothing to change")
+
+    (tmp_path / "registry.toml").write_text(example.replace("client_name", "clientname"))
+    refused = run_command(tmp_path, "apply", "registry.toml")
+    assert (refused.returncode, refused.stderr) == (2, mistake)
 
     secrets = tomllib.loads(replaced)["secrets"]
     next_secret = tmp_path / "next"

@@ -4,7 +4,6 @@ The two differ in the secrets of a client: a file refers to them, what is sent h
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass as plain_dataclass
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
@@ -17,7 +16,7 @@ from issuer.administration.documents import SecretText
 from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
 from issuer.registry.client_secret import MAXIMUM_SECRETS
-from issuer.registry.mistakes import KeyPath, Mistake, mistakes_of, suggest
+from issuer.registry.mistakes import KeyPath, Mistake, mistakes_of, suggest, write_path
 from issuer.registry.representation import describe_registration, describe_resource
 from issuer.registry.resource import Resource
 from issuer.registry.rfc3339 import write_time
@@ -218,42 +217,33 @@ def read_sent(document: Json) -> SentDeclaration:
     """
     sent, mistakes = find_mistakes(SentDeclaration, document)
     if mistakes or sent is None:
-        raise InvalidDocument([Mistake(each.path, each.why) for each in mistakes])
+        raise InvalidDocument(mistakes)
     return sent
-
-
-@plain_dataclass(frozen=True, slots=True)
-class Conflict:
-    """Something wrong at `path`; `first` is where the thing stands that it collides with."""
-
-    path: KeyPath
-    why: str
-    first: KeyPath | None = None
 
 
 def find_mistakes(
     model: type[DeclarationT], document: Mapping[str, Any]
-) -> tuple[DeclarationT | None, list[Conflict]]:
+) -> tuple[DeclarationT | None, list[Mistake]]:
     """Read a declaration by a model, and check what must hold between its parts.
 
     Returns:
         The declaration, None if the model refuses it; and every mistake, one for each place.
     """
-    found: dict[KeyPath, Conflict] = {}
+    found: dict[KeyPath, Mistake] = {}
     declaration = None
     try:
         declaration = read(model, document)
     except ValidationError as error:
-        found = {each.path: Conflict(each.path, each.why) for each in mistakes_of(error, model)}
-    for conflict in _conflicts(document):
-        found.setdefault(conflict.path, conflict)
+        found = {each.path: each for each in mistakes_of(error, model)}
+    for mistake in _conflicts(document):
+        found.setdefault(mistake.path, mistake)
     return declaration, list(found.values())
 
 
 _Table = Mapping[str, Any]
 
 
-def _conflicts(values: _Table) -> Iterator[Conflict]:
+def _conflicts(values: _Table) -> Iterator[Mistake]:
     """Yield what is given twice, and granted scopes that their resource does not have.
 
     Works on the values as they were written and passes over what the models refuse, so that one
@@ -276,7 +266,7 @@ def _conflicts(values: _Table) -> Iterator[Conflict]:
             for scope in _scopes_of(asked):
                 if scope not in names:
                     why = f"no such scope on {resource}: {scope}{suggest(scope, names)}"
-                    yield Conflict((*path, "scope"), why)
+                    yield Mistake((*path, "scope"), why)
 
 
 def _tables(around: _Table, name: str, path: KeyPath = ()) -> Iterator[tuple[KeyPath, _Table]]:
@@ -292,12 +282,12 @@ def _texts(tables: Iterable[tuple[KeyPath, _Table]], name: str) -> Iterator[tupl
             yield (*path, name), text
 
 
-def _repeated(texts: Iterable[tuple[KeyPath, str]]) -> Iterator[Conflict]:
+def _repeated(texts: Iterable[tuple[KeyPath, str]]) -> Iterator[Mistake]:
     seen: dict[str, KeyPath] = {}
     for path, text in texts:
         first = seen.setdefault(text, path)
         if first != path:
-            yield Conflict(path, "is given twice", first)
+            yield Mistake(path, f"is given twice; first as {write_path(first)}")
 
 
 def _is_named(resource: _Table) -> bool:

@@ -7,13 +7,13 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, time
 from typing import Any, Literal
 
 from issuer.administration.declaration.document import VERSION, DeclarationFile, find_mistakes
 from issuer.administration.errors import InvalidDocument
-from issuer.registry.mistakes import KeyPath, Mistake, write_path
+from issuer.registry.mistakes import KeyPath, Mistake
 
 Form = Literal["toml", "yaml"]
 
@@ -60,19 +60,14 @@ def read_declaration(text: str, form: Form) -> DeclarationFile:
         # What else a newer file says cannot be judged.
         why = f"the file is of version {version}; this program reads version {VERSION}"
         raise InvalidDocument([Mistake(("version",), why, source.line(("version",)))])
-    unreadable: list[tuple[KeyPath, str]] = []
-    values = _plain(source.values, (), unreadable)
-    found = {path: Mistake(path, why, source.line(path)) for path, why in unreadable}
-    declaration, conflicts = find_mistakes(DeclarationFile, values)
-    for each in conflicts:
-        why = each.why
-        if each.first is not None:
-            line = source.line(each.first)
-            on_line = "" if line is None else f" on line {line}"
-            why += f"; first as {write_path(each.first)}{on_line}"
-        found.setdefault(each.path, Mistake(each.path, why, source.line(each.path)))
+    found: dict[KeyPath, Mistake] = {}
+    values = _plain(source.values, (), found)
+    declaration, mistakes = find_mistakes(DeclarationFile, values)
+    for mistake in mistakes:
+        found.setdefault(mistake.path, mistake)
     if found or declaration is None:
-        raise InvalidDocument(sorted(found.values(), key=lambda mistake: mistake.line or 0))
+        placed = [replace(each, line=source.line(each.path)) for each in found.values()]
+        raise InvalidDocument(sorted(placed, key=lambda mistake: mistake.line or 0))
     return declaration
 
 
@@ -106,14 +101,16 @@ def read_toml(text: str) -> Source:
 
 
 def _plain(
-    table: Mapping[str, Any], path: KeyPath, found: list[tuple[KeyPath, str]]
+    table: Mapping[str, Any], path: KeyPath, found: dict[KeyPath, Mistake]
 ) -> dict[str, Any]:
     """Return the values as JSON can have them, times as text; note where that is impossible."""
-    found += [((*path, name), _UNSTORABLE) for name in table if not _is_storable(name)]
+    for name in table:
+        if not _is_storable(name):
+            found[(*path, name)] = Mistake((*path, name), _UNSTORABLE)
     return {name: _plain_value(each, (*path, name), found) for name, each in table.items()}
 
 
-def _plain_value(value: object, path: KeyPath, found: list[tuple[KeyPath, str]]) -> object:
+def _plain_value(value: object, path: KeyPath, found: dict[KeyPath, Mistake]) -> object:
     why = None
     if len(path) > MAXIMUM_DEPTH:
         path, why = path[:SHOWN_DEPTH], TOO_DEEP
@@ -131,7 +128,7 @@ def _plain_value(value: object, path: KeyPath, found: list[tuple[KeyPath, str]])
         why = "is no finite number"
     if why is None:
         return value
-    found.append((path, why))
+    found[path] = Mistake(path, why)
     return None
 
 

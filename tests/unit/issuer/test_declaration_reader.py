@@ -116,7 +116,7 @@ def test_all_mistakes_come_at_once_in_the_order_of_lines():
         " and backslash",
         "line 6: clients[0].token_ttl: must be at least 1",
         "line 7: clients[0].scope: is not known here",
-        "line 8: clients[1].client_id: is given twice; first as clients[0].client_id on line 5",
+        "line 8: clients[1].client_id: is given twice; first as clients[0].client_id",
         "line 9: clients[1].metadata.x: is no finite number",
         "line 10: clients[1].grants[0].scope: no such scope on https://orders.example: raed;"
         " did you mean read?",
@@ -201,7 +201,7 @@ def test_two_secrets_are_not_written_to_one_file():
         """
     assert mistakes(text, "yaml") == [
         "line 6: clients[1].secrets[0].generate_to: is given twice;"
-        " first as clients[0].secrets[0].generate_to on line 3"
+        " first as clients[0].secrets[0].generate_to"
     ]
 
 
@@ -213,7 +213,7 @@ def test_a_resource_is_declared_once():
           - {resource: "urn:a", scopes: [y]}
         """
     assert mistakes(text, "yaml") == [
-        "line 3: resources[1].resource: is given twice; first as resources[0].resource on line 2"
+        "line 3: resources[1].resource: is given twice; first as resources[0].resource"
     ]
 
 
