@@ -73,7 +73,7 @@ def write_backup(
         if replace:
             begun.replace(target)
         else:
-            target.hardlink_to(begun)  # fails if somebody else was quicker
+            target.hardlink_to(begun)  # fails if the file was made meanwhile
         _sync_folder(target.absolute().parent)
 
 
@@ -173,7 +173,7 @@ def _refuse_served(path: Path, *, replace: bool) -> None:
         return
     with closing(sqlite3.connect(path, timeout=0)) as connection:
         try:
-            # Leaving the write-ahead log takes that nobody else has the file open.
+            # SQLite leaves the write-ahead log only if no other process has the file open.
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 DEFAULT_SCOPES = ("read", "write")
 """What the demo API understands, so that its resource can be granted from the start."""
 
-
 ADMIN_SCOPES = (
     "watchword:clients:read",
     "watchword:clients:write",
@@ -53,7 +52,7 @@ def open_registry(
         RegistryError: the database cannot be used, or belongs to another issuer.
         DataFolderError: the data folder cannot be used.
     """
-    from issuer.storage.registry import Registry  # SQLAlchemy is dear to import
+    from issuer.storage.registry import Registry  # SQLAlchemy is slow to import
 
     if settings.database_url is None:
         make_data_folder(settings.data_dir)
@@ -99,12 +98,12 @@ def read_registry(settings: "Settings", *, now: Callable[[], int]) -> "Registry"
 
 
 def is_missing(settings: "Settings") -> bool:
-    """Tell whether the registry is a file that nobody has made yet."""
+    """Tell whether the registry is a file that does not exist yet."""
     place = settings.database
     try:
         return isinstance(place, SqliteFile) and not place.is_there()
     except OSError:
-        return False  # whoever opens it is told why it cannot be
+        return False  # opening it says why it cannot be used
 
 
 def own_resources(settings: "Settings") -> tuple[Resource, Resource]:

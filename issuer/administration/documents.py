@@ -20,7 +20,7 @@ from issuer.registry.client_secret import ClientSecret, NewSecret
 from issuer.registry.errors import InvalidValue
 from issuer.registry.mistakes import Mistake, mistakes_of, unknown
 from issuer.registry.representation import describe_secret
-from issuer.registry.resource import Resource
+from issuer.registry.resource import Resource, check_resource_identifier
 from issuer.registry.rfc3339 import write_time
 from issuer.registry.schema import (
     MODEL,
@@ -47,6 +47,10 @@ _NOWHERE = object()
 SecretText = Annotated[Text, AfterValidator(check_secret)]
 
 
+def _check_identifiers(resources: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(check_resource_identifier(each) for each in resources)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
 class WantedClientDocument(ClientRegistration):
     """A client as an administrator wants it.
@@ -54,7 +58,9 @@ class WantedClientDocument(ClientRegistration):
     Instead of `grants` it may say `resources` and `scope`, which is the same with less to write.
     """
 
-    resources: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+    resources: (
+        Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_check_identifiers)] | None
+    ) = Field(
         default=None, description="what it may get tokens for; the configured API if left out"
     )
     scope: Scopes | None = Field(

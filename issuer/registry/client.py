@@ -93,12 +93,15 @@ def check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
 def _check_method(value: object) -> object:
     if not isinstance(value, str):
         raise PydanticKnownError("string_type")
+    if value in _LATER_METHODS:
+        raise InvalidValue(f"{value} is not available in this version")
     if value not in _METHODS:
         raise InvalidValue("must be one of " + ", ".join(AuthMethod))
     return value
 
 
 _METHODS = [method.value for method in AuthMethod]
+_LATER_METHODS = ("client_secret_jwt", "federated")
 ClientName = Annotated[
     Text,
     AfterValidator(check_client_name),

@@ -25,10 +25,11 @@ from tests.support.identifiers import (
     PLAIN_HTTP_ISSUERS,
     WITHOUT_METADATA,
 )
-from watchword.cli.option_values import parse_resource
+from watchword.cli.errors import WrongUsage
+from watchword.cli.resources import check_identifier
 from watchword.settings import SettingsError, load_settings
 
-REFUSALS = (ValueError, ConsumerError, RegistryError, SettingsError)
+REFUSALS = (WrongUsage, ValueError, ConsumerError, RegistryError, SettingsError)
 
 ISSUER_ENTRIES: dict[str, Callable[[str], object]] = {
     "settings": lambda text: load_settings(issuer=text).issuer,
@@ -44,7 +45,7 @@ RESOURCE_ENTRIES: dict[str, Callable[[str], object]] = {
     "administration setting": lambda text: load_settings(admin_resource=text).administration,
     "registry": lambda text: Resource(resource=text, scopes=("read",)).resource,
     "document": lambda text: read(Resource, {"resource": text, "scopes": ["read"]}).resource,
-    "command line": parse_resource,
+    "command line": lambda text: check_identifier(text).refuse() or text,
     "resource_api": lambda text: ResourcePolicy(issuer="https://a", resource=text).resource,
     "consumer": lambda text: (
         ClientCredentials("https://a", "id", "secret", resource=text)._plan.resource

@@ -137,7 +137,7 @@ def test_dev_mode_is_for_loopback(place: Place) -> None:
     ("arguments", "words"),
     [
         (("serve", "--only", "both"), "--only: must be issuer or api"),
-        (("serve", "--dev", "--only", "api"), "--dev: serves both halves"),
+        (("serve", "--dev", "--only", "api"), "--dev: serves issuer and demo API"),
         (("serve", "--demo", "--only", "issuer"), "--demo: --only issuer leaves the demo API out"),
         (("bogus",), "No such command"),
         (("serve", "--bogus"), "No such option"),

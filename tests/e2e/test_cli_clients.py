@@ -215,14 +215,14 @@ def test_a_client_of_keys_is_registered_and_told_that_it_must_wait(run, tmp_path
     assert (len(shown["jwks"]["keys"]), shown["secrets"]) == (1, [])
 
 
-def test_whoever_insists_on_bound_tokens_is_told_that_there_are_none_yet(run):
+def test_a_client_or_resource_of_bound_tokens_is_told_that_there_are_none_yet(run):
     """None are made unbound instead, so there are none at all."""
     for option, kind in (("--dpop", "DPoP-bound"), ("--certificate-bound", "certificate-bound")):
         of_client = run("clients", "create", f"a{option}", option).stderr
         assert f"makes no {kind} tokens yet in this version; a{option} gets no tokens" in of_client
         url = f"https://a.example/{option}"
         of_resource = run("resources", "create", url, "--scope", "a", option).stderr
-        assert f"makes no {kind} tokens yet in this version; nobody gets tokens" in of_resource
+        assert f"makes no {kind} tokens yet in this version; no client gets tokens" in of_resource
 
 
 @pytest.mark.parametrize(
@@ -256,20 +256,23 @@ def test_every_registered_method_can_be_said(run, method, option, member):
         (["\udcff"], "not valid in the encoding"),
         (["till", "--auth", "client_secret_jwt"], "client_secret_jwt is not available in this"),
         (["till", "--auth", "federated"], "federated is not available in this version"),
-        (["till", "--auth", "none"], "--auth: choose client_secret_basic, client_secret_post"),
-        (["till", "--auth", "private_key_jwt"], "--auth: private_key_jwt needs one of jwks"),
-        (["till", "--jwks-uri", "https://a.example/j"], "--auth: client_secret_basic has neither"),
+        (
+            ["till", "--auth", "none"],
+            "--auth: must be one of client_secret_basic",
+        ),
+        (["till", "--auth", "private_key_jwt"], "private_key_jwt needs one of jwks"),
+        (["till", "--jwks-uri", "https://a.example/j"], "client_secret_basic has no jwks_uri"),
         (["till", "--jwks-uri", "http://a.example/j"], "--jwks-uri: jwks_uri must be https"),
         (["till", "--jwks", "none.json"], "--jwks: none.json cannot be read: no such file"),
         (["till", "--auth", "tls_client_auth", "--tls-subject", "cn=x"], "KIND is dn, dns, uri"),
-        (["till", "--token-ttl", "0"], "--token-ttl: must be from 1 to 86400"),
+        (["till", "--token-ttl", "0"], "--token-ttl: must be at least 1"),
         (["till", "--token-ttl", "86401"], "86400"),
         (["till", "--token-ttl", "soon"], "--token-ttl: must be a whole number"),
         (["till", "--name", "a\nb"], "printable"),
         (["till", "--scope", 'a"b'], "--scope"),
         (["till", "--scope", ""], "--scope"),
         (["till", "--resource", "orders"], "--resource"),
-        (["till", "--grant", f"{ISSUER}"], "--grant: a grant on"),
+        (["till", "--grant", f"{ISSUER}"], "--grant: must be scopes"),
         (["till", "--grant", f"{ISSUER} read", "--scope", "read"], "--grant: not together with"),
         (["till", "--no-grants", "--scope", "read"], "--no-grants: not together with --scope"),
         (["till", "--grant-type", "password"], "--grant-type: 'password' is no grant here"),

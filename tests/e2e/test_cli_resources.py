@@ -92,7 +92,7 @@ def test_what_a_resource_asks_of_tokens_can_change(update):
         (["create", "https://a.example/#x", "--scope", "read"], "must not have a fragment"),
         (["create", "https://a.example/\n", "--scope", "read"], "URI: "),
         (["create", "https://a.example/" + "x" * 2048, "--scope", "a"], "at most 2048"),
-        (["create", "https://a.example"], "--scope: name at least one"),
+        (["create", "https://a.example"], "--scope: is missing"),
         (["create", "https://a.example", "--scope", ""], "--scope: "),
         (["create", "https://a.example", "--scope", "a", "--token-ttl", "0"], "--token-ttl: "),
         (["create", "https://a.example", "--scope", "a", "--alg", "none"], "--alg: 'none' is no"),

@@ -1,6 +1,6 @@
-"""The `watchword` command: one module a command group.
+"""The `watchword` command: one module for each group of commands.
 
-Whatever takes long to import is imported inside the command that needs it.
+Modules that are slow to import are imported inside the command that needs them.
 """
 
 import os
@@ -12,33 +12,31 @@ from types import ModuleType
 import typer
 
 from watchword.cli.errors import CommandFailed, WrongUsage
-from watchword.cli.output import say
-from watchword.cli.streams import hold_streams, require_output
+from watchword.cli.output import hold_streams, require_output, say
 
 _SUMMARIES = {
     "keys": "Signing keys: make, list, export.",
     "clients": "Clients: create, see, change, disable, delete.",
     "resources": "Resources: the APIs and the scopes each has.",
-    "registration-tokens": "Tokens that let somebody register clients: create, list, revoke.",
+    "registration-tokens": "Tokens for registering clients: create, list, revoke.",
     "audit": "The audit trail: list.",
-    "apply": "Make clients and resources as a file says, in one transaction.",
+    "apply": "Make clients and resources equal to a file, in one transaction.",
     "export": "Print clients and resources as a file for apply, without secrets.",
     "token": "Tokens: get one, read one.",
     "db": "The registry database: status, upgrade, backup, restore.",
-    "serve": "Serve the provider: issuer and API, or one half of it.",
+    "serve": "Serve the provider: issuer and demo API, or one of them.",
     "scenario": "Run the consumer's scenario against a running provider.",
 }
-_COMMANDS = frozenset({"apply", "export", "serve", "scenario"})
-"""The rest are groups."""
+_COMMANDS = {"apply": "apply", "export": "export", "serve": "serve", "scenario": "token"}
+"""Commands by themselves, with the modules that they are in; the rest are groups."""
 
 
 def command_line(word: str | None = None) -> typer.Typer:
     """Build the command line.
 
     Args:
-        word: the command that is wanted, or a word that is none: of all others there is nothing but
-            the summary, for all their options together take as long to build as half of the rest.
-            None builds them all.
+        word: the command to build with its options; the others have their summary only, since
+            building all options would double the time to print help. None builds them all.
     """
     app = typer.Typer(
         name="watchword",
@@ -52,7 +50,7 @@ def command_line(word: str | None = None) -> typer.Typer:
     for name, summary in _SUMMARIES.items():
         wanted = word is None or word == name
         if name in _COMMANDS:
-            command = _module(name).__dict__[name] if wanted else _not_loaded
+            command = _module(_COMMANDS[name]).__dict__[name] if wanted else _not_loaded
             app.command(name, short_help=summary)(command)
         else:
             group = _module(name).app if wanted else typer.Typer()
@@ -65,7 +63,7 @@ def _module(name: str) -> ModuleType:
 
 
 def _not_loaded() -> None:
-    """Stand in the list of commands."""
+    """Stand for a command in the list of commands."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +83,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if named != "serve" or "--dev" in words:  # serving prints nothing
             require_output(present=present)
         code = int(command_line(named)(words, standalone_mode=False) or 0)
-        sys.stdout.flush()  # what cannot be written must not go unnoticed
+        sys.stdout.flush()  # so that a failure to write is reported here
     except typer.Exit as ended:
         return ended.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -107,7 +105,7 @@ def _check_words(words: Sequence[str]) -> None:
 
 
 def _explain(problem: Exception) -> int:
-    """Say what the packages below say in their own words; raise what nobody foresaw."""
+    """Print the message of a known error and return its exit code; raise any other error again."""
     from consumer.errors import ConsumerError
     from issuer.administration.errors import InvalidDocument
     from issuer.registry.errors import InvalidValue, IssuerMismatch, RegistryError
@@ -147,7 +145,7 @@ def _tell(code: int, *lines: str) -> int:
 
 
 def _abandon_output() -> int:
-    """Keep the interpreter from writing the rest of the output once more, at its end."""
+    """Keep the interpreter from trying to write the rest of the output again as it exits."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

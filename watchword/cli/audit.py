@@ -1,17 +1,17 @@
 """The `watchword audit` commands: who changed what in the registry."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.mistakes import Mistakes
-from watchword.cli.option_values import parse_count
+from watchword.cli.errors import Mistakes
+from watchword.cli.options import parse_count
 from watchword.cli.output import JsonFlag, print_json, printable, say
 from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
-    from issuer.administration.operations import Page
     from issuer.registry.schema import Json
 
 app = typer.Typer(no_args_is_help=True)
@@ -24,33 +24,34 @@ def list_entries(
         typer.Option(metavar="ID", help="Only changes of this client, resource or token."),
     ] = None,
     limit: Annotated[
-        str, typer.Option(metavar="N", help="So many at the most, the latest first.")
+        str, typer.Option(metavar="N", help="Maximum number of entries, newest first.")
     ] = "100",
     before: Annotated[
-        str | None, typer.Option(metavar="N", help="Only entries before the one of this number.")
+        str | None, typer.Option(metavar="N", help="Only entries before this number.")
     ] = None,
     server: ServerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show who changed what, when and how: the latest first, before and after.
+    """Show who changed what, when and how, newest first, with each value before and after.
 
     Example: watchword audit list --target orders-service
     """
     from issuer.administration.operations import pages
 
-    mistakes, most = Mistakes(), 0
+    mistakes, most = Mistakes(), None
     with mistakes.of("--limit"):
         most = parse_count(limit)
     if before is not None:
         with mistakes.of("--before"):
             before = str(parse_count(before))
     with administration(server, mistakes, reading=True) as operations:
-
-        def fetch(before: str | None, limit: int) -> "Page":
-            return operations.list_audit(target=target, before=before, limit=limit)
-
-        *_, last = found = list(pages(fetch, after=before, limit=most))
-    entries, older = [entry for page in found for entry in page.items], last.next
+        list_audit = partial(operations.list_audit, target=target)
+        *_, last = found = list(
+            pages(
+                lambda place, size: list_audit(before=place, limit=size), after=before, limit=most
+            )
+        )
+    entries, older = [each for page in found for each in page.items], last.next
     if as_json:
         print_json({"entries": entries} | ({} if older is None else {"next": older}))
         return

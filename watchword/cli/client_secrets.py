@@ -1,15 +1,14 @@
 """The `watchword clients secrets` commands: let one secret replace another without a gap."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.client_document import checked_client_id
-from watchword.cli.client_options import ClientId, SecretFlag
-from watchword.cli.client_tables import print_secrets, secret_state
-from watchword.cli.option_values import check_short_id, later, parse_seconds
-from watchword.cli.output import JsonFlag, print_fields, print_json, say
-from watchword.cli.registry import ServerOption, administration, labelled, read_secret
+from watchword.cli.errors import Mistakes
+from watchword.cli.options import check_short_id, later, parse_seconds
+from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, say
+from watchword.cli.registry import ServerOption, administration, read_secret
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -17,23 +16,33 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Secrets of a client: add, list, revoke.")
 
+ClientId = Annotated[str, typer.Argument(metavar="ID", help="The client's id.")]
+SecretFlag = Annotated[
+    bool,
+    typer.Option(
+        "--secret-stdin",
+        help="Read the secret from the first line of standard input instead of making one:"
+        " 32 characters or more; down to 8 are accepted at the price of slow checks.",
+    ),
+]
 _LABELS = {
     "client_secret": "--secret-stdin",
     "starts_at": "--starts-in",
     "expires_at": "--expires-in",
     "expires_in": "--expires-in",
 }
+_COLUMNS = ("secret_id", "state", "starts_at", "expires_at", "last_used_at")
 
 
 @app.command()
 def add(
     client_id: ClientId,
     expires_in: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="End it so many seconds from now.")
+        str | None, typer.Option(metavar="SECONDS", help="End it after this many seconds.")
     ] = None,
     starts_in: Annotated[
         str | None,
-        typer.Option(metavar="SECONDS", help="Let it count only from so many seconds on."),
+        typer.Option(metavar="SECONDS", help="Accept it only after this many seconds."),
     ] = None,
     secret_stdin: SecretFlag = False,
     server: ServerOption = None,
@@ -43,7 +52,9 @@ def add(
 
     Example: watchword clients secrets add orders-service --expires-in 7776000
     """
-    mistakes, now = checked_client_id(client_id), wall_clock()
+    from issuer.administration.documents import NewSecretDocument
+
+    mistakes, now = check_client(client_id, Mistakes(_LABELS)), wall_clock()
     document: Json = {}
     if expires_in is not None:
         with mistakes.of("--expires-in"):
@@ -55,9 +66,9 @@ def add(
             if parse_seconds(starts_in) >= document.get("expires_in", parse_seconds(starts_in) + 1):
                 raise ValueError("must be less than --expires-in")
     if secret_stdin:
-        with mistakes.of("--secret-stdin"):
-            document["client_secret"] = read_secret()
-    with administration(server, mistakes) as operations, labelled(_LABELS):
+        document["client_secret"] = read_secret()
+    mistakes.check(NewSecretDocument, document)
+    with administration(server, mistakes) as operations:
         added = operations.add_secret(client_id, document).document
     print_json(added) if as_json else print_fields(added)
     if "client_secret" in added and not as_json:
@@ -72,7 +83,7 @@ def list_secrets(
 
     Example: watchword clients secrets list orders-service
     """
-    with administration(server, checked_client_id(client_id), reading=True) as operations:
+    with administration(server, check_client(client_id), reading=True) as operations:
         secrets = operations.list_secrets(client_id)
     if as_json:
         print_json({"secrets": secrets})
@@ -86,20 +97,60 @@ def list_secrets(
 def revoke(
     client_id: ClientId,
     secret_id: Annotated[
-        str, typer.Argument(metavar="SECRET_ID", help="Which; the list has the ids.")
+        str, typer.Argument(metavar="SECRET_ID", help="The secret's id, as the list shows it.")
     ],
     server: ServerOption = None,
 ) -> None:
-    """End a secret at once; tokens that it got live on until they expire.
+    """End a secret at once; tokens that were issued for it remain valid until they expire.
 
     Example: watchword clients secrets revoke orders-service 5d41402abc
     """
-    mistakes = checked_client_id(client_id)
+    mistakes = check_client(client_id)
     with mistakes.of("SECRET_ID"):
         check_short_id(secret_id)
     with administration(server, mistakes) as operations:
         operations.revoke_secret(client_id, secret_id)
         left = operations.list_secrets(client_id)
     say(f"the secret {secret_id} of {client_id} is revoked")
-    if not any(secret_state(each, wall_clock()) == "live" for each in left):
+    if not has_live_secret(left, wall_clock()):
         say(f"warning: {client_id} has no live secret left and gets no more tokens")
+
+
+def check_client(client_id: str, mistakes: Mistakes | None = None) -> Mistakes:
+    """Add what is wrong with a client id to the mistakes of a command, and return them."""
+    from issuer.registry.client import check_client_id
+
+    mistakes = Mistakes() if mistakes is None else mistakes
+    with mistakes.of("ID"):
+        check_client_id(client_id)
+    return mistakes
+
+
+def has_live_secret(secrets: Iterable["Json"], now: int) -> bool:
+    """Tell whether any of the secrets can be used at `now`."""
+    return any(_state(each, now) == "live" for each in secrets)
+
+
+def print_secrets(secrets: Iterable["Json"], now: int) -> None:
+    """Print the states and times of secrets."""
+    rows = (
+        [
+            each["secret_id"],
+            _state(each, now),
+            each["starts_at"],
+            each["expires_at"] or "until revoked",
+            each["last_used_at"] or "never",
+        ]
+        for each in secrets
+    )
+    print_table(_COLUMNS, rows)
+
+
+def _state(secret: "Json", now: int) -> str:
+    """Return `live`, `pending` (not yet) or `ended`, as the secret is at `now`."""
+    from issuer.registry.rfc3339 import parse_time
+
+    if parse_time(secret["starts_at"]) > now:
+        return "pending"
+    end = secret["expires_at"]
+    return "ended" if end is not None and parse_time(end) <= now else "live"

@@ -1,60 +1,64 @@
-"""The `watchword clients` commands: register clients, see them, change them, end them."""
+"""The `watchword clients` commands: create, list, show, update, disable, enable, delete."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+import json
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from watchword.cli import client_secrets
-from watchword.cli.client_document import (
-    LABELS,
-    check_material,
-    checked_client_id,
-    read_changed_choice,
-    read_choice,
-    read_members,
-    read_patch,
-)
-from watchword.cli.client_grants import GrantChoice, changed_grants, described, first_grants
 from watchword.cli.client_options import (
+    DEFAULT_SCOPE,
+    LABELS,
     AllScopesFlag,
     ClientChanges,
-    ClientId,
     ClientOptions,
-    SecretFlag,
+    changed_grants,
+    check_grant_changes,
+    check_new_grants,
+    read_members,
+    read_patch,
+    spread,
+    write_grants_line,
+    written_out,
 )
-from watchword.cli.client_tables import CLIENT_COLUMNS, client_row, print_client, secret_state
-from watchword.cli.errors import WrongUsage
-from watchword.cli.mistakes import Mistakes
-from watchword.cli.not_yet import SERVED_METHODS, warn_of_client
-from watchword.cli.option_groups import with_options
-from watchword.cli.option_values import later, parse_count
-from watchword.cli.output import JsonFlag, print_json, print_json_list, print_table, say
+from watchword.cli.client_secrets import ClientId, SecretFlag, has_live_secret, print_secrets
+from watchword.cli.errors import Mistakes, WrongUsage
+from watchword.cli.options import later, parse_count, with_options
+from watchword.cli.output import (
+    JsonFlag,
+    print_fields,
+    print_json,
+    print_json_list,
+    print_table,
+    say,
+)
 from watchword.cli.registry import (
     ServerOption,
     YesFlag,
     administration,
     again_after_conflict,
-    labelled,
     read_secret,
     require_yes,
     resource_finder,
+    warn_of_bindings,
 )
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.administration.operations import Operations, Page, Versioned
     from issuer.registry.schema import Json
-    from watchword.cli.client_grants import Grants
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(client_secrets.app, name="secrets")
 
+_COLUMNS = ("client_id", "scope", "resources", "state", "name")
 _MOST_ON_OFFER = 10
 
 
 @app.command()
-@with_options(ClientOptions)
+@with_options(ClientOptions, "client")
 def create(
     client_id: Annotated[
         str, typer.Argument(metavar="ID", help="1 to 255 visible ASCII characters, no space.")
@@ -64,7 +68,7 @@ def create(
     secret_stdin: SecretFlag = False,
     secret_expires_in: Annotated[
         str | None,
-        typer.Option(metavar="SECONDS", help="End its first secret so many seconds from now."),
+        typer.Option(metavar="SECONDS", help="End its first secret after this many seconds."),
     ] = None,
     server: ServerOption = None,
     as_json: JsonFlag = False,
@@ -73,26 +77,33 @@ def create(
 
     Example: watchword clients create orders-service --scope read
     """
-    mistakes, now = checked_client_id(client_id), wall_clock()
-    document = {"client_id": client_id} | read_members(options, mistakes, now=now)
-    check_material(options, document, mistakes)
-    choice = read_choice(options, mistakes, all_scopes=all_scopes)
-    if choice.defaults and choice.exact is None and not choice.resources:
+    from issuer.administration.documents import NewClientDocument
+
+    mistakes, now = Mistakes(LABELS), wall_clock()
+    document = {"client_id": client_id, **read_members(options, mistakes, now)}
+    check_new_grants(options, mistakes, all_scopes=all_scopes, no_grants=options.no_grants)
+    if options.default_scope and not (options.grant or options.resource):
         mistakes.add("--default-scope: name the resources, by --resource or --grant")
+    with mistakes.gathered():
+        document |= written_out(options)
     if secret_stdin:
-        with mistakes.of("--secret-stdin"):
-            document["client_secret"] = read_secret()
+        document["client_secret"] = read_secret()
     if secret_expires_in is not None:
         with mistakes.of("--secret-expires-in"):
             document["client_secret_expires_at"] = later(secret_expires_in, now)
-    with administration(server, mistakes) as operations, labelled(LABELS):
-        made = operations.create_client(document | _first_grants(choice, operations))
-        created = made.document
-        on_offer = () if created["grants"] else _on_offer(choice, operations)
+    if not (options.grant or options.default_scope or options.no_grants):
+        document |= _left_to_the_registry(options, all_scopes)
+    mistakes.check(NewClientDocument, document)
+    with administration(server, mistakes) as operations:
+        if options.default_scope and not options.grant:
+            find = resource_finder(operations)
+            document |= spread(options, find, all_scopes=all_scopes)
+        created = operations.create_client(document).document
+        on_offer = () if created["grants"] else _on_offer(options, operations)
     print_json(created) if as_json else print_client(created, now)
     if "client_secret" in created and not as_json:
         say("Keep the secret now: it is not shown again.")
-    warn_of_client(created)
+    _warn(created)
     if not (created["grants"] or options.no_grants):
         _say_what_is_on_offer(client_id, on_offer)
 
@@ -100,15 +111,15 @@ def create(
 @app.command("list")
 def list_clients(
     after: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only those behind this one.")
+        str | None, typer.Option(metavar="ID", help="Only clients after this one.")
     ] = None,
     limit: Annotated[
-        str | None, typer.Option(metavar="N", help="So many at the most; all if left out.")
+        str | None, typer.Option(metavar="N", help="Maximum number of clients; all if left out.")
     ] = None,
     server: ServerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show all clients, by id.
+    """List all clients, by id.
 
     Example: watchword clients list --json
     """
@@ -120,7 +131,7 @@ def list_clients(
             most = parse_count(limit)
     with administration(server, mistakes, reading=True) as operations:
         found = pages(
-            lambda after, limit: operations.list_clients(after=after, limit=limit),
+            lambda place, size: operations.list_clients(after=place, limit=size),
             after=after,
             limit=most,
         )
@@ -140,13 +151,14 @@ def show(client_id: ClientId, server: ServerOption = None, as_json: JsonFlag = F
 
     Example: watchword clients show orders-service
     """
-    with administration(server, checked_client_id(client_id), reading=True) as operations:
+    mistakes = client_secrets.check_client(client_id)
+    with administration(server, mistakes, reading=True) as operations:
         client = operations.show_client(client_id).document
     print_json(client) if as_json else print_client(client, wall_clock())
 
 
 @app.command()
-@with_options(ClientChanges)
+@with_options(ClientChanges, "client")
 def update(
     client_id: ClientId,
     options: ClientChanges,
@@ -157,15 +169,21 @@ def update(
 
     Example: watchword clients update orders-service --add-scope write --unset token-ttl
     """
-    mistakes, now = checked_client_id(client_id), wall_clock()
-    patch = read_patch(options, mistakes, now=now)
-    choice = read_changed_choice(options, mistakes)
-    if not (patch or choice or mistakes):
+    from issuer.administration.documents import WantedClientDocument
+
+    mistakes, now = Mistakes(LABELS), wall_clock()
+    patch = read_patch(options, mistakes, now)
+    given = {name: value for name, value in patch.items() if value is not None}
+    mistakes.check(WantedClientDocument, {"client_id": client_id, **given}, part=True)
+    check_grant_changes(options, mistakes, no_grants=options.no_grants)
+    forget = DEFAULT_SCOPE in (options.unset or ())
+    if not (patch or forget or options.change_grants or mistakes):
         raise WrongUsage("say what changes; see: watchword clients update --help")
-    with administration(server, mistakes) as operations, labelled(LABELS):
-        client = _update(operations, client_id, patch, choice).document
+    with administration(server, mistakes) as operations:
+        change = partial(_update, operations, client_id, patch, options, forget)
+        client = again_after_conflict(change).document
     print_json(client) if as_json else print_client(client, now)
-    warn_of_client(client)
+    _warn(client)
     if "token_endpoint_auth_method" in patch:
         _warn_without_secret(client, now)
 
@@ -176,8 +194,9 @@ def disable(client_id: ClientId, server: ServerOption = None) -> None:
 
     Example: watchword clients disable orders-service
     """
-    _set_disabled(client_id, True, server)
-    say(f"client {client_id} is disabled; tokens it holds live on until they expire")
+    with administration(server, client_secrets.check_client(client_id)) as operations:
+        operations.update_client(client_id, {"disabled": True})
+    say(f"client {client_id} is disabled; tokens that it has remain valid until they expire")
 
 
 @app.command()
@@ -186,7 +205,8 @@ def enable(client_id: ClientId, server: ServerOption = None) -> None:
 
     Example: watchword clients enable orders-service
     """
-    _set_disabled(client_id, False, server)
+    with administration(server, client_secrets.check_client(client_id)) as operations:
+        operations.update_client(client_id, {"disabled": False})
     say(f"client {client_id} is enabled")
 
 
@@ -196,53 +216,50 @@ def delete(client_id: ClientId, yes: YesFlag = False, server: ServerOption = Non
 
     Example: watchword clients delete orders-service --yes
     """
-    with administration(server, checked_client_id(client_id)) as operations:
-        operations.show_client(client_id)  # nobody is asked about what is not there
+    with administration(server, client_secrets.check_client(client_id)) as operations:
+        operations.show_client(client_id)  # the question is asked about a client that exists
         require_yes(f"Delete the client {client_id} and its secrets?", yes=yes)
         operations.delete_client(client_id)
     say(f"client {client_id} is deleted")
 
 
-def _print_pages(pages: "Iterable[Page]") -> None:
-    count, following = 0, None
-    for page in pages:
-        count, following = count + len(page.items), page.next
-        if page.items:
-            print_table(CLIENT_COLUMNS, (client_row(each) for each in page.items))
-    if not count:
-        say("There is no client yet; run: watchword clients create ID")
-    if following is not None:
-        say(f"There are more: --after {following}")
-
-
-def _set_disabled(client_id: str, disabled: bool, server: str | None) -> None:
-    with administration(server, checked_client_id(client_id)) as operations:
-        operations.update_client(client_id, {"disabled": disabled})
-
-
-def _first_grants(choice: GrantChoice, operations: "Operations") -> "Json":
-    """Name resources and scopes for the registry to sort out, unless that is done here already."""
-    if choice.exact is not None or choice.defaults:
-        return described(first_grants(choice, resource_finder(operations)))
-    named: Json = {"resources": list(choice.resources)} if choice.resources else {}
-    if choice.all_scopes:
+def _left_to_the_registry(options: ClientOptions, all_scopes: bool) -> "Json":
+    """Name resources and scopes; the registry grants each scope on the resources that have it."""
+    named: Json = {"resources": options.resource} if options.resource else {}
+    if all_scopes:
         return named | {"all_scopes": True}
-    return named | ({"scope": " ".join(choice.scopes)} if choice.scopes else {})
+    return named | ({"scope": " ".join(options.scope)} if options.scope else {})
 
 
-def _on_offer(choice: GrantChoice, operations: "Operations") -> "list[tuple[str, str]]":
+def _update(
+    operations: "Operations",
+    client_id: str,
+    patch: "Json",
+    options: ClientChanges,
+    forget_defaults: bool,
+) -> "Versioned":
+    if not (options.change_grants or forget_defaults):
+        return operations.update_client(client_id, patch)
+    before = operations.show_client(client_id)
+    find = resource_finder(operations)
+    patch = patch | changed_grants(options, before.document, find, forget_defaults=forget_defaults)
+    return operations.update_client(client_id, patch, revision=before.revision)
+
+
+def _on_offer(options: ClientOptions, operations: "Operations") -> "list[tuple[str, str]]":
     """List what could be granted, by resource; nothing if the caller may not read resources."""
     from issuer.registry.errors import RegistryError
+    from watchword.registry import ADMIN_SCOPES
 
     try:
         found = operations.list_resources()
     except RegistryError:
         return []
-    return [
-        (each["resource"], " ".join(each["scopes"]))
-        for each in found
-        if (each["resource"] in choice.resources if choice.resources else not _administers(each))
-    ][:_MOST_ON_OFFER]
+    if options.resource:
+        found = [each for each in found if each["resource"] in options.resource]
+    else:
+        found = [each for each in found if set(ADMIN_SCOPES).isdisjoint(each["scopes"])]
+    return [(each["resource"], " ".join(each["scopes"])) for each in found[:_MOST_ON_OFFER]]
 
 
 def _say_what_is_on_offer(client_id: str, on_offer: "Iterable[tuple[str, str]]") -> None:
@@ -254,46 +271,86 @@ def _say_what_is_on_offer(client_id: str, on_offer: "Iterable[tuple[str, str]]")
         say(f"  {resource} has: {scopes}")
 
 
-def _administers(resource: "Json") -> bool:
-    from watchword.registry import ADMIN_SCOPES
+def _warn(client: "Json") -> None:
+    """Warn if a client gets no tokens for now, because of its method or of what it asks for."""
+    from issuer.client_auth.methods import METHODS
 
-    return not set(ADMIN_SCOPES).isdisjoint(resource["scopes"])
-
-
-def _update(
-    operations: "Operations", client_id: str, patch: "Json", choice: GrantChoice
-) -> "Versioned":
-    if not choice:
-        return operations.update_client(client_id, patch)
-    find = resource_finder(operations)
-
-    def decide_and_update() -> "Versioned":
-        before = operations.show_client(client_id)
-        grants = changed_grants(choice, _held(before.document), find)
-        return operations.update_client(
-            client_id, patch | described(grants), revision=before.revision
-        )
-
-    return again_after_conflict(decide_and_update)
-
-
-def _held(client: "Json") -> "Grants":
-    from issuer.registry.client import ResourcePermission
-
-    return tuple(
-        ResourcePermission(
-            resource=each["resource"],
-            scopes=tuple(each["scope"].split()),
-            default_scopes=tuple(each.get("default_scope", "").split()) or None,
-        )
-        for each in client["grants"]
+    method, consequence = (
+        client["token_endpoint_auth_method"],
+        f"{client['client_id']} gets no tokens",
     )
+    if method not in METHODS:
+        say(
+            f"warning: the token endpoint does not take {method} yet in this version; {consequence}"
+        )
+    warn_of_bindings(client, consequence)
 
 
 def _warn_without_secret(client: "Json", now: int) -> None:
-    live = any(secret_state(each, now) == "live" for each in client["secrets"])
-    if client["token_endpoint_auth_method"] in SERVED_METHODS and not live:
+    from issuer.registry.auth_method import AuthMethod
+
+    uses_secret = AuthMethod(client["token_endpoint_auth_method"]).uses_secret
+    if uses_secret and not has_live_secret(client["secrets"], now):
         say(
             f"warning: {client['client_id']} has no live secret; run:"
             f" watchword clients secrets add {client['client_id']}"
         )
+
+
+def _print_pages(pages: "Iterable[Page]") -> None:
+    count, following = 0, None
+    for page in pages:
+        count, following = count + len(page.items), page.next
+        if page.items:
+            print_table(_COLUMNS, (_row(each) for each in page.items))
+    if not count:
+        say("There is no client yet; run: watchword clients create ID")
+    if following is not None:
+        say(f"There are more: --after {following}")
+
+
+def _row(client: "Json") -> list[str | None]:
+    resources = " ".join(client["resources"])
+    return [
+        client["client_id"],
+        client["scope"],
+        resources,
+        _state(client),
+        client.get("client_name"),
+    ]
+
+
+def print_client(client: "Json", now: int) -> None:
+    """Print one client, and the times of its secrets if it has any."""
+    shown: dict[str, Any] = {}
+    for name, value in client.items():
+        if name not in ("scope", "resources", "secrets"):  # in the grants, and in a table below
+            shown[name] = (
+                {True: "yes", False: None}.get(value, value) if isinstance(value, bool) else value
+            )
+    shown["grant_types"] = ", ".join(client["grant_types"]) or "none: it gets no tokens"
+    shown["grants"] = write_grants_line(client["grants"]) or "none: it gets no tokens"
+    shown["disabled"] = "yes" if client["disabled"] else "no"
+    shown["state"] = _state(client)
+    if "jwks" in client:
+        keys = client["jwks"].get("keys", ())
+        shown["jwks"] = ", ".join(
+            f"{each.get('kty')} {each.get('kid', 'without kid')}" for each in keys
+        )
+    shown["metadata"] = _write_notes(client["metadata"])
+    print_fields(shown)
+    if client.get("secrets"):
+        print_secrets(client["secrets"], now)
+
+
+def _state(client: "Json") -> str:
+    state: str = client["state"]
+    return "enabled, secret expired" if state == "secret_expired" else state
+
+
+def _write_notes(notes: Mapping[str, Any]) -> str | None:
+    written = (
+        f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in notes.items()
+    )
+    return "; ".join(written) or None

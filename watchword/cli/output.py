@@ -1,6 +1,12 @@
-"""Print what a command found: one JSON document for scripts, a table for people."""
+"""Print what a command found: one JSON document for scripts, a table for people.
 
+Also the standard streams: which are there, and whether the result can be written.
+"""
+
+import fcntl
 import json
+import os
+import select
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,16 +15,18 @@ from typing import Annotated, Any
 
 import typer
 
+from watchword.cli.errors import CommandFailed
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+_REFUSAL = "the output cannot be written: standard output is {}; nothing was done"
 
 
 def rfc3339(seconds: int | None) -> str | None:
     """Write a time in seconds since the epoch as RFC 3339 in UTC."""
-    return (
-        None
-        if seconds is None
-        else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    )
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def print_json(document: object) -> None:
@@ -27,7 +35,7 @@ def print_json(document: object) -> None:
 
 
 def print_json_list(name: str, items: Iterable[object]) -> None:
-    """Print `{name: [items]}` as `print_json` does, each item as soon as it is there.
+    """Print `{name: [items]}` as `print_json` does, each item as soon as it is fetched.
 
     A failure before the first leaves nothing printed.
     """
@@ -44,7 +52,7 @@ def _json(document: object) -> str:
 
 
 def say(message: str) -> None:
-    """Tell a person one line on standard error, where it never mixes with data."""
+    """Write one line for people on standard error, where it never mixes with data."""
     sys.stderr.write(printable(message) + "\n")
 
 
@@ -86,3 +94,54 @@ def _print_rich(table: Any) -> None:  # noqa: ANN401 - rich is imported lazily
     # of a scope, not a picture.
     width = None if sys.stdout.isatty() else 10_000
     Console(width=width, highlight=False, markup=False, emoji=False).print(table)
+
+
+def hold_streams() -> bool:
+    """Open the null device in the place of standard streams that are closed.
+
+    Otherwise the next file or socket that is opened takes a closed stream's number, and what is
+    meant for the stream is written into it.
+
+    Returns:
+        whether there is a standard output.
+    """
+    closed = []
+    for file in range(3):
+        try:
+            os.fstat(file)
+        except OSError:
+            closed.append(file)
+    for file in closed:
+        os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+        os.set_inheritable(file, True)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for the whole process
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    return 1 not in closed
+
+
+def require_output(*, present: bool) -> None:
+    """Refuse a command whose result cannot be written, before it changes anything.
+
+    Args:
+        present: whether there was a standard output when the process started.
+
+    Raises:
+        CommandFailed: it is closed, or open for reading only.
+        BrokenPipeError: its reader has gone.
+    """
+    if not present:
+        raise CommandFailed(_REFUSAL.format("closed"))
+    original = sys.__stdout__
+    if original is None or sys.stdout is not original:
+        return  # a caller in this process reads it
+    file = original.fileno()
+    if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise CommandFailed(_REFUSAL.format("open for reading only"))
+    poll = select.poll()
+    poll.register(file, select.POLLOUT)
+    if any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0)):
+        raise BrokenPipeError

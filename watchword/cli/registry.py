@@ -1,14 +1,13 @@
-"""What the commands on the registry share: the way to it, scopes, a last question."""
+"""What the commands on the registry share: opening it, pages, the log, questions, warnings."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from watchword.cli.errors import CommandFailed, WrongUsage
-from watchword.cli.mistakes import Mistakes
+from watchword.cli.errors import CommandFailed, Mistakes, WrongUsage
 from watchword.cli.output import printable, say
 from watchword.clock import wall_clock
 
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from issuer.administration.operations import Operations
     from issuer.events import EventSink
     from issuer.registry.audit import Actor
-    from issuer.registry.mistakes import Mistake
     from issuer.registry.resource import Resource
+    from issuer.registry.schema import Json
     from issuer.storage.registry import Registry
     from watchword.remote_administration import RemoteAdministration
     from watchword.settings import Settings
@@ -26,6 +25,11 @@ T = TypeVar("T")
 
 _LONGEST_LINE = 4096
 _ATTEMPTS = 5
+_BINDINGS = {
+    "dpop_bound_access_tokens": "DPoP-bound",
+    "dpop_bound_access_tokens_required": "DPoP-bound",
+    "tls_client_certificate_bound_access_tokens": "certificate-bound",
+}
 
 YesFlag = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 ServerOption = Annotated[
@@ -50,17 +54,18 @@ def administration(
 
     Args:
         server: the provider to ask; None for the database that the settings name.
-        mistakes: what is wrong with the command line so far, told together with the settings'.
-        by_file: what is done is what a file says.
+        mistakes: what is wrong with the command line so far; the settings' mistakes are added.
+        by_file: a file says what is done.
         reading: nothing is changed; the database is not even made.
 
     Raises:
-        WrongUsage: there are mistakes.
+        WrongUsage: there are mistakes, or the registry refuses a document; its mistakes then name
+            options as `mistakes` labels them.
     """
     from watchword.settings import load_settings
 
     opened: AbstractContextManager[Operations]
-    wrong = mistakes or Mistakes()
+    wrong = Mistakes() if mistakes is None else mistakes  # no mistakes yet is false too
     with wrong.gathered():
         settings = load_settings()
         if server is None:
@@ -68,7 +73,7 @@ def administration(
         else:
             opened = closing(_remote(server, settings))
     wrong.refuse()  # so from here on there is something to open
-    with opened as operations:
+    with opened as operations, wrong.labelled():
         yield operations
 
 
@@ -141,7 +146,7 @@ def resource_finder(operations: "Operations") -> "Callable[[str], Resource]":
 
 
 def again_after_conflict(work: Callable[[], T]) -> T:
-    """Do what reads and then changes; if somebody else changed it meanwhile, do it anew."""
+    """Do work that reads and then changes; repeat it if there was another change in between."""
     from issuer.registry.errors import RevisionConflict
 
     for _ in range(_ATTEMPTS - 1):
@@ -150,26 +155,18 @@ def again_after_conflict(work: Callable[[], T]) -> T:
     return work()
 
 
-@contextmanager
-def labelled(labels: Mapping[str, str]) -> Iterator[None]:
-    """Tell what is wrong with a document by the options that its members were typed as."""
-    from issuer.administration.errors import InvalidDocument
-
-    try:
-        yield
-    except InvalidDocument as error:
-        raise WrongUsage(*(_labelled(each, labels) for each in error.mistakes)) from None
-
-
-def _labelled(mistake: "Mistake", labels: Mapping[str, str]) -> str:
-    if not mistake.path:
-        return mistake.why
-    member = str(mistake.path[0])
-    return f"{labels.get(member, member)}: {mistake.why}"
+def warn_of_bindings(document: "Json", consequence: str) -> None:
+    """Warn if a client or resource asks for bound tokens, which this version does not issue."""
+    for member, bound in _BINDINGS.items():
+        if document.get(member):
+            say(
+                f"warning: the token endpoint makes no {bound} tokens yet in this version;"
+                f" {consequence}"
+            )
 
 
 class ChangeLog:
-    """Logs changes on standard error, unless a person is watching who has the command's own words.
+    """Logs changes on standard error, unless that is a terminal and the log format is not set.
 
     What opening the registry makes by itself is not logged: the command has not begun.
     """
@@ -180,11 +177,11 @@ class ChangeLog:
         self._events: EventSink | None = None
 
     def __call__(self, event: str, /, **fields: object) -> None:
-        """Log one event, if anybody reads the log."""
+        """Log one event, unless a person sees the command's own messages."""
         if not self.opened or (self._form is None and sys.stderr.isatty()):
             return
         if self._events is None:
-            from watchword.logging import Events  # dear to import, and most commands change nothing
+            from watchword.logging import Events  # slow to import, and only changes need it
 
             self._events = Events(form=self._form or "json", stream=sys.stderr)
         self._events(event, **fields)
@@ -206,7 +203,7 @@ def operator(*, by_file: bool = False) -> "Actor":
 
 
 def require_yes(question: str, *, yes: bool) -> None:
-    """Ask before something is lost, unless the answer was given with `--yes`.
+    """Ask before something is deleted, unless the answer was given with `--yes`.
 
     Raises:
         CommandFailed: the answer was not yes.
@@ -228,23 +225,20 @@ def read_line() -> bytes:
 
 
 def read_secret() -> str:
-    """Read a secret from standard input, less white space around it.
+    """Read a secret from standard input, without white space around it; the schema checks it.
 
     On a terminal it is asked for and not shown.
 
     Raises:
-        InvalidValue: it cannot be a secret.
+        InvalidValue: it is no text.
     """
-    from issuer.registry.secret_hash import check_secret, decode_secret
+    from issuer.registry.secret_hash import decode_secret
 
-    if sys.stdin is not None and sys.stdin.isatty():
-        from getpass import getpass
+    if sys.stdin is None or not sys.stdin.isatty():
+        return decode_secret(read_line())
+    from getpass import getpass
 
-        try:
-            secret = getpass("Secret: ").strip()
-        except EOFError:
-            secret = ""
-    else:
-        secret = decode_secret(read_line())
-    check_secret(secret)
-    return secret
+    try:
+        return getpass("Secret: ").strip()
+    except EOFError:
+        return ""

@@ -1,50 +1,86 @@
 """The `watchword resources` commands: the APIs that tokens are for, and their scopes."""
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli import option_values as values
-from watchword.cli.errors import CommandFailed, WrongUsage
-from watchword.cli.not_yet import warn_of_resource
-from watchword.cli.option_groups import with_options
+from watchword.cli.errors import CommandFailed, Mistakes, WrongUsage
+from watchword.cli.options import (
+    Attributes,
+    attribute_labels,
+    read_attributes,
+    read_unset,
+    read_words,
+    with_options,
+)
 from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, say
 from watchword.cli.registry import (
     ServerOption,
     YesFlag,
     administration,
     again_after_conflict,
-    labelled,
     require_yes,
-)
-from watchword.cli.resource_options import (
-    LABELS,
-    ResourceChanges,
-    ResourceOptions,
-    checked_resource,
-    read_members,
-    read_patch,
-    read_scope_change,
+    warn_of_bindings,
 )
 
 if TYPE_CHECKING:
     from issuer.administration.operations import Operations, Versioned
     from issuer.registry.schema import Json
-    from watchword.cli.resource_options import ScopeChange
 
 app = typer.Typer(no_args_is_help=True)
 
 Identifier = Annotated[str, typer.Argument(metavar="URI", help="The resource's identifier.")]
+_LABELS = {**attribute_labels("resource"), "resource": "URI"}
 _COLUMNS = ("resource", "scopes", "token_ttl", "signing_alg", "bound_to")
+_BOUND_TO = {
+    "dpop_bound_access_tokens_required": "DPoP key",
+    "tls_client_certificate_bound_access_tokens": "certificate",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceChanges(Attributes):
+    """Options for a resource that exists already, as typed."""
+
+    add_scope: Annotated[
+        list[str] | None, typer.Option(metavar="SCOPE", help="A scope that it has from now on.")
+    ] = None
+    remove_scope: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SCOPE", help="A scope that it loses; refused while clients hold it."),
+    ] = None
+    withdraw: Annotated[
+        bool,
+        typer.Option("--withdraw", help="Take removed scopes from the clients that hold them."),
+    ] = False
+    unset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Remove a value: token-ttl or alg."),
+    ] = None
+
+    def applied_to(self, held: list[str]) -> list[str]:
+        """Return the scopes as they become.
+
+        Raises:
+            CommandFailed: a scope that shall go is not there.
+        """
+        removed = read_words(self.remove_scope or ())
+        for scope in removed:
+            if scope not in held:
+                raise CommandFailed(f"the resource has no scope {scope}")
+        kept = [scope for scope in held if scope not in removed]
+        return list(dict.fromkeys([*kept, *read_words(self.add_scope or ())]))
 
 
 @app.command()
-@with_options(ResourceOptions)
+@with_options(Attributes, "resource")
 def create(
     identifier: Annotated[
         str, typer.Argument(metavar="URI", help="Absolute URI without fragment; the audience.")
     ],
-    options: ResourceOptions,
+    options: Attributes,
     server: ServerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -52,21 +88,19 @@ def create(
 
     Example: watchword resources create https://orders.example.com --scope orders:read
     """
-    mistakes = checked_resource(identifier)
-    document: Json = {"resource": identifier, **read_members(options, mistakes)}
-    with mistakes.of("--scope"):
-        document["scopes"] = values.parse_scopes(options.scope or ())
-    if not options.scope:
-        mistakes.add("--scope: name at least one")
-    with administration(server, mistakes) as operations, labelled(LABELS):
+    from issuer.registry.resource import Resource
+
+    mistakes = Mistakes(_LABELS)
+    document = {"resource": identifier, **read_attributes("resource", options.typed, mistakes)}
+    mistakes.check(Resource, document)
+    with administration(server, mistakes) as operations:
         created = operations.create_resource(document).document
     _print(created, as_json)
-    warn_of_resource(created)
 
 
 @app.command("list")
 def list_resources(server: ServerOption = None, as_json: JsonFlag = False) -> None:
-    """Show all resources.
+    """List all resources.
 
     Example: watchword resources list --json
     """
@@ -85,13 +119,13 @@ def show(identifier: Identifier, server: ServerOption = None, as_json: JsonFlag 
 
     Example: watchword resources show https://orders.example.com
     """
-    with administration(server, checked_resource(identifier), reading=True) as operations:
+    with administration(server, check_identifier(identifier), reading=True) as operations:
         resource = operations.show_resource(identifier).document
-    _print(resource, as_json)
+    print_json(resource) if as_json else print_fields(_for_people(resource))
 
 
 @app.command()
-@with_options(ResourceChanges)
+@with_options(ResourceChanges, "resource")
 def update(
     identifier: Identifier,
     options: ResourceChanges,
@@ -102,15 +136,23 @@ def update(
 
     Example: watchword resources update https://orders.example.com --add-scope orders:cancel
     """
-    mistakes = checked_resource(identifier)
-    patch = read_patch(options, mistakes)
-    change = read_scope_change(options, mistakes)
-    if not (patch or change or mistakes):
+    from issuer.registry.resource import Resource
+
+    mistakes = Mistakes(_LABELS)
+    patch = read_attributes("resource", options.typed, mistakes)
+    mistakes.check(Resource, {"resource": identifier, **patch}, part=True)
+    read_unset("resource", options.unset or (), patch, mistakes)
+    more = [("--add-scope", options.add_scope), ("--remove-scope", options.remove_scope)]
+    if "scopes" in patch:
+        mistakes.exclude("--scope", more)
+    elif options.withdraw and not options.remove_scope:
+        mistakes.add("--withdraw: name what goes, by --remove-scope, or by --scope what stays")
+    if not (patch or options.add_scope or options.remove_scope or mistakes):
         raise WrongUsage("say what changes; see: watchword resources update --help")
-    with administration(server, mistakes) as operations, labelled(LABELS):
-        resource = again_after_conflict(lambda: _update(operations, identifier, patch, change))
+    with administration(server, mistakes) as operations:
+        change = partial(_update, operations, identifier, patch, options)
+        resource = again_after_conflict(change)
     _print(resource.document, as_json)
-    warn_of_resource(resource.document)
 
 
 @app.command()
@@ -119,37 +161,45 @@ def delete(identifier: Identifier, yes: YesFlag = False, server: ServerOption = 
 
     Example: watchword resources delete https://orders.example.com --yes
     """
-    with administration(server, checked_resource(identifier)) as operations:
-        operations.show_resource(identifier)  # nobody is asked about what is not there
+    with administration(server, check_identifier(identifier)) as operations:
+        operations.show_resource(identifier)  # the question is asked about one that exists
         if server is None:
-            _refuse_own(identifier)
+            _refuse_to_delete_own(identifier)
         require_yes(f"Delete the resource {identifier}?", yes=yes)
         operations.delete_resource(identifier)
     say(f"resource {identifier} is deleted")
 
 
+def check_identifier(identifier: str) -> Mistakes:
+    """Return what is wrong with a resource identifier, as the first mistakes of a command."""
+    from issuer.registry.resource import check_resource_identifier
+
+    mistakes = Mistakes()
+    with mistakes.of("URI"):
+        check_resource_identifier(identifier)
+    return mistakes
+
+
 def _update(
-    operations: "Operations", identifier: str, patch: "Json", change: "ScopeChange"
+    operations: "Operations", identifier: str, patch: "Json", options: ResourceChanges
 ) -> "Versioned":
     from issuer.registry.errors import ScopeInUse
 
-    if not change:
-        return operations.update_resource(identifier, patch)
-    before = operations.show_resource(identifier)
-    scopes = change.applied_to(before.document["scopes"])
+    revision = None
+    if options.add_scope or options.remove_scope:
+        before = operations.show_resource(identifier)
+        revision = before.revision
+        patch = patch | {"scopes": options.applied_to(before.document["scopes"])}
     try:
         return operations.update_resource(
-            identifier,
-            patch | {"scopes": scopes},
-            revision=before.revision,
-            withdraw=change.withdraw,
+            identifier, patch, revision=revision, withdraw=options.withdraw
         )
     except ScopeInUse as error:
         raise CommandFailed(f"{error}; --withdraw takes it from them") from None
 
 
-def _refuse_own(identifier: str) -> None:
-    """Keep what every command makes anew: the resources that the provider itself serves."""
+def _refuse_to_delete_own(identifier: str) -> None:
+    """Keep the resources that the provider itself serves, which every command makes anew."""
     from watchword.settings import load_settings
 
     settings = load_settings()
@@ -160,24 +210,11 @@ def _refuse_own(identifier: str) -> None:
 
 
 def _for_people(resource: "Json") -> "Json":
-    bound = [
-        word
-        for word, member in (
-            ("DPoP key", "dpop_bound_access_tokens_required"),
-            ("certificate", "tls_client_certificate_bound_access_tokens"),
-        )
-        if resource.get(member)
-    ]
-    times = {name: resource[name] for name in ("created_at", "updated_at")}
-    return {
-        "resource": resource["resource"],
-        "scopes": " ".join(resource["scopes"]),
-        "token_ttl": resource["token_ttl"],
-        "signing_alg": resource["signing_alg"],
-        "bound_to": ", ".join(bound) or None,
-        **times,
-    }
+    bound = [word for member, word in _BOUND_TO.items() if resource.get(member)]
+    shown = {name: value for name, value in resource.items() if name not in _BOUND_TO}
+    return shown | {"scopes": " ".join(resource["scopes"]), "bound_to": ", ".join(bound) or None}
 
 
 def _print(resource: "Json", as_json: bool) -> None:
     print_json(resource) if as_json else print_fields(_for_people(resource))
+    warn_of_bindings(resource, f"no client gets tokens for {resource['resource']}")

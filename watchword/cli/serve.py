@@ -33,7 +33,7 @@ def serve(
     if only not in (None, "issuer", "api"):
         raise WrongUsage("--only: must be issuer or api")
     if dev and only:
-        raise WrongUsage("--dev: serves both halves; leave --only out")
+        raise WrongUsage("--dev: serves issuer and demo API; leave --only out")
     if demo and only == "issuer":
         raise WrongUsage("--demo: --only issuer leaves the demo API out; give one of them")
     from watchword.settings import load_settings

@@ -1,4 +1,4 @@
-"""The `watchword token` commands: get one as a client would, and read what one says."""
+"""The `watchword token` and `scenario` commands: act as a client, and read a token."""
 
 import json
 import sys
@@ -70,6 +70,31 @@ def inspect(
         return
     print_fields({name: _readable(name, value) for name, value in {**header, **claims}.items()})
     say("Decoded only: the signature was not checked.")
+
+
+def scenario(
+    api: Annotated[
+        str | None, typer.Option(help="Where the API is; WATCHWORD_API or the issuer if left out.")
+    ] = None,
+) -> None:
+    """Run the consumer's scenario against a running provider; exit 0 if all went as it should.
+
+    Example: WATCHWORD_CLIENT_ID=demo WATCHWORD_CLIENT_SECRET=... watchword scenario
+    """
+    from consumer.demo.scenario import run
+    from watchword.settings import load_settings
+
+    settings = load_settings(api=api)
+    client_id, secret = client_credentials(settings)
+    raise typer.Exit(
+        run(
+            issuer=settings.issuer,
+            api=settings.api_url,
+            client_id=client_id,
+            client_secret=secret,
+            out=typer.echo,
+        )
+    )
 
 
 def _readable(name: str, value: object) -> object:

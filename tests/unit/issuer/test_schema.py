@@ -192,7 +192,7 @@ def test_every_mistake_of_a_client_is_told_at_its_place():
         ClientRegistration,
         {
             "client_name": "two\nlines",
-            "token_endpoint_auth_method": "client_secret_jwt",
+            "token_endpoint_auth_method": "none",
             "jwks": {"keys": []},
             "jwks_uri": "http://keys.example",
             "grant_types": ["client_credentials", "password"],
@@ -225,6 +225,14 @@ def test_every_mistake_of_a_client_is_told_at_its_place():
         "metadata": "metadata has more than 4096 bytes",
         "colour": "Unexpected keyword argument",
     }
+
+
+@pytest.mark.parametrize("method", ["client_secret_jwt", "federated"])
+def test_a_registered_method_of_a_later_version_is_told_apart(method):
+    """It is no misspelling."""
+    document = {"client_id": "till", "token_endpoint_auth_method": method}
+    told = {"token_endpoint_auth_method": f"{method} is not available in this version"}
+    assert mistakes(ClientRegistration, document) == told
 
 
 def test_every_mistake_of_a_resource_is_told_at_its_place():

@@ -4,25 +4,11 @@ import io
 
 import pytest
 
-from issuer.administration.errors import InvalidDocument
-from issuer.registry.errors import InvalidValue, RevisionConflict
-from issuer.registry.mistakes import Mistake
+from issuer.registry.errors import RevisionConflict
 from watchword.cli import registry
 from watchword.cli.errors import WrongUsage
 from watchword.cli.token import client_credentials
 from watchword.settings import load_settings
-
-
-def test_a_mistake_of_a_document_is_told_by_the_option_that_was_typed():
-    """What no option stands for keeps the name that the document has for it."""
-    mistakes = [
-        Mistake(("grants", 0, "scope"), "is no scope"),
-        Mistake(("new",), "is not known here"),
-        Mistake((), "too much"),
-    ]
-    with pytest.raises(WrongUsage) as refusal, registry.labelled({"grants": "--grant"}):
-        raise InvalidDocument(mistakes)
-    assert refusal.value.lines == ("--grant: is no scope", "new: is not known here", "too much")
 
 
 def test_a_conflict_that_goes_on_is_told_in_the_end():
@@ -57,14 +43,6 @@ def test_what_is_around_a_piped_secret_is_no_part_of_it(monkeypatch, sent):
     """White space and a byte order mark come from editors, and could never be sent back."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sent)))
     assert registry.read_secret() == "a-secret"
-
-
-@pytest.mark.parametrize("sent", [b"a\tsecret\n", b"a\0secret\n", b"a-s\xc3\xb6cret\n"])
-def test_what_no_secret_has_inside_is_refused(monkeypatch, sent):
-    """It is not taken out, since nobody knows what was meant."""
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sent)))
-    with pytest.raises(InvalidValue, match="a secret is 8 to 512 printable"):
-        registry.read_secret()
 
 
 @pytest.mark.parametrize("name", ["WATCHWORD_CLIENT_SECRET", "CLIENT_SECRET"])
@@ -103,13 +81,11 @@ def test_the_end_of_input_is_no_secret(monkeypatch):
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("getpass.getpass", end)
-    with pytest.raises(InvalidValue, match="a secret is 8 to 512"):
-        registry.read_secret()
+    assert registry.read_secret() == ""
 
 
 def test_no_standard_input_is_no_answer(monkeypatch):
     """As when a service manager closed it."""
     monkeypatch.setattr("sys.stdin", None)
     assert registry.read_line() == b""
-    with pytest.raises(InvalidValue, match="a secret is 8 to 512"):
-        registry.read_secret()
+    assert registry.read_secret() == ""

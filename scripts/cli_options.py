@@ -1,0 +1,80 @@
+"""Write watchword/cli/options.json, the command line's options, from the schema of the registry.
+
+Run from the root of the checkout, as scripts/docs does. With ``--check``: change nothing, exit 1 if
+the file is not what would be written.
+"""
+
+import json
+import sys
+from typing import Any
+
+from issuer.registry.client import ClientRegistration
+from issuer.registry.resource import Resource
+from issuer.registry.schema import Option, adapter, options_of
+from watchword.cli.options import OPTIONS_FILE
+
+MODELS = {"client": ClientRegistration, "resource": Resource}
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the file; return the exit code."""
+    options = {kind: describe(model) for kind, model in MODELS.items()}
+    text = json.dumps(options, indent=2, ensure_ascii=False) + "\n"
+    if arguments != ["--check"]:
+        OPTIONS_FILE.write_text(text, encoding="utf-8")
+    elif not OPTIONS_FILE.exists() or OPTIONS_FILE.read_text(encoding="utf-8") != text:
+        print(f"{OPTIONS_FILE.name} is not up to date; run scripts/docs", file=sys.stderr)
+        return 1
+    return 0
+
+
+def describe(model: type[Any]) -> list[dict[str, object]]:
+    """Return the options for the members of a model, in their order."""
+    properties = adapter(model).json_schema(mode="validation")["properties"]
+    return [
+        describe_option(member, option, properties[member])
+        for member, option in options_of(model).items()
+    ]
+
+
+def describe_option(member: str, option: Option, schema: dict[str, Any]) -> dict[str, object]:
+    """Return one option, with help that has the constraints of the schema in it."""
+    value = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
+    form = {"integer": "number", "boolean": "flag", "array": "list"}.get(value["type"], "text")
+    if value["type"] == "object":
+        form = "file" if option.metavar == "FILE" else "pairs"
+    described: dict[str, object] = {
+        "member": member,
+        "flag": option.flag,
+        "form": form,
+        "help": option.help or write_help(schema, value, form),
+    }
+    if option.metavar:
+        described["metavar"] = option.metavar
+    if option.unset:
+        described["unset"] = True
+    return described
+
+
+def write_help(schema: dict[str, Any], value: dict[str, Any], form: str) -> str:
+    """Write a sentence: what the member means, and which values it can have."""
+    text: str = schema["description"][:1].upper() + schema["description"][1:]
+    if "minimum" in value:
+        text += f", {value['minimum']} to {value['maximum']}"
+    if choices := value.get("enum") or value.get("items", {}).get("enum"):
+        default = schema.get("default")
+        named = (f"{each} (the default)" if each == default else each for each in choices)
+        text += f": {', '.join(named)}"
+    if value.get("format") == "date-time":
+        text += ", such as 2027-01-31T12:00:00Z"
+    endings = {
+        "file": ", in a file",
+        "flag": ", or not",
+        "list": "; repeat it for more",
+        "pairs": "; repeat it for more",
+    }
+    return text + endings.get(form, "") + "."
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,274 @@
+"""Options of commands: generated from the schema of clients and resources, or declared in a group.
+
+`options.json` has the options for the attributes; `scripts/docs` writes it from the schema, so that
+help needs no schema to be imported. Commands only turn text into JSON: the schema validates it.
+"""
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+import typer
+
+from watchword.cli.errors import Mistakes
+
+if TYPE_CHECKING:
+    from issuer.registry.schema import Json
+
+OPTIONS_FILE = Path(__file__).with_name("options.json")
+Kind = Literal["client", "resource"]
+
+_COUNT = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_SHORT_ID = re.compile(r"[0-9a-f]{1,32}", re.ASCII)
+_LARGEST_FILE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeOption:
+    """The option for one attribute of a client or resource.
+
+    Args:
+        member: the attribute's name in documents.
+        flag: such as `--token-ttl`, or `--dpop/--no-dpop`.
+        form: how the text is read: a key of `_READERS`.
+        help: what help says of it.
+        metavar: what stands for the value in help; None for a flag.
+        unset: whether `--unset` takes the value away.
+    """
+
+    member: str
+    flag: str
+    form: str
+    help: str
+    metavar: str | None = None
+    unset: bool = False
+
+    @property
+    def label(self) -> str:
+        """The option as people type it; the positive one of a pair."""
+        return self.flag.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The name of the value for `--unset`."""
+        return self.label.removeprefix("--")
+
+    def parameter(self) -> inspect.Parameter:
+        """Return the parameter from which typer makes the option."""
+        types: dict[str, Any] = {"flag": bool, "list": list[str], "pairs": list[str]}
+        value = types.get(self.form, str)
+        option = typer.Option(self.flag, metavar=self.metavar, help=self.help)
+        return inspect.Parameter(
+            self.member,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[value | None, option],
+        )
+
+
+@cache
+def attribute_options(kind: Kind) -> tuple[AttributeOption, ...]:
+    """Return the options for the attributes of a client or resource."""
+    described = json.loads(OPTIONS_FILE.read_text(encoding="utf-8"))
+    return tuple(AttributeOption(**each) for each in described[kind])
+
+
+@cache
+def attribute_labels(kind: Kind) -> Mapping[str, str]:
+    """Return the options by the members that they set, to name them in messages."""
+    return {each.member: each.label for each in attribute_options(kind)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attributes:
+    """A group of options beside those for attributes; `typed` has these as they were typed."""
+
+    typed: Mapping[str, Any] = field(default_factory=dict)
+
+
+def with_options(
+    group: type[Any], attributes: Kind | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the fields of a dataclass as options, in the place of its `options`.
+
+    Args:
+        group: a dataclass whose fields with a default have a type that typer understands.
+        attributes: add the options for the attributes; the group is then an `Attributes`.
+    """
+    hints = get_type_hints(group, include_extras=True)
+    declared = [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=each.default,
+            annotation=hints[each.name],
+        )
+        for each in fields(group)
+        if each.default is not MISSING
+    ]
+    names = [each.name for each in declared]
+    generated = [each.parameter() for each in attribute_options(attributes)] if attributes else []
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = list(inspect.signature(command).parameters.values())
+        place = next(index for index, each in enumerate(signature) if each.name == "options")
+
+        def run(**given: Any) -> None:  # noqa: ANN401 - any option
+            values = {name: given.pop(name) for name in names}
+            if generated:
+                values["typed"] = {each.name: given.pop(each.name) for each in generated}
+            command(**given, options=group(**values))
+
+        parameters = [
+            each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for each in (*signature[:place], *declared, *generated, *signature[place + 1 :])
+        ]
+        run.__doc__ = command.__doc__
+        run.__name__ = command.__name__
+        # typer reads both: the one for names and defaults, the other for types.
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
+def read_attributes(kind: Kind, typed: Mapping[str, Any], mistakes: Mistakes) -> "Json":
+    """Return the members of a document that were typed, as JSON values that are not checked yet."""
+    members: Json = {}
+    for option in attribute_options(kind):
+        if (text := typed.get(option.member)) is not None:
+            with mistakes.of(option.label):
+                members[option.member] = _READERS[option.form](text)
+    return members
+
+
+def read_unset(
+    kind: Kind, names: Sequence[str], patch: "Json", mistakes: Mistakes, others: Sequence[str] = ()
+) -> None:
+    """Add the values that `--unset` takes away to a merge patch (RFC 7396).
+
+    Args:
+        kind: of what they are attributes.
+        names: the values of `--unset`.
+        patch: what other options set or unset already.
+        mistakes: gets names that there are not, or that other options say something else of.
+        others: what else can be unset, to be named in the message.
+    """
+    members = {each.name: each.member for each in attribute_options(kind) if each.unset}
+    for name in names:
+        if name not in members:
+            *most, last = (*members, *others)
+            mistakes.add(f"--unset: choose {', '.join(most)} or {last}")
+        elif members[name] in patch:
+            mistakes.add(f"--unset {name}: another option sets or unsets it as well")
+        else:
+            patch[members[name]] = None
+
+
+def read_words(texts: Sequence[str]) -> list[str]:
+    """Return the words of texts, each once; in each text one, or several with a space between."""
+    return list(dict.fromkeys(word for text in texts for word in text.split(" ")))
+
+
+def read_pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Read `KEY=VALUE` texts.
+
+    Raises:
+        ValueError: one has no key or no equals sign, or a key is given twice.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise ValueError("must be KEY=VALUE")
+        if key in pairs:
+            raise ValueError(f"{key!a} is given twice")
+        pairs[key] = value
+    return pairs
+
+
+def load_object(path: str) -> dict[str, Any]:
+    """Load a JSON object from a file.
+
+    Raises:
+        ValueError: the file cannot be read, is too large, or holds no JSON object.
+    """
+    from keys.encoding import parse_json_object
+
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(_LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ValueError(f"{path} cannot be read: {why.lower()}") from None
+    if len(raw) > _LARGEST_FILE:
+        raise ValueError(f"{path} has more than {_LARGEST_FILE} bytes")
+    try:
+        return parse_json_object(raw)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be used: {error}") from None
+
+
+def read_number(text: str) -> int | str:
+    """Read a whole number; other text is returned as it is, for the schema to refuse or accept."""
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
+
+
+_READERS: Mapping[str, Callable[[Any], object]] = {
+    "text": str,
+    "number": read_number,
+    "flag": bool,
+    "list": read_words,
+    "pairs": read_pairs,
+    "file": load_object,
+}
+
+
+def parse_count(text: str, of: str = "") -> int:
+    """Read a whole number, 1 or more.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _COUNT.fullmatch(text):
+        raise ValueError(f"must be a whole number{of}, 1 or more")
+    return int(text)
+
+
+def parse_seconds(text: str) -> int:
+    """Read a number of seconds, 1 or more.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return parse_count(text, of=" of seconds")
+
+
+def later(text: str, now: int) -> str:
+    """Read seconds from `now` into the time that it will be, RFC 3339 in UTC.
+
+    Raises:
+        ValueError, InvalidValue: it is no number of seconds, or beyond the year 9999.
+    """
+    from issuer.registry.rfc3339 import check_time, write_time
+
+    then = now + parse_seconds(text)
+    check_time(then)
+    return write_time(then)
+
+
+def check_short_id(text: str) -> None:
+    """Refuse what cannot be the id of a secret or token; it may be the secret, so it is not shown.
+
+    Raises:
+        ValueError: it is no such id.
+    """
+    if not _SHORT_ID.fullmatch(text):
+        raise ValueError("must be an id as the list shows it, not what it stands for")
