@@ -12,6 +12,7 @@ from starlette.routing import Route
 from keys.encoding import parse_json_object
 from keys.remote.jwks_client import JwksClient
 from resource_api.config import ResourcePolicy
+from resource_api.demo import PUBLIC, READ_RESOURCE, WRITE_RESOURCE
 from resource_api.demo.values import MemoryValue, ResourceValue
 from resource_api.guard import require
 from resource_api.middleware import BearerMiddleware
@@ -19,10 +20,6 @@ from resource_api.middleware import BearerMiddleware
 MAX_BODY = 65_536
 READ: Final = "read"
 WRITE: Final = "write"
-PUBLIC: Final = "/public"
-READ_RESOURCE: Final = "/read-resource"
-WRITE_RESOURCE: Final = "/write-resource"
-PATHS: Final = (PUBLIC, READ_RESOURCE, WRITE_RESOURCE)
 OPEN_ROUTES: Final = (("GET", PUBLIC),)
 
 

@@ -1,14 +1,13 @@
 """Serve the provider on bound sockets: in this process, or with a worker for each."""
 
 import gc
-import multiprocessing
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from types import FrameType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from issuer.registry.errors import RegistryError
@@ -25,7 +24,12 @@ from watchword.provider.app import Part, Provider
 from watchword.provider.issuer import IssuerApp
 from watchword.settings import WITHOUT_EFFECT, Settings, SettingsError
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_GARBAGE_THRESHOLD = 700
+"""Objects between two collections while requests are served: Python's own default."""
 
 
 def serve_provider(
@@ -151,6 +155,8 @@ def check_in_child(work: Callable[[], None]) -> None:
     Raises:
         ProviderError: the child ended without an answer; else what `work` raised there.
     """
+    import multiprocessing
+
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_send_outcome, args=(work, sender))
@@ -168,7 +174,7 @@ def check_in_child(work: Callable[[], None]) -> None:
         raise error
 
 
-def _send_outcome(work: Callable[[], None], sender: Connection) -> None:
+def _send_outcome(work: Callable[[], None], sender: "Connection") -> None:
     try:
         work()
     except Exception as error:
@@ -219,6 +225,8 @@ def _run_worker(
 def _server(
     provider: Provider, settings: Settings, events: Events, context: WorkerContext | None = None
 ) -> GracefulServer:
+    gc.freeze()  # what is loaded by now stays, so that no collection need look at it again
+    gc.set_threshold(_GARBAGE_THRESHOLD)
     return GracefulServer(
         provider,
         on_leaving=provider.leave,

@@ -10,18 +10,21 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from issuer.administration.http import BASE as ADMIN_PATH
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.metadata import REGISTRATION_PATH
+from resource_api.demo import PATHS
 from resource_api.demo.values import ResourceValue
 from resource_api.metadata import WELL_KNOWN, metadata_path
 from watchword.logging import Events, request_id
-from watchword.provider.demo_api import DemoApiApp
 from watchword.provider.issuer import IssuerApp
 from watchword.settings import Settings
+
+if TYPE_CHECKING:
+    from watchword.provider.demo_api import DemoApiApp
 
 Part = Literal["issuer", "api"]
 
@@ -63,17 +66,13 @@ class Provider:
         self._issuer = None
         if only != "api":
             self._issuer = IssuerApp(settings, events, started=started, checked=checked)
-        self._api = None
-        if only == "api" or (only is None and settings.has_demo_api):
-            published = self._issuer.jwks if self._issuer else None
-            prefix = self._issuer.config.path if self._issuer else ""
-            self._api = DemoApiApp(
-                settings, events, published=published, value=value, prefix=prefix
-            )
         self._routes: dict[str, Endpoint] = self._issuer.routes() if self._issuer else {}
         self._lazy = self._mount_lazily(self._issuer) if self._issuer else ()
-        # If both identifiers lead to one metadata path, the document there is the demo API's.
-        self._routes |= self._api.routes() if self._api else {}
+        self._api: DemoApiApp | None = None
+        self._has_api = only == "api" or (only is None and settings.has_demo_api)
+        if self._has_api:
+            # If both identifiers lead to one metadata path, the document there is the demo API's.
+            self._mount_api(value)
         self._below = tuple(filter(_has_more_below, self._routes))
         self._routes[INDEX_PATH] = LazyEndpoint(self._index)
         self._routes[DESCRIPTION_PATH] = LazyEndpoint(self._description)
@@ -139,6 +138,28 @@ class Provider:
             self._routes[base + REGISTRATION_PATH + "/"] = registration
         return admin, registration
 
+    def _mount_api(self, value: ResourceValue) -> None:
+        """Mount the demo API, beside an issuer lazily, at the root and under the issuer's path."""
+        prefix = self._issuer.config.path if self._issuer else ""
+
+        def load() -> DemoApiApp:
+            from watchword.provider.demo_api import DemoApiApp
+
+            self._api = DemoApiApp(
+                self._settings,
+                self._events,
+                published=self._issuer.jwks if self._issuer else None,
+                value=value,
+                prefix=prefix,
+            )
+            return self._api
+
+        endpoint: Endpoint = LazyEndpoint(load) if self._issuer else load()
+        paths = {base + path for base in ("", prefix) for path in PATHS}
+        if (path := metadata_path(self._settings.default_resource)) is not None:
+            paths.add(path)
+        self._routes |= dict.fromkeys(paths, endpoint)
+
     def _index(self) -> DocumentEndpoint:
         """Write what a visitor finds at the root."""
         from watchword.provider.openapi import build_index
@@ -152,14 +173,14 @@ class Provider:
         return self._describe(build_openapi)
 
     def _describe(self, build: Callable[..., bytes]) -> DocumentEndpoint:
-        body = build(self._settings, issuer=self._issuer is not None, api=self._api is not None)
+        body = build(self._settings, issuer=self._issuer is not None, api=self._has_api)
         return DocumentEndpoint(lambda: Document(body, DESCRIPTION_MAX_AGE))
 
     def _readiness(self) -> dict[str, Callable[[], bool]]:
         checks: dict[str, Callable[[], bool]] = {"serving": lambda: not self._leaving}
         if self._issuer is not None:
             checks |= {"keys": self._issuer.has_key, "registry": self._issuer.store_answers}
-        if self._api is not None:
+        if self._api is not None:  # beside the issuer the key set is at hand with its keys
             checks["jwks"] = self._api.ready
         return checks
 

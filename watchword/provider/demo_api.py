@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send
+from issuer.endpoints.asgi import Message, Receive, Scope, Send
 from issuer.endpoints.document import Document, strong_etag
 from keys.remote.jwks_client import Fetched, FetchJwks, HttpJwks, JwksClient
-from resource_api.demo.app import PATHS, create_demo_api
+from resource_api.demo.app import create_demo_api
 from resource_api.demo.values import ResourceValue
-from resource_api.metadata import metadata_path
 from watchword.logging import Events
 from watchword.settings import Settings
 
@@ -36,7 +35,6 @@ class DemoApiApp:
         fetch = HttpJwks(settings.issuer) if published is None else in_process(published)
         self._jwks = JwksClient(fetch, on_event=events)
         self._prefix = prefix
-        self._metadata_path = metadata_path(settings.default_resource)
         self._api = create_demo_api(
             issuer=settings.issuer,
             resource=settings.default_resource,
@@ -44,13 +42,6 @@ class DemoApiApp:
             value=value,
             on_event=events,
         )
-
-    def routes(self) -> dict[str, Endpoint]:
-        """Return the API by path, at the root and under the prefix, and where its metadata is."""
-        paths = {base + path for base in ("", self._prefix) for path in PATHS}
-        if self._metadata_path is not None:
-            paths.add(self._metadata_path)
-        return dict.fromkeys(paths, self)
 
     def ready(self) -> bool:
         """Tell whether there is a key set to judge tokens by."""
