@@ -142,7 +142,7 @@ class Provider:
         """Mount the demo API, beside an issuer lazily, at the root and under the issuer's path."""
         prefix = self._issuer.config.path if self._issuer else ""
 
-        def load() -> DemoApiApp:
+        def load() -> "DemoApiApp":
             from watchword.provider.demo_api import DemoApiApp
 
             self._api = DemoApiApp(
