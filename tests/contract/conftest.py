@@ -8,7 +8,7 @@ import pytest
 
 from issuer.administration.local import Administration
 from issuer.storage.registry import Registry
-from tests.support.registry import NOW, RESOURCE, TESTER, Desk, orders
+from tests.support.registry import NOW, RESOURCE, TESTER, RegistryHarness, orders
 
 
 class Clock:
@@ -74,14 +74,14 @@ def registry(database_url, clock, events):
     with closing(Registry.open(database_url, now=clock, announce=announce)) as opened:
         opened.ensure_resources(orders())
         events.clear()
-        yield Desk(opened)
+        yield RegistryHarness(opened)
 
 
 @pytest.fixture
 def another(registry, database_url, clock):
     """Give the same registry as another process has it."""
     with closing(Registry.open(database_url, now=clock)) as opened:
-        yield Desk(opened)
+        yield RegistryHarness(opened)
 
 
 @pytest.fixture

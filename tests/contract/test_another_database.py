@@ -13,7 +13,7 @@ from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
 from tests.support.postgresql import PostgresServer
 from tests.support.provider import eventually
-from tests.support.registry import NOW, TESTER, Desk, new_client, orders
+from tests.support.registry import NOW, TESTER, RegistryHarness, new_client, orders
 
 
 def opened(url, **options):
@@ -26,21 +26,21 @@ def worker(url):
     """Follow a registry as a worker of the server does."""
     with opened(url) as registry, closing(ThreadedSource(registry)) as source:
         view = ClientView(source)
-        yield Desk(registry), view, Follower(view)
+        yield RegistryHarness(registry), view, Follower(view)
 
 
 def fill(url):
     """Register two clients."""
     with opened(url, upgrade=True) as registry:
-        Desk(registry).create_resource(orders())
+        RegistryHarness(registry).create_resource(orders())
         for name in ("till", "other"):
-            Desk(registry).create_client(new_client(name))
+            RegistryHarness(registry).create_client(new_client(name))
 
 
 def disable(url, client_id):
     """Disable a client from another process."""
     with opened(url) as registry:
-        Desk(registry).set_disabled(client_id, True)
+        RegistryHarness(registry).set_disabled(client_id, True)
 
 
 def replace_file(url, postgres):
@@ -79,19 +79,19 @@ async def test_a_backup_whose_feed_has_the_same_number_is_read_anew(database_url
     with worker(database_url) as one, worker(database_url) as two:
         disable(database_url, "other")
         disable(copy, "till")
-        for desk, view, follower in (one, two):
+        for harness, view, follower in (one, two):
             await view.fetch("till")
             await follower.look()
             assert not view.get_cached("till").registration.disabled
-            assert desk.find_client("other").registration.disabled
+            assert harness.find_client("other").registration.disabled
         put_in_place()
-        for desk, view, follower in (one, two):
+        for harness, view, follower in (one, two):
             with suppress(StoreUnavailable):  # the connection may have been cut in the middle
                 await follower.look()
             await follower.look()
             assert view.get_cached("till").registration.disabled
-            assert not desk.find_client("other").registration.disabled
-            desk.create_client(new_client(f"later-{id(desk)}"))
+            assert not harness.find_client("other").registration.disabled
+            harness.create_client(new_client(f"later-{id(harness)}"))
     with opened(database_url) as registry:
         assert len(registry.list_clients()) == 4
 
@@ -105,11 +105,14 @@ def file(tmp_path):
 
 async def test_a_file_that_was_deleted_takes_nothing_until_it_is_back(file):
     """Neither is a change lost in it, nor is an empty one made in its place."""
-    with worker(f"sqlite:///{file}") as (desk, view, follower):
+    with worker(f"sqlite:///{file}") as (harness, view, follower):
         await view.fetch("till")
         await follower.look()
         file.rename(file.with_name("elsewhere"))
-        for use in (lambda: desk.set_disabled("till", True), lambda: desk.find_client("till")):
+        for use in (
+            lambda: harness.set_disabled("till", True),
+            lambda: harness.find_client("till"),
+        ):
             with pytest.raises(StoreUnavailable, match="was deleted or moved"):
                 use()
         with pytest.raises(StoreUnavailable):
@@ -118,7 +121,7 @@ async def test_a_file_that_was_deleted_takes_nothing_until_it_is_back(file):
         assert view.get_cached("till") is not None  # as through any outage
         file.with_name("elsewhere").rename(file)
         await follower.look()
-        desk.set_disabled("till", True)
+        harness.set_disabled("till", True)
         await follower.look()
         assert view.get_cached("till").registration.disabled
 
@@ -148,7 +151,7 @@ async def test_a_change_is_in_force_within_a_second_of_a_failover():
         fill(primary.url_of(name))
         standby = stack.enter_context(closing(PostgresServer(standby_of=primary)))
         both = primary.url_of(name).replace("/" + name, f",127.0.0.1:{standby.port}/{name}")
-        desk, view, follower = stack.enter_context(worker(both))
+        harness, view, follower = stack.enter_context(worker(both))
         await view.fetch("till")
         await follower.look()
         assert not view.get_cached("till").registration.disabled
@@ -161,8 +164,8 @@ async def test_a_change_is_in_force_within_a_second_of_a_failover():
             await follower.look()
         await follower.look()
         assert view.get_cached("till").registration.disabled
-        assert desk.find_client("till").registration.disabled
-        desk.set_disabled("other", True)  # a change goes to the new primary at once
+        assert harness.find_client("till").registration.disabled
+        harness.set_disabled("other", True)  # a change goes to the new primary at once
         with opened(standby.url_of(name)) as registry:
             assert registry.find_client("other").registration.disabled
 
@@ -172,7 +175,7 @@ async def test_a_server_that_is_demoted_without_another_is_an_outage():
     with closing(PostgresServer()) as server:
         url = server.new_database()
         fill(url)
-        with worker(url) as (desk, view, follower):
+        with worker(url) as (harness, view, follower):
             await view.fetch("till")
             await follower.look()
             server.run_sql("ALTER SYSTEM SET default_transaction_read_only = on")
@@ -181,13 +184,13 @@ async def test_a_server_that_is_demoted_without_another_is_an_outage():
             with pytest.raises(StoreUnavailable, match="read-only"):
                 await follower.look()
             with pytest.raises(StoreUnavailable, match="read-only"):
-                desk.find_client("other")
+                harness.find_client("other")
             assert view.get_cached("till") is not None
             server.run_sql("SET default_transaction_read_only = off; ALTER SYSTEM RESET ALL;")
             server.run_sql("SELECT pg_reload_conf()")
             assert eventually(lambda: _writes(server))
             await follower.look()
-            assert desk.find_client("other") is not None
+            assert harness.find_client("other") is not None
 
 
 def _writes(server):

@@ -26,23 +26,23 @@ def tokens(registry):
     return registry.read(lambda reading: reading.list_registration_tokens())
 
 
-def desk_over(registry):
+def service_over(registry):
     """Make a registrar over a registry."""
     return Registrar(registry.registry, now=lambda: NOW, random_bytes=secrets.token_bytes)
 
 
 @pytest.fixture
-def desk(registry):
+def service(registry):
     """Give a registrar."""
-    made = desk_over(registry)
+    made = service_over(registry)
     yield made
     made.close()
 
 
-async def register(desk, text, **metadata):
+async def register(service, text, **metadata):
     """Register a client as the endpoint does."""
-    token = await desk.admit(text)
-    return await desk.register(parse_registration(metadata), token, request_id=None)
+    token = await service.admit(text)
+    return await service.register(parse_registration(metadata), token, request_id=None)
 
 
 def test_a_token_comes_back_as_it_was_made(registry, another):
@@ -133,17 +133,17 @@ def test_as_many_clients_register_as_a_token_has_uses(registry, another):
     text, token = make_token(registry, grants=GRANTS, uses=4)
 
     def crowd(of):
-        desk = desk_over(of)
+        service = service_over(of)
 
         async def all_at_once():
             return await asyncio.gather(
-                *(register(desk, text) for _ in range(6)), return_exceptions=True
+                *(register(service, text) for _ in range(6)), return_exceptions=True
             )
 
         try:
             return asyncio.run(all_at_once())
         finally:
-            desk.close()
+            service.close()
 
     with ThreadPoolExecutor(2) as pool:
         outcomes = [each for of in pool.map(crowd, (registry, another)) for each in of]
@@ -157,80 +157,82 @@ def test_as_many_clients_register_as_a_token_has_uses(registry, another):
     assert {entry.actor.name for entry in by_token} == {token.token_id}
 
 
-async def test_a_registration_that_fails_takes_no_use(registry, desk):
+async def test_a_registration_that_fails_takes_no_use(registry, service):
     """The use, the client and its secret are one transaction."""
     text, _ = make_token(registry, grants=GRANTS, uses=1)
     registry.replace_resource(orders("write"))
     with pytest.raises(InvalidClientMetadata):
-        await register(desk, text)
+        await register(service, text)
     assert (registry.list_clients(), tokens(registry)[0].uses_left) == ([], 1)
 
 
-async def test_a_registered_client_proves_itself_to_every_process(registry, another, desk):
+async def test_a_registered_client_proves_itself_to_every_process(registry, another, service):
     """Secret and access token are good at once, wherever the next request goes."""
     text, _ = make_token(registry, grants=GRANTS, token_ttl=60)
-    made = await register(desk, text, client_name="Kasse №1")
+    made = await register(service, text, client_name="Kasse №1")
     found = another.find_client(made.client.client_id)
     assert found == made.client
     assert found.secrets[0].hash.verify(made.secret)
     assert (found.registration.token_ttl, found.grants[0].defaults) == (60, ("read",))
-    elsewhere = desk_over(another)
+    elsewhere = service_over(another)
     try:
         assert await elsewhere.find(found.client_id, made.access_token) == found
     finally:
         elsewhere.close()
 
 
-async def test_a_client_changes_and_deletes_itself(registry, desk):
+async def test_a_client_changes_and_deletes_itself(registry, service):
     """Each a transaction of its own, told to the views by the change feed."""
     text, _ = make_token(registry, grants=GRANTS)
-    made = await register(desk, text)
+    made = await register(service, text)
     client_id, access = made.client.client_id, made.access_token
     cursor = registry.changes_since(0).cursor
     update = parse_update({"client_id": client_id, "scope": "read"}, client_id)
-    changed = await desk.replace(update, access, request_id="r1")
+    changed = await service.replace(update, access, request_id="r1")
     assert changed.client == registry.find_client(client_id)
     assert changed.client.grants[0].scopes == ("read",)
     assert registry.changes_since(cursor).client_ids == {client_id}
-    await desk.delete(client_id, access, request_id="r2")
+    await service.delete(client_id, access, request_id="r2")
     assert registry.find_client(client_id) is None
     trail = registry.list_audit(target=client_id)[:2]
     assert [entry.actor.request_id for entry in trail] == ["r2", "r1"]
 
 
 @pytest.mark.parametrize("client_id", ["", "till", "a\0b", "é", "\ud800", "x" * 256, "' OR 1=1--"])
-async def test_strangers_are_strangers_on_every_engine(registry, desk, client_id):
+async def test_strangers_are_strangers_on_every_engine(registry, service, client_id):
     """No text that a path may hold makes a database fail."""
     with pytest.raises(InvalidToken):
-        await desk.find(client_id, "wwa_" + "x" * 43)
+        await service.find(client_id, "wwa_" + "x" * 43)
 
 
-async def test_an_operators_client_does_not_administer_itself(registry, desk):
+async def test_an_operators_client_does_not_administer_itself(registry, service):
     """Without a registration access token there is no door."""
     text, _ = make_token(registry, grants=GRANTS)
-    made = await register(desk, text)
+    made = await register(service, text)
     registry.change(
         lambda edit: edit.create_client(replace(made.client.registration, client_id="till")),
         by=TESTER,
     )
     with pytest.raises(InvalidToken):
-        await desk.find("till", made.access_token)
+        await service.find("till", made.access_token)
 
 
-async def test_no_more_wait_than_a_bound(registry, desk, monkeypatch):
+async def test_no_more_wait_than_a_bound(registry, service, monkeypatch):
     """A crowd is told to come back instead of filling the memory; the others are served."""
     monkeypatch.setattr(registrar, "MAX_WAITING", 3)
     text, _ = make_token(registry, grants=GRANTS)
-    outcomes = await asyncio.gather(*(desk.admit(text) for _ in range(5)), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(service.admit(text) for _ in range(5)), return_exceptions=True
+    )
     assert [type(each) for each in outcomes].count(TemporarilyUnavailable) == 2
-    assert (await desk.admit(text)).grants[0].resource == RESOURCE
+    assert (await service.admit(text)).grants[0].resource == RESOURCE
 
 
 def test_nothing_of_a_registration_shows_its_secrets(registry):
     """A representation may end up in a log."""
     text, token = make_token(registry, grants=GRANTS)
-    desk = desk_over(registry)
-    made = asyncio.run(register(desk, text))
-    desk.close()
+    service = service_over(registry)
+    made = asyncio.run(register(service, text))
+    service.close()
     shown = repr((token, made))
     assert not any(each in shown for each in (text, made.secret, made.access_token, "sha256"))

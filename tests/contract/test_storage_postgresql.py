@@ -16,7 +16,7 @@ from issuer.storage.engines.postgresql_connection import PostgresConnector
 from issuer.storage.registry import Registry, inspect_schema
 from tests.support.migrations import migrate
 from tests.support.provider import eventually, free_port
-from tests.support.registry import NOW, Desk, new_client, orders
+from tests.support.registry import NOW, RegistryHarness, new_client, orders
 from tests.support.sqlite_registry import ROOT
 
 
@@ -224,16 +224,18 @@ def test_a_change_that_waits_too_long_is_given_up(database_url, clock):
         closing(Registry.open(database_url, now=clock)) as first,
         closing(Registry.open(database_url, now=clock, timeout=0.5)) as second,
     ):
-        holder = threading.Thread(target=lambda: Desk(first).registry.change(hold, by=None))
+        holder = threading.Thread(
+            target=lambda: RegistryHarness(first).registry.change(hold, by=None)
+        )
         holder.start()
         assert held.wait(20)
         with pytest.raises(StoreUnavailable) as caught:
-            Desk(second).create_resource(orders())
+            RegistryHarness(second).create_resource(orders())
         assert_one_line(caught, "try again")
         assert second.list_clients() == []  # readers are not held up
         go_on.set()
         holder.join()
-        Desk(second).create_resource(orders())
+        RegistryHarness(second).create_resource(orders())
 
 
 def test_whoever_watches_is_told_of_changes_elsewhere(postgres_url):
@@ -242,7 +244,7 @@ def test_whoever_watches_is_told_of_changes_elsewhere(postgres_url):
     with opened(postgres_url, upgrade=True) as watcher, opened(postgres_url) as other:
         watcher.watch(told.set)
         assert told.wait(20)  # once at the beginning: something may have been missed
-        assert eventually(lambda: _hears(told, Desk(other)))
+        assert eventually(lambda: _hears(told, RegistryHarness(other)))
 
 
 def test_listening_outlives_whatever_goes_wrong_in_it(postgres_url, monkeypatch):
@@ -264,34 +266,34 @@ def test_listening_outlives_whatever_goes_wrong_in_it(postgres_url, monkeypatch)
         monkeypatch.setattr(PostgresConnector, "_connect_to", fail_to_connect)
         watcher.watch(tell)
         assert told.wait(20)
-        assert eventually(lambda: _hears(told, Desk(other)))
+        assert eventually(lambda: _hears(told, RegistryHarness(other)))
 
 
-def _hears(told, desk):
+def _hears(told, harness):
     told.clear()
-    desk.create_resource(orders(identifier=f"urn:r{len(desk.list_resources())}"))
+    harness.create_resource(orders(identifier=f"urn:r{len(harness.list_resources())}"))
     return told.wait(1)
 
 
 def test_a_restart_costs_the_next_call_nothing(postgres, postgres_url):
     """Connections that died are found dead before they are used."""
     with opened(postgres_url, upgrade=True) as registry:
-        Desk(registry).create_resource(orders())
+        RegistryHarness(registry).create_resource(orders())
         postgres.stop("immediate")
         with pytest.raises(StoreUnavailable):
             registry.list_clients()
         postgres.start()
         assert len(registry.list_resources()) == 1
-        Desk(registry).create_client(new_client())
+        RegistryHarness(registry).create_client(new_client())
 
 
 def test_errors_hold_no_hash(postgres, postgres_url):
     """What reaches a terminal or a log names no secret material."""
     with opened(postgres_url, upgrade=True) as registry:
-        Desk(registry).create_resource(orders())
+        RegistryHarness(registry).create_resource(orders())
         postgres.run_sql("DROP TABLE client_secrets", postgres_url.rpartition("/")[2])
         with pytest.raises(StoreUnavailable) as caught:
-            Desk(registry).create_client(new_client())
+            RegistryHarness(registry).create_client(new_client())
     assert_one_line(caught, "cannot be used")
     assert "sha256" not in f"{caught.value} {caught.value.__cause__}"
 

@@ -11,7 +11,7 @@ import pytest
 from issuer.storage.registry import Registry
 from tests.support.command import ROOT, clean_environment
 from tests.support.provider import Place, make_place
-from tests.support.registry import NOW, Desk, new_client, orders
+from tests.support.registry import NOW, RegistryHarness, new_client, orders
 from watchword.registry import own_resources
 from watchword.settings import load_settings
 
@@ -48,10 +48,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         # What every first command that writes does, in transactions of its own.
         registry.settle_issuer(place.url, own=place.url, serving=False)
         registry.ensure_resources(*own_resources(load_settings(issuer=place.url)))
-        desk = Desk(registry)
-        desk.create_resource(orders(identifier="urn:orders"))
-        desk.create_client(new_client("till", resources=("urn:orders",), scopes=("read",)))
-        desk.create_client(new_client("old", resources=("urn:orders",), scopes=("write",)))
+        harness = RegistryHarness(registry)
+        harness.create_resource(orders(identifier="urn:orders"))
+        harness.create_client(new_client("till", resources=("urn:orders",), scopes=("read",)))
+        harness.create_client(new_client("old", resources=("urn:orders",), scopes=("write",)))
     (tmp_path / "registry.toml").write_text(FILE)
     return place
 

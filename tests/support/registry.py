@@ -47,17 +47,17 @@ class NewClient:
     scopes: tuple[str, ...] = ()
 
 
-_OF_THE_DESK = {"secret_hash", "resources", "scopes"}
+_NOT_REGISTERED = {"secret_hash", "resources", "scopes"}
 
 
 def new_client(client_id: str = "till", **changes: Any) -> NewClient:
     """Make a client to be registered, good but for the changes."""
-    how = {name: value for name, value in changes.items() if name in _OF_THE_DESK}
-    what = {name: value for name, value in changes.items() if name not in _OF_THE_DESK}
+    how = {name: value for name, value in changes.items() if name in _NOT_REGISTERED}
+    what = {name: value for name, value in changes.items() if name not in _NOT_REGISTERED}
     return NewClient(registration=ClientRegistration(client_id=client_id, **what), **how)
 
 
-class Desk:
+class RegistryHarness:
     """A registry as one operator has it: each edit is a change of its own."""
 
     def __init__(self, registry: Any, by: Actor = TESTER) -> None:

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from issuer.storage.registry import Registry
-from tests.support.registry import NOW, Desk
+from tests.support.registry import NOW, RegistryHarness
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def open_registry(path, **options):
     """Open the registry in a file."""
     registry = Registry.open(f"sqlite:///{path}", now=lambda: NOW, **options)
     try:
-        yield Desk(registry)
+        yield RegistryHarness(registry)
     finally:
         registry.close()
 

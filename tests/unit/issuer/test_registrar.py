@@ -20,15 +20,17 @@ async def test_a_step_that_does_not_get_its_turn_is_given_up_unbegun(
 ) -> None:
     """Somebody who holds up the registry holds up nobody's answer; what has begun goes on."""
     with open_reception(tmp_path) as reception, closing(sqlite3.connect(reception.path)) as other:
-        desk, text = reception.registrar, reception.token(uses=1)
-        token = await desk.admit(text)
+        harness, text = reception.registrar, reception.token(uses=1)
+        token = await harness.admit(text)
         monkeypatch.setattr(registrar, "QUEUE_SECONDS", 0.5)
         other.isolation_level = None
         other.execute("BEGIN IMMEDIATE")
-        begun = asyncio.create_task(desk.register(parse_registration({}), token, request_id=None))
+        begun = asyncio.create_task(
+            harness.register(parse_registration({}), token, request_id=None)
+        )
         await asyncio.sleep(0)  # let it take the thread
         with pytest.raises(TemporarilyUnavailable) as refused:
-            await desk.admit(text)
+            await harness.admit(text)
         other.execute("ROLLBACK")
         registered = await begun
         assert refused.value.reason is Reason.OVERLOADED
@@ -52,12 +54,12 @@ async def test_what_is_unknown_costs_as_much_as_what_is_wrong(
         client_id = (await reception.register(known)).json["client_id"]
         monkeypatch.setattr(SecretHash, "verify", counted)
         wrong, access = known[:21] + "x" * 43, "wwa_" + "x" * 43
-        desk = reception.registrar
+        harness = reception.registrar
         for guess in (
-            desk.admit(wrong),
-            desk.admit("wwr_" + "0" * 16 + "_" + "x" * 43),
-            desk.find(client_id, access),
-            desk.find("dyn-" + "0" * 32, access),
+            harness.admit(wrong),
+            harness.admit("wwr_" + "0" * 16 + "_" + "x" * 43),
+            harness.find(client_id, access),
+            harness.find("dyn-" + "0" * 32, access),
         ):
             before = len(verified)
             with pytest.raises(InvalidToken):

@@ -14,7 +14,7 @@ from issuer.storage import source as source_module
 from issuer.storage.follow import Follower
 from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
-from tests.support.registry import NOW, Desk, new_client, orders
+from tests.support.registry import NOW, RegistryHarness, new_client, orders
 
 
 class GatedRegistry(Registry):
@@ -39,7 +39,7 @@ def url(tmp_path):
     """Name a database that holds one client."""
     url = f"sqlite:///{tmp_path / 'registry.db'}"
     with closing(Registry.open(url, now=lambda: NOW)) as opened:
-        registry = Desk(opened)
+        registry = RegistryHarness(opened)
         registry.create_resource(orders())
         registry.create_client(new_client())
     return url
@@ -49,7 +49,7 @@ def url(tmp_path):
 def elsewhere(url):
     """Give the registry as another process has it."""
     with closing(Registry.open(url, now=lambda: NOW)) as registry:
-        yield Desk(registry)
+        yield RegistryHarness(registry)
 
 
 @pytest.fixture

@@ -16,18 +16,18 @@ from issuer.registry.errors import RegistryError
 from issuer.storage.registry import Registry
 from tests.support.postgresql import PostgresServer
 from tests.support.provider import Place, children, eventually, make_place, running
-from tests.support.registry import SECRET, Desk, fast_hash, new_client
+from tests.support.registry import SECRET, RegistryHarness, fast_hash, new_client
 
 KNOWN = {"client_id": "known", "client_secret": SECRET}
 UNKNOWN = {"client_id": "unknown", "client_secret": SECRET}
 
 
 @contextmanager
-def desk(url: str, **options: object) -> Iterator[Desk]:
+def harness(url: str, **options: object) -> Iterator[RegistryHarness]:
     """Open the registry as an operator elsewhere."""
     registry = Registry.open(url, now=lambda: int(time.time()), **options)
     with closing(registry):
-        yield Desk(registry)
+        yield RegistryHarness(registry)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def place(tmp_path: Path, postgres_url: str) -> Place:
     place = make_place(
         tmp_path, WATCHWORD_DATABASE_URL=postgres_url, WATCHWORD_REGISTRY_OUTAGE_SECONDS="60"
     )
-    with desk(postgres_url, upgrade=True):
+    with harness(postgres_url, upgrade=True):
         pass
     place.add_key()
     return place
@@ -44,7 +44,7 @@ def place(tmp_path: Path, postgres_url: str) -> Place:
 
 def add_client(place: Place, client_id: str) -> None:
     """Register a client with the secret of all."""
-    with desk(place.settings["WATCHWORD_DATABASE_URL"]) as operator:
+    with harness(place.settings["WATCHWORD_DATABASE_URL"]) as operator:
         operator.create_client(
             new_client(client_id, resources=(place.url,), secret_hash=fast_hash())
         )
@@ -114,7 +114,7 @@ def test_known_clients_outlive_an_outage_and_nothing_needs_a_restart(
         postgres.start()
         assert eventually(place.is_ready)
         assert eventually(lambda: place.ask(UNKNOWN).status_code == 200, within=5)
-        with desk(place.settings["WATCHWORD_DATABASE_URL"]) as operator:
+        with harness(place.settings["WATCHWORD_DATABASE_URL"]) as operator:
             operator.set_disabled("known", True)
         assert eventually(lambda: statuses(place, KNOWN) == {401}, within=2)
     told = Counter(line["event"] for line in place.log())
@@ -202,7 +202,7 @@ def test_a_restart_under_load_costs_no_known_client_a_token(
         stop.set()
         operator.join()
         assert set(counted) == {200}, counted
-    with desk(place.settings["WATCHWORD_DATABASE_URL"]) as registry:
+    with harness(place.settings["WATCHWORD_DATABASE_URL"]) as registry:
         found = {client.client_id for client in registry.list_clients()}
         assert set(confirmed) <= found
         assert len(confirmed) > 0
@@ -210,9 +210,9 @@ def test_a_restart_under_load_costs_no_known_client_a_token(
         assert all(len(c.secrets) == len(c.grants) == 1 for c in registry.list_clients())
 
 
-def within_a_second(place: Place, change: Callable[[Desk], object], status: int) -> None:
+def within_a_second(place: Place, change: Callable[[RegistryHarness], object], status: int) -> None:
     """Make a change elsewhere and expect each worker to act on it in time."""
-    with desk(place.settings["WATCHWORD_DATABASE_URL"]) as operator:
+    with harness(place.settings["WATCHWORD_DATABASE_URL"]) as operator:
         change(operator)
         assert eventually(lambda: statuses(place, KNOWN) == {status}, within=1.0)
 

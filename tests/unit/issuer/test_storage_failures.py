@@ -105,10 +105,10 @@ CREATE_UNTIL_REFUSED = """
 import sys
 from issuer.registry.errors import RegistryError
 from issuer.storage.registry import Registry
-from tests.support.registry import Desk, new_client, orders
+from tests.support.registry import RegistryHarness, new_client, orders
 done = 0
 try:
-    registry = Desk(Registry.open('sqlite:///' + sys.argv[1], now=lambda: 0))
+    registry = RegistryHarness(Registry.open('sqlite:///' + sys.argv[1], now=lambda: 0))
     registry.ensure_resources(orders())
     while done < 5000:
         registry.create_client(new_client(f'c{done}'))

@@ -1,4 +1,4 @@
-"""The same week's work beside the database and through a server: the same words, the same state."""
+"""The same operations on the database and through a server: the same answers, the same state."""
 
 import re
 import secrets
@@ -8,7 +8,7 @@ import pytest
 
 from issuer.administration.local import Administration
 from issuer.registry.audit import Actor, Via
-from tests.support.administrators_week import live_the_week
+from tests.support.administration_scenario import run_scenario
 from tests.support.provider import make_place, running
 from watchword.clock import wall_clock
 from watchword.registry import ADMIN_SCOPES, open_registry
@@ -25,7 +25,7 @@ def database(request):
 
 
 def beside_the_database(issuer, folder):
-    """Live the week on a new registry in a file, as the same client by the same door."""
+    """Run the scenario on a new registry in a file, as the same client over the same channel."""
     settings = load_settings(issuer=issuer, data_dir=folder)
     resource = settings.administration
     with closing(open_registry(settings, now=wall_clock)) as registry:
@@ -38,11 +38,11 @@ def beside_the_database(issuer, folder):
             kept_resources=(resource,),
         )
         operations.create_client({"client_id": "root", "resources": [resource], "all_scopes": True})
-        return live_the_week(operations)
+        return run_scenario(operations)
 
 
 def through_a_server(place):
-    """Live the week over HTTP."""
+    """Run the scenario over HTTP."""
     if "WATCHWORD_DATABASE_URL" in place.settings:
         assert place.run("db", "upgrade").returncode == 0
     place.add_key()
@@ -54,15 +54,15 @@ def through_a_server(place):
             RemoteAdministration(place.url, client_id="root", client_secret=root["client_secret"])
         ) as operations,
     ):
-        return live_the_week(operations)
+        return run_scenario(operations)
 
 
-def without_request_ids(diary):
+def without_request_ids(transcript):
     """Leave out which request it was: beside the database there is none."""
-    return [re.sub(r'"request_id": (null|"\w+")', '"request_id": ID', line) for line in diary]
+    return [re.sub(r'"request_id": (null|"\w+")', '"request_id": ID', line) for line in transcript]
 
 
-def test_a_week_is_the_same_by_either_way(tmp_path, monkeypatch, database):
+def test_the_scenario_has_the_same_transcript_either_way(tmp_path, monkeypatch, database):
     """Answers, refusals to the word, pages, the trail: only where it happens is different."""
     monkeypatch.chdir(tmp_path)
     place = make_place(tmp_path, **database)

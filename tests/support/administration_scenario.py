@@ -1,4 +1,4 @@
-"""One operator's week, by whatever operations he has; and what is left of it, to be compared."""
+"""A scenario of the administrator's operations, on either implementation, and its transcript."""
 
 import json
 import re
@@ -16,17 +16,17 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _MADE = re.compile(r"wws_[\w-]{43}|wwr_[0-9a-f]{16}_[\w-]{43}|\b[0-9a-f]{16}\b|\b[0-9a-f]{10}\b")
 
 
-def live_the_week(operations: Operations) -> list[str]:
-    """Do a week's work; return what came of each step, less what differs from run to run."""
-    diary: list[str] = []
+def run_scenario(operations: Operations) -> list[str]:
+    """Run every step; return the result of each, without what differs from run to run."""
+    transcript: list[str] = []
 
     def note(what: Callable[[], Any]) -> Any:
         try:
             result = what()
         except RegistryError as error:
-            diary.append(f"{type(error).__name__}: {error}")
+            transcript.append(f"{type(error).__name__}: {error}")
             return None
-        diary.append(_comparable(result))
+        transcript.append(_comparable(result))
         return result
 
     _monday(operations, note)
@@ -34,7 +34,7 @@ def live_the_week(operations: Operations) -> list[str]:
     _wednesday(operations, note)
     _thursday(operations, note)
     _friday(operations, note)
-    return diary
+    return transcript
 
 
 Note = Callable[[Callable[[], Any]], Any]
