@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, assert_never
 
 from issuer.administration.declaration.document import Declaration
 from issuer.administration.declaration.plan import (
+    AddSecret,
     ApplyOptions,
     ChangeClient,
     ChangeResource,
     Plan,
     RegistryState,
+    RevokeSecret,
     Step,
     make_plan,
 )
-from issuer.administration.declaration.secrets import AddSecret, RevokeSecret
 from issuer.administration.difference import (
     Facts,
     changed_fields,

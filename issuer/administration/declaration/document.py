@@ -11,7 +11,6 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_vali
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import GenerateJsonSchema
 
-from issuer.administration.declaration.secrets import SecretValue
 from issuer.administration.documents import SecretText
 from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
@@ -21,6 +20,7 @@ from issuer.registry.representation import describe_registration, describe_resou
 from issuer.registry.resource import Resource
 from issuer.registry.rfc3339 import write_time
 from issuer.registry.schema import MODEL, Document, Json, Time, narrowed, read
+from issuer.registry.secret_hash import SecretHash
 from issuer.scope import parse_scope
 
 VERSION: Final = 1
@@ -33,6 +33,30 @@ _END = "when it ends; as it is if left out"
 _SECRETS = "its secrets; left alone if there is no such list"
 _RESOURCES = "the APIs that tokens are for"
 _CLIENTS = "who may ask for tokens"
+
+
+class SecretValue:
+    """A secret, shown by nothing; remembers its comparisons, which may take 40 ms each."""
+
+    __slots__ = ("_text", "_verdicts")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._verdicts: dict[SecretHash, bool] = {}
+
+    def __repr__(self) -> str:
+        """Show that there is a secret, not which."""
+        return "SecretValue(…)"
+
+    def reveal(self) -> str:
+        """Return the secret itself, to be sent to the server that is to know it."""
+        return self._text
+
+    def matches(self, stored: SecretHash) -> bool:
+        """Tell whether the hash is one of this secret."""
+        if stored not in self._verdicts:
+            self._verdicts[stored] = stored.verify(self._text)
+        return self._verdicts[stored]
 
 
 class SecretReference(Document):

@@ -5,21 +5,16 @@ that is as declared needs no step.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from issuer.administration.declaration.document import Declaration
-from issuer.administration.declaration.secrets import (
-    AddSecret,
-    RevokeSecret,
-    SecretPlan,
-    plan_secrets,
-)
+from issuer.administration.declaration.document import Declaration, DeclaredSecret
 from issuer.administration.difference import is_same_client, is_same_resource
 from issuer.administration.errors import DeclarationRefused
 from issuer.registry.client import Client, ClientRegistration
-from issuer.registry.client_secret import MAXIMUM_SECRETS
+from issuer.registry.client_secret import MAXIMUM_SECRETS, ClientSecret, NewSecret
 from issuer.registry.resource import Resource
+from issuer.registry.secret_hash import SALT_BYTES, SecretHash, hash_secret
 
 _NAMED_AT_MOST = 3
 
@@ -72,6 +67,42 @@ class ChangeClient:
     after: ClientRegistration | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddSecret:
+    """Give a client one more secret."""
+
+    client_id: str
+    secret: DeclaredSecret
+
+    @property
+    def must_be_generated(self) -> bool:
+        """Whether there is no such secret yet."""
+        return self.secret.value is None
+
+    def new_secret(self, random_bytes: Callable[[int], bytes]) -> NewSecret:
+        """Build what is stored of it.
+
+        Args:
+            random_bytes: the operating system's randomness, for the salt.
+
+        Raises:
+            ValueError: it is still to be generated.
+        """
+        if self.secret.value is None:
+            raise ValueError(f"there is no secret yet for {self.secret.source}")
+        text = self.secret.value.reveal()
+        hashed = SecretHash.parse(hash_secret(text, salt=random_bytes(SALT_BYTES)))
+        return NewSecret(hash=hashed, expires_at=self.secret.expires_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeSecret:
+    """End a secret at once."""
+
+    client_id: str
+    secret: ClientSecret
+
+
 Step = ChangeResource | ChangeClient | AddSecret | RevokeSecret
 
 
@@ -81,6 +112,72 @@ class Plan:
 
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class SecretPlan:
+    """What is decided so far of one client's secrets.
+
+    Args:
+        client_id: whose.
+        lasting: those in the registry that have not ended.
+    """
+
+    client_id: str
+    lasting: Sequence[ClientSecret] = ()
+    added: list[DeclaredSecret] = field(default_factory=list)
+    revoked: list[ClientSecret] = field(default_factory=list)
+    kept: list[ClientSecret] = field(default_factory=list)
+    absent: list[DeclaredSecret] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def steps(self) -> tuple[RevokeSecret | AddSecret, ...]:
+        """The steps; those that make room come first."""
+        return (
+            *(RevokeSecret(client_id=self.client_id, secret=each) for each in self.revoked),
+            *(AddSecret(client_id=self.client_id, secret=each) for each in self.added),
+        )
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether the client would have more secrets than one may have."""
+        count = len(self.lasting) - len(self.revoked) + len(self.added)
+        return bool(self.added) and count > MAXIMUM_SECRETS
+
+    def decide(self, secret: DeclaredSecret, now: int) -> None:
+        """Decide what happens for one of the declared secrets."""
+        end, value = secret.expires_at, secret.value
+        same = [] if value is None else [each for each in self.lasting if value.matches(each.hash)]
+        if end is not None and end <= now:
+            self.revoked += same
+        elif value is not None:
+            # One that is there and ends as declared is kept; what ends otherwise is added anew.
+            right = same if end is None else [each for each in same if each.expires_at == end]
+            self.kept += right
+            self.revoked += [each for each in same if each not in right]
+            if not right:
+                self.added.append(secret)
+        elif not self.lasting:
+            self.added.append(secret)
+        else:  # a client that has a secret may be using the very one whose file is absent
+            self.absent.append(secret)
+            self.notes.append(
+                f"client {self.client_id}: {secret.source} is not there;"
+                " none is generated, since the client has a secret"
+            )
+
+    def prune(self) -> None:
+        """Take away what is not declared, unless it may be the very secret whose file is absent."""
+        decided = [*self.kept, *self.revoked]
+        others = [each for each in self.lasting if each not in decided]
+        if not self.absent:
+            self.revoked += others
+        elif others:
+            self.notes.append(
+                f"client {self.client_id}: its other secrets are left, since one of them may be"
+                f" {self.absent[0].source}"
+            )
 
 
 def make_plan(declaration: Declaration, state: RegistryState, options: ApplyOptions) -> Plan:
@@ -139,15 +236,19 @@ def _pruned(
 def _secret_plans(
     declaration: Declaration, state: RegistryState, options: ApplyOptions
 ) -> list[SecretPlan]:
+    """Decide what happens to the secrets of each client; those it declares none of are left."""
     plans = []
     for client in declaration.clients:
         present = state.clients.get(client.client_id)
         stored = present.secrets if present else ()
-        plans.append(
-            plan_secrets(
-                client.client_id, client.secrets, stored, now=state.now, prune=options.prune
-            )
+        plan = SecretPlan(
+            client.client_id, [each for each in stored if not each.has_ended(state.now)]
         )
+        for secret in client.secrets or ():
+            plan.decide(secret, state.now)
+        if options.prune and client.secrets is not None:
+            plan.prune()
+        plans.append(plan)
     return plans
 
 

@@ -4,8 +4,13 @@ from secrets import token_bytes
 
 import pytest
 
-from issuer.administration.declaration.plan import ChangeClient, ChangeResource
-from issuer.administration.declaration.secrets import AddSecret, RevokeSecret, SecretValue
+from issuer.administration.declaration.document import SecretValue
+from issuer.administration.declaration.plan import (
+    AddSecret,
+    ChangeClient,
+    ChangeResource,
+    RevokeSecret,
+)
 from issuer.registry.auth_method import AuthMethod
 from tests.support.declaration import (
     absent,
