@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from bench.loadgen import cpu_seconds, run_load_apart
 from bench.served import Prepared, Running, prepared, provider
 
-LIMIT = 1.45
+LIMIT = 1.32
 TAIL_LIMIT = 2.5
 RATE_BARS = {1: 0.65, 2: 0.60}
 CONNECTIONS = 32

@@ -215,7 +215,9 @@ def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
             parameters[name] = value
     # RFC 6749 §3.2: a parameter without a value MUST be treated as if it were omitted, and
     # unrecognised ones MUST be ignored.
-    return {name: value for name, value in parameters.items() if value}, tuple(resources)
+    if "" in parameters.values():
+        parameters = {name: value for name, value in parameters.items() if value}
+    return parameters, tuple(resources)
 
 
 def form_decode(text: str) -> str:

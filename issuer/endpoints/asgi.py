@@ -1,7 +1,10 @@
 """What all endpoints share: the types of ASGI, and reading and sending whole bodies."""
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+
+from issuer.errors import OAuthError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,6 +24,14 @@ async def respond(send: Send, status: int, headers: Headers, body: bytes) -> Non
         }
     )
     await send({"type": "http.response.body", "body": body})
+
+
+def error_body(error: OAuthError) -> bytes:
+    """Write the JSON body of an error response (RFC 6749 §5.2)."""
+    body = {"error": error.code}
+    if error.description is not None:
+        body["error_description"] = error.description
+    return json.dumps(body, separators=(",", ":")).encode()
 
 
 async def read_body(receive: Receive, limit: int) -> bytes | None:

@@ -3,11 +3,10 @@
 RFC 6749 §5.1, §5.2. Errors of the token endpoint become responses here and nowhere else.
 """
 
-import json
 from collections.abc import Callable
 
 from issuer.access_token import IssuedToken
-from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
+from issuer.endpoints.asgi import Receive, Scope, Send, error_body, read_body, respond
 from issuer.errors import (
     BodyTooLarge,
     MethodNotAllowed,
@@ -64,12 +63,12 @@ class TokenEndpoint:
             return  # the client disconnected: there is no one to answer
         except OAuthError as refusal:
             self._record(refusal)
-            await respond(send, refusal.status, (*_HEADERS, *refusal.headers), _error_body(refusal))
+            await respond(send, refusal.status, (*_HEADERS, *refusal.headers), error_body(refusal))
         except Exception as fault:
             # No trace in the response; the log has it under the request id.
             self._events(Event.TOKEN_REFUSED, reason=Reason.INTERNAL, exception=fault)
             error = ServerError(Reason.INTERNAL)
-            await respond(send, error.status, _HEADERS, _error_body(error))
+            await respond(send, error.status, _HEADERS, error_body(error))
         else:
             self._events(
                 Event.TOKEN_ISSUED, client_id=issued.client_id, kid=issued.kid, jti=issued.jti
@@ -110,10 +109,3 @@ def _token_body(issued: IssuedToken) -> bytes:
         f'{{"access_token":"{issued.access_token}","token_type":"{issued.token_type}",'
         f'"expires_in":{issued.expires_in}{scope}}}'
     ).encode("ascii")
-
-
-def _error_body(error: OAuthError) -> bytes:
-    answer = {"error": error.code}
-    if error.description is not None:
-        answer["error_description"] = error.description
-    return json.dumps(answer, separators=(",", ":")).encode()

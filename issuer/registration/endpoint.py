@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
+from issuer.endpoints.asgi import Receive, Scope, Send, error_body, read_body, respond
 from issuer.errors import BodyTooLarge, MethodNotAllowed, OAuthError, Reason, ServerError
 from issuer.events import Event, EventSink
 from issuer.metadata import REGISTRATION_PATH
@@ -108,12 +108,12 @@ class RegistrationEndpoint:
             return  # nobody is there to be answered
         except OAuthError as refusal:
             self._events(Event.REGISTRATION_REFUSED, reason=refusal.reason)
-            await respond(send, refusal.status, (*_HEADERS, *refusal.headers), _error_body(refusal))
+            await respond(send, refusal.status, (*_HEADERS, *refusal.headers), error_body(refusal))
         except Exception as fault:
             # Never a trace on the wire; the log has it under the request's id.
             self._events(Event.REGISTRATION_REFUSED, reason=Reason.INTERNAL, exception=fault)
             error = ServerError(Reason.INTERNAL)
-            await respond(send, error.status, _HEADERS, _error_body(error))
+            await respond(send, error.status, _HEADERS, error_body(error))
         else:
             if document is None:
                 await send({"type": "http.response.start", "status": status, "headers": _NO_STORE})
@@ -128,10 +128,3 @@ async def _read_document(scope: Scope, receive: Receive) -> Json:
     if body is None:
         raise BodyTooLarge(Reason.BODY_TOO_LARGE, "the body is too large")
     return parse_document(body)
-
-
-def _error_body(error: OAuthError) -> bytes:
-    answer = {"error": error.code}
-    if error.description is not None:
-        answer["error_description"] = error.description
-    return json.dumps(answer, separators=(",", ":")).encode()

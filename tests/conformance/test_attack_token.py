@@ -163,7 +163,7 @@ async def test_grant_types_are_exact(body: bytes, code: str) -> None:
 async def test_no_credentials_are_401_with_the_challenge(
     extra: bytes, authorization: bytes | None
 ) -> None:
-    """Whoever does not authenticate is told how to."""
+    """An unauthenticated client is told how to authenticate."""
     headers = [FORM_HEADER] + ([] if authorization is None else [(b"authorization", authorization)])
     refused(await TestIssuer().send(GRANT + extra, headers=headers), 401, "invalid_client")
 
@@ -363,7 +363,7 @@ async def test_every_answer_is_unstorable_json_without_echo(form: dict[str, str]
 
 @pytest.mark.attack("T22")
 async def test_a_fault_of_ours_is_500_without_a_trace() -> None:
-    """What nobody foresaw becomes server_error; the log has where it came from."""
+    """An unforeseen exception becomes server_error; the log has where it came from."""
     issuer = TestIssuer()
     issuer.clients.get_cached = lambda client_id: 1 / 0  # type: ignore[assignment,method-assign]
     answer = await issuer.ask()

@@ -69,7 +69,7 @@ async def test_documents_are_cacheable_json_with_a_strong_etag() -> None:
 @pytest.mark.rfc("roll-4")
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', "*"])
 async def test_a_known_document_is_304_without_body(form: str) -> None:
-    """Whoever has the document is told so, and may keep it longer."""
+    """A client that has the document is told so, and may keep it longer."""
     etag = (await fetch()).header("etag")
     assert etag is not None
     answer = await fetch("GET", (b"if-none-match", form.format(etag).encode()))

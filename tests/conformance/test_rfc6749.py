@@ -120,7 +120,7 @@ async def test_the_first_fault_in_the_fixed_order_is_told(faults: set[str], erro
 
 @pytest.mark.rfc("6749-10.10-1")
 def test_generated_secrets_are_256_random_bits_behind_a_prefix() -> None:
-    """Secret scanners find them, form-encoding leaves them alone, nobody guesses them."""
+    """Secret scanners find them, form-encoding does not change them, no guess finds them."""
     asked: list[int] = []
 
     def random_bytes(count: int) -> bytes:
@@ -186,7 +186,7 @@ async def test_where_any_secret_is_slow_every_refusal_pays_one_slow_hash() -> No
     ("client_ttl", "resource_ttl", "lifetime"),
     [(None, None, 3600), (60, None, 60), (None, 90, 90), (60, 90, 60), (600, 90, 90)],
 )
-async def test_the_shortest_lifetime_that_somebody_set_counts(
+async def test_the_shortest_lifetime_that_is_set_counts(
     client_ttl: int | None, resource_ttl: int | None, lifetime: int
 ) -> None:
     """Client and resource may each shorten what the issuer gives."""

@@ -1,4 +1,4 @@
-"""Whatever bytes arrive at the token endpoint, the parser gives a request or a refusal of ours."""
+"""Any bytes at the token endpoint parse to a request or to an `OAuthError`."""
 
 from contextlib import suppress
 from urllib.parse import quote_plus, urlencode

@@ -66,7 +66,7 @@ def without_secrets(method: AuthMethod, *secrets: str) -> Client:
 
 
 async def refusal(authenticator: ClientAuthenticator, secret: str, now: int = NOW) -> InvalidClient:
-    """Return why the client `svc-a` is not let in with the secret."""
+    """Return why the client `svc-a` is refused with the secret."""
     with pytest.raises(InvalidClient) as caught:
         await authenticator.authenticate(Evidence(basic=ClientPassword("svc-a", secret)), now=now)
     return caught.value
@@ -94,7 +94,7 @@ async def test_a_proof_does_not_outlive_its_secret() -> None:
 
 
 async def test_the_secret_that_was_used_is_told() -> None:
-    """Whoever replaces a secret wants to know which one is still in use; a slow one too."""
+    """An operator who replaces a secret can see which one is still used; a slow one too."""
     secrets = (
         make_secret(SECRET, secret_id="old"),
         make_secret(OTHER, secret_id="new"),
@@ -149,7 +149,7 @@ async def test_a_slow_secret_that_was_proven_is_worth_nothing_under_another_meth
 
 @pytest.mark.rfc("6749-2.3.1-4")
 async def test_a_client_without_plain_secrets_costs_what_every_refusal_costs() -> None:
-    """Time tells nobody that an id has a method of its own: one look-up, one slow hash."""
+    """The time does not tell that a client has another method: one look-up, one slow hash."""
     clients = Clients(
         without_secrets(AuthMethod.PRIVATE_KEY_JWT, SHORT),
         make_client("b", secrets=(make_secret(SHORT),)),
@@ -193,7 +193,7 @@ async def test_an_expired_client_is_told_no_more_than_an_unknown_one() -> None:
 async def test_the_log_is_told_why_it_is_really_refused(
     changes: dict[str, object], secret: str, reason: Reason
 ) -> None:
-    """The end of a client is told of who proved to be that client; anybody else guessed."""
+    """The reason is the end of the client only if the secret was right; else it is the secret."""
     assert (
         await refusal(authenticator_of(Clients(make_client(**changes))), secret)
     ).reason is reason
@@ -264,7 +264,7 @@ async def test_a_secret_that_has_ended_is_named_so_to_the_log_alone(secret: str)
         assert slow.verified == 2 * (secret == SHORT)  # as much work for either
 
 
-async def test_an_ended_secret_that_was_proven_lets_nobody_in() -> None:
+async def test_an_ended_secret_that_was_proven_authenticates_no_client() -> None:
     """What is remembered of it is for the log."""
     secrets = (make_secret(SHORT, secret_id="old", expires_at=NOW),)
     authenticator = authenticator_of(Clients(make_client(secrets=secrets)))
@@ -274,8 +274,8 @@ async def test_an_ended_secret_that_was_proven_lets_nobody_in() -> None:
 
 
 @pytest.mark.parametrize("secret", [SECRET, SHORT])
-async def test_a_store_that_is_down_refuses_nobody_who_is_known(secret: str) -> None:
-    """What was proven goes on working; whoever is refused is told to come again, and no more."""
+async def test_a_store_that_is_down_refuses_no_known_client(secret: str) -> None:
+    """What was proven goes on working; any other client is told to try again, and no more."""
     clients = Clients(make_client(secrets=(make_secret(SECRET), make_secret(SHORT))))
     authenticator = authenticator_of(clients)
     await authenticate(authenticator, "svc-a", secret)

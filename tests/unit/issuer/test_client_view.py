@@ -39,7 +39,7 @@ def test_a_client_is_known_once_it_was_fetched(store, view):
 
 
 def test_an_unknown_client_is_not_remembered(store, view):
-    """Ids that somebody made up must not push out real ones."""
+    """Made-up ids must not evict real ones."""
     assert finish(view.fetch("nobody")) is None
     assert len(view) == 0
 
@@ -224,7 +224,7 @@ def test_in_another_feed_everything_is_read_again(store, view):
     assert view.get_cached("till").registration.disabled
 
 
-def test_the_view_knows_whether_anybody_has_a_slow_secret(store, view):
+def test_the_view_knows_whether_any_client_has_a_slow_secret(store, view):
     """Equal work for unknown clients depends on it."""
     store.put("till")
     finish(view.catch_up())

@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.grants.client_credentials`: what each client gets, and what nobody gets."""
+"""Unit tests of `issuer.grants.client_credentials`: what each client gets, and what none gets."""
 
 from typing import Any
 
@@ -142,7 +142,7 @@ def test_a_grant_that_the_client_is_not_registered_for_is_unauthorized():
 
 @pytest.mark.attack("T19")
 async def test_only_who_proved_itself_is_told_that_the_grant_is_not_its_own():
-    """400 `unauthorized_client` to the client, 401 to anybody who says to be it."""
+    """400 `unauthorized_client` to the authenticated client, 401 to any other."""
     issuer = TestIssuer(clients=Clients(make_client(grant_types=())))
     proven = await issuer.ask()
     guessed = await issuer.ask(auth=basic("svc-a", "x" * 40))
@@ -151,7 +151,7 @@ async def test_only_who_proved_itself_is_told_that_the_grant_is_not_its_own():
     assert issuer.events[0][1]["reason"] == "grant_not_allowed"
 
 
-def test_a_grant_that_nobody_may_have_is_unsupported():
+def test_a_grant_type_that_no_client_may_use_is_unsupported():
     """RFC 6749 §5.2: unknown here comes before not allowed to the client."""
     error = refused(make_client(grant_types=()), UnsupportedGrantType, grant_type="password")
     assert error.reason is Reason.UNSUPPORTED_GRANT
@@ -205,7 +205,7 @@ def test_scopes_that_no_one_resource_has_are_refused(scope):
     ],
 )
 def test_what_must_be_bound_to_a_key_is_refused_without_a_proof(client):
-    """RFC 9449 §5.2: requests without a proof are refused, whoever asks for the binding."""
+    """RFC 9449 §5.2: without a proof it is refused, by the client's flag or the resource's."""
     error = refused(client, InvalidDpopProof)
     assert (error.status, error.reason) == (400, Reason.DPOP_REQUIRED)
 
@@ -246,7 +246,7 @@ def test_only_the_resource_that_asks_for_a_binding_is_out_of_reach(name, error):
     ],
 )
 async def test_a_refused_binding_leaves_no_token_and_no_use(client, code):
-    """The answer has an error and nothing else; nothing was issued that anybody could count."""
+    """The answer has an error and nothing else; no use was noted."""
     issuer = TestIssuer(clients=Clients(client))
     answer = await issuer.ask()
     assert (answer.status, answer.json["error"]) == (400, code)

@@ -12,7 +12,7 @@ FORM_HEADER = (b"content-type", FORM.encode())
 
 
 async def test_a_client_that_leaves_gets_no_answer_and_no_event() -> None:
-    """Nobody is there to be answered; nothing was refused or issued."""
+    """There is no peer to answer; nothing was refused or issued."""
     issuer = TestIssuer()
     sent: list[object] = []
 

@@ -141,7 +141,7 @@ def test_credentials_that_cannot_be_read_are_refused_for_their_own_reason(
     ],
 )
 def test_what_does_no_harm_changes_nothing(changes: dict[str, Any]) -> None:
-    """RFC 9110 §8.3.1 and §8.4.1 leave the caller its spelling; other headers are not ours."""
+    """RFC 9110 §8.3.1 and §8.4.1 leave the spelling to the caller; other headers are ignored."""
     assert parse(POST, **changes) == parse(POST)
 
 
