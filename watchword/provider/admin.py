@@ -13,6 +13,7 @@ from issuer.administration.http.endpoint import AdministrationEndpoint, App
 from issuer.administration.local import Administration
 from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.endpoints.document import Document
+from issuer.events import EventSink
 from issuer.registry.audit import Actor, Via
 from issuer.storage.registry import Registry
 from keys.events import ignore_event
@@ -21,7 +22,7 @@ from resource_api.config import ResourcePolicy
 from resource_api.guard import ScopeGuard, require
 from resource_api.middleware import SCOPE_KEY, BearerMiddleware
 from watchword.clock import wall_clock
-from watchword.logging import Events, request_id
+from watchword.logging import request_id
 from watchword.provider.demo_api import in_process
 from watchword.registry import ADMIN_SCOPES
 from watchword.settings import Settings
@@ -41,7 +42,7 @@ class AdminApp:
     def __init__(
         self,
         settings: Settings,
-        events: Events,
+        events: EventSink,
         *,
         registry: Registry,
         published: Callable[[], Document],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from issuer.administration.http import BASE as ADMIN_PATH
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
 from issuer.endpoints.document import Document, DocumentEndpoint
+from issuer.events import fan_out
 from issuer.metadata import REGISTRATION_PATH
 from resource_api.demo import PATHS
 from resource_api.demo.values import ResourceValue
@@ -61,11 +62,11 @@ class Provider:
         checked: bool = False,
     ) -> None:
         self._settings = settings
-        self._events = events
+        self._events = fan_out(events)  # the log alone, for now
         self._leaving = False
         self._issuer = None
         if only != "api":
-            self._issuer = IssuerApp(settings, events, started=started, checked=checked)
+            self._issuer = IssuerApp(settings, self._events, started=started, checked=checked)
         self._routes: dict[str, Endpoint] = self._issuer.routes() if self._issuer else {}
         self._lazy = self._mount_lazily(self._issuer) if self._issuer else ()
         self._api: DemoApiApp | None = None

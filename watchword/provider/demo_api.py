@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from issuer.endpoints.asgi import Message, Receive, Scope, Send
 from issuer.endpoints.document import Document, strong_etag
+from issuer.events import EventSink
 from keys.remote.jwks_client import Fetched, FetchJwks, HttpJwks, JwksClient
 from resource_api.demo.app import create_demo_api
 from resource_api.demo.values import ResourceValue
-from watchword.logging import Events
 from watchword.settings import Settings
 
 
@@ -26,7 +26,7 @@ class DemoApiApp:
     def __init__(
         self,
         settings: Settings,
-        events: Events,
+        events: EventSink,
         *,
         published: Callable[[], Document] | None,
         value: ResourceValue,

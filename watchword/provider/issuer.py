@@ -13,6 +13,7 @@ from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.endpoints.token import TokenEndpoint
+from issuer.events import EventSink
 from issuer.metadata import JWKS_PATH, TOKEN_PATH, build_metadata, metadata_paths
 from issuer.registry.errors import RegistryError, StoreUnavailable
 from issuer.registry.usage import UsageLog
@@ -60,7 +61,7 @@ class IssuerApp:
     """
 
     def __init__(
-        self, settings: Settings, events: Events, *, started: int, checked: bool = False
+        self, settings: Settings, events: EventSink, *, started: int, checked: bool = False
     ) -> None:
         self._events = events
         self._started = started

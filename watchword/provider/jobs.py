@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 
-from watchword.logging import Events
+from issuer.events import EventSink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Jobs:
     """
 
     def __init__(
-        self, *jobs: Job, events: Events, fraction: Callable[[], float] = random.random
+        self, *jobs: Job, events: EventSink, fraction: Callable[[], float] = random.random
     ) -> None:
         self._jobs = jobs
         self._events = events

@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Receive, Scope, Send
+from issuer.events import EventSink
 from issuer.metadata import REGISTRATION_PATH
 from issuer.registration.endpoint import RegistrationEndpoint
 from issuer.registration.ip_ranges import is_public
 from issuer.registration.service import Registrar
 from issuer.storage.registry import Registry
 from watchword.clock import wall_clock
-from watchword.logging import Events, request_id
+from watchword.logging import request_id
 from watchword.settings import Settings
 
 RESOLVE_SECONDS = 5.0
@@ -98,7 +99,7 @@ class RegistrationApp:
     """
 
     def __init__(
-        self, settings: Settings, events: Events, *, registry: Registry, config: IssuerConfig
+        self, settings: Settings, events: EventSink, *, registry: Registry, config: IssuerConfig
     ) -> None:
         self._registrar = Registrar(registry, now=wall_clock, random_bytes=secrets.token_bytes)
         self._addresses = SsrfGuard(settings.private_jwks_hosts)
