@@ -1,7 +1,8 @@
 """Key types as rows of one closed table: how each is parsed, published, checked and generated.
 
-Pure but for `generate`, whose randomness is the operating system's. RFC 7517 §4.1, RFC 7518 §6.3
-and, for the kinds of RSA key that are weak though large enough, RFC 8017 §3.1 and two CVEs.
+Pure but for `generate`, whose randomness is the operating system's: making a key is the one thing
+that an API could do with this table beyond verifying. What reads, stores or uses a private key is
+in the private half of the package. RFC 7517 §4.1, RFC 7518 §6.3.
 """
 
 from collections.abc import Callable, Mapping

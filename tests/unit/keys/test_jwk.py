@@ -7,7 +7,7 @@ from keys.encoding import decode_base64url, encode_base64url
 from keys.errors import InvalidJwk, UnknownAlgorithm
 from keys.jwk import PublicJwk, parse_public_jwk, public_jwk, thumbprint
 from keys.key_types import find_rsa_weakness
-from tests.support.keys import public_rsa_jwk, rsa_key, weak_rsa_key
+from tests.support.keys import ec_key, public_rsa_jwk, rsa_key, weak_rsa_key
 
 
 def good(**changes: object) -> dict[str, object]:
@@ -277,3 +277,10 @@ def largest_modulus() -> int:
     while find_rsa_weakness(modulus, 65_537) is not None:
         modulus -= 2
     return modulus
+
+
+def test_a_key_of_another_type_has_no_jwk_for_the_algorithm():
+    """An algorithm is served by keys of its own type alone (RFC 8725 §3.1)."""
+    for key in (ec_key(), ec_key().public_key()):
+        with pytest.raises(InvalidJwk, match="not an RSA key, which RS256 needs"):
+            public_jwk(key, "RS256")
