@@ -5,7 +5,8 @@ such as RFC 9068, is up to its own reader. Nothing here trusts a claim: `parse_j
 sender says, `verify_signature` and the checks say whether to believe it.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from keys.algorithms import verifier
@@ -23,6 +24,18 @@ _LARGEST_DATE = 2**53  # beyond it, JSON numbers stop being exact integers (RFC 
 # Keys and compression named by the token itself, and nested tokens: never looked at, always
 # refused (RFC 8725 §3.10). The JWS parser refused `crit` and `b64` before.
 _FORBIDDEN = frozenset({"jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "cty", "enc"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwtProfile:
+    """The kind of JWT that is accepted, as far as can be told without a key."""
+
+    typ: str
+    """The media type without `application/`, in lower case."""
+    algorithms: frozenset[str]
+    """The accepted `alg` values."""
+    max_bytes: int
+    """The longest token that is looked at."""
 
 
 class JwtHeader(NamedTuple):
@@ -66,27 +79,18 @@ class HeaderMemo:
             self._headers[segment] = header
 
 
-def parse_jwt(
-    token: bytes,
-    *,
-    typ: str,
-    algorithms: Set[str],
-    max_bytes: int,
-    memo: HeaderMemo | None = None,
-) -> ParsedJwt:
+def parse_jwt(token: bytes, profile: JwtProfile, memo: HeaderMemo | None = None) -> ParsedJwt:
     """Do what needs no key: size, shape, type, algorithm, headers.
 
     Args:
         token: the compact serialisation as received.
-        typ: the media type of this kind of token without `application/`, in lower case.
-        algorithms: the accepted `alg` values.
-        max_bytes: the longest token that is looked at.
-        memo: headers that were checked before with the same `typ` and `algorithms`.
+        profile: what is accepted.
+        memo: headers that were checked before, under the same profile.
 
     Raises:
         InvalidJwt: one of them is wrong.
     """
-    if len(token) > max_bytes:
+    if len(token) > profile.max_bytes:
         raise InvalidJwt(JwtFault.TOKEN_TOO_LONG)
     try:
         segment, payload, encoded_signature, signing_input = split_compact(token)
@@ -97,11 +101,11 @@ def parse_jwt(
     except (InvalidJws, ValueError):
         raise InvalidJwt(JwtFault.MALFORMED_TOKEN) from None
     if header is None:
-        header = check_header(members, typ=typ, algorithms=algorithms)
+        header = check_header(members, profile)
     return ParsedJwt(header, claims, signing_input, signature, segment)
 
 
-def check_header(members: Mapping[str, Any], *, typ: str, algorithms: Set[str]) -> JwtHeader:
+def check_header(members: Mapping[str, Any], profile: JwtProfile) -> JwtHeader:
     """Check the header members that `parse_header` returned.
 
     Raises:
@@ -110,10 +114,10 @@ def check_header(members: Mapping[str, Any], *, typ: str, algorithms: Set[str]) 
     found = members.get("typ")
     # RFC 8725 §3.11: explicit typing, so that one kind of token cannot pass for another. Media
     # types are case-insensitive, and `application/` may be left out (RFC 7515 §4.1.9).
-    if not isinstance(found, str) or found.lower().removeprefix("application/") != typ:
+    if not isinstance(found, str) or found.lower().removeprefix("application/") != profile.typ:
         raise InvalidJwt(JwtFault.WRONG_TYPE)
     alg: str = members["alg"]
-    if alg not in algorithms:  # RFC 8725 §3.1: an allow-list, exact and case-sensitive
+    if alg not in profile.algorithms:  # RFC 8725 §3.1: an allow-list, exact and case-sensitive
         raise InvalidJwt(JwtFault.WRONG_ALGORITHM)
     if not _FORBIDDEN.isdisjoint(members):
         raise InvalidJwt(JwtFault.FORBIDDEN_HEADER)

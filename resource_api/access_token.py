@@ -4,7 +4,7 @@ Size and shape, type, algorithm, headers, key and signature are those of `keys.j
 are checked one after another, as `CHECKS` lists them.
 """
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
 from keys.jwt import (
     HeaderMemo,
+    JwtProfile,
     ParsedJwt,
     check_identity,
     check_times,
@@ -72,27 +73,30 @@ def verify(
     Raises:
         InvalidToken: a check failed; the first one is the reason.
     """
-    parsed = parse_token(
-        token, algorithms=policy.algorithms, max_bytes=policy.max_token_bytes, memo=memo
-    )
+    parsed = parse_token(token, profile_of(policy), memo)
     key = keys.select(parsed.header.kid, parsed.header.alg)
     if key is None:
         raise InvalidToken(Reason.UNKNOWN_KEY, kid=parsed.header.kid)
     return verify_parsed(parsed, key, policy, now=now, memo=memo)
 
 
-def parse_token(
-    token: bytes, *, algorithms: Set[str], max_bytes: int, memo: HeaderMemo | None = None
-) -> ParsedJwt:
+def profile_of(*policies: ResourcePolicy) -> JwtProfile:
+    """Give the kind of JWT that at least one of some policies accepts."""
+    return JwtProfile(
+        typ=TOKEN_TYPE,
+        algorithms=frozenset[str]().union(*(policy.algorithms for policy in policies)),
+        max_bytes=max(policy.max_token_bytes for policy in policies),
+    )
+
+
+def parse_token(token: bytes, profile: JwtProfile, memo: HeaderMemo | None = None) -> ParsedJwt:
     """Do what needs no key: size, shape, type, algorithm, headers.
 
     Raises:
         InvalidToken: one of them is wrong.
     """
     try:
-        return parse_jwt(
-            token, typ=TOKEN_TYPE, algorithms=algorithms, max_bytes=max_bytes, memo=memo
-        )
+        return parse_jwt(token, profile, memo)
     except InvalidJwt as error:
         raise InvalidToken(Reason(error.fault)) from None
 

@@ -13,7 +13,7 @@ from keys.errors import NoKeySet, UnknownKey
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
 from keys.jwt import HeaderMemo
-from resource_api.access_token import AccessToken, parse_token, verify_parsed
+from resource_api.access_token import AccessToken, parse_token, profile_of, verify_parsed
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, KeysUnavailable, Reason
 
@@ -150,8 +150,7 @@ class TokenValidator:
         if len({each.policy.resource for each in trusted}) > 1:
             raise ValueError("trusted issuers must be for one and the same resource")
         self._first = trusted[0]
-        self._algorithms = frozenset[str]().union(*(each.policy.algorithms for each in trusted))
-        self._max_bytes = max(each.policy.max_token_bytes for each in trusted)
+        self._profile = profile_of(*(each.policy for each in trusted))
         self._clock = clock
         self._memo = HeaderMemo()
         self._verified = VerifiedTokenCache(cache_size, clock=clock)
@@ -166,9 +165,7 @@ class TokenValidator:
             InvalidToken: a check failed.
             KeysUnavailable: the issuer's keys are not known and cannot be had right now.
         """
-        parsed = parse_token(
-            token, algorithms=self._algorithms, max_bytes=self._max_bytes, memo=self._memo
-        )
+        parsed = parse_token(token, self._profile, self._memo)
         # Unproven as yet, `iss` only chooses whose keys must prove it (RFC 8725 §3.8). A token that
         # names no trusted issuer is checked as one of the first: it is refused all the same, and
         # a warning about a wrong issuer needs a signature of a trusted one.

@@ -12,7 +12,7 @@ from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
 from keys.jwt import HeaderMemo
 from resource_api import InvalidToken, Reason, ResourcePolicy, verify
-from resource_api.access_token import CHECKS, parse_token, verify_parsed
+from resource_api.access_token import CHECKS, parse_token, profile_of, verify_parsed
 from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
 
 FORGE = TokenForge()
@@ -55,7 +55,7 @@ def test_library_errors_are_bad_signatures(
 @pytest.mark.rfc("8725-3.1-1")
 def test_key_is_used_with_its_own_algorithm_only() -> None:
     """A key bound to another algorithm verifies nothing, however it was selected."""
-    parsed = parse_token(FORGE.token(), algorithms=POLICY.algorithms, max_bytes=8192)
+    parsed = parse_token(FORGE.token(), profile_of(POLICY))
     other = PublicJwk(kid=FORGE.jwk.kid, alg="PS256", kty="RSA", key=FORGE.jwk.key)
     with pytest.raises(InvalidToken) as caught:
         verify_parsed(parsed, other, POLICY, now=NOW)
