@@ -349,12 +349,13 @@ def _is_of_service(name: str) -> bool:
 
 
 def _explain(detail: ErrorDetails, flags: Mapping[str, Any]) -> str:
-    message = detail["msg"].removeprefix("Value error, ")
+    from issuer.registry.mistakes import words_of
+
     name = str(detail["loc"][0])
     if detail["type"] == "extra_forbidden":
         return _explain_unknown(name)
     label = f"--{name.replace('_', '-')}" if name in flags else f"{PREFIX}{name.upper()}"
-    return f"{label}: {message[:1].lower()}{message[1:]}"
+    return f"{label}: {words_of(detail) or detail['msg'].removeprefix('Value error, ')}"
 
 
 def _explain_unknown(name: str) -> str:

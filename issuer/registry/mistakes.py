@@ -31,6 +31,8 @@ _WORDS = {
     "missing": "is missing",
     "string_type": "must be a string",
     "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
     "bool_type": "must be true or false",
     "list_type": "must be an array",
     "tuple_type": "must be an array",

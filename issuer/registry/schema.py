@@ -25,6 +25,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
 )
+from pydantic.dataclasses import is_pydantic_dataclass, rebuild_dataclass
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticKnownError
 
@@ -129,6 +130,8 @@ def adapter(model: type[Any]) -> TypeAdapter[Any]:
     """Return what validates and writes a model; made once."""
     made = _ADAPTERS.get(model)
     if made is None:
+        if is_pydantic_dataclass(model):
+            rebuild_dataclass(model)  # an adapter of a deferred one would not have its config
         made = _ADAPTERS[model] = TypeAdapter(model)
     return made
 

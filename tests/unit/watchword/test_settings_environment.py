@@ -91,3 +91,26 @@ def test_an_empty_variable_and_one_of_the_scripts_are_no_mistakes(
     set_all(monkeypatch, {"WATCHWORD_OLD_NAME": "", "WATCHWORD_PYTHON": "python3"})
 
     assert load_settings().port == 8080
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("WATCHWORD_PORT", "many", "must be a whole number"),
+        ("WATCHWORD_PORT", "65536", "must be at most 65535"),
+        ("WATCHWORD_WORKERS", "0", "must be at least 1"),
+        ("WATCHWORD_DRAIN_SECONDS", "soon", "must be a number"),
+        ("WATCHWORD_DEMO_API", "maybe", "must be 'auto', 'on' or 'off'"),
+        ("WATCHWORD_KEY_STORE", "database", "only 'files' is available in this version"),
+        ("WATCHWORD_TLS_CERT", "x", "is not available in this version; remove it"),
+    ],
+)
+def test_what_is_wrong_with_a_value_is_worded_as_in_documents(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    """One line: the variable, and what it must be."""
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.lines == [f"{name}: {why}"]
