@@ -15,9 +15,9 @@ from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import hold_streams, require_output, say
 
 _SUMMARIES = {
-    "keys": "Signing keys: make, list, export.",
-    "clients": "Clients: create, see, change, disable, delete.",
-    "resources": "Resources: the APIs and the scopes each has.",
+    "keys": "Signing keys: generate, list, export.",
+    "clients": "Clients: create, list, show, update, disable, delete; their secrets.",
+    "resources": "Resources: the APIs that tokens are for, and their scopes.",
     "registration-tokens": "Tokens for registering clients: create, list, revoke.",
     "audit": "The audit trail: list.",
     "apply": "Make clients and resources equal to a file, in one transaction.",
@@ -27,7 +27,7 @@ _SUMMARIES = {
     "serve": "Serve the provider: issuer and demo API, or one of them.",
     "scenario": "Run the consumer's scenario against a running provider.",
 }
-_COMMANDS = {"apply": "apply", "export": "export", "serve": "serve", "scenario": "token"}
+_COMMANDS = {"apply": "apply", "export": "apply", "serve": "serve", "scenario": "token"}
 """Commands by themselves, with the modules that they are in; the rest are groups."""
 
 

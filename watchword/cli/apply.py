@@ -1,4 +1,4 @@
-"""The `watchword apply` command: make clients and resources as a file says."""
+"""The `watchword apply` and `export` commands: the registry from a file, and as a file."""
 
 import sys
 from collections.abc import Iterator
@@ -78,6 +78,21 @@ def apply(
         from issuer.administration.difference import render_outcome
 
         sys.stdout.write(render_outcome(outcome))
+
+
+def export(server: ServerOption = None) -> None:
+    """Print clients and resources as a YAML file for `watchword apply`, without secrets.
+
+    Example: watchword export > registry.yaml
+    """
+    from issuer.administration.declaration.yaml_form import write_declaration
+    from issuer.administration.operations import pages
+
+    with administration(server, reading=True) as operations:
+        resources = operations.list_resources()
+        found = pages(lambda after, limit: operations.list_clients(after=after, limit=limit))
+        clients = [client for page in found for client in page.items]
+    sys.stdout.write(write_declaration(resources, clients))
 
 
 def _read(file: str, form: str | None) -> "DeclarationFile":

@@ -1,5 +1,6 @@
-"""The `watchword db` commands: the schema of the registry database."""
+"""The `watchword db` commands: schema, issuer, backup and restore of the registry database."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from watchword.cli.errors import CommandFailed, WrongUsage
 from watchword.cli.output import JsonFlag, print_fields, print_json, say
 from watchword.cli.registry import ChangeLog, YesFlag, operator, require_yes
+from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.storage.database_url import DatabasePlace
@@ -22,10 +24,7 @@ def upgrade(as_json: JsonFlag = False) -> None:
 
     Example: watchword db upgrade
     """
-    from contextlib import closing
-
     from issuer.storage.registry import MIGRATION_TIMEOUT, Registry
-    from watchword.clock import wall_clock
     from watchword.settings import load_settings
 
     place = load_settings().database
@@ -52,17 +51,14 @@ def set_issuer(
     issuer: Annotated[str, typer.Argument(metavar="URL", help="The new issuer identifier.")],
     yes: YesFlag = False,
 ) -> None:
-    """Have the registry belong to another issuer, and nothing else: its clients stay as they are.
+    """Change the issuer that the registry belongs to; clients and resources stay as they are.
 
     Set WATCHWORD_ISSUER to the same, and restart the server.
 
     Example: watchword db set-issuer https://auth.example.com --yes
     """
-    from contextlib import closing
-
     from issuer.storage.registry import Registry
     from keys.identifiers import check_issuer
-    from watchword.clock import wall_clock
     from watchword.registry import is_missing
     from watchword.settings import load_settings
 
@@ -95,7 +91,6 @@ def backup(
     Example: watchword db backup /backup/watchword.backup --encrypt
     """
     from watchword.backup import write_backup
-    from watchword.clock import wall_clock
     from watchword.settings import load_settings
 
     settings = load_settings()
@@ -105,17 +100,16 @@ def backup(
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What db backup made.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that db backup wrote.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Give up the registry and the keys that are there.")
+        bool, typer.Option("--force", help="Replace the registry and the keys that exist.")
     ] = False,
 ) -> None:
-    """Put registry and signing keys of a backup in place, all of it or nothing.
+    """Restore registry and signing keys from a backup, all of it or nothing.
 
     Example: watchword db restore /backup/watchword.backup
     """
     from watchword.backup import restore_backup
-    from watchword.clock import wall_clock
     from watchword.settings import load_settings
 
     restore_backup(load_settings(), file, now=wall_clock, replace=force)

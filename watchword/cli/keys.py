@@ -1,4 +1,4 @@
-"""The `watchword keys` commands: make signing keys, see their states and times, take them out."""
+"""The `watchword keys` commands: generate, list and export signing keys."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ from watchword.clock import wall_clock
 if TYPE_CHECKING:
     from keys.ring import RingEntry, RingPolicy
     from keys.stores.key_file import StoredKey
+    from keys.stores.store import KeyStore
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -46,8 +47,7 @@ def generate(
     stored = store.generate(alg=chosen, bits=bits, now=now, policy=policy, activate_in=activate_in)
     ring = derive_ring([each.ring_key for each in store.records()], now, policy)
     entry = next(each for each in ring if each.key.kid == stored.kid)
-    _warn_if_early(activate_in, policy, len(ring))
-    _warn_if_nearly_full(ring)
+    _warn(ring, policy, activate_in)
     facts = _describe(entry, stored)
     print_json(facts) if as_json else print_fields(facts)
 
@@ -58,15 +58,7 @@ def list_keys(as_json: JsonFlag = False) -> None:
 
     Example: watchword keys list --json
     """
-    from keys.ring import derive_ring
-    from watchword.provider.key_ring import open_key_store, ring_policy
-    from watchword.settings import load_settings
-
-    settings = load_settings()
-    records = {stored.kid: stored for stored in open_key_store(settings).records()}
-    ring = derive_ring(
-        (each.ring_key for each in records.values()), wall_clock(), ring_policy(settings)
-    )
+    _, records, ring, _ = _read_keys()
     facts = [_describe(entry, records[entry.key.kid]) for entry in ring]
     if as_json:
         print_json({"keys": facts})
@@ -87,18 +79,35 @@ def export(
 
     Example: watchword keys export > jwks.json
     """
+    from keys.jwks import build_jwk_set
+    from watchword.provider.key_ring import published_set
+
+    store, records, ring, _ = _read_keys()
+    if kid is not None and kid not in records:
+        raise CommandFailed("there is no such key; see: watchword keys list")
+    if not private:
+        # The set that validators need now, or the one key asked for, whatever its state.
+        one = kid and build_jwk_set([records[kid].jwk])
+        print_json(one or published_set(ring, records))
+        return
+    if kid is None and not records:
+        raise CommandFailed("there is no key yet; run: watchword keys generate")
+    if kid is None and len(records) > 1:
+        raise WrongUsage("--private exports one key: say which with --kid")
+    sys.stdout.write(store.export_private(kid or next(iter(records))).decode())
+
+
+def _read_keys() -> "tuple[KeyStore, dict[str, StoredKey], tuple[RingEntry, ...], RingPolicy]":
+    """Return the store that the settings name, and its keys with their states now."""
+    from keys.ring import derive_ring
     from watchword.provider.key_ring import open_key_store, ring_policy
     from watchword.settings import load_settings
 
     settings = load_settings()
-    store = open_key_store(settings)
+    store, policy = open_key_store(settings), ring_policy(settings)
     records = {stored.kid: stored for stored in store.records()}
-    if kid is not None and kid not in records:
-        raise CommandFailed("there is no such key; see: watchword keys list")
-    if private:
-        sys.stdout.write(store.export_private(_only_kid(kid, list(records))).decode())
-    else:
-        print_json(_public_set(kid, records, ring_policy(settings)))
+    ring = derive_ring([each.ring_key for each in records.values()], wall_clock(), policy)
+    return store, records, ring, policy
 
 
 def _check_choice(alg: str, bits: int) -> None:
@@ -114,26 +123,22 @@ def _check_choice(alg: str, bits: int) -> None:
         raise WrongUsage("--bits: choose " + ", ".join(map(str, sizes)))
 
 
-def _warn_if_early(activate_in: int | None, policy: "RingPolicy", ring_size: int) -> None:
-    if activate_in is None:
-        return
-    if ring_size == 1:
+def _warn(ring: "tuple[RingEntry, ...]", policy: "RingPolicy", activate_in: int | None) -> None:
+    """Warn of a key that signs too early for validators, and of too many for them."""
+    from keys.jwks import MAXIMUM_KEYS
+    from keys.ring import published
+
+    if activate_in is not None and len(ring) == 1:
         say("warning: --activate-in is without effect: the very first key signs at once")
-    elif activate_in < policy.publish_ahead:
+    elif activate_in is not None and activate_in < policy.publish_ahead:
         say(
             f"warning: validators may not know the key yet when it signs; "
             f"{policy.publish_ahead} seconds are safe"
         )
-
-
-def _warn_if_nearly_full(ring: "tuple[RingEntry, ...]") -> None:
-    from keys.jwks import MAXIMUM_KEYS
-    from keys.ring import published
-
-    left = MAXIMUM_KEYS - len(published(ring))
-    if left <= _FEW_LEFT:
+    count = len(published(ring))
+    if MAXIMUM_KEYS - count <= _FEW_LEFT:
         say(
-            f"warning: {MAXIMUM_KEYS - left} keys are published, and validators take no more than "
+            f"warning: {count} keys are published, and validators take no more than "
             f"{MAXIMUM_KEYS}; see: watchword keys list"
         )
 
@@ -149,27 +154,3 @@ def _describe(entry: "RingEntry", stored: "StoredKey") -> dict[str, Any]:
         "superseded_at": rfc3339(entry.superseded_at),
         "gone_at": rfc3339(entry.gone_at),
     }
-
-
-def _public_set(
-    kid: str | None, records: "dict[str, StoredKey]", policy: "RingPolicy"
-) -> dict[str, Any]:
-    """The set that validators need now, or the one key asked for, whatever its state."""
-    from keys.jwks import build_jwk_set
-    from keys.ring import derive_ring
-    from watchword.provider.key_ring import published_set
-
-    if kid is not None:
-        return build_jwk_set([records[kid].jwk])
-    ring = derive_ring((each.ring_key for each in records.values()), wall_clock(), policy)
-    return published_set(ring, records)
-
-
-def _only_kid(kid: str | None, kids: list[str]) -> str:
-    if kid is not None:
-        return kid
-    if not kids:
-        raise CommandFailed("there is no key yet; run: watchword keys generate")
-    if len(kids) > 1:
-        raise WrongUsage("--private exports one key: say which with --kid")
-    return kids[0]
