@@ -6,8 +6,8 @@ resource server decides by are closed: hooks, which come last, may add others an
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from issuer.grants.authorization import Authorization
 from keys.encoding import encode_base64url
@@ -20,8 +20,7 @@ BEARER = "Bearer"
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuedToken:
+class IssuedToken(NamedTuple):
     """A signed token and what its response says beside it (RFC 6749 §5.1)."""
 
     access_token: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from issuer.config import IssuerConfig
 from issuer.registry.client import Client
@@ -11,8 +11,7 @@ from issuer.token_request import TokenRequest
 Facts = TypeVar("Facts")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorization:
+class Authorization(NamedTuple):
     """What a token will say; all of it, and nothing else, goes into the claims.
 
     Args:
