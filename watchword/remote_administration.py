@@ -7,7 +7,7 @@ follow from what the operator typed, so that no answer can lead secret or token 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -15,7 +15,6 @@ from consumer import ClientCredentials
 from consumer.deadline import Deadline
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.origin import parse_origin
-from issuer.administration.declaration.document import Declaration, write_sent
 from issuer.administration.errors import AccessRefused
 from issuer.administration.http import BASE
 from issuer.administration.http.problems import clean, read_problem
@@ -30,6 +29,9 @@ from issuer.registry.errors import (
 )
 from issuer.registry.schema import Json
 from keys.encoding import parse_json_object
+
+if TYPE_CHECKING:
+    from issuer.administration.declaration.document import Declaration
 
 TIMEOUT = 30.0
 """Seconds for each request, from connecting to the last byte."""
@@ -149,12 +151,14 @@ class RemoteAdministration:
 
     def apply(
         self,
-        declaration: Declaration,
+        declaration: "Declaration",
         *,
         dry_run: bool = False,
         prune: bool = False,
         usage_days: int = 30,
     ) -> Json:
+        from issuer.administration.declaration.document import write_sent
+
         query: Query = {
             "dry_run": str(dry_run).lower(),
             "prune": str(prune).lower(),

@@ -2,18 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from issuer.administration.authority import Authority, check_authority, settle_authority
-from issuer.administration.declaration.apply import (
-    Outcome,
-    apply_declaration,
-    describe_outcome,
-    foresee_entries,
-    preview_declaration,
-)
-from issuer.administration.declaration.document import Declaration
-from issuer.administration.declaration.plan import ApplyOptions
 from issuer.administration.documents import (
     MadeSecret,
     NewClientDocument,
@@ -46,6 +37,10 @@ from issuer.registry.schema import Json, narrowed
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.reading import RegistryReading
 from issuer.storage.registry import Registry
+
+if TYPE_CHECKING:
+    from issuer.administration.declaration.apply import Outcome
+    from issuer.administration.declaration.document import Declaration
 
 T = TypeVar("T")
 
@@ -204,12 +199,16 @@ class Administration:
 
     def apply(
         self,
-        declaration: Declaration,
+        declaration: "Declaration",
         *,
         dry_run: bool = False,
         prune: bool = False,
         usage_days: int = 30,
     ) -> Json:
+        # Loaded by need: of all operations this one alone takes a declaration.
+        from issuer.administration.declaration import apply as declared
+        from issuer.administration.declaration.plan import ApplyOptions
+
         if not 0 <= usage_days <= MAXIMUM_USAGE_DAYS:
             raise InvalidValue(f"usage_days must be from 0 to {MAXIMUM_USAGE_DAYS}")
         options = ApplyOptions(
@@ -219,18 +218,18 @@ class Administration:
             kept_clients=frozenset({self._by.name} if self._by.via is Via.API else ()),
         )
 
-        def preview(reading: RegistryReading) -> Outcome:
+        def preview(reading: RegistryReading) -> "Outcome":
             now = self._now()
-            found = preview_declaration(
+            found = declared.preview_declaration(
                 reading, declaration, options, now=now, usage_days=usage_days
             )
             if authority := self._settled(reading):
-                entries = foresee_entries(found.plan, by=self._by, now=now)
+                entries = declared.foresee_entries(found.plan, by=self._by, now=now)
                 check_authority(authority, entries, reading.find_client)
             return found
 
-        def carry_out(edit: RegistryEdit) -> Outcome:
-            return apply_declaration(
+        def carry_out(edit: RegistryEdit) -> "Outcome":
+            return declared.apply_declaration(
                 edit,
                 declaration,
                 options,
@@ -239,7 +238,7 @@ class Administration:
             )
 
         outcome = self._read(preview) if dry_run else self._change(carry_out)
-        return describe_outcome(outcome)
+        return declared.describe_outcome(outcome)
 
     def list_registration_tokens(self) -> list[Json]:
         found = self._read(lambda reading: reading.list_registration_tokens())

@@ -175,7 +175,7 @@ class SentClient(DeclaredClient):
 class Declaration(Document):
     """Clients and resources as they should be."""
 
-    model_config = ConfigDict(strict=False)
+    model_config = ConfigDict(strict=False, defer_build=True)
 
     version: Literal[1] = Field(VERSION, description="of this format")
     resources: tuple[Resource, ...] = Field((), description=_RESOURCES)
