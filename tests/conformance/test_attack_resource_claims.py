@@ -13,13 +13,13 @@ from tests.support.attack import (
     assert_invalid_token,
 )
 from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, dump
-from tests.support.gate import Gate
+from tests.support.protected_api import ProtectedApi
 
 
 @pytest.fixture
-def gate() -> Gate:
-    """Put a fresh gate before a fresh application."""
-    return Gate(FORGE)
+def api() -> ProtectedApi:
+    """Put a fresh middleware before a fresh application."""
+    return ProtectedApi(FORGE)
 
 
 REPEATED_HEADER = dump(FORGE.good_header)[:-1]
@@ -39,9 +39,9 @@ REPEATED_CLAIMS = dump(FORGE.good_claims)[:-1]
         (REPEATED_HEADER + b"}", REPEATED_CLAIMS + b',"x":[{"a":1,"a":1}]}'),
     ],
 )
-async def test_repeated_names_are_refused(gate: Gate, header: bytes, payload: bytes) -> None:
+async def test_repeated_names_are_refused(api: ProtectedApi, header: bytes, payload: bytes) -> None:
     """Two members of one name mean two things to two parsers, however they are spelt."""
-    await assert_invalid_token(gate, FORGE.raw(header, payload))
+    await assert_invalid_token(api, FORGE.raw(header, payload))
 
 
 CLAIMS = dump(FORGE.good_claims)
@@ -74,12 +74,12 @@ CLAIMS = dump(FORGE.good_claims)
         CLAIMS.replace(b'"', b"'"),
     ],
 )
-async def test_json_is_strict(gate: Gate, payload: bytes) -> None:
+async def test_json_is_strict(api: ProtectedApi, payload: bytes) -> None:
     """Claims and header are one UTF-8 JSON object each and nothing else."""
-    await assert_invalid_token(gate, FORGE.raw(dump(FORGE.good_header), payload))
+    await assert_invalid_token(api, FORGE.raw(dump(FORGE.good_header), payload))
     header = payload.replace(CLAIMS[:-1], dump(FORGE.good_header)[:-1])
     if header != dump(FORGE.good_header):
-        await assert_invalid_token(gate, FORGE.raw(header, CLAIMS))
+        await assert_invalid_token(api, FORGE.raw(header, CLAIMS))
 
 
 @pytest.mark.attack("V16")
@@ -100,22 +100,22 @@ async def test_json_is_strict(gate: Gate, payload: bytes) -> None:
     ],
     ids=range(10),
 )
-async def test_json_is_bounded(gate: Gate, value: bytes) -> None:
+async def test_json_is_bounded(api: ProtectedApi, value: bytes) -> None:
     """Nesting, members and numbers cost a bounded time."""
     payload = CLAIMS[:-1] + b',"x":' + value + b"}"
-    await assert_invalid_token(gate, FORGE.raw(dump(FORGE.good_header), payload))
+    await assert_invalid_token(api, FORGE.raw(dump(FORGE.good_header), payload))
 
 
 @pytest.mark.attack("V17")
 @pytest.mark.rfc("9068-4-1")
-async def test_size_is_bounded(gate: Gate) -> None:
+async def test_size_is_bounded(api: ProtectedApi) -> None:
     """A token above 8 KB is refused before anything in it is read; one just below is not."""
     room = 8192 - len(FORGE.token(x=""))
-    assert (await gate.ask(FORGE.token(x="x" * (room * 3 // 4 - 3)))).status == 200
-    gate.reached.clear()
-    await assert_invalid_token(gate, FORGE.token(x="x" * 8192))
-    assert gate.reason == "token_too_long"
-    await assert_invalid_token(gate, b"x" * 300_000)
+    assert (await api.ask(FORGE.token(x="x" * (room * 3 // 4 - 3)))).status == 200
+    api.reached.clear()
+    await assert_invalid_token(api, FORGE.token(x="x" * 8192))
+    assert api.reason == "token_too_long"
+    await assert_invalid_token(api, b"x" * 300_000)
 
 
 NO_DATES = [
@@ -127,24 +127,24 @@ NO_DATES = [
 @pytest.mark.attack("V18")
 @pytest.mark.rfc("7519-2-1", "9068-4-9")
 @pytest.mark.parametrize("exp", NO_DATES)
-async def test_exp_is_a_number(gate: Gate, exp: Any) -> None:
+async def test_exp_is_a_number(api: ProtectedApi, exp: Any) -> None:
     """`exp` is required and a finite JSON number from 0 to 2^53."""
-    await assert_invalid_token(gate, FORGE.token(exp=exp))
+    await assert_invalid_token(api, FORGE.token(exp=exp))
 
 
 @pytest.mark.attack("V19")
 @pytest.mark.rfc("7519-4.1-1", "9068-4-9", "21-5.2-1")
 @pytest.mark.parametrize("remembered", [False, True])
-async def test_exp_at_the_edge(gate: Gate, remembered: bool) -> None:
+async def test_exp_at_the_edge(api: ProtectedApi, remembered: bool) -> None:
     """A token is accepted before `exp` plus leeway and refused from then on, remembered or not."""
     if remembered:
-        assert (await gate.ask(GOOD)).status == 200
-    gate.clock.now = NOW + 300 + 10 - 1
-    assert (await gate.ask(GOOD)).status == 200
-    gate.reached.clear()
-    gate.clock.now = NOW + 300 + 10
-    await assert_invalid_token(gate, GOOD)
-    assert gate.reason == "expired"
+        assert (await api.ask(GOOD)).status == 200
+    api.clock.now = NOW + 300 + 10 - 1
+    assert (await api.ask(GOOD)).status == 200
+    api.reached.clear()
+    api.clock.now = NOW + 300 + 10
+    await assert_invalid_token(api, GOOD)
+    assert api.reason == "expired"
 
 
 @pytest.mark.attack("V20")
@@ -161,9 +161,9 @@ async def test_exp_at_the_edge(gate: Gate, remembered: bool) -> None:
         {"iat": NOW - 86_400, "exp": NOW + 11},
     ],
 )
-async def test_times_are_plausible(gate: Gate, claims: dict[str, Any]) -> None:
+async def test_times_are_plausible(api: ProtectedApi, claims: dict[str, Any]) -> None:
     """A token from the future, with times out of order, or with too long a life is refused."""
-    await assert_invalid_token(gate, FORGE.token(**claims))
+    await assert_invalid_token(api, FORGE.token(**claims))
 
 
 @pytest.mark.rfc("7519-4.1-1", "7519-2-1")
@@ -177,9 +177,9 @@ async def test_times_are_plausible(gate: Gate, claims: dict[str, Any]) -> None:
         {"iat": NOW - 0.5, "exp": NOW + 0.5},
     ],
 )
-async def test_times_within_bounds(gate: Gate, claims: dict[str, Any]) -> None:
+async def test_times_within_bounds(api: ProtectedApi, claims: dict[str, Any]) -> None:
     """Clocks may differ by the leeway, and fractions of a second are legal."""
-    assert (await gate.ask(FORGE.token(**claims))).status == 200
+    assert (await api.ask(FORGE.token(**claims))).status == 200
 
 
 @pytest.mark.attack("V21")
@@ -192,17 +192,17 @@ async def test_times_within_bounds(gate: Gate, claims: dict[str, Any]) -> None:
         "https://other.example", [f"{RESOURCE} https://other.example"],
     ],
 )  # fmt: skip
-async def test_aud_must_be_us(gate: Gate, aud: Any) -> None:
+async def test_aud_must_be_us(api: ProtectedApi, aud: Any) -> None:
     """`aud` is a string or a list of strings, and one of them is exactly this API."""
-    await assert_invalid_token(gate, FORGE.token(aud=aud))
+    await assert_invalid_token(api, FORGE.token(aud=aud))
 
 
 @pytest.mark.attack("V22")
 @pytest.mark.rfc("9068-4-8")
-async def test_aud_may_be_a_list(gate: Gate) -> None:
+async def test_aud_may_be_a_list(api: ProtectedApi) -> None:
     """A token may be for several resources if we are one of them."""
-    assert (await gate.ask(FORGE.token(aud=["https://other.example", RESOURCE]))).status == 200
-    assert gate.reached[0]["access_token"].audience == ("https://other.example", RESOURCE)
+    assert (await api.ask(FORGE.token(aud=["https://other.example", RESOURCE]))).status == 200
+    assert api.reached[0]["access_token"].audience == ("https://other.example", RESOURCE)
 
 
 @pytest.mark.attack("V23")
@@ -214,26 +214,26 @@ async def test_aud_may_be_a_list(gate: Gate) -> None:
         "https://other.example",
     ],
 )  # fmt: skip
-async def test_iss_is_exact(gate: Gate, iss: Any) -> None:
+async def test_iss_is_exact(api: ProtectedApi, iss: Any) -> None:
     """`iss` is our issuer, byte for byte."""
-    await assert_invalid_token(gate, FORGE.token(iss=iss))
+    await assert_invalid_token(api, FORGE.token(iss=iss))
 
 
 @pytest.mark.attack("V23")
 @pytest.mark.rfc("8725-3.8-1", "9068-4-5")
-async def test_key_of_another_issuer_does_not_count(gate: Gate) -> None:
+async def test_key_of_another_issuer_does_not_count(api: ProtectedApi) -> None:
     """A token in our issuer's name, signed by an issuer that others trust, is refused."""
-    await assert_invalid_token(gate, OTHER_KEY.token())
-    await assert_invalid_token(gate, OTHER_KEY.token(header={"kid": FORGE.jwk.kid}))
+    await assert_invalid_token(api, OTHER_KEY.token())
+    await assert_invalid_token(api, OTHER_KEY.token(header={"kid": FORGE.jwk.kid}))
 
 
 @pytest.mark.attack("V24")
 @pytest.mark.rfc("9068-4-10")
 @pytest.mark.parametrize("name", ["sub", "client_id", "jti"])
 @pytest.mark.parametrize("value", [DROP, None, "", 7, True, ["svc-a"], {}, "x" * 256])
-async def test_identity_is_required(gate: Gate, name: str, value: Any) -> None:
+async def test_identity_is_required(api: ProtectedApi, name: str, value: Any) -> None:
     """`sub`, `client_id` and `jti` are strings of 1 to 255 characters."""
-    await assert_invalid_token(gate, FORGE.token(**{name: value}))
+    await assert_invalid_token(api, FORGE.token(**{name: value}))
 
 
 @pytest.mark.attack("V25")
@@ -245,26 +245,26 @@ async def test_identity_is_required(gate: Gate, name: str, value: Any) -> None:
         "logout+jwt", "secevent+jwt", "token-introspection+jwt", "application/jwt", "JOSE",
     ],
 )  # fmt: skip
-async def test_other_tokens_of_our_issuer_are_refused(gate: Gate, typ: Any) -> None:
+async def test_other_tokens_of_our_issuer_are_refused(api: ProtectedApi, typ: Any) -> None:
     """A JWT that is not marked as an access token is none, though our issuer signed it."""
-    await assert_invalid_token(gate, FORGE.token(header={"typ": typ}))
-    assert gate.reason == "wrong_type"
+    await assert_invalid_token(api, FORGE.token(header={"typ": typ}))
+    assert api.reason == "wrong_type"
 
 
 @pytest.mark.attack("V25")
 @pytest.mark.rfc("8725-3.12-1")
-async def test_id_token_is_refused(gate: Gate) -> None:
+async def test_id_token_is_refused(api: ProtectedApi) -> None:
     """An ID token, to our very audience, is not an access token."""
     token = FORGE.token(header={"typ": DROP}, nonce="n", client_id=DROP, scope=DROP, azp="svc-a")
-    await assert_invalid_token(gate, token)
+    await assert_invalid_token(api, token)
 
 
 @pytest.mark.attack("V26")
 @pytest.mark.rfc("8725-3.11-1", "9068-4-3", "9068-2.1-1")
 @pytest.mark.parametrize("typ", ["AT+JWT", "At+Jwt", "application/at+jwt", "APPLICATION/AT+JWT"])
-async def test_typ_is_a_media_type(gate: Gate, typ: str) -> None:
+async def test_typ_is_a_media_type(api: ProtectedApi, typ: str) -> None:
     """`typ` is compared as a media type: without case, `application/` understood."""
-    assert (await gate.ask(FORGE.token(header={"typ": typ}))).status == 200
+    assert (await api.ask(FORGE.token(header={"typ": typ}))).status == 200
 
 
 @pytest.mark.attack("V26")
@@ -272,17 +272,17 @@ async def test_typ_is_a_media_type(gate: Gate, typ: str) -> None:
 @pytest.mark.parametrize(
     "typ", ["at+jwt;x=1", "at+jwt; x", ["at+jwt"], "at+jwt ", "text/at+jwt", {}, 1]
 )
-async def test_typ_is_exact_otherwise(gate: Gate, typ: Any) -> None:
+async def test_typ_is_exact_otherwise(api: ProtectedApi, typ: Any) -> None:
     """Parameters, lists and other media types are refused."""
-    await assert_invalid_token(gate, FORGE.token(header={"typ": typ}))
+    await assert_invalid_token(api, FORGE.token(header={"typ": typ}))
 
 
 @pytest.mark.attack("V27", "V29")
-async def test_an_empty_scope_is_no_scope(gate: Gate) -> None:
+async def test_an_empty_scope_is_no_scope(api: ProtectedApi) -> None:
     """It grants nothing, as if the claim were not there."""
     token = FORGE.token(scope="")
-    assert (await gate.ask(token)).status == 200
-    assert gate.reached[-1]["access_token"].scopes == frozenset()
+    assert (await api.ask(token)).status == 200
+    assert api.reached[-1]["access_token"].scopes == frozenset()
 
 
 @pytest.mark.attack("V27")
@@ -293,16 +293,16 @@ async def test_an_empty_scope_is_no_scope(gate: Gate) -> None:
         "read\n", 'a"b', "a\\b", "lésen", "read\x7f",
     ],
 )  # fmt: skip
-async def test_scope_follows_the_grammar(gate: Gate, scope: Any) -> None:
+async def test_scope_follows_the_grammar(api: ProtectedApi, scope: Any) -> None:
     """`scope` is one string of RFC 6749 §3.3; nothing is repaired."""
-    await assert_invalid_token(gate, FORGE.token(scope=scope))
+    await assert_invalid_token(api, FORGE.token(scope=scope))
 
 
 @pytest.mark.attack("V28")
-async def test_scope_may_repeat(gate: Gate) -> None:
+async def test_scope_may_repeat(api: ProtectedApi) -> None:
     """The same scope twice is the same set."""
-    assert (await gate.ask(FORGE.token(scope="read write read"))).status == 200
-    assert gate.reached[0]["access_token"].scopes == {"read", "write"}
+    assert (await api.ask(FORGE.token(scope="read write read"))).status == 200
+    assert api.reached[0]["access_token"].scopes == {"read", "write"}
 
 
 @pytest.mark.attack("V29")
@@ -316,7 +316,7 @@ async def test_scopes_are_compared_whole(scope: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    guarded = Gate(FORGE, app=require("read").app(app))
+    guarded = ProtectedApi(FORGE, app=require("read").app(app))
     answer = await guarded.ask(FORGE.token(scope=scope))
     assert answer.status == 403
     assert 'error="insufficient_scope"' in (answer.challenge or "")

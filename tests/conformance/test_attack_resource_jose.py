@@ -22,14 +22,14 @@ from tests.support.attack import (
     assert_invalid_token,
 )
 from tests.support.forge import DROP, TokenForge, dump, segment
-from tests.support.gate import Gate
 from tests.support.keys import rsa_key, weak_rsa_key
+from tests.support.protected_api import ProtectedApi
 
 
 @pytest.fixture
-def gate() -> Gate:
-    """Put a fresh gate before a fresh application."""
-    return Gate(FORGE)
+def api() -> ProtectedApi:
+    """Put a fresh middleware before a fresh application."""
+    return ProtectedApi(FORGE)
 
 
 def public_key_forms() -> list[bytes]:
@@ -58,10 +58,10 @@ def mac_token(key: bytes, alg: str = "HS256") -> bytes:
 @pytest.mark.rfc("none-1")
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE"])
 @pytest.mark.parametrize("signature", [b"", SIGNATURE, b"AA"])
-async def test_none_is_no_algorithm(gate: Gate, alg: str, signature: bytes) -> None:
+async def test_none_is_no_algorithm(api: ProtectedApi, alg: str, signature: bytes) -> None:
     """An unsigned token is refused in every spelling of `none` and with any signature."""
     head = segment(dump({**FORGE.good_header, "alg": alg}))
-    await assert_invalid_token(gate, b".".join([head, PAYLOAD, signature]))
+    await assert_invalid_token(api, b".".join([head, PAYLOAD, signature]))
 
 
 @pytest.mark.attack("V2")
@@ -69,26 +69,26 @@ async def test_none_is_no_algorithm(gate: Gate, alg: str, signature: bytes) -> N
 @pytest.mark.parametrize(
     "alg", [DROP, None, ["RS256"], {}, 1, True, "", "rs256", "RS256 ", "RS512", "RSA1_5"]
 )
-async def test_alg_is_required_and_exact(gate: Gate, alg: Any) -> None:
+async def test_alg_is_required_and_exact(api: ProtectedApi, alg: Any) -> None:
     """`alg` is one string of the allow-list, case-sensitive."""
-    await assert_invalid_token(gate, FORGE.token(header={"alg": alg}))
+    await assert_invalid_token(api, FORGE.token(header={"alg": alg}))
 
 
 @pytest.mark.attack("V3")
 @pytest.mark.rfc("8725-3.5-1")
 @pytest.mark.parametrize("key", public_key_forms())
-async def test_public_key_is_no_mac_key(gate: Gate, key: bytes) -> None:
+async def test_public_key_is_no_mac_key(api: ProtectedApi, key: bytes) -> None:
     """HS256 keyed with the published key is refused: there is no HMAC in the table."""
-    await assert_invalid_token(gate, mac_token(key))
-    await assert_invalid_token(gate, mac_token(key, alg="RS256"))
+    await assert_invalid_token(api, mac_token(key))
+    await assert_invalid_token(api, mac_token(key, alg="RS256"))
 
 
 @pytest.mark.attack("V4")
 @pytest.mark.rfc("8725-3.1-1")
 @pytest.mark.parametrize("alg", ["PS256", "ES256", "EdDSA", "RS384"])
-async def test_key_has_one_algorithm(gate: Gate, alg: str) -> None:
+async def test_key_has_one_algorithm(api: ProtectedApi, alg: str) -> None:
     """A header that names another algorithm than the key's is refused."""
-    await assert_invalid_token(gate, FORGE.token(header={"alg": alg}))
+    await assert_invalid_token(api, FORGE.token(header={"alg": alg}))
 
 
 @pytest.mark.attack("V5")
@@ -107,11 +107,11 @@ async def test_key_has_one_algorithm(gate: Gate, alg: str) -> None:
         {"enc": "A128GCM"},
     ],
 )
-async def test_keys_in_the_token_are_refused(gate: Gate, extra: dict[str, Any]) -> None:
+async def test_keys_in_the_token_are_refused(api: ProtectedApi, extra: dict[str, Any]) -> None:
     """A header that brings or names its own key is refused, even when the signature is good."""
-    await assert_invalid_token(gate, FORGE.token(header=extra))
-    assert gate.issuer.asked == []
-    await assert_invalid_token(gate, OTHER_KEY.token(header={**extra, "kid": FORGE.jwk.kid}))
+    await assert_invalid_token(api, FORGE.token(header=extra))
+    assert api.issuer.asked == []
+    await assert_invalid_token(api, OTHER_KEY.token(header={**extra, "kid": FORGE.jwk.kid}))
 
 
 @pytest.mark.attack("V6")
@@ -135,27 +135,27 @@ async def test_keys_in_the_token_are_refused(gate: Gate, extra: dict[str, Any]) 
         FORGE.jwk.kid + " ",
     ],
 )
-async def test_kid_is_untrusted(gate: Gate, kid: Any) -> None:
+async def test_kid_is_untrusted(api: ProtectedApi, kid: Any) -> None:
     """A kid is looked up in memory and otherwise goes nowhere, least of all into the log."""
-    await assert_invalid_token(gate, FORGE.token(header={"kid": kid}))
-    assert all("kid" not in fields for name, fields in gate.events if name == "request.refused")
+    await assert_invalid_token(api, FORGE.token(header={"kid": kid}))
+    assert all("kid" not in fields for name, fields in api.events if name == "request.refused")
 
 
 @pytest.mark.attack("V7")
 @pytest.mark.rfc("roll-5")
 @pytest.mark.parametrize("down", [False, True])
-async def test_unknown_kids_do_not_hammer_the_issuer(gate: Gate, down: bool) -> None:
+async def test_unknown_kids_do_not_hammer_the_issuer(api: ProtectedApi, down: bool) -> None:
     """A thousand unknown kids cause at most one fetch per cool-down, failed ones counted."""
-    assert await gate.jwks.warm()
+    assert await api.jwks.warm()
     if down:
-        gate.issuer.fails = ConnectionError()
+        api.issuer.fails = ConnectionError()
     for number in range(1000):
         if number == 500:
-            gate.monotonic.advance(31)
-        answer = await gate.ask(FORGE.token(header={"kid": f"unknown-{number}"}))
-        assert (answer.status, gate.reason) == (401, "unknown_key")
-    assert len(gate.issuer.asked) == 2
-    assert (await gate.ask(GOOD)).status == 200
+            api.monotonic.advance(31)
+        answer = await api.ask(FORGE.token(header={"kid": f"unknown-{number}"}))
+        assert (answer.status, api.reason) == (401, "unknown_key")
+    assert len(api.issuer.asked) == 2
+    assert (await api.ask(GOOD)).status == 200
 
 
 @pytest.mark.attack("V8")
@@ -172,17 +172,17 @@ async def test_unknown_kids_do_not_hammer_the_issuer(gate: Gate, down: bool) -> 
         "not a key",
     ],
 )
-async def test_bad_keys_in_the_set_are_ignored(gate: Gate, bad: Any) -> None:
+async def test_bad_keys_in_the_set_are_ignored(api: ProtectedApi, bad: Any) -> None:
     """An unusable JWK verifies nothing, and the rest of the set goes on working."""
-    gate.issuer.body = dump({"keys": [bad, FORGE.jwk.members()]})
-    assert (await gate.ask(GOOD)).status == 200
-    gate.reached.clear()
-    await assert_invalid_token(gate, OTHER_KEY.token(header={"kid": "bad"}))
+    api.issuer.body = dump({"keys": [bad, FORGE.jwk.members()]})
+    assert (await api.ask(GOOD)).status == 200
+    api.reached.clear()
+    await assert_invalid_token(api, OTHER_KEY.token(header={"kid": "bad"}))
 
 
 @pytest.mark.attack("V8")
 @pytest.mark.rfc("roll-7", "7518-3-1")
-async def test_ambiguous_and_weak_keys_are_ignored(gate: Gate) -> None:
+async def test_ambiguous_and_weak_keys_are_ignored(api: ProtectedApi) -> None:
     """A kid that two keys share leads to none; an RSA key below 2048 bits is no key."""
     weak = weak_rsa_key().public_key().public_numbers().n
     weak_members = {
@@ -192,30 +192,30 @@ async def test_ambiguous_and_weak_keys_are_ignored(gate: Gate) -> None:
     }
     twin = {**ATTACKER, "kid": "twin"}
     second = {**TokenForge(rsa_key(2)).jwk.members(), "kid": "twin"}
-    gate.issuer.body = dump({"keys": [weak_members, twin, second, FORGE.jwk.members()]})
-    await assert_invalid_token(gate, OTHER_KEY.token(header={"kid": "twin"}))
+    api.issuer.body = dump({"keys": [weak_members, twin, second, FORGE.jwk.members()]})
+    await assert_invalid_token(api, OTHER_KEY.token(header={"kid": "twin"}))
     head = segment(dump({**FORGE.good_header, "kid": "weak"})) + b"." + PAYLOAD
     signature = weak_rsa_key().sign(head, padding.PKCS1v15(), hashes.SHA256())
-    await assert_invalid_token(gate, head + b"." + segment(signature))
-    assert (await gate.ask(GOOD)).status == 200
+    await assert_invalid_token(api, head + b"." + segment(signature))
+    assert (await api.ask(GOOD)).status == 200
 
 
 @pytest.mark.attack("V9")
 @pytest.mark.rfc("7515-4.1.11-1")
 @pytest.mark.parametrize("crit", [["x"], [], "exp", ["exp"], ["exp", "exp"], ["b64"], None, 1])
-async def test_crit_is_refused(gate: Gate, crit: Any) -> None:
+async def test_crit_is_refused(api: ProtectedApi, crit: Any) -> None:
     """No extension is understood, so any `crit` is fatal."""
-    await assert_invalid_token(gate, FORGE.token(header={"crit": crit, "x": 1}))
+    await assert_invalid_token(api, FORGE.token(header={"crit": crit, "x": 1}))
 
 
 @pytest.mark.attack("V10")
 @pytest.mark.rfc("7797-7-1")
 @pytest.mark.parametrize("b64", [False, True, "false"])
-async def test_b64_is_refused(gate: Gate, b64: Any) -> None:
+async def test_b64_is_refused(api: ProtectedApi, b64: Any) -> None:
     """`b64` has no place in a JWT, with or without `crit`, detached or not."""
-    await assert_invalid_token(gate, FORGE.token(header={"b64": b64}))
-    await assert_invalid_token(gate, FORGE.token(header={"b64": b64, "crit": ["b64"]}))
-    await assert_invalid_token(gate, HEADER + b".." + SIGNATURE)
+    await assert_invalid_token(api, FORGE.token(header={"b64": b64}))
+    await assert_invalid_token(api, FORGE.token(header={"b64": b64, "crit": ["b64"]}))
+    await assert_invalid_token(api, HEADER + b".." + SIGNATURE)
 
 
 @pytest.mark.attack("V11")
@@ -233,9 +233,9 @@ async def test_b64_is_refused(gate: Gate, b64: Any) -> None:
         segment(ec.generate_private_key(ec.SECP256R1()).sign(HEADER, ec.ECDSA(hashes.SHA256()))),
     ],
 )
-async def test_signature_must_be_good(gate: Gate, signature: bytes) -> None:
+async def test_signature_must_be_good(api: ProtectedApi, signature: bytes) -> None:
     """A signature that is empty, cut, swapped, padded, foreign or zero proves nothing."""
-    await assert_invalid_token(gate, HEADER + b"." + PAYLOAD + b"." + signature)
+    await assert_invalid_token(api, HEADER + b"." + PAYLOAD + b"." + signature)
 
 
 def with_loose_bits(part: bytes) -> bytes:
@@ -263,23 +263,23 @@ def with_loose_bits(part: bytes) -> bytes:
         (lambda part: part[:4] + b"\x00" + part[4:], 400),
     ],
 )
-async def test_segments_are_canonical(gate: Gate, at: int, spoil: Any, status: int) -> None:
+async def test_segments_are_canonical(api: ProtectedApi, at: int, spoil: Any, status: int) -> None:
     """A second spelling of a segment is another token: refused, as are foreign characters."""
     parts = [HEADER, PAYLOAD, SIGNATURE]
     parts[at] = spoil(parts[at])
-    answer = await gate.ask(b".".join(parts))
+    answer = await api.ask(b".".join(parts))
     # `=` before a dot is not even token68 (RFC 9110 §11.2).
     expected = 400 if parts[at].endswith(b"=") and at < 2 else status
     assert answer.status == expected
     assert ("invalid_token" if expected == 401 else "invalid_request") in (answer.challenge or "")
-    assert gate.reached == []
+    assert api.reached == []
 
 
 @pytest.mark.attack("V12")
 @pytest.mark.rfc("7515-2-1")
-async def test_unused_bits_must_be_zero(gate: Gate) -> None:
+async def test_unused_bits_must_be_zero(api: ProtectedApi) -> None:
     """Unused bits are zero, in the signature too, which no signature protects."""
-    await assert_invalid_token(gate, HEADER + b"." + PAYLOAD + b"." + with_loose_bits(SIGNATURE))
+    await assert_invalid_token(api, HEADER + b"." + PAYLOAD + b"." + with_loose_bits(SIGNATURE))
 
 
 @pytest.mark.attack("V13")
@@ -302,14 +302,14 @@ async def test_unused_bits_must_be_zero(gate: Gate) -> None:
         FORGE.token(header={"enc": "A256GCM", "alg": "RSA-OAEP"}),
     ],
 )
-async def test_only_three_segments_are_a_token(gate: Gate, token: bytes) -> None:
+async def test_only_three_segments_are_a_token(api: ProtectedApi, token: bytes) -> None:
     """Anything but header, payload, signature is not a JWS; nested or encrypted ones neither."""
-    await assert_invalid_token(gate, token)
+    await assert_invalid_token(api, token)
 
 
 @pytest.mark.attack("V13")
 @pytest.mark.rfc("7515-3.1-1")
-async def test_json_serialisation_is_no_token(gate: Gate) -> None:
+async def test_json_serialisation_is_no_token(api: ProtectedApi) -> None:
     """The JSON serialisation of a JWS is not even token68."""
     jws = {"payload": PAYLOAD.decode(), "protected": HEADER.decode(), "signature": "x"}
-    assert_invalid_request(await gate.ask(dump(jws)))
+    assert_invalid_request(await api.ask(dump(jws)))

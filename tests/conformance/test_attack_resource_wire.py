@@ -14,13 +14,13 @@ from tests.support.attack import (
     assert_no_credentials,
 )
 from tests.support.forge import dump
-from tests.support.gate import Gate, ask, bearer
+from tests.support.protected_api import ProtectedApi, ask, bearer
 
 
 @pytest.fixture
-def gate() -> Gate:
-    """Put a fresh gate before a fresh application."""
-    return Gate(FORGE)
+def api() -> ProtectedApi:
+    """Put a fresh middleware before a fresh application."""
+    return ProtectedApi(FORGE)
 
 
 @pytest.mark.attack("V30")
@@ -39,10 +39,10 @@ def gate() -> Gate:
         [GOOD],
     ],
 )
-async def test_no_credentials_name_no_error(gate: Gate, lines: list[bytes]) -> None:
+async def test_no_credentials_name_no_error(api: ProtectedApi, lines: list[bytes]) -> None:
     """Without credentials of our scheme, the challenge only says what is wanted."""
     headers = [(b"authorization", line) for line in lines]
-    assert_no_credentials(await ask(gate.app, "GET", "/read", *headers))
+    assert_no_credentials(await ask(api.app, "GET", "/read", *headers))
 
 
 @pytest.mark.attack("V31")
@@ -58,9 +58,9 @@ async def test_no_credentials_name_no_error(gate: Gate, lines: list[bytes]) -> N
         b"Bearer " + GOOD + b" \t ",
     ],
 )
-async def test_scheme_is_read_leniently(gate: Gate, line: bytes) -> None:
+async def test_scheme_is_read_leniently(api: ProtectedApi, line: bytes) -> None:
     """The scheme has no case, and blanks around the token do not count."""
-    assert (await ask(gate.app, "GET", "/read", (b"authorization", line))).status == 200
+    assert (await ask(api.app, "GET", "/read", (b"authorization", line))).status == 200
 
 
 @pytest.mark.attack("V32")
@@ -85,10 +85,10 @@ async def test_scheme_is_read_leniently(gate: Gate, line: bytes) -> None:
         b"Bearer " + GOOD + b"\x00",
     ],
 )
-async def test_malformed_header_is_a_bad_request(gate: Gate, line: bytes) -> None:
+async def test_malformed_header_is_a_bad_request(api: ProtectedApi, line: bytes) -> None:
     """After `Bearer` comes exactly one token68."""
-    assert_invalid_request(await ask(gate.app, "GET", "/read", (b"authorization", line)))
-    assert gate.reached == []
+    assert_invalid_request(await ask(api.app, "GET", "/read", (b"authorization", line)))
+    assert api.reached == []
 
 
 @pytest.mark.attack("V33")
@@ -104,56 +104,56 @@ async def test_malformed_header_is_a_bad_request(gate: Gate, line: bytes) -> Non
         [b"Basic x,bearer " + GOOD],
     ],
 )
-async def test_several_credentials_are_a_bad_request(gate: Gate, lines: list[bytes]) -> None:
+async def test_several_credentials_are_a_bad_request(api: ProtectedApi, lines: list[bytes]) -> None:
     """Two Authorization lines, or two schemes in one, are several methods at once."""
     headers = [(b"authorization", line) for line in lines]
-    assert_invalid_request(await ask(gate.app, "GET", "/read", *headers))
-    assert (gate.reason, gate.reached) == ("several_credentials", [])
+    assert_invalid_request(await ask(api.app, "GET", "/read", *headers))
+    assert (api.reason, api.reached) == ("several_credentials", [])
 
 
 @pytest.mark.attack("V34")
 @pytest.mark.rfc("6750-2.2-1", "6750-2.3-1", "21-5.1-1", "9700-4.10-1")
-async def test_token_elsewhere_does_not_count(gate: Gate) -> None:
+async def test_token_elsewhere_does_not_count(api: ProtectedApi) -> None:
     """A token in query, body or cookie is not looked at, and not logged."""
     form = (b"content-type", b"application/x-www-form-urlencoded")
     answers = [
-        await ask(gate.app, "GET", "/read", query=b"access_token=" + GOOD),
-        await ask(gate.app, "POST", "/read", form, body=b"access_token=" + GOOD),
-        await ask(gate.app, "GET", "/read", (b"cookie", b"access_token=" + GOOD)),
+        await ask(api.app, "GET", "/read", query=b"access_token=" + GOOD),
+        await ask(api.app, "POST", "/read", form, body=b"access_token=" + GOOD),
+        await ask(api.app, "GET", "/read", (b"cookie", b"access_token=" + GOOD)),
     ]
     for answer in answers:
         assert_no_credentials(answer)
-    assert GOOD.decode() not in repr(gate.events)
+    assert GOOD.decode() not in repr(api.events)
 
 
 @pytest.mark.attack("V35")
 @pytest.mark.rfc("21-5.1-1")
-async def test_header_decides(gate: Gate) -> None:
+async def test_header_decides(api: ProtectedApi) -> None:
     """A token in the query neither helps nor harms one in the header."""
     bad = b"access_token=x.y.z"
     good = b"access_token=" + GOOD
-    assert (await ask(gate.app, "GET", "/read", bearer(GOOD), query=bad)).status == 200
-    assert (await ask(gate.app, "GET", "/read", bearer(b"x.y.z"), query=good)).status == 401
+    assert (await ask(api.app, "GET", "/read", bearer(GOOD), query=bad)).status == 200
+    assert (await ask(api.app, "GET", "/read", bearer(b"x.y.z"), query=good)).status == 401
 
 
 @pytest.mark.attack("V36")
 @pytest.mark.rfc("9068-4-11")
 @pytest.mark.parametrize("cnf", [{"jkt": "x"}, {"x5t#S256": "x"}, {"unknown": 1}, {}, None, "x"])
-async def test_bound_token_is_no_bearer_token(gate: Gate, cnf: Any) -> None:
+async def test_bound_token_is_no_bearer_token(api: ProtectedApi, cnf: Any) -> None:
     """A token with any confirmation claim needs a proof that we cannot check."""
-    await assert_invalid_token(gate, FORGE.token(cnf=cnf))
-    assert gate.reason == "sender_constrained"
+    await assert_invalid_token(api, FORGE.token(cnf=cnf))
+    assert api.reason == "sender_constrained"
 
 
 @pytest.mark.parametrize("status", [{"status_list": {"idx": 1, "uri": "https://x"}}, {}, None])
-async def test_token_with_a_status_is_refused(gate: Gate, status: Any) -> None:
+async def test_token_with_a_status_is_refused(api: ProtectedApi, status: Any) -> None:
     """A token that asks for a status check is refused as long as none is made."""
-    await assert_invalid_token(gate, FORGE.token(status=status))
-    assert gate.reason == "unchecked_status"
+    await assert_invalid_token(api, FORGE.token(status=status))
+    assert api.reason == "unchecked_status"
 
 
 @pytest.mark.attack("V38")
-async def test_forwarded_headers_prove_nothing(gate: Gate) -> None:
+async def test_forwarded_headers_prove_nothing(api: ProtectedApi) -> None:
     """Headers that a proxy might set let nobody in and change no address of ours."""
     forged = [
         (b"client-cert", b":MIIB:"),
@@ -163,7 +163,7 @@ async def test_forwarded_headers_prove_nothing(gate: Gate) -> None:
         (b"host", b"evil.example"),
         (b"x-forwarded-access-token", GOOD),
     ]
-    answer = await ask(gate.app, "GET", "/read", *forged)
+    answer = await ask(api.app, "GET", "/read", *forged)
     assert_no_credentials(answer)
     assert "evil" not in repr(answer)
 
@@ -194,12 +194,12 @@ async def test_forwarded_headers_prove_nothing(gate: Gate) -> None:
 )
 async def test_bad_day_of_the_issuer(bad_day: dict[str, Any]) -> None:
     """The last good set serves on; without one the answer is 503 and never a guess."""
-    warm, cold = Gate(FORGE), Gate(FORGE)
+    warm, cold = ProtectedApi(FORGE), ProtectedApi(FORGE)
     assert await warm.jwks.warm()
-    for gate in (warm, cold):
+    for api in (warm, cold):
         for name, value in bad_day.items():
-            if not (gate is warm and bad_day == {"status": 304}):
-                setattr(gate.issuer, name, value)
+            if not (api is warm and bad_day == {"status": 304}):
+                setattr(api.issuer, name, value)
     warm.monotonic.advance(299)
     assert (await warm.ask(GOOD)).status == 200
     assert (await warm.ask(FORGE.token(header={"kid": "unknown"}))).status == 401
@@ -219,8 +219,8 @@ async def test_slow_issuer_is_given_up() -> None:
     async def never(etag: str | None) -> Any:
         await asyncio.Event().wait()
 
-    gate = Gate(FORGE)
-    jwks = JwksClient(never, clock=gate.monotonic, timeout=0.01)
+    api = ProtectedApi(FORGE)
+    jwks = JwksClient(never, clock=api.monotonic, timeout=0.01)
     assert not await jwks.warm()
     assert not jwks.ready
 
@@ -250,52 +250,52 @@ async def test_slow_issuer_is_given_up() -> None:
     ],
 )
 async def test_denied_by_default(
-    gate: Gate, method: str, path: str, raw_path: bytes | None
+    api: ProtectedApi, method: str, path: str, raw_path: bytes | None
 ) -> None:
     """What is not on the list, method and path as sent, needs a token."""
     override = (b"x-http-method-override", b"GET")
-    assert_no_credentials(await ask(gate.app, method, path, override, raw_path=raw_path))
-    assert gate.reached == []
+    assert_no_credentials(await ask(api.app, method, path, override, raw_path=raw_path))
+    assert api.reached == []
 
 
 @pytest.mark.attack("V42")
-async def test_open_route_is_open(gate: Gate) -> None:
+async def test_open_route_is_open(api: ProtectedApi) -> None:
     """What is on the list needs none, and a bad token does not close it."""
-    assert (await ask(gate.app, "GET", "/public")).status == 200
-    assert (await ask(gate.app, "GET", "/public", bearer(b"x"))).status == 200
-    assert (await ask(gate.app, "HEAD", "/public")).status == 200
+    assert (await ask(api.app, "GET", "/public")).status == 200
+    assert (await ask(api.app, "GET", "/public", bearer(b"x"))).status == 200
+    assert (await ask(api.app, "HEAD", "/public")).status == 200
 
 
 @pytest.mark.attack("V42")
-async def test_websocket_needs_a_token(gate: Gate) -> None:
+async def test_websocket_needs_a_token(api: ProtectedApi) -> None:
     """A WebSocket is refused before it opens, with a challenge where the server can send one."""
-    assert (await ask(gate.app, "GET", "/public", kind="websocket")).status == 1008
+    assert (await ask(api.app, "GET", "/public", kind="websocket")).status == 1008
     able = {"websocket.http.response": {}}
-    refused = await ask(gate.app, "GET", "/ws", kind="websocket", extensions=able)
+    refused = await ask(api.app, "GET", "/ws", kind="websocket", extensions=able)
     assert_no_credentials(refused)
-    assert gate.reached == []
-    assert (await ask(gate.app, "GET", "/ws", bearer(GOOD), kind="websocket")).status == 101
+    assert api.reached == []
+    assert (await ask(api.app, "GET", "/ws", bearer(GOOD), kind="websocket")).status == 101
 
 
 @pytest.mark.attack("V43")
 async def test_expiry_is_judged_at_the_start() -> None:
     """A response that streams on beyond `exp` is not cut; the next request is refused."""
-    gate = Gate(FORGE)
+    api = ProtectedApi(FORGE)
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"be", "more_body": True})
-        gate.clock.advance(10_000)
+        api.clock.advance(10_000)
         await send({"type": "http.response.body", "body": b"fore"})
 
-    gate.app.app = slow
-    assert (await gate.ask(GOOD)).body == b"before"
-    assert (await gate.ask(GOOD)).status == 401
+    api.app.app = slow
+    assert (await api.ask(GOOD)).body == b"before"
+    assert (await api.ask(GOOD)).status == 401
 
 
 @pytest.mark.attack("V44")
-async def test_bearer_token_may_be_replayed(gate: Gate) -> None:
+async def test_bearer_token_may_be_replayed(api: ProtectedApi) -> None:
     """A Bearer token is accepted from whoever holds it, as often as it is sent."""
     for peer in (b"10.0.0.1", b"10.0.0.2"):
         forwarded = (b"x-forwarded-for", peer)
-        assert (await ask(gate.app, "GET", "/read", bearer(GOOD), forwarded)).status == 200
+        assert (await ask(api.app, "GET", "/read", bearer(GOOD), forwarded)).status == 200

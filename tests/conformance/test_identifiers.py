@@ -16,7 +16,6 @@ from issuer.registry.schema import read
 from keys.remote.jwks_client import HttpJwks
 from resource_api import ResourcePolicy
 from tests.support.forge import TokenForge
-from tests.support.gate import Gate, ask
 from tests.support.identifiers import (
     BAD_ISSUERS,
     BAD_RESOURCES,
@@ -25,6 +24,7 @@ from tests.support.identifiers import (
     PLAIN_HTTP_ISSUERS,
     WITHOUT_METADATA,
 )
+from tests.support.protected_api import ProtectedApi, ask
 from watchword.cli.errors import WrongUsage
 from watchword.cli.resources import check_identifier
 from watchword.settings import SettingsError, load_settings
@@ -104,10 +104,10 @@ def test_every_package_refuses_the_same_resources(
 async def test_a_resource_without_a_host_to_ask_has_no_metadata(resource: str) -> None:
     """RFC 9728 §1.2, §5.1: neither document nor parameter, and tokens for it count."""
     forge = TokenForge(resource=resource)
-    gate = Gate(forge)
-    refused = await ask(gate.app, "GET", "/.well-known/oauth-protected-resource")
+    api = ProtectedApi(forge)
+    refused = await ask(api.app, "GET", "/.well-known/oauth-protected-resource")
     assert refused.status == 401
     assert refused.challenge is not None
     assert "resource_metadata" not in refused.challenge
     credentials = (b"authorization", b"Bearer " + forge.token())
-    assert (await ask(gate.app, "GET", "/read", credentials)).status == 200
+    assert (await ask(api.app, "GET", "/read", credentials)).status == 200

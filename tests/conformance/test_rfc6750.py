@@ -7,7 +7,7 @@ import pytest
 from resource_api.errors import DESCRIPTIONS, Reason
 from resource_api.guard import require
 from tests.support.forge import NOW, TokenForge
-from tests.support.gate import Answer, Gate, ask, bearer
+from tests.support.protected_api import Answer, ProtectedApi, ask, bearer
 
 FORGE = TokenForge()
 METADATA = "https://api.example/.well-known/oauth-protected-resource"
@@ -26,12 +26,12 @@ def parameters(answer: Answer) -> dict[str, str]:
 
 async def answers() -> dict[int, Answer]:
     """Provoke one refusal of each kind that carries a challenge."""
-    gate = Gate(FORGE)
-    narrow = Gate(FORGE, app=require("read", "admin").app(gate.protected))
+    api = ProtectedApi(FORGE)
+    narrow = ProtectedApi(FORGE, app=require("read", "admin").app(api.protected))
     return {
-        0: await ask(gate.app),
-        400: await ask(gate.app, "GET", "/read", bearer(b"a b")),
-        401: await gate.ask(FORGE.token(exp=NOW - 100)),
+        0: await ask(api.app),
+        400: await ask(api.app, "GET", "/read", bearer(b"a b")),
+        401: await api.ask(FORGE.token(exp=NOW - 100)),
         403: await narrow.ask(FORGE.token()),
     }
 
@@ -79,19 +79,19 @@ def test_descriptions_are_a_fixed_list() -> None:
 @pytest.mark.rfc("6750-3.1-2")
 async def test_descriptions_do_not_tell_checks_apart() -> None:
     """Who sends a foreign token does not learn which check it failed."""
-    gate = Gate(FORGE)
+    api = ProtectedApi(FORGE)
     foreign = [FORGE.token(iss="https://x.example"), FORGE.token(aud="https://x.example")]
     foreign.append(FORGE.token(header={"kid": "unknown"}))
-    assert len({(await gate.ask(token)).body for token in foreign}) == 1
-    reasons = [fields["reason"] for name, fields in gate.events if name == "request.refused"]
+    assert len({(await api.ask(token)).body for token in foreign}) == 1
+    reasons = [fields["reason"] for name, fields in api.events if name == "request.refused"]
     assert reasons == ["wrong_issuer", "wrong_audience", "unknown_key"]
 
 
 @pytest.mark.rfc("6750-2.1-1", "9700-4.10-1")
 async def test_events_name_the_client_only_when_it_is_proven() -> None:
     """A refusal for scope names the verified client; one for the token names none."""
-    gate = Gate(FORGE)
-    narrow = Gate(FORGE, app=require("admin").app(gate.protected))
+    api = ProtectedApi(FORGE)
+    narrow = ProtectedApi(FORGE, app=require("admin").app(api.protected))
     await narrow.ask(FORGE.token())
     await narrow.ask(FORGE.token(sub="x", exp=1, iat=1))
     (_, _), (_, scope), (_, expired) = narrow.events

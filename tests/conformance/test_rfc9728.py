@@ -5,14 +5,16 @@ import pytest
 from resource_api import ResourcePolicy
 from resource_api.metadata import metadata_path, metadata_url
 from tests.support.forge import ISSUER, RESOURCE, TokenForge
-from tests.support.gate import Gate, ask
+from tests.support.protected_api import ProtectedApi, ask
 
 
 @pytest.mark.rfc("9728-2-1", "9728-3-1")
 async def test_document_is_open_and_complete() -> None:
     """Anybody may read where to get a token for this API."""
     policy = ResourcePolicy(issuer=ISSUER, resource=RESOURCE, scopes_supported=("read", "write"))
-    answer = await ask(Gate(policy=policy).app, "GET", "/.well-known/oauth-protected-resource")
+    answer = await ask(
+        ProtectedApi(policy=policy).app, "GET", "/.well-known/oauth-protected-resource"
+    )
     assert (answer.status, answer.header("content-type")) == (200, "application/json")
     assert answer.json == {
         "resource": RESOURCE,
@@ -25,7 +27,7 @@ async def test_document_is_open_and_complete() -> None:
 @pytest.mark.rfc("9728-2-1")
 async def test_empty_arrays_are_left_out() -> None:
     """Without scopes there is no empty list of them."""
-    answer = await ask(Gate().app, "GET", "/.well-known/oauth-protected-resource")
+    answer = await ask(ProtectedApi().app, "GET", "/.well-known/oauth-protected-resource")
     assert "scopes_supported" not in answer.json
 
 
@@ -51,7 +53,7 @@ def test_well_known_segment_is_inserted(resource: str, url: str) -> None:
 async def test_resource_with_encoded_characters_is_found() -> None:
     """Servers decode the path; the document is found all the same, and only as it was sent."""
     forge = TokenForge(resource="https://api.example/a%20b")
-    app = Gate(forge).app
+    app = ProtectedApi(forge).app
     path, sent = (
         "/.well-known/oauth-protected-resource/a b",
         b"/.well-known/oauth-protected-resource",

@@ -13,7 +13,7 @@ from keys.jws import parse_compact
 from resource_api import AccessToken, InvalidToken, ResourceError, ResourcePolicy, verify
 from resource_api.bearer import parse_bearer
 from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge, dump, segment
-from tests.support.gate import Gate
+from tests.support.protected_api import ProtectedApi
 
 FORGE = TokenForge()
 GOOD = FORGE.token()
@@ -155,13 +155,13 @@ def test_cached_verdicts_are_fresh_verdicts(steps: list[int], data: st.DataObjec
     """Over any course of time, outages and rotations, a cache changes no verdict."""
 
     async def story() -> None:
-        cached, fresh = Gate(FORGE), Gate(FORGE, cache_size=0)
+        cached, fresh = ProtectedApi(FORGE), ProtectedApi(FORGE, cache_size=0)
         for step in steps:
             down = data.draw(st.booleans())
-            for gate in (cached, fresh):
-                gate.issuer.fails = ConnectionError() if down else None
-                gate.clock.advance(step)
-                gate.monotonic.advance(step)
+            for api in (cached, fresh):
+                api.issuer.fails = ConnectionError() if down else None
+                api.clock.advance(step)
+                api.monotonic.advance(step)
                 await asyncio.sleep(0)
             for _ in range(2):
                 assert (await cached.ask(GOOD)).status == (await fresh.ask(GOOD)).status

@@ -1,8 +1,8 @@
 """What the attack tests of a protected API share: tokens, keys, and what a refusal looks like."""
 
 from tests.support.forge import TokenForge
-from tests.support.gate import Answer, Gate
 from tests.support.keys import rsa_key
+from tests.support.protected_api import Answer, ProtectedApi
 
 FORGE = TokenForge()
 GOOD = FORGE.token()
@@ -11,15 +11,15 @@ OTHER_KEY = TokenForge(rsa_key(1))
 ATTACKER = OTHER_KEY.jwk.members()
 
 
-async def assert_invalid_token(gate: Gate, token: bytes) -> None:
+async def assert_invalid_token(api: ProtectedApi, token: bytes) -> None:
     """401 `invalid_token`, nothing reached, nothing echoed, no fetch but that of the key set."""
-    answer = await gate.ask(token)
+    answer = await api.ask(token)
     assert answer.status == 401
     assert 'error="invalid_token"' in (answer.challenge or "")
     assert answer.json["error"] == "invalid_token"
-    assert gate.reached == []
-    assert len(gate.issuer.asked) <= 1
-    assert len(token) < 8 or token.decode("latin-1") not in repr((answer, gate.events))
+    assert api.reached == []
+    assert len(api.issuer.asked) <= 1
+    assert len(token) < 8 or token.decode("latin-1") not in repr((answer, api.events))
 
 
 def assert_invalid_request(answer: Answer) -> None:

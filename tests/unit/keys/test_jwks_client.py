@@ -11,8 +11,8 @@ from keys.jwk import PublicJwk
 from keys.remote.jwks_client import Fetched, HttpJwks, JwksClient
 from tests.support.clock import Clock
 from tests.support.forge import TokenForge
-from tests.support.gate import Issuer
 from tests.support.keys import rsa_key
+from tests.support.protected_api import Issuer
 
 FORGE = TokenForge()
 KID = FORGE.jwk.kid
@@ -54,13 +54,13 @@ async def test_ready_once_a_set_is_loaded() -> None:
 @pytest.mark.rfc("roll-5")
 async def test_many_requests_share_one_fetch() -> None:
     """A hundred requests that meet a cold cache cause one fetch, even if the first gives up."""
-    gate = asyncio.Event()
+    opened = asyncio.Event()
     asked = 0
 
     async def slow(etag: str | None) -> Fetched:
         nonlocal asked
         asked += 1
-        await gate.wait()
+        await opened.wait()
         return Fetched(status=200, body=FORGE.jwks_document)
 
     client = JwksClient(slow, clock=Clock(0))
@@ -68,7 +68,7 @@ async def test_many_requests_share_one_fetch() -> None:
     await settle()
     waiting[0].cancel()
     await settle()
-    gate.set()
+    opened.set()
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert isinstance(found[0], asyncio.CancelledError)
     assert all(isinstance(key, PublicJwk) for key in found[1:])

@@ -9,7 +9,7 @@ from resource_api.demo.app import MAX_BODY, create_demo_api
 from resource_api.demo.values import MemoryValue, ResourceValue, SharedValue
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, RESOURCE, TokenForge
-from tests.support.gate import Answer, Issuer, ask, bearer
+from tests.support.protected_api import Answer, Issuer, ask, bearer
 
 FORGE = TokenForge()
 

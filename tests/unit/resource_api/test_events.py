@@ -8,7 +8,7 @@ from resource_api import BearerMiddleware, HttpJwks, JwksClient
 from resource_api.events import Event, log_events
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, RESOURCE, TokenForge
-from tests.support.gate import Gate, ask, bearer
+from tests.support.protected_api import ProtectedApi, ask, bearer
 
 LOGGER = "watchword.resource_api"
 FORGE = TokenForge()
@@ -16,9 +16,9 @@ FORGE = TokenForge()
 
 def build(forge: TokenForge = FORGE, *, resource: str = RESOURCE) -> BearerMiddleware:
     """Protect an application without naming a place for events."""
-    gate = Gate(forge)
+    api = ProtectedApi(forge)
     return BearerMiddleware(
-        gate.protected, issuer=ISSUER, resource=resource, jwks=gate.jwks, clock=gate.clock
+        api.protected, issuer=ISSUER, resource=resource, jwks=api.jwks, clock=api.clock
     )
 
 
@@ -57,7 +57,7 @@ async def test_flood_of_bad_tokens_warns_of_nothing(caplog: pytest.LogCaptureFix
 
 async def test_unreachable_issuer_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """Keys that cannot be had are named with the reason, and the requests refused for it."""
-    app = BearerMiddleware(Gate().protected, issuer="http://127.0.0.1:9", resource=RESOURCE)
+    app = BearerMiddleware(ProtectedApi().protected, issuer="http://127.0.0.1:9", resource=RESOURCE)
     for _ in range(3):
         assert (await ask(app, "GET", "/read", bearer(FORGE.token()))).status == 503
     warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]

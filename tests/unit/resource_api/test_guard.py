@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from resource_api import require
 from resource_api.errors import InsufficientScope
 from tests.support.forge import TokenForge
-from tests.support.gate import Gate, ask, bearer
+from tests.support.protected_api import ProtectedApi, ask, bearer
 
 FORGE = TokenForge()
 READER = {"authorization": f"Bearer {FORGE.token(scope='read').decode()}"}
@@ -42,15 +42,15 @@ APP = Starlette(routes=[Route("/a", asynchronous), Route("/s", synchronous)])
 @pytest.mark.parametrize(("path", "body"), [("/a", b"svc-a"), ("/s", b"sync")])
 async def test_endpoints_are_guarded(path: str, body: bytes) -> None:
     """With its scopes a request reaches the endpoint; without one it is 403 and reported."""
-    gate = Gate(FORGE, app=APP)
-    good = await ask(gate.app, "GET", path, bearer(FORGE.token()))
+    api = ProtectedApi(FORGE, app=APP)
+    good = await ask(api.app, "GET", path, bearer(FORGE.token()))
     assert (good.status, good.body) == (200, body)
-    bad = await ask(gate.app, "GET", path, bearer(FORGE.token(scope="admin")))
-    assert (bad.status, gate.reason) == (403, "insufficient_scope")
-    assert [name for name, _ in gate.events].count("request.refused") == 1
+    bad = await ask(api.app, "GET", path, bearer(FORGE.token(scope="admin")))
+    assert (bad.status, api.reason) == (403, "insufficient_scope")
+    assert [name for name, _ in api.events].count("request.refused") == 1
 
 
-async def test_guard_without_gate_is_a_mistake() -> None:
+async def test_guard_without_middleware_is_a_mistake() -> None:
     """A guarded route that no middleware protects fails loudly instead of opening."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -59,12 +59,12 @@ async def test_guard_without_gate_is_a_mistake() -> None:
     with pytest.raises(RuntimeError, match="BearerMiddleware"):
         await ask(require("read").app(app))
     with pytest.raises(RuntimeError):
-        await ask(Gate(app=require("read").app(app)).app, "GET", "/public")
+        await ask(ProtectedApi(app=require("read").app(app)).app, "GET", "/public")
     with pytest.raises(RuntimeError):
         await ask(APP, "GET", "/a")
     opened = Starlette(routes=[Route("/public", asynchronous)])
     with pytest.raises(RuntimeError):
-        await ask(Gate(app=opened).app, "GET", "/public")
+        await ask(ProtectedApi(app=opened).app, "GET", "/public")
 
 
 async def test_lifespan_passes_a_guarded_application() -> None:
@@ -184,7 +184,7 @@ SHAPES = Router(
 def test_shapes_of_endpoints(route: Route, base: str) -> None:
     """Methods, classes and partial functions are guarded, also in a mounted application."""
     app = Starlette(routes=[Mount("/mounted", SHAPES), *SHAPES.routes])
-    client = TestClient(Gate(FORGE, app=app).app)
+    client = TestClient(ProtectedApi(FORGE, app=app).app)
     refused = client.get(base + route.path, headers=STRANGER)
     assert (refused.status_code, refused.json()["error"]) == (403, "insufficient_scope")
     assert 'scope="read"' in refused.headers["www-authenticate"]
@@ -194,7 +194,7 @@ def test_shapes_of_endpoints(route: Route, base: str) -> None:
 @pytest.mark.attack("V29")
 def test_methods_have_scopes_of_their_own() -> None:
     """The scope of one method opens no other."""
-    client = TestClient(Gate(FORGE, app=Starlette(routes=[Route("/", Orders)])).app)
+    client = TestClient(ProtectedApi(FORGE, app=Starlette(routes=[Route("/", Orders)])).app)
     assert client.get("/", headers=READER).text == "got"
     assert client.post("/", headers=READER).status_code == 403
 
@@ -208,7 +208,7 @@ def test_function_that_a_route_has_already() -> None:
 
     app = Starlette(routes=[Route("/late", late)])
     require("read")(late)
-    client = TestClient(Gate(FORGE, app=app).app)
+    client = TestClient(ProtectedApi(FORGE, app=app).app)
     assert client.get("/late", headers=STRANGER).status_code == 403
     assert client.get("/late", headers=READER).text == "late"
 
@@ -226,7 +226,7 @@ def test_one_function_on_two_routes() -> None:
             Route("/both", shared),
         ]
     )
-    client = TestClient(Gate(FORGE, app=app).app)
+    client = TestClient(ProtectedApi(FORGE, app=app).app)
     statuses = [client.get(p, headers=READER).status_code for p in ("/read", "/write", "/both")]
     assert statuses == [200, 403, 403]
     both = {"authorization": f"Bearer {FORGE.token(scope='read write').decode()}"}
@@ -272,7 +272,7 @@ async def test_response_that_has_begun_is_cut_off() -> None:
         finally:
             await send({"type": "http.response.body", "body": b"secret"})
 
-    gate = Gate(FORGE, app=app)
+    api = ProtectedApi(FORGE, app=app)
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -287,8 +287,8 @@ async def test_response_that_has_begun_is_cut_off() -> None:
         "path": "/",
         "headers": [bearer(FORGE.token(scope="admin"))],
     }
-    await gate.app(scope, receive, send)
-    assert (sent, gate.reason) == (["http.response.start"], "insufficient_scope")
+    await api.app(scope, receive, send)
+    assert (sent, api.reason) == (["http.response.start"], "insufficient_scope")
 
 
 async def test_errors_beside_a_refusal_are_not_hidden() -> None:
@@ -306,8 +306,8 @@ async def test_errors_beside_a_refusal_are_not_hidden() -> None:
 
     token = bearer(FORGE.token(scope="admin"))
     with pytest.raises(ValueError, match="a bug"):
-        await ask(Gate(FORGE, app=app).app, "GET", "/", token)
-    assert (await ask(Gate(FORGE, app=grouped).app, "GET", "/", token)).status == 403
+        await ask(ProtectedApi(FORGE, app=app).app, "GET", "/", token)
+    assert (await ask(ProtectedApi(FORGE, app=grouped).app, "GET", "/", token)).status == 403
 
 
 @pytest.mark.attack("V29")
@@ -320,8 +320,8 @@ async def test_what_outlives_a_request_has_none_of_its_rights() -> None:
         assert synchronous(Request(scope)).body == b"sync"
         await PlainTextResponse("in")(scope, receive, send)
 
-    gate = Gate(FORGE, app=app)
-    answer = await ask(gate.app, "GET", "/", bearer(FORGE.token()))
+    api = ProtectedApi(FORGE, app=app)
+    answer = await ask(api.app, "GET", "/", bearer(FORGE.token()))
     assert answer.status == 200
     with pytest.raises(RuntimeError, match="BearerMiddleware"):
         context[0].run(synchronous, None)
@@ -360,5 +360,5 @@ async def test_next_request_of_a_connection_has_none_of_its_rights(scope: str) -
 
     line = bearer(FORGE.token(scope=scope))
     request = {"type": "http", "method": "GET", "path": "/", "headers": [line]}
-    await Gate(FORGE, app=app).app(request, receive, send)
+    await ProtectedApi(FORGE, app=app).app(request, receive, send)
     assert len(contexts) == 1

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 from resource_api import require
 from resource_api.errors import InsufficientScope
 from tests.support.forge import TokenForge
-from tests.support.gate import Gate
+from tests.support.protected_api import ProtectedApi
 
 FORGE = TokenForge()
 READER = {"authorization": f"Bearer {FORGE.token(scope='read').decode()}"}
@@ -33,7 +33,7 @@ class Order(BaseModel):
 def client_of(app: Any) -> TestClient:
     """Serve an application behind the middleware; bugs of the application are raised."""
     RAN.clear()
-    return TestClient(Gate(FORGE, app=app).app)
+    return TestClient(ProtectedApi(FORGE, app=app).app)
 
 
 def assert_refused(answer: Any) -> None:

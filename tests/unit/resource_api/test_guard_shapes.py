@@ -11,7 +11,7 @@ from resource_api import require
 from resource_api.errors import InsufficientScope
 from resource_api.guard import _wrapped_by
 from tests.support.forge import TokenForge
-from tests.support.gate import Gate, ask, bearer
+from tests.support.protected_api import ProtectedApi, ask, bearer
 
 FORGE = TokenForge()
 
@@ -25,7 +25,9 @@ async def call(endpoint: Callable[[], Any], scope: str = "read") -> tuple[int, A
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
 
-    answer = await ask(Gate(FORGE, app=app).app, "GET", "/", bearer(FORGE.token(scope=scope)))
+    answer = await ask(
+        ProtectedApi(FORGE, app=app).app, "GET", "/", bearer(FORGE.token(scope=scope))
+    )
     return answer.status, given[0]
 
 
@@ -139,8 +141,8 @@ async def test_a_guarded_application_is_called_as_by_itself() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": message["body"]})
 
-    gate = Gate(FORGE, app=require("read").app(echo))
-    answer = await ask(gate.app, "POST", "/", bearer(FORGE.token()), body=b"sent")
+    api = ProtectedApi(FORGE, app=require("read").app(echo))
+    answer = await ask(api.app, "POST", "/", bearer(FORGE.token()), body=b"sent")
     assert (answer.status, answer.body) == (200, b"sent")
 
 

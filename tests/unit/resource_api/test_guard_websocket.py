@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from resource_api import require
 from resource_api.errors import InsufficientScope
 from tests.support.forge import TokenForge
-from tests.support.gate import Gate, ask, bearer
+from tests.support.protected_api import ProtectedApi, ask, bearer
 
 FORGE = TokenForge()
 READER = {"authorization": f"Bearer {FORGE.token(scope='read').decode()}"}
@@ -83,7 +83,7 @@ SOCKETS = [
 def test_websocket_handshakes_are_refused(path: str) -> None:
     """A refusal answers the handshake with the challenge; nothing is accepted, nothing hangs."""
     app = Starlette(routes=[*SOCKETS, WebSocketRoute("/read-first", reads_handshake)])
-    client = TestClient(Gate(FORGE, app=app).app)
+    client = TestClient(ProtectedApi(FORGE, app=app).app)
     with (
         pytest.raises(WebSocketDenialResponse) as denied,
         client.websocket_connect(path, headers=STRANGER),
@@ -96,22 +96,22 @@ def test_websocket_handshakes_are_refused(path: str) -> None:
 @pytest.mark.parametrize("path", ["/class", "/method", "/function", "/tolerant"])
 def test_websockets_open_with_the_scope(path: str) -> None:
     """With the scope the connection opens."""
-    client = TestClient(Gate(FORGE, app=Starlette(routes=SOCKETS)).app)
+    client = TestClient(ProtectedApi(FORGE, app=Starlette(routes=SOCKETS)).app)
     with client.websocket_connect(path, headers=READER) as socket:
         assert socket.receive_text() == "in"
 
 
 async def test_websocket_refusal_without_the_extension() -> None:
     """A server that can only close a handshake is told to: it answers 403 by itself."""
-    gate = Gate(FORGE, app=Starlette(routes=SOCKETS))
+    api = ProtectedApi(FORGE, app=Starlette(routes=SOCKETS))
     token = bearer(FORGE.token(scope="admin"))
-    answer = await ask(gate.app, "GET", "/function", token, kind="websocket")
-    assert (answer.status, gate.reason) == (1008, "insufficient_scope")
+    answer = await ask(api.app, "GET", "/function", token, kind="websocket")
+    assert (answer.status, api.reason) == (1008, "insufficient_scope")
 
 
 def test_open_websocket_is_closed_by_a_later_guard() -> None:
     """A method that is refused after the handshake closes the connection: policy violation."""
-    client = TestClient(Gate(FORGE, app=Starlette(routes=SOCKETS)).app)
+    client = TestClient(ProtectedApi(FORGE, app=Starlette(routes=SOCKETS)).app)
     with client.websocket_connect("/method", headers=READER) as socket:
         assert socket.receive_text() == "in"
         socket.send_text("x")

@@ -8,7 +8,7 @@ from resource_api import BearerMiddleware, ResourcePolicy, require
 from resource_api.errors import InsufficientScope, InvalidToken, Reason
 from resource_api.middleware import CURRENT, REQUEST_KEY, GuardedRequest
 from tests.support.forge import ISSUER, RESOURCE, TokenForge
-from tests.support.gate import Gate, ask, bearer
+from tests.support.protected_api import ProtectedApi, ask, bearer
 
 FORGE = TokenForge()
 READER = bearer(FORGE.token(scope="read"))
@@ -27,7 +27,7 @@ async def test_what_an_outer_middleware_let_in_passes_an_open_route_as_it_came()
         await send({"type": "http.response.body", "body": b"in"})
 
     inner = BearerMiddleware(app, issuer=ISSUER, resource=RESOURCE, open_routes=[("GET", "/below")])
-    answer = await ask(Gate(FORGE, app=inner).app, "GET", "/below", READER, body=b"sent")
+    answer = await ask(ProtectedApi(FORGE, app=inner).app, "GET", "/below", READER, body=b"sent")
     assert (answer.status, answer.body) == (200, b"in")
     ((current, request, message),) = seen
     assert current is request
@@ -44,10 +44,10 @@ async def test_an_open_route_without_another_middleware_has_a_request_of_its_own
         seen.append((request.token, request.over, REQUEST_KEY in scope))
         request.refuse(InvalidToken(Reason.EXPIRED))
 
-    gate = Gate(FORGE, app=app)
-    answer = await ask(gate.app, "GET", "/public")
+    api = ProtectedApi(FORGE, app=app)
+    answer = await ask(api.app, "GET", "/public")
     assert seen == [(None, False, False)]
-    assert (answer.status, gate.reason) == (401, "expired")
+    assert (answer.status, api.reason) == (401, "expired")
     assert CURRENT.get() is None
 
 
@@ -58,14 +58,14 @@ async def test_after_an_inner_middleware_the_request_of_the_outer_one_goes_on() 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append(CURRENT.get())
 
-    inner = Gate(FORGE, app=app)
+    inner = ProtectedApi(FORGE, app=app)
 
     async def around(scope: Any, receive: Any, send: Any) -> None:
         before = CURRENT.get()
         await inner.app(scope, receive, send)
         seen.extend((before, CURRENT.get()))
 
-    await Gate(FORGE, app=lambda *call: _answered(around, *call)).app(*_request())
+    await ProtectedApi(FORGE, app=lambda *call: _answered(around, *call)).app(*_request())
     innermost, before, after = seen
     assert isinstance(innermost, GuardedRequest)
     assert before is after
@@ -96,10 +96,10 @@ async def test_a_refusal_in_the_middle_of_an_answer_reaches_the_server() -> None
         await send(START)
         require("admin")(lambda: None)()
 
-    gate = Gate(FORGE, app=app)
+    api = ProtectedApi(FORGE, app=app)
     with pytest.raises(InsufficientScope):
-        await gate.app(*_request())
-    assert gate.reason == "insufficient_scope"
+        await api.app(*_request())
+    assert api.reason == "insufficient_scope"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ async def test_a_request_is_over_once_the_answer_is_complete(
         assert request is not None
         seen.append(request.over)
 
-    await Gate(FORGE, app=app).app(*_request())
+    await ProtectedApi(FORGE, app=app).app(*_request())
     assert seen == [over]
 
 
@@ -139,20 +139,20 @@ async def test_an_answer_in_parts_keeps_its_rights_until_the_last() -> None:
             require("read")(lambda: None)()
             await send({"type": "http.response.body", "body": b"x", "more_body": more})
 
-    assert (await ask(Gate(FORGE, app=app).app, "GET", "/", READER)).body == b"xxx"
+    assert (await ask(ProtectedApi(FORGE, app=app).app, "GET", "/", READER)).body == b"xxx"
 
 
 async def test_a_challenge_points_below_the_root_path_and_names_the_scopes() -> None:
     """RFC 9728 §5.1, RFC 6750 §3: what a caller needs to know is in it."""
     policy = ResourcePolicy(issuer=ISSUER, resource=RESOURCE, scopes_supported=("read", "write"))
-    gate = Gate(FORGE, policy=policy)
+    api = ProtectedApi(FORGE, policy=policy)
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     scope, receive, _ = _request(root_path="/below", headers=[])
-    await gate.app(scope, receive, send)
+    await api.app(scope, receive, send)
     challenge = dict(sent[0]["headers"])[b"www-authenticate"].decode()
     assert f"/below{METADATA}" in challenge
     assert 'scope="read write"' in challenge
@@ -166,13 +166,13 @@ async def test_a_websocket_of_a_server_that_names_no_extensions_is_closed() -> N
         sent.append(message)
 
     scope, receive, _ = _request(type="websocket", headers=[])
-    await Gate(FORGE).app(scope, receive, send)
+    await ProtectedApi(FORGE).app(scope, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
 async def test_metadata_are_sent_without_their_body_to_who_asks_for_the_head() -> None:
     """RFC 9110 §9.3.2: the same headers, and nothing after them."""
-    gate = Gate(FORGE)
-    whole, head = [await ask(gate.app, method, METADATA) for method in ("GET", "HEAD")]
+    api = ProtectedApi(FORGE)
+    whole, head = [await ask(api.app, method, METADATA) for method in ("GET", "HEAD")]
     assert (head.status, head.lines, head.body) == (200, whole.lines, b"")
     assert whole.json["resource"] == RESOURCE

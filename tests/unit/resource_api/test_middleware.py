@@ -1,4 +1,4 @@
-"""The gate: settings, lifespan, and what an application gets to see."""
+"""The middleware: settings, lifespan, and what an application gets to see."""
 
 import asyncio
 from typing import Any
@@ -12,8 +12,8 @@ from resource_api import BearerMiddleware, ResourcePolicy, middleware, require
 from resource_api.validator import TrustedIssuer
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
-from tests.support.gate import Gate, Issuer, ask, bearer
 from tests.support.keys import rsa_key
+from tests.support.protected_api import Issuer, ProtectedApi, ask, bearer
 
 OTHER = "https://other.example"
 
@@ -25,9 +25,9 @@ async def never(scope: Any, receive: Any, send: Any) -> None:
 
 def test_three_settings_are_enough() -> None:
     """An application, its issuer and its own name; keys are found over HTTP."""
-    gate = BearerMiddleware(never, issuer=ISSUER, resource=RESOURCE)
-    assert gate.policy == ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
-    assert not gate.jwks.ready
+    api = BearerMiddleware(never, issuer=ISSUER, resource=RESOURCE)
+    assert api.policy == ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
+    assert not api.jwks.ready
 
 
 def test_policy_must_be_for_this_resource() -> None:
@@ -53,7 +53,7 @@ async def test_keys_are_fetched_over_http_and_the_fetch_is_reported(
         await send({"type": "http.response.body"})
 
     monkeypatch.setattr(middleware, "HttpJwks", http_jwks)
-    gate = BearerMiddleware(
+    api = BearerMiddleware(
         app,
         issuer=ISSUER,
         resource=RESOURCE,
@@ -61,46 +61,46 @@ async def test_keys_are_fetched_over_http_and_the_fetch_is_reported(
         clock=clock,
         on_event=lambda name, /, **fields: events.append(name),
     )
-    assert (await ask(gate, "GET", "/", bearer(forge.token()))).status == 200
+    assert (await ask(api, "GET", "/", bearer(forge.token()))).status == 200
     assert (asked, events) == ([(ISSUER, jwks_uri)], ["jwks.refreshed"])
 
 
 @pytest.mark.parametrize(("size", "remembered"), [(0, False), (16, True)])
 async def test_the_number_of_remembered_tokens_is_a_setting(size: int, remembered: bool) -> None:
     """0 for none: each request has its signature verified."""
-    gate = Gate(cache_size=size)
-    token = gate.forge.token()
-    assert (await gate.ask(token)).status == 200
-    assert (gate.app._cached(token) is not None) == remembered
+    api = ProtectedApi(cache_size=size)
+    token = api.forge.token()
+    assert (await api.ask(token)).status == 200
+    assert (api.app._cached(token) is not None) == remembered
 
 
 async def test_lifespan_starts_the_first_fetch_and_ends_it() -> None:
     """Readiness needs no request: the keys are fetched while the application starts."""
-    gate = Gate()
+    api = ProtectedApi()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         for _ in range(10):
             await asyncio.sleep(0)
-        assert gate.jwks.ready
+        assert api.jwks.ready
 
-    gate.app.app = app
-    await gate.app({"type": "lifespan"}, never, never)
-    assert gate.issuer.asked == [None]
+    api.app.app = app
+    await api.app({"type": "lifespan"}, never, never)
+    assert api.issuer.asked == [None]
 
 
 async def test_event_sink_may_be_left_out() -> None:
     """Without a place for events nothing is reported, and refusals work all the same."""
-    gate = BearerMiddleware(never, issuer=ISSUER, resource=RESOURCE)
-    assert (await ask(gate)).status == 401
+    api = BearerMiddleware(never, issuer=ISSUER, resource=RESOURCE)
+    assert (await ask(api)).status == 401
     assert ignore_event("request.refused") is None
 
 
 async def test_open_route_with_characters_beyond_ascii() -> None:
     """An open path is compared as browsers send it, and where a server keeps no raw path."""
     forge = TokenForge()
-    gate = Gate(forge)
+    api = ProtectedApi(forge)
     app = BearerMiddleware(
-        gate.protected, issuer=ISSUER, resource=RESOURCE, open_routes=[("GET", "/öffen tlich")]
+        api.protected, issuer=ISSUER, resource=RESOURCE, open_routes=[("GET", "/öffen tlich")]
     )
     sent = b"/%C3%B6ffen%20tlich"
     assert (await ask(app, "GET", "/öffen tlich", raw_path=sent)).status == 200
@@ -109,9 +109,9 @@ async def test_open_route_with_characters_beyond_ascii() -> None:
 
 async def test_application_sees_the_token() -> None:
     """What was proven is in the ASGI scope, under one name."""
-    gate = Gate()
-    await ask(gate.app, "GET", "/read", bearer(gate.forge.token()))
-    assert gate.reached[0]["access_token"].subject == "svc-a"
+    api = ProtectedApi()
+    await ask(api.app, "GET", "/read", bearer(api.forge.token()))
+    assert api.reached[0]["access_token"].subject == "svc-a"
 
 
 def test_public_surface() -> None:
@@ -131,12 +131,12 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 async def test_an_application_reads_its_request_wherever_it_is_let_in() -> None:
     """Open, spelled so that it is not open, or guarded: the application is called as by itself."""
-    gate = Gate(app=echo)
-    line = bearer(gate.forge.token())
+    api = ProtectedApi(app=echo)
+    line = bearer(api.forge.token())
     for asked in (
-        ask(gate.app, "GET", "/public", body=b"sent"),
-        ask(gate.app, "GET", "/public", line, raw_path=b"/%70ublic", body=b"sent"),
-        ask(gate.app, "GET", "/read", line, body=b"sent"),
+        ask(api.app, "GET", "/public", body=b"sent"),
+        ask(api.app, "GET", "/public", line, raw_path=b"/%70ublic", body=b"sent"),
+        ask(api.app, "GET", "/read", line, body=b"sent"),
     ):
         answer = await asked
         assert (answer.status, answer.body) == (200, b"sent")
@@ -145,7 +145,7 @@ async def test_an_application_reads_its_request_wherever_it_is_let_in() -> None:
 async def test_lifespan_reaches_the_application_as_it_came() -> None:
     """Start and stop are between the server and the application."""
     seen: list[Any] = []
-    gate = Gate()
+    api = ProtectedApi()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.extend((scope["type"], receive, send))
@@ -154,8 +154,8 @@ async def test_lifespan_reaches_the_application_as_it_came() -> None:
 
     async def send(message: Any) -> None: ...
 
-    gate.app.app = app
-    await gate.app({"type": "lifespan"}, receive, send)
+    api.app.app = app
+    await api.app({"type": "lifespan"}, receive, send)
     assert seen == ["lifespan", receive, send]
 
 
@@ -174,18 +174,18 @@ async def test_a_token_with_one_thing_wrong_is_refused_after_the_right_one(
     changed: dict[str, Any], reason: str
 ) -> None:
     """What is remembered of a good token, of its header and of the keys helps no other token."""
-    gate = Gate()
-    bad = gate.forge.token(**changed)
+    api = ProtectedApi()
+    bad = api.forge.token(**changed)
     for _ in range(2):
-        assert (await gate.ask(gate.forge.token())).status == 200
-        assert (await gate.ask(bad)).status == 401
-        assert gate.reason == reason
-        assert (await gate.ask(gate.forge.token()[:-4] + b"AAAA")).status == 401
+        assert (await api.ask(api.forge.token())).status == 200
+        assert (await api.ask(bad)).status == 401
+        assert api.reason == reason
+        assert (await api.ask(api.forge.token()[:-4] + b"AAAA")).status == 401
 
 
 async def test_metadata_says_how_long_it_is_and_how_long_it_lasts() -> None:
     """RFC 9110 §8.6, RFC 9111 §5.2: a cache may keep it for five minutes."""
-    answer = await ask(Gate().app, "GET", "/.well-known/oauth-protected-resource")
+    answer = await ask(ProtectedApi().app, "GET", "/.well-known/oauth-protected-resource")
     assert (answer.status, answer.header("content-type")) == (200, "application/json")
     assert answer.header("content-length") == str(len(answer.body))
     assert answer.header("cache-control") == "public, max-age=300"
@@ -193,12 +193,12 @@ async def test_metadata_says_how_long_it_is_and_how_long_it_lasts() -> None:
 
 async def test_the_report_of_a_refusal_says_who_and_why() -> None:
     """The client once its token is proven, and a kid if it is a harmless word."""
-    gate = Gate(app=require("admin").app(never))
-    await ask(gate.app)
-    await gate.ask(gate.forge.token())
+    api = ProtectedApi(app=require("admin").app(never))
+    await ask(api.app)
+    await api.ask(api.forge.token())
     for kid in ("k" * 64, "k" * 65, "a b", "k\n"):
-        await gate.ask(gate.forge.token(header={"kid": kid}))
-    reports = [fields for name, fields in gate.events if name == "request.refused"]
+        await api.ask(api.forge.token(header={"kid": kid}))
+    reports = [fields for name, fields in api.events if name == "request.refused"]
     unknown = {"reason": "unknown_key", "status": 401}
     assert reports == [
         {"reason": "no_credentials", "status": 401},
@@ -210,14 +210,14 @@ async def test_the_report_of_a_refusal_says_who_and_why() -> None:
 
 async def test_a_websocket_is_closed_or_answered_instead_of_being_accepted() -> None:
     """1008 is a violated policy (RFC 6455 §7.4.1); a server that can answers with 401."""
-    gate = Gate()
-    assert (await ask(gate.app, kind="websocket")).status == 1008
-    answer = await ask(gate.app, kind="websocket", extensions={"websocket.http.response": {}})
-    assert (answer.status, gate.reason) == (401, "no_credentials")
+    api = ProtectedApi()
+    assert (await ask(api.app, kind="websocket")).status == 1008
+    answer = await ask(api.app, kind="websocket", extensions={"websocket.http.response": {}})
+    assert (answer.status, api.reason) == (401, "no_credentials")
     assert answer.challenge
-    line = bearer(gate.forge.token())
-    assert (await ask(gate.app, "GET", "/public", line, kind="websocket")).status == 101
-    assert (await ask(gate.app, "GET", "/public", kind="websocket")).status == 1008
+    line = bearer(api.forge.token())
+    assert (await ask(api.app, "GET", "/public", line, kind="websocket")).status == 101
+    assert (await ask(api.app, "GET", "/public", kind="websocket")).status == 1008
 
 
 def two_issuers() -> tuple[list[TrustedIssuer], TokenForge]:
@@ -237,7 +237,7 @@ async def test_several_issuers_can_be_trusted() -> None:
     """Each is named in the metadata, has its keys fetched at start, and its tokens accepted."""
     issuers, forge = two_issuers()
     app = BearerMiddleware(
-        Gate().protected,
+        ProtectedApi().protected,
         resource=RESOURCE,
         issuers=issuers,
         clock=Clock(NOW),

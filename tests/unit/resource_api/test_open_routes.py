@@ -13,7 +13,7 @@ from resource_api import BearerMiddleware
 from resource_api.metadata import metadata_url
 from resource_api.open_routes import OpenRoutes
 from tests.support.forge import ISSUER, TokenForge
-from tests.support.gate import Gate
+from tests.support.protected_api import ProtectedApi
 
 OPEN = OpenRoutes(
     [("GET", "/health"), ("POST", "/hook"), ("GET", "/static/*")], document="/.well-known/x"
@@ -116,12 +116,12 @@ async def echo(request: Request) -> PlainTextResponse:
 @pytest.mark.parametrize("root", ["", "/mounted"])
 def test_challenge_points_to_the_document(resource: str, root: str) -> None:
     """Wherever the application is mounted, the URL of the challenge is where the document is."""
-    gate = Gate(TokenForge())
+    api = ProtectedApi(TokenForge())
     app = BearerMiddleware(
         Starlette(routes=[Route("/health", echo), Route("/read", echo)]),
         issuer=ISSUER,
         resource=resource,
-        jwks=gate.jwks,
+        jwks=api.jwks,
         open_routes=[("GET", "/health")],
     )
     client = TestClient(Starlette(routes=[Mount(root, app)]) if root else app)

@@ -9,8 +9,8 @@ from resource_api import AccessToken, InvalidToken, Reason, ResourcePolicy, veri
 from resource_api.validator import TokenValidator, TrustedIssuer, VerifiedTokenCache
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
-from tests.support.gate import Gate
 from tests.support.keys import rsa_key
+from tests.support.protected_api import ProtectedApi
 
 FORGE = TokenForge()
 KEYS = FORGE.keys
@@ -215,22 +215,22 @@ def test_trusted_issuers_are_distinct_and_for_one_resource(issuers: list[Trusted
 
 async def test_key_that_leaves_the_set_takes_its_tokens_along() -> None:
     """A remembered token is refused once the issuer withdrew its key."""
-    gate = Gate(FORGE)
-    assert (await gate.ask(GOOD)).status == 200
-    assert (await gate.ask(GOOD)).status == 200
-    gate.issuer.body = TokenForge(rsa_key(1)).jwks_document
-    assert await gate.jwks.refresh()
-    assert (await gate.ask(GOOD)).status == 401
-    assert gate.reason == "unknown_key"
+    api = ProtectedApi(FORGE)
+    assert (await api.ask(GOOD)).status == 200
+    assert (await api.ask(GOOD)).status == 200
+    api.issuer.body = TokenForge(rsa_key(1)).jwks_document
+    assert await api.jwks.refresh()
+    assert (await api.ask(GOOD)).status == 401
+    assert api.reason == "unknown_key"
 
 
 async def test_remembered_token_does_not_outlive_the_key_set() -> None:
     """When the key set is too old to be believed, remembered tokens are not either."""
-    gate = Gate(FORGE)
-    assert (await gate.ask(GOOD)).status == 200
-    gate.issuer.fails = ConnectionError()
-    gate.monotonic.advance(300 + 3600)
-    assert (await gate.ask(GOOD)).status == 503
+    api = ProtectedApi(FORGE)
+    assert (await api.ask(GOOD)).status == 200
+    api.issuer.fails = ConnectionError()
+    api.monotonic.advance(300 + 3600)
+    assert (await api.ask(GOOD)).status == 503
 
 
 def test_header_memo_starts_afresh_when_full() -> None:

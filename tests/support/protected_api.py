@@ -100,7 +100,7 @@ class Issuer:
         return Fetched(status=self.status, headers=self.headers, body=self.body)
 
 
-class Gate:
+class ProtectedApi:
     """A middleware over a tiny application, its issuer, its clocks and what it reported."""
 
     def __init__(self, forge: TokenForge | None = None, **options: Any) -> None:
