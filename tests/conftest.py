@@ -1,8 +1,11 @@
 """Fixtures that every test may use, and names of cases that stay the same from run to run."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,6 +18,25 @@ settings.register_profile("fast", deadline=None, max_examples=25)
 settings.load_profile("full" if os.environ.get("CI") else "fast")
 
 _LONGEST_CASE_NAME = 40
+_MEMORY = Path("/dev/shm")
+_ROOM = 4 * 2**30
+
+
+def _use_memory_for_files() -> None:
+    """Make temporary files in memory where there is room, so that no test waits for a disk.
+
+    What a crash of the machine would lose is not tested; a process that is killed loses nothing.
+    Set TMPDIR to have them elsewhere.
+    """
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK | os.X_OK):
+        return
+    flags = os.statvfs(_MEMORY).f_flag
+    if not flags & os.ST_NOEXEC and shutil.disk_usage(_MEMORY).free >= _ROOM:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None  # is found anew
+
+
+_use_memory_for_files()
 
 
 @pytest.fixture(scope="session")

@@ -143,6 +143,7 @@ def test_a_change_whose_file_goes_meanwhile_is_not_confirmed(file, replaced):
         registry.change(work, by=TESTER)
 
 
+@pytest.mark.postgresql
 async def test_a_change_is_in_force_within_a_second_of_a_failover():
     """The connections of before reach a server that is demoted; none of them is used again."""
     with ExitStack() as stack:
@@ -170,6 +171,7 @@ async def test_a_change_is_in_force_within_a_second_of_a_failover():
             assert registry.find_client("other").registration.disabled
 
 
+@pytest.mark.postgresql
 async def test_a_server_that_is_demoted_without_another_is_an_outage():
     """What it says may be outdated: known clients are served as in any outage, others are not."""
     with closing(PostgresServer()) as server:

@@ -62,7 +62,7 @@ class PostgresServer:
         self._password = standby_of._password if standby_of else secrets.token_hex(16)
         self.port = 0
         # Root's own TMPDIR may be closed to the account that the server runs as.
-        shared = "/tmp" if self._account else None
+        shared = "/tmp" if self._account and tempfile.gettempdir() != "/dev/shm" else None
         self.folder = Path(tempfile.mkdtemp(prefix="watchword-postgresql-", dir=shared))
         self._guard = self._start_guard()
         try:

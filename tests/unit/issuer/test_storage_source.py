@@ -240,7 +240,7 @@ async def test_a_crowd_of_look_ups_is_bounded(gated, monkeypatch):
 
 async def test_look_ups_do_not_delay_a_look_for_changes(gated, elsewhere):
     """A flood of invented ids fills the look-ups; a disabled client is known at once."""
-    with closing(ThreadedSource(gated)) as source:
+    with closing(ThreadedSource(gated, timeout=30)) as source:
         view = ClientView(source)
         gated.gate.set()
         await view.fetch("till")
