@@ -54,6 +54,14 @@ def test_figures_are_those_of_the_functions_listed(walks):
         assert walk["figures"]["calls"] == sum(functions)
 
 
+@pytest.mark.parametrize(
+    ("name", "most"), [("token", 20), ("protected-next", 12), ("create", 46), ("apply", 50)]
+)
+def test_an_operation_goes_through_a_bounded_number_of_files(walks, name, most):
+    """Each further file is one more to read for a change of the operation."""
+    assert walks[name]["figures"]["files"] <= most
+
+
 def test_only_administration_runs_statements(walks):
     """A token and a protected request cost no statement; a new client is inserted once."""
     assert not walks["token"]["statements"] + walks["protected-first"]["statements"]

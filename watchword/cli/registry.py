@@ -102,7 +102,6 @@ def _administer(registry: "Registry", settings: "Settings", *, by_file: bool) ->
     import secrets
 
     from issuer.administration.local import Administration
-    from watchword.registry import own_resources
 
     return Administration(
         registry,
@@ -110,7 +109,7 @@ def _administer(registry: "Registry", settings: "Settings", *, by_file: bool) ->
         now=wall_clock,
         random_bytes=secrets.token_bytes,
         default_resource=settings.default_resource,
-        kept_resources=[each.resource for each in own_resources(settings)],
+        kept_resources=(settings.default_resource, settings.administration),
     )
 
 
