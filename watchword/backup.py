@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from issuer.storage.database_url import SqliteFile
 from issuer.storage.registry import MIGRATION_TIMEOUT, Registry
 from keys.stores.key_file import parse_key_file
-from watchword.data_folder import make_data_folder
 from watchword.errors import BackupError
 from watchword.provider.key_ring import open_key_store
+from watchword.registry import make_data_folder
 from watchword.settings import Settings
 
 _MAGIC = b"watchword-backup 1"

@@ -1,12 +1,14 @@
 """The client registry that the settings name, with the provider's own resources in it."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from issuer.events import EventSink, ignore_event
 from issuer.registry.resource import Resource
 from issuer.storage.database_url import SqliteFile
-from watchword.data_folder import make_data_folder
+from watchword.errors import DataFolderError
 
 if TYPE_CHECKING:
     from issuer.storage.registry import Registry
@@ -112,3 +114,23 @@ def own_resources(settings: "Settings") -> tuple[Resource, Resource]:
         Resource(resource=settings.default_resource, scopes=DEFAULT_SCOPES),
         Resource(resource=settings.administration, scopes=ADMIN_SCOPES),
     )
+
+
+def make_data_folder(folder: Path) -> Path:
+    """Make the folder of keys and SQLite database with mode 0700, unless it exists.
+
+    Raises:
+        DataFolderError: it cannot be made, is not a folder, or cannot be written to.
+    """
+    why = None
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+    if why is None and not os.access(folder, os.W_OK | os.X_OK):
+        why = "it is not writable"
+    if why is not None:
+        raise DataFolderError(
+            f"cannot use the data folder {folder}: {why}; set WATCHWORD_DATA_DIR to another"
+        )
+    return folder
