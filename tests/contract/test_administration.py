@@ -74,7 +74,7 @@ def test_a_client_is_registered_with_all_there_is_to_say(operations):
 
 
 def test_a_secret_that_is_brought_is_kept_and_not_repeated(operations, registry, clock):
-    """Whoever brought it has it."""
+    """The caller that supplied it has it."""
     end = "2023-11-14T23:13:20Z"
     created = operations.create_client(
         till(client_secret=SECRET, client_secret_expires_at=end)
@@ -314,7 +314,7 @@ def test_the_trail_is_read_backwards_page_by_page(operations):
 
 
 def test_a_place_in_the_trail_is_a_number(operations):
-    """What else came is nobody's cursor."""
+    """Anything else is no cursor."""
     for place in ("", "x", "-1", "1" * 30, "١"):
         with pytest.raises(InvalidValue):
             operations.list_audit(before=place)

@@ -1,4 +1,4 @@
-"""What is not done twice, and what nobody does beyond his authority, on every engine."""
+"""What is not done twice, and what is refused beyond the caller's authority, on every engine."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -69,7 +69,7 @@ def test_a_retry_gets_the_first_answer_without_the_secret(operations, registry):
 
 
 def test_a_retry_of_a_secret_adds_no_second_one(operations):
-    """The very case: a secret too many that nobody knows."""
+    """A second secret would be one that is known to no client."""
     operations.create_client(till())
     first = operations.add_secret("till", {}, idempotency_key="k")
     again = operations.add_secret("till", {}, idempotency_key="k")
@@ -117,7 +117,7 @@ def test_a_key_is_for_one_request(operations):
 
 
 def test_the_same_secret_under_the_same_key_is_a_retry(operations):
-    """Which the hash in the registry tells; once it is revoked, nobody can tell."""
+    """The hash in the registry tells; once the secret is revoked, that cannot be told."""
     document = till(client_secret=SECRET)
     first = operations.create_client(document, idempotency_key="k")
     assert operations.create_client(document, idempotency_key="k").replayed
@@ -137,7 +137,7 @@ def test_what_was_refused_may_be_asked_again_under_the_same_key(operations):
 
 
 def test_keys_of_two_callers_never_meet(operations, administer):
-    """Nobody reads another's answer by guessing a key."""
+    """A caller cannot read another's answer by guessing a key."""
     operations.create_client(till(), idempotency_key="k")
     other = administer(Actor(name=TESTER.name, via=Via.API))
     with pytest.raises(DuplicateClient):
@@ -191,8 +191,8 @@ def grants(*scopes):
     return [{"resource": ADMINISTRATION, "scope": " ".join(scopes)}]
 
 
-def test_nobody_makes_a_client_that_may_do_more_than_he(hold, operations):
-    """He could be it at once."""
+def test_no_caller_makes_a_client_that_may_do_more(hold, operations):
+    """The caller could act as it at once."""
     with pytest.raises(BeyondAuthority):
         hold(WRITE).create_client(till(grants=grants(WRITE, READ)))
     with pytest.raises(BeyondAuthority):
@@ -202,7 +202,7 @@ def test_nobody_makes_a_client_that_may_do_more_than_he(hold, operations):
     hold(WRITE, READ).create_client(till(grants=grants(WRITE, READ)))
 
 
-def test_nobody_takes_over_a_client_that_may_do_more_than_he(hold, operations):
+def test_no_caller_takes_over_a_client_that_may_do_more(hold, operations):
     """By its keys, its secrets, its state or its grants."""
     first = operations.create_client(till(grants=grants(READ, SECRETS)))
     before = operations.show_client("till")
@@ -234,7 +234,7 @@ def test_nobody_takes_over_a_client_that_may_do_more_than_he(hold, operations):
     hold(READ, SECRETS).add_secret("till", {})
 
 
-def test_nobody_lets_others_register_with_more_than_he_holds(hold, operations):
+def test_no_caller_lets_others_register_with_more_than_it_holds(hold, operations):
     """Nor takes such a token away."""
     with pytest.raises(BeyondAuthority):
         hold(WRITE).create_registration_token({"grants": grants(READ)})
@@ -244,7 +244,7 @@ def test_nobody_lets_others_register_with_more_than_he_holds(hold, operations):
     hold(READ).revoke_registration_token(made.document["token_id"])
 
 
-def test_clients_of_other_apis_are_everybodys_who_may_write(hold, operations):
+def test_clients_of_other_apis_are_open_to_every_caller_that_may_write(hold, operations):
     """Authority is about the administration alone."""
     caller = hold(WRITE)
     created = caller.create_client(till())

@@ -26,7 +26,7 @@ from tests.support.registry import NOW, RESOURCE, SECRET, new_client
 BY = Actor(name="deployer", via=Via.FILE)
 BILLING = "urn:example:billing"
 
-# What the provider itself serves is there before anybody declares anything.
+# What the provider itself serves is there before the first declaration.
 KEPT = frozenset({RESOURCE})
 
 
@@ -180,7 +180,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("step", ["create_client", "add_secret", "replace_resource"])
 def test_a_failure_between_the_steps_leaves_all_as_it_was(registry, monkeypatch, step):
-    """Nothing half done is ever seen, and the next run does all of it."""
+    """No intermediate state is ever seen, and the next run does all of it."""
     from issuer.storage.edit import RegistryEdit
 
     registry.create_client(new_client("old"))

@@ -1,4 +1,4 @@
-"""`/admin/api/v1` of a running provider, over real sockets and through its gate."""
+"""`/admin/api/v1` of a running provider, over real sockets and with its token check."""
 
 import json
 import socket
@@ -61,7 +61,7 @@ def root(as_client):
     return as_client("root")
 
 
-def test_nobody_enters_without_a_token_for_this_very_api(place, as_client):
+def test_no_request_passes_without_a_token_for_this_very_api(place, as_client):
     """RFC 6750 §3, RFC 9728 §5.1: the challenge leads to where a token is to be had."""
     answer = place.get("/admin/api/v1/clients")
     assert answer.status_code == 401
@@ -96,7 +96,7 @@ def test_each_verb_has_its_scope(as_client):
         assert f'scope="{scope}"' in challenge
 
 
-def test_nobody_hands_out_what_he_does_not_hold(as_client, place):
+def test_no_caller_hands_out_what_it_does_not_hold(as_client, place):
     """A client that may write clients makes no client that may write more."""
     writer = as_client("writer")
     resource = place.url + "/admin/api/v1"
@@ -136,7 +136,7 @@ def test_an_administrator_that_is_disabled_or_deleted_stops_at_once(as_client, r
 
 @pytest.mark.parametrize("client_id", ["a/b", "a%2Fb", "..", ".", "?#", "é".encode().hex(), "~!*"])
 def test_an_id_of_any_visible_characters_can_be_administered(root, client_id):
-    """Over a real server, which decodes paths before anybody asked it to."""
+    """Over a real server, which decodes paths before the application sees them."""
     created = root.post("/clients", json={"client_id": client_id})
     assert created.status_code == 201, created.text
     path = created.headers["location"].removeprefix("/admin/api/v1")
@@ -184,7 +184,7 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes(root, place):
 
 
 def test_everything_that_is_served_is_described(place):
-    """`GET /openapi.json`, for anybody."""
+    """`GET /openapi.json`, without a token."""
     document = place.get("/openapi.json").json()
     assert "/admin/api/v1/clients/{client_id}" in document["paths"]
     assert document["servers"] == [{"url": place.url}]

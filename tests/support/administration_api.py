@@ -1,4 +1,4 @@
-"""The administration API over a registry in a file, asked without a network and without a gate."""
+"""The administration API over a registry in a file, without a network or a token check."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ PREFIX = "/tenant"
 
 
 class Api:
-    """The endpoint over a registry in a file, asked without a network and without a gate."""
+    """The endpoint over a registry in a file, asked without a network and without a token check."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry

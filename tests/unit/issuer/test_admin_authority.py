@@ -32,7 +32,7 @@ def entry(
     )
 
 
-def nobody(client_id: str) -> Client | None:
+def no_client(client_id: str) -> Client | None:
     """Find no client."""
     return None
 
@@ -73,7 +73,7 @@ def test_what_one_holds_and_what_is_not_the_administrations_may_be_moved(
     action: Action, before: Json | None, after: Json | None
 ) -> None:
     """The same scope on another resource is another permission."""
-    check_authority(HELD, [entry(action, before, after)], nobody)
+    check_authority(HELD, [entry(action, before, after)], no_client)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_what_one_holds_and_what_is_not_the_administrations_may_be_moved(
 def test_more_than_one_holds_may_be_neither_given_nor_touched(
     action: Action, before: Json | None, after: Json | None
 ) -> None:
-    """Else a key or a secret of one's own would make one the other."""
+    """Otherwise the caller could give that client a key or a secret, and act as it."""
     with pytest.raises(BeyondAuthority, match=f"till has .* do not hold: {AUDIT}$"):
-        check_authority(HELD, [entry(action, before, after)], nobody)
+        check_authority(HELD, [entry(action, before, after)], no_client)
 
 
 @pytest.mark.parametrize("action", [Action.SECRET_ADDED, Action.SECRET_REVOKED])
 def test_a_secret_is_as_good_as_its_client(action: Action) -> None:
-    """Whoever adds a secret to a client can be that client."""
+    """A caller that adds a secret to a client can act as that client."""
     changed = entry(action, None, {"secret_id": "1"})
     check_authority(HELD, [changed], finder(READ))  # type: ignore[arg-type]
     with pytest.raises(BeyondAuthority):
@@ -108,14 +108,14 @@ def test_a_secret_is_as_good_as_its_client(action: Action) -> None:
 
 
 def test_the_administrations_own_resource_is_for_who_holds_all_of_it() -> None:
-    """Its lifetimes and bindings are everybody's."""
+    """Its lifetimes and bindings are open to every caller that may write resources."""
     changed = entry(
         Action.RESOURCE_UPDATED, {"scopes": [READ, AUDIT]}, {"scopes": [READ]}, ADMINISTRATION
     )
     with pytest.raises(BeyondAuthority):
-        check_authority(HELD, [changed], nobody)
+        check_authority(HELD, [changed], no_client)
     created = entry(Action.RESOURCE_CREATED, None, {"scopes": [READ]}, ADMINISTRATION)
-    check_authority(HELD, [created], nobody)
+    check_authority(HELD, [created], no_client)
 
 
 def test_one_change_too_many_spoils_all_of_them() -> None:
@@ -123,7 +123,7 @@ def test_one_change_too_many_spoils_all_of_them() -> None:
     good = entry(Action.CLIENT_CREATED, None, client(READ))
     bad = entry(Action.CLIENT_CREATED, None, client(AUDIT))
     with pytest.raises(BeyondAuthority):
-        check_authority(HELD, [good, bad], nobody)
+        check_authority(HELD, [good, bad], no_client)
 
 
 @pytest.mark.parametrize("action", list(Action))
@@ -140,7 +140,7 @@ def test_an_action_that_is_not_listed_is_refused() -> None:
     """An action that is added later passes no check that does not know it."""
     unlisted = "client.renamed"
     with pytest.raises(AssertionError, match=r"unreachable, but got: 'client\.renamed'"):
-        check_authority(HELD, [entry(unlisted, None, None)], nobody)  # type: ignore[arg-type]
+        check_authority(HELD, [entry(unlisted, None, None)], no_client)  # type: ignore[arg-type]
 
 
 def caller(*scopes: str, created_at: int = NOW, **members: object) -> Client:
@@ -194,11 +194,11 @@ def test_a_client_that_gets_no_token_does_nothing_with_an_old_one(
 
 
 def test_all_that_is_missing_is_named_in_order() -> None:
-    """Whoever has to ask for scopes wants to know them all."""
+    """A caller that has to ask for scopes is told all of them."""
     created = entry(Action.CLIENT_CREATED, None, client("b:write", READ, "a:read"))
     with pytest.raises(BeyondAuthority, match=r"^till .*: a:read b:write$"):
-        check_authority(HELD, [created], nobody)
+        check_authority(HELD, [created], no_client)
     for _ in range(2):
-        check_authority(HELD, [entry(Action.CLIENT_CREATED, None, client(READ))], nobody)
+        check_authority(HELD, [entry(Action.CLIENT_CREATED, None, client(READ))], no_client)
         with pytest.raises(BeyondAuthority):
-            check_authority(HELD, [created], nobody)
+            check_authority(HELD, [created], no_client)

@@ -113,7 +113,7 @@ def test_a_secret_ends_at_a_time_or_after_one() -> None:
 
 
 def test_what_the_registry_cannot_accept_is_a_mistake_of_the_document() -> None:
-    """Whoever sent it can mend it."""
+    """The sender can correct it."""
 
     def build() -> None:
         raise InvalidValue("it cannot be")

@@ -71,7 +71,7 @@ def test_a_path_that_can_name_nothing_names_nothing(path: str) -> None:
 
 @pytest.mark.parametrize("name", ["till", "a/b", "a%2Fb", "%", "..", ".", "https://a/b?c=d", "~!'"])
 def test_a_written_path_is_read_back(name: str) -> None:
-    """And dots alone survive whoever tidies paths (RFC 3986 §6.2.2.3)."""
+    """And dots alone survive an intermediary that normalizes paths (RFC 3986 §6.2.2.3)."""
     path = write_path("clients", name)
     assert parse_path(path) == ("clients", name)
     assert not path.endswith(("/.", "/.."))
@@ -130,8 +130,8 @@ def test_a_query_that_is_not_understood_is_refused(raw: bytes) -> None:
 
 def test_a_call_gives_parameters_in_their_types(tmp_path: object) -> None:
     """What is not given is none, nought or no."""
-    nobody: Administration = None  # type: ignore[assignment]
-    call = Call(operations=nobody, query={"after": "x", "limit": 5, "prune": True, "target": None})
+    unused: Administration = None  # type: ignore[assignment]
+    call = Call(operations=unused, query={"after": "x", "limit": 5, "prune": True, "target": None})
     assert (call.text("after"), call.text("target")) == ("x", None)
     assert (call.number("limit"), call.flag("prune")) == (5, True)
 

@@ -58,7 +58,7 @@ def test_a_null_puts_a_member_back_to_what_it_is_when_left_out() -> None:
 
 
 def test_grants_that_are_removed_are_none_at_all() -> None:
-    """Whoever takes the list away does not mean everything that there is."""
+    """Null takes the list away and does not mean all resources."""
     after = patched_client(SHOWN, {"grants": None})
     assert (after.grants, after.resources, after.scope) == ((), None, None)
 
@@ -70,7 +70,7 @@ def test_scope_alone_keeps_the_resources() -> None:
 
 
 def test_resources_alone_keep_the_scope() -> None:
-    """The other half of it."""
+    """The same for the other member."""
     after = patched_client(SHOWN, {"resources": ["urn:other"]})
     assert (after.resources, after.scope) == (("urn:other",), ("read",))
 
@@ -86,7 +86,7 @@ def test_a_client_without_grants_gets_some_by_resources_and_scope() -> None:
 
 @pytest.mark.parametrize("name", ["scope", "resources"])
 def test_a_scope_that_is_taken_away_is_not_taken_for_all(name: str) -> None:
-    """Nobody gets everything by a null."""
+    """A null grants nothing."""
     assert mistakes_in({name: None}) == {f"/{name}": "must not be null; change grants"}
 
 

@@ -35,8 +35,8 @@ from issuer.registry.mistakes import Mistake
 
 NOT_OF_THE_API = {
     RegistryError,  # only its children are raised
-    InvalidSecretHash,  # nobody's mistake who calls: 500
-    AccessRefused,  # made by whoever asks a server
+    InvalidSecretHash,  # not a mistake of the caller: 500
+    AccessRefused,  # made on the side of the command
     IssuerMismatch,  # found when the registry is opened
     RegistryNotEmpty,  # of a restore
 }
@@ -105,7 +105,7 @@ def test_where_the_database_is_is_not_told() -> None:
     assert type(read_problem(document)) is StoreUnavailable
 
 
-def test_an_error_that_nobody_foresaw_is_the_servers() -> None:
+def test_an_unforeseen_error_is_the_servers() -> None:
     """Its text stays there."""
     assert kind_of(InvalidSecretHash("damaged")) == INTERNAL
 

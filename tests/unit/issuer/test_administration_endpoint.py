@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.administration.http.endpoint`: what it serves, but without the gate."""
+"""Unit tests of `issuer.administration.http.endpoint`: what it serves, without the token check."""
 
 import json
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ async def test_a_client_is_made_where_its_location_says(api: Api) -> None:
 
 
 async def test_under_the_issuers_path_links_stay_under_it(api: Api) -> None:
-    """Whoever came in by one door goes on by the same."""
+    """Links lead below the base that the request used."""
     await api.create("a")
     for client_id in ("b", "c"):
         created = await api.client.post(PREFIX + BASE + "/clients", json={"client_id": client_id})
@@ -225,7 +225,7 @@ async def test_a_retry_is_told_that_it_is_one(api: Api) -> None:
     refused(answer, 400, "malformed-request")
 
 
-# ---- the gate and the description ----
+# ---- the guard and the description ----
 
 
 async def test_every_request_to_a_route_passes_its_gate(api: Api) -> None:

@@ -56,7 +56,7 @@ async def test_another_media_type_is_told_which_one_is_read(
 
 
 async def test_a_body_is_bounded(api: Api) -> None:
-    """1 MiB; nobody administers more at once but by a declaration."""
+    """1 MiB; only a declaration may be larger."""
     headers = {"content-type": "application/json"}
     body = b'{"client_id":"till"' + b" " * 1_048_576 + b"}"
     answer = await api.ask("POST", "/clients", content=body, headers=headers)
@@ -171,7 +171,7 @@ async def test_a_caller_that_is_not_active_gets_a_challenge(api: Api) -> None:
 async def test_what_changes_clients_needs_the_scope_that_changes_clients(
     api: Api, query: str, needed: tuple[str, ...]
 ) -> None:
-    """At the gate, by the token, and again in the transaction, by the client's grants."""
+    """By the token before the operation, and by the client's grants in the transaction."""
     path = "/resources/https%3A%2F%2Forders.example" + query
     answer = await api.ask("PATCH", path, json={"scopes": ["read"]})
     assert answer.status_code == 200
@@ -193,7 +193,7 @@ async def test_a_fault_of_ours_is_logged_and_not_told(api: Api) -> None:
 
 
 async def test_a_client_that_leaves_gets_no_answer_and_no_event(api: Api) -> None:
-    """Nobody is there to be answered."""
+    """The caller is gone."""
     sent: list[object] = []
 
     async def receive() -> dict[str, object]:

@@ -128,7 +128,7 @@ def test_a_client_of_which_only_the_secrets_change_is_shown_as_changed():
 
 
 def test_what_is_deleted_is_shown_with_who_used_it():
-    """So that nobody is cut off by surprise."""
+    """So that no client loses access unnoticed."""
     present = state(resource(), registered("till", grant(), secrets=[stored_secret()]))
     usage = (
         LastUse(client_id="till", secret_id="s1", last_used_at=NOW),
@@ -153,7 +153,7 @@ def test_where_nothing_differs_one_line_says_so():
 
 
 def test_the_json_has_what_the_lines_have():
-    """Secrets that are still to be made are marked, for whoever makes them."""
+    """Secrets that are still to be made are marked."""
     described = describe(declaration(declared(secrets=(known(), absent()))), state())
     assert json.loads(json.dumps(described)) == {
         "applied": False,
@@ -337,7 +337,7 @@ def test_grants_are_compared_by_resource():
 
 
 def test_notes_are_compared_one_by_one():
-    """Whoever changes one of many sees one line."""
+    """A change of one of many has one line."""
     before = {"metadata": {"team": "shop", "cost": {"centre": 7}}}
     after = {"metadata": {"team": "web", "cost": {"centre": 7}}}
     assert difference(before, after) == ["~ metadata.team: shop -> web"]

@@ -239,7 +239,7 @@ def test_nothing_is_generated_for_a_client_that_has_a_secret():
 
 
 def test_a_known_secret_beside_an_absent_one_leaves_no_doubt_about_others():
-    """Only secrets that nobody knows are left."""
+    """Only a secret whose file is absent leaves a doubt."""
     made = secret_steps((known(), absent()), stored_secret(), prune=True)
     assert made.steps == ()
     assert len(made.notes) == 1
@@ -292,7 +292,7 @@ def test_a_new_client_without_a_secret_is_pointed_out():
     assert made.notes == ("client till: it has no secret yet, so it gets no token",)
 
 
-def test_a_secret_shows_itself_to_nobody():
+def test_a_secret_is_in_no_representation():
     """Neither alone nor within a plan."""
     assert SECRET not in repr(plan(declaration(declared(secrets=(known(),))), state()))
     assert SECRET not in repr(SecretValue(SECRET))

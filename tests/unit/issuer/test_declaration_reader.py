@@ -171,7 +171,7 @@ def test_a_value_that_cannot_be_is_refused_by_its_name(line, words):
 
 
 def test_secrets_are_for_clients_that_use_them():
-    """A client with a key would carry a secret that nobody looks at."""
+    """A client with a key would have a secret without effect."""
     text = """\
         clients:
           - client_id: till

@@ -168,8 +168,8 @@ def test_a_transaction_that_may_have_counted_leaves_the_file(tmp_path, end):
     assert (tmp_path / "a.secret").exists()
 
 
-def test_a_secret_that_somebody_else_made_meanwhile_is_used(tmp_path):
-    """No file is ever written over, and it is his to remove."""
+def test_a_secret_that_another_process_made_meanwhile_is_used(tmp_path):
+    """No file is ever written over, nor removed by the command that did not make it."""
     found = load(tmp_path, "{generate_to: a.secret}")
     (tmp_path / "a.secret").write_text(SECRET)
     with suppress(DeclarationRefused), found.generated(GENERATED) as written:
@@ -200,7 +200,7 @@ def test_a_secret_that_cannot_be_written_takes_those_before_it_along(tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_secrets_show_themselves_to_nobody(tmp_path):
+def test_secrets_are_in_no_representation(tmp_path):
     """Neither the store of them nor what is made from them."""
     text = "clients: [{client_id: till, secrets: [{env: TILL}]}]"
     declaration = read(text, "yaml")

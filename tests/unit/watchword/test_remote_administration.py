@@ -19,7 +19,7 @@ from watchword.remote_administration import RemoteAdministration
 
 SERVER = "https://auth.example"
 BASE = SERVER + "/admin/api/v1"
-SECRET = "a-secret-that-nobody-may-see"
+SECRET = "a-secret-that-must-not-be-shown"
 
 
 class Server:
@@ -104,7 +104,7 @@ def test_a_server_that_is_no_url_is_refused_before_anything_is_sent(server):
 
 
 def test_a_secret_does_not_travel_in_the_clear():
-    """RFC 6749 §2.3.1: TLS, but for one's own machine."""
+    """RFC 6749 §2.3.1: TLS, except on loopback."""
     with pytest.raises(InsecureUrl):
         RemoteAdministration("http://auth.example", client_id="root", client_secret=SECRET)
 
@@ -133,7 +133,7 @@ def test_a_revision_is_sent_and_read_as_a_tag(server, remote):
 
 
 def test_a_key_is_sent_and_nothing_is_tried_again_by_itself(server, remote):
-    """Whoever chose the key decides on another try."""
+    """The caller that chose the key decides on another try."""
     server.answers = [httpx.ReadTimeout("too slow")]
     with pytest.raises(StoreUnavailable):
         remote.create_client({"client_id": "till"}, idempotency_key="k")
@@ -191,7 +191,7 @@ def test_an_answer_without_its_tag_is_not_taken(server, remote):
 
 
 def test_a_client_that_the_issuer_does_not_know_is_told(server, remote):
-    """And nobody else is asked."""
+    """And no other server is asked."""
     server.token_status = 401
     with pytest.raises(AccessRefused, match="invalid_client"):
         remote.list_clients()
@@ -222,7 +222,7 @@ def test_a_server_of_another_name_is_told():
 
 @pytest.mark.parametrize("name", ["", "a b", "é", "a\n"])
 def test_a_name_that_no_path_can_hold_is_unknown(server, remote, name):
-    """As beside the database; nobody needs to be asked."""
+    """As beside the database; no request is made."""
     with pytest.raises(UnknownClient):
         remote.show_client(name)
     with pytest.raises(UnknownResource):
