@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.storage` on SQLite files in fair weather."""
+"""Unit tests of `issuer.storage` on SQLite files without failures."""
 
 import sqlite3
 import stat
