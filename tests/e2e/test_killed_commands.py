@@ -1,15 +1,13 @@
 """`kill -9` in the middle of any command: the registry opens and is either before or after."""
 
 import json
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from issuer.storage.registry import Registry
-from tests.support.command import ROOT, clean_environment
+from tests.support.command import run_command
 from tests.support.provider import Place, make_place
 from tests.support.registry import NOW, RegistryHarness, new_client, orders
 from watchword.registry import own_resources
@@ -72,15 +70,7 @@ def test_a_command_that_is_killed_is_done_or_not_done(place: Place, command: str
     words = command.split()
     if words[-1] == "--grant":
         words.append("urn:orders write read")
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.support.killing", *words],
-        cwd=place.folder,
-        env=clean_environment() | place.own_settings() | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    ran = run_command(place.folder, *words, module="tests.support.killing", **place.own_settings())
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     assert told["exit"] == 0, told

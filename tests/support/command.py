@@ -55,7 +55,7 @@ def run_command(
     )
     with process:
         try:
-            out, err = process.communicate(stdin, timeout=60)
+            out, err = process.communicate(stdin, timeout=120)
         except BaseException:
             process.kill()
             raise
