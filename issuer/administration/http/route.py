@@ -269,8 +269,8 @@ class Route:
         reads: the shape of the body; of a patch, the shape that it must lead to.
         may_be_empty: whether the body may be left out.
         max_body: bytes that it may have.
-        answers: the shape of the document that is answered, of lists that of an item; None for
-            none, or for any object.
+        answers: the shape of the document that is answered, of lists that of an item, by its name
+            in `openapi`; None for none, or for any object.
         member: of lists, the member of the answer that has the items; of what is created, the
             member that names it in its own path.
         sorted_by: members that a list without pages of its own is sorted by, to cut pages from it.
@@ -291,7 +291,7 @@ class Route:
     reads: type[Any] | None = None
     may_be_empty: bool = False
     max_body: int = 1_048_576
-    answers: type[Any] | None = None
+    answers: str | None = None
     member: str = ""
     sorted_by: tuple[str, ...] = ()
     targets: tuple[type[RegistryError], ...] = ()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from issuer.administration.http import BASE, answers
+from issuer.administration.http import BASE
+from issuer.administration.http.openapi import ANSWERS, Problem
 from issuer.administration.http.routes import ROUTES
 from issuer.registry.schema import read
 from tests.support.administration_api import PREFIX, Api, opened_api, refused
@@ -239,14 +240,14 @@ async def test_every_request_to_a_route_passes_its_gate(api: Api) -> None:
 async def test_answers_are_as_they_are_described(api: Api) -> None:
     """OpenAPI is written from these models, so the real answers must fit them."""
     created = await api.create()
-    read(answers.CreatedClient, created.json())
+    read(ANSWERS["CreatedClient"], created.json())
     added = await api.ask("POST", "/clients/till/secrets")
-    read(answers.AddedSecret, added.json())
+    read(ANSWERS["AddedSecret"], added.json())
     token = {"grants": [{"resource": RESOURCE, "scope": "read"}]}
     made = await api.ask("POST", "/registration-tokens", json=token)
-    read(answers.CreatedRegistrationToken, made.json())
+    read(ANSWERS["CreatedRegistrationToken"], made.json())
     resource = {"resource": "urn:z", "scopes": ["z"]}
-    read(answers.RegisteredResource, (await api.ask("POST", "/resources", json=resource)).json())
+    read(ANSWERS["RegisteredResource"], (await api.ask("POST", "/resources", json=resource)).json())
     names = {"{client_id}": "till", "{resource}": "urn:z"}
     for route in ROUTES:
         if route.method == "GET" and route.answers is not None:
@@ -255,6 +256,6 @@ async def test_answers_are_as_they_are_described(api: Api) -> None:
                 path = path.replace(name, value)
             document = (await api.ask("GET", path)).json()
             for each in document[route.member] if route.is_list else [document]:
-                read(route.answers, each)
+                read(ANSWERS[route.answers], each)
     problem = await api.ask("POST", "/clients", json={})
-    read(answers.Problem, problem.json())
+    read(Problem, problem.json())
