@@ -8,9 +8,11 @@ import json
 import sys
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from issuer.registry.client import ClientRegistration
 from issuer.registry.resource import Resource
-from issuer.registry.schema import Option, adapter, options_of
+from issuer.registry.schema import Option, marks_of
 from watchword.cli.options import OPTIONS_FILE
 
 MODELS = {"client": ClientRegistration, "resource": Resource}
@@ -30,10 +32,10 @@ def main(arguments: list[str]) -> int:
 
 def describe(model: type[Any]) -> list[dict[str, object]]:
     """Return the options for the members of a model, in their order."""
-    properties = adapter(model).json_schema(mode="validation")["properties"]
+    properties = TypeAdapter(model).json_schema()["properties"]
     return [
         describe_option(member, option, properties[member])
-        for member, option in options_of(model).items()
+        for member, option in marks_of(model, Option).items()
     ]
 
 

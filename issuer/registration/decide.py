@@ -11,7 +11,6 @@ from issuer.registration.metadata import DECIDED, ClientMetadata, ClientUpdate, 
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.schema import Json, write
-from issuer.scope import parse_scope
 
 
 def decide_registration(
@@ -50,12 +49,12 @@ def decide_update(update: ClientUpdate, before: ClientRegistration) -> ClientReg
 
 
 def _narrow(
-    allowed: tuple[ResourcePermission, ...], scope: str | None
+    allowed: tuple[ResourcePermission, ...], scope: tuple[str, ...] | None
 ) -> tuple[ResourcePermission, ...] | None:
     """Keep the scopes that were asked for; None if one of them is not allowed at all."""
     if scope is None:
         return allowed
-    wanted = set(parse_scope(scope))
+    wanted = set(scope)
     if wanted - {name for grant in allowed for name in grant.scopes}:
         return None
     narrowed = (_narrow_grant(grant, wanted) for grant in allowed)
@@ -102,9 +101,10 @@ def describe_registered(registered: RegisteredClient, *, base: str) -> Json:
         described |= {"client_secret": registered.secret, "client_secret_expires_at": 0}
     if scopes:
         described["scope"] = " ".join(scopes)
-    decided = {name: value for name, value in write(registration).items() if name in DECIDED}
+    members = {name: value for name, value in write(registration).items() if name in DECIDED}
     return described | {
-        **{name: value for name, value in decided.items() if value is not None},
+        **{name: value for name, value in members.items() if value is not None},
+        "grant_types": list(registration.grant_types),
         "response_types": [],
         "registration_client_uri": client_uri(base, client.client_id),
         "registration_access_token": registered.access_token,

@@ -4,7 +4,7 @@ Pure. Descriptions are made of fixed texts and names of members; nothing of the 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
@@ -17,19 +17,12 @@ from issuer.registration.errors import (
     InvalidSoftwareStatement,
     UnapprovedSoftwareStatement,
 )
-from issuer.registry.auth_method import AuthMethod
-from issuer.registry.client import (
-    CLIENT_CREDENTIALS,
-    ClientName,
-    ClientRegistration,
-    Jwks,
-    JwksUri,
-    TlsSubject,
-)
+from issuer.registry.client import CLIENT_CREDENTIALS, ClientRegistration
 from issuer.registry.mistakes import words_of
-from issuer.registry.schema import Document, ScopeText, members_of, read
+from issuer.registry.schema import Document, Registrable, Scopes, marks_of, read
 
-M = TypeVar("M", bound="ClientMetadata")
+R = TypeVar("R", bound="_Request")
+T = TypeVar("T")
 
 # RFC 7592 §2.2: a client MUST NOT send these back.
 _OURS = (
@@ -41,79 +34,73 @@ _OURS = (
 _WORDS = {"list_type": "must be an array of strings", "too_long": "must be empty"}
 
 
+DECIDED = frozenset(marks_of(ClientRegistration, Registrable))
+"""What a client decides of itself; whether it may use its grant is for the operator to decide."""
+
+_NOBODY = "-"  # stands for the id while a registration is read without one
+
+
 def _only_client_credentials(grant_types: list[str]) -> list[str]:
     if set(grant_types) != {CLIENT_CREDENTIALS}:
-        raise ValueError(f"grant_types must be {CLIENT_CREDENTIALS} alone")
+        raise ValueError(f"must be {CLIENT_CREDENTIALS} alone")
     return grant_types
 
 
-def _known_method(method: str) -> str:
-    if method not in set(AuthMethod):
-        raise ValueError("token_endpoint_auth_method must be one of " + ", ".join(AuthMethod))
-    return method
+class _Request(Document):
+    """What stands beside the members of the registration.
 
-
-class ClientMetadata(Document):
-    """What a client asks to be registered with (RFC 7591 §2).
-
-    Members that are not here are ignored, as RFC 7591 §2 wants it; what was registered is in the
+    Members that are in neither are ignored, as RFC 7591 §2 wants it; what was registered is in the
     answer.
     """
 
     model_config = ConfigDict(extra="ignore")
 
-    client_name: ClientName | None = Field(None, description="a name for people")
-    token_endpoint_auth_method: Annotated[str, AfterValidator(_known_method)] = Field(
-        AuthMethod.CLIENT_SECRET_BASIC.value,
-        description="how it authenticates",
-        json_schema_extra={"enum": [method.value for method in AuthMethod]},
-    )
     grant_types: Annotated[list[str], AfterValidator(_only_client_credentials)] = Field(
-        [CLIENT_CREDENTIALS], description="`client_credentials` alone"
+        [CLIENT_CREDENTIALS]
     )
-    response_types: list[str] = Field(
-        [], max_length=0, description="none: there is no authorization endpoint"
-    )
-    scope: ScopeText | None = Field(
-        None, description="scopes that it may ask for, with spaces between; all that it may have"
-    )
-    jwks: Jwks | None = Field(None, description="its public JWK set")
-    jwks_uri: JwksUri | None = Field(
-        None, description="where it publishes its JWK set; https, on public addresses"
-    )
-    tls_client_auth_subject_dn: TlsSubject | None = None
-    tls_client_auth_san_dns: TlsSubject | None = None
-    tls_client_auth_san_uri: TlsSubject | None = None
-    tls_client_auth_san_ip: TlsSubject | None = None
-    tls_client_auth_san_email: TlsSubject | None = None
-    dpop_bound_access_tokens: bool = Field(False, description="only DPoP-bound tokens")
-    tls_client_certificate_bound_access_tokens: bool = Field(
-        False, description="only certificate-bound tokens"
-    )
+    response_types: list[str] = Field([], max_length=0)  # there is no authorization endpoint
+    scope: Scopes | None = None
+
+
+class _UpdateRequest(_Request):
+    client_id: str
+    client_secret: str | None = Field(None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientMetadata:
+    """What a client asks to be registered with (RFC 7591 §2).
+
+    Args:
+        members: the values of `DECIDED`.
+        scope: the scopes that it may ask for; None for all that it may have.
+    """
+
+    members: Mapping[str, Any]
+    scope: tuple[str, ...] | None
+
+    @property
+    def jwks_uri(self) -> str | None:
+        """Where it publishes its JWK set."""
+        uri: str | None = self.members["jwks_uri"]
+        return uri
 
     def apply_to(self, registration: ClientRegistration) -> ClientRegistration:
-        """Return a registration with everything that a client decides of itself replaced.
-
-        Raises:
-            InvalidClientMetadata: the method lacks its material or has another's.
-        """
-        # Whether the client may use its grant is for the operator to decide.
-        decided = {name: getattr(self, name) for name in DECIDED - {"grant_types"}}
-        try:
-            return replace(registration, **decided)
-        except ValidationError as error:
-            raise refuse_metadata(_explain(error.errors()[0])) from None
+        """Return a registration with everything that a client decides of itself replaced."""
+        return replace(registration, **self.members)
 
 
-DECIDED = ClientMetadata.model_fields.keys() & members_of(ClientRegistration)
-"""What a client decides of itself."""
-
-
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientUpdate(ClientMetadata):
-    """What replaces everything that a client has decided of itself (RFC 7592 §2.2)."""
+    """What replaces everything that a client has decided of itself (RFC 7592 §2.2).
 
-    client_id: str = Field(description="its own")
-    client_secret: str | None = Field(None, description="its own, unchanged", repr=False)
+    Args:
+        client_id: its own.
+        client_secret: its own, unchanged; None if it was not sent along.
+    """
+
+    client_id: str
+    client_secret: str | None = field(repr=False)
 
 
 def parse_registration(document: Mapping[str, Any]) -> ClientMetadata:
@@ -127,7 +114,8 @@ def parse_registration(document: Mapping[str, Any]) -> ClientMetadata:
         InvalidRedirectUri: there is any redirect URI.
         InvalidSoftwareStatement, UnapprovedSoftwareStatement: there is a software statement.
     """
-    return _parse(ClientMetadata, document)
+    members, request = _parse(_Request, document)
+    return ClientMetadata(members=members, scope=request.scope)
 
 
 def parse_update(document: Mapping[str, Any], client_id: str) -> ClientUpdate:
@@ -144,13 +132,18 @@ def parse_update(document: Mapping[str, Any], client_id: str) -> ClientUpdate:
     """
     if set_by_us := [name for name in _OURS if document.get(name) is not None]:
         raise refuse_metadata(f"must not be sent: {', '.join(set_by_us)}")
-    update = _parse(ClientUpdate, document)
-    if update.client_id != client_id:
+    members, request = _parse(_UpdateRequest, document)
+    if request.client_id != client_id:
         raise refuse_metadata("client_id is not that of the client")
-    return update
+    return ClientUpdate(
+        members=members,
+        scope=request.scope,
+        client_id=client_id,
+        client_secret=request.client_secret,
+    )
 
 
-def _parse(model: type[M], document: Mapping[str, Any]) -> M:
+def _parse(model: type[R], document: Mapping[str, Any]) -> tuple[Mapping[str, Any], R]:
     # RFC 7592 §2.2: null, empty and omitted mean the same, "take your default".
     given = {name: value for name, value in document.items() if value not in (None, "", [])}
     _refuse_statement(given)
@@ -158,11 +151,21 @@ def _parse(model: type[M], document: Mapping[str, Any]) -> M:
     # to ignore them would let a client believe that it has them.
     if "redirect_uris" in given:
         raise InvalidRedirectUri(Reason.CLIENT_METADATA, "no grant here uses a redirect URI")
+    own = {name: value for name, value in given.items() if name in DECIDED}
+    mistakes: list[ErrorDetails] = []
+    registration = _read(ClientRegistration, own | {"client_id": _NOBODY}, mistakes)
+    request = _read(model, given, mistakes)
+    if registration is None or request is None:
+        raise refuse_metadata("; ".join(dict.fromkeys(map(_explain, mistakes))))
+    return {name: getattr(registration, name) for name in DECIDED}, request
+
+
+def _read(model: type[T], document: Mapping[str, Any], mistakes: list[ErrorDetails]) -> T | None:
     try:
-        return read(model, given)
+        return read(model, document)
     except ValidationError as error:
-        lines = dict.fromkeys(_explain(detail) for detail in error.errors())
-        raise refuse_metadata("; ".join(lines)) from None
+        mistakes += error.errors()
+        return None
 
 
 def _refuse_statement(given: Mapping[str, Any]) -> None:
@@ -177,7 +180,7 @@ def _refuse_statement(given: Mapping[str, Any]) -> None:
 def _explain(detail: ErrorDetails) -> str:
     if detail["type"] == "value_error":
         text = detail["msg"].removeprefix("Value error, ")
-        return f"scope {text}" if detail["loc"] == ("scope",) else text
+        return f"{detail['loc'][0]} {text}" if text.startswith("must ") else text
     name = detail["loc"][0]
     if len(detail["loc"]) > 1:
         return f"{name} must be an array of strings"

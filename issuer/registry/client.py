@@ -28,6 +28,7 @@ from issuer.registry.schema import (
     MODEL,
     Flag,
     Option,
+    Registrable,
     Scopes,
     Text,
     Time,
@@ -102,26 +103,30 @@ def _check_method(value: object) -> object:
 
 _METHODS = [method.value for method in AuthMethod]
 _LATER_METHODS = ("client_secret_jwt", "federated")
-ClientName = Annotated[
+_ClientName = Annotated[
     Text,
     AfterValidator(check_client_name),
     Field(json_schema_extra={"minLength": 1, "maxLength": _MAXIMUM_NAME_LENGTH}),
 ]
-Method = Annotated[
+_Method = Annotated[
     AuthMethod,
     BeforeValidator(_check_method),
     WithJsonSchema({"type": "string", "enum": _METHODS}),
 ]
-Jwks = Annotated[dict[str, Any], AfterValidator(check_jwks)]
-JwksUri = Annotated[
+_Jwks = Annotated[dict[str, Any], AfterValidator(check_jwks)]
+_JwksUri = Annotated[
     Text,
     AfterValidator(check_jwks_uri),
     Field(json_schema_extra={"format": "uri", "pattern": "^https://", "maxLength": 2048}),
 ]
-TlsSubject = Annotated[
-    Text,
-    AfterValidator(check_tls_subject),
-    Field(json_schema_extra={"minLength": 1, "maxLength": MAXIMUM_SUBJECT_LENGTH}),
+_TlsSubject = Annotated[
+    Annotated[
+        Text,
+        AfterValidator(check_tls_subject),
+        Field(json_schema_extra={"minLength": 1, "maxLength": MAXIMUM_SUBJECT_LENGTH}),
+    ]
+    | None,
+    Registrable(),
 ]
 _ClientId = Annotated[
     Text,
@@ -178,24 +183,26 @@ class ClientRegistration:
     """A client as an operator wants it, by the names of RFC 7591 §2 where it has some."""
 
     client_id: _ClientId = Field(description="1 to 255 visible ASCII characters without space")
-    client_name: Annotated[ClientName | None, Option(flag="--name", metavar="TEXT", unset=True)] = (
-        Field(default=None, description="a name for people")
-    )
-    token_endpoint_auth_method: Annotated[Method, Option(flag="--auth", metavar="METHOD")] = Field(
-        default=AuthMethod.CLIENT_SECRET_BASIC, description="how it authenticates"
-    )
-    jwks: Annotated[Jwks | None, Option(flag="--jwks", metavar="FILE")] = Field(
+    client_name: Annotated[
+        _ClientName | None, Registrable(), Option(flag="--name", metavar="TEXT", unset=True)
+    ] = Field(default=None, description="a name for people")
+    token_endpoint_auth_method: Annotated[
+        _Method, Registrable(), Option(flag="--auth", metavar="METHOD")
+    ] = Field(default=AuthMethod.CLIENT_SECRET_BASIC, description="how it authenticates")
+    jwks: Annotated[_Jwks | None, Registrable(), Option(flag="--jwks", metavar="FILE")] = Field(
         default=None, exclude_if=is_unset, description="its public keys, a JWK set"
     )
-    jwks_uri: Annotated[JwksUri | None, Option(flag="--jwks-uri", metavar="URL")] = Field(
+    jwks_uri: Annotated[
+        _JwksUri | None, Registrable(), Option(flag="--jwks-uri", metavar="URL")
+    ] = Field(
         default=None, exclude_if=is_unset, description="where it publishes its public keys; https"
     )
     # RFC 8705 §2.1.2: a client of tls_client_auth has exactly one of these.
-    tls_client_auth_subject_dn: TlsSubject | None = Field(default=None, exclude_if=is_unset)
-    tls_client_auth_san_dns: TlsSubject | None = Field(default=None, exclude_if=is_unset)
-    tls_client_auth_san_uri: TlsSubject | None = Field(default=None, exclude_if=is_unset)
-    tls_client_auth_san_ip: TlsSubject | None = Field(default=None, exclude_if=is_unset)
-    tls_client_auth_san_email: TlsSubject | None = Field(default=None, exclude_if=is_unset)
+    tls_client_auth_subject_dn: _TlsSubject = Field(default=None, exclude_if=is_unset)
+    tls_client_auth_san_dns: _TlsSubject = Field(default=None, exclude_if=is_unset)
+    tls_client_auth_san_uri: _TlsSubject = Field(default=None, exclude_if=is_unset)
+    tls_client_auth_san_ip: _TlsSubject = Field(default=None, exclude_if=is_unset)
+    tls_client_auth_san_email: _TlsSubject = Field(default=None, exclude_if=is_unset)
     grant_types: Annotated[tuple[_GrantType, ...], Option(flag="--grant-type", metavar="TYPE")] = (
         Field(default=GRANT_TYPES, description="grant types that it may use; none refuses them all")
     )
@@ -206,12 +213,12 @@ class ClientRegistration:
         TokenTtl | None, Option(flag="--token-ttl", metavar="SECONDS", unset=True)
     ] = Field(default=None, description="life of its tokens in seconds")
     # RFC 9449 §5.2
-    dpop_bound_access_tokens: Annotated[Flag, Option(flag="--dpop/--no-dpop")] = Field(
-        default=False, description="only DPoP-bound tokens"
+    dpop_bound_access_tokens: Annotated[Flag, Registrable(), Option(flag="--dpop/--no-dpop")] = (
+        Field(default=False, description="only DPoP-bound tokens")
     )
     # RFC 8705 §3.4
     tls_client_certificate_bound_access_tokens: Annotated[
-        Flag, Option(flag="--certificate-bound/--no-certificate-bound")
+        Flag, Registrable(), Option(flag="--certificate-bound/--no-certificate-bound")
     ] = Field(default=False, description="only certificate-bound tokens")
     disabled: Annotated[Flag, Option(flag="--disabled/--enabled")] = Field(
         default=False, description="refuse it"

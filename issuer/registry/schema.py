@@ -20,14 +20,12 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
-    TypeAdapter,
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
 )
-from pydantic.dataclasses import is_pydantic_dataclass, rebuild_dataclass
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticKnownError
+from pydantic_core import PydanticKnownError, SchemaSerializer, SchemaValidator
 
 from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.errors import InvalidValue
@@ -68,13 +66,15 @@ def read(model: type[T], document: object) -> T:
     Raises:
         ValidationError: with every mistake in it.
     """
-    found: T = adapter(model).validate_python(document, by_alias=True, by_name=False, context=_WIRE)
+    found: T = _validator(model).validate_python(
+        document, by_alias=True, by_name=False, context=_WIRE
+    )
     return found
 
 
 def write(value: object, *, exclude_defaults: bool = False) -> Json:
     """Write a model as its document on the wire, with or without what is as it is by default."""
-    written: Json = adapter(type(value)).dump_python(
+    written: Json = _serializer(type(value)).to_python(
         value, mode="json", by_alias=True, exclude_defaults=exclude_defaults
     )
     return written
@@ -87,7 +87,7 @@ def stored(value: object, *, without: set[str]) -> Json:
         value: a client's registration or a resource.
         without: members that have columns or tables of their own.
     """
-    kept: Json = adapter(type(value)).dump_python(value, exclude=without, exclude_none=True)
+    kept: Json = _serializer(type(value)).to_python(value, exclude=without, exclude_none=True)
     return kept
 
 
@@ -98,7 +98,7 @@ def restored(model: type[T], members: Json) -> T:
         InvalidValue: the database holds what no model can be.
     """
     try:
-        found: T = adapter(model).validate_python(members, by_alias=False, by_name=True)
+        found: T = _validator(model).validate_python(members, by_alias=False, by_name=True)
     except ValidationError as error:
         why = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, why["loc"])) or model.__name__
@@ -126,17 +126,16 @@ def _fields(model: type[Any]) -> Mapping[str, FieldInfo]:
     return fields
 
 
-def adapter(model: type[Any]) -> TypeAdapter[Any]:
-    """Return what validates and writes a model; made once."""
-    made = _ADAPTERS.get(model)
-    if made is None:
-        if is_pydantic_dataclass(model):
-            rebuild_dataclass(model)  # an adapter of a deferred one would not have its config
-        made = _ADAPTERS[model] = TypeAdapter(model)
-    return made
+# What a class itself has is taken, not a `TypeAdapter`: one that is made before the class is built
+# would not hide the input in its errors.
+def _validator(model: type[Any]) -> SchemaValidator:
+    validator: SchemaValidator = model.__pydantic_validator__
+    return validator
 
 
-_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
+def _serializer(model: type[Any]) -> SchemaSerializer:
+    serializer: SchemaSerializer = model.__pydantic_serializer__
+    return serializer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,15 +155,19 @@ class Option:
     help: str | None = None
 
 
-def options_of(model: type[Any]) -> dict[str, Option]:
-    """Return the options of a model's members, by the names of the members."""
-    found = (
-        (name, each)
+@dataclass(frozen=True, slots=True)
+class Registrable:
+    """Marks a member that a client may set itself by dynamic registration (RFC 7591 §2)."""
+
+
+def marks_of(model: type[Any], kind: type[T]) -> dict[str, T]:
+    """Return what marks of a kind stand in the annotations of a model, by the members' names."""
+    return {
+        name: each
         for name, info in _fields(model).items()
         for each in info.metadata
-        if isinstance(each, Option)
-    )
-    return dict(found)
+        if isinstance(each, kind)
+    }
 
 
 def is_unset(value: object) -> bool:

@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from issuer.registry.auth_method import TLS_SUBJECTS, AuthMethod
 from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.resource import Resource
-from issuer.registry.schema import adapter, read
+from issuer.registry.schema import read
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import RESOURCE
 
@@ -307,12 +307,12 @@ def test_an_error_does_not_repeat_what_was_written():
 
 def schema_of(model: type[Any], name: str) -> dict[str, Any]:
     """Return how editors and OpenAPI see a member."""
-    return adapter(model).json_schema()["properties"][name]
+    return TypeAdapter(model).json_schema()["properties"][name]
 
 
 def test_editors_see_what_may_be_written():
     """The schema closes the object, lists the methods and marks times."""
-    assert adapter(ClientRegistration).json_schema()["additionalProperties"] is False
+    assert TypeAdapter(ClientRegistration).json_schema()["additionalProperties"] is False
     methods = schema_of(ClientRegistration, "token_endpoint_auth_method")["enum"]
     assert methods == [method.value for method in AuthMethod]
     assert {"type": "string", "format": "date-time"} in schema_of(ClientRegistration, "expires_at")[

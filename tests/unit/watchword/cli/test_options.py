@@ -10,7 +10,7 @@ import typer
 from issuer.registry.client import ClientRegistration
 from issuer.registry.errors import InvalidValue
 from issuer.registry.resource import Resource
-from issuer.registry.schema import options_of
+from issuer.registry.schema import Option, marks_of
 from watchword.cli import options
 from watchword.cli.errors import Mistakes, WrongUsage
 
@@ -67,7 +67,7 @@ def test_a_command_gets_the_options_for_attributes_as_they_were_typed():
 def test_every_option_that_the_schema_has_is_there(kind, model):
     """With the flag that the schema says; `scripts/docs --check` compares the rest."""
     described = {each.member: each.flag for each in options.attribute_options(kind)}
-    assert described == {name: option.flag for name, option in options_of(model).items()}
+    assert described == {name: option.flag for name, option in marks_of(model, Option).items()}
     for each in options.attribute_options(kind):
         parameter = each.parameter()
         assert (parameter.name, parameter.kind) == (each.member, inspect.Parameter.KEYWORD_ONLY)
