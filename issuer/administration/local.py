@@ -18,14 +18,14 @@ from issuer.administration.documents import (
 )
 from issuer.administration.idempotency import once, parse_retryable
 from issuer.administration.operations import MAXIMUM_PAGE, Created, Page, Versioned
-from issuer.registration.initial_access_token_document import (
-    RegistrationTokenDocument,
-    make_registration_token,
-)
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.errors import InvalidValue, ResourceInUse
-from issuer.registry.initial_access_token import describe_registration_token
+from issuer.registry.initial_access_token import (
+    RegistrationTokenDocument,
+    describe_registration_token,
+    make_registration_token,
+)
 from issuer.registry.representation import (
     describe_client,
     describe_entry,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationInfo
 
 from issuer.registry.errors import InvalidValue
-from issuer.registry.json_size import check_json_size
+from issuer.registry.schema import check_json_size
 from keys.errors import InvalidJwk
 from keys.jwk import PRIVATE_MEMBERS, PUBLISHED_TEST_KEYS, parse_public_jwk, thumbprint
 

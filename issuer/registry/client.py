@@ -6,7 +6,7 @@ Times are integer seconds since the epoch. Objects are immutable; a change makes
 import dataclasses
 import re
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic.dataclasses import dataclass
@@ -23,7 +23,6 @@ from issuer.registry.auth_method import (
 )
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import InvalidValue
-from issuer.registry.json_size import check_json_size
 from issuer.registry.schema import (
     MODEL,
     Flag,
@@ -33,9 +32,12 @@ from issuer.registry.schema import (
     Text,
     Time,
     TokenTtl,
+    check_json_size,
     is_unset,
 )
-from issuer.registry.token_policy import TokenPolicy
+
+if TYPE_CHECKING:
+    from issuer.registry.resource import TokenPolicy
 
 # RFC 6749 appendix A.1: client-id = *VSCHAR. The space is left out (RFC 6749 allows it), since it
 # would be lost in log lines and shells.
@@ -270,7 +272,7 @@ class Client:
     """
 
     registration: ClientRegistration
-    policies: Mapping[str, TokenPolicy]
+    policies: "Mapping[str, TokenPolicy]"
     secrets: tuple[ClientSecret, ...]
     created_at: int
     updated_at: int

@@ -6,12 +6,15 @@ A token has 256 random bits and is kept as a fast hash, found by the id that is 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue
 from issuer.registry.representation import describe_grant
 from issuer.registry.rfc3339 import check_time, write_time
-from issuer.registry.schema import Json
+from issuer.registry.schema import Document, Json, Time, TokenTtl
 from issuer.registry.secret_hash import SALT_BYTES, SecretHash, hash_secret
 from keys.encoding import encode_base64url
 
@@ -25,6 +28,9 @@ SECRET_BYTES = 32
 
 _INITIAL = re.compile(rf"{INITIAL_PREFIX}(?P<token_id>[0-9a-f]{{16}})_[A-Za-z0-9_-]{{43}}")
 _ACCESS = re.compile(rf"{ACCESS_PREFIX}[A-Za-z0-9_-]{{43}}")
+_ID_BYTES = 8
+_MAXIMUM_USES = 1_000_000
+_MAXIMUM_GRANTS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +102,64 @@ def describe_registration_token(token: InitialAccessToken) -> Json:
         "created_at": write_time(token.created_at),
         "expires_at": write_time(token.expires_at),
     }
+
+
+class RegistrationTokenDocument(Document):
+    """An initial access token as an operator wants it."""
+
+    grants: list[ResourcePermission] = Field(
+        min_length=1,
+        max_length=_MAXIMUM_GRANTS,
+        description="what its clients may have, their default resource first",
+    )
+    token_ttl: TokenTtl | None = Field(None, description="life of their access tokens in seconds")
+    uses: int | None = Field(
+        None, ge=1, le=_MAXIMUM_USES, description="clients that may register; no limit if left out"
+    )
+    expires_in: int | None = Field(None, ge=1, description="seconds until it ends")
+    expires_at: Time | None = Field(None, description="when it ends, instead of `expires_in`")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.expires_in is not None and self.expires_at is not None:
+            raise ValueError("only one of expires_in, expires_at")
+        return self
+
+    def end(self, now: int) -> int | None:
+        """Return when the token ends, seconds since the epoch; None for never."""
+        if self.expires_in is not None:
+            return now + self.expires_in
+        return self.expires_at
+
+
+def make_registration_token(
+    document: RegistrationTokenDocument, *, now: int, random_bytes: Callable[[int], bytes]
+) -> tuple[str, InitialAccessToken]:
+    """Make an initial access token.
+
+    Args:
+        document: what it allows.
+        now: seconds since the epoch.
+        random_bytes: the operating system's randomness, `secrets.token_bytes`.
+
+    Returns:
+        The token itself, to be shown this once, and what is kept of it.
+
+    Raises:
+        InvalidValue: a value is outside what the registry accepts, or the token would end at once.
+    """
+    end = document.end(now)
+    if end is not None and end <= now:
+        raise InvalidValue("expires_at is not in the future")
+    token_id = random_bytes(_ID_BYTES).hex()
+    text = f"{INITIAL_PREFIX}{token_id}_{encode_base64url(random_bytes(SECRET_BYTES))}"
+    kept = InitialAccessToken(
+        token_id=token_id,
+        hash=hash_token(text, random_bytes),
+        grants=tuple(document.grants),
+        token_ttl=document.token_ttl,
+        uses_left=document.uses,
+        created_at=now,
+        expires_at=end,
+    )
+    return text, kept

@@ -13,10 +13,22 @@ from pydantic.dataclasses import dataclass
 
 from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
-from issuer.registry.schema import MODEL, Option, Text
-from issuer.registry.token_policy import TokenPolicy
+from issuer.registry.schema import MODEL, Flag, Option, Text, TokenTtl
 from issuer.scope import SCOPE_TOKEN_PATTERN, parse_scope
+from keys.algorithms import ALGORITHMS
 from keys.identifiers import check_resource
+
+
+def check_signing_alg(name: str) -> str:
+    """Return a JWS algorithm unchanged if tokens can be signed with it.
+
+    Raises:
+        InvalidValue: it is not in the table (RFC 8725 §3.1).
+    """
+    if name not in ALGORITHMS:
+        known = " or ".join(ALGORITHMS)
+        raise InvalidValue(f"{name!a} is no signing algorithm here; use {known}")
+    return name
 
 
 def check_resource_identifier(text: str) -> str:
@@ -61,7 +73,28 @@ def _check_own_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
     return check_scopes(scopes)
 
 
+_SigningAlg = Annotated[
+    Text, AfterValidator(check_signing_alg), Field(json_schema_extra={"enum": list(ALGORITHMS)})
+]
 _Scope = Annotated[Text, Field(json_schema_extra={"pattern": SCOPE_TOKEN_PATTERN})]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
+class TokenPolicy:
+    """How tokens for one resource are made; the names of the requirements are of RFC 9728 §2."""
+
+    token_ttl: Annotated[
+        TokenTtl | None, Option(flag="--token-ttl", metavar="SECONDS", unset=True)
+    ] = Field(default=None, description="life of tokens for it in seconds")
+    signing_alg: Annotated[_SigningAlg | None, Option(flag="--alg", metavar="ALG", unset=True)] = (
+        Field(default=None, description="how tokens for it are signed")
+    )
+    dpop_bound_access_tokens_required: Annotated[Flag, Option(flag="--dpop/--no-dpop")] = Field(
+        default=False, description="only DPoP-bound tokens"
+    )
+    tls_client_certificate_bound_access_tokens: Annotated[
+        Flag, Option(flag="--certificate-bound/--no-certificate-bound")
+    ] = Field(default=False, description="only certificate-bound tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)

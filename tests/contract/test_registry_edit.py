@@ -16,7 +16,7 @@ from issuer.registry.errors import (
     UnknownResource,
     UnknownScope,
 )
-from issuer.registry.token_policy import TokenPolicy
+from issuer.registry.resource import TokenPolicy
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import (
     NOW,

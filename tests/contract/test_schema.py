@@ -12,7 +12,7 @@ from sqlalchemy import inspect
 from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.errors import InvalidValue, SchemaMismatch
-from issuer.registry.token_policy import TokenPolicy
+from issuer.registry.resource import TokenPolicy
 from issuer.storage.engines.opening import open_database
 from issuer.storage.identity import read_identity
 from issuer.storage.registry import Registry

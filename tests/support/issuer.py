@@ -18,8 +18,8 @@ from issuer.endpoints.token import TokenEndpoint
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import StoreUnavailable
+from issuer.registry.resource import TokenPolicy
 from issuer.registry.secret_hash import SecretHash, hash_secret
-from issuer.registry.token_policy import TokenPolicy
 from issuer.registry.usage import UsageLog
 from issuer.service import TokenService
 from keys.errors import NoSigningKey

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from issuer.registration.endpoint import RegistrationEndpoint
-from issuer.registration.initial_access_token_document import (
+from issuer.registration.service import Registrar
+from issuer.registry.initial_access_token import (
+    InitialAccessToken,
     RegistrationTokenDocument,
     make_registration_token,
 )
-from issuer.registration.service import Registrar
-from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.schema import read
 from issuer.storage.registry import Registry
 from tests.support.clock import Clock

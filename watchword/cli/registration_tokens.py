@@ -66,7 +66,7 @@ def create(
 
     Example: watchword registration-tokens create --grant 'https://orders.example.com read' --uses 1
     """
-    from issuer.registration.initial_access_token_document import RegistrationTokenDocument
+    from issuer.registry.initial_access_token import RegistrationTokenDocument
 
     mistakes, now = Mistakes(_LABELS), wall_clock()
     typed = {"token_ttl": token_ttl, "uses": uses, "expires_at": expires_at}

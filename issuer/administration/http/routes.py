@@ -17,13 +17,13 @@ from issuer.administration.http.problems import METHOD_NOT_ALLOWED, NOT_FOUND, R
 from issuer.administration.http.route import Parameter, Route
 from issuer.administration.local import MAXIMUM_USAGE_DAYS
 from issuer.administration.operations import MAXIMUM_PAGE
-from issuer.registration.initial_access_token_document import RegistrationTokenDocument
 from issuer.registry.errors import (
     UnknownClient,
     UnknownRegistrationToken,
     UnknownResource,
     UnknownSecret,
 )
+from issuer.registry.initial_access_token import RegistrationTokenDocument
 from issuer.registry.resource import Resource
 
 JSON: Final = ("application/json",)

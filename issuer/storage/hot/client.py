@@ -7,9 +7,9 @@ from typing import Any
 
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.client_secret import ClientSecret
+from issuer.registry.resource import TokenPolicy
 from issuer.registry.schema import Json, restored
 from issuer.registry.secret_hash import SecretHash
-from issuer.registry.token_policy import TokenPolicy
 from issuer.storage.engines.database import Rows, Statement
 
 SELECT = """

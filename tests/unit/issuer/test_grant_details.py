@@ -7,7 +7,7 @@ from issuer.errors import InvalidDpopProof, InvalidRequest, InvalidScope, OAuthE
 from issuer.grants.authorization import Authorization
 from issuer.grants.client_credentials import decide as decide_authorization
 from issuer.registry.client import Client, ResourcePermission
-from issuer.registry.token_policy import TokenPolicy
+from issuer.registry.resource import TokenPolicy
 from issuer.service import find_grant
 from issuer.token_request import Evidence, TokenRequest
 from tests.support.issuer import API, ISSUER, OTHER_API, make_client

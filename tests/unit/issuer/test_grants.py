@@ -18,7 +18,7 @@ from issuer.errors import (
 from issuer.grants import GRANTS
 from issuer.grants.authorization import Authorization
 from issuer.registry.client import GRANT_TYPES, Client, ResourcePermission
-from issuer.registry.token_policy import TokenPolicy
+from issuer.registry.resource import TokenPolicy
 from issuer.service import find_grant
 from issuer.token_request import ClientPassword, Evidence, TokenRequest
 from tests.support.issuer import (

@@ -3,16 +3,14 @@
 import pytest
 from pydantic import ValidationError
 
-from issuer.registration.initial_access_token_document import (
-    RegistrationTokenDocument,
-    make_registration_token,
-)
 from issuer.registry.errors import InvalidValue
 from issuer.registry.initial_access_token import (
     InitialAccessToken,
+    RegistrationTokenDocument,
     describe_registration_token,
     is_access_token,
     make_access_token,
+    make_registration_token,
     parse_token_id,
 )
 from issuer.registry.schema import read

@@ -1,11 +1,11 @@
-"""Unit tests of `issuer.registry.token_policy`."""
+"""Unit tests of `issuer.registry.resource`."""
 
 import pytest
 from pydantic import ValidationError
 
 from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.errors import InvalidValue
-from issuer.registry.token_policy import TokenPolicy, check_signing_alg
+from issuer.registry.resource import TokenPolicy, check_signing_alg
 from keys.algorithms import ALGORITHMS
 
 
