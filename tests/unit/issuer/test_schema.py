@@ -1,15 +1,19 @@
 """Unit tests of the schema of clients and resources: what operators write, strictly read."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from issuer.registry.auth_method import TLS_SUBJECTS, AuthMethod
-from issuer.registry.client import ClientRegistration, ResourcePermission
+from issuer.registry.client import GRANT_TYPES, ClientRegistration, ResourcePermission
+from issuer.registry.errors import InvalidValue
 from issuer.registry.resource import Resource
-from issuer.registry.schema import read
+from issuer.registry.schema import read, restored, stored
+from issuer.scope import SCOPE_PATTERN
+from keys.algorithms import ALGORITHMS
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import RESOURCE
 
@@ -319,3 +323,43 @@ def test_editors_see_what_may_be_written():
         "anyOf"
     ]
     assert schema_of(Resource, "scopes")["minItems"] == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "constraints"),
+    [
+        (ClientRegistration, "client_id", {"pattern": r"^[\x21-\x7e]{1,255}$"}),
+        (ClientRegistration, "client_name", {"minLength": 1, "maxLength": 255}),
+        (ClientRegistration, "jwks_uri", {"pattern": "^https://", "maxLength": 2048}),
+        (ClientRegistration, "tls_client_auth_san_dns", {"minLength": 1, "maxLength": 1024}),
+        (ClientRegistration, "token_ttl", {"minimum": 1, "maximum": 86_400}),
+        (Resource, "token_ttl", {"minimum": 1, "maximum": 86_400}),
+        (Resource, "signing_alg", {"enum": list(ALGORITHMS)}),
+        (ResourcePermission, "scope", {"pattern": SCOPE_PATTERN, "maxLength": 4096}),
+        (ResourcePermission, "default_scope", {"pattern": SCOPE_PATTERN, "maxLength": 4096}),
+    ],
+)
+def test_editors_and_openapi_see_the_constraints(model, name, constraints):
+    """What would be refused can be marked while it is written."""
+    member = schema_of(model, name)
+    written = next(iter(member.get("anyOf", [member])))
+    assert constraints.items() <= written.items()
+
+
+def test_the_items_of_lists_have_their_constraints():
+    """Each grant type and each scope of a resource is one of a kind."""
+    assert schema_of(ClientRegistration, "grant_types")["items"]["enum"] == list(GRANT_TYPES)
+    assert re.fullmatch(schema_of(Resource, "scopes")["items"]["pattern"], "orders:read")
+    assert not re.fullmatch(schema_of(Resource, "scopes")["items"]["pattern"], "two words")
+
+
+def test_a_client_is_kept_without_what_has_columns_of_its_own():
+    """The database holds the rest by the names of the schema, and what is not set is left out."""
+    registration = read(ClientRegistration, {**CLIENT, "client_name": None})
+    elsewhere = {"client_id", "disabled", "expires_at", "grants"}
+    kept = json.loads(json.dumps(stored(registration, without=elsewhere)))
+    assert not kept.keys() & {*elsewhere, "client_name", "jwks_uri"}
+    columns = {name: getattr(registration, name) for name in elsewhere}
+    assert restored(ClientRegistration, kept | columns) == registration
+    with pytest.raises(InvalidValue, match=r"cannot be: token_ttl: Input should be greater"):
+        restored(ClientRegistration, {**kept, **columns, "token_ttl": 0})
