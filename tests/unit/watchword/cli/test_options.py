@@ -104,9 +104,11 @@ def test_values_are_unset_by_the_names_of_their_options():
     assert patch == {"client_name": "Till", "token_ttl": None}
     with pytest.raises(WrongUsage) as refusal:
         mistakes.refuse()
+    names = [each.name for each in options.attribute_options("client") if each.unset]
+    assert {"name", "token-ttl", "expires-at", "metadata"} <= set(names)
     assert refusal.value.lines == (
         "--unset name: another option sets or unsets it as well",
-        "--unset: choose name, token-ttl, expires-at, metadata or more",
+        f"--unset: choose {', '.join(names)} or more",
     )
 
 
