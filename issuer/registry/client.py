@@ -150,8 +150,8 @@ class ResourcePermission:
         serialization_alias="scope",
         description="scopes that it may ask for, with spaces between",
     )
-    # RFC 6749 §3.3. None and all of `scopes` mean the same, and None is the one spelling of it, so
-    # that equal grants compare equal.
+    # RFC 6749 §3.3. None and all of `scopes` mean the same, and None is the one spelling of it;
+    # fewer are kept in the order of `scopes`. So equal grants compare equal.
     default_scopes: Scopes | None = Field(
         default=None,
         validation_alias="default_scope",
@@ -171,8 +171,8 @@ class ResourcePermission:
         for scope in self.default_scopes:
             if scope not in self.scopes:
                 raise InvalidValue(f"the default scope {scope} is not granted on {self.resource}")
-        if set(self.default_scopes) == set(self.scopes):
-            object.__setattr__(self, "default_scopes", None)
+        defaults = tuple(scope for scope in self.scopes if scope in self.default_scopes)
+        object.__setattr__(self, "default_scopes", None if defaults == self.scopes else defaults)
 
     @property
     def defaults(self) -> tuple[str, ...]:

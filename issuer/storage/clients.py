@@ -6,7 +6,6 @@ from sqlalchemy import Connection, delete, insert, text, update
 
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.client_secret import ClientSecret, NewSecret
-from issuer.registry.errors import UnknownClient
 from issuer.registry.schema import stored
 from issuer.storage.grants import replace_grants
 from issuer.storage.hot.client import SELECT, clients_of
@@ -28,18 +27,6 @@ def find_client(connection: Connection, client_id: str) -> Client | None:
     """Read one client with its grants and secrets, or None if there is no such id."""
     rows = connection.execute(_ONE, {"client_id": client_id}).mappings().all()
     return next(clients_of(rows), None)
-
-
-def require_client(connection: Connection, client_id: str) -> Client:
-    """Read one client with its grants and secrets.
-
-    Raises:
-        UnknownClient: there is no such id.
-    """
-    client = find_client(connection, client_id)
-    if client is None:
-        raise UnknownClient(f"no such client: {client_id}")
-    return client
 
 
 def list_clients(connection: Connection, after: str = "", limit: int | None = None) -> list[Client]:
@@ -82,14 +69,7 @@ def insert_client(
     replace_grants(connection, registration.client_id, (), registration.grants)
 
 
-def update_client(
-    connection: Connection,
-    before: ClientRegistration,
-    after: ClientRegistration,
-    *,
-    now: int,
-    revision: int,
-) -> None:
+def update_client(connection: Connection, before: Client, after: Client) -> None:
     """Make a client what it should be.
 
     Raises:
@@ -98,7 +78,9 @@ def update_client(
     connection.execute(
         update(clients)
         .where(clients.c.client_id == before.client_id)
-        .values(updated_at=now, revision=revision, **_columns(after))
+        .values(
+            updated_at=after.updated_at, revision=after.revision, **_columns(after.registration)
+        )
     )
     replace_grants(connection, before.client_id, before.grants, after.grants)
 

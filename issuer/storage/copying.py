@@ -3,8 +3,7 @@
 from sqlalchemy import Connection, func, insert, select, text
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.storage.changes import note_change
-from issuer.storage.identity import begin_epoch
+from issuer.storage.feed import begin_epoch, note_change
 from issuer.storage.tables import (
     audit_entries,
     clients,

@@ -1,12 +1,12 @@
-"""Change the registry within one transaction: the one door through which it is changed.
+"""Change the registry within one transaction: every change is made here.
 
-Every change is checked against what is there, leaves an entry in the audit trail and a note in the
-change feed, all in the transaction that it is part of. What changes nothing leaves no trace.
+It is checked against what is there and leaves an entry in the audit trail and a note in the change
+feed, all in the transaction that it is part of. What changes nothing leaves no trace.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from sqlalchemy import Connection
 
@@ -28,16 +28,17 @@ from issuer.registry.representation import describe_registration, describe_resou
 from issuer.registry.resource import RegisteredResource, Resource, check_grant, decide_grants
 from issuer.registry.schema import Json
 from issuer.registry.secret_hash import SecretHash
+from issuer.registry.token_policy import TokenPolicy
 from issuer.storage import (
     audit,
     clients,
+    feed,
     grants,
     idempotency,
-    identity,
     registration_tokens,
     resources,
 )
-from issuer.storage.changes import note_change
+from issuer.storage.feed import note_change
 from issuer.storage.idempotency import KeptAnswer
 from issuer.storage.reading import RegistryReading
 from keys.identifiers import other_form
@@ -74,13 +75,13 @@ class RegistryEdit(RegistryReading):
     def adopt_issuer(self, issuer: str) -> None:
         """Write which issuer the registry belongs to, if it belongs to none yet."""
         if self.identity().issuer is None:
-            identity.write_issuer(self._connection, issuer)
+            feed.write_issuer(self._connection, issuer)
 
     def change_issuer(self, issuer: str) -> None:
         """Have the registry belong to an issuer, whichever it belonged to before."""
         before = self.identity().issuer
         if before != issuer:
-            identity.write_issuer(self._connection, issuer)
+            feed.write_issuer(self._connection, issuer)
             described = None if before is None else {"issuer": before}
             self._record(Action.ISSUER_CHANGED, issuer, described, {"issuer": issuer})
 
@@ -96,13 +97,19 @@ class RegistryEdit(RegistryReading):
         client_id = registration.client_id
         if self.find_client(client_id) is not None:
             raise DuplicateClient(f"the client exists already: {client_id}")
-        self._check_grants(registration.grants)
+        policies = self._check_grants(registration.grants)
         revision = note_change(self._connection, client_id)
         clients.insert_client(self._connection, registration, now=self.now, revision=revision)
         self._record(Action.CLIENT_CREATED, client_id, None, describe_registration(registration))
-        for secret in secrets_:
-            self._insert_secret(client_id, secret)
-        return self.require_client(client_id)
+        inserted = [self._insert_secret(client_id, secret) for secret in secrets_]
+        return Client(
+            registration=registration,
+            policies=policies,
+            secrets=tuple(sorted(inserted, key=lambda secret: secret.secret_id)),
+            created_at=self.now,
+            updated_at=self.now,
+            revision=revision,
+        )
 
     def replace_client(
         self, registration: ClientRegistration, *, revision: int | None = None
@@ -123,21 +130,18 @@ class RegistryEdit(RegistryReading):
         was, becomes = map(describe_registration, (before.registration, registration))
         if _as_json(was) == _as_json(becomes):
             return before
-        self._check_grants(registration.grants)
-        clients.update_client(
-            self._connection,
-            before.registration,
-            registration,
-            now=self.now,
+        policies = self._check_grants(registration.grants)
+        after = replace(
+            before,
+            registration=registration,
+            policies=policies,
+            updated_at=self.now,
             revision=note_change(self._connection, registration.client_id),
         )
-        self._record(
-            _update_action(before.registration, registration),
-            registration.client_id,
-            was,
-            becomes,
-        )
-        return self.require_client(registration.client_id)
+        clients.update_client(self._connection, before, after)
+        action = _update_action(before.registration, registration)
+        self._record(action, registration.client_id, was, becomes)
+        return after
 
     def set_disabled(self, client_id: str, disabled: bool) -> Client:
         """Disable a client, or enable it again.
@@ -186,10 +190,12 @@ class RegistryEdit(RegistryReading):
             UnknownClient: there is no such client.
             UnknownSecret: it has no such secret.
         """
-        secret = self._require_secret(client_id, secret_id)
+        known = {secret.secret_id: secret for secret in self.require_client(client_id).secrets}
+        if secret_id not in known:
+            raise UnknownSecret(f"{client_id} has no secret {secret_id!a}")
         clients.delete_secret(self._connection, client_id, secret_id)
         self._touch_client(client_id)
-        self._record(Action.SECRET_REVOKED, client_id, describe_secret(secret), None)
+        self._record(Action.SECRET_REVOKED, client_id, describe_secret(known[secret_id]), None)
 
     def create_resource(self, resource: Resource) -> RegisteredResource:
         """Add a resource.
@@ -204,7 +210,11 @@ class RegistryEdit(RegistryReading):
         revision = note_change(self._connection, None)
         resources.insert_resource(self._connection, resource, now=self.now, revision=revision)
         self._record(Action.RESOURCE_CREATED, resource.resource, None, describe_resource(resource))
-        return self.require_resource(resource.resource)
+        return self._hold(
+            RegisteredResource(
+                resource=resource, created_at=self.now, updated_at=self.now, revision=revision
+            )
+        )
 
     def replace_resource(
         self, resource: Resource, *, revision: int | None = None, withdraw: bool = False
@@ -233,12 +243,9 @@ class RegistryEdit(RegistryReading):
                 raise ScopeInUse(
                     f"clients still hold {scope} on {resource.resource}: {_names(held)}"
                 )
+        revision = note_change(self._connection, None)
         resources.update_resource(
-            self._connection,
-            before.resource,
-            resource,
-            now=self.now,
-            revision=note_change(self._connection, None),
+            self._connection, before.resource, resource, now=self.now, revision=revision
         )
         self._record(
             Action.RESOURCE_UPDATED,
@@ -246,7 +253,9 @@ class RegistryEdit(RegistryReading):
             describe_resource(before.resource),
             describe_resource(resource),
         )
-        return self.require_resource(resource.resource)
+        return self._hold(
+            replace(before, resource=resource, updated_at=self.now, revision=revision)
+        )
 
     def delete_resource(self, identifier: str, *, revision: int | None = None) -> None:
         """Delete a resource that no client holds a grant on.
@@ -261,6 +270,7 @@ class RegistryEdit(RegistryReading):
         if held := grants.holders(self._connection, identifier):
             raise ResourceInUse(f"clients still hold grants on {identifier}: {_names(held)}")
         resources.delete_resource(self._connection, identifier)
+        self._resources[identifier] = None
         note_change(self._connection, None)
         self._record(Action.RESOURCE_DELETED, identifier, describe_resource(before.resource), None)
 
@@ -309,12 +319,22 @@ class RegistryEdit(RegistryReading):
         return idempotency.find_answer(self._connection, key_hash, now=self.now)
 
     def keep_answer(self, key_hash: str, kept: KeptAnswer) -> None:
-        """Keep an answer for a day, for whoever asks the same again."""
+        """Keep an answer for a day, for a retry of the same request."""
         idempotency.insert_answer(self._connection, key_hash, kept, now=self.now)
 
-    def _check_grants(self, granted: Sequence[ResourcePermission]) -> None:
+    def _check_grants(self, granted: Sequence[ResourcePermission]) -> dict[str, TokenPolicy]:
+        """Check grants against their resources, and return what each asks of tokens."""
+        policies = {}
         for grant in granted:
-            check_grant(grant, self.require_resource(grant.resource).resource)
+            resource = self.require_resource(grant.resource).resource
+            check_grant(grant, resource)
+            asked = {each.name: getattr(resource, each.name) for each in fields(TokenPolicy)}
+            policies[grant.resource] = TokenPolicy(**asked)
+        return policies
+
+    def _hold(self, resource: RegisteredResource) -> RegisteredResource:
+        self._resources[resource.resource.resource] = resource
+        return resource
 
     def _withdraw(self, identifier: str, gone: Sequence[str]) -> None:
         """Take scopes of a resource from every client; a grant that is left empty goes as well."""
@@ -331,12 +351,6 @@ class RegistryEdit(RegistryReading):
         secret = clients.insert_secret(self._connection, client_id, new, now=self.now)
         self._record(Action.SECRET_ADDED, client_id, None, describe_secret(secret))
         return secret
-
-    def _require_secret(self, client_id: str, secret_id: str) -> ClientSecret:
-        for secret in self.require_client(client_id).secrets:
-            if secret.secret_id == secret_id:
-                return secret
-        raise UnknownSecret(f"{client_id} has no secret {secret_id!a}")
 
     def _touch_client(self, client_id: str) -> None:
         revision = note_change(self._connection, client_id)

@@ -4,12 +4,13 @@ from sqlalchemy import Connection
 
 from issuer.registry.audit import AuditEntry
 from issuer.registry.client import Client
+from issuer.registry.errors import UnknownClient, UnknownResource
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.resource import RegisteredResource
 from issuer.registry.secret_hash import SecretHash
 from issuer.registry.usage import ScopeUse
-from issuer.storage import audit, clients, grants, registration_tokens, resources
-from issuer.storage.identity import RegistryIdentity, read_identity
+from issuer.storage import audit, clients, feed, grants, registration_tokens, resources
+from issuer.storage.feed import RegistryIdentity
 
 
 class RegistryReading:
@@ -17,10 +18,11 @@ class RegistryReading:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._resources: dict[str, RegisteredResource | None] = {}
 
     def identity(self) -> RegistryIdentity:
         """Read which issuer the registry belongs to, and the epoch of its change feed."""
-        return read_identity(self._connection)
+        return feed.read_identity(self._connection)
 
     def find_client(self, client_id: str) -> Client | None:
         """Read one client, or None if there is no such id."""
@@ -32,15 +34,21 @@ class RegistryReading:
         Raises:
             UnknownClient: there is no such id.
         """
-        return clients.require_client(self._connection, client_id)
+        client = self.find_client(client_id)
+        if client is None:
+            raise UnknownClient(f"no such client: {client_id}")
+        return client
 
     def list_clients(self, after: str = "", limit: int | None = None) -> list[Client]:
         """Read clients by id, those behind `after`, all if there is no limit."""
         return clients.list_clients(self._connection, after, limit)
 
     def find_resource(self, identifier: str) -> RegisteredResource | None:
-        """Read one resource, or None if there is no such identifier."""
-        return resources.find_resource(self._connection, identifier)
+        """Read one resource, once in the transaction, or None if there is no such identifier."""
+        if identifier not in self._resources:
+            found = resources.find_resource(self._connection, identifier)
+            self._resources[identifier] = found
+        return self._resources[identifier]
 
     def require_resource(self, identifier: str) -> RegisteredResource:
         """Read one resource.
@@ -48,7 +56,10 @@ class RegistryReading:
         Raises:
             UnknownResource: there is no such identifier.
         """
-        return resources.require_resource(self._connection, identifier)
+        resource = self.find_resource(identifier)
+        if resource is None:
+            raise UnknownResource(f"no such resource: {identifier}")
+        return resource
 
     def list_resources(self) -> list[RegisteredResource]:
         """Read all resources, by identifier."""

@@ -9,7 +9,7 @@ from issuer.ports import Changes
 from issuer.registry.audit import SYSTEM, Actor, AuditEntry, name_target
 from issuer.registry.client import Client
 from issuer.registry.errors import IssuerMismatch, RegistryNotEmpty, StoreUnavailable
-from issuer.registry.resource import RegisteredResource, Resource
+from issuer.registry.resource import Resource
 from issuer.registry.usage import UsageBatch
 from issuer.storage.database_url import DatabasePlace
 from issuer.storage.engines.database import Database, Rows, Statement
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from issuer.storage.edit import RegistryEdit
-    from issuer.storage.reading import RegistryReading
+from issuer.storage.reading import RegistryReading
 
 T = TypeVar("T")
 
@@ -276,29 +276,9 @@ class Registry:
 
         return find_client(read, client_id)
 
-    def list_clients(self, after: str = "", limit: int | None = None) -> list[Client]:
-        """Read clients by id, those behind `after`, all if there is no limit."""
-        return self.read(lambda reading: reading.list_clients(after, limit))
-
-    def find_resource(self, identifier: str) -> RegisteredResource | None:
-        """Read one resource, or None if there is no such identifier."""
-        return self.read(lambda reading: reading.find_resource(identifier))
-
-    def list_resources(self) -> list[RegisteredResource]:
-        """Read all resources, by identifier."""
-        return self.read(lambda reading: reading.list_resources())
-
     def list_scopes(self) -> set[str]:
         """List the scopes of all resources."""
         return statements.list_scopes(self._database)
-
-    def list_audit(
-        self, *, target: str | None = None, before: int | None = None, limit: int = 100
-    ) -> list[AuditEntry]:
-        """Read the audit trail, the latest first, narrowed and continued as named."""
-        return self.read(
-            lambda reading: reading.list_audit(target=target, before=before, limit=limit)
-        )
 
     def record_usage(self, batch: UsageBatch) -> None:
         """Write when secrets and scopes were last used."""

@@ -34,18 +34,6 @@ def list_resources(connection: Connection) -> list[RegisteredResource]:
     return _resources(connection.execute(_SELECT).all())
 
 
-def require_resource(connection: Connection, identifier: str) -> RegisteredResource:
-    """Read one resource.
-
-    Raises:
-        UnknownResource: there is no such identifier.
-    """
-    resource = find_resource(connection, identifier)
-    if resource is None:
-        raise UnknownResource(f"no such resource: {identifier}")
-    return resource
-
-
 def resource_row(connection: Connection, identifier: str) -> int:
     """Return the row number that grants point to.
 

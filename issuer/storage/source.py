@@ -1,6 +1,7 @@
-"""The registry as the issuer's `ClientSource`: off the event loop, on worker threads."""
+"""The registry as the issuer's `ClientSource`, on worker threads, and what keeps a view true."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
@@ -9,6 +10,7 @@ from typing import TypeVar
 from issuer.ports import Changes
 from issuer.registry.client import Client
 from issuer.registry.errors import StoreUnavailable
+from issuer.registry.view import ClientView
 from issuer.storage.registry import Registry
 
 T = TypeVar("T")
@@ -95,3 +97,39 @@ class ThreadedSource:
             raise StoreUnavailable(
                 f"the registry did not answer within {self._timeout:g} seconds"
             ) from None
+
+
+class Follower:
+    """Lets a view catch up; the caller decides how often.
+
+    Args:
+        view: what to keep true.
+        outage: seconds without an answer after which what is held does not count any more.
+        clock: seconds of a clock that is never set.
+    """
+
+    def __init__(
+        self,
+        view: ClientView,
+        *,
+        outage: float = 3600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._view = view
+        self._outage = outage
+        self._clock = clock
+        self._answered = clock()
+
+    async def look(self) -> None:
+        """Look at the store once.
+
+        Raises:
+            Exception: the look failed; after too long an outage the view has forgotten everything.
+        """
+        try:
+            await self._view.catch_up()
+        except BaseException:
+            if self._clock() - self._answered >= self._outage:
+                self._view.forget()
+            raise
+        self._answered = self._clock()

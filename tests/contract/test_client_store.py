@@ -19,10 +19,18 @@ from issuer.registry.errors import (
     UnknownResource,
     UnknownScope,
 )
-from issuer.storage import changes
+from issuer.storage import feed
 from issuer.storage.hot import statements
 from issuer.storage.registry import Registry
-from tests.support.registry import NOW, RESOURCE, SECRET, fast_hash, new_client, orders
+from tests.support.registry import (
+    NOW,
+    RESOURCE,
+    SECRET,
+    RegistryHarness,
+    fast_hash,
+    new_client,
+    orders,
+)
 
 BILLING = orders("read", "bill", identifier="urn:example:billing", token_ttl=60)
 
@@ -228,7 +236,7 @@ def test_a_change_of_resources_may_concern_any_client(registry):
 
 def test_a_reader_left_behind_by_the_trimmed_feed_is_told(registry, monkeypatch):
     """The feed is bounded; who is too far behind reads everything again."""
-    monkeypatch.setattr(changes, "KEPT", 3)
+    monkeypatch.setattr(feed, "KEPT", 3)
     registry.create_client(new_client())
     cursor = registry.changes_since(0).cursor
     for disabled in (True, False, True):
@@ -348,12 +356,33 @@ def test_a_look_up_is_one_statement(registry, monkeypatch):
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize(
+    "registration",
+    [
+        {},
+        {"client_name": "Ünï", "token_ttl": 7, "disabled": True, "expires_at": NOW + 9},
+        {"dpop_bound_access_tokens": True, "metadata": {"a": [1, 1.0, None, {"b": "\u2028"}]}},
+    ],
+)
+def test_every_way_of_reading_a_client_gives_the_same(registry, registration):
+    """What was written, by one plain statement, within a transaction, in a list, as a follower."""
+    registry.create_resource(BILLING)
+    new = new_client(resources=(BILLING.resource, RESOURCE), **registration)
+    created = registry.create_client(new)
+    changed = replace(created.registration, client_name="Another")
+    for client in (created, registry.replace_client(changed)):
+        assert registry.registry.find_client("till") == client
+        assert registry.registry.find_changed_client("till") == client
+        assert registry.registry.read(lambda reading: reading.find_client("till")) == client
+        assert registry.list_clients() == [client]
+
+
 def test_a_reopened_registry_has_everything(registry, database_url, clock):
     """What was committed is on the disk."""
     created = registry.create_client(new_client())
     registry.close()
     with closing(Registry.open(database_url, now=clock)) as reopened:
-        assert reopened.list_clients() == [created]
+        assert RegistryHarness(reopened).list_clients() == [created]
         assert reopened.schema_status().up_to_date
 
 

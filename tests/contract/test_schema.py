@@ -14,12 +14,12 @@ from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.errors import InvalidValue, SchemaMismatch
 from issuer.registry.resource import TokenPolicy
 from issuer.storage.engines.opening import open_database
-from issuer.storage.identity import read_identity
+from issuer.storage.feed import read_identity
 from issuer.storage.registry import Registry
 from issuer.storage.schema import HEAD
 from issuer.storage.tables import PARTIAL_INDEXES, metadata
 from tests.support.migrations import migrate
-from tests.support.registry import NOW, Desk, new_client, orders
+from tests.support.registry import NOW, RegistryHarness, new_client, orders
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -227,7 +227,7 @@ def test_a_registration_that_is_damaged_is_refused(two_urls):
     """A client is read as its registration says or not at all, whoever wrote into the database."""
     url = two_urls[0]
     with opened(url, upgrade=True) as registry:
-        desk = Desk(registry)
+        desk = RegistryHarness(registry)
         desk.create_resource(orders())
         desk.create_client(new_client())
     for damage in (
@@ -266,7 +266,7 @@ def test_a_registry_of_the_first_version_keeps_all_it_has(tmp_path):
     with opened(f"sqlite:///{path}", upgrade=True) as registry:
         assert registry.schema_status().current == HEAD
         client = registry.find_client("old")
-        resource = registry.find_resource("urn:a").resource
+        resource = RegistryHarness(registry).find_resource("urn:a").resource
     assert (client.registration.client_name, client.registration.token_ttl) == ("Old", 9)
     assert client.registration.disabled
     assert (client.grants[0].scopes, client.grants[0].default_scopes) == (("write", "read"), None)

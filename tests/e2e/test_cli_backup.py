@@ -14,6 +14,7 @@ from issuer.storage.registry import Registry
 from tests.support.cli import refused, run_in_empty_folder
 from tests.support.command import document
 from tests.support.provider import eventually, make_place, running
+from tests.support.registry import RegistryHarness
 from watchword.clock import wall_clock
 from watchword.settings import load_settings
 
@@ -112,7 +113,7 @@ def test_a_registry_that_is_in_use_is_not_restored_unasked(filled, tmp_path):
     assert filled("db", "backup", "all.backup").returncode == 0
     shutil.rmtree(tmp_path / "watchword-data")
     with closing(Registry.open(load_settings().database, now=wall_clock)) as registry:
-        registry.list_clients()
+        RegistryHarness(registry).list_clients()
         assert "is in use" in refused(filled("db", "restore", "all.backup"))
     assert filled("db", "restore", "all.backup").returncode == 0
 

@@ -12,6 +12,7 @@ from issuer.registry.representation import describe_client, describe_resource
 from issuer.storage.registry import Registry
 from tests.support.command import Done, document, run_command
 from tests.support.provider import Place, eventually, make_place, running
+from tests.support.registry import RegistryHarness
 from watchword.registry import ADMIN_SCOPES
 
 ORDERS, BILLING = "https://orders.example", "https://billing.example"
@@ -130,8 +131,10 @@ def holds(place: Place) -> dict[str, Any]:
     """Read what the registry holds, in the words of `AFTER`."""
     url = f"sqlite:///{place.folder / 'data' / 'registry.db'}"
     with closing(Registry.open(url, now=lambda: 0)) as registry:
-        resources = [describe_resource(each.resource) for each in registry.list_resources()]
-        clients = [describe_client(each, 0) for each in registry.list_clients()]
+        resources = [
+            describe_resource(each.resource) for each in RegistryHarness(registry).list_resources()
+        ]
+        clients = [describe_client(each, 0) for each in RegistryHarness(registry).list_clients()]
     found: dict[str, Any] = {
         each["resource"]: " ".join(sorted(each["scopes"]))
         for each in resources

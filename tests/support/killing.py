@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event
 
 from issuer.registry.representation import describe_client, describe_entry, describe_resource
 from issuer.storage.registry import Registry
+from tests.support.registry import RegistryHarness
 from watchword.cli import run
 from watchword.settings import load_settings
 
@@ -59,10 +60,16 @@ def read_state(url):
             state = {
                 "clients": [
                     describe_client(each, 0) | {"secrets": repr(each.secrets)}
-                    for each in registry.list_clients()
+                    for each in RegistryHarness(registry).list_clients()
                 ],
-                "resources": [describe_resource(e.resource) for e in registry.list_resources()],
-                "trail": [describe_entry(each) for each in registry.list_audit(limit=1000)],
+                "resources": [
+                    describe_resource(e.resource)
+                    for e in RegistryHarness(registry).list_resources()
+                ],
+                "trail": [
+                    describe_entry(each)
+                    for each in RegistryHarness(registry).list_audit(limit=1000)
+                ],
             }
         with open(writer, "w") as pipe:
             json.dump(state, pipe)

@@ -19,7 +19,7 @@ from issuer.registry.schema import read
 from issuer.storage.registry import Registry
 from tests.support.clock import Clock
 from tests.support.issuer import Answer, call
-from tests.support.registry import NOW, RESOURCE, TESTER, orders
+from tests.support.registry import NOW, RESOURCE, TESTER, RegistryHarness, orders
 
 BASE = "https://auth.example/t1"
 BILLING = "urn:example:billing"
@@ -52,7 +52,7 @@ class BoundedBody:
     what others do while one is looked at.
     """
 
-    registry: Registry
+    registry: Any
     clock: Clock
     path: Path
     public: bool = True
@@ -137,7 +137,7 @@ def open_reception(folder: Path) -> Iterator[BoundedBody]:
     path = folder / "registry.db"
     registry = Registry.open(f"sqlite:///{path}", now=lambda: int(clock()), announce=announce)
     registry.ensure_resources(orders(), orders("read", "bill", identifier=BILLING))
-    reception = BoundedBody(registry, clock, path, events=events)
+    reception = BoundedBody(RegistryHarness(registry), clock, path, events=events)
     try:
         yield reception
     finally:

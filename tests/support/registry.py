@@ -69,16 +69,20 @@ class RegistryHarness:
 
     def __getattr__(self, name: str) -> Any:
         from issuer.storage.edit import RegistryEdit
+        from issuer.storage.reading import RegistryReading
 
         if hasattr(self.registry, name) or not hasattr(RegistryEdit, name):
             return getattr(self.registry, name)
 
-        def edit_once(*arguments: Any, **options: Any) -> Any:
-            return self.registry.change(
-                lambda edit: getattr(edit, name)(*arguments, **options), by=self._by
-            )
+        def call_once(*arguments: Any, **options: Any) -> Any:
+            def work(within: Any) -> Any:
+                return getattr(within, name)(*arguments, **options)
 
-        return edit_once
+            if hasattr(RegistryReading, name):
+                return self.registry.read(work)
+            return self.registry.change(work, by=self._by)
+
+        return call_once
 
 
 def _create(edit: Any, new: NewClient) -> Client:

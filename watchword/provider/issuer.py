@@ -19,9 +19,8 @@ from issuer.registry.errors import RegistryError, StoreUnavailable
 from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
 from issuer.service import TokenService
-from issuer.storage.follow import Follower
 from issuer.storage.registry import Registry
-from issuer.storage.source import ThreadedSource
+from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
 from watchword.clock import wall_clock
 from watchword.logging import Events

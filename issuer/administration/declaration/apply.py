@@ -38,7 +38,7 @@ from issuer.registry.schema import Json
 
 if TYPE_CHECKING:
     from issuer.storage.edit import RegistryEdit
-    from issuer.storage.reading import RegistryReading
+from issuer.storage.reading import RegistryReading
 
 _SECONDS_A_DAY = 86_400
 

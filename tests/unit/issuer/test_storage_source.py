@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.storage.source` and `issuer.storage.follow`: the registry beside a loop."""
+"""Unit tests of `issuer.storage.source`: the registry beside a loop."""
 
 import asyncio
 import sqlite3
@@ -11,9 +11,8 @@ import pytest
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.view import ClientView
 from issuer.storage import source as source_module
-from issuer.storage.follow import Follower
 from issuer.storage.registry import Registry
-from issuer.storage.source import ThreadedSource
+from issuer.storage.source import Follower, ThreadedSource
 from tests.support.registry import NOW, RegistryHarness, new_client, orders
 
 

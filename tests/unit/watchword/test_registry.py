@@ -4,6 +4,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.support.registry import RegistryHarness
 from watchword.clock import wall_clock
 from watchword.registry import open_registry
 from watchword.settings import load_settings
@@ -15,6 +16,6 @@ def test_a_data_folder_may_have_any_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     settings = load_settings(data_dir=tmp_path / name)
     with closing(open_registry(settings, now=wall_clock)) as registry:
-        assert len(registry.list_resources()) == 2
+        assert len(RegistryHarness(registry).list_resources()) == 2
     assert [each.name for each in tmp_path.iterdir()] == [name]
     assert (tmp_path / name / "registry.db").stat().st_size > 0

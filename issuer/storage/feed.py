@@ -1,17 +1,37 @@
-"""What identifies a registry: the issuer that it belongs to, and the epoch of its change feed."""
+"""The change feed, and what identifies a registry: its issuer and the epoch of its feed.
+
+Every write appends a note to the feed, so that other processes know what to read again.
+"""
 
 import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
-from issuer.storage.tables import registry_identity
+from issuer.storage.tables import registry_changes, registry_identity
+
+KEPT = 10_000
+"""Notes kept; a reader that is further behind reads everything again."""
 
 _EPOCH = "epoch"
 _ISSUER = "issuer"
 _EPOCH_BYTES = 16
 
 _identity = registry_identity.c
+
+
+def note_change(connection: Connection, client_id: str | None) -> int:
+    """Append a note to the feed, in the transaction of the change itself; returns its number.
+
+    Args:
+        connection: the transaction that changes the registry.
+        client_id: which client changed; None if any client may have.
+    """
+    seq = registry_changes.c.seq
+    note = insert(registry_changes).values(client_id=client_id).returning(seq)
+    latest = int(connection.execute(note).scalar_one())
+    connection.execute(delete(registry_changes).where(seq <= latest - KEPT))
+    return latest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
