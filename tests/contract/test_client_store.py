@@ -368,9 +368,12 @@ def test_every_way_of_reading_a_client_gives_the_same(registry, registration):
     """What was written, by one plain statement, within a transaction, in a list, as a follower."""
     registry.create_resource(BILLING)
     new = new_client(resources=(BILLING.resource, RESOURCE), **registration)
-    created = registry.create_client(new)
-    changed = replace(created.registration, client_name="Another")
-    for client in (created, registry.replace_client(changed)):
+    for client_name in ("One", "Two"):
+        if client_name == "One":
+            client = registry.create_client(new)
+        else:
+            changed = replace(client.registration, client_name=client_name)
+            client = registry.replace_client(changed)
         assert registry.registry.find_client("till") == client
         assert registry.registry.find_changed_client("till") == client
         assert registry.registry.read(lambda reading: reading.find_client("till")) == client
