@@ -184,4 +184,4 @@ def test_a_plan_leads_where_it_should_and_only_once(registry, there, wanted, pru
 
     with pytest.raises(Undo):
         registry.change(work, by=TESTER)
-    assert registry.list_clients() == []
+    assert registry.read(lambda reading: reading.list_clients()) == []
