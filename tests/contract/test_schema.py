@@ -204,8 +204,10 @@ def test_what_had_columns_of_its_own_is_in_the_registration(two_urls):
         database.change(fill)
     with opened(url, upgrade=True) as registry:
         full, bare, card = (registry.find_client(name) for name in ("full", "bare", "card"))
-        assert Desk(registry).list_clients() == [bare, card, full]
-        resources = {each.resource.resource: each for each in Desk(registry).list_resources()}
+        assert RegistryHarness(registry).list_clients() == [bare, card, full]
+        resources = {
+            each.resource.resource: each for each in RegistryHarness(registry).list_resources()
+        }
     assert (full.registration, card.registration) == (FULL, CARD)
     assert bare.registration == ClientRegistration(client_id="bare", grant_types=())
     assert (full.created_at, full.updated_at, full.revision) == (7, 8, 4)
