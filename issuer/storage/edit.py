@@ -25,10 +25,15 @@ from issuer.registry.errors import (
 )
 from issuer.registry.initial_access_token import InitialAccessToken, describe_registration_token
 from issuer.registry.representation import describe_registration, describe_resource, describe_secret
-from issuer.registry.resource import RegisteredResource, Resource, check_grant, decide_grants
+from issuer.registry.resource import (
+    RegisteredResource,
+    Resource,
+    TokenPolicy,
+    check_grant,
+    decide_grants,
+)
 from issuer.registry.schema import Json
 from issuer.registry.secret_hash import SecretHash
-from issuer.registry.token_policy import TokenPolicy
 from issuer.storage import (
     audit,
     clients,
@@ -282,12 +287,8 @@ class RegistryEdit(RegistryReading):
         """
         self._check_grants(token.grants)
         registration_tokens.insert_token(self._connection, token)
-        self._record(
-            Action.REGISTRATION_TOKEN_CREATED,
-            token.token_id,
-            None,
-            describe_registration_token(token),
-        )
+        described = describe_registration_token(token)
+        self._record(Action.REGISTRATION_TOKEN_CREATED, token.token_id, None, described)
 
     def revoke_registration_token(self, token_id: str) -> None:
         """End an initial access token; clients that registered with it stay.
