@@ -114,6 +114,7 @@ def test_what_was_registered_can_be_sent_back(document: dict[str, Any]) -> None:
     repeated = {
         "client_id": "dyn-1",
         **{name: value for name, value in write(registration).items() if name in DECIDED},
+        "grant_types": ["client_credentials"],
         "response_types": [],
         "scope": " ".join(scopes),
     }
