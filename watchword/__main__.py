@@ -3,7 +3,7 @@
 import gc
 import sys
 
-_START_THRESHOLD = 200_000
+_START_THRESHOLD = 1_000_000
 """Objects between two garbage collections while modules are imported and a command runs.
 
 Hardly any of them is garbage: with Python's 700 the collector takes a fifth of a start.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from issuer.storage.edit import RegistryEdit
-from issuer.storage.reading import RegistryReading
+    from issuer.storage.reading import RegistryReading
 
 T = TypeVar("T")
 
