@@ -16,7 +16,7 @@ def run(tmp_path, monkeypatch, capsys):
 
 
 def test_every_change_names_the_user_of_the_machine(run, monkeypatch):
-    """By what the system says: the environment is whatever somebody sets."""
+    """By what the system says: the user can set the environment at will."""
     monkeypatch.setenv("USER", "somebody-else")
     monkeypatch.setenv("LOGNAME", "somebody-else")
     secret = document(run("clients", "create", "till", "--json"))["client_secret"]
@@ -31,10 +31,10 @@ def test_every_change_names_the_user_of_the_machine(run, monkeypatch):
 def test_a_user_without_a_name_is_named_by_his_number(run, monkeypatch):
     """As containers often have it."""
 
-    def nobody(uid):
+    def unknown(uid):
         raise KeyError(uid)
 
-    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
     run("clients", "create", "till")
     (entry, _) = document(run("audit", "list", "--target", "till", "--json"))["entries"]
     assert entry["actor"] == f"uid {os.getuid()}"

@@ -75,7 +75,7 @@ def test_everything_is_lost_and_comes_back(filled, tmp_path, monkeypatch, option
 
 
 def test_a_backup_during_changes_is_of_one_moment(filled, tmp_path):
-    """What is still in the write-ahead log is in it; no change is in it by half."""
+    """The write-ahead log is in it too; every change is in it as a whole or not at all."""
     registry = Registry.open(load_settings().database, now=wall_clock)
     ended, made = threading.Event(), []
 

@@ -120,7 +120,7 @@ def test_another_way_to_authenticate_takes_the_place_of_the_one_before(update):
 
 
 def test_a_client_that_changes_to_secrets_and_has_none_is_told_how_to_get_one(run):
-    """It could not authenticate, and nobody would know why."""
+    """Otherwise it could not authenticate, for no visible reason."""
     keys = ("--auth", "private_key_jwt", "--jwks-uri", "https://a.example/jwks")
     run("clients", "create", "till", *keys)
     done = run("clients", "update", "till", "--auth", "client_secret_basic")
@@ -128,7 +128,7 @@ def test_a_client_that_changes_to_secrets_and_has_none_is_told_how_to_get_one(ru
 
 
 def test_a_change_between_reading_and_writing_is_not_lost(update, monkeypatch):
-    """Whoever was second decides anew, on what is there by then."""
+    """The second change is decided again, on the current state."""
     really, conflicts = Administration.update_client, [1, 2]
 
     def contested(self, client_id, patch, *, revision=None):

@@ -66,7 +66,7 @@ def test_a_database_url_that_cannot_be_is_wrong_usage(run, monkeypatch, command,
 
 
 def test_postgresql_is_upgraded_by_hand_and_shown_without_its_password(tmp_path, postgres_url):
-    """An empty database has no schema, and nobody but this command makes one."""
+    """An empty database has no schema, and only this command makes one."""
     password = postgres_url.partition("@")[0].rpartition(":")[2]
     done = run_command(tmp_path, "db", "status", "--json", WATCHWORD_DATABASE_URL=postgres_url)
     before = document(done)
@@ -95,7 +95,7 @@ def test_a_password_in_the_query_is_not_shown_either(run, monkeypatch, postgres_
 
 @pytest.mark.parametrize("command", [("clients", "list"), ("clients", "create", "till")])
 def test_commands_refuse_a_schema_that_is_out_of_date(run, monkeypatch, postgres_url, command):
-    """A server's schema is upgraded when its operator says so, not by whoever comes first."""
+    """The operator decides when a server's schema is upgraded, not the first command that runs."""
     monkeypatch.setenv("WATCHWORD_DATABASE_URL", postgres_url)
     said = one_line(run(*command))
     assert "the database schema is empty" in said

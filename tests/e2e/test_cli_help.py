@@ -103,7 +103,7 @@ def test_help_loads_nothing_dear():
 
 @pytest.mark.parametrize("group", [(), ("clients",), ("clients", "secrets")], ids=" ".join)
 def test_no_command_shows_what_there_is(run, group):
-    """Whoever types nothing more gets the help, as wrong usage."""
+    """A group without a command prints its help, as wrong usage."""
     done = run(*group)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Usage: ")

@@ -260,7 +260,7 @@ def test_no_key_has_no_private_export(in_process):
 def test_a_bad_key_file_is_one_line_and_exit_code_1(
     cli, in_process, command, content, mode, reason
 ):
-    """The line names the file and the mend; no traceback, no half output."""
+    """The line names the file and the remedy; no traceback, no partial output."""
     path = write_key_file(cli.keys_folder, content, mode=mode)
     done = in_process(*command)
 

@@ -17,7 +17,7 @@ def run(tmp_path, monkeypatch, capsys):
 
 
 def test_people_get_tables(run):
-    """Every column that somebody looks for is there; an empty list says what to do."""
+    """Every column is there; an empty list says what to do."""
     assert "clients create" in run("clients", "list").stderr
     run("clients", "create", "till", "--all-scopes", "--name", "Kasse", "--metadata", "team=shop")
     run("clients", "disable", "till")
@@ -45,7 +45,7 @@ def test_a_client_whose_secrets_have_ended_is_not_plainly_enabled(run, monkeypat
 
 
 def test_what_a_terminal_would_act_upon_is_escaped(run, tmp_path):
-    """Notes are free text, and may come from whoever registered the client."""
+    """Notes are free text, and may come from a client that registered itself."""
     (tmp_path / "notes.json").write_text(r'{"note": "\u001b[2Jgone\u202e"}')
     run("clients", "create", "till", "--metadata-json", "notes.json")
     shown = run("clients", "show", "till").stdout

@@ -33,7 +33,7 @@ def test_a_secret_is_rotated_while_the_provider_runs(tmp_path):
 
 
 def test_a_secret_is_shown_once_with_its_times(run):
-    """Whoever adds it must take it away; the list has no secret."""
+    """The operator has to note it; the list has no secret."""
     run("clients", "create", "till")
     added = run("clients", "secrets", "add", "till", "--expires-in", "60", "--json")
     secret = document(added)["client_secret"]
@@ -60,7 +60,7 @@ def test_a_secret_can_be_brought_along_and_can_wait(run):
     assert "pending" in run("clients", "secrets", "list", "till").stdout
 
 
-def test_whoever_revokes_the_last_live_secret_is_warned(run):
+def test_revoking_the_last_live_secret_warns(run):
     """The client is locked out; a pending secret does not help it yet."""
     first = document(run("clients", "create", "till", "--json"))["secret_id"]
     second = document(run("clients", "secrets", "add", "till", "--json"))["secret_id"]
@@ -110,7 +110,7 @@ def test_what_can_never_be_is_wrong_usage(run, arguments, words):
 
 
 def test_a_secret_that_is_taken_for_its_id_is_not_repeated(run):
-    """The line may end up in somebody's log."""
+    """The line may end up in a log."""
     secret = document(run("clients", "create", "till", "--json"))["client_secret"]
     told = refused(run("clients", "secrets", "revoke", "till", secret), code=2)
     assert secret not in told

@@ -12,7 +12,7 @@ ORDERS = "https://orders.example"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """Serve a provider with an administrator and somebody who may only look at clients."""
+    """Serve a provider with an administrator and a client that may only read clients."""
     place = make_place(tmp_path_factory.mktemp("provider"))
     place.add_key()
     clients = {

@@ -18,7 +18,7 @@ def test_a_list_printed_piece_by_piece_is_the_list_printed_whole(capsys):
 
 
 def test_a_failure_before_the_first_item_leaves_nothing_printed(capsys):
-    """A script never sees half a document of a command that was refused."""
+    """A script never sees part of a document of a command that was refused."""
 
     def failing():
         raise LookupError

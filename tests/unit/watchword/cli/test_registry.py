@@ -12,7 +12,7 @@ from watchword.settings import load_settings
 
 
 def test_a_conflict_that_goes_on_is_told_in_the_end():
-    """Nobody tries for ever."""
+    """The number of attempts is bounded."""
     tries = []
 
     def work():
