@@ -107,7 +107,8 @@ class BatchedWrites:
     async def claim(self, scope: str, id: str, until: int) -> bool:
         """Claim an id; see `HotStore`."""
         text = f"{len(scope)}:{scope}{id}"  # no other scope and id make the same text
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        # 128 bits: another id of the same digest cannot be found, and the index stays small.
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
         claim = _Claim(digest, until, self._future())
         self._enter(claim)
         return bool(await claim.future)
