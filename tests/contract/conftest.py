@@ -71,7 +71,7 @@ def registry(database_url, clock, events):
     def announce(event, /, **fields):
         events.append((event, fields))
 
-    with closing(Registry.open(database_url, now=clock, announce=announce)) as opened:
+    with closing(Registry.open(database_url, now=clock, announce=announce, timeout=30)) as opened:
         opened.ensure_resources(orders())
         events.clear()
         yield RegistryHarness(opened)
@@ -80,7 +80,7 @@ def registry(database_url, clock, events):
 @pytest.fixture
 def another(registry, database_url, clock):
     """Give the same registry as another process has it."""
-    with closing(Registry.open(database_url, now=clock)) as opened:
+    with closing(Registry.open(database_url, now=clock, timeout=30)) as opened:
         yield RegistryHarness(opened)
 
 
