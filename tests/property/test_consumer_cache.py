@@ -13,7 +13,7 @@ from consumer.metadata import parse_metadata
 from consumer.origin import Origin
 from consumer.token_cache import FetchFirst, Freshness, Refuse, RenewEarly, Token, TokenCache, Use
 from consumer.token_request import parse_token_response
-from consumer.token_scheme import bearer_error
+from consumer.token_scheme import BEARER
 
 ORIGINS = tuple(Origin("https", name) for name in ("a.example", "b.example"))
 JSON = {"content-type": "application/json"}
@@ -133,7 +133,7 @@ def test_any_document_makes_a_usable_token_or_a_consumer_error(document, status)
 @given(st.text(max_size=200) | st.text('Bearer ro=",\\ \t', max_size=200))
 def test_any_challenge_can_be_read(header):
     """A header that anybody sends cannot break the caller."""
-    assert "error" in header.lower() or bearer_error([header]) is None
+    assert "error" in header.lower() or BEARER.error([header]) is None
 
 
 @given(
@@ -142,4 +142,4 @@ def test_any_challenge_can_be_read(header):
 )
 def test_what_is_quoted_comes_back(text, scheme):
     """Writing a challenge and reading it gives the same error."""
-    assert bearer_error([f'Basic realm="x", {scheme} realm="r", error="{text}"']) == text
+    assert BEARER.error([f'Basic realm="x", {scheme} realm="r", error="{text}"']) == text
