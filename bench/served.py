@@ -17,9 +17,14 @@ from consumer.client_auth import ClientSecretBasic
 from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import ClientRegistration
-from issuer.registry.client_secret import NewSecret
+from issuer.registry.client_secret import (
+    SALT_BYTES,
+    NewSecret,
+    SecretHash,
+    generate_secret,
+    hash_secret,
+)
 from issuer.registry.resource import Resource
-from issuer.registry.secret_hash import SALT_BYTES, SecretHash, generate_secret, hash_secret
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.registry import Registry
 from keys.ring import RingPolicy

@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from bench.loadgen import build_request, free_port, run_load_apart, wait_for_port
-from keys.algorithms import verifier
 from keys.encoding import decode_base64url, encode_base64url
 from keys.jwk import PublicJwk, public_jwk
 from keys.jwks import build_jwk_set
+from keys.key_types import verifier
 from resource_api import BearerMiddleware, Fetched, JwksClient, ResourcePolicy
 from resource_api.validator import TokenValidator, TrustedIssuer
 

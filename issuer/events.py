@@ -5,7 +5,9 @@ What changes the registry is an event as well, named after its entry in the audi
 """
 
 from enum import StrEnum
-from typing import Protocol
+
+from keys.events import EventSink as EventSink
+from keys.events import ignore_event as ignore_event
 
 
 class Event(StrEnum):
@@ -17,18 +19,6 @@ class Event(StrEnum):
     REQUEST_REFUSED = "request.refused"
     SECRET_EXPIRING = "secret.expiring"  # noqa: S105 - an event's name
     REGISTRY_UPGRADED = "registry.upgraded"
-
-
-class EventSink(Protocol):
-    """Records events: a name and fields; never a token, a secret or an assertion."""
-
-    def __call__(self, event: str, /, **fields: object) -> None:
-        """Record one event; a field that is None is left out."""
-        ...
-
-
-def ignore_event(event: str, /, **fields: object) -> None:
-    """Record nothing."""
 
 
 def fan_out(*sinks: EventSink) -> EventSink:

@@ -19,10 +19,13 @@ class KeyEvent(StrEnum):
 
 
 class EventSink(Protocol):
-    """Records a named event and its fields; must neither block nor raise."""
+    """Records a named event and its fields: never a token, a secret or an assertion.
+
+    A sink must neither block nor raise.
+    """
 
     def __call__(self, event: str, /, **fields: object) -> None:
-        """Record one event."""
+        """Record one event; a field that is None is left out."""
 
 
 def ignore_event(event: str, /, **fields: object) -> None:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
-from keys.algorithms import ALGORITHMS, Algorithm, algorithm
 from keys.encoding import decode_base64url, encode_base64url
 from keys.errors import InvalidJwk, UnknownAlgorithm
-from keys.key_types import KEY_TYPES
+from keys.key_types import ALGORITHMS, KEY_TYPES, Algorithm, algorithm
 
 # RFC 7518 §6.2.2, §6.3.2, §6.4 and RFC 9964: what a public key must never carry.
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})

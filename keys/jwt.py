@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from keys.algorithms import verifier
 from keys.encoding import decode_base64url, parse_json_object
 from keys.errors import InvalidJws, InvalidJwt, JwtFault
 from keys.jwk import PublicJwk
 from keys.jws import parse_header, split_compact
+from keys.key_types import verifier
 
 MAX_KID_LENGTH = 255
 MAX_IDENTITY_LENGTH = 255

@@ -13,10 +13,9 @@ from keys.events import EventSink
 from keys.remote.jwks_client import HttpJwks, JwksClient
 from resource_api.access_token import AccessToken
 from resource_api.bearer import build_refusal, check_token68, find_bearer
-from resource_api.config import ResourcePolicy
+from resource_api.config import ResourcePolicy, build_metadata, metadata_path, metadata_url
 from resource_api.errors import InvalidToken, ResourceError
 from resource_api.events import Event, log_events
-from resource_api.metadata import build_metadata, metadata_path, metadata_url
 from resource_api.open_routes import OpenRoutes
 from resource_api.validator import TokenValidator, TrustedIssuer
 

@@ -16,10 +16,10 @@ from issuer.administration.declaration.document import (
     SecretReference,
 )
 from issuer.administration.errors import AccessRefused, InvalidDocument
+from issuer.registry.client_secret import check_secret, decode_secret, generate_secret
 from issuer.registry.errors import InvalidValue, RegistryError, StoreUnavailable
 from issuer.registry.mistakes import Mistake
 from issuer.registry.schema import Json
-from issuer.registry.secret_hash import check_secret, decode_secret, generate_secret
 from watchword.errors import ProviderError
 
 _MAXIMUM_FILE_BYTES = 4096

@@ -16,7 +16,15 @@ from pydantic.dataclasses import dataclass
 
 from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
-from issuer.registry.client_secret import ClientSecret, NewSecret
+from issuer.registry.client_secret import (
+    SALT_BYTES,
+    ClientSecret,
+    NewSecret,
+    SecretHash,
+    check_secret,
+    generate_secret,
+    hash_secret,
+)
 from issuer.registry.errors import InvalidValue
 from issuer.registry.mistakes import Mistake, mistakes_of, unknown
 from issuer.registry.representation import describe_secret
@@ -31,13 +39,6 @@ from issuer.registry.schema import (
     Time,
     members_of,
     read,
-)
-from issuer.registry.secret_hash import (
-    SALT_BYTES,
-    SecretHash,
-    check_secret,
-    generate_secret,
-    hash_secret,
 )
 
 T = TypeVar("T")

@@ -11,15 +11,21 @@ from issuer.endpoints.asgi import Receive, Scope, Send, error_body, read_body, r
 from issuer.errors import BodyTooLarge, MethodNotAllowed, OAuthError, Reason, ServerError
 from issuer.events import Event, EventSink
 from issuer.metadata import REGISTRATION_PATH
-from issuer.registration.decide import RegisteredClient, describe_registered
-from issuer.registration.errors import NotOfAClient
 from issuer.registration.metadata import (
     ClientMetadata,
+    RegisteredClient,
+    describe_registered,
     parse_registration,
     parse_update,
     refuse_metadata,
 )
-from issuer.registration.request import MAX_BODY, check_media_type, parse_bearer, parse_document
+from issuer.registration.request import (
+    MAX_BODY,
+    NotOfAClient,
+    check_media_type,
+    parse_bearer,
+    parse_document,
+)
 from issuer.registration.service import Registrar
 from issuer.registry.schema import Json
 

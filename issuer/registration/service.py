@@ -10,12 +10,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from issuer.errors import OAuthError, Reason, TemporarilyUnavailable
-from issuer.registration.decide import RegisteredClient, decide_registration, decide_update
-from issuer.registration.errors import InvalidToken
-from issuer.registration.metadata import ClientMetadata, ClientUpdate, refuse_metadata
+from issuer.registration.metadata import (
+    ClientMetadata,
+    ClientUpdate,
+    RegisteredClient,
+    decide_registration,
+    decide_update,
+    refuse_metadata,
+)
+from issuer.registration.request import InvalidToken
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import Client, ClientRegistration, check_client_id
-from issuer.registry.client_secret import NewSecret
+from issuer.registry.client_secret import DUMMY_FAST, NewSecret, generate_secret
 from issuer.registry.errors import InvalidValue, StoreUnavailable, UnknownResource, UnknownScope
 from issuer.registry.initial_access_token import (
     InitialAccessToken,
@@ -24,7 +30,6 @@ from issuer.registry.initial_access_token import (
     make_access_token,
     parse_token_id,
 )
-from issuer.registry.secret_hash import DUMMY_FAST, generate_secret
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.reading import RegistryReading
 from issuer.storage.registry import Registry

@@ -11,11 +11,11 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from issuer.registry.client import ResourcePermission
+from issuer.registry.client_secret import SALT_BYTES, SecretHash, hash_secret
 from issuer.registry.errors import InvalidValue
 from issuer.registry.representation import describe_grant
 from issuer.registry.rfc3339 import check_time, write_time
 from issuer.registry.schema import Document, Json, Time, TokenTtl
-from issuer.registry.secret_hash import SALT_BYTES, SecretHash, hash_secret
 from keys.encoding import encode_base64url
 
 INITIAL_PREFIX = "wwr_"

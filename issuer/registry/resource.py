@@ -15,8 +15,8 @@ from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
 from issuer.registry.schema import MODEL, Flag, Option, Text, TokenTtl
 from issuer.scope import SCOPE_TOKEN_PATTERN, parse_scope
-from keys.algorithms import ALGORITHMS
 from keys.identifiers import check_resource
+from keys.key_types import ALGORITHMS
 
 
 def check_signing_alg(name: str) -> str:

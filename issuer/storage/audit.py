@@ -1,11 +1,17 @@
-"""Write and read the audit trail. There is no statement here that changes or deletes an entry."""
+"""The audit trail, and the answers that are kept for retries: statements, no transaction.
 
+No statement here changes or deletes an entry of the trail. Of requests only hashes are kept, and
+answers without what must not be shown again.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from issuer.registry.audit import Action, Actor, AuditEntry, Via
-from issuer.storage.tables import audit_entries
+from issuer.registry.schema import Json
+from issuer.storage.tables import audit_entries, idempotent_answers
 
 _entry = audit_entries.c
 
@@ -54,4 +60,37 @@ def _read(row: Row[Any]) -> AuditEntry:
         target=row.target,
         before=row.before,
         after=row.after,
+    )
+
+
+KEPT_SECONDS = 86_400
+"""How long an answer is kept; the same key afterwards is a new request."""
+
+_answer = idempotent_answers.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAnswer:
+    """An answer, and the hash of what it answers."""
+
+    fingerprint: str
+    answer: Json
+
+
+def find_answer(connection: Connection, key_hash: str, *, now: int) -> KeptAnswer | None:
+    """Read what was answered under this key; what is too old is deleted on the way."""
+    oldest = now - KEPT_SECONDS
+    connection.execute(delete(idempotent_answers).where(_answer.created_at <= oldest))
+    row = connection.execute(
+        select(idempotent_answers).where(_answer.key_hash == key_hash)
+    ).one_or_none()
+    return None if row is None else KeptAnswer(fingerprint=row.fingerprint, answer=row.answer)
+
+
+def insert_answer(connection: Connection, key_hash: str, kept: KeptAnswer, *, now: int) -> None:
+    """Keep an answer under a key that has none."""
+    connection.execute(
+        insert(idempotent_answers).values(
+            key_hash=key_hash, fingerprint=kept.fingerprint, answer=kept.answer, created_at=now
+        )
     )

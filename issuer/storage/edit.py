@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from issuer.registry.audit import Action, Actor, AuditEntry
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
-from issuer.registry.client_secret import MAXIMUM_SECRETS, ClientSecret, NewSecret
+from issuer.registry.client_secret import MAXIMUM_SECRETS, ClientSecret, NewSecret, SecretHash
 from issuer.registry.errors import (
     DuplicateClient,
     DuplicateResource,
@@ -33,18 +33,16 @@ from issuer.registry.resource import (
     decide_grants,
 )
 from issuer.registry.schema import Json
-from issuer.registry.secret_hash import SecretHash
 from issuer.storage import (
     audit,
     clients,
     feed,
     grants,
-    idempotency,
     registration_tokens,
     resources,
 )
+from issuer.storage.audit import KeptAnswer
 from issuer.storage.feed import note_change
-from issuer.storage.idempotency import KeptAnswer
 from issuer.storage.reading import RegistryReading
 from keys.identifiers import other_form
 
@@ -317,11 +315,11 @@ class RegistryEdit(RegistryReading):
 
     def find_answer(self, key_hash: str) -> KeptAnswer | None:
         """Read what a request was answered that carried the key of this hash."""
-        return idempotency.find_answer(self._connection, key_hash, now=self.now)
+        return audit.find_answer(self._connection, key_hash, now=self.now)
 
     def keep_answer(self, key_hash: str, kept: KeptAnswer) -> None:
         """Keep an answer for a day, for a retry of the same request."""
-        idempotency.insert_answer(self._connection, key_hash, kept, now=self.now)
+        audit.insert_answer(self._connection, key_hash, kept, now=self.now)
 
     def _check_grants(self, granted: Sequence[ResourcePermission]) -> dict[str, TokenPolicy]:
         """Check grants against their resources, and return what each asks of tokens."""

@@ -4,10 +4,10 @@ from sqlalchemy import Connection
 
 from issuer.registry.audit import AuditEntry
 from issuer.registry.client import Client
+from issuer.registry.client_secret import SecretHash
 from issuer.registry.errors import UnknownClient, UnknownResource
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.resource import RegisteredResource
-from issuer.registry.secret_hash import SecretHash
 from issuer.registry.usage import ScopeUse
 from issuer.storage import audit, clients, feed, grants, registration_tokens, resources
 from issuer.storage.feed import RegistryIdentity

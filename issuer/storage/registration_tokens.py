@@ -5,10 +5,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
 from issuer.registry.client import ResourcePermission
+from issuer.registry.client_secret import SecretHash
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.representation import describe_grant
 from issuer.registry.schema import read
-from issuer.registry.secret_hash import SecretHash
 from issuer.storage.tables import clients, registration_tokens
 
 _token = registration_tokens.c

@@ -5,7 +5,7 @@ The issuer knows the protocol alone, so that a remote or batching signer can tak
 
 from typing import TYPE_CHECKING, Protocol
 
-from keys.algorithms import verifier
+from keys.key_types import verifier
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes

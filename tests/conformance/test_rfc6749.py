@@ -5,8 +5,8 @@ import secrets
 import pytest
 
 from issuer.registry.auth_method import AuthMethod
+from issuer.registry.client_secret import generate_secret
 from issuer.registry.resource import TokenPolicy
-from issuer.registry.secret_hash import generate_secret
 from tests.support.issuer import (
     API,
     FORM,

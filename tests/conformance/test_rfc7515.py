@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
-from keys.algorithms import verifier
 from keys.encoding import decode_base64url
 from keys.errors import InvalidJws
 from keys.jwk import public_jwk
 from keys.jwks import JwkSet
 from keys.jws import parse_compact
+from keys.key_types import verifier
 from resource_api import InvalidToken, ResourcePolicy, verify
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"

@@ -3,7 +3,7 @@
 import pytest
 
 from resource_api import ResourcePolicy
-from resource_api.metadata import metadata_path, metadata_url
+from resource_api.config import metadata_path, metadata_url
 from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.protected_api import ProtectedApi, ask
 

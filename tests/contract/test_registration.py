@@ -9,8 +9,8 @@ import pytest
 
 from issuer.errors import TemporarilyUnavailable
 from issuer.registration import service as registrar
-from issuer.registration.errors import InvalidClientMetadata, InvalidToken
 from issuer.registration.metadata import parse_registration, parse_update
+from issuer.registration.request import InvalidClientMetadata, InvalidToken
 from issuer.registration.service import Registrar
 from issuer.registry.audit import Action, Via
 from issuer.registry.errors import UnknownRegistrationToken, UnknownResource, UnknownScope

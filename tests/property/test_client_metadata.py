@@ -8,18 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.errors import OAuthError
-from issuer.registration.decide import decide_registration, decide_update
 from issuer.registration.metadata import (
     DECIDED,
+    decide_registration,
+    decide_update,
     parse_registration,
     parse_update,
 )
 from issuer.registration.request import check_media_type, parse_bearer, parse_document
 from issuer.registry.auth_method import TLS_SUBJECTS, AuthMethod
 from issuer.registry.client import ClientRegistration, ResourcePermission
+from issuer.registry.client_secret import DUMMY_FAST
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.schema import write
-from issuer.registry.secret_hash import DUMMY_FAST
 
 MARK = "zq7"
 # RFC 6749 §5.2.

@@ -14,7 +14,7 @@ from issuer.registry.client import GRANT_TYPES, ClientRegistration, ResourcePerm
 from issuer.registry.representation import describe_registration, describe_resource
 from issuer.registry.resource import Resource
 from issuer.registry.schema import members_of, narrowed, read
-from keys.algorithms import ALGORITHMS
+from keys.key_types import ALGORITHMS
 from tests.support.keys import public_rsa_jwk
 
 VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)

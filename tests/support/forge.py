@@ -6,10 +6,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from keys.algorithms import verifier
 from keys.encoding import encode_base64url
 from keys.jwk import public_jwk
 from keys.jwks import JwkSet, build_jwk_set
+from keys.key_types import verifier
 from tests.support.keys import rsa_key
 
 ISSUER = "https://as.example"

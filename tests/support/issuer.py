@@ -16,10 +16,9 @@ from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
 from issuer.endpoints.token import TokenEndpoint
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
-from issuer.registry.client_secret import ClientSecret
+from issuer.registry.client_secret import ClientSecret, SecretHash, hash_secret
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.resource import TokenPolicy
-from issuer.registry.secret_hash import SecretHash, hash_secret
 from issuer.registry.usage import UsageLog
 from issuer.service import TokenService
 from keys.errors import NoSigningKey

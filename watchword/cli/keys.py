@@ -111,9 +111,8 @@ def _read_keys() -> "tuple[KeyStore, dict[str, StoredKey], tuple[RingEntry, ...]
 
 
 def _check_choice(alg: str, bits: int) -> None:
-    from keys.algorithms import algorithm
     from keys.errors import UnknownAlgorithm
-    from keys.key_types import KEY_TYPES
+    from keys.key_types import KEY_TYPES, algorithm
 
     try:
         sizes = KEY_TYPES[algorithm(alg).kty].sizes

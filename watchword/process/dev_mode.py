@@ -8,8 +8,13 @@ from pathlib import Path
 
 from issuer.registry.audit import SYSTEM
 from issuer.registry.client import ClientRegistration
-from issuer.registry.client_secret import NewSecret
-from issuer.registry.secret_hash import SALT_BYTES, SecretHash, generate_secret, hash_secret
+from issuer.registry.client_secret import (
+    SALT_BYTES,
+    NewSecret,
+    SecretHash,
+    generate_secret,
+    hash_secret,
+)
 from keys.identifiers import is_loopback
 from watchword.clock import wall_clock
 from watchword.provider.key_ring import open_key_store, ring_policy

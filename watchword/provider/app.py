@@ -17,9 +17,9 @@ from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respo
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.events import fan_out
 from issuer.metadata import REGISTRATION_PATH
+from resource_api.config import WELL_KNOWN, metadata_path
 from resource_api.demo import PATHS
 from resource_api.demo.values import ResourceValue
-from resource_api.metadata import WELL_KNOWN, metadata_path
 from watchword.logging import Events, request_id
 from watchword.provider.issuer import IssuerApp
 from watchword.settings import Settings

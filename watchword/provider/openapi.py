@@ -19,8 +19,8 @@ from issuer.administration.http.openapi import (
 from issuer.client_auth.methods import METHODS
 from issuer.config import IssuerConfig
 from issuer.metadata import JWKS_PATH, REGISTRATION_PATH, TOKEN_PATH, metadata_paths
+from resource_api.config import metadata_path
 from resource_api.demo import PUBLIC, READ_RESOURCE, WRITE_RESOURCE
-from resource_api.metadata import metadata_path
 from watchword.registry import ADMIN_SCOPES, DEFAULT_SCOPES
 from watchword.settings import Settings
 

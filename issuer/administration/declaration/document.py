@@ -14,13 +14,12 @@ from pydantic.json_schema import GenerateJsonSchema
 from issuer.administration.documents import SecretText
 from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
-from issuer.registry.client_secret import MAXIMUM_SECRETS
+from issuer.registry.client_secret import MAXIMUM_SECRETS, SecretHash
 from issuer.registry.mistakes import KeyPath, Mistake, mistakes_of, suggest, write_path
 from issuer.registry.representation import describe_registration, describe_resource
 from issuer.registry.resource import Resource
 from issuer.registry.rfc3339 import write_time
 from issuer.registry.schema import MODEL, Document, Json, Time, narrowed, read
-from issuer.registry.secret_hash import SecretHash
 from issuer.scope import parse_scope
 
 VERSION: Final = 1

@@ -12,9 +12,15 @@ from issuer.administration.declaration.document import Declaration, DeclaredSecr
 from issuer.administration.difference import is_same_client, is_same_resource
 from issuer.administration.errors import DeclarationRefused
 from issuer.registry.client import Client, ClientRegistration
-from issuer.registry.client_secret import MAXIMUM_SECRETS, ClientSecret, NewSecret
+from issuer.registry.client_secret import (
+    MAXIMUM_SECRETS,
+    SALT_BYTES,
+    ClientSecret,
+    NewSecret,
+    SecretHash,
+    hash_secret,
+)
 from issuer.registry.resource import Resource
-from issuer.registry.secret_hash import SALT_BYTES, SecretHash, hash_secret
 
 _NAMED_AT_MOST = 3
 

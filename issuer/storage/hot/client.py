@@ -6,10 +6,9 @@ from itertools import groupby
 from typing import Any
 
 from issuer.registry.client import Client, ClientRegistration
-from issuer.registry.client_secret import ClientSecret
+from issuer.registry.client_secret import ClientSecret, SecretHash
 from issuer.registry.resource import TokenPolicy
 from issuer.registry.schema import Json, restored
-from issuer.registry.secret_hash import SecretHash
 from issuer.storage.engines.database import Rows, Statement
 
 SELECT = """

@@ -10,7 +10,7 @@ from issuer.client_auth.secret import SecretVerifier
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import Client
-from issuer.registry.secret_hash import SecretHash
+from issuer.registry.client_secret import SecretHash
 from issuer.token_request import ClientPassword, Evidence
 from tests.support.issuer import (
     NOW,

@@ -9,9 +9,9 @@ import pytest
 
 from issuer.errors import Reason, TemporarilyUnavailable
 from issuer.registration import service as registrar
-from issuer.registration.errors import InvalidToken
 from issuer.registration.metadata import parse_registration
-from issuer.registry.secret_hash import SecretHash
+from issuer.registration.request import InvalidToken
+from issuer.registry.client_secret import SecretHash
 from tests.support.registration import open_reception
 
 

@@ -13,7 +13,7 @@ from issuer.registry.errors import InvalidValue
 from issuer.registry.resource import Resource
 from issuer.registry.schema import read, restored, stored
 from issuer.scope import SCOPE_PATTERN
-from keys.algorithms import ALGORITHMS
+from keys.key_types import ALGORITHMS
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import RESOURCE
 

@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.registry.secret_hash`."""
+"""Unit tests of `issuer.registry.client_secret`."""
 
 import hashlib
 import hmac
@@ -6,8 +6,7 @@ import secrets
 
 import pytest
 
-from issuer.registry.errors import InvalidSecretHash, InvalidValue
-from issuer.registry.secret_hash import (
+from issuer.registry.client_secret import (
     DUMMY_FAST,
     DUMMY_SLOW,
     SecretHash,
@@ -15,6 +14,7 @@ from issuer.registry.secret_hash import (
     generate_secret,
     hash_secret,
 )
+from issuer.registry.errors import InvalidSecretHash, InvalidValue
 from keys.encoding import encode_base64url
 
 SALT = bytes(range(16))

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.errors import InvalidValue
 from issuer.registry.resource import TokenPolicy, check_signing_alg
-from keys.algorithms import ALGORITHMS
+from keys.key_types import ALGORITHMS
 
 
 @pytest.mark.parametrize("seconds", [None, 1, 3600, MAX_TOKEN_TTL])

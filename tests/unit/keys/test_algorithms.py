@@ -2,8 +2,8 @@
 
 import pytest
 
-from keys.algorithms import ALGORITHMS, algorithm, verifier
 from keys.errors import UnknownAlgorithm
+from keys.key_types import ALGORITHMS, algorithm, verifier
 from tests.support.keys import rsa_key
 
 

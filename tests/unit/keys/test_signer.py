@@ -4,8 +4,8 @@ from typing import cast
 
 import pytest
 
-from keys.algorithms import verifier
 from keys.errors import UnknownAlgorithm
+from keys.key_types import verifier
 from keys.signers.local import LocalSigner, Signer
 from tests.support.keys import rsa_key
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from keys.algorithms import verifier
 from keys.errors import KeyStoreError
 from keys.jwk import PublicJwk, public_jwk
 from keys.jwks import MAXIMUM_KEYS, build_jwk_set, fit_jwk_set, fits_jwk_set
-from keys.key_types import find_rsa_weakness
+from keys.key_types import find_rsa_weakness, verifier
 from keys.ring import RingKey, RingPolicy, derive_ring
 from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey, render_key_file, render_private_pem

@@ -10,7 +10,7 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from resource_api import BearerMiddleware
-from resource_api.metadata import metadata_url
+from resource_api.config import metadata_url
 from resource_api.open_routes import OpenRoutes
 from tests.support.forge import ISSUER, TokenForge
 from tests.support.protected_api import ProtectedApi
