@@ -15,7 +15,7 @@ from issuer.storage.database_url import DatabasePlace
 from issuer.storage.engines.database import Database, Rows, Statement
 from issuer.storage.engines.opening import open_database
 from issuer.storage.hot import statements
-from issuer.storage.hot.client import find_client
+from issuer.storage.hot.statements import find_client
 from issuer.storage.schema import HEAD, SchemaStatus, mismatch, read_status, upgrade_schema
 
 if TYPE_CHECKING:
