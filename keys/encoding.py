@@ -106,6 +106,11 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
         raise ValueError("not JSON") from None
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+    except ValueError as error:
+        # Python's own text, for an integer of more than 4,300 digits.
+        if str(error).startswith("Exceeds the limit"):
+            raise ValueError("a JSON number is too large") from None
+        raise
     if end != len(text):
         raise ValueError("something follows the JSON value")
     if not isinstance(value, dict):

@@ -217,7 +217,12 @@ def patched_resource(shown: Json, patch: Json) -> Resource:
 
 def _changes(shown: Json, patch: Json) -> Json:
     # A caller that sends back what it was shown, with a change in it, means the change alone.
-    return {name: value for name, value in patch.items() if shown.get(name, _NOWHERE) != value}
+    # Types are compared too: in Python 0 equals False, and in a document it is another value.
+    return {
+        name: value
+        for name, value in patch.items()
+        if shown.get(name, _NOWHERE) != value or type(shown[name]) is not type(value)
+    }
 
 
 def _patched(model: type[T], basis: Json, changes: Json, *, fixed: str) -> T:

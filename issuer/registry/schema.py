@@ -10,7 +10,7 @@ other, and neither takes both.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
@@ -95,18 +95,36 @@ def stored(value: object, *, without: set[str]) -> Json:
     return kept
 
 
-def restored(model: type[T], members: Json) -> T:
-    """Read a model as the database keeps it, with what `stored` left to columns and tables.
+def restored(
+    model: type[T], kept: str | Json, columns: Json, *, of: str, needs: Collection[str] = ()
+) -> T:
+    """Read a model as the database keeps it.
+
+    Args:
+        model: the model.
+        kept: what `stored` wrote, as an object or as its JSON text.
+        columns: the members that `stored` left to columns and tables.
+        of: what the error names, such as a client.
+        needs: members that are always kept, whose default would be the weaker rule.
 
     Raises:
         InvalidValue: the database holds what no model can be.
     """
     try:
-        found: T = _validator(model).validate_python(members, by_alias=False, by_name=True)
+        members = json.loads(kept) if isinstance(kept, str) else kept
+        if not isinstance(members, dict) or members.keys() & columns or set(needs) - members.keys():
+            raise ValueError("not what `stored` writes")
+    except (ValueError, RecursionError):
+        raise InvalidValue(f"the database holds no readable registration of {of}") from None
+    try:
+        found: T = _validator(model).validate_python(
+            members | columns, by_alias=False, by_name=True
+        )
     except ValidationError as error:
-        why = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, why["loc"])) or model.__name__
-        raise InvalidValue(f"what the database holds cannot be: {place}: {why['msg']}") from None
+        place = ".".join(map(str, error.errors(include_url=False, include_input=False)[0]["loc"]))
+        raise InvalidValue(
+            f"the database holds no possible registration of {of}: see {place or model.__name__}"
+        ) from None
     return found
 
 

@@ -114,9 +114,9 @@ def _resources(rows: Sequence[Row[Any]]) -> list[RegisteredResource]:
 def _resource(rows: Sequence[Row[Any]]) -> RegisteredResource:
     first = rows[0]
     scopes = tuple(row.scope for row in rows)
-    members = {**first.registration, "resource": first.identifier, "scopes": scopes}
+    columns = {"resource": first.identifier, "scopes": scopes}
     return RegisteredResource(
-        resource=restored(Resource, members),
+        resource=restored(Resource, first.registration, columns, of=f"resource {first.identifier}"),
         created_at=first.created_at,
         updated_at=first.updated_at,
         revision=first.revision,

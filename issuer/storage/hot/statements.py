@@ -5,7 +5,6 @@ same tables through SQLAlchemy. A request waits for the statement that reads a c
 client is not in memory.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -205,7 +204,9 @@ def _client(client_id: str, of_client: list[Any], of_grants: list[Any]) -> Clien
         grants.append(
             {"resource": identifier, "scopes": scopes, "default_scopes": defaults or None}
         )
-        policies[identifier] = restored(TokenPolicy, json.loads(rows[0]["policy"]))
+        policies[identifier] = restored(
+            TokenPolicy, rows[0]["policy"], {}, of=f"resource {identifier}"
+        )
     columns = {
         "client_id": client_id,
         "disabled": bool(first["disabled"]),
@@ -213,7 +214,13 @@ def _client(client_id: str, of_client: list[Any], of_grants: list[Any]) -> Clien
         "grants": grants,
     }
     return Client(
-        registration=restored(ClientRegistration, json.loads(first["registration"]) | columns),
+        registration=restored(
+            ClientRegistration,
+            first["registration"],
+            columns,
+            of=f"client {client_id}",
+            needs=("token_endpoint_auth_method",),
+        ),
         policies=policies,
         secrets=tuple(_secret(row) for row in of_client if row["secret_id"] is not None),
         created_at=first["client_created_at"],

@@ -127,3 +127,10 @@ def test_a_resource_keeps_its_name() -> None:
     """Tokens carry it."""
     with pytest.raises(InvalidDocument, match="resource: cannot be changed"):
         patched_resource(API, {"resource": "urn:other"})
+
+
+@pytest.mark.parametrize("patch", [{"disabled": 0}, {"token_ttl": 300.0}], ids=repr)
+def test_a_value_of_another_type_is_a_mistake_even_if_it_is_equal(patch):
+    """In Python 0 equals False and 300.0 equals 300; in a document they differ."""
+    with pytest.raises(InvalidDocument):
+        patched_client({**SHOWN, "disabled": False, "token_ttl": 300}, patch)

@@ -360,6 +360,26 @@ def test_a_client_is_kept_without_what_has_columns_of_its_own():
     kept = json.loads(json.dumps(stored(registration, without=elsewhere)))
     assert not kept.keys() & {*elsewhere, "client_name", "jwks_uri"}
     columns = {name: getattr(registration, name) for name in elsewhere}
-    assert restored(ClientRegistration, kept | columns) == registration
-    with pytest.raises(InvalidValue, match=r"cannot be: token_ttl: Input should be greater"):
-        restored(ClientRegistration, {**kept, **columns, "token_ttl": 0})
+    of = "client till"
+    assert restored(ClientRegistration, json.dumps(kept), columns, of=of) == registration
+    with pytest.raises(
+        InvalidValue, match=r"no possible registration of client till: see token_ttl"
+    ):
+        restored(ClientRegistration, {**kept, "token_ttl": 0}, columns, of=of)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    ["[]", "null", '"s"', "x{", '{"metadata":' + "[" * 100_000, '{"client_id": "root"}', "{}"],
+    ids=lambda text: text[:12],
+)
+def test_a_damaged_registration_is_reported_with_its_client(kept):
+    """Whatever its form; members of columns in it, or a missing method, are damage as well."""
+    with pytest.raises(InvalidValue, match=r"no readable registration of client till$"):
+        restored(
+            ClientRegistration,
+            kept,
+            {"client_id": "till"},
+            of="client till",
+            needs=("token_endpoint_auth_method",),
+        )

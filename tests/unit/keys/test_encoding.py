@@ -81,6 +81,12 @@ def test_everything_else_is_refused(raw: bytes) -> None:
         parse_json_object(raw)
 
 
+def test_a_number_of_thousands_of_digits_is_refused_in_words_of_ours() -> None:
+    """Python bounds the digits, and its text about that is not for a peer."""
+    with pytest.raises(ValueError, match=r"^a JSON number is too large$"):
+        parse_json_object(b'{"n":' + b"9" * 5000 + b"}")
+
+
 def test_depth_is_bounded() -> None:
     """Nesting up to the bound is read; one more level, or a hundred thousand, is an error."""
     assert parse_json_object(nested(MAX_DEPTH))
