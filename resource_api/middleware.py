@@ -45,7 +45,7 @@ class BearerMiddleware:
         jwks: JwksClient | None = None,
         jwks_uri: str | None = None,
         policy: ResourcePolicy | None = None,
-        issuers: Iterable[TrustedIssuer] = (),
+        issuers: Iterable[TrustedIssuer] | None = None,
         open_routes: Iterable[tuple[str, str]] = (),
         cache_size: int = 4096,
         clock: Callable[[], float] = time.time,  # noqa: TID251  # the shell where the clock enters
@@ -74,9 +74,9 @@ class BearerMiddleware:
         if on_event is None:
             about = f"(issuer={issuer!r}, resource={resource!r})"
             on_event = log_events(clock=time.monotonic, about=about)
-        self.issuers = tuple(issuers)
-        if self.issuers and (issuer, jwks, jwks_uri, policy) != (None,) * 4:
+        if issuers is not None and (issuer, jwks, jwks_uri, policy) != (None,) * 4:
             raise ValueError("give issuers alone, or issuer with its jwks, jwks_uri and policy")
+        self.issuers = tuple(issuers or ())
         if issuer is not None:
             policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
             keys = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)

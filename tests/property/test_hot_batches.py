@@ -86,3 +86,20 @@ def test_calls_of_one_turn_are_written_together(count):
     assert sum(database.sizes) == count
     assert max(database.sizes) <= BATCH
     assert len(database.sizes) == -(-count // BATCH)
+
+
+def test_no_caller_waits_for_a_cancelled_or_closed_writer():
+    """Each is refused, those that come after the end as well."""
+
+    async def play():
+        hot = BatchedWrites(lambda batch: asyncio.Event().wait(), timeout=60)
+        claims = [asyncio.create_task(hot.claim("a", "b", 1)) for _ in range(2)]
+        while hot._writing is None:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        hot._writing.cancel()
+        ends = await asyncio.wait_for(asyncio.gather(*claims, return_exceptions=True), 30)
+        await hot.close()
+        return [*ends, *await asyncio.gather(hot.claim("a", "b", 1), return_exceptions=True)]
+
+    assert [type(end) for end in asyncio.run(play())] == [StoreUnavailable] * 3

@@ -45,7 +45,7 @@ _CAUSES = {
     "53300": "has no connection left; raise its max_connections",
     "57P03": "is starting up or shutting down; try again",
     "57P01": "is shutting down; try again",
-    "55P03": "is being changed by somebody else; try again",
+    "55P03": "is being changed by another client; try again",
     "57014": "did not answer in time; try again",
 }
 

@@ -103,6 +103,7 @@ class BatchedWrites:
         self._timeout = timeout
         self._waiting: deque[_Claim | _Block] = deque()
         self._writing: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def claim(self, scope: str, id: str, until: int) -> bool:
         """Claim an id; see `HotStore`."""
@@ -122,13 +123,16 @@ class BatchedWrites:
         return int(await block.future)
 
     async def close(self) -> None:
-        """Refuse what waits, and wait for the batch that is under way."""
+        """Refuse what waits and what still comes; wait for the batch that is under way."""
+        self._closed = True
         _fail(self._waiting, StoreUnavailable("the registry database is closed"))
         self._waiting.clear()
         if self._writing is not None:
             await asyncio.wait([self._writing])
 
     def _future(self) -> asyncio.Future[Any]:
+        if self._closed:
+            raise StoreUnavailable("the registry database is closed")
         if len(self._waiting) >= MAX_WAITING:
             raise StoreUnavailable("too many writes wait for the registry database")
         return asyncio.get_running_loop().create_future()
@@ -159,6 +163,11 @@ class BatchedWrites:
             _fail(calls, error)
         except Exception as error:
             _fail(calls, error)
+        except BaseException:
+            # The task is cancelled: no caller may wait for it for ever.
+            _fail([*calls, *self._waiting], StoreUnavailable("the write was cancelled"))
+            self._waiting.clear()
+            raise
         else:
             for call, answer in zip(calls, answers, strict=True):
                 if not call.future.done():

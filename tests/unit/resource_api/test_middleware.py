@@ -259,6 +259,7 @@ def test_the_issuers_are_for_this_resource() -> None:
         {"issuers": issuers, "issuer": ISSUER, "resource": RESOURCE},
         {"issuers": issuers, "policy": issuers[0].policy, "resource": RESOURCE},
         {"issuers": issuers, "jwks_uri": "https://a.example/jwks", "resource": RESOURCE},
+        {"issuers": [], "issuer": ISSUER, "resource": RESOURCE},
         {"resource": RESOURCE},
     ):
         with pytest.raises(ValueError):
