@@ -4,11 +4,12 @@ WAL, so that readers never wait; `BEGIN IMMEDIATE` for writers, so that a transa
 can finish; a file that only its owner reads.
 """
 
+import fcntl
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -17,13 +18,10 @@ from typing import TYPE_CHECKING
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.database_url import SqliteFile
 from issuer.storage.engines.database import Rows, Statement, T, Work
+from keys.stores.file_access import file_fault, folder_fault, folders_above
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-import fcntl
-from contextlib import closing
-
-from keys.stores.file_access import file_fault, folder_fault, folders_above
 
 FileId = tuple[int, int]
 """Device and inode: while a file is open, no other has the same."""
@@ -204,11 +202,7 @@ class SqliteDatabase:
                 yield connection
                 connection.execute("COMMIT")
             finally:
-                with suppress(sqlite3.Error):
-                    connection.rollback()  # nothing is left to roll back after a commit
-                    if not durable:
-                        connection.execute("PRAGMA synchronous = FULL")
-                self._give_back(connection, file)
+                self._give_back(connection, file, durable=durable)
             self._check_still_there(file)
 
     def _connect(self) -> sqlite3.Connection:
@@ -289,7 +283,15 @@ class SqliteDatabase:
         with self._lock:
             return self._idle.pop() if self._idle else self._connect()
 
-    def _give_back(self, connection: sqlite3.Connection, file: FileId) -> None:
+    def _give_back(self, connection: sqlite3.Connection, file: FileId, *, durable: bool) -> None:
+        """Keep a connection for the next transaction, if it is as good as a new one."""
+        try:
+            connection.rollback()  # nothing is left to roll back after a commit
+            if not durable:
+                connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error:
+            connection.close()
+            return
         with self._lock:
             if file in (self._file, _NO_FILE):
                 self._idle.append(connection)

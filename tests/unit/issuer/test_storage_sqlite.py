@@ -212,3 +212,24 @@ def test_processes_may_open_an_empty_database_at_once(tmp_path):
         assert process.stdout.readline() == "ready\n"
     ended = [process.communicate("go\n", timeout=60)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], ended
+
+
+def test_a_connection_that_cannot_be_reset_is_not_used_again(path):
+    """It might be in a transaction still, or not wait for the disk where it must."""
+
+    class Broken:
+        closed = False
+
+        def rollback(self):
+            raise sqlite3.OperationalError("disk I/O error")
+
+        def close(self):
+            self.closed = True
+
+    broken = Broken()
+    with closing(open_database(f"sqlite:///{path}", timeout=5)) as database:
+        with database.transaction("BEGIN"):
+            pass
+        database._give_back(broken, database._file, durable=False)
+        assert broken.closed
+        assert broken not in database._idle
