@@ -1,18 +1,24 @@
 """Copy a whole registry from one database to another, whichever engines they are."""
 
-from sqlalchemy import Connection, func, insert, select, text
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, insert, select, text, update
 
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.feed import begin_epoch, note_change
 from issuer.storage.tables import (
     audit_entries,
+    claims,
     clients,
+    counters,
     metadata,
     registry_changes,
     resources,
 )
 
 _ROWS = 1_000
+_REPLACED = [each for each in metadata.sorted_tables if each not in (claims, counters)]
 _NUMBERED = (resources.c.resource_id, registry_changes.c.seq, audit_entries.c.number)
 
 
@@ -23,28 +29,43 @@ def is_empty(connection: Connection) -> bool:
     )
 
 
-def clear(connection: Connection) -> None:
-    """Delete every row, in an order that the references between tables allow."""
-    for table in reversed(metadata.sorted_tables):
-        connection.execute(table.delete())
-
-
 def copy_rows(source: Connection, target: Connection) -> None:
-    """Copy every row to tables that are empty.
+    """Give a registry the rows of another instead of its own.
+
+    Claims and counters are not set back: an id that was claimed stays claimed, and no number is
+    given twice, whichever of the two knows of it.
 
     Args:
         source: a transaction that sees one state throughout.
         target: a transaction that writes.
     """
-    clear(target)  # a fresh schema has an epoch
-    for table in metadata.sorted_tables:
-        rows = source.execution_options(yield_per=_ROWS).execute(select(table))
-        for part in rows.mappings().partitions():
-            target.execute(insert(table), [dict(row) for row in part])
+    for table in reversed(_REPLACED):
+        target.execute(table.delete())
+    for table in _REPLACED:
+        for rows in _parts(source, table):
+            target.execute(insert(table), rows)
+    for rows in _parts(source, claims):
+        digests = claims.c.digest.in_([row["digest"] for row in rows])
+        held = set(target.scalars(select(claims.c.digest).where(digests)))
+        if new := [row for row in rows if row["digest"] not in held]:
+            target.execute(insert(claims), new)
+    for rows in _parts(source, counters):
+        for row in rows:
+            named = counters.c.name == row["name"]
+            behind = update(counters).where(named, counters.c.next < row["next"])
+            if not target.scalar(select(counters.c.name).where(named)):
+                target.execute(insert(counters), [row])
+            target.execute(behind.values(next=row["next"]))
+
+
+def _parts(source: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
+    rows = source.execution_options(yield_per=_ROWS).execute(select(table))
+    for part in rows.mappings().partitions():
+        yield [dict(row) for row in part]
 
 
 def begin_anew(connection: Connection) -> None:
-    """Have everybody who knows the registry as it was before a restore read it anew."""
+    """Have every process that knows the registry as it was before a restore read it anew."""
     begin_epoch(connection)
     if connection.dialect.name == "postgresql":
         # SQLite keeps count of the numbers that rows bring; sequences do not.

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from issuer.registry.errors import StoreUnavailable
+from issuer.storage.database_url import parse_database_url
 from issuer.storage.engines.database import Statement
 from issuer.storage.engines.opening import open_database
 from issuer.storage.hot import batch
 from issuer.storage.hot.opening import open_hot_store
+from issuer.storage.registry import Registry
 from tests.support.sqlite_registry import ROOT
 
 UNTIL = 5_000_000_000
@@ -175,3 +177,24 @@ async def test_a_caller_that_has_gone_claims_nothing(database_url):
         await store.close()
         with pytest.raises(StoreUnavailable, match="is closed"):
             await late
+
+
+async def test_a_restore_sets_neither_claims_nor_numbers_back(database_url, tmp_path):
+    """What was claimed and given after the backup stays so, and what only the backup knows."""
+    copy = tmp_path / "copy.db"
+    async with opened(database_url) as (store, _):
+        assert await store.claim("app", "before", UNTIL)
+        assert await store.reserve("status", 5) == 0
+        with closing(Registry.open(database_url, now=lambda: 0)) as registry:
+            registry.copy_to(parse_database_url(f"sqlite:///{copy}"))
+            async with opened(f"sqlite:///{copy}") as (other, _):
+                assert not await other.claim("app", "before", UNTIL)
+                assert await other.claim("app", "in the copy", UNTIL)
+                assert await other.reserve("rest", 3) == 0
+            assert await store.claim("app", "after", UNTIL)
+            assert await store.reserve("status", 5) == 5
+            with closing(Registry.open(f"sqlite:///{copy}", now=lambda: 0)) as backup:
+                registry.restore_from(backup, replace=True, finish=lambda: None)
+        claimed = [await store.claim("app", id, UNTIL) for id in ("before", "in the copy", "after")]
+        assert claimed == [False, False, False]
+        assert [await store.reserve("status", 1), await store.reserve("rest", 1)] == [10, 3]
