@@ -6,6 +6,7 @@ Plain ASGI, no framework. Denied by default: what is open is listed, method and 
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -71,12 +72,15 @@ class BearerMiddleware:
         Raises:
             ValueError: settings that cannot be or contradict each other.
         """
-        if on_event is None:
-            about = f"(issuer={issuer!r}, resource={resource!r})"
-            on_event = log_events(clock=time.monotonic, about=about)
-        if issuers is not None and (issuer, jwks, jwks_uri, policy) != (None,) * 4:
+        if (issuer is None) == (issuers is None) or (
+            issuer is None and (jwks, jwks_uri, policy) != (None, None, None)
+        ):
             raise ValueError("give issuers alone, or issuer with its jwks, jwks_uri and policy")
         self.issuers = tuple(issuers or ())
+        if on_event is None:
+            named = [issuer] if issuer is not None else [x.policy.issuer for x in self.issuers]
+            about = f"(issuer={', '.join(map(repr, named))}, resource={resource!r})"
+            on_event = log_events(clock=time.monotonic, about=about)
         if issuer is not None:
             policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
             keys = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
@@ -116,11 +120,10 @@ class BearerMiddleware:
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         for issuer in self.issuers:
             issuer.keys.current()  # starts the first fetch, so that readiness needs no request
-        try:
-            await self.app(scope, receive, send)
-        finally:
+        async with AsyncExitStack() as closing:  # each, whatever another raises
             for issuer in self.issuers:
-                await issuer.keys.aclose()
+                closing.push_async_callback(issuer.keys.aclose)
+            await self.app(scope, receive, send)
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

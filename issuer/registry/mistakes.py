@@ -1,6 +1,7 @@
 """Mistakes in documents: where each is and what is wrong, in one wording for every interface.
 
-No message repeats a value, since that may be a secret.
+The words for types, lengths and bounds repeat no value; a rule of a member of its own, such as a
+scope's, may quote what breaks it, escaped. No rule of a secret does.
 """
 
 import re

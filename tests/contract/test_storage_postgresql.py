@@ -299,6 +299,9 @@ def test_errors_hold_no_hash(postgres, postgres_url):
 
 
 def test_a_closed_registry_can_be_closed_again(postgres_url):
-    """Shutdown paths may meet."""
+    """Shutdown paths may meet; what comes after the end is refused."""
     with opened(postgres_url, upgrade=True) as registry:
-        registry.close()
+        for _ in range(2):
+            registry.close()
+        with pytest.raises(StoreUnavailable):
+            registry.find_client("till")

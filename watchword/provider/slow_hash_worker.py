@@ -70,16 +70,7 @@ class SlowHashWorker:
     async def find(
         self, hashes: Sequence[SecretHash], secret: str, *, client_id: str | None
     ) -> int | None:
-        """Return the number of the hash that the secret has, or None.
-
-        Args:
-            hashes: one or more.
-            secret: what was sent.
-            client_id: whose hashes they are; None if the secret cannot be right.
-
-        Raises:
-            TemporarilyUnavailable: too many are waiting.
-        """
+        """Find the hash that the secret has; see `SlowVerifier`."""
         loop = asyncio.get_running_loop()
         busy = loop.time() + self._busy_seconds
         guess = _Guess(hashes, secret, client_id)

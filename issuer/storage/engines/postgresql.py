@@ -218,8 +218,17 @@ class _LoopThread:
         return self._loop.is_closed()
 
     def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to its end what needs the loop, and return the result."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        """Run to its end what needs the loop, and return the result.
+
+        Raises:
+            StoreUnavailable: the loop has ended.
+        """
+        try:
+            running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise StoreUnavailable("the registry database is closed") from None
+        return running.result()
 
     def soon(self, call: Callable[[], object]) -> None:
         """Have something called on the loop."""

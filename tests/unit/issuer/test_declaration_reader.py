@@ -235,7 +235,8 @@ def test_comparisons_pass_over_what_has_no_meaning(part):
 
 def test_a_grant_on_a_resource_of_the_registry_is_left_to_the_registry():
     """The file need not name every resource."""
-    read("clients: [{client_id: a, grants: [{resource: 'urn:a', scope: x}]}]", "yaml")
+    found = read("clients: [{client_id: a, grants: [{resource: 'urn:a', scope: x}]}]", "yaml")
+    assert [grant.resource for grant in found.clients[0].grants] == ["urn:a"]
 
 
 def test_a_newer_file_is_refused_by_its_version_alone():
