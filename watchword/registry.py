@@ -38,7 +38,7 @@ def open_registry(
     timeout: float = 5.0,
     serving: bool = False,
 ) -> "Registry":
-    """Open the registry to change it, made first if it is ours alone.
+    """Open the registry to change it, made first if it is an SQLite file.
 
     The caller closes it.
 

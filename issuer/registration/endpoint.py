@@ -97,7 +97,7 @@ class RegistrationEndpoint:
         return 200, self._describe(replaced)
 
     async def _check_jwks_uri(self, metadata: ClientMetadata) -> None:
-        # Why a host is refused is not told: names inside a network are nobody's business outside.
+        # Why a host is refused is not told: it would show which names exist inside a network.
         if metadata.jwks_uri is None:
             return
         host = urlsplit(metadata.jwks_uri).hostname or ""
@@ -111,7 +111,7 @@ class RegistrationEndpoint:
         try:
             status, document = await work
         except ConnectionError:
-            return  # nobody is there to be answered
+            return  # the connection is gone
         except OAuthError as refusal:
             self._events(Event.REGISTRATION_REFUSED, reason=refusal.reason)
             await respond(send, refusal.status, (*_HEADERS, *refusal.headers), error_body(refusal))

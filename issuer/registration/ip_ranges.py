@@ -16,7 +16,7 @@ _NEAREST_V6 = IPv6Network("2001::/23")
 
 
 def is_public(text: str) -> bool:
-    """Tell whether an address is one that anybody on the Internet may talk to.
+    """Tell whether an address is reachable from the whole Internet.
 
     Args:
         text: an IPv4 or IPv6 address, as resolvers write it; anything else is not public.

@@ -21,7 +21,7 @@ class InvalidClientMetadata(OAuthError):
 
 
 class InvalidRedirectUri(OAuthError):
-    """There is a redirect URI, and no grant here that would redirect anybody."""
+    """There is a redirect URI, and no grant type here redirects."""
 
     code = "invalid_redirect_uri"
 
@@ -33,7 +33,7 @@ class InvalidSoftwareStatement(OAuthError):
 
 
 class UnapprovedSoftwareStatement(OAuthError):
-    """A software statement is signed by somebody, and nobody's signature counts here."""
+    """A software statement is signed, and no signer of one is trusted here."""
 
     code = "unapproved_software_statement"
 

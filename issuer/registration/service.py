@@ -1,7 +1,7 @@
 """Register clients and let them administer themselves: one transaction a step, off the event loop.
 
-RFC 7591 §3, RFC 7592 §2. On one thread of its own: changes of the registry wait for each other
-anyhow, and however many strangers knock, the token path keeps its connections.
+RFC 7591 §3, RFC 7592 §2. Uses its own thread, so that unauthenticated registration traffic cannot
+take database connections from the token endpoint; changes wait for each other anyway.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class Registrar:
         self._thread.shutdown(cancel_futures=True)
 
     async def admit(self, initial: str) -> InitialAccessToken:
-        """Find the initial access token that somebody shows; no use of it is taken yet."""
+        """Find the initial access token of a request; no use of it is taken yet."""
         token_id = parse_token_id(initial)
         if token_id is None:
             raise _refusal()
@@ -149,7 +149,7 @@ class Registrar:
         """Give a client that needs a secret its first, and take them from one that needs none.
 
         A secret left behind would count again after the next change of method, by which time
-        nobody may know who has it.
+        it may be known to others.
         """
         client = edit.require_client(client_id)
         kept = [secret for secret in client.secrets if not secret.has_ended(edit.now)]
@@ -200,7 +200,7 @@ def _prove(reading: RegistryReading, client_id: str, access: str, now: int) -> C
     """Find a client by its registration access token.
 
     One that is unknown costs the same as a wrong token, and one that is disabled or has ended is
-    told no more than a stranger: it may do nothing, here as at the token endpoint.
+    answered as an unknown one: it may do nothing, here as at the token endpoint.
     """
     if not is_access_token(access) or not _is_client_id(client_id):
         raise _refusal()

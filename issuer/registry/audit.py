@@ -11,7 +11,7 @@ from typing import assert_never
 
 
 class Via(StrEnum):
-    """The door that a change came through."""
+    """The interface that a change was made through."""
 
     CLI = "cli"
     API = "api"
@@ -26,7 +26,7 @@ class Actor:
 
     Args:
         name: a user of the machine, or a client id; what names it depends on `via`.
-        via: the door.
+        via: the interface.
         request_id: the request that asked for it, if there was one.
     """
 

@@ -106,8 +106,8 @@ def check_tls_subject(value: str, info: ValidationInfo) -> str:
 def check_jwks(document: dict[str, Any]) -> dict[str, Any]:
     """Return a JWK set unchanged; refuse one with no key, or with a private, weak or known one.
 
-    Unlike a set read from the network, every key must be good: nobody wants to register a key that
-    will be passed over.
+    Unlike a set read from the network, every key must be usable: one that would be left out
+    is a mistake.
 
     Raises:
         InvalidValue: saying which key, counted from 1, and why.
@@ -142,7 +142,7 @@ def _check_jwk(members: object, number: int) -> str:
 def check_jwks_uri(uri: str) -> str:
     """Return a URL unchanged; refuse one that a server must not fetch (RFC 8725 §3.10).
 
-    Only what the text tells: whoever fetches must also look at the addresses behind the name.
+    Checks the text only; before a fetch the addresses behind the name must be checked as well.
 
     Raises:
         InvalidValue: it is not plain https to a public host name.
@@ -160,7 +160,7 @@ def check_jwks_uri(uri: str) -> str:
         raise InvalidValue("jwks_uri must be https, without user information and fragment")
     if port not in (None, 443):
         raise InvalidValue("jwks_uri must be on port 443")
-    # Brackets hold addresses only (RFC 3986 §3.2.2), also of versions that nobody knows yet.
+    # Brackets hold addresses only (RFC 3986 §3.2.2), also of future versions.
     if "[" in parts.netloc or not _HOST_NAME.fullmatch(host) or _is_private(host):
         raise InvalidValue("jwks_uri must name a public host by its full name")
     return uri

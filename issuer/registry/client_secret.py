@@ -209,7 +209,7 @@ class NewSecret:
         expires_at: when it ends; None for never.
 
     Raises:
-        InvalidValue: it would end before it starts, or a time is one that nobody can write.
+        InvalidValue: it would end before it starts, or a time cannot be written as RFC 3339.
     """
 
     hash: SecretHash

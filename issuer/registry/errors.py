@@ -63,7 +63,7 @@ class UnknownRegistrationToken(RegistryError):
 
 
 class RevisionConflict(RegistryError):
-    """Somebody else changed it since it was read (RFC 9110 §15.5.13)."""
+    """It was changed since it was read (RFC 9110 §15.5.13)."""
 
 
 class SchemaMismatch(RegistryError):

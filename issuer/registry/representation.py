@@ -1,7 +1,7 @@
 """Describe the registry in JSON: clients by their RFC 7591 §2 names, the rest in their manner.
 
 One description serves the command line, the administration API, the audit trail and the comparison
-with a declaration. Neither secrets nor hashes are in it. `documents` reads what is written here.
+with a declaration. Neither secrets nor hashes are in it. `schema.read` reads it back.
 """
 
 from issuer.registry.audit import AuditEntry

@@ -61,7 +61,7 @@ def write_issuer(connection: Connection, issuer: str) -> None:
 
 
 def begin_epoch(connection: Connection) -> None:
-    """Begin a new epoch: what anybody remembers of the feed does not count any more."""
+    """Begin a new epoch: what processes remember of the feed is not valid any more."""
     _write(connection, _EPOCH, secrets.token_hex(_EPOCH_BYTES))
 
 

@@ -77,7 +77,7 @@ class Registry:
             now: the clock, seconds since the epoch.
             announce: where changes are told as log events, once they are committed.
             upgrade: bring the schema up to date, or leave it as it is; None makes a database that
-                is ours alone if there is none, and refuses one whose schema is not up to date.
+                is embedded if there is none, and refuses one whose schema is not up to date.
             reading: nothing is made or changed, not even by mistake.
             timeout: seconds to wait for other processes' transactions, and for an answer.
 
@@ -130,7 +130,7 @@ class Registry:
     def upgrade_schema(self) -> None:
         """Bring the schema up to date; two processes may do it at once.
 
-        Of a database that is ours alone, a copy of the old one is kept beside it.
+        Of an embedded database a copy of the old one is kept beside it.
 
         Raises:
             SchemaMismatch: the database is from a newer version, or is not a registry.

@@ -58,7 +58,7 @@ def mismatch(status: SchemaStatus) -> SchemaMismatch:
 def upgrade_schema(connection: "Connection") -> None:
     """Make the tables, or run the migrations that are missing, in the transaction of `connection`.
 
-    Whoever comes second finds the work done: nobody else is in such a transaction meanwhile.
+    A second caller waits for the transaction of the first, and finds the work done.
 
     Raises:
         SchemaMismatch: the database is from a newer version, or is not a registry.

@@ -163,7 +163,7 @@ audit_entries = Table(
     sqlite_autoincrement=True,
 )
 
-# RFC 7591 §3: what opens the door for a registration, and what may come in through it.
+# Initial access tokens (RFC 7591 §3), and what may be registered with each.
 registration_tokens = Table(
     "registration_tokens",
     metadata,
@@ -171,7 +171,7 @@ registration_tokens = Table(
     Column("hash", Text, nullable=False),
     Column("grants", _JSON, nullable=False),
     Column("token_ttl", Integer),
-    Column("uses_left", Integer),  # no number: as many as come
+    Column("uses_left", Integer),  # NULL: without a limit
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
 )
@@ -186,7 +186,7 @@ idempotent_answers = Table(
     Column("created_at", BigInteger, nullable=False, index=True),
 )
 
-# Which issuer the registry belongs to, and the epoch of the change feed; see `identity`.
+# Which issuer the registry belongs to, and the epoch of the change feed; see `feed`.
 registry_identity = Table(
     "registry_identity",
     metadata,

@@ -105,7 +105,7 @@ def parse_key_file(content: bytes, *, name: str) -> StoredKey:
     if stored.kid in PUBLISHED_TEST_KEYS:
         raise KeyStoreError(
             f"key file {name} holds the test key printed in {PUBLISHED_TEST_KEYS[stored.kid]}, "
-            "which everybody has; remove it"
+            "whose private key is public; remove it"
         )
     return stored
 

@@ -213,7 +213,7 @@ def _api_paths(base: str) -> Json:
         "content": {"application/json": {"schema": value}},
     }
     return {
-        base + PUBLIC: _get("Anybody may read this", media_type="text/plain"),
+        base + PUBLIC: _get("Public text, without a token", media_type="text/plain"),
         base + READ_RESOURCE: {"get": _guarded("read_resource", "Read the resource", read)},
         base + WRITE_RESOURCE: {"post": writing},
     }

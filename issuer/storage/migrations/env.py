@@ -1,4 +1,4 @@
-"""Run by Alembic: migrate over the connection, and in the transaction, of whoever called."""
+"""Run by Alembic: migrate over the caller's connection, in its transaction."""
 
 from alembic import context
 

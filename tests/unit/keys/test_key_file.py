@@ -184,5 +184,5 @@ def test_a_key_printed_in_an_rfc_is_refused(kid, published_members):
         facts = facts.replace(
             f'"{name}":"{ours[name]}"', f'"{name}":"{published_members[kid][name]}"'
         )
-    with pytest.raises(KeyStoreError, match="which everybody has"):
+    with pytest.raises(KeyStoreError, match="whose private key is public"):
         parse_key_file(WARNING + facts.encode() + PEM, name="k.pem")

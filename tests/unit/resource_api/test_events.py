@@ -5,7 +5,9 @@ import logging
 import pytest
 
 from resource_api import BearerMiddleware, HttpJwks, JwksClient
+from resource_api.config import ResourcePolicy
 from resource_api.events import Event, log_events
+from resource_api.validator import TrustedIssuer
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.protected_api import ProtectedApi, ask, bearer
@@ -67,6 +69,15 @@ async def test_unreachable_issuer_is_a_warning(caplog: pytest.LogCaptureFixture)
     caplog.clear()
     assert not await JwksClient(HttpJwks("http://127.0.0.1:9")).warm()
     assert "jwks.stale" in caplog.messages[0]
+
+
+async def test_trusted_issuers_are_named_in_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    """As the one issuer of the shorthand is."""
+    api, resource = ProtectedApi(FORGE), RESOURCE + "/"
+    trusted = TrustedIssuer(ResourcePolicy(issuer=ISSUER, resource=resource), api.jwks)
+    app = BearerMiddleware(api.protected, issuers=[trusted], resource=resource, clock=api.clock)
+    assert (await ask(app, "GET", "/read", bearer(FORGE.token()))).status == 401
+    assert f"(issuer='{ISSUER}', resource='{resource}')" in caplog.text
 
 
 def test_warnings_come_again_after_a_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """The middleware: settings, lifespan, and what an application gets to see."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -249,6 +250,30 @@ async def test_several_issuers_can_be_trusted() -> None:
     document = await ask(app, "GET", "/.well-known/oauth-protected-resource")
     assert document.json["authorization_servers"] == [ISSUER, OTHER]
     assert app.issuers == tuple(issuers)
+
+
+async def test_the_keys_of_every_issuer_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever closing another one raises."""
+    issuers, _ = two_issuers()
+    closed: list[str] = []
+
+    def closing(name: str) -> Callable[[], Awaitable[None]]:
+        async def aclose() -> None:
+            closed.append(name)
+            raise RuntimeError(name)
+
+        return aclose
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        return None
+
+    for each in issuers:
+        monkeypatch.setattr(each.keys, "current", lambda: None)
+        monkeypatch.setattr(each.keys, "aclose", closing(each.policy.issuer))
+    middleware = BearerMiddleware(app, resource=RESOURCE, issuers=issuers)
+    with pytest.raises(RuntimeError):
+        await middleware({"type": "lifespan"}, never, never)
+    assert sorted(closed) == sorted([ISSUER, OTHER])
 
 
 def test_the_issuers_are_for_this_resource() -> None:
