@@ -7,6 +7,8 @@
 from enum import StrEnum
 from typing import Any
 
+from keys.errors import JwtFault
+
 
 class Reason(StrEnum):
     """Say why a request was refused; values are stable, logs and metric labels hold them."""
@@ -15,21 +17,21 @@ class Reason(StrEnum):
     FOREIGN_SCHEME = "foreign_scheme"
     MALFORMED_AUTHORIZATION = "malformed_authorization"
     SEVERAL_CREDENTIALS = "several_credentials"
-    TOKEN_TOO_LONG = "token_too_long"  # noqa: S105  # a reason, not a secret
-    MALFORMED_TOKEN = "malformed_token"  # noqa: S105
-    WRONG_TYPE = "wrong_type"
-    WRONG_ALGORITHM = "wrong_algorithm"
-    FORBIDDEN_HEADER = "forbidden_header"
-    INVALID_KID = "invalid_kid"
+    TOKEN_TOO_LONG = JwtFault.TOKEN_TOO_LONG.value
+    MALFORMED_TOKEN = JwtFault.MALFORMED_TOKEN.value
+    WRONG_TYPE = JwtFault.WRONG_TYPE.value
+    WRONG_ALGORITHM = JwtFault.WRONG_ALGORITHM.value
+    FORBIDDEN_HEADER = JwtFault.FORBIDDEN_HEADER.value
+    INVALID_KID = JwtFault.INVALID_KID.value
     UNKNOWN_KEY = "unknown_key"
-    BAD_SIGNATURE = "bad_signature"
+    BAD_SIGNATURE = JwtFault.BAD_SIGNATURE.value
     WRONG_ISSUER = "wrong_issuer"
     WRONG_AUDIENCE = "wrong_audience"
-    INVALID_TIME = "invalid_time"
-    EXPIRED = "expired"
-    NOT_YET_VALID = "not_yet_valid"
-    LIFETIME_TOO_LONG = "lifetime_too_long"
-    INVALID_IDENTITY = "invalid_identity"
+    INVALID_TIME = JwtFault.INVALID_TIME.value
+    EXPIRED = JwtFault.EXPIRED.value
+    NOT_YET_VALID = JwtFault.NOT_YET_VALID.value
+    LIFETIME_TOO_LONG = JwtFault.LIFETIME_TOO_LONG.value
+    INVALID_IDENTITY = JwtFault.INVALID_IDENTITY.value
     SENDER_CONSTRAINED = "sender_constrained"
     UNCHECKED_STATUS = "unchecked_status"
     INVALID_SCOPE_CLAIM = "invalid_scope_claim"

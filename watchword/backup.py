@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from issuer.storage.database_url import SqliteFile
 from issuer.storage.registry import MIGRATION_TIMEOUT, Registry
+from keys.stores.file_access import sync_folder
 from keys.stores.key_file import parse_key_file
 from watchword.errors import BackupError
 from watchword.provider.key_ring import open_key_store
@@ -74,7 +75,7 @@ def write_backup(
             begun.replace(target)
         else:
             target.hardlink_to(begun)  # fails if the file was made meanwhile
-        _sync_folder(target.absolute().parent)
+        sync_folder(target.absolute().parent)
 
 
 def restore_backup(
@@ -223,14 +224,6 @@ def _write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from issuer.registry.client_secret import check_secret, decode_secret, generate_
 from issuer.registry.errors import InvalidValue, RegistryError, StoreUnavailable
 from issuer.registry.mistakes import Mistake
 from issuer.registry.schema import Json
+from keys.stores.file_access import sync_folder
 from watchword.errors import ProviderError
 
 _MAXIMUM_FILE_BYTES = 4096
@@ -170,16 +171,8 @@ def _write_new(path: Path, content: bytes, *, suffix: str) -> bool:
         return False
     finally:
         unfinished.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(error: OSError) -> str:

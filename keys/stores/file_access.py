@@ -120,3 +120,16 @@ def _user_name(user: int) -> str:
         return pwd.getpwuid(user).pw_name
     except KeyError:
         return f"#{user}"  # as sudo and chown take a number
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder, so that a crash loses no new file.
+
+    Raises:
+        OSError: the folder cannot be opened, or the disk fails.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

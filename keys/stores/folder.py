@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from keys.errors import KeyStoreError
-from keys.stores.file_access import file_fault, folder_fault, folders_above
+from keys.stores.file_access import file_fault, folder_fault, folders_above, sync_folder
 from keys.stores.key_file import SUFFIX
 
 _UNFINISHED = ".unfinished"
@@ -78,7 +78,7 @@ class KeyFolder:
                 path.unlink()
             _write_durably(unfinished, content)
             unfinished.rename(self._folder / name)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
@@ -156,14 +156,6 @@ def _write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _refusal(verb: str, path: Path, error: OSError) -> KeyStoreError:

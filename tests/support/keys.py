@@ -3,12 +3,16 @@
 from functools import cache
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from keys.errors import KeyStoreError
 from keys.jwk import PublicJwk, public_jwk
 from keys.ring import RingKey
+from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey, render_key_file, render_private_pem
+from keys.stores.store import KeyStore
 
 SIZE_OF_WEAK_KEY = 1024
 
@@ -60,3 +64,11 @@ def write_key_file(folder: Path, content: bytes, *, n: int = 0, mode: int = 0o60
     path.write_bytes(content)
     path.chmod(mode)
     return path
+
+
+def refusal_of(folder: Path) -> str:
+    """Return the one line with which a store refuses to be read."""
+    with pytest.raises(KeyStoreError) as caught:
+        KeyStore(KeyFolder(folder)).records()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

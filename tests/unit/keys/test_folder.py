@@ -14,25 +14,11 @@ from keys.errors import KeyStoreError, UnknownAlgorithm
 from keys.ring import KeyState, RingPolicy, derive_ring, signing_key
 from keys.stores.folder import KeyFolder
 from keys.stores.store import KeyStore
-from tests.support.keys import key_file, public_rsa_jwk, stored_key, write_key_file
+from tests.support.keys import key_file, public_rsa_jwk, refusal_of, stored_key, write_key_file
 
 POLICY = RingPolicy()
 PASSPHRASE = b"correct horse battery staple"
 NOW = 1_800_000_000
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return the folder of a store that does not exist yet."""
-    return tmp_path / "data" / "keys"
-
-
-def refusal(folder: Path) -> str:
-    """Return the one line with which a store refuses to be read."""
-    with pytest.raises(KeyStoreError) as caught:
-        KeyStore(KeyFolder(folder)).records()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_an_absent_folder_is_an_empty_store(folder):
@@ -140,8 +126,8 @@ def test_a_damaged_file_is_refused_with_its_name(folder, content, reason):
     write_key_file(folder, key_file(1), n=1)
     path = write_key_file(folder, content)
 
-    assert reason in refusal(folder)
-    assert str(path) in refusal(folder)
+    assert reason in refusal_of(folder)
+    assert str(path) in refusal_of(folder)
 
 
 def test_a_file_under_another_name_is_refused(folder):
@@ -149,7 +135,7 @@ def test_a_file_under_another_name_is_refused(folder):
     path = write_key_file(folder, key_file())
     path.rename(folder / "mine.pem")
 
-    assert f"must be named {public_rsa_jwk().kid}.pem" in refusal(folder)
+    assert f"must be named {public_rsa_jwk().kid}.pem" in refusal_of(folder)
 
 
 def test_what_is_not_a_regular_file_is_refused(folder):
@@ -157,11 +143,11 @@ def test_what_is_not_a_regular_file_is_refused(folder):
     path = write_key_file(folder, key_file())
     path.unlink()
     path.symlink_to("missing.pem")
-    assert str(path) in refusal(folder)
+    assert str(path) in refusal_of(folder)
 
     path.unlink()
     os.mkfifo(path, 0o600)
-    assert "not a regular file" in refusal(folder)
+    assert "not a regular file" in refusal_of(folder)
 
 
 def test_a_file_in_place_of_the_folder_is_refused(folder):
@@ -169,7 +155,7 @@ def test_a_file_in_place_of_the_folder_is_refused(folder):
     folder.parent.mkdir()
     folder.write_text("precious")
 
-    assert "is not a folder" in refusal(folder)
+    assert "is not a folder" in refusal_of(folder)
     with pytest.raises(KeyStoreError, match="is not a folder"):
         KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
     assert folder.read_text() == "precious"
@@ -355,6 +341,6 @@ def test_a_folder_that_cannot_be_read_is_one_line(folder):
     folder.mkdir(parents=True, mode=0o700)
     folder.chmod(0o300)
     try:
-        assert "permission denied" in refusal(folder)
+        assert "permission denied" in refusal_of(folder)
     finally:
         folder.chmod(0o700)

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,7 @@ from keys.errors import KeyStoreError
 from keys.ring import RingPolicy
 from keys.stores.folder import KeyFolder
 from keys.stores.store import KeyStore
-from tests.support.keys import key_file, public_rsa_jwk, write_key_file
+from tests.support.keys import key_file, public_rsa_jwk, refusal_of, write_key_file
 
 POLICY = RingPolicy()
 NOW = 1_800_000_000
@@ -18,26 +17,12 @@ NOBODY = pwd.getpwnam("nobody")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return the folder of a store that does not exist yet."""
-    return tmp_path / "data" / "keys"
-
-
-def refusal(folder: Path) -> str:
-    """Return the one line with which a store refuses to be read."""
-    with pytest.raises(KeyStoreError) as caught:
-        KeyStore(KeyFolder(folder)).records()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 @pytest.mark.parametrize("mode", [0o604, 0o644, 0o606])
 def test_a_file_that_others_can_open_is_refused(folder, mode):
     """Whoever could read it could sign; the remedy is in the line."""
     path = write_key_file(folder, key_file(), mode=mode)
 
-    assert f"chmod 600 {path}" in refusal(folder)
+    assert f"chmod 600 {path}" in refusal_of(folder)
     with pytest.raises(KeyStoreError, match="open to others"):
         KeyStore(KeyFolder(folder)).signer(public_rsa_jwk().kid)
 
@@ -48,7 +33,7 @@ def test_a_folder_that_others_can_enter_is_refused(folder, mode):
     write_key_file(folder, key_file())
     folder.chmod(mode)
 
-    assert f"chmod 700 {folder}" in refusal(folder)
+    assert f"chmod 700 {folder}" in refusal_of(folder)
     with pytest.raises(KeyStoreError, match="chmod 700"):
         KeyStore(KeyFolder(folder)).generate(alg="RS256", now=NOW, policy=POLICY)
     with pytest.raises(KeyStoreError, match="chmod 700"):
@@ -64,7 +49,7 @@ def test_a_data_folder_that_others_can_write_is_refused(folder):
     assert not folder.exists()
 
     write_key_file(folder, key_file())
-    assert f"chmod 700 {folder.parent}" in refusal(folder)
+    assert f"chmod 700 {folder.parent}" in refusal_of(folder)
 
 
 def test_a_link_to_a_folder_is_judged_by_where_it_leads(folder, tmp_path):
@@ -76,7 +61,7 @@ def test_a_link_to_a_folder_is_judged_by_where_it_leads(folder, tmp_path):
     assert len(KeyStore(KeyFolder(folder)).records()) == 1
 
     elsewhere.chmod(0o777)
-    assert f"chmod 700 {elsewhere}" in refusal(folder)
+    assert f"chmod 700 {elsewhere}" in refusal_of(folder)
 
 
 @as_root
@@ -96,7 +81,7 @@ def test_a_key_of_another_user_is_not_signed_with(folder):
     path = write_key_file(folder, key_file())
     os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
 
-    assert f"{path} belongs to the user nobody" in refusal(folder)
+    assert f"{path} belongs to the user nobody" in refusal_of(folder)
 
 
 def test_a_key_that_came_through_a_link_is_judged_by_what_it_names(folder, tmp_path):
@@ -115,4 +100,4 @@ def test_a_key_that_came_through_a_link_is_judged_by_what_it_names(folder, tmp_p
     (folder / "..new").rename(folder / "..data")
     assert store.stamp() != before
     replaced.chmod(0o644)
-    assert "open to others" in refusal(folder)
+    assert "open to others" in refusal_of(folder)

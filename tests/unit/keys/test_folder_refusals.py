@@ -19,12 +19,6 @@ NOW = 1_800_000_000
 CHECK = "check its owner, mode and the free space"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return the folder of a store that does not exist yet."""
-    return tmp_path / "data" / "keys"
-
-
 def test_a_place_where_no_folder_can_be_is_named(folder: Path) -> None:
     """A file stands above it: reading and making fail with the same reason."""
     folder.parent.write_text("a file")
