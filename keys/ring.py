@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from keys.errors import KeyFromTheFuture, NoSigningKey
+from keys.errors import KeyFromTheFuture
 
 
 class KeyState(StrEnum):
@@ -122,16 +122,9 @@ def _derive_one_algorithm(
         yield RingEntry(key=key, state=state, superseded_at=superseded_at, gone_at=gone_at)
 
 
-def signing_key(entries: Iterable[RingEntry], *, alg: str) -> RingKey:
-    """Return the key that signs.
-
-    Raises:
-        NoSigningKey: if the ring has no key of this algorithm.
-    """
-    for entry in entries:
-        if entry.state is KeyState.ACTIVE and entry.key.alg == alg:
-            return entry.key
-    raise NoSigningKey(f"there is no signing key for {alg}; run: watchword keys generate")
+def signing_keys(entries: Iterable[RingEntry]) -> dict[str, RingKey]:
+    """Return the key that signs with each algorithm."""
+    return {entry.key.alg: entry.key for entry in entries if entry.state is KeyState.ACTIVE}
 
 
 def published(entries: Iterable[RingEntry]) -> tuple[RingKey, ...]:

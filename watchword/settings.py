@@ -42,7 +42,6 @@ _SERVICE_VARIABLE = re.compile(
     r"|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]+")
-_SECRET_FIELDS = frozenset({"key_passphrase", "client_secret", "database_url"})
 
 
 class SettingsError(Exception):

@@ -39,11 +39,6 @@ class AuthMethod(StrEnum):
         """Whether clients prove themselves by a plain secret; either of the two ways serves."""
         return self in (AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST)
 
-    @property
-    def uses_keys(self) -> bool:
-        """Whether clients are known by public keys."""
-        return self in (AuthMethod.PRIVATE_KEY_JWT, AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH)
-
 
 TLS_SUBJECTS = (
     "tls_client_auth_subject_dn",

@@ -107,11 +107,6 @@ class SecretHash:
         """Whether `verify` takes tens of milliseconds and must leave the event loop."""
         return self.cost is not None
 
-    @property
-    def needs_rehash(self) -> bool:
-        """Whether a new hash of the same secret would be made at another cost."""
-        return self.cost is not None and self.cost != SCRYPT_COST
-
     def verify(self, secret: str) -> bool:
         """Tell whether `secret` is the hashed one, in time that depends on neither."""
         message = secret.encode("utf-8", "surrogatepass")

@@ -259,12 +259,6 @@ Scopes = Annotated[
     WithJsonSchema(_SCOPE_SCHEMA),
 ]
 """Scopes in the order given, each once; one text with spaces between on the wire."""
-ScopeText = Annotated[
-    str,
-    AfterValidator(check_scope_text),
-    Field(json_schema_extra={"pattern": SCOPE_PATTERN, "maxLength": MAX_SCOPE_LENGTH}),
-]
-"""The same as text, for documents that stay what they are on the wire."""
 
 TokenTtl = Annotated[int, Field(strict=True, ge=1, le=MAX_TOKEN_TTL)]
 """Life of access tokens in seconds."""

@@ -146,15 +146,6 @@ class RegistryEdit(RegistryReading):
         self._record(action, registration.client_id, was, becomes)
         return after
 
-    def set_disabled(self, client_id: str, disabled: bool) -> Client:
-        """Disable a client, or enable it again.
-
-        Raises:
-            UnknownClient: there is no such id.
-        """
-        before = self.require_client(client_id).registration
-        return self.replace_client(replace(before, disabled=disabled))
-
     def delete_client(self, client_id: str, *, revision: int | None = None) -> None:
         """Delete a client with its grants and secrets.
 

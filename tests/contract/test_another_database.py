@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,8 @@ def test_a_change_whose_file_goes_meanwhile_is_not_confirmed(file, replaced):
     """It was written where nobody will read it."""
 
     def work(edit):
-        edit.set_disabled("till", True)
+        disabled = replace(edit.require_client("till").registration, disabled=True)
+        edit.replace_client(disabled)
         file.rename(file.with_name("elsewhere"))
         if replaced:
             file.touch(0o600)

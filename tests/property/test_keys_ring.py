@@ -13,7 +13,7 @@ from keys.ring import (
     derive_ring,
     place_key,
     published,
-    signing_key,
+    signing_keys,
 )
 
 TIMES = st.integers(min_value=0, max_value=200_000)
@@ -82,7 +82,7 @@ def test_states_only_move_forward(ring, earlier, span, policy):
 def test_the_key_of_a_token_is_published_for_the_life_of_the_token(ring, issued_at, age, policy):
     """Also for the longest token, with leeway, signed in the last second before supersession."""
     for alg in {key.alg for key in ring}:
-        signed_by = signing_key(derive_ring(ring, issued_at, policy), alg=alg)
+        signed_by = signing_keys(derive_ring(ring, issued_at, policy))[alg]
         superseded_at = next(
             entry.superseded_at
             for entry in derive_ring(ring, issued_at, policy)
@@ -103,7 +103,7 @@ def test_a_key_is_published_for_long_enough_before_it_signs(grown):
     for successor in ring[1:]:
         assert successor.signs_from - successor.published_at >= policy.publish_ahead
         just_before = derive_ring(ring, successor.signs_from - 1, policy)
-        assert signing_key(just_before, alg="RS256") != successor
+        assert signing_keys(just_before)["RS256"] != successor
         at_publication = [key for key in ring if key.published_at <= successor.published_at]
         assert successor in published(derive_ring(at_publication, successor.published_at, policy))
 
@@ -116,7 +116,7 @@ def test_a_new_key_takes_over_at_its_time(grown, later):
     now = ring[0].signs_from + later
     started = [key for key in ring if key.signs_from <= now]
 
-    assert signing_key(derive_ring(ring, now, policy), alg="RS256") == max(
+    assert signing_keys(derive_ring(ring, now, policy))["RS256"] == max(
         started, key=lambda key: key.signs_from
     )
     assert len({key.signs_from for key in ring}) == len(ring)
@@ -129,7 +129,7 @@ def test_a_clock_that_jumps_back_leaves_a_published_key_signing(grown, before):
     ring, policy = grown
     entries = derive_ring(ring, ring[0].signs_from - 1 - before, policy)
 
-    assert signing_key(entries, alg="RS256") == ring[0]
+    assert signing_keys(entries)["RS256"] == ring[0]
     assert set(published(entries)) == set(ring)
 
 
@@ -139,10 +139,10 @@ def test_adding_a_key_changes_nobody_who_signs_now(grown, later, activate_in):
     """At the moment of its making a new key that waits leaves the signing key in place."""
     ring, policy = grown
     now = ring[-1].published_at + later
-    signing = signing_key(derive_ring(ring, now, policy), alg="RS256")
+    signing = signing_keys(derive_ring(ring, now, policy))["RS256"]
     placed = place_key(
         ring, kid="new", alg="RS256", now=now, policy=policy, activate_in=activate_in
     )
 
-    signs_next = signing_key(derive_ring([*ring, placed], now, policy), alg="RS256")
+    signs_next = signing_keys(derive_ring([*ring, placed], now, policy))["RS256"]
     assert signs_next == (placed if placed.signs_from <= now else signing)

@@ -66,6 +66,15 @@ class RegistryHarness:
         """Register a client with its one secret."""
         return self.registry.change(lambda edit: _create(edit, new), by=self._by)
 
+    def set_disabled(self, client_id: str, disabled: bool) -> Client:
+        """Disable a client, or enable it again."""
+        return self.registry.change(
+            lambda edit: edit.replace_client(
+                replace(edit.require_client(client_id).registration, disabled=disabled)
+            ),
+            by=self._by,
+        )
+
     def __getattr__(self, name: str) -> Any:
         from issuer.storage.edit import RegistryEdit
         from issuer.storage.reading import RegistryReading

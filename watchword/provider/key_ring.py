@@ -14,7 +14,7 @@ from issuer.config import MAX_TOKEN_TTL
 from issuer.endpoints.document import Document
 from keys.errors import NoSigningKey
 from keys.jwks import build_jwk_set, fit_jwk_set
-from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published
+from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, signing_keys
 from keys.signers.batch import BatchingSigner
 from keys.signers.local import Signer
 from keys.stores.folder import KeyFolder
@@ -133,9 +133,9 @@ class KeyRing:
             until=min((time for time in turns if time > now), default=float("inf")),
             # A key that was gone when the store was read has no signer, should the clock jump back.
             signers={
-                entry.key.alg: self._signers[entry.key.kid]
-                for entry in ring
-                if entry.state is KeyState.ACTIVE and entry.key.kid in self._signers
+                alg: self._signers[key.kid]
+                for alg, key in signing_keys(ring).items()
+                if key.kid in self._signers
             },
             jwks=json.dumps(published_set(ring, records), separators=(",", ":")).encode(),
         )

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from keys.errors import KeyStoreError, UnknownAlgorithm
-from keys.ring import KeyState, RingPolicy, derive_ring, signing_key
+from keys.ring import KeyState, RingPolicy, derive_ring, signing_keys
 from keys.stores.folder import KeyFolder
 from keys.stores.store import KeyStore
 from tests.support.keys import key_file, public_rsa_jwk, refusal_of, stored_key, write_key_file
@@ -290,7 +290,7 @@ def test_of_two_first_keys_made_at_once_one_signs_at_once(folder):
     assert all(key.signs_from in (NOW, *range(NOW + 360, NOW + 363)) for key in ring)
     entries = derive_ring(ring, NOW, POLICY)
     assert [entry.state for entry in entries] == [KeyState.ACTIVE] + [KeyState.PENDING] * 3
-    assert signing_key(entries, alg="RS256").signs_from == NOW
+    assert signing_keys(entries)["RS256"].signs_from == NOW
 
 
 def test_a_full_disk_leaves_nothing_half_written(folder):
