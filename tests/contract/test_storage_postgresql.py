@@ -7,6 +7,7 @@ import threading
 from contextlib import closing
 from urllib.parse import quote
 
+import asyncpg
 import pytest
 
 from issuer.registry.errors import InvalidValue, SchemaMismatch, StoreUnavailable
@@ -305,3 +306,26 @@ def test_a_closed_registry_can_be_closed_again(postgres_url):
             registry.close()
         with pytest.raises(StoreUnavailable):
             registry.find_client("till")
+
+
+def test_a_session_that_the_server_ended_is_not_used_again(postgres_url):
+    """An error of a statement leaves the connection as it is, a fatal one ends it."""
+    with closing(open_database(postgres_url, timeout=30)) as database:
+        read = database.read_one
+        session = "SELECT pg_backend_pid() AS pid"
+        first = read(Statement(session))[0]["pid"]
+        with pytest.raises(StoreUnavailable):
+            read(Statement("SELECT 1 / 0"))
+        assert read(Statement(session))[0]["pid"] == first
+        with pytest.raises(StoreUnavailable):
+            read(Statement("SELECT pg_terminate_backend(pg_backend_pid())"))
+        assert database._plain._idle == []
+        assert read(Statement(session))[0]["pid"] != first
+
+
+def test_a_confused_exchange_is_an_outage(postgres_url):
+    """The driver has an error for it that is neither the server's nor one of misuse."""
+    with closing(open_database(postgres_url, timeout=30)) as database:
+        with pytest.raises(StoreUnavailable) as caught, database.explained():
+            raise asyncpg.InternalClientError("cannot switch to state 12")
+        assert_one_line(caught, "in the middle of an exchange; try again")

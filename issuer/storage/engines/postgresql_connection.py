@@ -32,6 +32,7 @@ _FAILURES = (
     UnicodeError,  # a host whose name cannot be looked up
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a server that ends between the messages of an exchange
 )
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: what an operator can change.
@@ -130,6 +131,8 @@ class PostgresConnector:
             why = f"did not answer within {self.timeout:g} seconds; try again"
         elif isinstance(cause, UnicodeError):
             why = "cannot be reached: the host name is not valid"
+        elif isinstance(cause, asyncpg.InternalClientError):
+            why = "ended the connection in the middle of an exchange; try again"
         elif isinstance(cause, OSError):
             why = f"cannot be reached: {_reason(cause)}"
         else:
@@ -175,11 +178,13 @@ class Connections:
             made = await self._take()
             try:
                 yield made[0]
-            except asyncpg.PostgresError:
-                self._idle.append(made)  # the server has answered, so that it can be used again
-                raise
-            except BaseException:
-                made[0].terminate()
+            except BaseException as error:
+                # After an error of a statement it can be used again; a fatal one ends the session
+                # (https://www.postgresql.org/docs/15/protocol-error-fields.html).
+                if isinstance(error, asyncpg.PostgresError) and error.severity_en == "ERROR":
+                    self._idle.append(made)
+                else:
+                    made[0].terminate()
                 raise
             self._idle.append(made)
         finally:
