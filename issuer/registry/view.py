@@ -96,28 +96,33 @@ class ClientView:
         with self._lock:
             self._batches += 1
             self.has_slow_secrets = changes.any_slow_secret
-            outdated = self._outdated(changes)
-        await self._refresh(outdated)
+            changed, doubtful = self._outdated(changes)
+        await self._refresh(changed, doubtful)
         self._feed, self._cursor = changes.feed, changes.cursor
         self._version = version
         self._failures_made_up_for = failures
 
-    def _outdated(self, changes: Changes) -> list[str]:
-        """List the entries that changed, most recently used first."""
-        doubtful = self._failures != self._failures_made_up_for
-        if changes.client_ids is None or changes.feed != self._feed or doubtful:
-            return list(reversed(self._entries))
-        return [held for held in reversed(self._entries) if held in changes.client_ids]
+    def _outdated(self, changes: Changes) -> tuple[list[str], list[str]]:
+        """List the entries that changed, and those that may have; most recently used first."""
+        held = list(reversed(self._entries))
+        if changes.client_ids is None or changes.feed != self._feed:
+            return held, []
+        changed = [each for each in held if each in changes.client_ids]
+        if self._failures == self._failures_made_up_for:
+            return changed, []
+        return changed, [each for each in held if each not in changes.client_ids]
 
-    async def _refresh(self, outdated: list[str]) -> None:
-        self._drop(outdated[_REFRESHED_AT_MOST:])
-        again = outdated[:_REFRESHED_AT_MOST]
+    async def _refresh(self, changed: list[str], doubtful: list[str]) -> None:
+        again = [*changed, *doubtful][:_REFRESHED_AT_MOST]
+        self._drop(changed[_REFRESHED_AT_MOST:])
         try:
             for client_id in again:
                 await self._read_again(client_id)
         except BaseException:
-            self._drop(again)
+            # What only may have changed is as good as during the outage, which goes on.
+            self._drop(changed)
             raise
+        self._drop(doubtful[max(0, _REFRESHED_AT_MOST - len(changed)) :])
 
     async def _read_again(self, client_id: str) -> None:
         batches = self._batches

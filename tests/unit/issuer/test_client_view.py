@@ -212,6 +212,30 @@ def test_after_a_look_that_failed_everything_is_read_again(store, view):
     assert store.finds == finds
 
 
+def test_an_outage_that_comes_back_meanwhile_costs_no_client_that_has_not_changed(store, view):
+    """What changed in between goes, and the rest is read again in the end all the same."""
+    for name in ("till", "shop"):
+        store.put(name)
+        finish(view.fetch(name))
+    finish(view.catch_up())
+    store.broken = True
+    with pytest.raises(StoreUnavailable):
+        finish(view.catch_up())
+    store.broken = False
+    store.put("shop", disabled=True)
+    refresh = view.catch_up()
+    for _ in range(4):
+        refresh.send(None)
+    store.broken = True
+    with pytest.raises(StoreUnavailable):
+        finish(refresh)
+    assert [view.get_cached(name) is not None for name in ("till", "shop")] == [True, False]
+    store.broken = False
+    store.clients["till"] = registered_client("till", disabled=True)  # without a note
+    finish(view.catch_up())
+    assert view.get_cached("till").registration.disabled
+
+
 def test_in_another_feed_everything_is_read_again(store, view):
     """Numbers of two feeds cannot be compared."""
     store.put("till")
