@@ -105,12 +105,13 @@ class ClientView:
     def _outdated(self, changes: Changes) -> tuple[list[str], list[str]]:
         """List the entries that changed, and those that may have; most recently used first."""
         held = list(reversed(self._entries))
-        if changes.client_ids is None or changes.feed != self._feed:
-            return held, []
-        changed = [each for each in held if each in changes.client_ids]
-        if self._failures == self._failures_made_up_for:
+        same = changes.feed == self._feed
+        # Of another feed, and of one that was trimmed, no entry is known to have changed.
+        named = changes.client_ids if same or self._feed is None else None
+        changed = [each for each in held if each in (named or ())]
+        if same and named is not None and self._failures == self._failures_made_up_for:
             return changed, []
-        return changed, [each for each in held if each not in changes.client_ids]
+        return changed, [each for each in held if each not in (named or ())]
 
     async def _refresh(self, changed: list[str], doubtful: list[str]) -> None:
         again = [*changed, *doubtful][:_REFRESHED_AT_MOST]

@@ -248,6 +248,26 @@ def test_in_another_feed_everything_is_read_again(store, view):
     assert view.get_cached("till").registration.disabled
 
 
+def test_another_feed_that_goes_away_at_once_costs_no_client(store, view):
+    """A server that restarts twice counts its changes anew each time."""
+    store.put("till")
+    finish(view.fetch("till"))
+    finish(view.catch_up())
+    store.name = "b"
+    store.put("shop")
+    refresh = view.catch_up()
+    for _ in range(4):
+        refresh.send(None)
+    store.broken = True
+    with pytest.raises(StoreUnavailable):
+        finish(refresh)
+    assert view.get_cached("till") is not None
+    store.broken = False
+    store.clients["till"] = registered_client("till", disabled=True)  # without a note
+    finish(view.catch_up())
+    assert view.get_cached("till").registration.disabled
+
+
 def test_the_view_knows_whether_any_client_has_a_slow_secret(store, view):
     """Equal work for unknown clients depends on it."""
     store.put("till")
