@@ -1,5 +1,6 @@
 """The PostgreSQL engine: opening, upgrading, listening, and one clear line when it fails."""
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -329,3 +330,24 @@ def test_a_confused_exchange_is_an_outage(postgres_url):
         with pytest.raises(StoreUnavailable) as caught, database.explained():
             raise asyncpg.InternalClientError("cannot switch to state 12")
         assert_one_line(caught, "in the middle of an exchange; try again")
+
+
+def test_a_cancellation_that_is_swallowed_does_not_delay_the_end(postgres_url, monkeypatch):
+    """As `asyncio.wait_for` may do it when what it waits for is done at the same moment."""
+    connecting = threading.Event()
+
+    async def connect():
+        connecting.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise OSError("swallowed") from None
+
+    database = open_database(postgres_url, timeout=30)
+    monkeypatch.setattr(database.connector, "connect", connect)
+    database.watch(lambda: None)
+    assert connecting.wait(30)
+    closing_thread = threading.Thread(target=database.close, daemon=True)
+    closing_thread.start()
+    closing_thread.join(30)
+    assert not closing_thread.is_alive()

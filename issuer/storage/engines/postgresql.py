@@ -161,8 +161,10 @@ class PostgresDatabase:
         return PostgresEngine(self.connector)
 
     async def _listen(self, on_change: Callable[[], None]) -> None:
-        """Listen for ever; whenever the connection is lost, make a new one."""
-        while True:
+        """Listen until cancelled; whenever the connection is lost, make a new one."""
+        task = asyncio.current_task()
+        # A wait for a connection may swallow the cancellation (python/cpython#86296).
+        while task is not None and not task.cancelling():
             # Whatever it is, the reader's own looks go on meanwhile.
             with suppress(Exception):
                 await self._listen_once(on_change)
