@@ -12,7 +12,7 @@ from typing import Any, assert_never
 from issuer.administration.errors import BeyondAuthority, CallerNotActive
 from issuer.registry.audit import Action, AuditEntry
 from issuer.registry.client import Client
-from issuer.registry.representation import describe_registration
+from issuer.registry.schema import write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def settle_authority(claimed: Authority, caller: Client | None, now: int) -> Aut
         raise CallerNotActive("the client of the access token is deleted, disabled or has ended")
     if claimed.issued_at < caller.created_at:
         raise CallerNotActive("the access token is older than its client")
-    granted = _granted(claimed.administration, describe_registration(caller.registration))
+    granted = _granted(claimed.administration, write(caller.registration))
     held = claimed.scopes & frozenset(granted)
     if missing := claimed.needed - held:
         raise BeyondAuthority(
@@ -101,7 +101,7 @@ def _involved(
         case Action.SECRET_ADDED | Action.SECRET_REVOKED:
             client = find_client(entry.target)
             if client is not None:
-                yield from _granted(administration, describe_registration(client.registration))
+                yield from _granted(administration, write(client.registration))
         case (
             Action.CLIENT_CREATED
             | Action.CLIENT_UPDATED

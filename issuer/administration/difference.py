@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from issuer.registry.client import ClientRegistration
-from issuer.registry.representation import describe_registration, describe_resource
-from issuer.registry.resource import Resource
-from issuer.registry.schema import Json
+from issuer.registry.resource import Resource, describe_resource
+from issuer.registry.schema import Json, write
 
 Key = tuple[str, str | None]
 """The name of a fact and, for one of a grant, the resource that it is on."""
@@ -33,7 +32,7 @@ def facts_of_client(registration: ClientRegistration) -> Facts:
     The order of scopes means nothing, and neither does that of grants after the first, which names
     the default resource.
     """
-    described = describe_registration(registration)
+    described = write(registration)
     del described["client_id"], described["grants"]
     described["grant_types"] = sorted(registration.grant_types)
     facts: dict[Key, Any] = {(name, None): value for name, value in described.items()}

@@ -22,14 +22,13 @@ from issuer.registry.client_secret import (
     NewSecret,
     SecretHash,
     check_secret,
+    describe_secret,
     generate_secret,
     hash_secret,
 )
 from issuer.registry.errors import InvalidValue
 from issuer.registry.mistakes import Mistake, mistakes_of, unknown
-from issuer.registry.representation import describe_secret
 from issuer.registry.resource import Resource, check_resource_identifier
-from issuer.registry.rfc3339 import write_time
 from issuer.registry.schema import (
     MODEL,
     Document,
@@ -39,6 +38,7 @@ from issuer.registry.schema import (
     Time,
     members_of,
     read,
+    write_time,
 )
 
 T = TypeVar("T")

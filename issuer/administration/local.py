@@ -18,21 +18,16 @@ from issuer.administration.documents import (
 )
 from issuer.administration.idempotency import once, parse_retryable
 from issuer.administration.operations import MAXIMUM_PAGE, Created, Page, Versioned
-from issuer.registry.audit import Actor, Via
-from issuer.registry.client import Client, ClientRegistration
+from issuer.registry.audit import Actor, Via, describe_entry
+from issuer.registry.client import Client, ClientRegistration, describe_client
+from issuer.registry.client_secret import describe_secret
 from issuer.registry.errors import InvalidValue, ResourceInUse
 from issuer.registry.initial_access_token import (
     RegistrationTokenDocument,
     describe_registration_token,
     make_registration_token,
 )
-from issuer.registry.representation import (
-    describe_client,
-    describe_entry,
-    describe_registered_resource,
-    describe_secret,
-)
-from issuer.registry.resource import Resource
+from issuer.registry.resource import Resource, describe_registered_resource
 from issuer.registry.schema import Json, narrowed
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.reading import RegistryReading

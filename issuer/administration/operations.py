@@ -1,7 +1,7 @@
 """What an administrator can do, whether beside the database or through a server.
 
-Documents go in and come out as `issuer.registry.documents` and `issuer.registry.representation`
-have them, so that the command line shows the same whichever way it takes.
+Documents go in as `documents` reads them and come out as `issuer.registry` describes them, so that
+the command line shows the same whichever way it takes.
 """
 
 from collections.abc import Callable, Iterator

@@ -7,7 +7,8 @@ hashes are in it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import assert_never
+
+from issuer.registry.schema import Json, write_time
 
 
 class Via(StrEnum):
@@ -57,27 +58,13 @@ class Action(StrEnum):
     REGISTRATION_TOKEN_REVOKED = "registration_token.revoked"  # noqa: S105 - an event's name
 
 
-def name_target(action: Action) -> str:
-    """Name what an action is done to, as log events name it."""
-    match action:
-        case Action.RESOURCE_CREATED | Action.RESOURCE_UPDATED | Action.RESOURCE_DELETED:
-            return "resource"
-        case Action.REGISTRATION_TOKEN_CREATED | Action.REGISTRATION_TOKEN_REVOKED:
-            return "token_id"
-        case Action.ISSUER_CHANGED:
-            return "issuer"
-        case (
-            Action.CLIENT_CREATED
-            | Action.CLIENT_UPDATED
-            | Action.CLIENT_DISABLED
-            | Action.CLIENT_ENABLED
-            | Action.CLIENT_DELETED
-            | Action.SECRET_ADDED
-            | Action.SECRET_REVOKED
-        ):
-            return "client_id"
-        case _:
-            assert_never(action)
+_TARGETS = {
+    "client": "client_id",
+    "secret": "client_id",
+    "resource": "resource",
+    "registry": "issuer",
+    "registration_token": "token_id",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +77,7 @@ class AuditEntry:
         actor: who.
         action: what.
         target: the client id, resource identifier or token id.
-        before: the target as it was, None if there was none; as `representation` describes it.
+        before: the target as it was, None if there was none; as documents describe it.
         after: the target as it is, None if it is gone.
     """
 
@@ -101,3 +88,29 @@ class AuditEntry:
     before: Mapping[str, object] | None
     after: Mapping[str, object] | None
     number: int = 0
+
+    def event_fields(self) -> dict[str, object]:
+        """Return the fields of the log event, whose name is the action."""
+        described = self.after or self.before or {}
+        return {
+            _TARGETS[self.action.partition(".")[0]]: self.target,
+            "secret_id": described.get("secret_id"),
+            "actor": self.actor.name,
+            "via": self.actor.via.value,
+            "request_id": self.actor.request_id,
+        }
+
+
+def describe_entry(entry: AuditEntry) -> Json:
+    """Describe an entry of the audit trail."""
+    return {
+        "number": entry.number,
+        "at": write_time(entry.at),
+        "actor": entry.actor.name,
+        "via": entry.actor.via.value,
+        "request_id": entry.actor.request_id,
+        "action": entry.action.value,
+        "target": entry.target,
+        "before": entry.before,
+        "after": entry.after,
+    }

@@ -26,6 +26,7 @@ from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import (
     MODEL,
     Flag,
+    Json,
     Option,
     Registrable,
     Scopes,
@@ -34,6 +35,8 @@ from issuer.registry.schema import (
     TokenTtl,
     check_json_size,
     is_unset,
+    write,
+    write_time,
 )
 
 if TYPE_CHECKING:
@@ -309,3 +312,34 @@ class Client:
     def is_expired(self, now: int) -> bool:
         """Tell whether the registration as a whole has ended by `now`."""
         return self.registration.is_expired(now)
+
+
+def describe_client(client: Client, now: int) -> Json:
+    """Describe a registered client, without its secrets.
+
+    Args:
+        client: with all its secrets.
+        now: when its state is told, in seconds since the epoch.
+    """
+    registration = client.registration
+    scopes = dict.fromkeys(scope for grant in registration.grants for scope in grant.scopes)
+    return {
+        **write(registration),
+        "scope": " ".join(scopes),
+        "resources": [grant.resource for grant in registration.grants],
+        "created_at": write_time(client.created_at),
+        "updated_at": write_time(client.updated_at),
+        "state": _client_state(client, now),
+    }
+
+
+def _client_state(client: Client, now: int) -> ClientState:
+    """Tell the first reason why the client gets no tokens, or that it is enabled."""
+    if client.registration.disabled:
+        return "disabled"
+    if client.is_expired(now):
+        return "expired"
+    ended = client.secrets and all(each.has_ended(now) for each in client.secrets)
+    if ended and client.registration.token_endpoint_auth_method.uses_secret:
+        return "secret_expired"
+    return "enabled"

@@ -15,7 +15,7 @@ from hashlib import scrypt
 from typing import Self
 
 from issuer.registry.errors import InvalidSecretHash, InvalidValue
-from issuer.registry.rfc3339 import check_time
+from issuer.registry.schema import Json, check_time, write_time
 from keys.encoding import decode_base64url, encode_base64url
 
 SECRET_PREFIX = "wws_"  # noqa: S105 - lets secret scanners recognise a leaked secret
@@ -217,3 +217,14 @@ class NewSecret:
                 check_time(time)
         if self.expires_at is not None and self.expires_at <= (self.starts_at or 0):
             raise InvalidValue("a secret must end after it starts")
+
+
+def describe_secret(secret: ClientSecret) -> Json:
+    """Describe a secret by its times, never by what it is."""
+    return {
+        "secret_id": secret.secret_id,
+        "created_at": write_time(secret.created_at),
+        "starts_at": write_time(secret.starts_at),
+        "expires_at": write_time(secret.expires_at),
+        "last_used_at": write_time(secret.last_used_at),
+    }

@@ -13,9 +13,7 @@ from pydantic import Field, model_validator
 from issuer.registry.client import ResourcePermission
 from issuer.registry.client_secret import SALT_BYTES, SecretHash, hash_secret
 from issuer.registry.errors import InvalidValue
-from issuer.registry.representation import describe_grant
-from issuer.registry.rfc3339 import check_time, write_time
-from issuer.registry.schema import Document, Json, Time, TokenTtl
+from issuer.registry.schema import Document, Json, Time, TokenTtl, check_time, write, write_time
 from keys.encoding import encode_base64url
 
 INITIAL_PREFIX = "wwr_"
@@ -96,7 +94,7 @@ def describe_registration_token(token: InitialAccessToken) -> Json:
     """Describe an initial access token by what it allows, never by what it is."""
     return {
         "token_id": token.token_id,
-        "grants": [describe_grant(grant) for grant in token.grants],
+        "grants": [write(grant) for grant in token.grants],
         "token_ttl": token.token_ttl,
         "uses_left": token.uses_left,
         "created_at": write_time(token.created_at),

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
-from issuer.registry.schema import MODEL, Flag, Option, Text, TokenTtl
+from issuer.registry.schema import MODEL, Flag, Json, Option, Text, TokenTtl, write, write_time
 from issuer.scope import SCOPE_TOKEN_PATTERN, parse_scope
 from keys.identifiers import check_resource
 from keys.key_types import ALGORITHMS
@@ -173,3 +173,17 @@ def _each_once(resources: Sequence[Resource]) -> Sequence[Resource]:
 
 def _names(resources: Sequence[Resource]) -> str:
     return ", ".join(resource.resource for resource in resources)
+
+
+def describe_resource(resource: Resource) -> Json:
+    """Describe what an operator decides of a resource; `schema.read` reads it back."""
+    return {"resource": resource.resource, "scopes": list(resource.scopes), **write(resource)}
+
+
+def describe_registered_resource(registered: RegisteredResource) -> Json:
+    """Describe a registered resource with its times."""
+    return {
+        **describe_resource(registered.resource),
+        "created_at": write_time(registered.created_at),
+        "updated_at": write_time(registered.updated_at),
+    }

@@ -12,7 +12,13 @@ from sqlalchemy import Connection
 
 from issuer.registry.audit import Action, Actor, AuditEntry
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
-from issuer.registry.client_secret import MAXIMUM_SECRETS, ClientSecret, NewSecret, SecretHash
+from issuer.registry.client_secret import (
+    MAXIMUM_SECRETS,
+    ClientSecret,
+    NewSecret,
+    SecretHash,
+    describe_secret,
+)
 from issuer.registry.errors import (
     DuplicateClient,
     DuplicateResource,
@@ -24,15 +30,15 @@ from issuer.registry.errors import (
     UnknownSecret,
 )
 from issuer.registry.initial_access_token import InitialAccessToken, describe_registration_token
-from issuer.registry.representation import describe_registration, describe_resource, describe_secret
 from issuer.registry.resource import (
     RegisteredResource,
     Resource,
     TokenPolicy,
     check_grant,
     decide_grants,
+    describe_resource,
 )
-from issuer.registry.schema import Json
+from issuer.registry.schema import Json, write
 from issuer.storage import (
     audit,
     clients,
@@ -103,7 +109,7 @@ class RegistryEdit(RegistryReading):
         policies = self._check_grants(registration.grants)
         revision = note_change(self._connection, client_id)
         clients.insert_client(self._connection, registration, now=self.now, revision=revision)
-        self._record(Action.CLIENT_CREATED, client_id, None, describe_registration(registration))
+        self._record(Action.CLIENT_CREATED, client_id, None, write(registration))
         inserted = [self._insert_secret(client_id, secret) for secret in secrets_]
         return Client(
             registration=registration,
@@ -130,7 +136,7 @@ class RegistryEdit(RegistryReading):
         """
         before = self.require_client(registration.client_id)
         _require_revision(before.revision, revision)
-        was, becomes = map(describe_registration, (before.registration, registration))
+        was, becomes = map(write, (before.registration, registration))
         if _as_json(was) == _as_json(becomes):
             return before
         policies = self._check_grants(registration.grants)
@@ -157,9 +163,7 @@ class RegistryEdit(RegistryReading):
         _require_revision(before.revision, revision)
         clients.delete_client(self._connection, client_id)
         note_change(self._connection, client_id)
-        self._record(
-            Action.CLIENT_DELETED, client_id, describe_registration(before.registration), None
-        )
+        self._record(Action.CLIENT_DELETED, client_id, write(before.registration), None)
 
     def add_secret(self, client_id: str, new: NewSecret) -> ClientSecret:
         """Give a client one more secret; the others stay as they are.

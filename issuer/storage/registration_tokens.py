@@ -7,8 +7,7 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 from issuer.registry.client import ResourcePermission
 from issuer.registry.client_secret import SecretHash
 from issuer.registry.initial_access_token import InitialAccessToken
-from issuer.registry.representation import describe_grant
-from issuer.registry.schema import read
+from issuer.registry.schema import read, write
 from issuer.storage.tables import clients, registration_tokens
 
 _token = registration_tokens.c
@@ -20,7 +19,7 @@ def insert_token(connection: Connection, token: InitialAccessToken) -> None:
         insert(registration_tokens).values(
             token_id=token.token_id,
             hash=token.hash.text,
-            grants=[describe_grant(grant) for grant in token.grants],
+            grants=[write(grant) for grant in token.grants],
             token_ttl=token.token_ttl,
             uses_left=token.uses_left,
             created_at=token.created_at,

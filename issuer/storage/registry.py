@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from issuer.events import Event, EventSink, ignore_event
 from issuer.ports import Changes
-from issuer.registry.audit import SYSTEM, Actor, AuditEntry, name_target
+from issuer.registry.audit import SYSTEM, Actor, AuditEntry
 from issuer.registry.client import Client
 from issuer.registry.errors import IssuerMismatch, RegistryNotEmpty, StoreUnavailable
 from issuer.registry.resource import Resource
@@ -169,7 +169,7 @@ class Registry:
 
         result, entries = self._database.change(run)
         for entry in entries:
-            self._announce(entry.action.value, **_event_fields(entry))
+            self._announce(entry.action.value, **entry.event_fields())
         return result
 
     def copy_to(self, place: DatabasePlace) -> None:
@@ -328,17 +328,6 @@ class Registry:
             self.upgrade_schema()
         else:
             raise mismatch(status)
-
-
-def _event_fields(entry: AuditEntry) -> dict[str, object]:
-    described = entry.after or entry.before or {}
-    return {
-        name_target(entry.action): entry.target,
-        "secret_id": described.get("secret_id"),
-        "actor": entry.actor.name,
-        "via": entry.actor.via.value,
-        "request_id": entry.actor.request_id,
-    }
 
 
 def inspect_schema(place: DatabasePlace | str) -> SchemaStatus:

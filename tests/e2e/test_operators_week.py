@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from issuer.registry.representation import describe_client, describe_resource
+from issuer.registry.client import describe_client
+from issuer.registry.resource import describe_resource
 from issuer.storage.registry import Registry
 from tests.support.command import Done, document, run_command
 from tests.support.provider import Place, eventually, make_place, running

@@ -11,9 +11,8 @@ from issuer.administration.declaration.reader import read_declaration
 from issuer.administration.declaration.yaml_form import write_declaration
 from issuer.registry.auth_method import MATERIAL, TLS_SUBJECTS, AuthMethod
 from issuer.registry.client import GRANT_TYPES, ClientRegistration, ResourcePermission
-from issuer.registry.representation import describe_registration, describe_resource
-from issuer.registry.resource import Resource
-from issuer.registry.schema import members_of, narrowed, read
+from issuer.registry.resource import Resource, describe_resource
+from issuer.registry.schema import members_of, narrowed, read, write
 from keys.key_types import ALGORITHMS
 from tests.support.keys import public_rsa_jwk
 
@@ -115,7 +114,7 @@ def through_json(document: object) -> Any:
 @given(registration=registrations())
 def test_a_client_reads_back_as_it_was(registration: ClientRegistration) -> None:
     """What is shown can be edited and given back, and what was not touched is the same."""
-    described = describe_registration(registration)
+    described = write(registration)
     assert read(ClientRegistration, described) == registration
     assert read(ClientRegistration, through_json(described)) == registration
 
@@ -130,8 +129,8 @@ def test_a_resource_reads_back_as_it_was(resource: Resource) -> None:
 @given(registration=registrations())
 def test_one_registration_has_one_description(registration: ClientRegistration) -> None:
     """A client that is described, read and described again has not changed on the way."""
-    described = describe_registration(registration)
-    again = describe_registration(read(ClientRegistration, described))
+    described = write(registration)
+    again = write(read(ClientRegistration, described))
     assert through_json(again) == through_json(described)
 
 
@@ -160,6 +159,6 @@ def test_what_is_exported_reads_back_as_the_same(
     decided: list[ClientRegistration],
 ) -> None:
     """Whatever words the registry holds, a file of it means what it means."""
-    text = write_declaration([], [describe_registration(each) for each in decided])
+    text = write_declaration([], [write(each) for each in decided])
     found = read_declaration(text, "yaml")
     assert [narrowed(ClientRegistration, each) for each in found.clients] == decided

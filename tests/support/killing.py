@@ -13,7 +13,9 @@ from contextlib import closing, redirect_stdout
 
 from sqlalchemy import Engine, event
 
-from issuer.registry.representation import describe_client, describe_entry, describe_resource
+from issuer.registry.audit import describe_entry
+from issuer.registry.client import describe_client
+from issuer.registry.resource import describe_resource
 from issuer.storage.registry import Registry
 from tests.support.registry import RegistryHarness
 from watchword.cli import run

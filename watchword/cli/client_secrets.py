@@ -148,7 +148,7 @@ def print_secrets(secrets: Iterable["Json"], now: int) -> None:
 
 def _state(secret: "Json", now: int) -> str:
     """Return `live`, `pending` (not yet) or `ended`, as the secret is at `now`."""
-    from issuer.registry.rfc3339 import parse_time
+    from issuer.registry.schema import parse_time
 
     if parse_time(secret["starts_at"]) > now:
         return "pending"

@@ -257,7 +257,7 @@ def later(text: str, now: int) -> str:
     Raises:
         ValueError, InvalidValue: it is no number of seconds, or beyond the year 9999.
     """
-    from issuer.registry.rfc3339 import check_time, write_time
+    from issuer.registry.schema import check_time, write_time
 
     then = now + parse_seconds(text)
     check_time(then)

@@ -31,10 +31,8 @@ from issuer.administration.errors import DeclarationRefused
 from issuer.registry.audit import Action, Actor, AuditEntry
 from issuer.registry.client import ClientRegistration
 from issuer.registry.client_secret import ClientSecret
-from issuer.registry.representation import describe_registration, describe_resource
-from issuer.registry.resource import Resource
-from issuer.registry.rfc3339 import write_time
-from issuer.registry.schema import Json
+from issuer.registry.resource import Resource, describe_resource
+from issuer.registry.schema import Json, write, write_time
 
 if TYPE_CHECKING:
     from issuer.storage.edit import RegistryEdit
@@ -156,8 +154,8 @@ def _foresee(step: Step) -> tuple[Action, str, Json | None, Json | None]:
                 if wanted is None
                 else Action.CLIENT_UPDATED
             )
-            before = None if present is None else describe_registration(present.registration)
-            return action, target, before, None if wanted is None else describe_registration(wanted)
+            before = None if present is None else write(present.registration)
+            return action, target, before, None if wanted is None else write(wanted)
         case AddSecret(client_id=target):
             return Action.SECRET_ADDED, target, None, {}
         case RevokeSecret(client_id=target):

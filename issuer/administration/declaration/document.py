@@ -16,10 +16,8 @@ from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
 from issuer.registry.client_secret import MAXIMUM_SECRETS, SecretHash
 from issuer.registry.mistakes import KeyPath, Mistake, mistakes_of, suggest, write_path
-from issuer.registry.representation import describe_registration, describe_resource
-from issuer.registry.resource import Resource
-from issuer.registry.rfc3339 import write_time
-from issuer.registry.schema import MODEL, Document, Json, Time, narrowed, read
+from issuer.registry.resource import Resource, describe_resource
+from issuer.registry.schema import MODEL, Document, Json, Time, narrowed, read, write, write_time
 from issuer.scope import parse_scope
 
 VERSION: Final = 1
@@ -217,7 +215,7 @@ def write_sent(declaration: Declaration) -> Json:
     """Write a declaration for its journey to a server; it holds secrets."""
     clients = []
     for client in declaration.clients:
-        document = describe_registration(client.registration)
+        document = write(client.registration)
         if client.secrets is not None:
             document["secrets"] = [
                 {

@@ -8,8 +8,7 @@ from issuer.administration.authority import Authority, check_authority, settle_a
 from issuer.administration.errors import BeyondAuthority, CallerNotActive
 from issuer.registry.audit import Action, AuditEntry
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
-from issuer.registry.representation import describe_registration
-from issuer.registry.schema import Json
+from issuer.registry.schema import Json, write
 from tests.support.registry import NOW, TESTER
 
 ADMINISTRATION = "https://auth.example/admin/api/v1"
@@ -20,7 +19,7 @@ HELD = Authority(administration=ADMINISTRATION, scopes=frozenset({READ, WRITE}),
 def client(*scopes: str, resource: str = ADMINISTRATION) -> Json:
     """Describe a client with these scopes."""
     grants = (ResourcePermission(resource=resource, scopes=scopes),) if scopes else ()
-    return describe_registration(ClientRegistration(client_id="till", grants=grants))
+    return write(ClientRegistration(client_id="till", grants=grants))
 
 
 def entry(

@@ -1,22 +1,15 @@
-"""Unit tests of `issuer.registry.representation`: what is shown of the registry."""
+"""Unit tests of how clients, secrets, resources and audit entries are shown."""
 
 import json
 
 import pytest
 
-from issuer.registry.audit import SYSTEM, Action, Actor, AuditEntry, Via
+from issuer.registry.audit import SYSTEM, Action, Actor, AuditEntry, Via, describe_entry
 from issuer.registry.auth_method import AuthMethod
-from issuer.registry.client import ClientRegistration, ResourcePermission
-from issuer.registry.client_secret import ClientSecret
-from issuer.registry.representation import (
-    describe_client,
-    describe_entry,
-    describe_grant,
-    describe_registered_resource,
-    describe_registration,
-    describe_secret,
-)
-from issuer.registry.resource import RegisteredResource
+from issuer.registry.client import ClientRegistration, ResourcePermission, describe_client
+from issuer.registry.client_secret import ClientSecret, describe_secret
+from issuer.registry.resource import RegisteredResource, describe_registered_resource
+from issuer.registry.schema import write
 from tests.support.issuer import make_client, make_secret
 from tests.support.registry import RESOURCE, fast_hash, orders
 
@@ -101,7 +94,7 @@ def test_the_state_of_a_client_says_why_it_gets_no_tokens(what, ends, state):
 
 def test_what_a_client_has_not_is_null_or_absent():
     """Plain members are always there, so scripts need not ask; material is where it applies."""
-    described = describe_registration(ClientRegistration(client_id="till"))
+    described = write(ClientRegistration(client_id="till"))
     assert [described[name] for name in ("client_name", "token_ttl", "expires_at")] == [None] * 3
     assert not {"jwks", "jwks_uri", "tls_client_auth_san_dns"} & described.keys()
 
@@ -109,7 +102,7 @@ def test_what_a_client_has_not_is_null_or_absent():
 def test_a_grant_says_its_defaults_only_where_it_has_some():
     """All by default is the plain case, and written in one way."""
     named = ResourcePermission(resource=OTHER, scopes=("a", "b"), default_scopes=("b", "a"))
-    assert describe_grant(named) == {"resource": OTHER, "scope": "a b"}
+    assert write(named) == {"resource": OTHER, "scope": "a b"}
 
 
 @pytest.mark.parametrize("last_used_at", [None, NOW])

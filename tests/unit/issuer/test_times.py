@@ -1,9 +1,9 @@
-"""Unit tests of `issuer.registry.rfc3339`."""
+"""Unit tests of `issuer.registry.schema`."""
 
 import pytest
 
 from issuer.registry.errors import InvalidValue
-from issuer.registry.rfc3339 import check_time, parse_time, write_time
+from issuer.registry.schema import check_time, parse_time, write_time
 
 LATEST = 253_402_300_799
 
