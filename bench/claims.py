@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bench.crowd import ENGINES, new_url, start_postgresql
 from bench.served import prepared
 from bench.token import sign_for
-from issuer.storage.engines.opening import open_database
-from issuer.storage.hot.opening import open_hot_store
+from issuer.storage.database_url import open_database
+from issuer.storage.hot import open_hot_store
 from tests.support.postgresql import PostgresServer
 from watchword.clock import wall_clock
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, String, cast, delete, insert, literal, select, true
 
 from bench.served import Prepared
-from issuer.storage.engines.opening import open_database
+from issuer.storage.database_url import open_database
 from issuer.storage.tables import client_grant_scopes, client_grants, client_secrets, clients
 from tests.support.postgresql import NoPostgres, PostgresServer
 

@@ -8,7 +8,7 @@ from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.client_secret import ClientSecret, NewSecret
 from issuer.registry.schema import stored
 from issuer.storage.grants import replace_grants
-from issuer.storage.hot.statements import SELECT, clients_of
+from issuer.storage.statements import SELECT, clients_of
 from issuer.storage.tables import client_secrets, clients
 
 _ONE = text(SELECT.format(wanted="= :client_id"))

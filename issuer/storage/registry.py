@@ -11,12 +11,11 @@ from issuer.registry.client import Client
 from issuer.registry.errors import IssuerMismatch, RegistryNotEmpty, StoreUnavailable
 from issuer.registry.resource import Resource
 from issuer.registry.usage import UsageBatch
-from issuer.storage.database_url import DatabasePlace
+from issuer.storage import statements
+from issuer.storage.database_url import DatabasePlace, open_database
 from issuer.storage.engines.database import Database, Rows, Statement
-from issuer.storage.engines.opening import open_database
-from issuer.storage.hot import statements
-from issuer.storage.hot.statements import find_client
-from issuer.storage.schema import HEAD, SchemaStatus, mismatch, read_status, upgrade_schema
+from issuer.storage.schema import HEAD, mismatch, read_revision, upgrade_schema
+from issuer.storage.statements import find_client
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -121,11 +120,9 @@ class Registry:
         """How many look-ups at once are worth while, with any engine if it is not open."""
         return self._opened.read_concurrency if self._opened else _READ_CONCURRENCY
 
-    def schema_status(self) -> SchemaStatus:
-        """Tell which schema the database has and which one this version wants."""
-        if not self._database.exists():
-            return SchemaStatus(current=None, head=HEAD)
-        return SchemaStatus(current=statements.read_schema(self._database), head=HEAD)
+    def schema_revision(self) -> str | None:
+        """Tell which schema the database has; None if it is empty, or there is none."""
+        return statements.read_schema(self._database) if self._database.exists() else None
 
     def upgrade_schema(self) -> None:
         """Bring the schema up to date; two processes may do it at once.
@@ -135,17 +132,17 @@ class Registry:
         Raises:
             SchemaMismatch: the database is from a newer version, or is not a registry.
         """
-        if not self.schema_status().up_to_date:
+        if self.schema_revision() != HEAD:
             before, copy = self._database.change(self._upgrade)
             if before is not None:
                 self._announce(Event.REGISTRY_UPGRADED, schema=HEAD, before=before, copy=copy)
 
     def _upgrade(self, connection: "Connection") -> tuple[str | None, str | None]:
-        before = read_status(connection).current
+        before = read_revision(connection)
         copy = None
         if before not in (None, HEAD) and self._database.auto_migrate:
             copy = self._database.keep_copy(f"schema-{before}")
-        upgrade_schema(connection)
+        upgrade_schema(connection, before)
         return (before if before != HEAD else None), copy
 
     def read(self, work: Callable[["RegistryReading"], T]) -> T:
@@ -322,20 +319,20 @@ class Registry:
     def _settle_schema(self, upgrade: bool | None, *, reading: bool) -> None:
         if upgrade:
             self.upgrade_schema()
-        if upgrade is not None or (status := self.schema_status()).up_to_date:
+        if upgrade is not None or (current := self.schema_revision()) == HEAD:
             return
-        if status.current is None and self._database.auto_migrate and not reading:
+        if current is None and self._database.auto_migrate and not reading:
             self.upgrade_schema()
         else:
-            raise mismatch(status)
+            raise mismatch(current)
 
 
-def inspect_schema(place: DatabasePlace | str) -> SchemaStatus:
-    """Tell which schema a database has; one that does not exist stays that way.
+def inspect_schema(place: DatabasePlace | str) -> str | None:
+    """Tell which schema a database has, None if it is empty; one that does not exist stays so.
 
     Raises:
         InvalidValue: the URL is not understood or its engine is not installed.
         StoreUnavailable: the database cannot be read.
     """
     with closing(Registry.open(place, now=lambda: 0, upgrade=False, reading=True)) as registry:
-        return registry.schema_status()
+        return registry.schema_revision()

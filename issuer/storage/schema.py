@@ -4,7 +4,6 @@ An empty database gets its tables at once. SQLAlchemy is imported only for one t
 date, and Alembic only for one that has older tables.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,54 +18,42 @@ HEAD = "0006"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaStatus:
-    """The revision that a database is at (None: empty) and the one that this version wants."""
-
-    current: str | None
-    head: str
-
-    @property
-    def up_to_date(self) -> bool:
-        """Whether nothing needs to be done."""
-        return self.current == self.head
-
-
-def read_status(connection: "Connection") -> SchemaStatus:
+def read_revision(connection: "Connection") -> str | None:
     """Read the schema revision of a database, within the transaction that will upgrade it."""
     from sqlalchemy import inspect, text
 
-    current = None
-    if inspect(connection).has_table("alembic_version"):
-        current = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return SchemaStatus(current=current, head=HEAD)
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
-def mismatch(status: SchemaStatus) -> SchemaMismatch:
+def mismatch(current: str | None) -> SchemaMismatch:
     """Say what to do about a schema that is not the one of this version."""
-    if status.current is not None and status.current > status.head:  # both are of four digits
+    if current is not None and current > HEAD:  # both are of four digits
         return SchemaMismatch(
-            f"the database is from a newer version (schema {status.current}, this version works"
-            f" with {status.head}); install that version"
+            f"the database is from a newer version (schema {current}, this version works"
+            f" with {HEAD}); install that version"
         )
     return SchemaMismatch(
-        f"the database schema is {status.current or 'empty'}, this version works with"
-        f" {status.head}; run: watchword db upgrade"
+        f"the database schema is {current or 'empty'}, this version works with"
+        f" {HEAD}; run: watchword db upgrade"
     )
 
 
-def upgrade_schema(connection: "Connection") -> None:
+def upgrade_schema(connection: "Connection", before: str | None) -> None:
     """Make the tables, or run the migrations that are missing, in the transaction of `connection`.
 
-    A second caller waits for the transaction of the first, and finds the work done.
+    Args:
+        connection: the transaction; a second one waits for it, and finds the work done.
+        before: the revision that it is at.
 
     Raises:
         SchemaMismatch: the database is from a newer version, or is not a registry.
     """
-    status = read_status(connection)
-    if status.up_to_date:
+    if before == HEAD:
         return
-    if status.current is None:
+    if before is None:
         _make_tables(connection)
         return
     from alembic import command
@@ -74,8 +61,8 @@ def upgrade_schema(connection: "Connection") -> None:
     from alembic.script import ScriptDirectory
 
     known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
-    if status.current not in known:
-        raise mismatch(status)
+    if before not in known:
+        raise mismatch(before)
     config = Config(attributes={"connection": connection})
     # Config reads values with %-interpolation.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

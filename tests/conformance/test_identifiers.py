@@ -25,7 +25,7 @@ from tests.support.identifiers import (
     WITHOUT_METADATA,
 )
 from tests.support.protected_api import ProtectedApi, ask
-from watchword.cli.errors import WrongUsage
+from watchword.cli.output import WrongUsage
 from watchword.cli.resources import check_identifier
 from watchword.settings import SettingsError, load_settings
 

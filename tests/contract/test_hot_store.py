@@ -9,11 +9,10 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.storage.database_url import parse_database_url
+from issuer.storage import hot
+from issuer.storage.database_url import open_database, parse_database_url
 from issuer.storage.engines.database import Statement
-from issuer.storage.engines.opening import open_database
-from issuer.storage.hot import batch
-from issuer.storage.hot.opening import open_hot_store
+from issuer.storage.hot import open_hot_store
 from issuer.storage.registry import Registry
 from tests.support.sqlite_registry import ROOT
 
@@ -56,8 +55,8 @@ async def test_blocks_of_numbers_never_meet(database_url):
 
 CLAIM_ALL = """
 import asyncio, sys, time
-from issuer.storage.engines.opening import open_database
-from issuer.storage.hot.opening import open_hot_store
+from issuer.storage.database_url import open_database
+from issuer.storage.hot import open_hot_store
 
 async def claim_all():
     store = open_hot_store(open_database(sys.argv[1], timeout=30), timeout=30, now=lambda: 0)
@@ -96,7 +95,7 @@ def test_two_processes_never_claim_one_id(database_url):
 
 async def test_expired_claims_are_removed_some_at_a_time(database_url, monkeypatch):
     """Each batch removes a bounded number; a claim that has not expired stays."""
-    monkeypatch.setattr(batch.Sweep, "MOST", 2)
+    monkeypatch.setattr(hot.Sweep, "MOST", 2)
     now = [0]
     async with opened(database_url, now=lambda: now[0]) as (store, database):
         await asyncio.gather(*(store.claim("app", str(number), 10) for number in range(5)))
@@ -107,8 +106,8 @@ async def test_expired_claims_are_removed_some_at_a_time(database_url, monkeypat
             return database.read_one(Statement("SELECT count(*) AS n FROM claims"))[0]["n"]
 
         left = [count()]
-        monkeypatch.setattr(batch.Sweep, "PAUSE", 0.0)
-        store._sweep.done(0, removed=batch.Sweep.MOST)
+        monkeypatch.setattr(hot.Sweep, "PAUSE", 0.0)
+        store._sweep.done(0, removed=hot.Sweep.MOST)
         for number in range(4):
             await store.claim("app", f"next-{number}", 100)
             left.append(count())
@@ -157,7 +156,7 @@ async def test_a_claim_in_a_file_waits_no_longer_than_it_may(migrated_file, tmp_
 
 async def test_calls_that_wait_are_bounded(database_url, monkeypatch):
     """What comes beyond the bound is refused at once; what waits is answered."""
-    monkeypatch.setattr(batch, "MAX_WAITING", 3)
+    monkeypatch.setattr(hot, "MAX_WAITING", 3)
     async with opened(database_url) as (store, _):
         calls = [store.claim("app", str(number), UNTIL) for number in range(5)]
         answers = await asyncio.gather(*calls, return_exceptions=True)

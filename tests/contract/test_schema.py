@@ -13,7 +13,7 @@ from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.errors import InvalidValue, SchemaMismatch
 from issuer.registry.resource import TokenPolicy
-from issuer.storage.engines.opening import open_database
+from issuer.storage.database_url import open_database
 from issuer.storage.feed import read_identity
 from issuer.storage.registry import Registry
 from issuer.storage.schema import HEAD
@@ -79,7 +79,7 @@ def test_a_made_schema_is_the_migrated_one(two_urls):
     migrate(migrated, "0001")
     for url in (migrated, made):
         with opened(url, upgrade=True) as registry:
-            assert registry.schema_status().current == HEAD
+            assert registry.schema_revision() == HEAD
     found = look(migrated, reflected)
     assert found == look(made, reflected)
     assert set(metadata.tables) | {"alembic_version"} == set(found)
@@ -136,7 +136,7 @@ def test_an_older_schema_is_upgraded_only_when_asked_and_a_copy_is_kept(tmp_path
             "announce": lambda *event, **fields: told.append((event, fields)),
         }
         with opened(f"sqlite:///{path}", **options) as registry:
-            assert registry.schema_status().up_to_date
+            assert registry.schema_revision() == HEAD
     copy = tmp_path / "old.db.schema-0002"
     assert told == [(("registry.upgraded",), {"schema": HEAD, "before": "0002", "copy": str(copy)})]
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
@@ -268,7 +268,7 @@ def test_a_registry_of_the_first_version_keeps_all_it_has(tmp_path):
         connection.execute("UPDATE client_secrets SET hash = ?", (hashed,))
         connection.commit()
     with opened(f"sqlite:///{path}", upgrade=True) as registry:
-        assert registry.schema_status().current == HEAD
+        assert registry.schema_revision() == HEAD
         client = registry.find_client("old")
         resource = RegistryHarness(registry).find_resource("urn:a").resource
     assert (client.registration.client_name, client.registration.token_ttl) == ("Old", 9)

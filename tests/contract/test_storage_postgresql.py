@@ -12,10 +12,11 @@ import asyncpg
 import pytest
 
 from issuer.registry.errors import InvalidValue, SchemaMismatch, StoreUnavailable
+from issuer.storage.database_url import open_database
 from issuer.storage.engines.database import Statement
-from issuer.storage.engines.opening import open_database
 from issuer.storage.engines.postgresql_connection import PostgresConnector
 from issuer.storage.registry import Registry, inspect_schema
+from issuer.storage.schema import HEAD
 from tests.support.migrations import migrate
 from tests.support.provider import eventually, free_port
 from tests.support.registry import NOW, RegistryHarness, new_client, orders
@@ -151,9 +152,9 @@ def test_an_empty_database_is_refused_until_it_is_upgraded(postgres_url):
         opened(postgres_url),
     ):
         pass
-    assert inspect_schema(postgres_url).current is None
+    assert inspect_schema(postgres_url) is None
     with opened(postgres_url, upgrade=True) as registry:
-        assert registry.schema_status().up_to_date
+        assert registry.schema_revision() == HEAD
     with opened(postgres_url) as registry:
         assert RegistryHarness(registry).list_clients() == []
 
@@ -186,10 +187,10 @@ def test_nodes_may_upgrade_at_once(postgres_url, first):
     if first:
         migrate(postgres_url, "0001")
     code = (
-        "import sys\nfrom issuer.storage.registry import Registry\nimport alembic.command\n"
+        "import sys\nfrom issuer.storage.registry import HEAD, Registry\nimport alembic.command\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "registry = Registry.open(sys.argv[1], now=lambda: 0, upgrade=True)\n"
-        "assert registry.schema_status().up_to_date\nregistry.close()\n"
+        "assert registry.schema_revision() == HEAD\nregistry.close()\n"
     )
     processes = [
         subprocess.Popen(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.storage.hot.batch import BATCH, BatchedWrites, Written
+from issuer.storage.hot import BATCH, BatchedWrites, Written
 
 CLAIM = st.tuples(
     st.just("claim"), st.sampled_from(["a", "ab"]), st.sampled_from(["b", "", "\ud800"])

@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from issuer.storage.engines.opening import open_database
+from issuer.storage.database_url import open_database
 from issuer.storage.schema import MIGRATIONS
 
 

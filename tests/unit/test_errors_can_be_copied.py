@@ -14,7 +14,7 @@ from issuer.administration.http.problems import NOT_FOUND, RequestRefused
 from issuer.errors import OAuthError, Reason
 from issuer.registry.mistakes import Mistake
 from resource_api import errors as resource_errors
-from watchword.cli.errors import WrongUsage
+from watchword.cli.output import WrongUsage
 from watchword.settings import SettingsError
 
 SAMPLES = (

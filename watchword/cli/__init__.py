@@ -11,8 +11,7 @@ from types import ModuleType
 
 import typer
 
-from watchword.cli.errors import CommandFailed, WrongUsage
-from watchword.cli.output import hold_streams, require_output, say
+from watchword.cli.output import CommandFailed, WrongUsage, hold_streams, require_output, say
 
 _SUMMARIES = {
     "keys": "Signing keys: generate, list, export.",

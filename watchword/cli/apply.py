@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from watchword.cli.errors import CommandFailed, WrongUsage
-from watchword.cli.output import JsonFlag, print_json, say
+from watchword.cli.output import CommandFailed, JsonFlag, WrongUsage, print_json, say
 from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.errors import Mistakes
 from watchword.cli.options import parse_count
-from watchword.cli.output import JsonFlag, print_json, printable, say
+from watchword.cli.output import JsonFlag, Mistakes, print_json, printable, say
 from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.errors import CommandFailed, Mistakes, WrongUsage
 from watchword.cli.options import (
     Attributes,
     attribute_labels,
@@ -16,6 +15,7 @@ from watchword.cli.options import (
     read_unset,
     read_words,
 )
+from watchword.cli.output import CommandFailed, Mistakes, WrongUsage
 
 if TYPE_CHECKING:
     from issuer.registry.resource import Resource

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.errors import Mistakes
 from watchword.cli.options import check_short_id, later, parse_seconds
-from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, say
+from watchword.cli.output import JsonFlag, Mistakes, print_fields, print_json, print_table, say
 from watchword.cli.registry import ServerOption, administration, read_secret
 from watchword.clock import wall_clock
 

@@ -24,10 +24,11 @@ from watchword.cli.client_options import (
     written_out,
 )
 from watchword.cli.client_secrets import ClientId, SecretFlag, has_live_secret, print_secrets
-from watchword.cli.errors import Mistakes, WrongUsage
 from watchword.cli.options import later, parse_count, with_options
 from watchword.cli.output import (
     JsonFlag,
+    Mistakes,
+    WrongUsage,
     print_fields,
     print_json,
     print_json_list,

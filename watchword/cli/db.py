@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watchword.cli.errors import CommandFailed, WrongUsage
-from watchword.cli.output import JsonFlag, print_fields, print_json, say
+from watchword.cli.output import CommandFailed, JsonFlag, WrongUsage, print_fields, print_json, say
 from watchword.cli.registry import ChangeLog, YesFlag, operator, require_yes
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.storage.database_url import DatabasePlace
-    from issuer.storage.schema import SchemaStatus
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -30,7 +28,7 @@ def upgrade(as_json: JsonFlag = False) -> None:
     place = load_settings().database
     opened = Registry.open(place, now=wall_clock, upgrade=True, timeout=MIGRATION_TIMEOUT)
     with closing(opened) as registry:
-        _print(place, registry.schema_status(), as_json)
+        _print(place, registry.schema_revision(), as_json)
 
 
 @app.command()
@@ -116,18 +114,20 @@ def restore(
     say(f"registry and keys are those of {file}")
 
 
-def _print(place: "DatabasePlace", schema: "SchemaStatus", as_json: bool) -> None:
+def _print(place: "DatabasePlace", current: str | None, as_json: bool) -> None:
+    from issuer.storage.schema import HEAD
+
     facts: dict[str, Any] = {
         "database": place.shown,
-        "current": schema.current,
-        "head": schema.head,
-        "up_to_date": schema.up_to_date,
+        "current": current,
+        "head": HEAD,
+        "up_to_date": current == HEAD,
     }
     if as_json:
         print_json(facts)
         return
     shown = {
-        "current": schema.current or "none: the database is empty",
-        "up_to_date": "yes" if schema.up_to_date else "no; run: watchword db upgrade",
+        "current": current or "none: the database is empty",
+        "up_to_date": "yes" if current == HEAD else "no; run: watchword db upgrade",
     }
     print_fields(facts | shown)

@@ -5,8 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watchword.cli.errors import CommandFailed, WrongUsage
-from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, rfc3339, say
+from watchword.cli.output import (
+    CommandFailed,
+    JsonFlag,
+    WrongUsage,
+    print_fields,
+    print_json,
+    print_table,
+    rfc3339,
+    say,
+)
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:

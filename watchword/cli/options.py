@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from watchword.cli.errors import Mistakes
+from watchword.cli.output import Mistakes
 
 if TYPE_CHECKING:
     from issuer.registry.schema import Json

@@ -13,7 +13,6 @@ from watchword.cli.client_options import (
     write_grants_line,
     written_out,
 )
-from watchword.cli.errors import Mistakes
 from watchword.cli.options import (
     check_short_id,
     later,
@@ -21,7 +20,7 @@ from watchword.cli.options import (
     read_number,
     with_options,
 )
-from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, say
+from watchword.cli.output import JsonFlag, Mistakes, print_fields, print_json, print_table, say
 from watchword.cli.registry import ServerOption, administration, resource_finder
 from watchword.clock import wall_clock
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from watchword.cli.errors import CommandFailed, Mistakes, WrongUsage
-from watchword.cli.output import printable, say
+from watchword.cli.output import CommandFailed, Mistakes, WrongUsage, printable, say
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:

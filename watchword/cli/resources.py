@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.errors import CommandFailed, Mistakes, WrongUsage
 from watchword.cli.options import (
     Attributes,
     attribute_labels,
@@ -15,7 +14,16 @@ from watchword.cli.options import (
     read_words,
     with_options,
 )
-from watchword.cli.output import JsonFlag, print_fields, print_json, print_table, say
+from watchword.cli.output import (
+    CommandFailed,
+    JsonFlag,
+    Mistakes,
+    WrongUsage,
+    print_fields,
+    print_json,
+    print_table,
+    say,
+)
 from watchword.cli.registry import (
     ServerOption,
     YesFlag,

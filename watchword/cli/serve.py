@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from watchword.cli.errors import WrongUsage
+from watchword.cli.output import WrongUsage
 
 if TYPE_CHECKING:
     from watchword.provider.app import Part

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from issuer.registry.errors import RegistryError
-from issuer.storage.engines.opening import load_engine
+from issuer.storage.database_url import load_engine
 from keys.errors import KeysError
 from keys.identifiers import is_loopback
 from resource_api.demo.values import MemoryValue, ResourceValue

@@ -21,7 +21,7 @@ from issuer.storage.engines.database import Rows, Statement, T, Work
 from keys.stores.file_access import file_fault, folder_fault, folders_above
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 FileId = tuple[int, int]
 """Device and inode: while a file is open, no other has the same."""
@@ -110,6 +110,8 @@ def file_uri(path: Path) -> str:
 
 _RETRY_SECONDS = 0.02
 _NO_FILE: FileId = (0, 0)
+_WRITES = "watchword_writes"
+"""Execution option of SQLAlchemy's transactions that will write."""
 
 IN_MEMORY = SqliteFile(Path(":memory:"))
 """A database that is gone once it is closed."""
@@ -258,11 +260,19 @@ class SqliteDatabase:
 
     @cached_property
     def _engine(self) -> "Engine":
-        from issuer.storage.engines.sqlalchemy_sqlite import sqlite_engine
+        from sqlalchemy import QueuePool, StaticPool, create_engine, event
 
-        if self._path == IN_MEMORY.path:
-            return sqlite_engine(self._take_shared, shared=True)
-        return sqlite_engine(self._connect, shared=False)
+        shared = self._path == IN_MEMORY.path
+        engine = create_engine(
+            "sqlite+pysqlite://",
+            creator=self._take_shared if shared else self._connect,
+            poolclass=StaticPool if shared else QueuePool,
+            hide_parameters=True,  # secret hashes stay out of error texts
+            # As many connections as there are threads: none waits for another's.
+            **({} if shared else {"max_overflow": -1}),
+        )
+        event.listen(engine, "begin", _begin)
+        return engine
 
     def _take_shared(self) -> sqlite3.Connection:
         """Return the one connection that a database in memory has, and leave it where it is."""
@@ -271,11 +281,10 @@ class SqliteDatabase:
         return connection
 
     def _work(self, work: Work[T], *, writes: bool) -> T:
-        from issuer.storage.engines.sqlalchemy_sqlite import run_in_sqlite
-
         with self._explained():
             file = self._make_ready()
-            result = run_in_sqlite(self._engine, work, writes=writes)
+            with self._engine.execution_options(**{_WRITES: writes}).begin() as connection:
+                result = work(connection)
             self._check_still_there(file)
             return result
 
@@ -365,6 +374,13 @@ class SqliteDatabase:
                     raise
             time.sleep(_RETRY_SECONDS)
         self._idle.append(connection)
+
+
+def _begin(connection: "Connection") -> None:
+    # A deferred transaction that turns into a writer can fail halfway, when another has written
+    # since its first read. IMMEDIATE takes the write lock at once, waiting up to the busy timeout.
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _run(connection: sqlite3.Connection, statement: Statement) -> Rows:

@@ -5,7 +5,7 @@ import pytest
 from issuer.registry.errors import InvalidValue, UnknownScope
 from issuer.registry.resource import Resource
 from watchword.cli import client_options as grants
-from watchword.cli.errors import CommandFailed, WrongUsage
+from watchword.cli.output import CommandFailed, WrongUsage
 
 A, B = "https://a.example", "https://b.example"
 RESOURCES = {

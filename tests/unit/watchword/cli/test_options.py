@@ -12,7 +12,7 @@ from issuer.registry.errors import InvalidValue
 from issuer.registry.resource import Resource
 from issuer.registry.schema import Option, marks_of
 from watchword.cli import options
-from watchword.cli.errors import Mistakes, WrongUsage
+from watchword.cli.output import Mistakes, WrongUsage
 
 NOW = 1_700_000_000
 

@@ -6,7 +6,7 @@ import pytest
 
 from issuer.registry.errors import RevisionConflict
 from watchword.cli import registry
-from watchword.cli.errors import WrongUsage
+from watchword.cli.output import WrongUsage
 from watchword.cli.token import client_credentials
 from watchword.settings import load_settings
 

@@ -6,7 +6,7 @@ from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
 from issuer.registry.errors import InvalidValue
 from issuer.registry.mistakes import Mistake
-from watchword.cli.errors import Mistakes, WrongUsage
+from watchword.cli.output import Mistakes, WrongUsage
 from watchword.settings import SettingsError
 
 

@@ -1,0 +1,333 @@
+"""Write in batches: what is asked for in one turn of the event loop goes to the database together.
+
+A transaction, and the way to the database and back, cost many times what one row in it costs. While
+a batch is under way the next one fills.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from issuer.registry.errors import StoreUnavailable
+from issuer.storage.engines.database import Database
+from issuer.storage.engines.sqlite import SqliteDatabase
+
+if TYPE_CHECKING:
+    from issuer.storage.engines.postgresql import PostgresDatabase
+
+BATCH = 256
+"""Rows that one batch writes at the most."""
+
+MAX_WAITING = 2_048
+"""Calls that wait; further ones are refused at once."""
+
+MAX_BLOCK = 2**31
+"""Numbers that one call may reserve."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is written together.
+
+    Args:
+        claims: by the digest of scope and id, until when each is claimed; no digest comes twice.
+        blocks: how many numbers are reserved of each counter.
+    """
+
+    claims: dict[bytes, int] = field(default_factory=dict)
+    blocks: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a batch came to: the claims that succeeded, and the first number of each block."""
+
+    claimed: frozenset[bytes]
+    firsts: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Claim:
+    digest: bytes
+    until: int
+    future: asyncio.Future[Any]
+
+    def join(self, batch: Batch) -> Callable[[Written], bool]:
+        # Of one id twice in a batch the database would know one: the first takes it.
+        first = self.digest not in batch.claims
+        batch.claims.setdefault(self.digest, self.until)
+        return lambda written: first and self.digest in written.claimed
+
+
+@dataclass(slots=True)
+class _Block:
+    name: str
+    count: int
+    future: asyncio.Future[Any]
+
+    def join(self, batch: Batch) -> Callable[[Written], int]:
+        before = batch.blocks.get(self.name, 0)
+        batch.blocks[self.name] = before + self.count
+        return lambda written: written.firsts[self.name] + before
+
+
+class Sweep:
+    """Decides when a batch also removes claims that have expired: a bounded number at a time."""
+
+    MOST = 2_000
+    """Claims that one batch removes at the most."""
+
+    PAUSE = 1.0
+    """Seconds between two removals, unless the one before came to the bound."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def is_due(self, at: float) -> bool:
+        """Tell whether to remove some now, in seconds of a clock that is never set."""
+        return at >= self._due
+
+    def done(self, at: float, removed: int) -> None:
+        """Note how many were removed; if there may be more, the next batch goes on."""
+        self._due = at if removed == self.MOST else at + self.PAUSE
+
+
+class BatchedWrites:
+    """A `HotStore` over a function that writes one batch. All calls come from one event loop.
+
+    Args:
+        write: writes all of a batch or nothing, and raises `StoreUnavailable` if it cannot.
+        timeout: seconds that a batch may take.
+    """
+
+    def __init__(self, write: Callable[[Batch], Awaitable[Written]], *, timeout: float) -> None:
+        self._write = write
+        self._timeout = timeout
+        self._waiting: deque[_Claim | _Block] = deque()
+        self._writing: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def claim(self, scope: str, id: str, until: int) -> bool:
+        """Claim an id; see `HotStore`."""
+        text = f"{len(scope)}:{scope}{id}"  # no other scope and id make the same text
+        # 128 bits: another id of the same digest cannot be found, and the index stays small.
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+        claim = _Claim(digest, until, self._future())
+        self._enter(claim)
+        return bool(await claim.future)
+
+    async def reserve(self, name: str, count: int) -> int:
+        """Reserve a block of numbers; see `HotStore`."""
+        if not 1 <= count <= MAX_BLOCK:
+            raise ValueError(f"a block has 1 to {MAX_BLOCK} numbers")
+        block = _Block(name, count, self._future())
+        self._enter(block)
+        return int(await block.future)
+
+    async def close(self) -> None:
+        """Refuse what waits and what still comes; wait for the batch that is under way."""
+        self._closed = True
+        _fail(self._waiting, StoreUnavailable("the registry database is closed"))
+        self._waiting.clear()
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+
+    def _future(self) -> asyncio.Future[Any]:
+        if self._closed:
+            raise StoreUnavailable("the registry database is closed")
+        if len(self._waiting) >= MAX_WAITING:
+            raise StoreUnavailable("too many writes wait for the registry database")
+        return asyncio.get_running_loop().create_future()
+
+    def _enter(self, call: _Claim | _Block) -> None:
+        self._waiting.append(call)
+        if self._writing is None:
+            # The task begins with the next turn: all calls of this one are in its first batch.
+            self._writing = asyncio.create_task(self._write_all())
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._write_batch()
+        finally:
+            self._writing = None
+
+    async def _write_batch(self) -> None:
+        calls = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        calls = [call for call in calls if not call.future.done()]  # the caller was cancelled
+        batch = Batch()
+        answers = [call.join(batch) for call in calls]
+        try:
+            async with asyncio.timeout(self._timeout):
+                written = await self._write(batch)
+        except TimeoutError:
+            error = StoreUnavailable("the registry database did not answer in time")
+            _fail(calls, error)
+        except Exception as error:
+            _fail(calls, error)
+        except BaseException:
+            # The task is cancelled: no caller may wait for it for ever.
+            _fail([*calls, *self._waiting], StoreUnavailable("the write was cancelled"))
+            self._waiting.clear()
+            raise
+        else:
+            for call, answer in zip(calls, answers, strict=True):
+                if not call.future.done():
+                    call.future.set_result(answer(written))
+
+
+def _fail(calls: Iterable[_Claim | _Block], error: Exception) -> None:
+    for call in calls:
+        if not call.future.done():
+            call.future.set_exception(error)
+
+
+_SQLITE_CLAIM = "INSERT INTO claims (digest, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_SQLITE_RESERVE = """
+INSERT INTO counters (name, next) VALUES (?, ?)
+ON CONFLICT (name) DO UPDATE SET next = counters.next + excluded.next RETURNING next
+"""
+_SQLITE_SWEEP = """
+DELETE FROM claims WHERE digest IN (SELECT digest FROM claims WHERE expires_at <= ? LIMIT ?)
+"""
+
+
+class SqliteHotStore(BatchedWrites):
+    """A `HotStore` in a registry file, shared by the processes of one machine.
+
+    A claim is written with `synchronous=NORMAL`: it outlives every end of the process, but a power
+    cut or a crash of the operating system may undo the claims of the last moments before it. A
+    batch that reserves numbers waits for the disk, so that no number is ever given twice.
+
+    Args:
+        database: the file; it stays open.
+        timeout: seconds to wait for other processes' transactions.
+        now: the clock, seconds since the epoch.
+    """
+
+    def __init__(self, database: SqliteDatabase, *, timeout: float, now: Callable[[], int]) -> None:
+        super().__init__(self._on_thread, timeout=2 * timeout)
+        self._database = database
+        self._now = now
+        self._sweep = Sweep()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hot-store")
+
+    async def close(self) -> None:
+        """Refuse what waits, wait for the batch under way and end the thread."""
+        await super().close()
+        self._thread.shutdown()
+
+    async def _on_thread(self, batch: Batch) -> Written:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._write_now, batch
+        )
+
+    def _write_now(self, batch: Batch) -> Written:
+        durable = bool(batch.blocks)
+        with self._database.transaction("BEGIN IMMEDIATE", durable=durable) as connection:
+            at = time.monotonic()
+            if batch.claims and self._sweep.is_due(at):
+                removed = connection.execute(_SQLITE_SWEEP, (self._now(), Sweep.MOST)).rowcount
+                self._sweep.done(at, removed)
+            claimed = frozenset(
+                digest
+                for digest, until in batch.claims.items()
+                if connection.execute(_SQLITE_CLAIM, (digest, until)).rowcount
+            )
+            firsts = {
+                name: int(connection.execute(_SQLITE_RESERVE, (name, count)).fetchone()[0]) - count
+                for name, count in batch.blocks.items()
+            }
+        return Written(claimed, firsts)
+
+
+# In one order, so that two batches never wait for each other in a circle.
+_SERVER_CLAIM = """
+INSERT INTO claims (digest, expires_at)
+SELECT * FROM unnest($1::bytea[], $2::bigint[]) AS claim (digest, expires_at) ORDER BY digest
+ON CONFLICT DO NOTHING RETURNING digest
+"""
+_SERVER_RESERVE = """
+INSERT INTO counters (name, next)
+SELECT * FROM unnest($1::text[], $2::bigint[]) AS block (name, next) ORDER BY name
+ON CONFLICT (name) DO UPDATE SET next = counters.next + excluded.next RETURNING name, next
+"""
+_SERVER_SWEEP = """
+WITH gone AS (SELECT digest FROM claims WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM claims USING gone WHERE claims.digest = gone.digest
+"""
+
+
+class PostgresHotStore(BatchedWrites):
+    """A `HotStore` in PostgreSQL, shared by all nodes, with a connection of its own.
+
+    A claim and a block are as durable as the server's `synchronous_commit` makes a transaction: by
+    default what was answered outlives a crash of the server.
+
+    Args:
+        database: where; it stays open.
+        timeout: seconds to wait for an answer.
+        now: the clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self, database: "PostgresDatabase", *, timeout: float, now: Callable[[], int]
+    ) -> None:
+        from issuer.storage.engines.postgresql_connection import Connections  # with its driver
+
+        super().__init__(self._write_to_server, timeout=timeout)
+        self._database = database
+        self._now = now
+        self._sweep = Sweep()
+        self._connections = Connections(database.connector, size=1)
+
+    async def close(self) -> None:
+        """Refuse what waits, wait for the batch under way and close the connection."""
+        await super().close()
+        await self._connections.close()
+
+    async def _write_to_server(self, batch: Batch) -> Written:
+        with self._database.explained():
+            async with self._connections.use() as connection:
+                if batch.claims:
+                    await self._remove_expired(connection)
+                if not batch.blocks:
+                    return Written(await _claim(connection, batch), {})
+                async with connection.transaction():  # two statements: both count or neither does
+                    return Written(
+                        await _claim(connection, batch), await _reserve(connection, batch)
+                    )
+
+    async def _remove_expired(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
+        at = time.monotonic()
+        if self._sweep.is_due(at):
+            status = await connection.execute(_SERVER_SWEEP, self._now(), Sweep.MOST)
+            self._sweep.done(at, removed=int(status.removeprefix("DELETE ")))
+
+
+async def _claim(connection: Any, batch: Batch) -> frozenset[bytes]:  # noqa: ANN401
+    rows = await connection.fetch(_SERVER_CLAIM, list(batch.claims), list(batch.claims.values()))
+    return frozenset(row["digest"] for row in rows)
+
+
+async def _reserve(connection: Any, batch: Batch) -> dict[str, int]:  # noqa: ANN401
+    rows = await connection.fetch(_SERVER_RESERVE, list(batch.blocks), list(batch.blocks.values()))
+    return {row["name"]: row["next"] - batch.blocks[row["name"]] for row in rows}
+
+
+def open_hot_store(database: Database, *, timeout: float, now: Callable[[], int]) -> BatchedWrites:
+    """Open the `HotStore` of a database, to be used and closed on one event loop.
+
+    Args:
+        database: from `open_database`; it stays open.
+        timeout: seconds to wait for other processes' transactions, and for an answer.
+        now: the clock, seconds since the epoch.
+    """
+    if isinstance(database, SqliteDatabase):
+        return SqliteHotStore(database, timeout=timeout, now=now)
+    return PostgresHotStore(cast("PostgresDatabase", database), timeout=timeout, now=now)

@@ -1,1 +1,0 @@
-"""What serving tokens needs of the database, without SQLAlchemy."""
