@@ -14,8 +14,8 @@ from issuer.administration.errors import KeyReused
 from issuer.administration.operations import Created
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import Json
-from issuer.storage.audit import KeptAnswer
 from issuer.storage.edit import RegistryEdit
+from issuer.storage.rows import KeptAnswer
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 SHOWN_ONCE = ("client_secret", "token")

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, insert, select, text, update
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.storage.feed import begin_epoch, note_change
+from issuer.storage.rows import begin_epoch, note_change
 from issuer.storage.tables import (
     audit_entries,
     claims,

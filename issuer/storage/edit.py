@@ -39,17 +39,9 @@ from issuer.registry.resource import (
     describe_resource,
 )
 from issuer.registry.schema import Json, write
-from issuer.storage import (
-    audit,
-    clients,
-    feed,
-    grants,
-    registration_tokens,
-    resources,
-)
-from issuer.storage.audit import KeptAnswer
-from issuer.storage.feed import note_change
+from issuer.storage import rows
 from issuer.storage.reading import RegistryReading
+from issuer.storage.rows import ISSUER, KeptAnswer, note_change
 from keys.identifiers import other_form
 
 
@@ -84,13 +76,13 @@ class RegistryEdit(RegistryReading):
     def adopt_issuer(self, issuer: str) -> None:
         """Write which issuer the registry belongs to, if it belongs to none yet."""
         if self.identity().issuer is None:
-            feed.write_issuer(self._connection, issuer)
+            rows.write_identity(self._connection, ISSUER, issuer)
 
     def change_issuer(self, issuer: str) -> None:
         """Have the registry belong to an issuer, whichever it belonged to before."""
         before = self.identity().issuer
         if before != issuer:
-            feed.write_issuer(self._connection, issuer)
+            rows.write_identity(self._connection, ISSUER, issuer)
             described = None if before is None else {"issuer": before}
             self._record(Action.ISSUER_CHANGED, issuer, described, {"issuer": issuer})
 
@@ -108,7 +100,7 @@ class RegistryEdit(RegistryReading):
             raise DuplicateClient(f"the client exists already: {client_id}")
         policies = self._check_grants(registration.grants)
         revision = note_change(self._connection, client_id)
-        clients.insert_client(self._connection, registration, now=self.now, revision=revision)
+        rows.insert_client(self._connection, registration, now=self.now, revision=revision)
         self._record(Action.CLIENT_CREATED, client_id, None, write(registration))
         inserted = [self._insert_secret(client_id, secret) for secret in secrets_]
         return Client(
@@ -147,7 +139,7 @@ class RegistryEdit(RegistryReading):
             updated_at=self.now,
             revision=note_change(self._connection, registration.client_id),
         )
-        clients.update_client(self._connection, before, after)
+        rows.update_client(self._connection, before, after)
         action = _update_action(before.registration, registration)
         self._record(action, registration.client_id, was, becomes)
         return after
@@ -161,7 +153,7 @@ class RegistryEdit(RegistryReading):
         """
         before = self.require_client(client_id)
         _require_revision(before.revision, revision)
-        clients.delete_client(self._connection, client_id)
+        rows.delete_client(self._connection, client_id)
         note_change(self._connection, client_id)
         self._record(Action.CLIENT_DELETED, client_id, write(before.registration), None)
 
@@ -191,7 +183,7 @@ class RegistryEdit(RegistryReading):
         known = {secret.secret_id: secret for secret in self.require_client(client_id).secrets}
         if secret_id not in known:
             raise UnknownSecret(f"{client_id} has no secret {secret_id!a}")
-        clients.delete_secret(self._connection, client_id, secret_id)
+        rows.delete_secret(self._connection, client_id, secret_id)
         self._touch_client(client_id)
         self._record(Action.SECRET_REVOKED, client_id, describe_secret(known[secret_id]), None)
 
@@ -206,7 +198,7 @@ class RegistryEdit(RegistryReading):
             if taken is not None and self.find_resource(taken) is not None:
                 raise DuplicateResource(f"the resource exists already: {taken}")
         revision = note_change(self._connection, None)
-        resources.insert_resource(self._connection, resource, now=self.now, revision=revision)
+        rows.insert_resource(self._connection, resource, now=self.now, revision=revision)
         self._record(Action.RESOURCE_CREATED, resource.resource, None, describe_resource(resource))
         return self._hold(
             RegisteredResource(
@@ -237,12 +229,12 @@ class RegistryEdit(RegistryReading):
         if withdraw and gone:
             self._withdraw(resource.resource, gone)
         for scope in gone:
-            if held := grants.holders(self._connection, resource.resource, scope):
+            if held := self.holders(resource.resource, scope):
                 raise ScopeInUse(
                     f"clients still hold {scope} on {resource.resource}: {_names(held)}"
                 )
         revision = note_change(self._connection, None)
-        resources.update_resource(
+        rows.update_resource(
             self._connection, before.resource, resource, now=self.now, revision=revision
         )
         self._record(
@@ -265,9 +257,9 @@ class RegistryEdit(RegistryReading):
         """
         before = self.require_resource(identifier)
         _require_revision(before.revision, revision)
-        if held := grants.holders(self._connection, identifier):
+        if held := self.holders(identifier):
             raise ResourceInUse(f"clients still hold grants on {identifier}: {_names(held)}")
-        resources.delete_resource(self._connection, identifier)
+        rows.delete_resource(self._connection, identifier)
         self._resources[identifier] = None
         note_change(self._connection, None)
         self._record(Action.RESOURCE_DELETED, identifier, describe_resource(before.resource), None)
@@ -279,7 +271,7 @@ class RegistryEdit(RegistryReading):
             UnknownResource, UnknownScope: it allows what does not exist.
         """
         self._check_grants(token.grants)
-        registration_tokens.insert_token(self._connection, token)
+        rows.insert_token(self._connection, token)
         described = describe_registration_token(token)
         self._record(Action.REGISTRATION_TOKEN_CREATED, token.token_id, None, described)
 
@@ -292,7 +284,7 @@ class RegistryEdit(RegistryReading):
         token = self.find_registration_token(token_id)
         if token is None:
             raise UnknownRegistrationToken(f"no such registration token: {token_id}")
-        registration_tokens.delete_token(self._connection, token_id)
+        rows.delete_token(self._connection, token_id)
         self._record(
             Action.REGISTRATION_TOKEN_REVOKED, token_id, describe_registration_token(token), None
         )
@@ -302,19 +294,19 @@ class RegistryEdit(RegistryReading):
 
         The audit trail tells of it as the actor of what is registered with it.
         """
-        return registration_tokens.claim_use(self._connection, token_id, now=self.now)
+        return rows.claim_use(self._connection, token_id, now=self.now)
 
     def set_registration_access(self, client_id: str, access: SecretHash) -> None:
         """Let a client administer itself with the token of this hash (RFC 7592 §3)."""
-        registration_tokens.write_access_hash(self._connection, client_id, access)
+        rows.write_access_hash(self._connection, client_id, access)
 
     def find_answer(self, key_hash: str) -> KeptAnswer | None:
         """Read what a request was answered that carried the key of this hash."""
-        return audit.find_answer(self._connection, key_hash, now=self.now)
+        return rows.find_answer(self._connection, key_hash, now=self.now)
 
     def keep_answer(self, key_hash: str, kept: KeptAnswer) -> None:
         """Keep an answer for a day, for a retry of the same request."""
-        audit.insert_answer(self._connection, key_hash, kept, now=self.now)
+        rows.insert_answer(self._connection, key_hash, kept, now=self.now)
 
     def _check_grants(self, granted: Sequence[ResourcePermission]) -> dict[str, TokenPolicy]:
         """Check grants against their resources, and return what each asks of tokens."""
@@ -332,7 +324,7 @@ class RegistryEdit(RegistryReading):
 
     def _withdraw(self, identifier: str, gone: Sequence[str]) -> None:
         """Take scopes of a resource from every client; a grant that is left empty goes as well."""
-        for client_id in grants.clients_holding(self._connection, identifier, gone):
+        for client_id in self.clients_holding(identifier, gone):
             before = self.require_client(client_id).registration
             narrowed = [
                 _without(grant, gone) if grant.resource == identifier else grant
@@ -342,19 +334,19 @@ class RegistryEdit(RegistryReading):
             self.replace_client(replace(before, grants=kept))
 
     def _insert_secret(self, client_id: str, new: NewSecret) -> ClientSecret:
-        secret = clients.insert_secret(self._connection, client_id, new, now=self.now)
+        secret = rows.insert_secret(self._connection, client_id, new, now=self.now)
         self._record(Action.SECRET_ADDED, client_id, None, describe_secret(secret))
         return secret
 
     def _touch_client(self, client_id: str) -> None:
         revision = note_change(self._connection, client_id)
-        clients.touch_client(self._connection, client_id, now=self.now, revision=revision)
+        rows.touch_client(self._connection, client_id, now=self.now, revision=revision)
 
     def _record(self, action: Action, target: str, before: Json | None, after: Json | None) -> None:
         entry = AuditEntry(
             at=self.now, actor=self.by, action=action, target=target, before=before, after=after
         )
-        audit.append_entry(self._connection, entry)
+        rows.append_entry(self._connection, entry)
         self.entries.append(entry)
 
 

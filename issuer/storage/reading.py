@@ -1,16 +1,62 @@
 """Read the registry within one transaction, which sees one state of it throughout."""
 
-from sqlalchemy import Connection
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
-from issuer.registry.audit import AuditEntry
-from issuer.registry.client import Client
+from sqlalchemy import Connection, Row, Select, and_, select, text
+
+from issuer.registry.audit import Action, Actor, AuditEntry, Via
+from issuer.registry.client import Client, ResourcePermission
 from issuer.registry.client_secret import SecretHash
 from issuer.registry.errors import UnknownClient, UnknownResource
 from issuer.registry.initial_access_token import InitialAccessToken
-from issuer.registry.resource import RegisteredResource
+from issuer.registry.resource import RegisteredResource, Resource
+from issuer.registry.schema import read, restored
 from issuer.registry.usage import ScopeUse
-from issuer.storage import audit, clients, feed, grants, registration_tokens, resources
-from issuer.storage.feed import RegistryIdentity
+from issuer.storage.rows import EPOCH, ISSUER
+from issuer.storage.statements import SELECT, clients_of
+from issuer.storage.tables import (
+    audit_entries,
+    client_grant_scopes,
+    client_grants,
+    clients,
+    registration_tokens,
+    registry_identity,
+    resource_scopes,
+    resources,
+)
+
+_ONE_CLIENT = text(SELECT.format(wanted="= :client_id"))
+_SOME_CLIENTS = text(
+    SELECT.format(
+        wanted="IN (SELECT client_id FROM clients WHERE client_id > :after"
+        " ORDER BY client_id LIMIT :size)"
+    )
+)
+_PAGE = 500
+_RESOURCES: Select[Any] = (
+    select(resources, resource_scopes.c.scope)
+    .join(resource_scopes)
+    .order_by(resources.c.identifier, resource_scopes.c.position)
+)
+_scopes = client_grant_scopes.c
+_token = registration_tokens.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryIdentity:
+    """Whose registry it is, and which feed its numbers belong to.
+
+    Args:
+        issuer: the issuer identifier that it serves; None until it is first served or written.
+        epoch: random, chosen anew whenever the content is replaced from outside the feed: two
+            numbers of the change feed are comparable only within one epoch.
+    """
+
+    issuer: str | None
+    epoch: str
 
 
 class RegistryReading:
@@ -22,11 +68,14 @@ class RegistryReading:
 
     def identity(self) -> RegistryIdentity:
         """Read which issuer the registry belongs to, and the epoch of its change feed."""
-        return feed.read_identity(self._connection)
+        rows = self._connection.execute(select(registry_identity))
+        found = {row.name: row.value for row in rows}
+        return RegistryIdentity(issuer=found.get(ISSUER), epoch=found.get(EPOCH, ""))
 
     def find_client(self, client_id: str) -> Client | None:
-        """Read one client, or None if there is no such id."""
-        return clients.find_client(self._connection, client_id)
+        """Read one client with its grants and secrets, or None if there is no such id."""
+        rows = self._connection.execute(_ONE_CLIENT, {"client_id": client_id})
+        return next(clients_of(rows.mappings().all()), None)
 
     def require_client(self, client_id: str) -> Client:
         """Read one client.
@@ -40,14 +89,29 @@ class RegistryReading:
         return client
 
     def list_clients(self, after: str = "", limit: int | None = None) -> list[Client]:
-        """Read clients by id, those behind `after`, all if there is no limit."""
-        return clients.list_clients(self._connection, after, limit)
+        """Read clients by id, in the order of its bytes.
+
+        Args:
+            after: the last id of the page before; nothing for the first page.
+            limit: clients at the most; None for all.
+        """
+        found: list[Client] = []
+        while limit is None or len(found) < limit:
+            size = _PAGE if limit is None else min(_PAGE, limit - len(found))
+            rows = self._connection.execute(_SOME_CLIENTS, {"after": after, "size": size})
+            page = list(clients_of(rows.mappings().all()))
+            found += page
+            if len(page) < size:
+                break
+            after = page[-1].client_id
+        return found
 
     def find_resource(self, identifier: str) -> RegisteredResource | None:
         """Read one resource, once in the transaction, or None if there is no such identifier."""
         if identifier not in self._resources:
-            found = resources.find_resource(self._connection, identifier)
-            self._resources[identifier] = found
+            wanted = _RESOURCES.where(resources.c.identifier == identifier)
+            rows = self._connection.execute(wanted).all()
+            self._resources[identifier] = _resource(rows) if rows else None
         return self._resources[identifier]
 
     def require_resource(self, identifier: str) -> RegisteredResource:
@@ -63,7 +127,37 @@ class RegistryReading:
 
     def list_resources(self) -> list[RegisteredResource]:
         """Read all resources, by identifier."""
-        return resources.list_resources(self._connection)
+        rows = self._connection.execute(_RESOURCES).all()
+        return [_resource(list(of)) for _, of in groupby(rows, lambda row: row.identifier)]
+
+    def holders(self, resource: str, scope: str | None = None) -> list[str]:
+        """List clients with a grant on a resource, or one scope of it; by id, at most four."""
+        found = (
+            select(client_grants.c.client_id)
+            .distinct()
+            .join(resources)
+            .where(resources.c.identifier == resource)
+            .order_by(client_grants.c.client_id)
+            .limit(4)
+        )
+        if scope is not None:
+            of_grant = and_(
+                _scopes.client_id == client_grants.c.client_id,
+                _scopes.resource_id == client_grants.c.resource_id,
+            )
+            found = found.join(client_grant_scopes, of_grant).where(_scopes.scope == scope)
+        return list(self._connection.scalars(found))
+
+    def clients_holding(self, resource: str, scopes: Iterable[str]) -> list[str]:
+        """List all clients that hold one of the scopes of a resource, by id."""
+        found = (
+            select(_scopes.client_id)
+            .distinct()
+            .join(resources, resources.c.resource_id == _scopes.resource_id)
+            .where(resources.c.identifier == resource, _scopes.scope.in_(list(scopes)))
+            .order_by(_scopes.client_id)
+        )
+        return list(self._connection.scalars(found))
 
     def scope_usage(
         self,
@@ -73,25 +167,96 @@ class RegistryReading:
         *,
         since: int = 0,
     ) -> list[ScopeUse]:
-        """List which clients got which scopes since a time, narrowed as named."""
-        return grants.read_scope_usage(
-            self._connection, client_id=client_id, resource=resource, scope=scope, since=since
+        """List who got which scopes since a time, narrowed as named; by client and resource."""
+        identifier = resources.c.identifier
+        uses = (
+            select(_scopes.client_id, identifier, _scopes.scope, _scopes.last_used_at)
+            .join(resources, resources.c.resource_id == _scopes.resource_id)
+            .where(_scopes.last_used_at >= since)
+            .order_by(_scopes.client_id, identifier, _scopes.scope)
         )
+        named = ((_scopes.client_id, client_id), (identifier, resource), (_scopes.scope, scope))
+        for column, value in named:
+            if value is not None:
+                uses = uses.where(column == value)
+        return [
+            ScopeUse(client_id=client, resource=on, scope=used, last_used_at=at)
+            for client, on, used, at in self._connection.execute(uses)
+        ]
 
     def list_audit(
         self, *, target: str | None = None, before: int | None = None, limit: int = 100
     ) -> list[AuditEntry]:
-        """Read the audit trail, the latest first, narrowed and continued as named."""
-        return audit.list_entries(self._connection, target=target, before=before, limit=limit)
+        """Read the audit trail, the latest entry first.
+
+        Args:
+            target: of this client, resource or token only.
+            before: older than the entry of this number.
+            limit: entries at the most.
+        """
+        entry = audit_entries.c
+        found = select(audit_entries).order_by(entry.number.desc()).limit(limit)
+        if target is not None:
+            found = found.where(entry.target == target)
+        if before is not None:
+            found = found.where(entry.number < before)
+        return [_entry(row) for row in self._connection.execute(found)]
 
     def find_registration_token(self, token_id: str) -> InitialAccessToken | None:
         """Read one initial access token, or None if there is no such id."""
-        return registration_tokens.find_token(self._connection, token_id)
+        wanted = select(registration_tokens).where(_token.token_id == token_id)
+        row = self._connection.execute(wanted).one_or_none()
+        return None if row is None else _registration_token(row)
 
     def list_registration_tokens(self) -> list[InitialAccessToken]:
         """Read all initial access tokens, the oldest first."""
-        return registration_tokens.list_tokens(self._connection)
+        found = select(registration_tokens).order_by(_token.created_at, _token.token_id)
+        return [_registration_token(row) for row in self._connection.execute(found)]
 
     def find_registration_access(self, client_id: str) -> SecretHash | None:
-        """Read the hash of what a client administers itself with; None if it cannot."""
-        return registration_tokens.find_access_hash(self._connection, client_id)
+        """Read the hash of the token that a client administers itself with (RFC 7592 §3).
+
+        None if there is no such client, or it cannot administer itself.
+
+        Raises:
+            InvalidSecretHash: the stored hash is damaged.
+        """
+        stored = self._connection.scalar(
+            select(clients.c.registration_access_hash).where(clients.c.client_id == client_id)
+        )
+        return None if stored is None else SecretHash.parse(stored)
+
+
+def _resource(rows: Sequence[Row[Any]]) -> RegisteredResource:
+    first = rows[0]
+    columns = {"resource": first.identifier, "scopes": tuple(row.scope for row in rows)}
+    return RegisteredResource(
+        resource=restored(Resource, first.registration, columns, of=f"resource {first.identifier}"),
+        created_at=first.created_at,
+        updated_at=first.updated_at,
+        revision=first.revision,
+    )
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(
+        number=row.number,
+        at=row.at,
+        actor=Actor(name=row.actor, via=Via(row.via), request_id=row.request_id),
+        action=Action(row.action),
+        target=row.target,
+        before=row.before,
+        after=row.after,
+    )
+
+
+def _registration_token(row: Row[Any]) -> InitialAccessToken:
+    return InitialAccessToken(
+        token_id=row.token_id,
+        hash=SecretHash.parse(row.hash),
+        grants=tuple(read(ResourcePermission, each) for each in row.grants),
+        token_ttl=row.token_ttl,
+        uses_left=row.uses_left,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )

@@ -73,7 +73,7 @@ def _make_tables(connection: "Connection") -> None:
     """Make what all the migrations together would make; a test compares."""
     from sqlalchemy import inspect, text
 
-    from issuer.storage.feed import begin_epoch
+    from issuer.storage.rows import begin_epoch
     from issuer.storage.tables import PARTIAL_INDEXES, metadata
 
     if set(inspect(connection).get_table_names()) - {"alembic_version"}:

@@ -186,7 +186,7 @@ idempotent_answers = Table(
     Column("created_at", BigInteger, nullable=False, index=True),
 )
 
-# Which issuer the registry belongs to, and the epoch of the change feed; see `feed`.
+# Which issuer the registry belongs to, and the epoch of the change feed; see `reading`.
 registry_identity = Table(
     "registry_identity",
     metadata,

@@ -18,7 +18,7 @@ from issuer.registry.errors import (
     UnknownResource,
     UnknownScope,
 )
-from issuer.storage import feed, statements
+from issuer.storage import rows, statements
 from issuer.storage.registry import Registry
 from issuer.storage.schema import HEAD
 from tests.support.registry import (
@@ -235,7 +235,7 @@ def test_a_change_of_resources_may_concern_any_client(registry):
 
 def test_a_reader_left_behind_by_the_trimmed_feed_is_told(registry, monkeypatch):
     """The feed is bounded; who is too far behind reads everything again."""
-    monkeypatch.setattr(feed, "KEPT", 3)
+    monkeypatch.setattr(rows, "KEPT", 3)
     registry.create_client(new_client())
     cursor = registry.changes_since(0).cursor
     for disabled in (True, False, True):

@@ -14,7 +14,7 @@ from issuer.registry.client import ClientRegistration, ResourcePermission
 from issuer.registry.errors import InvalidValue, SchemaMismatch
 from issuer.registry.resource import TokenPolicy
 from issuer.storage.database_url import open_database
-from issuer.storage.feed import read_identity
+from issuer.storage.reading import RegistryReading
 from issuer.storage.registry import Registry
 from issuer.storage.schema import HEAD
 from issuer.storage.tables import PARTIAL_INDEXES, metadata
@@ -92,7 +92,7 @@ def test_every_registry_has_an_epoch_of_its_own(two_urls):
     for url in (migrated, made):
         with opened(url, upgrade=True):
             pass
-    first, second = look(migrated, read_identity), look(made, read_identity)
+    first, second = (look(url, lambda it: RegistryReading(it).identity()) for url in two_urls)
     assert (first.issuer, second.issuer) == (None, None)
     assert len(first.epoch) == len(second.epoch) == 32
     assert first.epoch != second.epoch
