@@ -17,7 +17,9 @@ if _keys.rpartition("/")[0] != f"{__file__.rpartition('/')[0].rpartition('/')[0]
     )
 
 if TYPE_CHECKING:
-    from keys.remote.jwks_client import Fetched, HttpJwks, JwksClient
+    from keys.remote.answer import Fetched
+    from keys.remote.http_jwks import HttpJwks
+    from keys.remote.jwks_client import JwksClient
     from resource_api.access_token import AccessToken, verify
     from resource_api.config import ResourcePolicy
     from resource_api.errors import InvalidToken, KeysUnavailable, Reason, ResourceError
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "AccessToken": "resource_api.access_token",
     "BearerMiddleware": "resource_api.middleware",
-    "Fetched": "keys.remote.jwks_client",
-    "HttpJwks": "keys.remote.jwks_client",
+    "Fetched": "keys.remote.answer",
+    "HttpJwks": "keys.remote.http_jwks",
     "InvalidToken": "resource_api.errors",
     "JwksClient": "keys.remote.jwks_client",
     "KeysUnavailable": "resource_api.errors",

@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from keys.events import EventSink
-from keys.remote.jwks_client import HttpJwks, JwksClient
+from keys.remote.http_jwks import HttpJwks
+from keys.remote.jwks_client import JwksClient
 from resource_api.access_token import AccessToken
 from resource_api.bearer import build_refusal, check_token68, find_bearer
 from resource_api.config import ResourcePolicy, build_metadata, metadata_path, metadata_url

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from issuer.storage.database_url import SqliteFile
 from issuer.storage.registry import MIGRATION_TIMEOUT, Registry
-from keys.stores.file_access import sync_folder
+from keys.file_access import sync_folder
 from keys.stores.key_file import parse_key_file
 from watchword.errors import BackupError
 from watchword.provider.key_ring import open_key_store

@@ -20,7 +20,7 @@ from issuer.registry.client_secret import check_secret, decode_secret, generate_
 from issuer.registry.errors import InvalidValue, RegistryError, StoreUnavailable
 from issuer.registry.mistakes import Mistake
 from issuer.registry.schema import Json
-from keys.stores.file_access import sync_folder
+from keys.file_access import sync_folder
 from watchword.errors import ProviderError
 
 _MAXIMUM_FILE_BYTES = 4096

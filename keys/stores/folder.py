@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from keys.errors import KeyStoreError
-from keys.stores.file_access import file_fault, folder_fault, folders_above, sync_folder
+from keys.file_access import file_fault, folder_fault, folders_above, sync_folder
 from keys.stores.key_file import SUFFIX
 
 _UNFINISHED = ".unfinished"

@@ -13,7 +13,7 @@ from issuer.config import IssuerConfig
 from issuer.registry.errors import RegistryError
 from issuer.registry.resource import Resource
 from issuer.registry.schema import read
-from keys.remote.jwks_client import HttpJwks
+from keys.remote.http_jwks import HttpJwks
 from resource_api import ResourcePolicy
 from tests.support.forge import TokenForge
 from tests.support.identifiers import (

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from keys.errors import FetchFailed
-from keys.remote.jwks_client import HttpJwks, JwksClient
+from keys.remote.http_jwks import HttpJwks
+from keys.remote.jwks_client import JwksClient
 from tests.support.forge import TokenForge
 
 FORGE = TokenForge()

@@ -12,7 +12,8 @@ from consumer.demo import scenario
 from consumer.errors import TokenEndpointUnreachable
 from issuer.registry.errors import StoreUnavailable
 from keys.errors import NoKeySet
-from keys.remote.jwks_client import HttpJwks, JwksClient
+from keys.remote.http_jwks import HttpJwks
+from keys.remote.jwks_client import JwksClient
 from tests.support.cli import refused, run_in_empty_folder
 from tests.support.consumer_flow import HandClock
 from tests.support.dripping_server import dripping_server

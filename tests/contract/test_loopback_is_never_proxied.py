@@ -14,7 +14,7 @@ from consumer.demo.scenario import run
 from consumer.errors import TokenEndpointUnreachable
 from issuer.administration.errors import AccessRefused
 from keys.errors import FetchFailed
-from keys.remote.jwks_client import HttpJwks
+from keys.remote.http_jwks import HttpJwks
 from tests.support.cli import run_in_empty_folder
 from tests.support.local_issuer import served_issuer
 from tests.support.recording_proxy import recording_proxy

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from keys.remote.jwks_client import Fetched, JwksClient
+from keys.remote.answer import Fetched
+from keys.remote.jwks_client import JwksClient
 from resource_api.middleware import BearerMiddleware
 from tests.support.clock import Clock
 from tests.support.forge import NOW, TokenForge

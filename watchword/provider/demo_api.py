@@ -5,7 +5,9 @@ from collections.abc import Callable
 from issuer.endpoints.asgi import Message, Receive, Scope, Send
 from issuer.endpoints.document import Document, strong_etag
 from issuer.events import EventSink
-from keys.remote.jwks_client import Fetched, FetchJwks, HttpJwks, JwksClient
+from keys.remote.answer import Fetched
+from keys.remote.http_jwks import HttpJwks
+from keys.remote.jwks_client import FetchJwks, JwksClient
 from resource_api.demo.app import create_demo_api
 from resource_api.demo.values import ResourceValue
 from watchword.settings import Settings

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.database_url import SqliteFile
 from issuer.storage.engines.database import Rows, Statement, T, Work
-from keys.stores.file_access import file_fault, folder_fault, folders_above
+from keys.file_access import file_fault, folder_fault, folders_above
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from keys.stores import file_access
-from keys.stores.file_access import file_fault, folder_fault
+from keys import file_access
+from keys.file_access import file_fault, folder_fault
 
 ME = os.geteuid()
 OTHER = 4_242 if ME != 4_242 else 4_243

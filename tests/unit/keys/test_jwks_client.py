@@ -8,7 +8,9 @@ import pytest
 
 from keys.errors import NoKeySet, UnknownKey
 from keys.jwk import PublicJwk
-from keys.remote.jwks_client import Fetched, HttpJwks, JwksClient
+from keys.remote.answer import Fetched
+from keys.remote.http_jwks import HttpJwks
+from keys.remote.jwks_client import JwksClient
 from tests.support.clock import Clock
 from tests.support.forge import TokenForge
 from tests.support.keys import rsa_key

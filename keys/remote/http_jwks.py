@@ -1,0 +1,167 @@
+"""Fetch an issuer's key set over HTTP, found through its metadata (RFC 8414 §3).
+
+The only file of this package that knows httpx, imported when it is first used.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from keys.encoding import inflate, is_gzip, parse_json_object
+from keys.errors import FetchFailed
+from keys.identifiers import (
+    check_issuer,
+    is_absent,
+    is_loopback,
+    metadata_urls,
+    split_server_url,
+)
+from keys.jwks import MAXIMUM_BYTES
+from keys.remote.answer import FETCH_TIMEOUT, Fetched, check_json
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class HttpJwks:
+    """Fetch an issuer's key set over HTTP, finding its address in the issuer's metadata.
+
+    No redirect is followed, no answer above 64 KB is read, and certificates are checked.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        jwks_uri: str | None = None,
+        client: "httpx.AsyncClient | None" = None,
+    ) -> None:
+        """Prepare; nothing is fetched yet.
+
+        Args:
+            issuer: the configured issuer identifier.
+            jwks_uri: its key set, for an issuer that publishes no metadata.
+            client: an httpx client of the caller's, which then also closes it. What it gets for a
+                loopback address counts only if no proxy was in between.
+
+        Raises:
+            ValueError: a URI that is neither https nor on a loopback host.
+        """
+        self._issuer = issuer
+        self._may_be_local = is_loopback(split_server_url(check_issuer(issuer)).host)
+        if jwks_uri is not None:
+            _secure_host(jwks_uri)
+        self._configured = self._jwks_uri = jwks_uri
+        self._client = client
+
+    async def __call__(self, etag: str | None) -> Fetched:
+        """Fetch the key set, or learn that the one with this entity tag is current.
+
+        Raises:
+            FetchFailed: the metadata is not this issuer's, or an answer is not what it must be.
+        """
+        if self._jwks_uri is None:
+            self._jwks_uri = await self._discover()
+        answer = await self._get(self._jwks_uri, etag)
+        if answer.status not in (200, 304):
+            # The issuer may have moved its key set: look the address up again next time.
+            self._jwks_uri = self._configured
+        return answer
+
+    async def _discover(self) -> str:
+        answer = await self._get_metadata()
+        if answer.status != 200:
+            raise FetchFailed(f"metadata status {answer.status}")
+        check_json(answer)
+        try:
+            metadata = parse_json_object(answer.body)
+            jwks_uri = metadata.get("jwks_uri")
+            # RFC 8414 §3.3: the issuer must be identical, without any normalising.
+            if metadata.get("issuer") != self._issuer:
+                raise FetchFailed("metadata of another issuer")
+            if not isinstance(jwks_uri, str):
+                raise FetchFailed("metadata without jwks_uri")
+            host = _secure_host(jwks_uri)
+        except ValueError:
+            raise FetchFailed("metadata that is malformed or names an unsafe jwks_uri") from None
+        # RFC 8725 §3.10: metadata from elsewhere must not make us call our own machine.
+        if is_loopback(host) and not self._may_be_local:
+            raise FetchFailed("metadata that names an unsafe jwks_uri")
+        return jwks_uri
+
+    async def _get_metadata(self) -> Fetched:
+        first, *others = metadata_urls(self._issuer)
+        answer = await self._get(first, None)
+        for url in others:
+            if not is_absent(answer.status):
+                break
+            other = await self._get(url, None)
+            # What the first address said is what an operator reads if nothing is found.
+            answer = answer if is_absent(other.status) else other
+        return answer
+
+    async def _get(self, url: str, etag: str | None) -> Fetched:
+        import httpx
+
+        # Asked for uncompressed; should it come as gzip all the same, it is bounded both ways.
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
+        if etag is not None:
+            headers["if-none-match"] = etag
+        if self._client is not None:
+            return await _read(self._client, url, headers)
+        # A client for each of a few fetches an hour: no idle connection, no tie to an event loop.
+        # Only this machine may answer for loopback: a proxy could name keys of its own.
+        may_be_proxied = not is_loopback(urlsplit(url).hostname or "")
+        async with httpx.AsyncClient(
+            timeout=FETCH_TIMEOUT, verify=httpx.create_ssl_context(), trust_env=may_be_proxied
+        ) as client:
+            return await _read(client, url, headers)
+
+
+def _secure_host(jwks_uri: str) -> str:
+    url = split_server_url(jwks_uri)
+    if not url.is_secure:
+        raise ValueError("jwks_uri must be https unless its host is loopback")
+    return url.host
+
+
+async def _read(client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]) -> Fetched:
+    async with client.stream("GET", url, headers=headers, follow_redirects=False) as response:
+        _check_directness(response)
+        return Fetched(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=await _read_body(response),
+        )
+
+
+async def _read_body(response: "httpx.Response") -> bytes:
+    try:
+        packed = is_gzip(response.headers.get("content-encoding", ""))
+    except ValueError as error:
+        raise FetchFailed(str(error)) from None
+    body = bytearray()
+    # httpx would inflate a whole chunk at once, however much comes of it.
+    async for chunk in response.aiter_raw() if packed else response.aiter_bytes():
+        body += chunk
+        if len(body) > MAXIMUM_BYTES:
+            raise FetchFailed(f"more than {MAXIMUM_BYTES} bytes")
+    if not packed:
+        return bytes(body)
+    try:
+        return inflate(bytes(body), maximum=MAXIMUM_BYTES)
+    except ValueError as error:
+        raise FetchFailed(f"a gzip body that cannot be read: {error}") from None
+
+
+def _check_directness(response: "httpx.Response") -> None:
+    """Refuse an answer for loopback that came through a proxy of the caller's client."""
+    url, stream = response.url, response.extensions.get("network_stream")
+    if stream is None or not is_loopback(url.host):
+        return
+    peer = stream.get_extra_info("server_addr")
+    if not isinstance(peer, tuple):  # a Unix socket, which is on this machine as well
+        return
+    port = url.port or (443 if url.scheme == "https" else 80)
+    if not is_loopback(peer[0]) or peer[1] != port:
+        raise FetchFailed("loopback was asked through a proxy; give the client trust_env=False")
