@@ -15,9 +15,14 @@ from issuer.administration.declaration.document import (
     DeclarationFile,
     SecretReference,
 )
-from issuer.administration.errors import AccessRefused, InvalidDocument
 from issuer.registry.client_secret import check_secret, decode_secret, generate_secret
-from issuer.registry.errors import InvalidValue, RegistryError, StoreUnavailable
+from issuer.registry.errors import (
+    AccessRefused,
+    InvalidDocument,
+    InvalidValue,
+    RegistryError,
+    StoreUnavailable,
+)
 from issuer.registry.mistakes import Mistake
 from issuer.registry.schema import Json
 from keys.file_access import sync_folder

@@ -15,12 +15,12 @@ from consumer import ClientCredentials
 from consumer.deadline import Deadline
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.origin import parse_origin
-from issuer.administration.errors import AccessRefused
 from issuer.administration.http import BASE
 from issuer.administration.http.problems import clean, read_problem
 from issuer.administration.http.route import write_path, write_tag
 from issuer.administration.operations import Created, Page, Versioned, pages
 from issuer.registry.errors import (
+    AccessRefused,
     InvalidValue,
     RegistryError,
     StoreUnavailable,

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
-from issuer.administration.errors import BeyondAuthority, CallerNotActive
 from issuer.registry.audit import Action, AuditEntry
 from issuer.registry.client import Client
+from issuer.registry.errors import BeyondAuthority, CallerNotActive
 from issuer.registry.schema import write
 
 

@@ -14,7 +14,6 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
 from issuer.registry.client_secret import (
     SALT_BYTES,
@@ -26,7 +25,7 @@ from issuer.registry.client_secret import (
     generate_secret,
     hash_secret,
 )
-from issuer.registry.errors import InvalidValue
+from issuer.registry.errors import InvalidDocument, InvalidValue
 from issuer.registry.mistakes import Mistake, mistakes_of, unknown
 from issuer.registry.resource import Resource, check_resource_identifier
 from issuer.registry.schema import (

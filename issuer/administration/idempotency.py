@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from issuer.administration.documents import MadeSecret
-from issuer.administration.errors import KeyReused
 from issuer.administration.operations import Created
-from issuer.registry.errors import InvalidValue
+from issuer.registry.errors import InvalidValue, KeyReused
 from issuer.registry.schema import Json
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.rows import KeptAnswer

@@ -256,6 +256,9 @@ def _check_grants(resources: Collection[str]) -> None:
         seen.add(identifier)
 
 
+Facts = Mapping[tuple[str, str | None], Any]
+"""What a client or resource is, by the name of each fact and the resource that it is about."""
+
 ClientState = Literal["enabled", "disabled", "expired", "secret_expired"]
 """What becomes of a client; `secret_expired` is one whose secrets have all ended."""
 
@@ -343,3 +346,25 @@ def _client_state(client: Client, now: int) -> ClientState:
     if ended and client.registration.token_endpoint_auth_method.uses_secret:
         return "secret_expired"
     return "enabled"
+
+
+def facts_of_client(registration: ClientRegistration) -> Facts:
+    """Take a registration apart into facts that are equal exactly if they mean the same.
+
+    The order of scopes means nothing, and neither does that of grants after the first, which names
+    the default resource.
+    """
+    described = write(registration)
+    del described["client_id"], described["grants"]
+    described["grant_types"] = sorted(registration.grant_types)
+    facts: dict[tuple[str, str | None], Any] = {
+        (name, None): value for name, value in described.items()
+    }
+    if registration.grants:
+        facts[("default_resource", None)] = registration.grants[0].resource
+    for grant in registration.grants:
+        facts[("scope", grant.resource)] = sorted(grant.scopes)
+        # All that is granted is the default without any choice.
+        if set(grant.defaults) != set(grant.scopes):
+            facts[("default_scope", grant.resource)] = sorted(grant.defaults)
+    return facts

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from issuer.registry.client import ResourcePermission
+from issuer.registry.client import Facts, ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
 from issuer.registry.schema import MODEL, Flag, Json, Option, Text, TokenTtl, write, write_time
 from issuer.scope import SCOPE_TOKEN_PATTERN, parse_scope
@@ -187,3 +187,10 @@ def describe_registered_resource(registered: RegisteredResource) -> Json:
         "created_at": write_time(registered.created_at),
         "updated_at": write_time(registered.updated_at),
     }
+
+
+def facts_of_resource(resource: Resource) -> Facts:
+    """Take a resource apart into facts that are equal exactly if they mean the same."""
+    described = describe_resource(resource) | {"scopes": sorted(resource.scopes)}
+    del described["resource"]
+    return {(name, None): value for name, value in described.items()}

@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from issuer.administration.declaration.document import SentDeclaration
-from issuer.administration.errors import DeclarationRefused, InvalidDocument
 from issuer.registry.audit import Actor, Via
 from issuer.registry.errors import (
+    DeclarationRefused,
     DuplicateClient,
     DuplicateResource,
+    InvalidDocument,
     InvalidValue,
     ResourceInUse,
     RevisionConflict,

@@ -7,9 +7,14 @@ from sqlalchemy import func, select
 
 from issuer.administration.authority import Authority
 from issuer.administration.declaration.document import SentDeclaration
-from issuer.administration.errors import BeyondAuthority, CallerNotActive, KeyReused
 from issuer.registry.audit import Actor, Via
-from issuer.registry.errors import DuplicateClient, InvalidValue
+from issuer.registry.errors import (
+    BeyondAuthority,
+    CallerNotActive,
+    DuplicateClient,
+    InvalidValue,
+    KeyReused,
+)
 from issuer.storage.tables import idempotent_answers
 from tests.support.declaration import declared, grant
 from tests.support.keys import public_rsa_jwk

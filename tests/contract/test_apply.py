@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from issuer.administration.declaration.apply import LastUse
-from issuer.administration.errors import DeclarationRefused
 from issuer.registry.audit import Actor, Via
-from issuer.registry.errors import RegistryError
+from issuer.registry.errors import DeclarationRefused, RegistryError
 from issuer.registry.usage import UsageBatch
 from tests.support.declaration import (
     absent,

@@ -12,7 +12,7 @@ import pytest
 from consumer import auth, httpx2_auth
 from consumer.demo.scenario import run
 from consumer.errors import TokenEndpointUnreachable
-from issuer.administration.errors import AccessRefused
+from issuer.registry.errors import AccessRefused
 from keys.errors import FetchFailed
 from keys.remote.http_jwks import HttpJwks
 from tests.support.cli import run_in_empty_folder

@@ -11,7 +11,7 @@ from issuer.administration.declaration import yaml_form
 from issuer.administration.declaration.document import DeclarationFile
 from issuer.administration.declaration.reader import read_declaration
 from issuer.administration.declaration.yaml_form import read_yaml
-from issuer.administration.errors import InvalidDocument
+from issuer.registry.errors import InvalidDocument
 
 FORMS = st.sampled_from(["toml", "yaml"])
 LOADERS = [loader for name in ("CSafeLoader", "SafeLoader") if (loader := getattr(yaml, name, 0))]

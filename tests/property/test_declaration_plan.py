@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from issuer.administration.declaration.apply import apply_declaration, preview_declaration
 from issuer.administration.declaration.document import SentClient, SentDeclaration, SentSecret
 from issuer.administration.declaration.plan import ApplyOptions
-from issuer.administration.difference import is_same_client, is_same_resource
-from issuer.administration.errors import DeclarationRefused
-from issuer.registry.client import ClientRegistration, ResourcePermission
+from issuer.registry.client import ClientRegistration, ResourcePermission, facts_of_client
 from issuer.registry.client_secret import NewSecret
-from issuer.registry.resource import Resource
+from issuer.registry.errors import DeclarationRefused
+from issuer.registry.resource import Resource, facts_of_resource
 from issuer.storage.registry import Registry
 from tests.support.registry import NOW, TESTER, fast_hash
 
@@ -135,10 +134,12 @@ def names(edit):
 def check(edit, wanted, reach, before):
     """Check that what is declared is so, and what is not is as it was or gone."""
     for resource in wanted.resources:
-        assert is_same_resource(edit.find_resource(resource.resource).resource, resource)
+        kept = edit.find_resource(resource.resource).resource
+        assert facts_of_resource(kept) == facts_of_resource(resource)
     for client in wanted.clients:
         client_id = client.registration.client_id
-        assert is_same_client(edit.find_client(client_id).registration, client.registration)
+        kept = edit.find_client(client_id).registration
+        assert facts_of_client(kept) == facts_of_client(client.registration)
         if client.secrets is not None:
             live = live_secrets(edit, client_id)
             declared = {

@@ -9,9 +9,9 @@ import pkgutil
 import pytest
 
 from consumer.errors import TokenEndpointUnreachable, TokenRequestRefused
-from issuer.administration.errors import DeclarationRefused, InvalidDocument
 from issuer.administration.http.problems import NOT_FOUND, RequestRefused
 from issuer.errors import OAuthError, Reason
+from issuer.registry.errors import DeclarationRefused, InvalidDocument
 from issuer.registry.mistakes import Mistake
 from resource_api import errors as resource_errors
 from watchword.cli.output import WrongUsage

@@ -106,8 +106,7 @@ def _check_words(words: Sequence[str]) -> None:
 def _explain(problem: Exception) -> int:
     """Print the message of a known error and return its exit code; raise any other error again."""
     from consumer.errors import ConsumerError
-    from issuer.administration.errors import InvalidDocument
-    from issuer.registry.errors import InvalidValue, IssuerMismatch, RegistryError
+    from issuer.registry.errors import InvalidDocument, InvalidValue, IssuerMismatch, RegistryError
     from keys.errors import KeysError
     from watchword.errors import ProviderError
     from watchword.settings import SettingsError

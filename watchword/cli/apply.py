@@ -1,11 +1,13 @@
 """The `watchword apply` and `export` commands: the registry from a file, and as a file."""
 
+import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +16,7 @@ from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
     from issuer.administration.declaration.document import DeclarationFile
+    from issuer.registry.schema import Json
     from watchword.declared_secrets import DeclaredSecrets
 
 Form = Literal["toml", "yaml"]
@@ -21,6 +24,12 @@ Form = Literal["toml", "yaml"]
 
 _FORMS: dict[str, Form] = {".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}
 _STANDARD_INPUT = "-"
+_SIGNS = {"create": "+", "update": "~", "delete": "-"}
+_DONE = {
+    "+": ("to create", "created"),
+    "~": ("to change", "changed"),
+    "-": ("to delete", "deleted"),
+}
 
 
 def apply(
@@ -74,8 +83,6 @@ def apply(
     if as_json:
         print_json(outcome)
     else:
-        from issuer.administration.difference import render_outcome
-
         sys.stdout.write(render_outcome(outcome))
 
 
@@ -116,7 +123,7 @@ def _form(file: str, form: str | None) -> Form:
 
 def _text(file: str) -> str:
     from issuer.administration.declaration.reader import MAXIMUM_CHARACTERS
-    from issuer.administration.errors import InvalidDocument
+    from issuer.registry.errors import InvalidDocument
     from issuer.registry.mistakes import Mistake
 
     try:
@@ -151,7 +158,7 @@ def _load_secrets(file: str, declaration: "DeclarationFile") -> "DeclaredSecrets
 @contextmanager
 def _all_mistakes(file: str) -> Iterator[None]:
     """Take what is wrong with the file as wrong usage, a line for each mistake."""
-    from issuer.administration.errors import InvalidDocument
+    from issuer.registry.errors import InvalidDocument
 
     try:
         yield
@@ -163,7 +170,7 @@ def _all_mistakes(file: str) -> Iterator[None]:
 @contextmanager
 def _all_reasons() -> Iterator[None]:
     """Say why the registry cannot become what the file says, a line for each reason."""
-    from issuer.administration.errors import DeclarationRefused
+    from issuer.registry.errors import DeclarationRefused
 
     try:
         yield
@@ -172,3 +179,84 @@ def _all_reasons() -> Iterator[None]:
         for reason in others:
             say(f"watchword: {reason}")
         raise CommandFailed(last) from None
+
+
+def render_outcome(outcome: "Json") -> str:
+    """Write what a declaration does, or has done: a line for each thing and each change of it.
+
+    Args:
+        outcome: what `Operations.apply` returns. The last line counts.
+    """
+    signs: dict[str, str] = {}
+    details: dict[str, list[str]] = {}
+    for change in outcome["changes"]:
+        kind = "resource" if change["kind"] == "resource" else "client"
+        title = f"{kind} {change.get('resource') or change['client_id']}"
+        signs.setdefault(title, "~")  # of a client of which only the secrets change
+        if change["kind"] == "secret":
+            details.setdefault(title, []).append(_secret_line(change))
+        else:
+            signs[title] = _SIGNS[change["action"]]
+            lines = (_field_line(each, change["action"]) for each in change["fields"])
+            details.setdefault(title, []).extend(lines)
+    written = []
+    for title, sign in signs.items():
+        written += [f"{sign} {title}", *(f"    {detail}" for detail in details.get(title, ()))]
+    written += (f"! {_shown(note)}" for note in outcome["notes"])
+    written += _usage_lines(outcome["usage"])
+    written.append(_summary(Counter(signs.values()), applied=outcome["applied"]))
+    return "".join(f"{line}\n" for line in written)
+
+
+def _secret_line(change: "Json") -> str:
+    if change["action"] == "revoke":
+        return f"secret: -{change['secret_id']}"
+    made = " (generated)" if change["generate"] else ""
+    end = f", until {change['expires_at']}" if change["expires_at"] else ""
+    return f"secret: +{_shown(change['source'])}{made}{end}"
+
+
+def _field_line(changed: "Json", action: str) -> str:
+    name = changed["name"]
+    if "resource" in changed:
+        name += f" on {changed['resource']}"
+    if "added" in changed:
+        signed = [f"+{each}" for each in changed["added"]]
+        signed += [f"-{each}" for each in changed["removed"]]
+        return f"{name}: {' '.join(map(_shown, signed))}"
+    before, after = changed["before"], changed["after"]
+    if isinstance(before or after, dict):
+        return f"{name}: {'changed' if before and after else 'set' if after else 'removed'}"
+    if action == "create":
+        return f"{name}: {_shown(after)}"
+    return f"{name}: {_shown(before)} -> {_shown(after)}"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - JSON of any kind
+    """Write a value so that a terminal shows all of it and does nothing else."""
+    if value is None:
+        return "none"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return value if value.isprintable() else ascii(value)
+
+
+def _usage_lines(usage: "Json") -> Iterator[str]:
+    if not usage["takes_away"]:
+        return
+    days = f"{usage['days']} day{'' if usage['days'] == 1 else 's'}"
+    if not usage["uses"]:
+        yield f"Nothing of what goes was used in the last {days}."
+        return
+    yield f"Of what goes, this was used in the last {days}:"
+    for use in usage["uses"]:
+        what = f"{use['scope']} on {use['resource']}" if "scope" in use else use["secret_id"]
+        kind = "" if "scope" in use else "secret "
+        yield f"    client {use['client_id']}: {kind}{what}, last at {use['last_used_at']}"
+
+
+def _summary(counts: Counter[str], *, applied: bool) -> str:
+    said = [f"{counts[sign]} {words[applied]}" for sign, words in _DONE.items() if counts[sign]]
+    if not said:
+        return "Nothing to change: the registry is as the file says."
+    return ", ".join(said) + ("." if applied else "; nothing is changed yet.")

@@ -1,6 +1,8 @@
 """The `watchword audit` commands: who changed what in the registry."""
 
+import json
 import sys
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +70,46 @@ def _print(entry: "Json") -> None:
         f"{entry['at']}  #{entry['number']}  {entry['action']}  {entry['target']}"
         f"  by {entry['actor']} ({entry['via']}{request})"
     )
-    from issuer.administration.difference import difference
-
     lines = [head, *("    " + line for line in difference(entry["before"], entry["after"]))]
     sys.stdout.write("".join(printable(line) + "\n" for line in lines))
+
+
+def difference(before: "Json | None", after: "Json | None") -> list[str]:
+    """Compare two descriptions of one thing, as an audit entry has them: a line for each value.
+
+    Args:
+        before: the description; None if there was no such thing.
+        after: the same, None if there is no such thing any more.
+    """
+    old, new = dict(_flat(before or {})), dict(_flat(after or {}))
+    lines = []
+    for name in dict.fromkeys([*old, *new]):
+        if name not in old:
+            lines.append(f"+ {name}: {new[name]}")
+        elif name not in new:
+            lines.append(f"- {name}: {old[name]}")
+        elif old[name] != new[name]:
+            lines.append(f"~ {name}: {old[name]} -> {new[name]}")
+    return lines
+
+
+def _flat(document: "Json") -> Iterator[tuple[str, str]]:
+    """Yield the values that are set, each as one text; what lies deeper by a longer name."""
+    for name, value in document.items():
+        if name == "grants":
+            for grant in value:
+                yield f"scope on {grant['resource']}", grant["scope"]
+                if "default_scope" in grant:
+                    yield f"default scope on {grant['resource']}", grant["default_scope"]
+        elif name == "metadata":
+            yield from ((f"metadata.{key}", _text(each)) for key, each in value.items())
+        elif value is not False and value not in (None, "", [], {}):
+            yield name, _text(value)
+
+
+def _text(value: object) -> str:
+    if value is True:
+        return "yes"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return " ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

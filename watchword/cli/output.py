@@ -94,7 +94,7 @@ class Mistakes:
             part: the document has some of its members only, as a patch does.
         """
         from issuer.administration.documents import read_document
-        from issuer.administration.errors import InvalidDocument
+        from issuer.registry.errors import InvalidDocument
 
         try:
             read_document(model, document)
@@ -121,7 +121,7 @@ class Mistakes:
         Raises:
             WrongUsage: with a line for each mistake.
         """
-        from issuer.administration.errors import InvalidDocument
+        from issuer.registry.errors import InvalidDocument
 
         try:
             yield

@@ -21,22 +21,16 @@ from issuer.administration.declaration.plan import (
     Step,
     make_plan,
 )
-from issuer.administration.difference import (
-    Facts,
-    changed_fields,
-    facts_of_client,
-    facts_of_resource,
-)
-from issuer.administration.errors import DeclarationRefused
 from issuer.registry.audit import Action, Actor, AuditEntry
-from issuer.registry.client import ClientRegistration
+from issuer.registry.client import ClientRegistration, Facts, facts_of_client
 from issuer.registry.client_secret import ClientSecret
-from issuer.registry.resource import Resource, describe_resource
+from issuer.registry.errors import DeclarationRefused
+from issuer.registry.resource import Resource, describe_resource, facts_of_resource
 from issuer.registry.schema import Json, write, write_time
 
 if TYPE_CHECKING:
     from issuer.storage.edit import RegistryEdit
-from issuer.storage.reading import RegistryReading
+    from issuer.storage.reading import RegistryReading
 
 _SECONDS_A_DAY = 86_400
 
@@ -137,31 +131,23 @@ def foresee_entries(plan: Plan, *, by: Actor, now: int) -> list[AuditEntry]:
 def _foresee(step: Step) -> tuple[Action, str, Json | None, Json | None]:
     match step:
         case ChangeResource(name=target, before=was, after=becomes):
-            action = (
-                Action.RESOURCE_CREATED
-                if was is None
-                else Action.RESOURCE_DELETED
-                if becomes is None
-                else Action.RESOURCE_UPDATED
-            )
             before = None if was is None else describe_resource(was)
-            return action, target, before, None if becomes is None else describe_resource(becomes)
+            after = None if becomes is None else describe_resource(becomes)
+            return Action(f"resource.{_verb(was, becomes)}d"), target, before, after
         case ChangeClient(name=target, before=present, after=wanted):
-            action = (
-                Action.CLIENT_CREATED
-                if present is None
-                else Action.CLIENT_DELETED
-                if wanted is None
-                else Action.CLIENT_UPDATED
-            )
             before = None if present is None else write(present.registration)
-            return action, target, before, None if wanted is None else write(wanted)
+            after = None if wanted is None else write(wanted)
+            return Action(f"client.{_verb(present, wanted)}d"), target, before, after
         case AddSecret(client_id=target):
             return Action.SECRET_ADDED, target, None, {}
         case RevokeSecret(client_id=target):
             return Action.SECRET_REVOKED, target, {}, None
         case _:
             assert_never(step)
+
+
+def _verb(before: object, after: object) -> str:
+    return "create" if before is None else "delete" if after is None else "update"
 
 
 def _read_state(
@@ -322,8 +308,27 @@ def _describe_step(step: Step) -> Json:
             return change | {"secret_id": kept.secret_id}
         case _:
             assert_never(step)
-    action = "create" if step.before is None else "delete" if step.after is None else "update"
-    return {"action": action, **change, "fields": changed_fields(old, new)}
+    return {"action": _verb(step.before, step.after), **change, "fields": changed_fields(old, new)}
+
+
+def changed_fields(before: Facts, after: Facts) -> list[Json]:
+    """Describe what differs: of lists what came and what went, of the rest how it was and is.
+
+    An absent fact and one that is null are the same.
+    """
+    fields = []
+    for key in sorted({*before, *after}):
+        (name, resource), old, new = key, before.get(key), after.get(key)
+        if old == new:
+            continue
+        field: Json = {"name": name} if resource is None else {"name": name, "resource": resource}
+        if isinstance(old or new, list):
+            field["added"] = [each for each in new or () if each not in (old or ())]
+            field["removed"] = [each for each in old or () if each not in (new or ())]
+        else:
+            field |= {"before": old, "after": new}
+        fields.append(field)
+    return fields
 
 
 @cache

@@ -12,9 +12,9 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import GenerateJsonSchema
 
 from issuer.administration.documents import SecretText
-from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
 from issuer.registry.client_secret import MAXIMUM_SECRETS, SecretHash
+from issuer.registry.errors import InvalidDocument
 from issuer.registry.mistakes import KeyPath, Mistake, mistakes_of, suggest, write_path
 from issuer.registry.resource import Resource, describe_resource
 from issuer.registry.schema import MODEL, Document, Json, Time, narrowed, read, write, write_time

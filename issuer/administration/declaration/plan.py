@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from issuer.administration.declaration.document import Declaration, DeclaredSecret
-from issuer.administration.difference import is_same_client, is_same_resource
-from issuer.administration.errors import DeclarationRefused
-from issuer.registry.client import Client, ClientRegistration
+from issuer.registry.client import Client, ClientRegistration, facts_of_client
 from issuer.registry.client_secret import (
     MAXIMUM_SECRETS,
     SALT_BYTES,
@@ -20,7 +18,8 @@ from issuer.registry.client_secret import (
     SecretHash,
     hash_secret,
 )
-from issuer.registry.resource import Resource
+from issuer.registry.errors import DeclarationRefused
+from issuer.registry.resource import Resource, facts_of_resource
 
 _NAMED_AT_MOST = 3
 
@@ -314,7 +313,7 @@ def _growing(declaration: Declaration, state: RegistryState) -> Iterator[Step]:
     for after in declaration.resources:
         before = state.resources.get(after.resource)
         wide = after if before is None else _widened(before, after)
-        if before is None or not is_same_resource(before, wide):
+        if before is None or facts_of_resource(before) != facts_of_resource(wide):
             yield ChangeResource(after.resource, before, wide)
 
 
@@ -323,7 +322,7 @@ def _shrinking(declaration: Declaration, state: RegistryState) -> Iterator[Step]
     for after in declaration.resources:
         if before := state.resources.get(after.resource):
             wide = _widened(before, after)
-            if not is_same_resource(wide, after):
+            if facts_of_resource(wide) != facts_of_resource(after):
                 yield ChangeResource(after.resource, wide, after)
 
 
@@ -334,7 +333,7 @@ def _widened(before: Resource, after: Resource) -> Resource:
 def _clients(declaration: Declaration, state: RegistryState) -> Iterator[Step]:
     for client in declaration.clients:
         present, after = state.clients.get(client.client_id), client.registration
-        if present is None or not is_same_client(present.registration, after):
+        if present is None or facts_of_client(present.registration) != facts_of_client(after):
             yield ChangeClient(client.client_id, present, after)
 
 

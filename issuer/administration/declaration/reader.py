@@ -12,7 +12,7 @@ from datetime import date, time
 from typing import Any, Literal
 
 from issuer.administration.declaration.document import VERSION, DeclarationFile, find_mistakes
-from issuer.administration.errors import InvalidDocument
+from issuer.registry.errors import InvalidDocument
 from issuer.registry.mistakes import KeyPath, Mistake
 
 Form = Literal["toml", "yaml"]

@@ -17,8 +17,8 @@ from issuer.administration.declaration.reader import (
     TOO_DEEP,
     Source,
 )
-from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
+from issuer.registry.errors import InvalidDocument
 from issuer.registry.mistakes import KeyPath, Mistake
 from issuer.registry.resource import Resource
 from issuer.registry.schema import Json, members_of, read, write

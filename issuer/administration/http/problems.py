@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from issuer.administration.errors import (
+from issuer.registry import errors
+from issuer.registry.errors import (
     BeyondAuthority,
     CallerNotActive,
     DeclarationRefused,
     InvalidDocument,
     KeyReused,
 )
-from issuer.registry import errors
 from issuer.registry.mistakes import KeyPath, Mistake, read_pointer, write_pointer
 from issuer.registry.schema import Json
 

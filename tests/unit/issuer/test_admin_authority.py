@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from issuer.administration.authority import Authority, check_authority, settle_authority
-from issuer.administration.errors import BeyondAuthority, CallerNotActive
 from issuer.registry.audit import Action, AuditEntry
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
+from issuer.registry.errors import BeyondAuthority, CallerNotActive
 from issuer.registry.schema import Json, write
 from tests.support.registry import NOW, TESTER
 

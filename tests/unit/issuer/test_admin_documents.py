@@ -11,9 +11,8 @@ from issuer.administration.documents import (
     make_secret,
     read_document,
 )
-from issuer.administration.errors import InvalidDocument
 from issuer.registry.client_secret import ClientSecret
-from issuer.registry.errors import InvalidValue
+from issuer.registry.errors import InvalidDocument, InvalidValue
 from issuer.registry.mistakes import MAXIMUM_MISTAKES, Mistake, write_pointer
 from issuer.registry.schema import Json
 from tests.support.keys import public_rsa_jwk

@@ -4,13 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from issuer.administration.errors import (
-    AccessRefused,
-    BeyondAuthority,
-    DeclarationRefused,
-    InvalidDocument,
-    KeyReused,
-)
 from issuer.administration.http.problems import (
     HTTP_KINDS,
     INTERNAL,
@@ -22,9 +15,14 @@ from issuer.administration.http.problems import (
     write_refusal,
 )
 from issuer.registry.errors import (
+    AccessRefused,
+    BeyondAuthority,
+    DeclarationRefused,
+    InvalidDocument,
     InvalidSecretHash,
     InvalidValue,
     IssuerMismatch,
+    KeyReused,
     RegistryError,
     RegistryNotEmpty,
     StoreUnavailable,

@@ -8,7 +8,7 @@ from issuer.administration.declaration.document import (
     read_sent,
     write_sent,
 )
-from issuer.administration.errors import InvalidDocument
+from issuer.registry.errors import InvalidDocument
 from issuer.registry.mistakes import write_pointer
 from issuer.registry.schema import Json
 from tests.support.declaration import absent, declared, grant, known

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from issuer.administration.errors import CallerNotActive
 from issuer.administration.http import BASE
-from issuer.registry.errors import StoreUnavailable
+from issuer.registry.errors import CallerNotActive, StoreUnavailable
 from tests.support.administration_api import Api, opened_api, refused
 from tests.support.registry import RESOURCE
 

@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.administration.difference`, and of what a declaration does."""
+"""Unit tests of what a declaration does, and how it is shown."""
 
 import json
 
@@ -14,7 +14,6 @@ from issuer.administration.declaration.apply import (
     secrets_used,
 )
 from issuer.administration.declaration.plan import Plan
-from issuer.administration.difference import difference, render_outcome
 from tests.support.declaration import (
     absent,
     declaration,
@@ -28,6 +27,8 @@ from tests.support.declaration import (
     stored_secret,
 )
 from tests.support.registry import NOW, RESOURCE, SECRET, TESTER
+from watchword.cli.apply import render_outcome
+from watchword.cli.audit import difference
 
 OTHER = "urn:example:billing"
 

@@ -8,7 +8,7 @@ from issuer.administration.declaration.document import (
     declaration_schema,
 )
 from issuer.administration.declaration.reader import MAXIMUM_CHARACTERS, read_declaration
-from issuer.administration.errors import InvalidDocument
+from issuer.registry.errors import InvalidDocument
 from issuer.registry.mistakes import Mistake, write_path
 from tests.support.declaration import mistakes, read
 

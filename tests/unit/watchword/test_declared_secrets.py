@@ -6,8 +6,12 @@ from contextlib import suppress
 
 import pytest
 
-from issuer.administration.errors import AccessRefused, DeclarationRefused, InvalidDocument
-from issuer.registry.errors import StoreUnavailable
+from issuer.registry.errors import (
+    AccessRefused,
+    DeclarationRefused,
+    InvalidDocument,
+    StoreUnavailable,
+)
 from tests.support.declaration import read
 from tests.support.registry import SECRET
 from watchword import declared_secrets

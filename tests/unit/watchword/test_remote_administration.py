@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from consumer.errors import InsecureUrl
-from issuer.administration.errors import AccessRefused, InvalidDocument
 from issuer.registry.errors import (
+    AccessRefused,
+    InvalidDocument,
     InvalidValue,
     RegistryError,
     RevisionConflict,

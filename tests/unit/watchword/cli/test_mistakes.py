@@ -2,9 +2,8 @@
 
 import pytest
 
-from issuer.administration.errors import InvalidDocument
 from issuer.registry.client import ClientRegistration
-from issuer.registry.errors import InvalidValue
+from issuer.registry.errors import InvalidDocument, InvalidValue
 from issuer.registry.mistakes import Mistake
 from watchword.cli.output import Mistakes, WrongUsage
 from watchword.settings import SettingsError
