@@ -27,7 +27,7 @@ from threading import Event, Thread
 from bench.crowd import ENGINES, fill, member, new_url, start_postgresql
 from bench.loadgen import cpu_seconds
 from bench.served import OPERATOR, Prepared, Running, new_secret, prepared, provider
-from issuer.registry.client_secret import generate_secret
+from issuer.registry.credentials import generate_secret
 from issuer.storage.registry import Registry
 from tests.support.postgresql import PostgresServer
 

@@ -17,7 +17,7 @@ from consumer.client_auth import ClientSecretBasic
 from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import ClientRegistration
-from issuer.registry.client_secret import (
+from issuer.registry.credentials import (
     SALT_BYTES,
     NewSecret,
     SecretHash,

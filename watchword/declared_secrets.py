@@ -15,7 +15,7 @@ from issuer.administration.declaration.document import (
     DeclarationFile,
     SecretReference,
 )
-from issuer.registry.client_secret import check_secret, decode_secret, generate_secret
+from issuer.registry.credentials import check_secret, decode_secret, generate_secret
 from issuer.registry.errors import (
     AccessRefused,
     InvalidDocument,

@@ -78,7 +78,7 @@ def _files_only(store: str) -> str:
 
 
 def _host_names(text: str) -> str:
-    from issuer.registry.auth_method import check_jwks_uri  # imports cryptography, which is slow
+    from issuer.registry.credentials import check_jwks_uri  # imports cryptography, which is slow
 
     for host in _split_hosts(text):
         url = f"https://{host}/"

@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from issuer.registry.client import ClientRegistration
-from issuer.registry.client_secret import (
+from issuer.registry.credentials import (
     SALT_BYTES,
     ClientSecret,
     NewSecret,

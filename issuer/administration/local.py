@@ -20,7 +20,7 @@ from issuer.administration.idempotency import once, parse_retryable
 from issuer.administration.operations import MAXIMUM_PAGE, Created, Page, Versioned
 from issuer.registry.audit import Actor, Via, describe_entry
 from issuer.registry.client import Client, ClientRegistration, describe_client
-from issuer.registry.client_secret import describe_secret
+from issuer.registry.credentials import describe_secret
 from issuer.registry.errors import InvalidValue, ResourceInUse
 from issuer.registry.initial_access_token import (
     RegistrationTokenDocument,

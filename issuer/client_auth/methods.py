@@ -12,8 +12,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from issuer.client_auth.secret import SecretVerifier
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
-from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import Client
+from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import StoreUnavailable
 from issuer.token_request import Evidence
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from issuer.errors import Reason
 from issuer.registry.client import Client
-from issuer.registry.client_secret import DUMMY_FAST, DUMMY_SLOW, ClientSecret, SecretHash
+from issuer.registry.credentials import DUMMY_FAST, DUMMY_SLOW, ClientSecret, SecretHash
 from issuer.token_request import ClientPassword
 
 REMEMBERED = 10_000

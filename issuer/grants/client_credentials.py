@@ -19,7 +19,7 @@ from issuer.errors import (
 from issuer.grants.authorization import Authorization
 from issuer.registry.client import Client, ResourcePermission
 from issuer.registry.resource import TokenPolicy
-from issuer.scope import parse_scope
+from issuer.registry.schema import parse_scope
 from issuer.token_request import TokenRequest
 from keys.identifiers import check_resource, other_form
 

@@ -12,16 +12,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticKnownError
 
-from issuer.registry.auth_method import (
+from issuer.registry.credentials import (
     ALL_MATERIAL,
     MAXIMUM_SUBJECT_LENGTH,
     AuthMethod,
+    ClientSecret,
     check_jwks,
     check_jwks_uri,
     check_material,
     check_tls_subject,
 )
-from issuer.registry.client_secret import ClientSecret
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import (
     MODEL,

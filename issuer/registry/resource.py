@@ -13,8 +13,18 @@ from pydantic.dataclasses import dataclass
 
 from issuer.registry.client import Facts, ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
-from issuer.registry.schema import MODEL, Flag, Json, Option, Text, TokenTtl, write, write_time
-from issuer.scope import SCOPE_TOKEN_PATTERN, parse_scope
+from issuer.registry.schema import (
+    MODEL,
+    SCOPE_TOKEN_PATTERN,
+    Flag,
+    Json,
+    Option,
+    Text,
+    TokenTtl,
+    parse_scope,
+    write,
+    write_time,
+)
 from keys.identifiers import check_resource
 from keys.key_types import ALGORITHMS
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from issuer.registry.audit import Action, Actor, AuditEntry
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
-from issuer.registry.client_secret import (
+from issuer.registry.credentials import (
     MAXIMUM_SECRETS,
     ClientSecret,
     NewSecret,

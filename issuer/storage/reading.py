@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Select, and_, select, text
 
 from issuer.registry.audit import Action, Actor, AuditEntry, Via
 from issuer.registry.client import Client, ResourcePermission
-from issuer.registry.client_secret import SecretHash
+from issuer.registry.credentials import SecretHash
 from issuer.registry.errors import UnknownClient, UnknownResource
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.resource import RegisteredResource, Resource

@@ -122,7 +122,11 @@ class Registry:
 
     def schema_revision(self) -> str | None:
         """Tell which schema the database has; None if it is empty, or there is none."""
-        return statements.read_schema(self._database) if self._database.exists() else None
+        database = self._database
+        if not database.exists() or not self._ask(statements.HAS_SCHEMA[database.dialect]):
+            return None
+        rows = self._ask("SELECT version_num FROM alembic_version")
+        return str(rows[0]["version_num"]) if rows else None
 
     def upgrade_schema(self) -> None:
         """Bring the schema up to date; two processes may do it at once.
@@ -210,7 +214,9 @@ class Registry:
         """Make resources unless their identifiers exist; one that exists is left as it is."""
 
         if missing := [
-            each for each in wanted if not statements.has_resource(self._database, each.resource)
+            each
+            for each in wanted
+            if not self._ask("SELECT 1 FROM resources WHERE identifier = $1", each.resource)
         ]:
 
             def ensure(edit: "RegistryEdit") -> None:
@@ -244,7 +250,7 @@ class Registry:
                     f" {issuer}; start the server once, or run: watchword db set-issuer {issuer}"
                 )
 
-        if statements.read_issuer(self._database) is None:
+        if self._known_issuer() is None:
             self.change(settle, by=SYSTEM)
         self.check_issuer(issuer)
 
@@ -254,7 +260,7 @@ class Registry:
         Raises:
             IssuerMismatch: it belongs to another issuer.
         """
-        known = statements.read_issuer(self._database)
+        known = self._known_issuer()
         if known not in (None, issuer):
             raise IssuerMismatch(
                 f"the registry belongs to {known}, but WATCHWORD_ISSUER is {issuer}; set"
@@ -275,7 +281,9 @@ class Registry:
 
     def list_scopes(self) -> set[str]:
         """List the scopes of all resources."""
-        return statements.list_scopes(self._database)
+        return {
+            str(row["scope"]) for row in self._ask("SELECT DISTINCT scope FROM resource_scopes")
+        }
 
     def record_usage(self, batch: UsageBatch) -> None:
         """Write when secrets and scopes were last used."""
@@ -315,6 +323,14 @@ class Registry:
     def watch(self, on_change: Callable[[], None]) -> None:
         """Call `on_change`, on any thread, as soon as the registry has changed; only a hint."""
         self._database.watch(on_change)
+
+    def _known_issuer(self) -> str | None:
+        """Read which issuer the registry belongs to; None until it is first served or written."""
+        rows = self._ask("SELECT value FROM registry_identity WHERE name = 'issuer'")
+        return str(rows[0]["value"]) if rows else None
+
+    def _ask(self, sql: str, *arguments: object) -> Rows:
+        return self._database.read_one(Statement(sql, arguments))
 
     def _settle_schema(self, upgrade: bool | None, *, reading: bool) -> None:
         if upgrade:

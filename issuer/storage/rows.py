@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from issuer.registry.audit import AuditEntry
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
-from issuer.registry.client_secret import ClientSecret, NewSecret, SecretHash
+from issuer.registry.credentials import ClientSecret, NewSecret, SecretHash
 from issuer.registry.errors import UnknownResource
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.resource import Resource

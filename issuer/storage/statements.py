@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from issuer.ports import Changes
 from issuer.registry.client import Client, ClientRegistration
-from issuer.registry.client_secret import ClientSecret, SecretHash
+from issuer.registry.credentials import ClientSecret, SecretHash
 from issuer.registry.resource import TokenPolicy
 from issuer.registry.schema import Json, restored
 from issuer.registry.usage import UsageBatch
@@ -25,7 +25,7 @@ _DAY = 86_400
 # As the partial index is defined (`PARTIAL_INDEXES`), without which this would read every secret;
 # and in its order, else PostgreSQL reads a table that it has no statistics of from the beginning.
 _SLOW = {"sqlite": "slow = 1", "postgresql": "slow"}
-_HAS_SCHEMA = {
+HAS_SCHEMA = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'",
     "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
 }
@@ -62,32 +62,6 @@ class ExpiringSecret(NamedTuple):
     client_id: str
     secret_id: str
     expires_at: int
-
-
-def read_schema(database: Database) -> str | None:
-    """Read the schema revision of a database; None if it is empty."""
-    if not database.read_one(Statement(_HAS_SCHEMA[database.dialect])):
-        return None
-    rows = database.read_one(Statement("SELECT version_num FROM alembic_version"))
-    return str(rows[0]["version_num"]) if rows else None
-
-
-def read_issuer(database: Database) -> str | None:
-    """Read which issuer the registry belongs to; None until it is first served or written."""
-    rows = database.read_one(Statement("SELECT value FROM registry_identity WHERE name = 'issuer'"))
-    return str(rows[0]["value"]) if rows else None
-
-
-def has_resource(database: Database, identifier: str) -> bool:
-    """Tell whether there is a resource of this identifier."""
-    statement = Statement("SELECT 1 FROM resources WHERE identifier = $1", (identifier,))
-    return bool(database.read_one(statement))
-
-
-def list_scopes(database: Database) -> set[str]:
-    """List the scopes of all resources."""
-    rows = database.read_one(Statement("SELECT DISTINCT scope FROM resource_scopes"))
-    return {str(row["scope"]) for row in rows}
 
 
 def read_changes(database: Database, cursor: int) -> Changes:

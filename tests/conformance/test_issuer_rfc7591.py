@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from issuer.registry.audit import Action, Via
-from issuer.registry.client_secret import SECRET_PREFIX
+from issuer.registry.credentials import SECRET_PREFIX
 from tests.support.issuer import Answer
 from tests.support.keys import public_rsa_jwk
 from tests.support.registration import (

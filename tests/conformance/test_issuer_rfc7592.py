@@ -9,7 +9,7 @@ import pytest
 
 from issuer.registry.audit import Action, Via
 from issuer.registry.client import ResourcePermission
-from issuer.registry.client_secret import NewSecret
+from issuer.registry.credentials import NewSecret
 from tests.support.issuer import Answer
 from tests.support.keys import public_rsa_jwk
 from tests.support.registration import (

@@ -4,8 +4,7 @@ import secrets
 
 import pytest
 
-from issuer.registry.auth_method import AuthMethod
-from issuer.registry.client_secret import generate_secret
+from issuer.registry.credentials import AuthMethod, generate_secret
 from issuer.registry.resource import TokenPolicy
 from tests.support.issuer import (
     API,

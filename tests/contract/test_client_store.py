@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from issuer.registry.auth_method import AuthMethod
+from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import (
     DuplicateClient,
     DuplicateResource,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from issuer.registry.client_secret import NewSecret
+from issuer.registry.credentials import NewSecret
 from tests.support.registry import NOW, RESOURCE, fast_hash, new_client, orders
 
 BILLING = orders("read", "bill", identifier="urn:example:billing", token_ttl=60)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from issuer.registry.audit import Action
-from issuer.registry.auth_method import TLS_SUBJECTS, AuthMethod
 from issuer.registry.client import ResourcePermission
+from issuer.registry.credentials import TLS_SUBJECTS, AuthMethod
 from issuer.registry.errors import (
     ResourceInUse,
     RevisionConflict,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from issuer.registry.client import ResourcePermission
-from issuer.registry.client_secret import MAXIMUM_SECRETS
+from issuer.registry.credentials import MAXIMUM_SECRETS
 from issuer.registry.errors import (
     InvalidValue,
     TooManySecrets,

@@ -16,9 +16,8 @@ from issuer.registration.metadata import (
     parse_update,
 )
 from issuer.registration.request import check_media_type, parse_bearer, parse_document
-from issuer.registry.auth_method import TLS_SUBJECTS, AuthMethod
 from issuer.registry.client import ClientRegistration, ResourcePermission
-from issuer.registry.client_secret import DUMMY_FAST
+from issuer.registry.credentials import DUMMY_FAST, TLS_SUBJECTS, AuthMethod
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.schema import write
 

@@ -12,7 +12,7 @@ from issuer.administration.declaration.apply import apply_declaration, preview_d
 from issuer.administration.declaration.document import SentClient, SentDeclaration, SentSecret
 from issuer.administration.declaration.plan import ApplyOptions
 from issuer.registry.client import ClientRegistration, ResourcePermission, facts_of_client
-from issuer.registry.client_secret import NewSecret
+from issuer.registry.credentials import NewSecret
 from issuer.registry.errors import DeclarationRefused
 from issuer.registry.resource import Resource, facts_of_resource
 from issuer.storage.registry import Registry

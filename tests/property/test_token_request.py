@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.errors import OAuthError
-from issuer.scope import parse_scope
+from issuer.registry.schema import parse_scope
 from issuer.token_request import ClientPassword, TokenRequest, decode_basic, parse_token_request
 from tests.support.issuer import FORM, basic
 

@@ -16,7 +16,7 @@ from issuer.administration.declaration.document import (
 from issuer.administration.declaration.plan import ApplyOptions, Plan, RegistryState, make_plan
 from issuer.administration.declaration.reader import Form, read_declaration
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
-from issuer.registry.client_secret import ClientSecret
+from issuer.registry.credentials import ClientSecret
 from issuer.registry.errors import DeclarationRefused, InvalidDocument
 from issuer.registry.resource import Resource
 from tests.support.registry import NOW, RESOURCE, SECRET, fast_hash

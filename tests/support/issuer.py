@@ -16,7 +16,7 @@ from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
 from issuer.endpoints.token import TokenEndpoint
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
-from issuer.registry.client_secret import ClientSecret, SecretHash, hash_secret
+from issuer.registry.credentials import ClientSecret, SecretHash, hash_secret
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.resource import TokenPolicy
 from issuer.registry.usage import UsageLog

@@ -205,7 +205,7 @@ def read_patch(options: ClientChanges, mistakes: Mistakes, now: int) -> "Json":
 
 def _displaced(members: "Json") -> "Json":
     """Unset the keys and certificate names whose place another one takes, or another method."""
-    from issuer.registry.auth_method import ALL_MATERIAL, MATERIAL
+    from issuer.registry.credentials import ALL_MATERIAL, MATERIAL
 
     given = [name for name in ALL_MATERIAL if name in members]
     typed = members.get("token_endpoint_auth_method")

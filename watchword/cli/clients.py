@@ -288,7 +288,7 @@ def _warn(client: "Json") -> None:
 
 
 def _warn_without_secret(client: "Json", now: int) -> None:
-    from issuer.registry.auth_method import AuthMethod
+    from issuer.registry.credentials import AuthMethod
 
     uses_secret = AuthMethod(client["token_endpoint_auth_method"]).uses_secret
     if uses_secret and not has_live_secret(client["secrets"], now):

@@ -230,7 +230,7 @@ def read_secret() -> str:
     Raises:
         InvalidValue: it is no text.
     """
-    from issuer.registry.client_secret import decode_secret
+    from issuer.registry.credentials import decode_secret
 
     if sys.stdin is None or not sys.stdin.isatty():
         return decode_secret(read_line())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from issuer.registry.audit import SYSTEM
 from issuer.registry.client import ClientRegistration
-from issuer.registry.client_secret import (
+from issuer.registry.credentials import (
     SALT_BYTES,
     NewSecret,
     SecretHash,

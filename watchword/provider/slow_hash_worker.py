@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from issuer.errors import Reason, TemporarilyUnavailable
-from issuer.registry.client_secret import SecretHash
+from issuer.registry.credentials import SecretHash
 
 MAX_WAITING = 32
 """Secrets that wait in the shared queue, and as many in the queues of all clients together."""

@@ -23,7 +23,7 @@ from issuer.administration.declaration.plan import (
 )
 from issuer.registry.audit import Action, Actor, AuditEntry
 from issuer.registry.client import ClientRegistration, Facts, facts_of_client
-from issuer.registry.client_secret import ClientSecret
+from issuer.registry.credentials import ClientSecret
 from issuer.registry.errors import DeclarationRefused
 from issuer.registry.resource import Resource, describe_resource, facts_of_resource
 from issuer.registry.schema import Json, write, write_time

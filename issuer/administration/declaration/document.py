@@ -13,12 +13,21 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from issuer.administration.documents import SecretText
 from issuer.registry.client import ClientRegistration
-from issuer.registry.client_secret import MAXIMUM_SECRETS, SecretHash
+from issuer.registry.credentials import MAXIMUM_SECRETS, SecretHash
 from issuer.registry.errors import InvalidDocument
 from issuer.registry.mistakes import KeyPath, Mistake, mistakes_of, suggest, write_path
 from issuer.registry.resource import Resource, describe_resource
-from issuer.registry.schema import MODEL, Document, Json, Time, narrowed, read, write, write_time
-from issuer.scope import parse_scope
+from issuer.registry.schema import (
+    MODEL,
+    Document,
+    Json,
+    Time,
+    narrowed,
+    parse_scope,
+    read,
+    write,
+    write_time,
+)
 
 VERSION: Final = 1
 """The version of the format that is read here."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from issuer.administration.declaration.document import Declaration, DeclaredSecret
 from issuer.registry.client import Client, ClientRegistration, facts_of_client
-from issuer.registry.client_secret import (
+from issuer.registry.credentials import (
     MAXIMUM_SECRETS,
     SALT_BYTES,
     ClientSecret,

@@ -11,7 +11,7 @@ from issuer.administration.documents import (
     make_secret,
     read_document,
 )
-from issuer.registry.client_secret import ClientSecret
+from issuer.registry.credentials import ClientSecret
 from issuer.registry.errors import InvalidDocument, InvalidValue
 from issuer.registry.mistakes import MAXIMUM_MISTAKES, Mistake, write_pointer
 from issuer.registry.schema import Json

@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.registry.auth_method`: what a client may be known by."""
+"""Unit tests of `issuer.registry.credentials`: what a client may be known by."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from issuer.registry.auth_method import (
+from issuer.registry.client import ClientRegistration
+from issuer.registry.credentials import (
     ALL_MATERIAL,
     TLS_SUBJECTS,
     AuthMethod,
@@ -15,7 +16,6 @@ from issuer.registry.auth_method import (
     check_jwks_uri,
     check_material,
 )
-from issuer.registry.client import ClientRegistration
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import members_of
 from keys.encoding import encode_base64url

@@ -8,9 +8,8 @@ from issuer.client_auth import secret as client_auth
 from issuer.client_auth.methods import AuthenticatedClient, ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
-from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import Client
-from issuer.registry.client_secret import SecretHash
+from issuer.registry.credentials import AuthMethod, SecretHash
 from issuer.token_request import ClientPassword, Evidence
 from tests.support.issuer import (
     NOW,

@@ -5,7 +5,7 @@ import pytest
 from issuer.client_auth.methods import METHODS, ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.errors import InvalidClient, Reason
-from issuer.registry.auth_method import AuthMethod
+from issuer.registry.credentials import AuthMethod
 from issuer.token_request import ClientAssertion, Evidence
 from tests.support.issuer import NOW, SECRET, Clients, SlowHere, make_client, make_secret
 

@@ -1,8 +1,8 @@
-"""Unit tests of `issuer.registry.client_secret`."""
+"""Unit tests of `issuer.registry.credentials`."""
 
 import pytest
 
-from issuer.registry.client_secret import ClientSecret, NewSecret
+from issuer.registry.credentials import ClientSecret, NewSecret
 from issuer.registry.errors import InvalidValue
 from tests.support.registry import SECRET, fast_hash
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.registry.client_secret import DUMMY_SLOW
+from issuer.registry.credentials import DUMMY_SLOW
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.view import ClientView
 from tests.support.registry import SteppedStore, registered_client

@@ -11,7 +11,7 @@ from issuer.errors import Reason, TemporarilyUnavailable
 from issuer.registration import service as registrar
 from issuer.registration.metadata import parse_registration
 from issuer.registration.request import InvalidToken
-from issuer.registry.client_secret import SecretHash
+from issuer.registry.credentials import SecretHash
 from tests.support.registration import open_reception
 
 

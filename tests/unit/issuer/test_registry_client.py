@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import ClientRegistration, ResourcePermission, check_client_id
+from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import InvalidValue
 from tests.support.issuer import make_client
 from tests.support.registry import RESOURCE

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from issuer.registry.auth_method import TLS_SUBJECTS, AuthMethod
 from issuer.registry.client import GRANT_TYPES, ClientRegistration, ResourcePermission
+from issuer.registry.credentials import TLS_SUBJECTS, AuthMethod
 from issuer.registry.errors import InvalidValue
 from issuer.registry.resource import Resource
-from issuer.registry.schema import read, restored, stored
-from issuer.scope import SCOPE_PATTERN
+from issuer.registry.schema import SCOPE_PATTERN, read, restored, stored
 from keys.key_types import ALGORITHMS
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import RESOURCE

@@ -1,4 +1,4 @@
-"""Unit tests of `issuer.registry.client_secret`."""
+"""Unit tests of `issuer.registry.credentials`."""
 
 import hashlib
 import hmac
@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from issuer.registry.client_secret import (
+from issuer.registry.credentials import (
     DUMMY_FAST,
     DUMMY_SLOW,
     SecretHash,

@@ -5,9 +5,8 @@ import json
 import pytest
 
 from issuer.registry.audit import SYSTEM, Action, Actor, AuditEntry, Via, describe_entry
-from issuer.registry.auth_method import AuthMethod
 from issuer.registry.client import ClientRegistration, ResourcePermission, describe_client
-from issuer.registry.client_secret import ClientSecret, describe_secret
+from issuer.registry.credentials import AuthMethod, ClientSecret, describe_secret
 from issuer.registry.resource import RegisteredResource, describe_registered_resource
 from issuer.registry.schema import write
 from tests.support.issuer import make_client, make_secret

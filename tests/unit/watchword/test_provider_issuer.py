@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from issuer.registry.client import ClientRegistration
-from issuer.registry.client_secret import NewSecret
+from issuer.registry.credentials import NewSecret
 from issuer.registry.errors import (
     InvalidValue,
     IssuerMismatch,

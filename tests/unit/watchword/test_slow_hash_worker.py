@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from issuer.errors import TemporarilyUnavailable
-from issuer.registry.client_secret import SecretHash
+from issuer.registry.credentials import SecretHash
 from tests.support.issuer import make_secret
 from watchword.provider.slow_hash_worker import MAX_PER_CLIENT, MAX_WAITING, SlowHashWorker
 
