@@ -44,7 +44,7 @@ Query = Mapping[str, str | int | None]
 
 
 class RemoteAdministration:
-    """The operations on a server's registry. See `Operations` for each.
+    """The operations on a server's registry, as `Administration` has them.
 
     Args:
         server: the issuer identifier, to the letter.

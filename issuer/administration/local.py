@@ -17,7 +17,7 @@ from issuer.administration.documents import (
     read_document,
 )
 from issuer.administration.idempotency import once, parse_retryable
-from issuer.administration.operations import MAXIMUM_PAGE, Created, Page, Versioned
+from issuer.administration.operations import Created, Page, Versioned, check_limit
 from issuer.registry.audit import Actor, Via, describe_entry
 from issuer.registry.client import Client, ClientRegistration, describe_client
 from issuer.registry.credentials import describe_secret
@@ -44,7 +44,7 @@ MAXIMUM_USAGE_DAYS = 3650
 
 
 class Administration:
-    """The operations on a registry at hand. See `Operations` for each.
+    """The operations on a registry at hand; each is one transaction.
 
     Args:
         registry: what is administered.
@@ -55,6 +55,10 @@ class Administration:
         kept_resources: what is never deleted, beside the default resource.
         authority: what the actor's token says that it holds, beyond which it hands nothing out;
             None for an operator who has the database itself.
+
+    Raises:
+        RegistryError: from each, when it is refused or the registry cannot answer; it has changed
+            nothing then. `InvalidDocument` has one line for every mistake of a document.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Administration:
         self._authority = authority
 
     def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:
+        """List clients by id, without their secrets."""
         check_limit(limit)
         found = self._read(lambda reading: reading.list_clients(after or "", limit + 1))
         return Page(
@@ -85,12 +90,24 @@ class Administration:
         )
 
     def show_client(self, client_id: str) -> Versioned:
+        """Show one client, with the times of its `secrets`."""
         client = self._read(lambda reading: reading.require_client(client_id))
         return _shown(client, self._now())
 
     def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Created:
+        """Register a client.
+
+        Args:
+            document: a `ClientRegistration`; instead of `grants` it may have `resources` (default:
+                the configured one) and `scope` (default: none), or `all_scopes` for all that they
+                have. For secret methods it may have a `client_secret`, otherwise one is made and
+                returned this once, and `client_secret_expires_at`.
+            idempotency_key: a retry with the same key does not do it again, nor show the secret.
+        """
         new = read_document(NewClientDocument, document)
-        made = self._first_secret(new)
+        made = None
+        if new.token_endpoint_auth_method.uses_secret:
+            made = self._make_secret(new.client_secret, expires_at=new.client_secret_expires_at)
 
         def create(edit: RegistryEdit) -> Created:
             client = edit.create_client(
@@ -108,6 +125,8 @@ class Administration:
     def update_client(
         self, client_id: str, patch: Json, *, revision: int | None = None
     ) -> Versioned:
+        """Change a client by a JSON merge patch (RFC 7396) on its document."""
+
         def work(edit: RegistryEdit) -> Versioned:
             before = _shown(edit.require_client(client_id), self._now())
             new = patched_client(before.document, patch)
@@ -117,25 +136,28 @@ class Administration:
         return self._change(work)
 
     def delete_client(self, client_id: str, *, revision: int | None = None) -> None:
+        """Delete a client with its grants and secrets."""
         self._change(lambda edit: edit.delete_client(client_id, revision=revision))
 
     def list_secrets(self, client_id: str) -> list[Json]:
+        """List the times of a client's secrets, when each was last used among them."""
         client = self._read(lambda reading: reading.require_client(client_id))
         return [describe_secret(secret) for secret in client.secrets]
 
     def add_secret(
         self, client_id: str, document: Json, *, idempotency_key: str | None = None
     ) -> Created:
+        """Give a client one more secret.
+
+        Args:
+            client_id: whose.
+            document: optionally `client_secret`, `starts_at`, `expires_at`, or `expires_in` in
+                seconds; without `client_secret` one is made and returned this once.
+            idempotency_key: a retry with the same key does not do it again, nor show the secret.
+        """
         new = read_document(NewSecretDocument, document)
-        now = self._now()
-        made = built(
-            lambda: make_secret(
-                new.client_secret,
-                starts_at=new.starts_at,
-                expires_at=new.end(now),
-                now=now,
-                random_bytes=self._random_bytes,
-            )
+        made = self._make_secret(
+            new.client_secret, starts_at=new.starts_at, expires_at=new.end(self._now())
         )
 
         def add(edit: RegistryEdit) -> Created:
@@ -148,17 +170,21 @@ class Administration:
         return self._create(add, asked, idempotency_key, made)
 
     def revoke_secret(self, client_id: str, secret_id: str) -> None:
+        """End a secret at once."""
         self._change(lambda edit: edit.revoke_secret(client_id, secret_id))
 
     def list_resources(self) -> list[Json]:
+        """List resources by identifier."""
         found = self._read(lambda reading: reading.list_resources())
         return [describe_registered_resource(each) for each in found]
 
     def show_resource(self, identifier: str) -> Versioned:
+        """Show one resource."""
         found = self._read(lambda reading: reading.require_resource(identifier))
         return Versioned(document=describe_registered_resource(found), revision=found.revision)
 
     def create_resource(self, document: Json) -> Created:
+        """Add a resource, a `Resource`."""
         resource = read_document(Resource, document)
         added = self._change(lambda edit: edit.create_resource(resource))
         return Created(document=describe_registered_resource(added), revision=added.revision)
@@ -166,6 +192,15 @@ class Administration:
     def update_resource(
         self, identifier: str, patch: Json, *, revision: int | None = None, withdraw: bool = False
     ) -> Versioned:
+        """Change a resource by a JSON merge patch (RFC 7396) on its document.
+
+        Args:
+            identifier: which.
+            patch: what changes.
+            revision: what it must still be at, if that matters.
+            withdraw: take a scope that goes from the clients that hold it, instead of refusing.
+        """
+
         def work(edit: RegistryEdit) -> Versioned:
             shown = describe_registered_resource(edit.require_resource(identifier))
             after = patched_resource(shown, patch)
@@ -175,6 +210,7 @@ class Administration:
         return self._change(work)
 
     def delete_resource(self, identifier: str, *, revision: int | None = None) -> None:
+        """Delete a resource that no client holds a grant on."""
         if identifier in self._kept_resources:
             raise ResourceInUse("a resource of the provider's own cannot be deleted")
         self._change(lambda edit: edit.delete_resource(identifier, revision=revision))
@@ -182,6 +218,7 @@ class Administration:
     def list_audit(
         self, *, target: str | None = None, before: str | None = None, limit: int = 100
     ) -> Page:
+        """Read the audit trail, the latest entry first."""
         check_limit(limit)
         number = _entry_number(before)
         found = self._read(
@@ -200,6 +237,17 @@ class Administration:
         prune: bool = False,
         usage_days: int = 30,
     ) -> Json:
+        """Make the registry what a declaration says, in one transaction.
+
+        Args:
+            declaration: with the secrets that are at hand.
+            dry_run: only tell what would be done.
+            prune: what the declaration does not have, goes.
+            usage_days: how far back to look for who used what goes.
+
+        Returns:
+            The difference.
+        """
         # Loaded by need: of all operations this one alone takes a declaration.
         from issuer.administration.declaration import apply as declared
         from issuer.administration.declaration.plan import ApplyOptions
@@ -211,37 +259,34 @@ class Administration:
             kept_resources=self._kept_resources,
             # Never prune the calling client: it would lock itself out.
             kept_clients=frozenset({self._by.name} if self._by.via is Via.API else ()),
+            usage_days=usage_days,
         )
 
         def preview(reading: RegistryReading) -> "Outcome":
-            now = self._now()
-            found = declared.preview_declaration(
-                reading, declaration, options, now=now, usage_days=usage_days
-            )
-            if authority := self._settled(reading):
+            authority, now = self._settled(reading), self._now()
+            found = declared.preview_declaration(reading, declaration, options, now=now)
+            if authority is not None:
                 entries = declared.foresee_entries(found.plan, by=self._by, now=now)
                 check_authority(authority, entries, reading.find_client)
             return found
 
         def carry_out(edit: RegistryEdit) -> "Outcome":
             return declared.apply_declaration(
-                edit,
-                declaration,
-                options,
-                usage_days=usage_days,
-                random_bytes=self._random_bytes,
+                edit, declaration, options, random_bytes=self._random_bytes
             )
 
-        outcome = self._read(preview) if dry_run else self._change(carry_out)
+        outcome = self._registry.read(preview) if dry_run else self._change(carry_out)
         return declared.describe_outcome(outcome)
 
     def list_registration_tokens(self) -> list[Json]:
+        """List the initial access tokens of dynamic registration, never the tokens themselves."""
         found = self._read(lambda reading: reading.list_registration_tokens())
         return [describe_registration_token(token) for token in found]
 
     def create_registration_token(
         self, document: Json, *, idempotency_key: str | None = None
     ) -> Created:
+        """Make an initial access token (RFC 7591 §3); it is returned this once."""
         new = read_document(RegistrationTokenDocument, document)
         text, token = built(
             lambda: make_registration_token(new, now=self._now(), random_bytes=self._random_bytes)
@@ -255,6 +300,7 @@ class Administration:
         return self._create(create, ("registration tokens", document, ""), idempotency_key)
 
     def revoke_registration_token(self, token_id: str) -> None:
+        """End an initial access token."""
         self._change(lambda edit: edit.revoke_registration_token(token_id))
 
     def _read(self, work: Callable[[RegistryReading], T]) -> T:
@@ -320,27 +366,18 @@ class Administration:
         resources = new.resources or [self._default_resource]
         return replace(registration, grants=edit.grants_for(resources, scopes))
 
-    def _first_secret(self, new: NewClientDocument) -> MadeSecret | None:
-        if not new.token_endpoint_auth_method.uses_secret:
-            return None
+    def _make_secret(
+        self, supplied: str | None, *, starts_at: int | None = None, expires_at: int | None
+    ) -> MadeSecret:
         return built(
             lambda: make_secret(
-                new.client_secret,
-                expires_at=new.client_secret_expires_at,
+                supplied,
+                starts_at=starts_at,
+                expires_at=expires_at,
                 now=self._now(),
                 random_bytes=self._random_bytes,
             )
         )
-
-
-def check_limit(limit: int) -> None:
-    """Refuse a page of no documents, or of too many.
-
-    Raises:
-        InvalidValue: the limit is not from 1 to `MAXIMUM_PAGE`.
-    """
-    if not 1 <= limit <= MAXIMUM_PAGE:
-        raise InvalidValue(f"limit must be from 1 to {MAXIMUM_PAGE}")
 
 
 def _shown(client: Client, now: int) -> Versioned:

@@ -169,17 +169,14 @@ def test_a_plan_leads_where_it_should_and_only_once(registry, there, wanted, pru
         put(edit, there)
         before = names(edit)
         try:
-            first = preview_declaration(edit, wanted, reach, now=NOW, usage_days=30)
+            first = preview_declaration(edit, wanted, reach, now=NOW)
         except DeclarationRefused:
             # Only somebody who is not named can stand in the way, and pruning leaves nobody.
             assert not prune
             raise Undo from None
-        assert (
-            apply_declaration(edit, wanted, reach, usage_days=30, random_bytes=token_bytes).plan
-            == first.plan
-        )
+        assert apply_declaration(edit, wanted, reach, random_bytes=token_bytes).plan == first.plan
         check(edit, wanted, reach, before)
-        again = preview_declaration(edit, wanted, reach, now=NOW, usage_days=30)
+        again = preview_declaration(edit, wanted, reach, now=NOW)
         assert again.plan.steps == ()
         raise Undo
 

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from issuer.administration.declaration.document import read_sent
-from issuer.administration.operations import Created, Operations, Versioned
+from issuer.administration.local import Administration
+from issuer.administration.operations import Created, Versioned
 from issuer.registry.errors import RegistryError
 from tests.support.keys import public_rsa_jwk
+from watchword.remote_administration import RemoteAdministration
 
 BILLS = "https://bills.example/v1?x=%2F"
 _SECRET = "a secret that somebody brought along"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _MADE = re.compile(r"wws_[\w-]{43}|wwr_[0-9a-f]{16}_[\w-]{43}|\b[0-9a-f]{16}\b|\b[0-9a-f]{10}\b")
+
+Operations = Administration | RemoteAdministration
 
 
 def run_scenario(operations: Operations) -> list[str]:

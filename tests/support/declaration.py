@@ -131,7 +131,7 @@ def preview(registry: Any, wanted: SentDeclaration, **reach: Any) -> Outcome:
     """Tell what a declaration would do to a registry."""
 
     def work(reading: Any) -> Outcome:
-        return preview_declaration(reading, wanted, ApplyOptions(**reach), now=NOW, usage_days=30)
+        return preview_declaration(reading, wanted, ApplyOptions(**reach), now=NOW)
 
     outcome: Outcome = registry.read(work)
     return outcome
@@ -141,9 +141,7 @@ def apply(registry: Any, wanted: SentDeclaration, by: Any, **reach: Any) -> Outc
     """Carry a declaration out on a registry."""
 
     def work(edit: Any) -> Outcome:
-        return apply_declaration(
-            edit, wanted, ApplyOptions(**reach), usage_days=30, random_bytes=token_bytes
-        )
+        return apply_declaration(edit, wanted, ApplyOptions(**reach), random_bytes=token_bytes)
 
     outcome: Outcome = registry.change(work, by=by)
     return outcome

@@ -185,7 +185,7 @@ def render_outcome(outcome: "Json") -> str:
     """Write what a declaration does, or has done: a line for each thing and each change of it.
 
     Args:
-        outcome: what `Operations.apply` returns. The last line counts.
+        outcome: what `Administration.apply` returns. The last line counts.
     """
     signs: dict[str, str] = {}
     details: dict[str, list[str]] = {}

@@ -48,8 +48,9 @@ from watchword.cli.registry import (
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
-    from issuer.administration.operations import Operations, Page, Versioned
+    from issuer.administration.operations import Page, Versioned
     from issuer.registry.schema import Json
+    from watchword.cli.registry import Operations
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(client_secrets.app, name="secrets")

@@ -11,7 +11,7 @@ from watchword.cli.output import CommandFailed, Mistakes, WrongUsage, printable,
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
-    from issuer.administration.operations import Operations
+    from issuer.administration.local import Administration
     from issuer.events import EventSink
     from issuer.registry.audit import Actor
     from issuer.registry.resource import Resource
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from issuer.storage.registry import Registry
     from watchword.remote_administration import RemoteAdministration
     from watchword.settings import Settings
+
+    Operations = Administration | RemoteAdministration
 
 T = TypeVar("T")
 

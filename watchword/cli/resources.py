@@ -34,8 +34,9 @@ from watchword.cli.registry import (
 )
 
 if TYPE_CHECKING:
-    from issuer.administration.operations import Operations, Versioned
+    from issuer.administration.operations import Versioned
     from issuer.registry.schema import Json
+    from watchword.cli.registry import Operations
 
 app = typer.Typer(no_args_is_help=True)
 

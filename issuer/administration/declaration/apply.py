@@ -78,7 +78,6 @@ def preview_declaration(
     options: ApplyOptions,
     *,
     now: int,
-    usage_days: int,
 ) -> Outcome:
     """Tell what would be done, changing nothing.
 
@@ -86,8 +85,8 @@ def preview_declaration(
         DeclarationRefused: it cannot be.
     """
     plan = make_plan(declaration, _read_state(reading, declaration, options, now), options)
-    usage = _read_usage(reading, plan, since=now - usage_days * _SECONDS_A_DAY)
-    return Outcome(plan=plan, applied=False, usage=usage, usage_days=usage_days)
+    usage = _read_usage(reading, plan, since=now - options.usage_days * _SECONDS_A_DAY)
+    return Outcome(plan=plan, applied=False, usage=usage, usage_days=options.usage_days)
 
 
 def apply_declaration(
@@ -95,7 +94,6 @@ def apply_declaration(
     declaration: Declaration,
     options: ApplyOptions,
     *,
-    usage_days: int,
     random_bytes: Callable[[int], bytes],
 ) -> Outcome:
     """Make the registry as declared, within the transaction of `edit`.
@@ -114,10 +112,10 @@ def apply_declaration(
     ]
     if missing:
         raise DeclarationRefused(missing)
-    usage = _read_usage(edit, plan, since=edit.now - usage_days * _SECONDS_A_DAY)
+    usage = _read_usage(edit, plan, since=edit.now - options.usage_days * _SECONDS_A_DAY)
     for step in plan.steps:
         _take(edit, step, random_bytes)
-    return Outcome(plan=plan, applied=True, usage=usage, usage_days=usage_days)
+    return Outcome(plan=plan, applied=True, usage=usage, usage_days=options.usage_days)
 
 
 def foresee_entries(plan: Plan, *, by: Actor, now: int) -> list[AuditEntry]:

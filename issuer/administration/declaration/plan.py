@@ -47,11 +47,13 @@ class ApplyOptions:
         prune: what it does not name goes.
         kept_resources: resources that stay in any case.
         kept_clients: clients that stay in any case.
+        usage_days: how far back to look for who used what goes.
     """
 
     prune: bool = False
     kept_resources: frozenset[str] = field(default=frozenset())
     kept_clients: frozenset[str] = field(default=frozenset())
+    usage_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)

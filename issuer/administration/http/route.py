@@ -8,7 +8,8 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, unquote
 
 from issuer.administration.http.problems import MALFORMED_REQUEST, RequestRefused
-from issuer.administration.operations import Created, Operations, Page, Versioned
+from issuer.administration.local import Administration
+from issuer.administration.operations import Created, Page, Versioned
 from issuer.registry.errors import InvalidValue, RegistryError, RevisionConflict
 from issuer.registry.schema import Json
 
@@ -67,7 +68,7 @@ class Call:
         idempotency_key: what a retry is known by.
     """
 
-    operations: Operations
+    operations: Administration
     names: tuple[str, ...] = ()
     query: Mapping[str, Value] = field(default_factory=dict)
     document: Json = field(default_factory=dict, repr=False)
