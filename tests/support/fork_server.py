@@ -12,7 +12,6 @@ import importlib
 import json
 import os
 import pkgutil
-import posix
 import runpy
 import select
 import signal
@@ -23,8 +22,12 @@ import threading
 import time
 from typing import Any
 
+import coverage
+
 PACKAGES = ("keys", "issuer", "resource_api", "consumer", "watchword")
 OPTIONAL = ("httpx2", "uvloop", "asyncpg", "sqlalchemy.dialects.postgresql.asyncpg")
+CONFIGURATION = "COVERAGE_OF_FORKED"
+"""The variable that holds coverage's configuration, where the tests are measured."""
 MAXIMUM_REQUEST = 1_000_000
 
 
@@ -76,7 +79,7 @@ def serve(listener: socket.socket, tests: int) -> tuple[dict[str, Any], list[int
                     os.close(file)
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                 connection.sendall(f"{status}\n".encode())
-            posix._exit(0)  # coverage replaces `os._exit`, to measure a process that did nothing
+            os._exit(0)
         for file in files:
             os.close(file)
         if not request["attached"]:
@@ -94,8 +97,20 @@ def _reap() -> None:
             return
 
 
+def measure(request: dict[str, Any]) -> None:
+    """Start coverage, if the tests have it and the module is the product's.
+
+    The interpreter itself has none: coverage that is on at a fork is started anew by each process
+    between, and once more by each process for every start before it.
+    """
+    if CONFIGURATION in os.environ and request["module"].partition(".")[0] in PACKAGES:
+        os.environ["COVERAGE_PROCESS_CONFIG"] = os.environ[CONFIGURATION]
+        coverage.process_startup(force=True)
+
+
 def become(request: dict[str, Any], files: list[int]) -> None:
     """Make this process what `python -m MODULE ARGUMENTS…` is when its first line runs."""
+    measure(request)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["new_session"]:
         os.setsid()
