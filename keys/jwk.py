@@ -1,4 +1,4 @@
-"""Parse and write public JWKs (RFC 7517 §4, RFC 7518 §6.3) and their thumbprints (RFC 7638).
+"""Parse and write public JWKs (RFC 7517 §4) and their thumbprints (RFC 7638).
 
 Pure. A ``PublicJwk`` is bound to one algorithm and strong enough for it; nothing else can exist.
 """
@@ -8,11 +8,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 from keys.encoding import decode_base64url, encode_base64url
 from keys.errors import InvalidJwk, UnknownAlgorithm
-from keys.key_types import ALGORITHMS, KEY_TYPES, Algorithm, algorithm
+from keys.key_types import ALGORITHMS, CURVE_OCTETS, KEY_TYPES, Algorithm, algorithm
 
 # RFC 7518 §6.2.2, §6.3.2, §6.4 and RFC 9964: what a public key must never carry.
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
@@ -25,14 +26,26 @@ REQUIRED_MEMBERS: Mapping[str, tuple[str, ...]] = {
     "AKP": ("alg", "kty", "pub"),
 }
 
-# RFC 7518 §6.2.1.2: a coordinate has the full width of the field, leading zeros included.
-_COORDINATE_OCTETS = {"P-256": 32, "P-384": 48, "P-521": 66}
 _OCTET_STRINGS = frozenset({"e", "n", "x", "y", "pub"})
 
 PUBLISHED_TEST_KEYS = {
     "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs": "RFC 7517 A.2 and RFC 7638 §3.1",
     "IsUn6_e04MaShXFIISMp4kG62LWzMIPy_MvSA5pJgX8": "RFC 7515 A.2",
     "9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI": "RFC 7520 §3.4",
+    "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s": "RFC 7517 A.2",
+    "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U": "RFC 7515 A.3",
+    "DOvxvJiAdIqVWIkFt5hDtCunXLF0BV4-JGv4f-ALSm0": "RFC 6979 A.2.5",
+    "l2tfkSzhekdOr24I18E1O_-49AlK14MTo7OxJMS7-HI": "RFC 6979 A.2.6",
+    "YEV1EIv9vYLGY_GThCEOLkeymqP0eeXUU7MmlJhqgGA": "RFC 6979 A.2.7",
+    "dHri3SADZkrush5HU_50AoRhcKFryN-PI6jPBtPL55M": "RFC 7520 §3.2",
+    "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k": "RFC 8037 A.1 and RFC 8032 §7.1",
+    "FtIu-VbGrfe_KB6CH7GNwODB72MNxj_ml11dEvO-7kk": "RFC 8032 §7.1",
+    "FVV5umTuau890q59V-4Ga_R6qWb7ON_ivJc4EjvCwTM": "RFC 8032 §7.1",
+    "lZI1vM7tnlYapaF5-cy86ptx0tT_8Av721hhiNB5ti4": "RFC 8032 §7.1",
+    "iiDHHfFVNG6ICMUTsicgrWf1igtFYZEK73xlobt1ah4": "RFC 8032 §7.1",
+    "T4xl70S7MT6Zeq6r9V9fPJGVn76wfnXJ21-gyo0Gu6o": "RFC 9964 for ML-DSA-44",
+    "Suiu29qbfuaBaR4Ats-c6XQBePB_OpAxAwcTR_0KXVM": "RFC 9964 for ML-DSA-65",
+    "tRn1JNIkgMsABVQBlXeDHxAIcclh-2IX0UdDEzPt5XU": "RFC 9964 for ML-DSA-87",
 }
 """Thumbprints of key pairs whose private key is printed in an RFC; such a key is refused."""
 
@@ -80,7 +93,7 @@ def public_jwk(key: PrivateKeyTypes | PublicKeyTypes, alg: str) -> PublicJwk:
     if not isinstance(public, key_type.public):
         raise InvalidJwk(f"key is not an {entry.kty} key, which {alg} needs")
     key_type.check(public, entry)
-    kid = thumbprint({"kty": entry.kty, **key_type.members(public)})
+    kid = thumbprint({"kty": entry.kty, "alg": alg, **key_type.members(public)})
     return PublicJwk(kid=kid, alg=alg, kty=entry.kty, key=public)
 
 
@@ -105,7 +118,10 @@ def parse_public_jwk(members: Mapping[str, object]) -> PublicJwk:
     if not isinstance(kid, str) or not kid:
         raise InvalidJwk("JWK has no kid")  # RFC 7517 §4.5 leaves it open; our selection needs it
     entry = _bound_algorithm(members)
-    key = KEY_TYPES[entry.kty].parse(members)
+    try:
+        key = KEY_TYPES[entry.kty].parse(members)
+    except UnsupportedAlgorithm as error:
+        raise InvalidJwk(f"the OpenSSL of this installation has no {entry.name}") from error
     KEY_TYPES[entry.kty].check(key, entry)
     return PublicJwk(kid=kid, alg=entry.name, kty=entry.kty, key=key)
 
@@ -146,8 +162,9 @@ def _bound_algorithm(members: Mapping[str, object]) -> Algorithm:
     alg = members.get("alg")
     # RFC 7517 §4.4: `alg` is optional. RFC 8725 §3.1: a key is used with one algorithm only.
     if "alg" not in members:
+        crv = members.get("crv")
         for entry in ALGORITHMS.values():
-            if entry.kty == kty:
+            if entry.kty == kty and entry.curve in (None, crv):
                 return entry
         raise InvalidJwk("JWK kty fits no algorithm of ours")
     if not isinstance(alg, str):
@@ -179,5 +196,5 @@ def _check_octets(name: str, value: str, members: Mapping[str, object]) -> None:
     # RFC 7518 §2, Base64urlUInt: the minimum number of octets.
     if name in ("e", "n") and octets[0] == 0:
         raise InvalidJwk(f"JWK member {name} has leading zero octets")
-    if members["kty"] == "EC" and len(octets) != _COORDINATE_OCTETS.get(str(members.get("crv"))):
+    if members["kty"] == "EC" and len(octets) != CURVE_OCTETS.get(str(members.get("crv"))):
         raise InvalidJwk(f"JWK member {name} does not have the width of its curve")

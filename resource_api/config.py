@@ -1,7 +1,7 @@
 """The policy of one protected resource, and the metadata document that publishes it (RFC 9728)."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -28,7 +28,8 @@ class ResourcePolicy:
     """The issuer identifier, compared byte for byte with `iss` (RFC 9068 §4)."""
     resource: str
     """This API's own identifier, which `aud` must contain (RFC 9068 §4, RFC 9728 §2)."""
-    algorithms: frozenset[str] = frozenset(ALGORITHMS)
+    algorithms: Collection[str] = ("RS256",)
+    """The `alg` values that are accepted (RFC 8725 §3.1); several while an issuer changes."""
     leeway: int = 10
     """How far two clocks may differ; at most 60."""
     max_token_bytes: int = 8192
@@ -41,7 +42,8 @@ class ResourcePolicy:
         """Refuse what cannot be."""
         _check("issuer", check_issuer, self.issuer)
         _check("resource", check_resource, self.resource)
-        if not self.algorithms or not self.algorithms <= ALGORITHMS.keys():
+        # A string would be a collection of its letters.
+        if not self.algorithms or not ALGORITHMS.keys() >= set(self.algorithms):
             raise ValueError("algorithms must be some of " + ", ".join(ALGORITHMS))
         if not 0 <= self.leeway <= _MAX_LEEWAY:
             raise ValueError("leeway must be between 0 and 60 seconds")

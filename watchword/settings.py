@@ -77,6 +77,12 @@ def _files_only(store: str) -> str:
     return store
 
 
+def _signing_alg(name: str) -> str:
+    from issuer.registry.resource import check_signing_alg  # imports cryptography, which is slow
+
+    return check_signing_alg(name)
+
+
 def _host_names(text: str) -> str:
     from issuer.registry.credentials import check_jwks_uri  # imports cryptography, which is slow
 
@@ -181,8 +187,11 @@ class Settings(BaseSettings):
         le=86_400,
         description="seconds that the JWK set may be cached; the rollover rule follows from it",
     )
-    signing_alg: Literal["RS256"] = Field(
-        "RS256", description="algorithm of the first key and of later ones"
+    signing_alg: Annotated[str, AfterValidator(_signing_alg)] = Field(
+        "RS256",
+        description="algorithm that tokens are signed with, where their resource names none, and of"
+        " new keys: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`,"
+        " `ES512`, `EdDSA`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65` or `ML-DSA-87`",
     )
     demo_api: Literal["auto", "on", "off"] = Field(
         "auto",

@@ -36,8 +36,8 @@ def check_signing_alg(name: str) -> str:
         InvalidValue: it is not in the table (RFC 8725 §3.1).
     """
     if name not in ALGORITHMS:
-        known = " or ".join(ALGORITHMS)
-        raise InvalidValue(f"{name!a} is no signing algorithm here; use {known}")
+        known = ", ".join(ALGORITHMS)
+        raise InvalidValue(f"{name!a} is no signing algorithm here; use one of {known}")
     return name
 
 

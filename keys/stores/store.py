@@ -107,7 +107,7 @@ class KeyStore:
         self,
         *,
         alg: str,
-        bits: int = 2048,
+        bits: int | None = None,
         now: int,
         policy: RingPolicy,
         activate_in: int | None = None,
@@ -116,7 +116,7 @@ class KeyStore:
 
         Args:
             alg: the algorithm that the key will serve.
-            bits: the size of the key.
+            bits: the size of an RSA key; None for the usual one.
             now: seconds since the epoch.
             policy: the rollover rule, which says when the key signs.
             activate_in: seconds until it signs, instead of the rule; the first key of a store signs

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from keys.encoding import parse_json_object
+from keys.key_types import ALGORITHMS
 from keys.remote.jwks_client import JwksClient
 from resource_api.config import ResourcePolicy
 from resource_api.demo import PUBLIC, READ_RESOURCE, WRITE_RESOURCE
@@ -42,9 +43,15 @@ def create_demo_api(
         open_routes: what needs no token.
         options: passed on to `BearerMiddleware`.
     """
-    options.setdefault(
-        "policy", ResourcePolicy(issuer=issuer, resource=resource, scopes_supported=(READ, WRITE))
+    # The operator may give this resource another algorithm while it is served, and then tokens of
+    # both are in use. Which it is does not matter here: one key, one algorithm.
+    policy = ResourcePolicy(
+        issuer=issuer,
+        resource=resource,
+        algorithms=tuple(ALGORITHMS),
+        scopes_supported=(READ, WRITE),
     )
+    options.setdefault("policy", policy)
     app = Starlette(routes=demo_routes(value or MemoryValue()))
     return BearerMiddleware(
         app, issuer=issuer, resource=resource, jwks=jwks, open_routes=open_routes, **options

@@ -27,7 +27,7 @@ def test_4_the_printed_rsa_key_is_read_to_the_last_bit():
 @pytest.mark.rfc("7517-4-1")
 @pytest.mark.parametrize(
     "changes",
-    [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"alg": "RSA-OAEP-256"}, {"alg": "PS256"}],
+    [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"alg": "RSA-OAEP-256"}, {"alg": "ES256"}],
 )
 def test_4_2_to_4_4_a_key_for_something_else_does_not_verify(changes):
     """use must be sig, key_ops contain verify, and alg be the one that the key is for."""

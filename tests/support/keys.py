@@ -1,14 +1,19 @@
 """Real keys for tests: made once a session, never read from a file."""
 
+import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from keys.errors import KeyStoreError
-from keys.jwk import PublicJwk, public_jwk
+from keys.jwk import PublicJwk, parse_public_jwk, public_jwk, thumbprint
+from keys.key_types import algorithm, generate_private_key
 from keys.ring import RingKey
 from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey, render_key_file, render_private_pem
@@ -35,7 +40,7 @@ def weak_rsa_key() -> RSAPrivateKey:
 
 @cache
 def ec_key() -> ec.EllipticCurvePrivateKey:
-    """Return a P-256 key, which no algorithm of the table takes."""
+    """Return a P-256 key, which no algorithm but ES256 takes."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
@@ -72,3 +77,58 @@ def refusal_of(folder: Path) -> str:
         KeyStore(KeyFolder(folder)).records()
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+VECTORS = Path(__file__).resolve().parent.parent / "vectors"
+
+
+@cache
+def published_keys() -> dict[str, PublicJwk]:
+    """Return keys whose private half is printed in an RFC, by thumbprint."""
+    keys = [_published_key(**row) for row in _load("published-private-keys")["keys"]]
+    for name in ("rfc7638-thumbprints", "rfc7515-appendix-a", "rfc7520-jws"):
+        printed = [vector.get("jwk", {}) for vector in _load(name)["vectors"]]
+        keys += [
+            parse_public_jwk({**jwk, "kid": thumbprint(jwk), "alg": None})
+            for jwk in printed
+            # Of the EC key among the thumbprints, from RFC 9449, no private half is printed.
+            if jwk.get("kty") == "RSA" or (jwk.get("kty") == "EC" and name != "rfc7638-thumbprints")
+        ]
+    return {key.kid: key for key in keys}
+
+
+def _load(name: str) -> Any:
+    return json.loads((VECTORS / f"{name}.json").read_text())
+
+
+def _published_key(crv: str | None = None, d: str = "", alg: str = "", seed: str = "") -> PublicJwk:
+    if crv == "Ed25519":
+        return public_jwk(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(d)), "EdDSA")
+    if crv is not None:
+        curve, alg = {
+            "P-256": (ec.SECP256R1(), "ES256"),
+            "P-384": (ec.SECP384R1(), "ES384"),
+            "P-521": (ec.SECP521R1(), "ES512"),
+        }[crv]
+        return public_jwk(ec.derive_private_key(int(d, 16), curve), alg)
+    kind = {
+        "ML-DSA-44": mldsa.MLDSA44PrivateKey,
+        "ML-DSA-65": mldsa.MLDSA65PrivateKey,
+        "ML-DSA-87": mldsa.MLDSA87PrivateKey,
+    }[alg]
+    return public_jwk(kind.from_seed_bytes(bytes.fromhex(seed)), alg)
+
+
+def private_key(alg: str, n: int = 0) -> PrivateKeyTypes:
+    """Return the n-th key of this session for an algorithm; RSA algorithms share their keys."""
+    return rsa_key(n) if algorithm(alg).kty == "RSA" else _generated_for(alg, n)
+
+
+@cache
+def _generated_for(alg: str, n: int) -> PrivateKeyTypes:
+    return generate_private_key(alg)
+
+
+def public_key_of(alg: str, n: int = 0) -> PublicJwk:
+    """Return the public JWK of ``private_key(alg, n)``."""
+    return public_jwk(private_key(alg, n), alg)

@@ -33,7 +33,9 @@ def generate(
     alg: Annotated[
         str | None, typer.Option(help="Algorithm; the configured one if left out.")
     ] = None,
-    bits: Annotated[int, typer.Option(help="Size of the key: 2048, 3072 or 4096.")] = 2048,
+    bits: Annotated[
+        int | None, typer.Option(help="Size of an RSA key: 2048 (usual), 3072 or 4096.")
+    ] = None,
     activate_in: Annotated[
         int | None,
         typer.Option(min=0, max=_ONE_YEAR, help="Seconds until it signs, instead of the rule."),
@@ -118,7 +120,7 @@ def _read_keys() -> "tuple[KeyStore, dict[str, StoredKey], tuple[RingEntry, ...]
     return store, records, ring, policy
 
 
-def _check_choice(alg: str, bits: int) -> None:
+def _check_choice(alg: str, bits: int | None) -> None:
     from keys.errors import UnknownAlgorithm
     from keys.key_types import KEY_TYPES, algorithm
 
@@ -126,7 +128,9 @@ def _check_choice(alg: str, bits: int) -> None:
         sizes = KEY_TYPES[algorithm(alg).kty].sizes
     except UnknownAlgorithm as error:
         raise WrongUsage(f"--alg: {error}") from error
-    if bits not in sizes:
+    if bits is not None and not sizes:
+        raise WrongUsage(f"--bits: a key for {alg} has one size; leave the option out")
+    if bits is not None and bits not in sizes:
         raise WrongUsage("--bits: choose " + ", ".join(map(str, sizes)))
 
 

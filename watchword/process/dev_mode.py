@@ -49,9 +49,7 @@ def throw_away(settings: Settings, *, port: int) -> Iterator[tuple[Settings, str
         if "issuer" not in settings.model_fields_set:
             changes["issuer"] = f"http://localhost:{port}"
         own = settings.model_copy(update=changes)
-        open_key_store(own).generate(
-            alg=own.signing_alg, bits=2048, now=wall_clock(), policy=ring_policy(own)
-        )
+        open_key_store(own).generate(alg=own.signing_alg, now=wall_clock(), policy=ring_policy(own))
         yield own, _create_demo_client(own)
 
 

@@ -17,6 +17,7 @@ from issuer.events import EventSink
 from issuer.registry.audit import Actor, Via
 from issuer.storage.registry import Registry
 from keys.events import ignore_event
+from keys.key_types import ALGORITHMS
 from keys.remote.jwks_client import JwksClient
 from resource_api.config import ResourcePolicy
 from resource_api.guard import ScopeGuard, require
@@ -62,6 +63,8 @@ class AdminApp:
             policy=ResourcePolicy(
                 issuer=settings.issuer,
                 resource=settings.administration,
+                # One key, one algorithm: a token of any of ours is as good.
+                algorithms=tuple(ALGORITHMS),
                 realm="administration",
                 scopes_supported=ADMIN_SCOPES,
             ),

@@ -254,7 +254,7 @@ def test_every_mistake_of_a_resource_is_told_at_its_place():
         "https://orders.example.com",
         "scopes": "the scope read is named twice",
         "token_ttl": "Input should be less than or equal to 86400",
-        "signing_alg": "'none' is no signing algorithm here; use RS256",
+        "signing_alg": "'none' is no signing algorithm here; use one of " + ", ".join(ALGORITHMS),
         "dpop_bound_access_tokens_required": "Input should be a valid boolean",
     }
 

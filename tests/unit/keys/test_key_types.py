@@ -1,158 +1,23 @@
-"""The closed tables of algorithms and key types, and RSA keys that are large and weak."""
+"""The closed tables of algorithms and key types."""
 
-import json
-from collections.abc import Callable
-from math import isqrt, prod
-from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import mldsa
 
-from issuer.registry.credentials import check_jwks
-from issuer.registry.errors import InvalidValue
-from keys.encoding import encode_base64url
-from keys.errors import InvalidJwk, InvalidJwkSet, KeyStoreError, UnknownAlgorithm
-from keys.jwk import parse_public_jwk, public_jwk
-from keys.jwks import parse_jwk_set
-from keys.key_types import (
-    ALGORITHMS,
-    algorithm,
-    find_rsa_weakness,
-    generate_private_key,
-    verifier,
+from keys.errors import InvalidJwk, UnknownAlgorithm
+from keys.jwk import parse_public_jwk
+from keys.key_types import ALGORITHMS, algorithm, generate_private_key, verifier
+from keys.ring import RingKey
+from keys.stores.key_file import (
+    StoredKey,
+    load_private_key,
+    parse_key_file,
+    render_key_file,
+    render_private_pem,
 )
-from keys.stores.key_file import load_private_key, parse_key_file, render_private_pem
-from tests.support.keys import public_rsa_jwk, rsa_key, stored_key
-
-VECTORS = json.loads(
-    (Path(__file__).parents[2] / "vectors/wycheproof-json-web-key.json").read_text()
-)["keys"]
-# The first 126 primes, as the faulty library uses them for keys of 2048 bits.
-_M = prod(n for n in range(2, 702) if all(n % d for d in range(2, isqrt(n) + 1)))
-
-
-def is_prime(n: int) -> bool:
-    """Test with a few bases; the numbers are ours, not an attacker's."""
-    odd, twos = n - 1, 0
-    while odd % 2 == 0:
-        odd, twos = odd // 2, twos + 1
-    return all(
-        (x := pow(base, odd, n)) in (1, n - 1)
-        or any(pow(x, 2**power, n) == n - 1 for power in range(1, twos))
-        for base in (2, 3, 5, 7, 11)
-    )
-
-
-def roca_prime(number: int) -> int:
-    """Make a prime as the faulty library did, k·M + (65537^a mod M); not every number does."""
-    k = (3 << 1022) // _M + number
-    found = k * _M + pow(65_537, k, _M)
-    assert is_prime(found)
-    return found
-
-
-def private_key(p: int, q: int, exponent: int = 65_537) -> rsa.RSAPrivateKey:
-    """Make a private key of these primes."""
-    d = pow(exponent, -1, (p - 1) * (q - 1))
-    numbers = rsa.RSAPrivateNumbers(
-        p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q),
-        rsa.RSAPublicNumbers(exponent, p * q),
-    )  # fmt: skip
-    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
-
-
-def roca_key() -> rsa.RSAPrivateKey:
-    """Make a key of the ROCA kind."""
-    return private_key(roca_prime(106), roca_prime(10_060))
-
-
-def close_key() -> rsa.RSAPrivateKey:
-    """Make a key of two primes next to each other."""
-    p = (3 << 1022) + 1037  # found by a search, which takes seconds
-    q = p + 660
-    assert is_prime(p)
-    assert is_prime(q)
-    return private_key(p, q)
-
-
-WEAK = [pytest.param(roca_key, "ROCA", id="roca"), pytest.param(close_key, "close", id="close")]
-
-
-@pytest.mark.attack("V8")
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["comment"])
-def test_the_keys_of_wycheproof_are_judged_as_it_says(vector):
-    """No exception is made."""
-    if vector["result"] == "valid":
-        assert parse_public_jwk(vector["jwk"]).kid == vector["jwk"]["kid"]
-        return
-    with pytest.raises(InvalidJwk):
-        parse_public_jwk(vector["jwk"])
-
-
-@pytest.mark.attack("V8")
-@pytest.mark.parametrize(("make", "kind"), WEAK)
-def test_a_weak_key_is_refused_wherever_it_comes_from(
-    make: Callable[[], rsa.RSAPrivateKey], kind: str
-):
-    """As a signing key, in a fetched set, in a registration and in a key file."""
-    weak = make()
-    with pytest.raises(InvalidJwk, match=kind):
-        public_jwk(weak, "RS256")
-    members = public_rsa_jwk().members() | {"kid": "weak", "n": modulus(weak)}
-    body = json.dumps({"keys": [members, public_rsa_jwk().members()]}).encode()
-    assert parse_jwk_set(body).keys == (public_rsa_jwk(),)
-    with pytest.raises(InvalidValue, match=kind):
-        check_jwks({"keys": [members]})
-    with pytest.raises(KeyStoreError, match="is not usable: key is too weak"):
-        load_private_key(render_private_pem(weak), stored_key(), passphrase=None, name="k")
-    facts = {"published_at": 1, "signs_from": 1, "jwk": members}
-    text = b"Watchword-Key: " + json.dumps(facts).encode() + b"\n" + render_private_pem(weak)
-    with pytest.raises(KeyStoreError, match="is not usable: key is too weak"):
-        parse_key_file(text, name="k")
-
-
-@pytest.mark.parametrize(
-    ("n", "e", "kind"),
-    [
-        (lambda n: n, 1, "exponent"),
-        (lambda n: n, 65_538, "exponent"),
-        (lambda n: n + 1, 65_537, "small factor"),
-        (lambda n: (n // 2039 // 2 * 2 + 1) * 2039, 65_537, "small factor"),
-        (lambda _: roca_prime(106) ** 2, 65_537, "ROCA"),
-        (lambda n: isqrt(n) ** 2, 65_537, "weak"),
-    ],
-)
-def test_other_weak_kinds_are_found(n: Callable[[int], int], e: int, kind: str):
-    """Even, divisible by a small prime, a square: which of them is found first does not matter."""
-    weakness = find_rsa_weakness(n(rsa_key().public_key().public_numbers().n), e)
-    assert weakness is not None
-    assert kind in weakness or kind == "weak"
-
-
-@pytest.mark.parametrize("exponent", [3, 17, 65_537])
-def test_good_keys_have_no_weakness(exponent: int):
-    """Keys as OpenSSL makes them pass."""
-    for number in range(3):
-        numbers = rsa_key(number).public_key().public_numbers()
-        assert find_rsa_weakness(numbers.n, exponent) is None
-
-
-@pytest.mark.attack("V8")
-def test_a_set_of_a_key_that_everybody_has_is_no_set():
-    """What an RFC prints with its private half proves nothing."""
-    vectors = Path(__file__).parents[2] / "vectors/rfc7638-thumbprints.json"
-    printed = next(
-        vector["jwk"] for vector in json.loads(vectors.read_text())["vectors"]
-        if vector["jwk"]["kty"] == "RSA"
-    )  # fmt: skip
-    with pytest.raises(InvalidJwkSet, match="no usable key"):
-        parse_jwk_set(json.dumps({"keys": [printed]}).encode())
-
-
-def modulus(key: rsa.RSAPrivateKey) -> str:
-    """Write the modulus as a JWK does."""
-    n = key.public_key().public_numbers().n
-    return encode_base64url(n.to_bytes((n.bit_length() + 7) // 8, "big"))
+from tests.support.keys import private_key, public_key_of, rsa_key
 
 
 @pytest.mark.rfc("7518-3-1")
@@ -183,14 +48,18 @@ def test_an_unknown_algorithm_is_refused():
         generate_private_key("HS256", bits=2048)
 
 
-def test_the_table_holds_rs256_alone():
+def test_the_table_is_closed():
     """Neither none nor any HMAC is an algorithm of ours."""
-    assert list(ALGORITHMS) == ["RS256"]
+    assert list(ALGORITHMS) == [
+        *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"),
+        *("EdDSA", "Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"),
+    ]
 
 
 @pytest.mark.rfc("8725-3.1-1", "none-1", "7515-4.1.1-1")
 @pytest.mark.parametrize(
-    "name", ["none", "None", "HS256", "rs256", "RS256 ", "", "RSA1_5", "PS256"]
+    "name",
+    ["none", "None", "HS256", "rs256", "RS256 ", "", "RSA1_5", "ES256K", "Ed448", "HashML-DSA-44"],
 )
 def test_what_is_not_in_the_table_is_refused(name):
     """An alg is an exact name out of an allow-list, whatever the library below could do."""
@@ -221,3 +90,44 @@ def test_the_verifier_tells_a_good_signature_from_a_bad_one():
     assert rs256.verify(b"message", rsa_key().public_key(), signature)
     assert not rs256.verify(b"other message", rsa_key().public_key(), signature)
     assert not rs256.verify(b"message", rsa_key(1).public_key(), signature)
+
+
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_every_algorithm_has_keys_that_sign_are_stored_and_published(alg: str):
+    """Key, JWK, key file and signature fit each other, and no other key fits."""
+    key, jwk = private_key(alg), public_key_of(alg)
+    assert parse_public_jwk(jwk.members()) == jwk
+    ring_key = RingKey(kid=jwk.kid, alg=alg, published_at=1, signs_from=1)
+    stored = StoredKey(ring_key=ring_key, jwk=jwk)
+    for passphrase in (None, b"a passphrase"):
+        text = render_key_file(stored, render_private_pem(key, passphrase))
+        assert parse_key_file(text, name="k") == stored
+        loaded = load_private_key(text, stored, passphrase=passphrase, name="k")
+        signature = verifier(alg).sign(b"message", loaded)
+        assert verifier(alg).verify(b"message", jwk.key, signature)
+        assert not verifier(alg).verify(b"massage", jwk.key, signature)
+        assert not verifier(alg).verify(b"message", public_key_of(alg, 1).key, signature)
+
+
+@pytest.mark.parametrize("alg", ["ES256", "Ed25519", "ML-DSA-44"])
+def test_only_rsa_keys_have_a_choice_of_sizes(alg: str):
+    """The size of any other key follows from its algorithm."""
+    with pytest.raises(ValueError, match=f"a key for {alg} has one size"):
+        generate_private_key(alg, bits=256)
+
+
+def test_an_openssl_without_an_algorithm_is_told_from_a_wrong_name(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Older ones have no ML-DSA, and some distributions leave out Ed25519."""
+    members = public_key_of("ML-DSA-44").members()
+
+    def missing(*_: object) -> NoReturn:
+        raise UnsupportedAlgorithm("not here")
+
+    monkeypatch.setattr(mldsa.MLDSA44PrivateKey, "generate", missing)
+    monkeypatch.setattr(mldsa.MLDSA44PublicKey, "from_public_bytes", missing)
+    with pytest.raises(UnknownAlgorithm, match="OpenSSL of this installation has no ML-DSA-44"):
+        generate_private_key("ML-DSA-44")
+    with pytest.raises(InvalidJwk, match="OpenSSL of this installation has no ML-DSA-44"):
+        parse_public_jwk(members)

@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from keys.errors import KeyStoreError
 from keys.jwk import PublicJwk, public_jwk
 from keys.jwks import MAXIMUM_KEYS, build_jwk_set, fit_jwk_set, fits_jwk_set
-from keys.key_types import find_rsa_weakness, verifier
+from keys.key_types import verifier
 from keys.ring import RingKey, RingPolicy, derive_ring
 from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey, render_key_file, render_private_pem
 from keys.stores.store import KeyStore
+from keys.weak_keys import find_rsa_weakness
 from tests.support.cli import refused, run_in_empty_folder
 from tests.support.keys import rsa_key
 from watchword.clock import wall_clock
