@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.loadgen import build_request, free_port, run_load, wait_for_port
 from consumer.client_auth import ClientSecretBasic
@@ -131,7 +132,11 @@ class Running:
 
 @contextmanager
 def provider(
-    data: Prepared, *options: str, workers: int = 1, program: tuple[str, ...] = ("-m", "watchword")
+    data: Prepared,
+    *options: str,
+    workers: int = 1,
+    program: tuple[str, ...] = ("-m", "watchword"),
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Running]:
     """Start `watchword serve` as shipped, its log going to a file; stop it by SIGTERM.
 
@@ -140,6 +145,7 @@ def provider(
         options: further ones of `serve`.
         workers: how many processes.
         program: what Python runs instead of the command.
+        settings: further variables of its environment.
     """
     address = ("127.0.0.1", free_port())
     command = [sys.executable, *program, "serve", "--port", str(address[1]), *options]
@@ -148,7 +154,7 @@ def provider(
         process = subprocess.Popen(
             [*command, "--workers", str(workers)],
             cwd=_ROOT,
-            env=data.environment(),
+            env=data.environment() | settings,
             stdout=log,
             stderr=log,
         )

@@ -193,6 +193,13 @@ class Settings(BaseSettings):
         " new keys: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`,"
         " `ES512`, `EdDSA`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65` or `ML-DSA-87`",
     )
+    signing_threads: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="threads of a worker that sign with RSA keys beside its event loop; for fewer"
+        " workers than cores",
+    )
     demo_api: Literal["auto", "on", "off"] = Field(
         "auto",
         description="whether `serve` has the demo API: `auto` (while the issuer's host is"

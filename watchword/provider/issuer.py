@@ -147,6 +147,7 @@ class IssuerApp:
             closing.callback(self.registry.close)
             closing.callback(self._source.close)
             closing.callback(self._slow_hashes.close)
+            closing.callback(self.keys.close)
             try:
                 await self._following.stop()
             finally:
@@ -271,7 +272,12 @@ class IssuerApp:
 
 
 def _open_keys(settings: Settings) -> KeyRing:
-    ring = KeyRing(open_key_store(settings), ring_policy(settings), alg=settings.signing_alg)
+    ring = KeyRing(
+        open_key_store(settings),
+        ring_policy(settings),
+        alg=settings.signing_alg,
+        threads=settings.signing_threads,
+    )
     ring.refresh(wall_clock())
     ring.signer(wall_clock())  # without a key there is nothing to serve
     return ring

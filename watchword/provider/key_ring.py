@@ -14,9 +14,11 @@ from issuer.config import MAX_TOKEN_TTL
 from issuer.endpoints.document import Document
 from keys.errors import NoSigningKey
 from keys.jwks import build_jwk_set, fit_jwk_set
+from keys.key_types import algorithm
 from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, signing_keys
 from keys.signers.batch import BatchingSigner
-from keys.signers.local import Signer
+from keys.signers.local import LocalSigner, Signer
+from keys.signers.threads import SigningThreads, ThreadedSigner
 from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey
 from keys.stores.store import KeyStore
@@ -69,12 +71,14 @@ class KeyRing:
         store: where keys are kept.
         policy: the durations of the rollover rule.
         alg: the algorithm that tokens are signed with.
+        threads: how many sign with RSA keys beside the event loop.
     """
 
-    def __init__(self, store: KeyStore, policy: RingPolicy, *, alg: str) -> None:
+    def __init__(self, store: KeyStore, policy: RingPolicy, *, alg: str, threads: int = 0) -> None:
         self._store = store
         self._policy = policy
         self._alg = alg
+        self._threads = SigningThreads(threads) if threads else None
         self._stamp: Hashable = None
         self._records: dict[str, StoredKey] = {}
         self._signers: dict[str, Signer] = {}
@@ -93,7 +97,7 @@ class KeyRing:
         ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
         signers = {
             entry.key.kid: self._signers.get(entry.key.kid)
-            or BatchingSigner(self._store.signer(entry.key.kid))
+            or self._prepare(self._store.signer(entry.key.kid))
             for entry in ring
             # Retiring ones too: should the clock jump back, it is their turn again.
             if entry.state is not KeyState.GONE
@@ -116,6 +120,17 @@ class KeyRing:
     def document(self, now: int) -> Document:
         """Return the published JWK set at `now`."""
         return Document(self._at(now).jwks, self._policy.jwks_max_age)
+
+    def close(self) -> None:
+        """End the threads that sign, once what waits is signed."""
+        if self._threads is not None:
+            self._threads.close()
+
+    def _prepare(self, signer: LocalSigner) -> Signer:
+        # A signature by another key takes no longer than handing it to a thread and back.
+        if self._threads is not None and algorithm(signer.alg).kty == "RSA":
+            return ThreadedSigner(signer, self._threads)
+        return BatchingSigner(signer)
 
     def _at(self, now: int) -> _Moment:
         moment = self._moment
