@@ -19,9 +19,7 @@ from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import ClientRegistration
 from issuer.registry.credentials import (
-    SALT_BYTES,
     NewSecret,
-    SecretHash,
     generate_secret,
     hash_secret,
 )
@@ -108,8 +106,7 @@ def prepared(database_url: str | None = None) -> Iterator[Prepared]:
 
 def new_secret(secret: str) -> NewSecret:
     """Hash a secret for the registry, with a salt of its own."""
-    text = hash_secret(secret, salt=secrets.token_bytes(SALT_BYTES))
-    return NewSecret(hash=SecretHash.parse(text))
+    return NewSecret(hash=hash_secret(secret, secrets.token_bytes))
 
 
 def _register(edit: RegistryEdit, data: Prepared) -> None:

@@ -18,7 +18,7 @@ from consumer.origin import parse_origin
 from issuer.administration.http import BASE
 from issuer.administration.http.problems import clean, read_problem
 from issuer.administration.http.route import write_path, write_tag
-from issuer.administration.operations import Created, Page, Versioned, pages
+from issuer.administration.operations import Page, Versioned, pages
 from issuer.registry.errors import (
     AccessRefused,
     InvalidValue,
@@ -101,7 +101,7 @@ class RemoteAdministration:
     def show_client(self, client_id: str) -> Versioned:
         return self._versioned("GET", _client(client_id))
 
-    def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Created:
+    def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Versioned:
         return self._create(("clients",), document, idempotency_key)
 
     def update_client(
@@ -117,7 +117,7 @@ class RemoteAdministration:
 
     def add_secret(
         self, client_id: str, document: Json, *, idempotency_key: str | None = None
-    ) -> Created:
+    ) -> Versioned:
         return self._create((*_client(client_id), "secrets"), document, idempotency_key)
 
     def revoke_secret(self, client_id: str, secret_id: str) -> None:
@@ -129,7 +129,7 @@ class RemoteAdministration:
     def show_resource(self, identifier: str) -> Versioned:
         return self._versioned("GET", _resource(identifier))
 
-    def create_resource(self, document: Json) -> Created:
+    def create_resource(self, document: Json) -> Versioned:
         return self._create(("resources",), document)
 
     def update_resource(
@@ -171,7 +171,7 @@ class RemoteAdministration:
 
     def create_registration_token(
         self, document: Json, *, idempotency_key: str | None = None
-    ) -> Created:
+    ) -> Versioned:
         return self._create(("registration-tokens",), document, idempotency_key)
 
     def revoke_registration_token(self, token_id: str) -> None:
@@ -190,9 +190,9 @@ class RemoteAdministration:
 
     def _create(
         self, path: tuple[str, ...], document: Json, idempotency_key: str | None = None
-    ) -> Created:
+    ) -> Versioned:
         answer = self._ask("POST", path, document, idempotency_key=idempotency_key)
-        return Created(
+        return Versioned(
             document=_json(answer),
             revision=_revision(answer) if "etag" in answer.headers else None,
             replayed=answer.headers.get("idempotency-replayed") == "true",

@@ -16,10 +16,8 @@ from pydantic.dataclasses import dataclass
 
 from issuer.registry.client import ClientRegistration
 from issuer.registry.credentials import (
-    SALT_BYTES,
     ClientSecret,
     NewSecret,
-    SecretHash,
     check_secret,
     describe_secret,
     generate_secret,
@@ -306,7 +304,7 @@ def make_secret(
     if expires_at is not None and expires_at <= now:
         raise InvalidValue("a secret must end in the future")
     text = generate_secret(random_bytes) if supplied is None else supplied
-    hashed = SecretHash.parse(hash_secret(text, salt=random_bytes(SALT_BYTES)))
+    hashed = hash_secret(text, random_bytes)
     return MadeSecret(
         new=NewSecret(hash=hashed, starts_at=starts_at, expires_at=expires_at),
         supplied=supplied,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from issuer.administration.documents import MadeSecret
-from issuer.administration.operations import Created
+from issuer.administration.operations import Versioned
 from issuer.registry.errors import InvalidValue, KeyReused
 from issuer.registry.schema import Json
 from issuer.storage.edit import RegistryEdit
@@ -61,10 +61,10 @@ def parse_retryable(key: str, *, actor: str, operation: str, document: Json) -> 
 def once(
     edit: RegistryEdit,
     request: Retryable,
-    work: Callable[[RegistryEdit], Created],
+    work: Callable[[RegistryEdit], Versioned],
     client_id: str = "",
     made: MadeSecret | None = None,
-) -> Created:
+) -> Versioned:
     """Make something, unless this very request was answered before: then give that answer.
 
     Args:
@@ -94,4 +94,4 @@ def once(
         secrets = {each.secret_id: each for each in client.secrets}
         if not made.is_as_kept(secrets.get(document.get("secret_id", ""))):
             raise KeyReused("the idempotency key was used before, with another secret")
-    return Created(document=document, revision=revision, replayed=True)
+    return Versioned(document=document, revision=revision, replayed=True)

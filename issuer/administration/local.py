@@ -17,7 +17,7 @@ from issuer.administration.documents import (
     read_document,
 )
 from issuer.administration.idempotency import once, parse_retryable
-from issuer.administration.operations import Created, Page, Versioned, check_limit
+from issuer.administration.operations import Page, Versioned, check_limit
 from issuer.registry.audit import Actor, Via, describe_entry
 from issuer.registry.client import Client, ClientRegistration, describe_client
 from issuer.registry.credentials import describe_secret
@@ -94,7 +94,7 @@ class Administration:
         client = self._read(lambda reading: reading.require_client(client_id))
         return _shown(client, self._now())
 
-    def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Created:
+    def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Versioned:
         """Register a client.
 
         Args:
@@ -109,7 +109,7 @@ class Administration:
         if new.token_endpoint_auth_method.uses_secret:
             made = self._make_secret(new.client_secret, expires_at=new.client_secret_expires_at)
 
-        def create(edit: RegistryEdit) -> Created:
+        def create(edit: RegistryEdit) -> Versioned:
             client = edit.create_client(
                 self._registration(edit, new, all_scopes=new.all_scopes),
                 [] if made is None else [made.new],
@@ -117,7 +117,7 @@ class Administration:
             beside = {} if made is None else made.in_client_response()
             described = describe_client(client, self._now())
             document = {"client_id": client.client_id, **beside, **described}
-            return Created(document=document, revision=client.revision)
+            return Versioned(document=document, revision=client.revision)
 
         asked = ("clients", document, new.client_id)
         return self._create(create, asked, idempotency_key, made)
@@ -146,7 +146,7 @@ class Administration:
 
     def add_secret(
         self, client_id: str, document: Json, *, idempotency_key: str | None = None
-    ) -> Created:
+    ) -> Versioned:
         """Give a client one more secret.
 
         Args:
@@ -160,11 +160,11 @@ class Administration:
             new.client_secret, starts_at=new.starts_at, expires_at=new.end(self._now())
         )
 
-        def add(edit: RegistryEdit) -> Created:
+        def add(edit: RegistryEdit) -> Versioned:
             method = edit.require_client(client_id).registration.token_endpoint_auth_method
             if not method.uses_secret:
                 raise InvalidValue(f"{client_id} authenticates by {method}, which has no secret")
-            return Created(document=made.in_secret_response(edit.add_secret(client_id, made.new)))
+            return Versioned(document=made.in_secret_response(edit.add_secret(client_id, made.new)))
 
         asked = (f"secrets of {client_id}", document, client_id)
         return self._create(add, asked, idempotency_key, made)
@@ -183,11 +183,11 @@ class Administration:
         found = self._read(lambda reading: reading.require_resource(identifier))
         return Versioned(document=describe_registered_resource(found), revision=found.revision)
 
-    def create_resource(self, document: Json) -> Created:
+    def create_resource(self, document: Json) -> Versioned:
         """Add a resource, a `Resource`."""
         resource = read_document(Resource, document)
         added = self._change(lambda edit: edit.create_resource(resource))
-        return Created(document=describe_registered_resource(added), revision=added.revision)
+        return Versioned(document=describe_registered_resource(added), revision=added.revision)
 
     def update_resource(
         self, identifier: str, patch: Json, *, revision: int | None = None, withdraw: bool = False
@@ -285,17 +285,17 @@ class Administration:
 
     def create_registration_token(
         self, document: Json, *, idempotency_key: str | None = None
-    ) -> Created:
+    ) -> Versioned:
         """Make an initial access token (RFC 7591 §3); it is returned this once."""
         new = read_document(RegistrationTokenDocument, document)
         text, token = built(
             lambda: make_registration_token(new, now=self._now(), random_bytes=self._random_bytes)
         )
 
-        def create(edit: RegistryEdit) -> Created:
+        def create(edit: RegistryEdit) -> Versioned:
             edit.create_registration_token(token)
             described = describe_registration_token(token)
-            return Created(document={"token_id": token.token_id, "token": text, **described})
+            return Versioned(document={"token_id": token.token_id, "token": text, **described})
 
         return self._create(create, ("registration tokens", document, ""), idempotency_key)
 
@@ -332,11 +332,11 @@ class Administration:
 
     def _create(
         self,
-        work: Callable[[RegistryEdit], Created],
+        work: Callable[[RegistryEdit], Versioned],
         asked: tuple[str, Json, str],
         idempotency_key: str | None,
         made: MadeSecret | None = None,
-    ) -> Created:
+    ) -> Versioned:
         """Make something in one transaction, unless a request with the same key has made it.
 
         Args:

@@ -22,19 +22,11 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Versioned:
-    """A document and the revision that it was read at."""
-
-    document: Json
-    revision: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
-    """What was made.
+    """What was read, changed or made.
 
     Args:
-        document: describes it, and may show a secret this once.
-        revision: what it was made at; None for what never changes.
+        document: describes it; of what was made, it may show a secret this once.
+        revision: what it is at; None for what never changes.
         replayed: whether it was made by an earlier request with the same idempotency key.
     """
 

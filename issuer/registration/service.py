@@ -21,11 +21,10 @@ from issuer.registration.metadata import (
 from issuer.registration.request import InvalidToken
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import Client, ClientRegistration, check_client_id
-from issuer.registry.credentials import DUMMY_FAST, NewSecret, generate_secret
+from issuer.registry.credentials import DUMMY_FAST, NewSecret, generate_secret, hash_secret
 from issuer.registry.errors import InvalidValue, StoreUnavailable, UnknownResource, UnknownScope
 from issuer.registry.initial_access_token import (
     InitialAccessToken,
-    hash_token,
     is_access_token,
     make_access_token,
     parse_token_id,
@@ -140,7 +139,9 @@ class Registrar:
     def _create(self, edit: RegistryEdit, registration: ClientRegistration) -> RegisteredClient:
         access = make_access_token(self._random_bytes)
         edit.create_client(registration)
-        edit.set_registration_access(registration.client_id, hash_token(access, self._random_bytes))
+        edit.set_registration_access(
+            registration.client_id, hash_secret(access, self._random_bytes)
+        )
         secret = self._settle_secrets(edit, registration.client_id)
         client = edit.require_client(registration.client_id)
         return RegisteredClient(client=client, access_token=access, secret=secret)
@@ -160,7 +161,7 @@ class Registrar:
         if kept:
             return None
         new = generate_secret(self._random_bytes)
-        edit.add_secret(client_id, NewSecret(hash=hash_token(new, self._random_bytes)))
+        edit.add_secret(client_id, NewSecret(hash=hash_secret(new, self._random_bytes)))
         return new
 
     async def _read(self, work: Callable[[RegistryReading], T]) -> T:

@@ -77,7 +77,7 @@ class SecretHash:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a hash that `hash_secret` wrote.
+        """Read a hash from the text of one.
 
         Raises:
             InvalidSecretHash: the scheme is unknown or the text is damaged.
@@ -160,18 +160,17 @@ def check_secret(secret: str) -> str:
     return secret
 
 
-def hash_secret(secret: str, *, salt: bytes) -> str:
-    """Hash a secret: fast from 32 characters on, with scrypt below.
+def hash_secret(secret: str, random_bytes: Callable[[int], bytes]) -> SecretHash:
+    """Hash a secret with a salt of its own: fast from 32 characters on, with scrypt below.
 
     Args:
-        salt: 16 random bytes, never used twice.
+        secret: a client's secret, or a token that is kept by its hash.
+        random_bytes: the operating system's randomness, `secrets.token_bytes`.
     """
-    message = secret.encode()
+    message, salt = secret.encode(), random_bytes(SALT_BYTES)
     if len(secret) >= STRONG_SECRET_LENGTH:
-        digest = hmac.digest(salt, message, "sha256")
-        return SecretHash(salt=salt, digest=digest).text
-    digest = SCRYPT_COST.digest(message, salt)
-    return SecretHash(salt=salt, digest=digest, cost=SCRYPT_COST).text
+        return SecretHash(salt=salt, digest=hmac.digest(salt, message, "sha256"))
+    return SecretHash(salt=salt, digest=SCRYPT_COST.digest(message, salt), cost=SCRYPT_COST)
 
 
 MAXIMUM_SECRETS = 10

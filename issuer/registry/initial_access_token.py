@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from issuer.registry.client import ResourcePermission
-from issuer.registry.credentials import SALT_BYTES, SecretHash, hash_secret
+from issuer.registry.credentials import SecretHash, hash_secret
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import Document, Json, Time, TokenTtl, check_time, write, write_time
 from keys.encoding import encode_base64url
@@ -72,11 +72,6 @@ class InitialAccessToken:
 def make_access_token(random_bytes: Callable[[int], bytes]) -> str:
     """Make a registration access token, with which a client administers itself (RFC 7592 §3)."""
     return ACCESS_PREFIX + encode_base64url(random_bytes(SECRET_BYTES))
-
-
-def hash_token(text: str, random_bytes: Callable[[int], bytes]) -> SecretHash:
-    """Hash either kind of token; fast, since there is nothing to guess."""
-    return SecretHash.parse(hash_secret(text, salt=random_bytes(SALT_BYTES)))
 
 
 def parse_token_id(text: str) -> str | None:
@@ -153,7 +148,7 @@ def make_registration_token(
     text = f"{INITIAL_PREFIX}{token_id}_{encode_base64url(random_bytes(SECRET_BYTES))}"
     kept = InitialAccessToken(
         token_id=token_id,
-        hash=hash_token(text, random_bytes),
+        hash=hash_secret(text, random_bytes),
         grants=tuple(document.grants),
         token_ttl=document.token_ttl,
         uses_left=document.uses,

@@ -7,7 +7,7 @@ from typing import Any
 
 from issuer.administration.declaration.document import read_sent
 from issuer.administration.local import Administration
-from issuer.administration.operations import Created, Versioned
+from issuer.administration.operations import Versioned
 from issuer.registry.errors import RegistryError
 from tests.support.keys import public_rsa_jwk
 from watchword.remote_administration import RemoteAdministration
@@ -133,8 +133,6 @@ def _comparable(result: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Created):
-        return {"document": value.document, "replayed": value.replayed}
     if isinstance(value, Versioned):
-        return value.document
+        return {"document": value.document, "replayed": value.replayed}
     return {"items": value.items, "next": value.next}

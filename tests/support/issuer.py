@@ -54,7 +54,7 @@ def make_secret(
 @cache
 def _hashed(secret: str, secret_id: str) -> SecretHash:
     """Hash a secret once a session: the slow hash costs 50 ms."""
-    return SecretHash.parse(hash_secret(secret, salt=secrets.token_bytes(16)))
+    return hash_secret(secret, secrets.token_bytes)
 
 
 _REGISTERED = {"policies", "secrets", "created_at", "updated_at", "revision"}

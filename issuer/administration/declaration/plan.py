@@ -12,10 +12,8 @@ from issuer.administration.declaration.document import Declaration, DeclaredSecr
 from issuer.registry.client import Client, ClientRegistration, facts_of_client
 from issuer.registry.credentials import (
     MAXIMUM_SECRETS,
-    SALT_BYTES,
     ClientSecret,
     NewSecret,
-    SecretHash,
     hash_secret,
 )
 from issuer.registry.errors import DeclarationRefused
@@ -97,8 +95,7 @@ class AddSecret:
         """
         if self.secret.value is None:
             raise ValueError(f"there is no secret yet for {self.secret.source}")
-        text = self.secret.value.reveal()
-        hashed = SecretHash.parse(hash_secret(text, salt=random_bytes(SALT_BYTES)))
+        hashed = hash_secret(self.secret.value.reveal(), random_bytes)
         return NewSecret(hash=hashed, expires_at=self.secret.expires_at)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from issuer.administration.http.problems import MALFORMED_REQUEST, RequestRefused
 from issuer.administration.local import Administration
-from issuer.administration.operations import Created, Page, Versioned
+from issuer.administration.operations import Page, Versioned
 from issuer.registry.errors import InvalidValue, RegistryError, RevisionConflict
 from issuer.registry.schema import Json
 
@@ -25,7 +25,7 @@ _FLAGS = {"": True, "true": True, "false": False}
 Value = str | int | bool | None
 """Of a parameter in the query."""
 
-Result = Page | list[Json] | Versioned | Created | Json | None
+Result = Page | list[Json] | Versioned | Json | None
 """What an operation returns."""
 
 
@@ -35,7 +35,7 @@ class Precondition:
 
     revisions: frozenset[int] | None = None
 
-    def choose(self, current: Callable[[], int]) -> int | None:
+    def choose(self, current: Callable[[], int | None]) -> int | None:
         """Return the revision that the change must find; None if any will do.
 
         Args:
@@ -332,16 +332,15 @@ class Route:
                 return Answer(document=document, next=following)
             case list():
                 return Answer(document={self.member: result})
-            case Versioned(document=document, revision=revision):
-                return Answer(document=document, tag=write_tag(revision))
-            case Created(document=document, revision=made_at, replayed=replayed):
+            case Versioned(document=document, revision=revision, replayed=replayed):
                 place = list(self.segments)
                 place[1::2] = call.names
+                made = self.status == 201
                 return Answer(
                     status=self.status,
                     document=document,
-                    tag=None if made_at is None else write_tag(made_at),
-                    location=write_path(*place, document[self.member]),
+                    tag=None if revision is None else write_tag(revision),
+                    location=write_path(*place, document[self.member]) if made else None,
                     replayed=replayed,
                 )
         return Answer(document=result)
