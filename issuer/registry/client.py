@@ -64,34 +64,22 @@ def check_client_id(text: str) -> str:
     return text
 
 
-def check_client_name(text: str) -> str:
-    """Return a name unchanged if a terminal and a log line can show it as it is.
-
-    Raises:
-        InvalidValue: the name is empty, too long, or holds a character that does not print.
-    """
+def _check_name(text: str) -> str:
+    """Refuse a name that a terminal or a log line could not show as it is."""
     if not (1 <= len(text) <= _MAXIMUM_NAME_LENGTH and text.isprintable()):
         raise InvalidValue(f"a name is 1 to {_MAXIMUM_NAME_LENGTH} printable characters")
     return text
 
 
-def check_grant_type(text: str) -> str:
-    """Return a grant type unchanged if a client may have it.
-
-    Raises:
-        InvalidValue: it is not in `GRANT_TYPES`.
-    """
+def _check_grant_type(text: str) -> str:
+    """Refuse a grant type that is not in `GRANT_TYPES`."""
     if text not in GRANT_TYPES:
         raise InvalidValue(f"{text!a} is no grant here; use {', '.join(GRANT_TYPES)}")
     return text
 
 
-def check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return notes unchanged if JSON can write them in 4096 bytes.
-
-    Raises:
-        InvalidValue: they are no JSON object, or too long.
-    """
+def _check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Refuse notes that JSON cannot write in 4096 bytes."""
     check_json_size(metadata, "metadata", maximum=_MAXIMUM_METADATA_BYTES)
     return metadata
 
@@ -110,7 +98,7 @@ _METHODS = [method.value for method in AuthMethod]
 _LATER_METHODS = ("client_secret_jwt", "federated")
 _ClientName = Annotated[
     Text,
-    AfterValidator(check_client_name),
+    AfterValidator(_check_name),
     Field(json_schema_extra={"minLength": 1, "maxLength": _MAXIMUM_NAME_LENGTH}),
 ]
 _Method = Annotated[
@@ -139,7 +127,7 @@ _ClientId = Annotated[
     Field(json_schema_extra={"pattern": f"^{_CLIENT_ID.pattern}$"}),
 ]
 _GrantType = Annotated[
-    Text, AfterValidator(check_grant_type), Field(json_schema_extra={"enum": list(GRANT_TYPES)})
+    Text, AfterValidator(_check_grant_type), Field(json_schema_extra={"enum": list(GRANT_TYPES)})
 ]
 
 
@@ -233,7 +221,7 @@ class ClientRegistration:
     )
     metadata: Annotated[
         dict[str, Any],
-        AfterValidator(check_metadata),
+        AfterValidator(_check_metadata),
         Option(flag="--metadata", metavar="KEY=VALUE", unset=True),
     ] = Field(default_factory=dict, description="free-form notes of its owner")
 

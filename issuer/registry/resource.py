@@ -151,9 +151,11 @@ def decide_grants(
     check_scopes(tuple(scopes or ()))
     for scope in scopes or ():
         if scope not in understood:
-            raise UnknownScope(f"no such scope on {_names(resources)}: {scope}")
-    each_once = _each_once(resources)
-    return tuple(_grant(resource, wanted) for resource in each_once) if wanted else ()
+            named = ", ".join(resource.resource for resource in resources)
+            raise UnknownScope(f"no such scope on {named}: {scope}")
+    if len({resource.resource for resource in resources}) < len(resources):
+        raise InvalidValue("a resource is named twice")
+    return tuple(_grant(resource, wanted) for resource in resources) if wanted else ()
 
 
 def _grant(resource: Resource, wanted: set[str]) -> ResourcePermission:
@@ -173,16 +175,6 @@ def check_grant(grant: ResourcePermission, resource: Resource) -> None:
     for scope in grant.scopes:
         if scope not in resource.scopes:
             raise UnknownScope(f"no such scope on {resource.resource}: {scope}")
-
-
-def _each_once(resources: Sequence[Resource]) -> Sequence[Resource]:
-    if len({resource.resource for resource in resources}) < len(resources):
-        raise InvalidValue("a resource is named twice")
-    return resources
-
-
-def _names(resources: Sequence[Resource]) -> str:
-    return ", ".join(resource.resource for resource in resources)
 
 
 def describe_resource(resource: Resource) -> Json:

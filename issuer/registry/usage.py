@@ -13,13 +13,14 @@ BOUND = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeUse:
-    """When a client last got a scope of a resource; None if it never did."""
+class LastUse:
+    """When a client last used a scope of a resource, or a secret."""
 
     client_id: str
-    resource: str
-    scope: str
-    last_used_at: int | None
+    last_used_at: int
+    resource: str | None = None
+    scope: str | None = None
+    secret_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from issuer.registry.errors import UnknownClient, UnknownResource
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.schema import read, restored
-from issuer.registry.usage import ScopeUse
+from issuer.registry.usage import LastUse
 from issuer.storage.rows import EPOCH, ISSUER
 from issuer.storage.statements import SELECT, clients_of
 from issuer.storage.tables import (
@@ -166,7 +166,7 @@ class RegistryReading:
         scope: str | None = None,
         *,
         since: int = 0,
-    ) -> list[ScopeUse]:
+    ) -> list[LastUse]:
         """List who got which scopes since a time, narrowed as named; by client and resource."""
         identifier = resources.c.identifier
         uses = (
@@ -180,7 +180,7 @@ class RegistryReading:
             if value is not None:
                 uses = uses.where(column == value)
         return [
-            ScopeUse(client_id=client, resource=on, scope=used, last_used_at=at)
+            LastUse(client_id=client, resource=on, scope=used, last_used_at=at)
             for client, on, used, at in self._connection.execute(uses)
         ]
 

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from issuer.administration.declaration.apply import LastUse
 from issuer.registry.audit import Actor, Via
 from issuer.registry.errors import DeclarationRefused, RegistryError
-from issuer.registry.usage import UsageBatch
+from issuer.registry.usage import LastUse, UsageBatch
 from tests.support.declaration import (
     absent,
     apply,

@@ -27,6 +27,7 @@ from issuer.registry.credentials import ClientSecret
 from issuer.registry.errors import DeclarationRefused
 from issuer.registry.resource import Resource, describe_resource, facts_of_resource
 from issuer.registry.schema import Json, write, write_time
+from issuer.registry.usage import LastUse
 
 if TYPE_CHECKING:
     from issuer.storage.edit import RegistryEdit
@@ -42,17 +43,6 @@ class LostPermission:
     client_id: str | None = None
     resource: str | None = None
     scope: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastUse:
-    """When a client last used something that goes: a scope of a resource, or a secret."""
-
-    client_id: str
-    last_used_at: int
-    resource: str | None = None
-    scope: str | None = None
-    secret_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,14 +162,8 @@ def _read_usage(reading: "RegistryReading", plan: Plan, *, since: int) -> tuple[
     """List each use once, though a scope may go for more than one reason."""
     found = dict.fromkeys(secrets_used(plan, since=since))
     for each in lost_permissions(plan):
-        for use in reading.scope_usage(each.client_id, each.resource, each.scope, since=since):
-            last = LastUse(
-                client_id=use.client_id,
-                resource=use.resource,
-                scope=use.scope,
-                last_used_at=use.last_used_at or since,  # what was asked for has a time
-            )
-            found[last] = None
+        uses = reading.scope_usage(each.client_id, each.resource, each.scope, since=since)
+        found |= dict.fromkeys(uses)
     return tuple(found)
 
 

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from issuer.administration.declaration.apply import (
-    LastUse,
     LostPermission,
     Outcome,
     describe_outcome,
@@ -14,6 +13,7 @@ from issuer.administration.declaration.apply import (
     secrets_used,
 )
 from issuer.administration.declaration.plan import Plan
+from issuer.registry.usage import LastUse
 from tests.support.declaration import (
     absent,
     declaration,
