@@ -1,6 +1,7 @@
 """Unit tests of `watchword.provider.key_ring`: the store as the running provider sees it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,19 @@ from watchword.provider.key_ring import KeyRing
 POLICY = RingPolicy()
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> KeyStore:
-    """Make a store with two keys: one from the start, its successor from second 1360 on."""
-    store = KeyStore(KeyFolder(tmp_path / "keys"))
+@pytest.fixture(scope="module")
+def made_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make two keys once, to be copied: one from the start, its successor from second 1360 on."""
+    folder = tmp_path_factory.mktemp("made") / "keys"
     for _ in range(2):
-        store.generate(alg="RS256", bits=2048, now=1_000, policy=POLICY)
-    return store
+        KeyStore(KeyFolder(folder)).generate(alg="RS256", bits=2048, now=1_000, policy=POLICY)
+    return folder
+
+
+@pytest.fixture
+def store(made_keys: Path, tmp_path: Path) -> KeyStore:
+    """Give a store of its own with the two keys."""
+    return KeyStore(KeyFolder(shutil.copytree(made_keys, tmp_path / "keys")))
 
 
 def test_the_successor_takes_over_at_its_time_and_gives_back_if_the_clock_jumps(

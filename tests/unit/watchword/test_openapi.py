@@ -11,10 +11,9 @@ from issuer.administration.http import BASE
 from issuer.administration.http.routes import ROUTES
 from resource_api.demo.app import demo_routes
 from resource_api.demo.values import MemoryValue
-from watchword.clock import wall_clock
+from tests.support.keys import key_file, write_key_file
 from watchword.logging import Events
 from watchword.provider.app import Provider
-from watchword.provider.key_ring import open_key_store, ring_policy
 from watchword.provider.openapi import build_openapi
 from watchword.settings import load_settings
 
@@ -26,9 +25,7 @@ def settings(request, tmp_path, monkeypatch):
     """Give settings with a key to sign with, for an issuer without and with a path."""
     monkeypatch.chdir(tmp_path)
     loaded = load_settings(issuer=request.param)
-    open_key_store(loaded).generate(
-        alg="RS256", bits=2048, now=wall_clock(), policy=ring_policy(loaded)
-    )
+    write_key_file(loaded.data_dir / "keys", key_file())
     return loaded
 
 

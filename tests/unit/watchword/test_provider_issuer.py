@@ -17,12 +17,12 @@ from issuer.registry.errors import (
     SchemaMismatch,
     StoreUnavailable,
 )
+from tests.support.keys import key_file, write_key_file
 from tests.support.registry import TESTER, fast_hash
 from watchword.clock import wall_clock
 from watchword.logging import Events
 from watchword.provider import issuer as provider_issuer
 from watchword.provider.issuer import IssuerApp
-from watchword.provider.key_ring import open_key_store, ring_policy
 from watchword.registry import open_registry
 from watchword.settings import load_settings
 
@@ -33,9 +33,7 @@ def app(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(provider_issuer, "DOCUMENT_POLL_SECONDS", 0.01)
     settings = load_settings()
-    open_key_store(settings).generate(
-        alg="RS256", bits=2048, now=wall_clock(), policy=ring_policy(settings)
-    )
+    write_key_file(settings.data_dir / "keys", key_file())
     return IssuerApp(settings, Events(form="json", stream=io.StringIO()), started=wall_clock())
 
 
