@@ -14,10 +14,12 @@ import select
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii
 from types import FrameType
 from typing import Literal, Protocol
 
@@ -227,6 +229,7 @@ class Events:
         colours: bool = False,
     ) -> None:
         self._render = _renderer(form, colours=colours)
+        self._second = (0, "")  # the second of the latest line, and how it is written
         self._writer = (
             DirectWriter(stream, self._tell_lost)
             if background is None
@@ -252,8 +255,12 @@ class Events:
         return self._stamped({"event": "log.lost", "lines": lines})
 
     def _stamped(self, line: dict[str, object]) -> str:
-        now = datetime.now(UTC)  # noqa: TID251 - the time of a line is when it is written
-        line["timestamp"] = now.isoformat().replace("+00:00", "Z")
+        second, microseconds = divmod(time.time_ns() // 1_000, 1_000_000)
+        known, text = self._second
+        if second != known:
+            text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._second = second, text  # in one step: several threads log
+        line["timestamp"] = f"{text}.{microseconds:06}Z"
         return self._render(line)
 
 
@@ -266,12 +273,24 @@ def _describe_exception(line: dict[str, object], exception: BaseException) -> No
 
 def _renderer(form: LogFormat, *, colours: bool) -> Callable[[dict[str, object]], str]:
     if form == "json":
-        # One encoder for all lines: making it anew for each would cost more than its use.
-        return json.JSONEncoder(separators=(",", ":"), default=str).encode
+        return _write_json
     from structlog.dev import ConsoleRenderer  # slow to import, and a server writes JSON
 
     console = ConsoleRenderer(colors=colours)
     return lambda line: str(console(None, "info", line))
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+def _write_json(line: dict[str, object]) -> str:
+    # Nearly all values are strings, which are written in less time than the encoder is called in.
+    # Names are those of keyword arguments: nothing in them needs an escape.
+    members = [
+        f'"{name}":{encode_basestring_ascii(value) if isinstance(value, str) else _encode(value)}'
+        for name, value in line.items()
+    ]
+    return f"{{{','.join(members)}}}"
 
 
 class _ForeignLogs(logging.Handler):
