@@ -42,6 +42,7 @@ class Reason(StrEnum):
     REGISTRATION_TOKEN = "registration_token"  # noqa: S105 - a reason, not a secret
     CLIENT_METADATA = "client_metadata"
     NO_SIGNING_KEY = "no_signing_key"
+    TOKEN_TOO_LONG = "token_too_long"  # noqa: S105 - a reason, not a secret
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"

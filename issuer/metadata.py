@@ -13,12 +13,15 @@ _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 _WELL_KNOWN_OPENID = "/.well-known/openid-configuration"
 
 
-def build_metadata(config: IssuerConfig, *, scopes: Iterable[str] = ()) -> dict[str, object]:
+def build_metadata(
+    config: IssuerConfig, *, scopes: Iterable[str] = (), algorithms: Iterable[str] = ()
+) -> dict[str, object]:
     """Build the metadata document.
 
     Args:
         config: the issuer; its identifier appears verbatim.
         scopes: the scopes that resources understand; left out if there are none.
+        algorithms: those that access tokens are signed with; left out if there are none.
     """
     document: dict[str, object] = {
         "issuer": config.issuer,
@@ -32,6 +35,10 @@ def build_metadata(config: IssuerConfig, *, scopes: Iterable[str] = ()) -> dict[
     }
     if names := sorted(set(scopes)):
         document["scopes_supported"] = names
+    # RFC 8414 has no name for it, and allows further ones (§2); after RFC 9701's
+    # `introspection_signing_alg_values_supported`.
+    if names := sorted(set(algorithms)):
+        document["access_token_signing_alg_values_supported"] = names
     return document
 
 

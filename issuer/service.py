@@ -17,6 +17,7 @@ from issuer.config import IssuerConfig
 from issuer.errors import (
     InvalidRequest,
     Reason,
+    ServerError,
     TemporarilyUnavailable,
     UnauthorizedClient,
     UnsupportedGrantType,
@@ -27,6 +28,7 @@ from issuer.registry.client import ClientRegistration
 from issuer.registry.usage import UsageLog
 from issuer.token_request import TokenRequest
 from keys.errors import NoSigningKey
+from keys.jwt import MAX_TOKEN_BYTES
 from keys.signers.local import Signer
 
 
@@ -83,6 +85,7 @@ class TokenService:
         Raises:
             OAuthError: the request is refused.
             TemporarilyUnavailable: there is no key to sign with; a token is never unsigned.
+            ServerError: the token is longer than any API of ours takes.
         """
         # Authentication first: RFC 6749 §5.2 tells an unauthenticated peer nothing of grants.
         authenticated = await self._authenticator.authenticate(request.evidence, now=now)
@@ -100,6 +103,8 @@ class TokenService:
         signing_input = build_signing_input(header_segment(signer.alg, signer.kid), claims)
         access_token = assemble(signing_input, await signer.sign(signing_input))
         client_id, scopes = authorization.client_id, authorization.scopes
+        if len(access_token) > MAX_TOKEN_BYTES:
+            raise ServerError(Reason.TOKEN_TOO_LONG, client_id=client_id)
         # Only now: a request that was refused used nothing.
         self._usage.note(
             client_id, authenticated.credential_id, authorization.resource, scopes, now

@@ -15,6 +15,12 @@ from keys.jwk import PublicJwk
 from keys.jws import parse_header, split_compact
 from keys.key_types import verifier
 
+MAX_TOKEN_BYTES = 8192
+"""The longest token that an issuer of ours issues, and that an API looks at unless told otherwise.
+
+It has room for ML-DSA-87 and 1,400 octets of claims, and fits the 8 KB that common servers and
+proxies allow for a header field.
+"""
 MAX_KID_LENGTH = 255
 MAX_IDENTITY_LENGTH = 255
 FUTURE_IAT = 60

@@ -218,9 +218,13 @@ def _parse_ec(members: Mapping[str, object]) -> ec.EllipticCurvePublicKey:
         raise InvalidJwk("JWK coordinates do not have the width of their curve")
     numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(x), int.from_bytes(y), curve)
     try:
-        return numbers.public_key()
+        key = numbers.public_key()
     except ValueError as error:
         raise InvalidJwk("JWK is not a point of its curve") from error
+    # OpenSSL takes x + p for x, for which P-521 leaves room: a second form of the same key.
+    if key.public_numbers() != numbers:
+        raise InvalidJwk("JWK is not a point of its curve")
+    return key
 
 
 def _ec_members(key: ec.EllipticCurvePublicKey) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from keys.identifiers import check_issuer, check_resource, insert_well_known, publishes_metadata
+from keys.jwt import MAX_TOKEN_BYTES
 from keys.key_types import ALGORITHMS
 from resource_api.open_routes import encode_path
 from resource_api.scope import check_scope_names
@@ -32,7 +33,7 @@ class ResourcePolicy:
     """The `alg` values that are accepted (RFC 8725 §3.1); several while an issuer changes."""
     leeway: int = 10
     """How far two clocks may differ; at most 60."""
-    max_token_bytes: int = 8192
+    max_token_bytes: int = MAX_TOKEN_BYTES
     max_lifetime: int = 86_400
     """The longest `exp - iat` that is accepted."""
     realm: str = "api"

@@ -285,6 +285,11 @@ class Registry:
             str(row["scope"]) for row in self._ask("SELECT DISTINCT scope FROM resource_scopes")
         }
 
+    def list_signing_algs(self) -> set[str]:
+        """List the algorithms that resources name."""
+        rows = self._ask(statements.SIGNING_ALGS[self._database.dialect])
+        return {str(row["alg"]) for row in rows if row["alg"] is not None}
+
     def record_usage(self, batch: UsageBatch) -> None:
         """Write when secrets and scopes were last used."""
         if batch:

@@ -29,6 +29,11 @@ HAS_SCHEMA = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'",
     "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
 }
+# Of the signature algorithms of resources, which are in their documents.
+SIGNING_ALGS = {
+    "sqlite": "SELECT DISTINCT json_extract(registration, '$.signing_alg') AS alg FROM resources",
+    "postgresql": "SELECT DISTINCT registration->>'signing_alg' AS alg FROM resources",
+}
 
 _FEED = """
 SELECT (SELECT min(seq) FROM registry_changes) AS first,

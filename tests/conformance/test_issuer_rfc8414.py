@@ -21,7 +21,9 @@ async def fetch(method: str = "GET", *headers: tuple[bytes, bytes], body: bytes 
 def test_metadata_says_what_the_tables_hold() -> None:
     """Endpoints, grants and methods are always stated; there is no response type."""
     config = IssuerConfig(issuer="https://auth.example")
-    assert build_metadata(config, scopes=["write", "read", "read"]) == {
+    assert build_metadata(
+        config, scopes=["write", "read", "read"], algorithms=["RS256", "ES256", "ES256"]
+    ) == {
         "issuer": "https://auth.example",
         "token_endpoint": "https://auth.example/token",
         "jwks_uri": "https://auth.example/jwks",
@@ -30,6 +32,7 @@ def test_metadata_says_what_the_tables_hold() -> None:
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "response_types_supported": [],
         "scopes_supported": ["read", "write"],
+        "access_token_signing_alg_values_supported": ["ES256", "RS256"],
     }
 
 

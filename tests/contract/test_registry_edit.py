@@ -296,3 +296,14 @@ def test_deleting_a_resource_and_granting_it_do_not_cross(registry, another):
         if outcomes[0] is ResourceInUse:
             registry.delete_client(f"c{round_}")
             registry.delete_resource(BILLING.resource)
+
+
+def test_the_algorithms_that_resources_name_are_told_apart(registry):
+    """Each once, whatever else their documents hold; resources that name none count for nothing."""
+    assert registry.list_signing_algs() == set()
+    registry.create_resource(BILLING)
+    for number, alg in enumerate(("ES256", "ML-DSA-44", "ES256")):
+        registry.create_resource(
+            orders("read", identifier=f"urn:example:{number}", signing_alg=alg)
+        )
+    assert registry.list_signing_algs() == {"ES256", "ML-DSA-44"}

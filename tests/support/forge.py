@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from keys.encoding import encode_base64url
 from keys.jwk import public_jwk
 from keys.jwks import JwkSet, build_jwk_set
 from keys.key_types import verifier
-from tests.support.keys import rsa_key
+from tests.support.keys import private_key as key_for
 
 ISSUER = "https://as.example"
 RESOURCE = "https://api.example"
@@ -24,15 +24,16 @@ class TokenForge:
 
     def __init__(
         self,
-        private_key: RSAPrivateKey | None = None,
+        private_key: PrivateKeyTypes | None = None,
         *,
+        alg: str = "RS256",
         issuer: str = ISSUER,
         resource: str = RESOURCE,
         now: float = NOW,
     ) -> None:
         """Take the session's first key unless told otherwise."""
-        self.private_key = private_key or rsa_key()
-        self.jwk = public_jwk(self.private_key, "RS256")
+        self.private_key = private_key or key_for(alg)
+        self.jwk = public_jwk(self.private_key, alg)
         self.issuer = issuer
         self.resource = resource
         self.now = int(now)
@@ -50,7 +51,7 @@ class TokenForge:
     @property
     def good_header(self) -> dict[str, Any]:
         """Give the header of the good token."""
-        return {"alg": "RS256", "typ": "at+jwt", "kid": self.jwk.kid}
+        return {"alg": self.jwk.alg, "typ": "at+jwt", "kid": self.jwk.kid}
 
     @property
     def good_claims(self) -> dict[str, Any]:
@@ -79,7 +80,7 @@ class TokenForge:
 
     def sign(self, signing_input: bytes) -> bytes:
         """Append the signature over a signing input, whatever it is."""
-        signature = verifier("RS256").sign(signing_input, self.private_key)
+        signature = verifier(self.jwk.alg).sign(signing_input, self.private_key)
         return signing_input + b"." + segment(signature)
 
     def parts(self) -> tuple[bytes, bytes, bytes]:

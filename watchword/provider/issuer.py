@@ -79,7 +79,7 @@ class IssuerApp:
         self._slow_hashes = SlowHashWorker()
         self._usage = UsageLog()
         self._metadata_version: object = None
-        self._metadata = self._build_metadata(scopes=())
+        self._metadata = self._build_metadata(scopes=(), algorithms=self._published_algorithms())
         self._refresh_metadata()
         self._jobs = Jobs(*self._list_jobs(), events=events)
         # A flood of requests must not delay the news that a client is disabled.
@@ -246,10 +246,16 @@ class IssuerApp:
     def _refresh_metadata(self) -> None:
         # The job "registry" reports the outage; the old document stays in use.
         with suppress(RegistryError):
-            version = self.registry.version()
+            published = self._published_algorithms()
+            version = self.registry.version(), published
             if version != self._metadata_version:
                 scopes = self.registry.list_scopes()
-                self._metadata, self._metadata_version = self._build_metadata(scopes), version
+                algorithms = published | self.registry.list_signing_algs()
+                self._metadata = self._build_metadata(scopes, algorithms)
+                self._metadata_version = version
+
+    def _published_algorithms(self) -> frozenset[str]:
+        return frozenset(key["alg"] for key in json.loads(self.jwks().body)["keys"])
 
     def _write_usage(self) -> None:
         batch = self._usage.take()
@@ -266,8 +272,8 @@ class IssuerApp:
                 within=self._settings.secret_notice_seconds, started=self._started
             )
 
-    def _build_metadata(self, scopes: Collection[str]) -> Document:
-        document = build_metadata(self.config, scopes=scopes)
+    def _build_metadata(self, scopes: Collection[str], algorithms: Collection[str]) -> Document:
+        document = build_metadata(self.config, scopes=scopes, algorithms=algorithms)
         return Document(json.dumps(document).encode(), self.config.document_max_age)
 
 

@@ -83,12 +83,21 @@ def test_every_claim_of_a_contributor_is_closed():
     assert set(claims_of(whole)) <= CLOSED_CLAIMS
 
 
-async def test_a_hook_that_fails_leaves_no_token():
-    """500 `server_error` and an event: a token without an operator's claim is never issued."""
+def fail(authorization: Authorization) -> Mapping[str, object]:
+    """Contribute nothing."""
+    raise RuntimeError("the operator's fault")
 
-    def fail(authorization: Authorization) -> Mapping[str, object]:
-        raise RuntimeError("the operator's fault")
 
+def add_too_much(authorization: Authorization) -> Mapping[str, object]:
+    """Contribute more than a token has room for."""
+    return {"roles": "r" * 8000}
+
+
+@pytest.mark.parametrize(
+    ("hook", "reason"), [(fail, Reason.INTERNAL), (add_too_much, Reason.TOKEN_TOO_LONG)]
+)
+async def test_a_hook_that_fails_leaves_no_token(hook, reason):
+    """500 `server_error` and an event: neither a token without its claims nor one too long."""
     events = []
     issuer = TestIssuer()
     authenticator = ClientAuthenticator(
@@ -96,7 +105,7 @@ async def test_a_hook_that_fails_leaves_no_token():
     )
     usage = UsageLog()
     issuer._endpoint = TokenEndpoint(
-        TokenService(issuer.config, authenticator, issuer.keys, usage, hooks=[fail]),
+        TokenService(issuer.config, authenticator, issuer.keys, usage, hooks=[hook]),
         url=f"{ISSUER}/token",
         clock=lambda: NOW,
         new_jti=lambda: "j",
@@ -104,5 +113,5 @@ async def test_a_hook_that_fails_leaves_no_token():
     )
     answer = await issuer.ask()
     assert (answer.status, json.loads(answer.body)) == (500, {"error": "server_error"})
-    assert events == [("token.refused", Reason.INTERNAL)]
+    assert events == [("token.refused", reason)]
     assert not usage.take()
