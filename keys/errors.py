@@ -74,6 +74,18 @@ class KeyStoreError(KeysError):
     """A key store that cannot be read or written; its text is one line with the remedy."""
 
 
+class NoSuchKey(KeyStoreError):
+    """The store has no key of this ``kid``, or none that signs with this algorithm."""
+
+
+class RotationUnderWay(KeyStoreError):
+    """The signing key is about to change, or has just changed."""
+
+
+class KeyInUse(KeyStoreError):
+    """A key that cannot be deleted while it signs, or while its tokens may be valid."""
+
+
 class NoSigningKey(KeysError):
     """There is no key to sign with."""
 

@@ -14,6 +14,15 @@ LOGGER = logging.getLogger("watchword.resource_api")
 class KeyEvent(StrEnum):
     """An event about the keys of an issuer, by its fixed name."""
 
+    GENERATED = "key.generated"
+    SCHEDULED = "key.scheduled"
+    ACTIVATED = "key.activated"
+    RETIRED = "key.retired"
+    GONE = "key.gone"
+    REVOKED = "key.revoked"
+    DELETED = "key.deleted"
+    EXPORTED = "key.exported"
+    UPKEEP_REFUSED = "key.upkeep_refused"
     JWKS_REFRESHED = "jwks.refreshed"
     JWKS_STALE = "jwks.stale"
 

@@ -3,15 +3,15 @@
 Pure. A key's state is *derived* from times alone, so all workers and nodes that read the same
 store agree without talking. The rollover rule: a successor is published before it signs for as
 long as a validator may hold an old key set, and a superseded key stays published for as long as a
-token that it signed may live.
+token that it signed may live. `keys/lifecycle.py` says which times a key is given.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
+from math import ceil
 
-from keys.errors import KeyFromTheFuture
+from keys.jwks import MAXIMUM_KEYS
 
 
 class KeyState(StrEnum):
@@ -25,6 +25,8 @@ class KeyState(StrEnum):
     """Published, for tokens that it signed may still live; signs no more."""
     GONE = "gone"
     """Not published: no token that it signed can still be valid."""
+    REVOKED = "revoked"
+    """Not published: it was withdrawn, and its tokens are to be refused whatever their age."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,10 @@ class RingKey:
     kid: str
     alg: str
     published_at: int
-    signs_from: int
+    signs_from: int | None
+    """When its turn comes; None while a prepared successor has no date."""
+    withdrawn_at: int | None = None
+    """When it was revoked; None for all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +48,22 @@ class RingPolicy:
 
     jwks_max_age: int = 300
     """How long a validator may keep a key set without looking again."""
-    slack: int = 60
-    """How much longer it may go on using it: stale sets, slow fetches, clocks that differ."""
     longest_token: int = 86_400
     """The longest life of any token."""
     leeway: int = 60
     """How long after its end a validator may still accept a token."""
+    rotate_every: int = 0
+    """How long a key signs before the next one does; 0 for as long as nobody rotates."""
 
     def __post_init__(self) -> None:
         """Refuse durations that cannot be."""
-        if min(self.jwks_max_age, self.slack, self.longest_token, self.leeway) < 0:
+        if min(self.jwks_max_age, self.longest_token, self.leeway, self.rotate_every) < 0:
             raise ValueError("durations of the rollover rule must not be negative")
+
+    @property
+    def slack(self) -> int:
+        """Return how much longer than its age a set may be in use: slow fetches, other clocks."""
+        return min(60, max(2, self.jwks_max_age))
 
     @property
     def publish_ahead(self) -> int:
@@ -73,9 +83,10 @@ class RingEntry:
     key: RingKey
     state: KeyState
     superseded_at: int | None
-    """When the next key of its algorithm takes over; None while there is no next key."""
+    """When the next key of its algorithm takes over; None while there is no next key with a date,
+    and for a revoked key."""
     gone_at: int | None
-    """When it leaves the published set; None while there is no next key."""
+    """When it leaves the published set; None where `superseded_at` is."""
 
 
 def derive_ring(keys: Iterable[RingKey], now: int, policy: RingPolicy) -> tuple[RingEntry, ...]:
@@ -87,39 +98,80 @@ def derive_ring(keys: Iterable[RingKey], now: int, policy: RingPolicy) -> tuple[
         policy: the durations of the rollover rule.
     """
     ordered = sorted(keys, key=_order)
+    has_begun = any(_has_started(key, now) for key in ordered)
     entries: list[RingEntry] = []
     for alg in sorted({key.alg for key in ordered}):
-        entries += _derive_one_algorithm([key for key in ordered if key.alg == alg], now, policy)
+        line = [key for key in ordered if key.alg == alg and _has_a_turn(key)]
+        active = _find_active(line, now, has_begun=has_begun)
+        entries += _derive_line(line, active, now, policy)
+    entries += [_revoked(key) for key in ordered if not _has_a_turn(key)]
     return tuple(sorted(entries, key=lambda entry: _order(entry.key)))
 
 
-def _order(key: RingKey) -> tuple[int, str]:
-    return key.signs_from, key.kid
+def _order(key: RingKey) -> tuple[bool, int, str]:
+    # Those without a date come last, the one published longest first.
+    if key.signs_from is None:
+        return True, key.published_at, key.kid
+    return False, key.signs_from, key.kid
 
 
-def _derive_one_algorithm(
-    ordered: list[RingKey], now: int, policy: RingPolicy
+def _has_started(key: RingKey, now: int) -> bool:
+    return key.signs_from is not None and key.signs_from <= now
+
+
+def _has_a_turn(key: RingKey) -> bool:
+    """Tell whether a key is in the succession: all but those withdrawn before their turn came."""
+    return key.withdrawn_at is None or _has_started(key, key.withdrawn_at)
+
+
+def _find_active(line: list[RingKey], now: int, *, has_begun: bool) -> int | None:
+    """Return the place of the key that signs among those of its algorithm.
+
+    Of the keys whose turn has come, the latest signs. If no turn of any key of the store has come,
+    the clock jumped back, or the first key was given a later start: then the earliest signs. A
+    wrong clock must not become an outage, and validators have known the earliest for longest. The
+    first key of a further algorithm waits: no validator may know it yet.
+
+    The turn of a key that was withdrawn passes to the key after it, also where the clock is a
+    little behind that of the node which withdrew it.
+    """
+    started = sum(_has_started(key, now) for key in line)
+    if not started and has_begun:
+        return None
+    turn = range(max(started - 1, 0), len(line))
+    return next((place for place in turn if line[place].withdrawn_at is None), None)
+
+
+def _derive_line(
+    line: list[RingKey], active: int | None, now: int, policy: RingPolicy
 ) -> Iterable[RingEntry]:
-    # Of the keys whose turn has come, the latest signs. If none has come (the clock jumped back, or
-    # the first key was given a later start), the earliest does: a wrong clock must not become an
-    # outage, and validators have known the earliest for longest.
-    started = sum(key.signs_from <= now for key in ordered)
-    active = max(started - 1, 0)
-    for index, key in enumerate(ordered):
-        is_last = index == len(ordered) - 1
-        superseded_at = None if is_last else ordered[index + 1].signs_from
+    for place, key in enumerate(line):
+        if key.withdrawn_at is not None:
+            yield _revoked(key)
+            continue
+        is_last = place == len(line) - 1
+        superseded_at = None if is_last else line[place + 1].signs_from
         # The last token of a key is signed just before it is superseded, and is accepted until its
         # end and a validator's leeway are over.
         gone_at = None if superseded_at is None else superseded_at + policy.keep
-        if index > active:
-            state = KeyState.PENDING
-        elif index == active:
+        if place == active:
             state = KeyState.ACTIVE
-        elif gone_at is None or now < gone_at:
-            state = KeyState.RETIRING
-        else:
+        elif not _is_over(place, active, key, now):
+            state = KeyState.PENDING
+        elif gone_at is not None and gone_at <= now:
             state = KeyState.GONE
+        else:
+            state = KeyState.RETIRING
         yield RingEntry(key=key, state=state, superseded_at=superseded_at, gone_at=gone_at)
+
+
+def _is_over(place: int, active: int | None, key: RingKey, now: int) -> bool:
+    """Tell whether a key has signed already, also where every key after it was withdrawn."""
+    return _has_started(key, now) if active is None else place < active
+
+
+def _revoked(key: RingKey) -> RingEntry:
+    return RingEntry(key=key, state=KeyState.REVOKED, superseded_at=None, gone_at=None)
 
 
 def signing_keys(entries: Iterable[RingEntry]) -> dict[str, RingKey]:
@@ -129,52 +181,42 @@ def signing_keys(entries: Iterable[RingEntry]) -> dict[str, RingKey]:
 
 def published(entries: Iterable[RingEntry]) -> tuple[RingKey, ...]:
     """Return the keys that belong in the JWK set: all that sign, will sign or have signed."""
-    return tuple(entry.key for entry in entries if entry.state is not KeyState.GONE)
+    hidden = (KeyState.GONE, KeyState.REVOKED)
+    return tuple(entry.key for entry in entries if entry.state not in hidden)
 
 
-def place_key(
-    ring: Iterable[RingKey],
-    *,
-    kid: str,
-    alg: str,
-    now: int,
-    policy: RingPolicy,
-    activate_in: int | None = None,
-) -> RingKey:
-    """Give a new key its times in the ring.
+def explain_too_fast(policy: RingPolicy, alg: str) -> str | None:
+    """Say why keys cannot be rotated so often, with the arithmetic; None if they can.
 
-    Raises:
-        KeyFromTheFuture: if a key of the ring is dated in the future and ``activate_in`` is not 0.
-        ValueError: if ``activate_in`` is negative.
+    Args:
+        policy: the rollover rule; without `rotate_every` nothing is too fast.
+        alg: the algorithm of the keys, whose size bounds how many a set can hold.
     """
-    if activate_in is not None and activate_in < 0:
-        raise ValueError("activate_in must not be negative")
-    others = tuple(ring)
-    # A clock that jumped back must not place a successor before the keys that are already known.
-    latest = max(others, key=lambda key: key.published_at, default=None)
-    published_at = now if latest is None else max(now, latest.published_at)
-    # A key that is dated in the future was made while a clock was ahead. Clocks of nodes may differ
-    # by the slack; beyond that a new key would wait until that date, so it is refused, unless it is
-    # to sign at once.
-    if latest is not None and published_at > now + policy.slack:
-        if activate_in != 0:
-            raise KeyFromTheFuture(_explain_date(latest))
-        published_at = now
-    signs_from = published_at
-    # The very first key signs at once, for no validator holds a set that lacks it. Every other one
-    # waits until every validator must have fetched a set that has it.
-    if others:
-        signs_from += policy.publish_ahead if activate_in is None else activate_in
-    # Two keys that start in the same second would leave one that never signs.
-    taken = {key.signs_from for key in others}
-    while signs_from in taken:
-        signs_from += 1
-    return RingKey(kid=kid, alg=alg, published_at=published_at, signs_from=signs_from)
-
-
-def _explain_date(key: RingKey) -> str:
-    date = datetime.fromtimestamp(key.published_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return (
-        f"key {key.kid} is dated {date}, after this machine's clock, so a new key would wait until "
-        "then; correct the clock, or give --activate-in 0 for a key that signs at once"
+    every, ahead, room = (
+        policy.rotate_every,
+        policy.publish_ahead,
+        _LARGE_KEYS.get(alg, MAXIMUM_KEYS),
     )
+    if not every:
+        return None
+    life = policy.keep + ahead
+    # The one that signs and the one that is prepared come on top of those that overlap.
+    least = max(ahead, ceil(life / (room - 2)))
+    if every >= least:
+        return None
+    if every < ahead:
+        why = (
+            f"a key is published {ahead} s before it signs (jwks_max_age {policy.jwks_max_age} + "
+            f"slack {policy.slack})"
+        )
+    else:
+        why = (
+            f"a key stays published {life} s beside the time that it signs (longest token "
+            f"{policy.longest_token} + leeway {policy.leeway} + {ahead} ahead), which makes "
+            f"{ceil(life / every) + 2} keys in the set, and validators take {room} of {alg}"
+        )
+    return f"keys cannot be rotated every {every} s: {why}; the least is {least}"
+
+
+# What 64 KB hold of keys that are large; of all others their number is the bound.
+_LARGE_KEYS = {"ML-DSA-44": 35, "ML-DSA-65": 24, "ML-DSA-87": 18}

@@ -8,7 +8,7 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -65,24 +65,49 @@ class KeyFolder:
             raise KeyStoreError(f"key file {path} is too large to be one; remove it")
         return content
 
-    def write_new(self, name: str, content: bytes) -> None:
-        """Write a file so that a reader, or a crash, meets all of it or none of it.
+    def write(self, changes: Mapping[str, bytes | None]) -> None:
+        """Write, replace and remove (None) files, so that all of it happens or nothing.
+
+        Every new content is on the disk before the first name changes.
 
         Raises:
-            KeyStoreError: it cannot be written; nothing is left behind then.
+            KeyStoreError: it cannot be done; everything is as it was then.
         """
-        unfinished = self._folder / f".{secrets.token_hex(8)}{_UNFINISHED}"
+        new: dict[str, Path] = {}
+        old: dict[str, Path] = {}
+        replaced: list[str] = []
+        path = self._folder
         try:
             # What a crash left behind: under the lock, no other process is writing.
-            for path in self._folder.glob(f".*{_UNFINISHED}"):
-                path.unlink()
-            _write_durably(unfinished, content)
-            unfinished.rename(self._folder / name)
+            self._clear_unfinished()
+            for name, content in changes.items():
+                path = self._folder / name
+                if path.exists():
+                    old[name] = self._unfinished()
+                    _write_durably(old[name], path.read_bytes())
+                if content is not None:
+                    new[name] = self._unfinished()
+                    _write_durably(new[name], content)
+            for name in changes:
+                path = self._folder / name
+                replaced.append(name)
+                _put(path, new.get(name))
             sync_folder(self._folder)
         except OSError as error:
             with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
-            raise _refusal("write", self._folder / name, error) from error
+                for name in replaced:
+                    _put(self._folder / name, old.get(name))
+            raise _refusal("write", path, error) from error
+        finally:
+            with suppress(OSError):
+                self._clear_unfinished()
+
+    def _clear_unfinished(self) -> None:
+        for path in self._folder.glob(f".*{_UNFINISHED}"):
+            path.unlink()
+
+    def _unfinished(self) -> Path:
+        return self._folder / f".{secrets.token_hex(8)}{_UNFINISHED}"
 
     def stamp(self) -> Hashable:
         """Return a value that changes with any key file; a handful of system calls.
@@ -148,6 +173,14 @@ class KeyFolder:
         for parent in folders_above(self._folder):
             if fault := folder_fault(parent, parent.stat(), private=False):
                 raise KeyStoreError(f"folder {fault}")
+
+
+def _put(path: Path, new: Path | None) -> None:
+    """Have a file in the place of what is there, or nothing."""
+    if new is None:
+        path.unlink(missing_ok=True)
+    else:
+        new.replace(path)
 
 
 def _write_durably(path: Path, content: bytes) -> None:

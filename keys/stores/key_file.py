@@ -2,11 +2,14 @@
 
 Pure. OpenSSL skips what stands above the block, so it reads the file too. The line lets keys be
 listed and published without the passphrase and without private-key work. The text describes itself
-and may be encrypted, so it can be kept anywhere, not only in a file.
+and may be encrypted, so it can be kept anywhere, not only in a file. Where the private key is kept
+by something else, such as a security module, the line says where, and there is no block.
 """
 
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -30,6 +33,7 @@ SUFFIX = ".pem"
 
 _WARNING = "Watchword signing key. Reading it is enough to issue tokens: keep it secret."
 _LABEL = "Watchword-Key: "
+_FACTS_LINE = re.compile(rb"^Watchword-Key: [^\r\n]*", re.MULTILINE)
 _REMEDY = "restore it from a backup or remove it"
 _PLAIN = "PRIVATE KEY"
 _ENCRYPTED = "ENCRYPTED PRIVATE KEY"
@@ -43,6 +47,10 @@ class StoredKey:
 
     ring_key: RingKey
     jwk: PublicJwk
+    encrypted: bool = False
+    """Whether a passphrase protects the private key in the text."""
+    reference: Mapping[str, str] | None = field(default=None, hash=False)
+    """Where the private key is, with its ``kind``, if it is not in the text."""
 
     @property
     def kid(self) -> str:
@@ -64,15 +72,32 @@ def render_private_pem(private_key: PrivateKeyTypes, passphrase: bytes | None = 
     )
 
 
-def render_key_file(stored: StoredKey, private_pem: bytes) -> bytes:
-    """Write the text of a key file."""
-    facts = {
-        "published_at": stored.ring_key.published_at,
-        "signs_from": stored.ring_key.signs_from,
-        "jwk": stored.jwk.members(),
-    }
-    line = _LABEL + json.dumps(facts, separators=(",", ":"))
-    return f"{_WARNING}\n{line}\n".encode() + private_pem
+def render_key_file(stored: StoredKey, private_pem: bytes = b"") -> bytes:
+    """Write the text of a key file, without a block if the private key is kept elsewhere."""
+    return f"{_WARNING}\n{_render_facts(stored)}\n".encode() + private_pem
+
+
+def replace_times(content: bytes, stored: StoredKey, ring_key: RingKey) -> bytes:
+    """Write the text of a key file with other times; the private key is not touched.
+
+    Args:
+        content: the text as it is.
+        stored: what `parse_key_file` read in it.
+        ring_key: the same key with its new times.
+    """
+    facts = _render_facts(replace(stored, ring_key=ring_key)).encode()
+    return _FACTS_LINE.sub(lambda _: facts, content, count=1)
+
+
+def _render_facts(stored: StoredKey) -> str:
+    times = stored.ring_key
+    facts: dict[str, object] = {"published_at": times.published_at, "signs_from": times.signs_from}
+    if times.withdrawn_at is not None:
+        facts["withdrawn_at"] = times.withdrawn_at
+    if stored.reference is not None:
+        facts["signer"] = dict(stored.reference)
+    facts["jwk"] = stored.jwk.members()
+    return _LABEL + json.dumps(facts, separators=(",", ":"))
 
 
 def parse_key_file(content: bytes, *, name: str) -> StoredKey:
@@ -88,13 +113,13 @@ def parse_key_file(content: bytes, *, name: str) -> StoredKey:
     """
     if not content:
         raise KeyStoreError(f"key file {name} is empty; {_REMEDY}")
-    lines = content.decode("latin-1").splitlines()
-    _check_block(lines, name)
-    labelled = [line for line in lines if line.startswith(_LABEL)]
-    if len(labelled) != 1:
+    lines = _FACTS_LINE.findall(content)
+    if not lines:
+        _read_block(content, name)  # a file that was cut short is told apart from a foreign one
+    if len(lines) != 1:
         raise KeyStoreError(f"key file {name} has no Watchword-Key line; {_REMEDY}")
     try:
-        facts = parse_json_object(labelled[0].removeprefix(_LABEL).encode("latin-1"))
+        facts = parse_json_object(lines[0].removeprefix(_LABEL.encode()))
         stored = _read_facts(facts)
     except InvalidJwk as error:
         raise KeyStoreError(f"key file {name} is not usable: {error}; {_REMEDY}") from error
@@ -102,6 +127,13 @@ def parse_key_file(content: bytes, *, name: str) -> StoredKey:
         raise KeyStoreError(
             f"key file {name} has a damaged Watchword-Key line; {_REMEDY}"
         ) from error
+    if stored.reference is not None:
+        if b"-----BEGIN " in content:
+            raise KeyStoreError(
+                f"key file {name} names a signer and holds a private key as well; {_REMEDY}"
+            )
+    elif _read_block(content, name) == _ENCRYPTED:
+        stored = replace(stored, encrypted=True)
     if stored.kid in PUBLISHED_TEST_KEYS:
         raise KeyStoreError(
             f"key file {name} holds the test key printed in {PUBLISHED_TEST_KEYS[stored.kid]}, "
@@ -118,14 +150,13 @@ def load_private_key(
     Raises:
         KeyStoreError: if the passphrase is missing or wrong, or the block damaged or foreign.
     """
-    is_encrypted = f"-----BEGIN {_ENCRYPTED}-----".encode() in content
-    if is_encrypted and passphrase is None:
+    if stored.encrypted and passphrase is None:
         raise KeyStoreError(f"key file {name} is encrypted; set WATCHWORD_KEY_PASSPHRASE")
     try:
-        private_key = load_pem_private_key(content, passphrase if is_encrypted else None)
+        private_key = load_pem_private_key(content, passphrase if stored.encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         cause = "does not open with this passphrase, or is damaged; check WATCHWORD_KEY_PASSPHRASE"
-        remedy = f"{cause}, or {_REMEDY}" if is_encrypted else f"is damaged; {_REMEDY}"
+        remedy = f"{cause}, or {_REMEDY}" if stored.encrypted else f"is damaged; {_REMEDY}"
         raise KeyStoreError(f"key file {name} {remedy}") from error
     kty = stored.jwk.kty
     if not isinstance(private_key, KEY_TYPES[kty].private):
@@ -139,11 +170,16 @@ def load_private_key(
     return private_key
 
 
-def _check_block(lines: list[str], name: str) -> None:
-    """Refuse a file whose PEM block is cut short, as a crash or a full disk would leave it."""
+def _read_block(content: bytes, name: str) -> str:
+    """Tell the kind of the PEM block.
+
+    Raises:
+        KeyStoreError: if it is cut short, as a crash or a full disk would leave it.
+    """
+    lines = content.decode("latin-1").splitlines()
     for kind in (_PLAIN, _ENCRYPTED):
         if lines.count(f"-----BEGIN {kind}-----") == lines.count(f"-----END {kind}-----") == 1:
-            return
+            return kind
     raise KeyStoreError(f"key file {name} is damaged or only half written; {_REMEDY}")
 
 
@@ -154,10 +190,27 @@ def _read_facts(facts: dict[str, Any]) -> StoredKey:
     jwk = parse_public_jwk(members)
     if jwk.kid != thumbprint(jwk.members()):
         raise InvalidJwk("the kid is not the thumbprint of the key")
-    times = facts["published_at"], facts["signs_from"]
-    for seconds in times:
-        if type(seconds) is not int or not 0 <= seconds <= _LAST_SECOND:
-            raise ValueError("not a time")
-    published_at, signs_from = times
-    ring_key = RingKey(kid=jwk.kid, alg=jwk.alg, published_at=published_at, signs_from=signs_from)
-    return StoredKey(ring_key=ring_key, jwk=jwk)
+    signs_from, withdrawn_at = facts["signs_from"], facts.get("withdrawn_at")
+    ring_key = RingKey(
+        kid=jwk.kid,
+        alg=jwk.alg,
+        published_at=_read_time(facts["published_at"]),
+        signs_from=None if signs_from is None else _read_time(signs_from),
+        withdrawn_at=None if withdrawn_at is None else _read_time(withdrawn_at),
+    )
+    reference = _read_reference(facts["signer"]) if "signer" in facts else None
+    return StoredKey(ring_key=ring_key, jwk=jwk, reference=reference)
+
+
+def _read_time(seconds: object) -> int:
+    if type(seconds) is not int or not 0 <= seconds <= _LAST_SECOND:
+        raise ValueError("not a time")
+    return seconds
+
+
+def _read_reference(members: object) -> dict[str, str]:
+    if not isinstance(members, dict) or "kind" not in members:
+        raise ValueError("not a reference to a signer")
+    if not all(isinstance(value, str) for value in members.values()):
+        raise ValueError("not a reference to a signer")
+    return members

@@ -5,18 +5,23 @@ they are locked. A store with one bad text is refused as a whole, for a key left
 make tokens unverifiable.
 """
 
-from collections.abc import Hashable, Sequence
+import secrets
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from keys.errors import KeyStoreError
+from keys.events import KeyEvent
 from keys.jwk import public_jwk
 from keys.jwks import MAXIMUM_KEYS, fits_jwk_set
-from keys.key_types import generate_private_key
-from keys.ring import RingPolicy, derive_ring, place_key, published
-from keys.signers.local import LocalSigner
+from keys.key_types import KEY_TYPES, generate_private_key
+from keys.lifecycle import Change, Delete, Generate, PlanOf, Withdraw, apply_change, plan_generation
+from keys.ring import RingKey, RingPolicy, derive_ring, published
+from keys.signers.local import LocalSigner, Signer
+from keys.signers.outside import KeyHolder
 from keys.stores.key_file import (
     SUFFIX,
     StoredKey,
@@ -24,6 +29,7 @@ from keys.stores.key_file import (
     parse_key_file,
     render_key_file,
     render_private_pem,
+    replace_times,
 )
 
 
@@ -43,8 +49,11 @@ class NamedBytes(Protocol):
         """Return the bytes of one name."""
         ...
 
-    def write_new(self, name: str, content: bytes) -> None:
-        """Write durably, so that a reader, or a crash, meets all of it or none; under the lock."""
+    def write(self, changes: Mapping[str, bytes | None]) -> None:
+        """Write, replace and remove (None) names durably, in this order; under the lock.
+
+        Either all of it happens or nothing does, and a reader meets each text whole.
+        """
         ...
 
     def stamp(self) -> Hashable:
@@ -56,15 +65,44 @@ class NamedBytes(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """What happened to one key, for logs and the audit trail."""
+
+    event: KeyEvent
+    before: RingKey | None
+    after: RingKey | None
+
+    @property
+    def key(self) -> RingKey:
+        """Return the key as it is, or as it was if it is there no more."""
+        found = self.after or self.before
+        assert found is not None  # noqa: S101 - a change has one of them
+        return found
+
+
+Applied = tuple[KeyChange, ...]
+_Texts = dict[str, tuple[StoredKey, bytes]]
+"""What the store holds, by kid, while it is changed."""
+
+
 class KeyStore:
     """Signing keys, kept as named texts."""
 
-    def __init__(self, records: NamedBytes, *, passphrase: bytes | None = None) -> None:
+    def __init__(
+        self,
+        records: NamedBytes,
+        *,
+        passphrase: bytes | None = None,
+        holder: KeyHolder | None = None,
+    ) -> None:
         """Name the place, which need not exist yet.
 
         Args:
             records: where the texts are.
             passphrase: encrypts private keys written from now on, and opens encrypted ones.
+            holder: makes new keys, which never leave it; without one they are made in this process
+                and kept in the texts.
 
         Raises:
             KeyStoreError: if the passphrase is empty.
@@ -73,6 +111,7 @@ class KeyStore:
             raise KeyStoreError("the key passphrase is empty; unset it or give one")
         self._records = records
         self._passphrase = passphrase
+        self._holder = holder
 
     def __repr__(self) -> str:
         """Name the place, never the passphrase."""
@@ -86,22 +125,29 @@ class KeyStore:
         """
         return tuple(self._read(name)[1] for name in self._records.names())
 
-    def signer(self, kid: str) -> LocalSigner:
-        """Return the signer of one key, whose private key it loads; slow, so do it once.
+    def signer(self, kid: str) -> Signer:
+        """Return the signer of one key; slow if its private key is loaded for it, so do it once.
 
         Raises:
-            KeyStoreError: if there is no such key, or its text is not as it must be.
+            KeyStoreError: if there is no such key, its text is not as it must be, or its private
+                key is kept by what is not configured.
         """
-        stored, private_key = self._load(kid)
-        return LocalSigner(stored.kid, stored.jwk.alg, private_key)
+        content, stored = self._find(kid)
+        if stored.reference is None:
+            return LocalSigner(stored.kid, stored.jwk.alg, self._load(content, stored))
+        return self._holder_of(stored.reference).signer(stored)
 
     def export_private(self, kid: str) -> bytes:
         """Return one private key as an unencrypted PKCS#8 PEM block.
 
         Raises:
-            KeyStoreError: as ``signer``.
+            KeyStoreError: as ``signer``, and if the private key cannot leave what keeps it.
         """
-        return render_private_pem(self._load(kid)[1])
+        content, stored = self._find(kid)
+        if stored.reference is not None:
+            kind = stored.reference["kind"]
+            raise KeyStoreError(f"the private key of {kid} is kept by {kind} and cannot leave it")
+        return render_private_pem(self._load(content, stored))
 
     def generate(
         self,
@@ -116,33 +162,65 @@ class KeyStore:
 
         Args:
             alg: the algorithm that the key will serve.
-            bits: the size of an RSA key; None for the usual one.
+            bits: the size of an RSA key; None for that of the newest one, or the usual one.
             now: seconds since the epoch.
             policy: the rollover rule, which says when the key signs.
             activate_in: seconds until it signs, instead of the rule; the first key of a store signs
                 at once in any case.
 
         Raises:
-            KeyFromTheFuture: if the time of the new key cannot be told; see ``place_key``.
+            KeyFromTheFuture: if the time of the new key cannot be told; see ``plan_generation``.
             KeyStoreError: if the store cannot be read or written, or the key would be one more than
                 validators take.
             UnknownAlgorithm: if ``alg`` is not in the table.
             ValueError: if ``bits`` or ``activate_in`` cannot be.
         """
-        private_key = generate_private_key(alg, bits=bits)
-        jwk = public_jwk(private_key, alg)
-        private_pem = render_private_pem(private_key, self._passphrase)
-        # Reading the ring and adding to it is one step: of two first keys only one signs at once.
+        (change,) = self.apply(
+            lambda ring: plan_generation(ring, now, policy, alg, activate_in=activate_in),
+            now=now,
+            policy=policy,
+            bits=bits,
+        )
+        return self._find(change.key.kid)[1]
+
+    def apply(
+        self, plan_of: PlanOf, *, now: int, policy: RingPolicy, bits: int | None = None
+    ) -> Applied:
+        """Change the store by a plan that is made of its keys under the lock, in one write.
+
+        Args:
+            plan_of: makes the plan of the keys as they are; called under the lock.
+            now: seconds since the epoch.
+            policy: the rollover rule, which says what is published.
+            bits: the size of new keys; None for that of the newest one of the algorithm.
+
+        Returns:
+            What happened, in the order of the plan; nothing if the plan is empty.
+
+        Raises:
+            KeyStoreError: if the plan is refused, the store cannot be read or written, or a new key
+                would be one more than validators take; the store is as it was then.
+        """
         with self._records.lock():
-            records = self.records()
-            ring = [stored.ring_key for stored in records]
-            placed = place_key(
-                ring, kid=jwk.kid, alg=alg, now=now, policy=policy, activate_in=activate_in
-            )
-            stored = StoredKey(ring_key=placed, jwk=jwk)
-            _require_room([*records, stored], now, policy)
-            self._records.write_new(f"{jwk.kid}{SUFFIX}", render_key_file(stored, private_pem))
-        return stored
+            texts = {}
+            for name in self._records.names():
+                content, stored = self._read(name)
+                texts[stored.kid] = stored, content
+            before = dict(texts)
+            plan = plan_of(tuple(stored.ring_key for stored, _ in texts.values()))
+            done: list[KeyChange] = []
+            try:
+                for change in plan:
+                    done.append(self._carry_out(change, texts, bits))
+                # A key that must not be used any more is withdrawn whatever there is room for.
+                if not any(isinstance(change, Withdraw) for change in plan):
+                    _require_room(texts, before, now, policy)
+                self._write(texts, before)
+            except BaseException:
+                self._discard(texts, kept=before)
+                raise
+        self._discard(before, kept=texts)
+        return tuple(done)
 
     def stamp(self) -> Hashable:
         """Return a value that changes when any key is added, changed or removed.
@@ -154,32 +232,102 @@ class KeyStore:
         """
         return self._records.stamp()
 
+    def _carry_out(self, change: Change, texts: _Texts, bits: int | None) -> KeyChange:
+        """Carry out one step on the texts in memory."""
+        if isinstance(change, Generate):
+            stored, content = self._make(change, texts, bits)
+            texts[stored.kid] = stored, content
+            return KeyChange(event=KeyEvent.GENERATED, before=None, after=stored.ring_key)
+        if isinstance(change, Delete):
+            stored, _ = texts.pop(change.kid)
+            return KeyChange(event=KeyEvent.DELETED, before=stored.ring_key, after=None)
+        stored, content = texts[change.kid]
+        (ring_key,) = apply_change((stored.ring_key,), change)
+        content = replace_times(content, stored, ring_key)
+        texts[change.kid] = self._parse(content, f"{change.kid}{SUFFIX}"), content
+        event = KeyEvent.REVOKED if isinstance(change, Withdraw) else KeyEvent.SCHEDULED
+        return KeyChange(event=event, before=stored.ring_key, after=ring_key)
+
+    def _make(self, change: Generate, texts: _Texts, bits: int | None) -> tuple[StoredKey, bytes]:
+        size = bits or _usual_bits(change.alg, texts)
+        if self._holder is None:
+            private_key = generate_private_key(change.alg, bits=size)
+            jwk, reference = public_jwk(private_key, change.alg), None
+            block = render_private_pem(private_key, self._passphrase)
+        else:
+            name = f"watchword-{secrets.token_hex(8)}"
+            public_key, reference = self._holder.generate(change.alg, size, name)
+            jwk, block = public_jwk(public_key, change.alg), b""
+        (ring_key,) = apply_change((), change, jwk.kid)
+        is_encrypted = reference is None and self._passphrase is not None
+        stored = StoredKey(ring_key=ring_key, jwk=jwk, encrypted=is_encrypted, reference=reference)
+        return stored, render_key_file(stored, block)
+
+    def _write(self, texts: _Texts, before: _Texts) -> None:
+        """Write what differs: new texts first, so that no step leaves nobody to sign."""
+        written = {kid: content for kid, (_, content) in texts.items()}
+        changes: dict[str, bytes | None] = {
+            f"{kid}{SUFFIX}": content
+            for kid, content in sorted(written.items(), key=lambda each: each[0] in before)
+            if kid not in before or before[kid][1] != content
+        }
+        changes |= {f"{kid}{SUFFIX}": None for kid in before if kid not in texts}
+        if changes:
+            self._records.write(changes)
+
+    def _discard(self, texts: _Texts, *, kept: _Texts) -> None:
+        """Have those private keys destroyed outside of the store that no text refers to."""
+        for kid, (stored, _) in texts.items():
+            if kid not in kept and stored.reference is not None:
+                self._holder_of(stored.reference).delete(stored.reference)
+
+    def _holder_of(self, reference: Mapping[str, str]) -> KeyHolder:
+        kind = reference["kind"]
+        if self._holder is None or self._holder.kind != kind:
+            raise KeyStoreError(
+                f"a private key is kept by {kind}, which is not configured; "
+                f"set WATCHWORD_KEY_SIGNER={kind} and what belongs to it"
+            )
+        return self._holder
+
     def _read(self, name: str) -> tuple[bytes, StoredKey]:
-        where = f"{self._records.place}/{name}"
         content = self._records.read(name)
+        return content, self._parse(content, name)
+
+    def _parse(self, content: bytes, name: str) -> StoredKey:
+        where = f"{self._records.place}/{name}"
         stored = parse_key_file(content, name=where)
         if name != f"{stored.kid}{SUFFIX}":
             raise KeyStoreError(f"key file {where} must be named {stored.kid}{SUFFIX}; rename it")
-        return content, stored
+        return stored
 
-    def _load(self, kid: str) -> tuple[StoredKey, PrivateKeyTypes]:
-        name, place = f"{kid}{SUFFIX}", self._records.place
+    def _find(self, kid: str) -> tuple[bytes, StoredKey]:
+        name = f"{kid}{SUFFIX}"
         # A look-up among the names, not an access by name: no kid can lead to another place.
         if name not in self._records.names():
+            place = self._records.place
             raise KeyStoreError(f"there is no such key in {place}; see: watchword keys list")
-        content, stored = self._read(name)
-        private_key = load_private_key(
-            content, stored, passphrase=self._passphrase, name=f"{place}/{name}"
-        )
-        return stored, private_key
+        return self._read(name)
+
+    def _load(self, content: bytes, stored: StoredKey) -> PrivateKeyTypes:
+        where = f"{self._records.place}/{stored.kid}{SUFFIX}"
+        return load_private_key(content, stored, passphrase=self._passphrase, name=where)
 
 
-def _require_room(records: Sequence[StoredKey], now: int, policy: RingPolicy) -> None:
+def _usual_bits(alg: str, texts: _Texts) -> int | None:
+    """Return the size of the newest key of an algorithm, if there is one and a choice."""
+    known = [stored for stored, _ in texts.values() if stored.jwk.alg == alg]
+    newest = max(known, key=lambda stored: stored.ring_key.published_at, default=None)
+    is_choice = newest is not None and newest.bits in KEY_TYPES[newest.jwk.kty].sizes
+    return newest.bits if newest is not None and is_choice else None
+
+
+def _require_room(texts: _Texts, before: _Texts, now: int, policy: RingPolicy) -> None:
     """Refuse a key with which the published set would be larger than any validator takes."""
-    ring = derive_ring([stored.ring_key for stored in records], now, policy)
-    kids = {key.kid for key in published(ring)}
-    if not fits_jwk_set([stored.jwk for stored in records if stored.kid in kids]):
+    ring = derive_ring([stored.ring_key for stored, _ in texts.values()], now, policy)
+    public = [texts[key.kid][0].jwk for key in published(ring)]
+    if texts.keys() - before.keys() and not fits_jwk_set(public):
         raise KeyStoreError(
             f"the published set is full: validators take {MAXIMUM_KEYS} keys of 64 KB in all; wait "
-            "until one is gone, or remove the file of a pending one; see: watchword keys list"
+            "until one is gone, or remove a pending one; see: watchword keys list"
         )

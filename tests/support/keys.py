@@ -49,11 +49,17 @@ def public_rsa_jwk(n: int = 0) -> PublicJwk:
     return public_jwk(rsa_key(n), "RS256")
 
 
-def stored_key(n: int = 0, *, published_at: int = 1_000, signs_from: int = 1_000) -> StoredKey:
+def stored_key(
+    n: int = 0,
+    *,
+    published_at: int = 1_000,
+    signs_from: int | None = 1_000,
+    encrypted: bool = False,
+) -> StoredKey:
     """Return ``rsa_key(n)`` as a store records it."""
     jwk = public_rsa_jwk(n)
     ring_key = RingKey(kid=jwk.kid, alg=jwk.alg, published_at=published_at, signs_from=signs_from)
-    return StoredKey(ring_key=ring_key, jwk=jwk)
+    return StoredKey(ring_key=ring_key, jwk=jwk, encrypted=encrypted)
 
 
 def key_file(n: int = 0, *, passphrase: bytes | None = None) -> bytes:

@@ -100,7 +100,7 @@ class KeyRing:
             or self._prepare(self._store.signer(entry.key.kid))
             for entry in ring
             # Retiring ones too: should the clock jump back, it is their turn again.
-            if entry.state is not KeyState.GONE
+            if entry.state not in (KeyState.GONE, KeyState.REVOKED)
         }
         # Each assignment replaces a whole value, so the loop never sees a half-read store.
         self._records, self._signers, self._stamp, self._moment = records, signers, stamp, None
@@ -126,7 +126,9 @@ class KeyRing:
         if self._threads is not None:
             self._threads.close()
 
-    def _prepare(self, signer: LocalSigner) -> Signer:
+    def _prepare(self, signer: Signer) -> Signer:
+        if not isinstance(signer, LocalSigner):
+            return signer
         # A signature by another key takes no longer than handing it to a thread and back.
         if self._threads is not None and algorithm(signer.alg).kty == "RSA":
             return ThreadedSigner(signer, self._threads)

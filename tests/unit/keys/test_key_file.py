@@ -1,6 +1,7 @@
 """The text of a key file: what is written, and what is refused when it is read back."""
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -15,6 +16,7 @@ from keys.stores.key_file import (
     parse_key_file,
     render_key_file,
     render_private_pem,
+    replace_times,
 )
 from tests.support.keys import ec_key, key_file, published_keys, rsa_key, stored_key, weak_rsa_key
 
@@ -36,7 +38,8 @@ def numbers_to_n(numbers: rsa.RSAPublicNumbers) -> str:
 
 def test_the_public_side_is_read_without_the_passphrase():
     """Publishing keys needs no secret."""
-    assert parse_key_file(key_file(passphrase=PASSPHRASE), name="k.pem") == stored_key()
+    parsed = parse_key_file(key_file(passphrase=PASSPHRASE), name="k.pem")
+    assert parsed == stored_key(encrypted=True)
     assert stored_key().bits == 2048
 
 
@@ -44,7 +47,8 @@ def test_the_public_side_is_read_without_the_passphrase():
 def test_the_private_key_comes_back(passphrase):
     """What was written is what is loaded, with or without a passphrase."""
     content = key_file(passphrase=passphrase)
-    loaded = load_private_key(content, stored_key(), passphrase=passphrase, name="k.pem")
+    stored = parse_key_file(content, name="k.pem")
+    loaded = load_private_key(content, stored, passphrase=passphrase, name="k.pem")
 
     assert loaded.private_numbers() == rsa_key().private_numbers()
 
@@ -95,6 +99,24 @@ def test_openssl_reads_the_file(tmp_path):
         pytest.param(swap(b"1000", b"true"), "damaged Watch", id="a time that is true"),
         pytest.param(swap(b"1000", b"1.5"), "damaged Watch", id="a fraction"),
         pytest.param(swap(b"1000", b"1" + b"0" * 30), "damaged Watch", id="a time beyond reason"),
+        pytest.param(
+            swap(b'"signs_from":1000', b'"signs_from":"soon"'),
+            "damaged Watch",
+            id="a time in words",
+        ),
+        pytest.param(
+            swap(b'"jwk"', b'"withdrawn_at":-1,"jwk"'), "damaged Watch", id="withdrawn before 1970"
+        ),
+        pytest.param(swap(b'"jwk"', b'"signer":"hsm","jwk"'), "damaged Watch", id="signer is text"),
+        pytest.param(swap(b'"jwk"', b'"signer":{},"jwk"'), "damaged Watch", id="signer of no kind"),
+        pytest.param(
+            swap(b'"jwk"', b'"signer":{"kind":1},"jwk"'), "damaged Watch", id="signer of kind 1"
+        ),
+        pytest.param(
+            swap(b'"jwk"', b'"signer":{"kind":"pkcs11"},"jwk"'),
+            "names a signer and holds a private key as well",
+            id="two places of the private key",
+        ),
         pytest.param(swap(b'"AQAB"', b'"Aw"'), "kid is not the thumbprint", id="another exponent"),
         pytest.param(swap(b'"RS256"', b'"none"'), "is not usable", id="alg none"),
     ],
@@ -155,7 +177,7 @@ def test_an_encrypted_key_needs_its_passphrase(passphrase):
     """The line names the setting, and shows no passphrase."""
     content = key_file(passphrase=PASSPHRASE)
     with pytest.raises(KeyStoreError, match="WATCHWORD_KEY_PASSPHRASE") as caught:
-        load_private_key(content, stored_key(), passphrase=passphrase, name="k.pem")
+        load_private_key(content, stored_key(encrypted=True), passphrase=passphrase, name="k.pem")
 
     assert "correct" not in str(caught.value)
     assert "wrong" not in str(caught.value)
@@ -167,3 +189,26 @@ def test_a_key_printed_in_an_rfc_is_refused(kid):
     stored = StoredKey(ring_key=stored_key().ring_key, jwk=published_keys()[kid])
     with pytest.raises(KeyStoreError, match="whose private key is public"):
         parse_key_file(render_key_file(stored, PEM), name="k.pem")
+
+
+def test_times_change_and_the_rest_of_the_text_does_not():
+    """A key is dated or withdrawn without its passphrase; what OpenSSL reads stays as it was."""
+    content = key_file(passphrase=PASSPHRASE).replace(WARNING, b"# a note of the operator\r\n")
+    stored = parse_key_file(content, name="k.pem")
+    times = replace(stored.ring_key, signs_from=None, withdrawn_at=2_000)
+    changed = replace_times(content, stored, times)
+
+    assert parse_key_file(changed, name="k.pem") == replace(stored, ring_key=times)
+    assert changed.startswith(b"# a note of the operator\r\n")
+    assert changed[changed.index(b"-----") :] == content[content.index(b"-----") :]
+    assert replace_times(changed, stored, stored.ring_key) == content
+
+
+def test_a_private_key_may_be_kept_elsewhere():
+    """The text says where, and holds no block."""
+    reference = {"kind": "pkcs11", "id": "01"}
+    stored = StoredKey(ring_key=stored_key().ring_key, jwk=stored_key().jwk, reference=reference)
+    content = render_key_file(stored)
+
+    assert b"-----" not in content
+    assert parse_key_file(content, name="k.pem") == stored

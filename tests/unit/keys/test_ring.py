@@ -1,27 +1,41 @@
 """The life of keys, derived from times."""
 
-import time
+from dataclasses import replace
 
 import pytest
 
-from keys.errors import KeyFromTheFuture
+from keys.jwk import public_jwk
+from keys.jwks import fits_jwk_set
+from keys.key_types import ALGORITHMS, algorithm, generate_private_key
 from keys.ring import (
     KeyState,
     RingKey,
     RingPolicy,
     derive_ring,
-    place_key,
+    explain_too_fast,
     published,
     signing_keys,
 )
 
-POLICY = RingPolicy(jwks_max_age=300, slack=60, longest_token=1_000, leeway=60)
-NOW = 1_800_000_000
+POLICY = RingPolicy(jwks_max_age=300, longest_token=1_000, leeway=60)
 
 
-def key(kid: str, signs_from: int, *, alg: str = "RS256") -> RingKey:
+def key(
+    kid: str, signs_from: int, *, alg: str = "RS256", withdrawn_at: int | None = None
+) -> RingKey:
     """Make a key that signs from a time on."""
-    return RingKey(kid=kid, alg=alg, published_at=max(signs_from - 360, 0), signs_from=signs_from)
+    return RingKey(
+        kid=kid,
+        alg=alg,
+        published_at=max(signs_from - 360, 0),
+        signs_from=signs_from,
+        withdrawn_at=withdrawn_at,
+    )
+
+
+def prepared(kid: str, published_at: int, *, alg: str = "RS256") -> RingKey:
+    """Make a successor without a date."""
+    return RingKey(kid=kid, alg=alg, published_at=published_at, signs_from=None)
 
 
 def states(now: int, *keys: RingKey) -> dict[str, str]:
@@ -96,123 +110,142 @@ def test_a_clock_that_jumped_back_leaves_the_earliest_key_signing():
     assert states(10, key("b", 5_000), key("a", 100)) == {"a": "active", "b": "pending"}
 
 
-def test_the_very_first_key_signs_at_once():
-    """Nobody holds a key set that lacks it."""
-    placed = place_key([], kid="a", alg="RS256", now=1_000, policy=POLICY, activate_in=500)
-
-    assert (placed.published_at, placed.signs_from) == (1_000, 1_000)
-
-
-@pytest.mark.rfc("roll-1")
-def test_a_successor_waits_until_every_validator_can_know_it():
-    """It is published for max-age and slack before it signs."""
-    placed = place_key([key("a", 100)], kid="b", alg="RS256", now=1_000, policy=POLICY)
-
-    assert (placed.published_at, placed.signs_from) == (1_000, 1_360)
-
-
-def test_a_successor_may_be_given_its_time():
-    """activate_in stands in for the rule."""
-    placed = place_key(
-        [key("a", 100)], kid="b", alg="RS256", now=1_000, policy=POLICY, activate_in=7
-    )
-
-    assert (placed.published_at, placed.signs_from) == (1_000, 1_007)
-
-
-def test_no_two_keys_start_in_the_same_second():
-    """The later one starts a second after, so that it does sign."""
-    ring = [key("a", 1_000), key("b", 1_001)]
-    placed = place_key(ring, kid="0", alg="RS256", now=1_000, policy=POLICY, activate_in=0)
-
-    assert placed.signs_from == 1_002
-    assert signing_keys(derive_ring([*ring, placed], 1_002, POLICY))["RS256"].kid == "0"
-
-
-@pytest.mark.parametrize("behind", [1, POLICY.slack])
-def test_a_key_made_while_the_clock_is_a_little_behind_comes_after_the_known_ones(behind):
-    """Clocks of nodes differ: a successor is placed after the keys that are there."""
-    ring = [RingKey(kid="a", alg="RS256", published_at=1_000_000, signs_from=1_000_000)]
-    now = 1_000_000 - behind
-    placed = place_key(ring, kid="b", alg="RS256", now=now, policy=POLICY, activate_in=0)
-
-    assert signing_keys(derive_ring([*ring, placed], now, POLICY))["RS256"].kid == "a"
-    assert placed.signs_from == 1_000_001
-
-
-@pytest.mark.parametrize("activate_in", [None, 1, 3_600])
-def test_a_key_dated_in_the_future_is_refused_company_that_would_wait_for_it(activate_in):
-    """A clock that was ahead must not leave later keys pending for years without a word."""
-    ring = [key("a", 1_925_000_000)]
-
-    with pytest.raises(KeyFromTheFuture, match=r"key a is dated 2031-01-01T0.*--activate-in 0"):
-        place_key(ring, kid="b", alg="RS256", now=NOW, policy=POLICY, activate_in=activate_in)
-
-
-def test_a_key_that_is_to_sign_at_once_does_so_beside_a_key_dated_in_the_future():
-    """The key made while the clock was ahead stays published: its tokens are still accepted."""
-    ring = [key("a", 1_925_000_000)]
-    placed = place_key(ring, kid="b", alg="RS256", now=NOW, policy=POLICY, activate_in=0)
-    entries = derive_ring([*ring, placed], NOW, POLICY)
-
-    assert (placed.published_at, placed.signs_from) == (NOW, NOW)
-    assert signing_keys(entries)["RS256"].kid == "b"
-    assert {each.kid for each in published(entries)} == {"a", "b"}
-
-
-@pytest.mark.parametrize("name", ["jwks_max_age", "slack", "longest_token", "leeway"])
+@pytest.mark.parametrize("name", ["jwks_max_age", "longest_token", "leeway", "rotate_every"])
 def test_a_policy_has_no_negative_duration(name):
     """A rule that cannot be is refused when it is made."""
     with pytest.raises(ValueError, match="negative"):
         RingPolicy(**{name: -1})
 
 
-def test_a_key_cannot_start_in_the_past():
-    """activate_in counts forward."""
-    with pytest.raises(ValueError, match="negative"):
-        place_key([], kid="a", alg="RS256", now=0, policy=POLICY, activate_in=-1)
-
-
-def test_a_date_is_told_in_utc_wherever_the_machine_is(monkeypatch):
-    """It ends in Z, and says the same on every node."""
-    ring = [RingKey(kid="a", alg="RS256", published_at=1_924_992_000, signs_from=1)]
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    try:
-        with pytest.raises(KeyFromTheFuture, match="dated 2031-01-01T00:00:00Z"):
-            place_key(ring, kid="b", alg="RS256", now=NOW, policy=POLICY)
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-
-
 def test_the_rule_by_itself_keeps_a_key_for_the_longest_token():
     """The durations that hold unless others are given, in seconds, and those that are just so."""
     assert (RingPolicy().publish_ahead, RingPolicy().keep) == (360, 86_460)
-    nothing = RingPolicy(jwks_max_age=0, slack=0, longest_token=0, leeway=0)
-    assert (nothing.publish_ahead, nothing.keep) == (0, 0)
+    nothing = RingPolicy(jwks_max_age=0, longest_token=0, leeway=0)
+    assert (nothing.publish_ahead, nothing.keep) == (2, 0)
 
 
-def test_a_date_within_the_slack_is_waited_for_and_one_beyond_is_not():
-    """The bound itself is a difference of clocks; one second more is a clock that was ahead."""
-    for ahead, taken in ((POLICY.slack, True), (POLICY.slack + 1, False)):
-        ring = [RingKey(kid="a", alg="RS256", published_at=NOW + ahead, signs_from=NOW + ahead)]
-        if taken:
-            placed = place_key(ring, kid="b", alg="RS256", now=NOW, policy=POLICY)
-            assert placed.published_at == NOW + ahead
-            assert placed.signs_from == NOW + ahead + POLICY.publish_ahead
-        else:
-            with pytest.raises(KeyFromTheFuture):
-                place_key(ring, kid="b", alg="RS256", now=NOW, policy=POLICY)
-
-
-def test_the_latest_key_of_several_decides_about_the_date():
-    """Not the first one, and not the one that signs last."""
-    ring = [key("a", 100), RingKey(kid="z", alg="RS256", published_at=NOW + 30, signs_from=200)]
-    placed = place_key(reversed(ring), kid="b", alg="ES256", now=NOW, policy=POLICY)
-    assert (placed.kid, placed.alg, placed.published_at) == ("b", "ES256", NOW + 30)
+@pytest.mark.parametrize(("max_age", "slack"), [(0, 2), (1, 2), (2, 2), (30, 30), (86_400, 60)])
+def test_the_slack_is_as_long_as_the_age_within_bounds(max_age, slack):
+    """A short age is for rehearsals: a minute on top of it would make them long."""
+    policy = RingPolicy(jwks_max_age=max_age)
+    assert (policy.slack, policy.publish_ahead) == (slack, max_age + slack)
 
 
 def test_a_ring_without_the_algorithm_has_no_key_for_it():
     """Another algorithm's key does not sign in its place."""
     assert list(signing_keys(derive_ring([key("a", 100)], 250, POLICY))) == ["RS256"]
+
+
+def test_a_prepared_successor_waits_for_its_date():
+    """Published without end, last in the order, and it supersedes nobody."""
+    ring = derive_ring([prepared("n", 50), prepared("m", 60), key("a", 100)], 90_000, POLICY)
+
+    assert [(entry.key.kid, entry.state.value) for entry in ring] == [
+        ("a", "active"),
+        ("n", "pending"),
+        ("m", "pending"),
+    ]
+    assert {entry.superseded_at for entry in ring} == {None}
+    assert len(published(ring)) == 3
+
+
+def test_the_first_key_of_a_further_algorithm_waits():
+    """No validator may know it yet, and the clock is right: other keys sign."""
+    ring = [key("a", 100), key("e", 5_000, alg="ES256"), prepared("f", 200, alg="ES256")]
+
+    assert states(4_999, *ring) == {"a": "active", "e": "pending", "f": "pending"}
+    assert states(5_000, *ring) == {"a": "active", "e": "active", "f": "pending"}
+
+
+def test_the_earliest_of_each_algorithm_signs_where_no_turn_has_come():
+    """The clock jumped back behind the whole store."""
+    assert states(50, key("a", 100), key("b", 200), key("e", 5_000, alg="ES256")) == {
+        "a": "active",
+        "b": "pending",
+        "e": "active",
+    }
+
+
+def test_a_prepared_key_signs_where_there_is_no_other():
+    """Whatever signed was removed by hand."""
+    assert states(500, prepared("n", 50)) == {"n": "active"}
+
+
+@pytest.mark.attack("V40")
+@pytest.mark.parametrize("now", [0, 4_999, 5_000, 5_500, 2**33])
+def test_a_withdrawn_key_neither_signs_nor_is_published(now):
+    """Whatever the clock says; the one before it was superseded when it took over."""
+    ring = derive_ring(
+        [key("a", 100), key("b", 5_000, withdrawn_at=5_500), key("c", 5_500)], now, POLICY
+    )
+    entries = {entry.key.kid: entry for entry in ring}
+
+    assert entries["b"].state is KeyState.REVOKED
+    assert (entries["b"].superseded_at, entries["b"].gone_at) == (None, None)
+    assert (entries["a"].superseded_at, entries["a"].gone_at) == (5_000, 6_060)
+    assert "b" not in {each.kid for each in published(ring)}
+
+
+def test_the_turn_of_a_withdrawn_key_passes_to_the_next_at_once():
+    """Also at a node whose clock is behind that of the node where it was withdrawn."""
+    ring = [key("a", 100), key("b", 5_000, withdrawn_at=5_500), key("c", 5_500)]
+
+    assert states(4_999, *ring) == {"a": "active", "b": "revoked", "c": "pending"}
+    assert states(5_499, *ring) == {"a": "retiring", "b": "revoked", "c": "active"}
+    assert states(6_060, *ring) == {"a": "gone", "b": "revoked", "c": "active"}
+
+
+def test_a_key_withdrawn_before_its_turn_has_no_place_in_the_succession():
+    """It never signed, so nothing was superseded by it."""
+    ring = [key("a", 100), key("b", 5_000, withdrawn_at=4_999), key("c", 6_000)]
+    entries = {entry.key.kid: entry for entry in derive_ring(ring, 5_500, POLICY)}
+
+    assert entries["a"].state is KeyState.ACTIVE
+    assert entries["a"].superseded_at == 6_000
+    assert entries["b"].state is KeyState.REVOKED
+
+
+def test_no_key_signs_where_all_that_were_to_sign_are_withdrawn():
+    """Those before it keep their states: a superseded key never signs again."""
+    ring = [key("a", 100), key("b", 5_000, withdrawn_at=5_500)]
+
+    assert signing_keys(derive_ring(ring, 5_500, POLICY)) == {}
+    assert states(5_500, *ring) == {"a": "retiring", "b": "revoked"}
+
+
+def test_a_rotation_by_time_must_leave_time_to_publish():
+    """The line has the arithmetic and the least value that works."""
+    policy = RingPolicy(jwks_max_age=300, longest_token=3_600, rotate_every=359)
+
+    assert explain_too_fast(policy, "RS256") == (
+        "keys cannot be rotated every 359 s: a key is published 360 s before it signs "
+        "(jwks_max_age 300 + slack 60); the least is 360"
+    )
+    assert explain_too_fast(replace(policy, rotate_every=360), "RS256") is None
+    assert explain_too_fast(replace(policy, rotate_every=0), "RS256") is None
+
+
+@pytest.mark.rfc("roll-5")
+def test_a_rotation_by_time_must_not_overfill_the_set():
+    """As many keys as overlap, and those that are prepared and sign, are what validators take."""
+    policy = RingPolicy(jwks_max_age=300, longest_token=86_400, rotate_every=1_800)
+
+    assert explain_too_fast(policy, "RS256") == (
+        "keys cannot be rotated every 1800 s: a key stays published 86820 s beside the time that "
+        "it signs (longest token 86400 + leeway 60 + 360 ahead), which makes 51 keys in the set, "
+        "and validators take 50 of RS256; the least is 1809"
+    )
+    assert explain_too_fast(replace(policy, rotate_every=1_809), "RS256") is None
+    assert "the least is 5427" in str(explain_too_fast(policy, "ML-DSA-87"))
+
+
+@pytest.mark.rfc("roll-5")
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_as_many_keys_as_are_counted_on_fit_a_set(alg):
+    """Of keys that are as large as any algorithm asks for."""
+    bits = 3072 if algorithm(alg).kty == "RSA" else None
+    jwk = public_jwk(generate_private_key(alg, bits=bits), alg)
+    fitting = next(count for count in range(50, 0, -1) if fits_jwk_set([jwk] * count))
+    policy = RingPolicy(rotate_every=400)
+
+    assert f"and validators take {fitting} of {alg};" in str(explain_too_fast(policy, alg))

@@ -1,17 +1,21 @@
 """The key store: the port that it needs, and how many keys it publishes (roll-5)."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from keys.errors import KeyStoreError
+from keys.events import KeyEvent
 from keys.jwk import PublicJwk, public_jwk
 from keys.jwks import MAXIMUM_KEYS, build_jwk_set, fit_jwk_set, fits_jwk_set
 from keys.key_types import verifier
-from keys.ring import RingKey, RingPolicy, derive_ring
+from keys.lifecycle import Plan, plan_deletion, plan_upkeep, plan_withdrawal
+from keys.ring import KeyState, RingKey, RingPolicy, derive_ring
+from keys.signers.local import LocalSigner
 from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey, render_key_file, render_private_pem
 from keys.stores.store import KeyStore
@@ -122,6 +126,7 @@ class Memory:
     def __init__(self) -> None:
         """Hold nothing."""
         self.held: dict[str, bytes] = {}
+        self.writes: list[set[str]] = []
 
     def names(self) -> list[str]:
         """List the names."""
@@ -131,9 +136,11 @@ class Memory:
         """Give what was written."""
         return self.held[name]
 
-    def write_new(self, name: str, content: bytes) -> None:
-        """Keep it."""
-        self.held[name] = content
+    def write(self, changes: Mapping[str, bytes | None]) -> None:
+        """Keep all of it."""
+        self.writes.append(set(changes))
+        left = {name: held for name, held in self.held.items() if name not in changes}
+        self.held = left | {name: new for name, new in changes.items() if new is not None}
 
     def stamp(self) -> Hashable:
         """Change with every name."""
@@ -160,3 +167,109 @@ async def test_a_store_asks_for_named_bytes_only():
     memory.held["other.pem"] = memory.held.pop(f"{stored.kid}.pem")
     with pytest.raises(KeyStoreError, match=r"memory/other\.pem must be named"):
         store.records()
+
+
+def keep(ring: tuple[RingKey, ...]) -> Plan:
+    """Plan what upkeep does."""
+    return plan_upkeep(ring, NOW, POLICY, ["RS256"])
+
+
+def test_a_plan_is_carried_out_in_one_write() -> None:
+    """What happened is told key by key; nothing to do is no write."""
+    memory = Memory()
+    store = KeyStore(memory)
+    first = store.generate(alg="RS256", bits=3072, now=NOW, policy=POLICY)
+    (made,) = store.apply(keep, now=NOW, policy=POLICY)
+    memory.writes.clear()
+
+    assert store.apply(keep, now=NOW, policy=POLICY) == ()
+    assert memory.writes == []
+    done = store.apply(
+        lambda ring: plan_withdrawal(ring, first.kid, NOW + 9, POLICY), now=NOW + 9, policy=POLICY
+    )
+    assert [(each.event, each.key.kid) for each in done[:2]] == [
+        (KeyEvent.SCHEDULED, made.key.kid),
+        (KeyEvent.REVOKED, first.kid),
+    ]
+    assert (done[1].before, done[2].event) == (first.ring_key, KeyEvent.GENERATED)
+    assert memory.writes == [{f"{each.key.kid}.pem" for each in done}]
+    held = {each.kid: each for each in store.records()}
+    assert {held[each.key.kid].ring_key for each in done} == {each.after for each in done}
+    assert {each.bits for each in held.values()} == {3072}  # as large as the one that signed
+    (gone,) = store.apply(
+        lambda ring: plan_deletion(ring, first.kid, NOW, POLICY), now=NOW, policy=POLICY
+    )
+    assert (gone.event, gone.key, gone.after) == (KeyEvent.DELETED, done[1].after, None)
+    assert first.kid not in {each.kid for each in store.records()}
+
+
+def test_a_key_is_withdrawn_whatever_the_set_has_room_for(tmp_path: Path) -> None:
+    """An emergency is no time to count keys."""
+    store = fill(tmp_path / "keys", MAXIMUM_KEYS)
+    (signing,) = [
+        entry.key.kid
+        for entry in derive_ring([each.ring_key for each in store.records()], NOW, POLICY)
+        if entry.state is KeyState.ACTIVE
+    ]
+    store.apply(lambda ring: plan_withdrawal(ring, signing, NOW, POLICY), now=NOW, policy=POLICY)
+    withdrawn = {each.kid for each in store.records() if each.ring_key.withdrawn_at}
+    assert withdrawn == {signing}
+
+
+class Vault:
+    """A holder of private keys that gives away none."""
+
+    kind = "vault"
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        self.held: dict[str, RSAPrivateKey] = {}
+
+    def generate(
+        self, alg: str, bits: int | None, name: str
+    ) -> tuple[RSAPublicKey, dict[str, str]]:
+        """Make a key."""
+        self.held[name] = rsa.generate_private_key(65_537, bits or 2048)
+        return self.held[name].public_key(), {"kind": "vault", "name": name}
+
+    def signer(self, stored: StoredKey) -> LocalSigner:
+        """Sign with the key that the reference names."""
+        assert stored.reference is not None
+        return LocalSigner(stored.kid, stored.jwk.alg, self.held[stored.reference["name"]])
+
+    def delete(self, reference: Mapping[str, str]) -> None:
+        """Destroy it."""
+        self.held.pop(reference["name"], None)
+
+
+async def test_private_keys_may_be_kept_by_something_else() -> None:
+    """The store has the public side and a reference; signing and destroying are the holder's."""
+    memory, vault = Memory(), Vault()
+    store = KeyStore(memory, passphrase=b"unused", holder=vault)
+    stored = store.generate(alg="RS256", now=NOW, policy=POLICY)
+
+    assert stored.reference == {"kind": "vault", "name": next(iter(vault.held))}
+    assert not stored.encrypted
+    signature = await store.signer(stored.kid).sign(b"input")
+    assert verifier("RS256").verify(b"input", stored.jwk.key, signature)
+    with pytest.raises(KeyStoreError, match="is kept by vault and cannot leave it"):
+        store.export_private(stored.kid)
+    with pytest.raises(KeyStoreError, match="not configured; set WATCHWORD_KEY_SIGNER=vault"):
+        KeyStore(memory).signer(stored.kid)
+    store.apply(keep, now=NOW, policy=POLICY)
+    (prepared,) = [each for each in store.records() if each.ring_key.signs_from is None]
+    store.apply(lambda ring: plan_deletion(ring, prepared.kid, NOW, POLICY), now=NOW, policy=POLICY)
+    assert list(vault.held) == [stored.reference["name"]]
+
+
+def test_a_key_that_could_not_be_recorded_is_destroyed_where_it_was_made() -> None:
+    """Nothing refers to it."""
+
+    class Full(Memory):
+        def write(self, changes: Mapping[str, bytes | None]) -> None:
+            raise KeyStoreError("no space left")
+
+    vault = Vault()
+    with pytest.raises(KeyStoreError, match="no space left"):
+        KeyStore(Full(), holder=vault).generate(alg="RS256", now=NOW, policy=POLICY)
+    assert vault.held == {}
