@@ -209,7 +209,6 @@ def test_no_key_is_rotated_while_the_clock_is_behind_it():
 # revocation ------------------------------------------------------------------------------------
 
 
-@pytest.mark.attack("V40")
 @pytest.mark.rfc("roll-4")
 def test_the_successor_published_longest_signs_at_once():
     """The withdrawn key is not published any more; another successor is prepared."""

@@ -171,7 +171,6 @@ def test_a_prepared_key_signs_where_there_is_no_other():
     assert states(500, prepared("n", 50)) == {"n": "active"}
 
 
-@pytest.mark.attack("V40")
 @pytest.mark.parametrize("now", [0, 4_999, 5_000, 5_500, 2**33])
 def test_a_withdrawn_key_neither_signs_nor_is_published(now):
     """Whatever the clock says; the one before it was superseded when it took over."""
