@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from bench.loadgen import build_request, free_port, run_load_apart, wait_for_port
 from keys.encoding import decode_base64url, encode_base64url
@@ -69,8 +70,8 @@ def main() -> int:
     return 0 if passed else 1
 
 
-def make_token(private_key: rsa.RSAPrivateKey, jwk: PublicJwk, number: int) -> bytes:
-    """Sign a token as the issuer writes it."""
+def make_token(private_key: PrivateKeyTypes, jwk: PublicJwk, number: int) -> bytes:
+    """Sign a token as the issuer writes it, with the algorithm of the key."""
     now = int(time.time())
     claims = {
         "iss": ISSUER,
@@ -82,10 +83,10 @@ def make_token(private_key: rsa.RSAPrivateKey, jwk: PublicJwk, number: int) -> b
         "jti": f"{number:022d}",
         "scope": "read write",
     }
-    parts = ({"alg": "RS256", "typ": "at+jwt", "kid": jwk.kid}, claims)
+    parts = ({"alg": jwk.alg, "typ": "at+jwt", "kid": jwk.kid}, claims)
     encoded = [encode_base64url(json.dumps(part, separators=(",", ":")).encode()) for part in parts]
     signing_input = ".".join(encoded).encode()
-    signature = verifier("RS256").sign(signing_input, private_key)
+    signature = verifier(jwk.alg).sign(signing_input, private_key)
     return signing_input + b"." + encode_base64url(signature).encode()
 
 
