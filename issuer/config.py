@@ -35,6 +35,7 @@ class IssuerConfig:
         issuer: the issuer identifier, compared byte for byte (RFC 8414 §3.3).
         token_ttl: life of a token in seconds where neither client nor resource says otherwise.
         document_max_age: seconds that the JWK set and the metadata may be cached.
+        withdrawal_seconds: seconds within which validators learn that a key was withdrawn.
 
     Raises:
         ValueError: a value is not allowed.
@@ -43,12 +44,15 @@ class IssuerConfig:
     issuer: str
     token_ttl: int = 3600
     document_max_age: int = 300
+    withdrawal_seconds: int = 15
 
     def __post_init__(self) -> None:
         check_issuer(self.issuer)
         check_token_ttl(self.token_ttl)
         if self.document_max_age < 0:
             raise ValueError("document_max_age must not be negative")
+        if self.withdrawal_seconds < 1:
+            raise ValueError("withdrawal_seconds must be at least 1")
 
     @property
     def base(self) -> str:
@@ -59,3 +63,17 @@ class IssuerConfig:
     def path(self) -> str:
         """The path part of the issuer without a final slash; empty for most."""
         return urlsplit(self.base).path
+
+    @property
+    def jwks_shared_max_age(self) -> int:
+        """Seconds that a shared cache may keep the JWK set.
+
+        With `jwks_revalidation_seconds` it adds up to `withdrawal_seconds`: so old is what a
+        validator knows at most, with one such cache on its way to the issuer.
+        """
+        return min(self.withdrawal_seconds // 2, self.document_max_age)
+
+    @property
+    def jwks_revalidation_seconds(self) -> int:
+        """Seconds that a validator may go on without asking for the JWK set again."""
+        return self.withdrawal_seconds - self.withdrawal_seconds // 2

@@ -27,6 +27,8 @@ def build_metadata(
         "issuer": config.issuer,
         "token_endpoint": config.base + TOKEN_PATH,
         "jwks_uri": config.base + JWKS_PATH,
+        # Of our own (RFC 8414 §2 allows for that); `keys.remote` reads it.
+        "jwks_revalidation_seconds": config.jwks_revalidation_seconds,
         "registration_endpoint": config.base + REGISTRATION_PATH,
         "grant_types_supported": list(GRANTS),
         "token_endpoint_auth_methods_supported": list(METHODS),

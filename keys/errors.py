@@ -70,6 +70,10 @@ class FetchFailed(KeysError):
     """A peer's answer is not a JWK set; the text says what it was, without its content."""
 
 
+class KeySetCopyRefused(KeysError):
+    """A copy of a key set that cannot be read, written or trusted; its text is one line."""
+
+
 class KeyStoreError(KeysError):
     """A key store that cannot be read or written; its text is one line with the remedy."""
 

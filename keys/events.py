@@ -25,6 +25,8 @@ class KeyEvent(StrEnum):
     UPKEEP_REFUSED = "key.upkeep_refused"
     JWKS_REFRESHED = "jwks.refreshed"
     JWKS_STALE = "jwks.stale"
+    JWKS_RESTORED = "jwks.restored"
+    JWKS_COPY_REFUSED = "jwks.copy_refused"
 
 
 class EventSink(Protocol):
@@ -45,6 +47,7 @@ REMEDIES: Mapping[str, str] = {
     KeyEvent.JWKS_STALE: (
         "can the issuer be reached, and does its metadata name it as `issuer` says?"
     ),
+    KeyEvent.JWKS_COPY_REFUSED: "the API works without its copy of the key set on disk",
 }
 """What to look at, by the event or the reason that points to a fault of configuration."""
 

@@ -13,6 +13,8 @@ class Event(StrEnum):
     REQUEST_REFUSED = "request.refused"
     JWKS_REFRESHED = KeyEvent.JWKS_REFRESHED
     JWKS_STALE = KeyEvent.JWKS_STALE
+    JWKS_RESTORED = KeyEvent.JWKS_RESTORED
+    JWKS_COPY_REFUSED = KeyEvent.JWKS_COPY_REFUSED
 
 
 # The claims are checked after the signature, so a caller without a token of a trusted issuer cannot

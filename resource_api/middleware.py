@@ -3,6 +3,7 @@
 Plain ASGI, no framework. Denied by default: what is open is listed, method and exact path.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -19,7 +20,7 @@ from resource_api.config import ResourcePolicy, build_metadata, metadata_path, m
 from resource_api.errors import InvalidToken, ResourceError
 from resource_api.events import Event, log_events
 from resource_api.open_routes import OpenRoutes
-from resource_api.validator import TokenValidator, TrustedIssuer
+from resource_api.validator import KeySource, TokenValidator, TrustedIssuer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -44,11 +45,12 @@ class BearerMiddleware:
         *,
         resource: str,
         issuer: str | None = None,
-        jwks: JwksClient | None = None,
+        jwks: KeySource | None = None,
         jwks_uri: str | None = None,
         policy: ResourcePolicy | None = None,
         issuers: Iterable[TrustedIssuer] | None = None,
         open_routes: Iterable[tuple[str, str]] = (),
+        readiness_path: str | None = None,
         cache_size: int = 4096,
         clock: Callable[[], float] = time.time,  # noqa: TID251  # the shell where the clock enters
         on_event: EventSink | None = None,
@@ -65,6 +67,8 @@ class BearerMiddleware:
             issuers: the trusted issuers, instead of the four above.
             open_routes: (method, path) pairs that need no token, the path decoded and below
                 `root_path`; `/static/*` is all below `/static/`, and `GET` includes `HEAD`.
+            readiness_path: where this middleware itself answers 200 as long as it has the keys of
+                every issuer and 503 otherwise, without a token; for the probe of a platform.
             cache_size: how many verified tokens to remember; 0 for none.
             clock: seconds since the epoch.
             on_event: gets the events of `resource_api.events.Event`; by default they go to the
@@ -96,7 +100,25 @@ class BearerMiddleware:
         self._on_event = on_event
         self._metadata = build_metadata([each.policy for each in self.issuers])
         self._metadata_path = metadata_path(resource)
+        self._readiness_path = readiness_path
+        if readiness_path is not None:
+            if not readiness_path.startswith("/") or readiness_path.endswith("/*"):
+                raise ValueError("readiness_path must be one path, which starts with a slash")
+            open_routes = [*open_routes, ("GET", readiness_path)]
         self._open = OpenRoutes(open_routes, document=self._metadata_path)
+
+    @property
+    def ready(self) -> bool:
+        """Say whether the tokens of every issuer can be judged now."""
+        # Looking has keys fetched that are due, so that a probe alone gets an idle API ready.
+        return None not in [issuer.keys.current() for issuer in self.issuers]
+
+    async def warm(self) -> bool:
+        """Get the keys before there is traffic; say whether those of every issuer are there.
+
+        Each issuer is asked at most once, and for no longer than a fetch may take.
+        """
+        return all(await asyncio.gather(*(issuer.keys.warm() for issuer in self.issuers)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -112,7 +134,10 @@ class BearerMiddleware:
 
     async def _serve_open(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path == self._metadata_path:
-            await self._send_metadata(scope["method"], send)
+            headers = [(b"cache-control", b"public, max-age=300")]
+            await _send_json(200, headers, self._metadata, scope, send)
+        elif path == self._readiness_path:
+            await self._send_readiness(scope, send)
         elif REQUEST_KEY in scope:  # let through by another middleware in front of this one
             await self.app(scope, receive, send)
         else:
@@ -185,15 +210,25 @@ class BearerMiddleware:
             fields["kid"] = kid
         self._on_event(Event.REQUEST_REFUSED, **fields)
 
-    async def _send_metadata(self, method: str, send: Send) -> None:
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(self._metadata)).encode()),
-            (b"cache-control", b"public, max-age=300"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        body = b"" if method == "HEAD" else self._metadata
-        await send({"type": "http.response.body", "body": body})
+    async def _send_readiness(self, scope: Scope, send: Send) -> None:
+        headers = [(b"cache-control", b"no-store")]
+        if self.ready:
+            await _send_json(200, headers, b'{"status":"ok"}', scope, send)
+            return
+        body = b'{"status":"unavailable","failing":["jwks"]}'
+        await _send_json(503, [*headers, (b"retry-after", b"1")], body, scope, send)
+
+
+async def _send_json(
+    status: int, headers: list[tuple[bytes, bytes]], body: bytes, scope: Scope, send: Send
+) -> None:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 class GuardedRequest:

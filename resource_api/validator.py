@@ -34,6 +34,10 @@ class KeySource(Protocol):
         """Give one key, or raise `keys.errors.UnknownKey` or `NoKeySet`."""
         ...
 
+    async def warm(self) -> bool:
+        """Get a set, if there is none and one is to be had; say whether there is one."""
+        ...
+
     async def aclose(self) -> None:
         """Stop what is under way."""
         ...

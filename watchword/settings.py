@@ -29,7 +29,7 @@ from issuer.storage.database_url import DatabasePlace, SqliteFile, parse_databas
 from keys.identifiers import check_issuer, check_resource, is_loopback
 
 PREFIX = "WATCHWORD_"
-WITHOUT_EFFECT = ("status_list_ttl", "failed_auth_limit")
+WITHOUT_EFFECT = ("failed_auth_limit",)
 """Settings that may be given already, for what they steer is not built yet."""
 SETTINGS_FILE = Path("watchword.toml")
 _OTHER_VARIABLES = frozenset({"WATCHWORD_PYTHON"})
@@ -257,7 +257,11 @@ class Settings(BaseSettings):
         0, description="`0` (never) is the only value yet"
     )
     status_list_ttl: int = Field(
-        15, ge=1, description="without effect yet: there is no revocation feed"
+        15,
+        ge=1,
+        le=3600,
+        description="seconds until the last validator knows that a key was withdrawn: how often"
+        " validators look, and shared caches between them and the issuer",
     )
     failed_auth_limit: int = Field(
         60, ge=0, description="without effect yet: failed authentications are not limited"

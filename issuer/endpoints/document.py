@@ -17,6 +17,14 @@ class Document:
 
     body: bytes
     max_age: int
+    shared_max_age: int | None = None
+    """By a cache that serves many (RFC 9111 §5.2.2.10), if that is not the same."""
+
+    @property
+    def cache_control(self) -> bytes:
+        """The header that says so."""
+        shared = b"" if self.shared_max_age is None else b", s-maxage=%d" % self.shared_max_age
+        return b"public, max-age=%d%b" % (self.max_age, shared)
 
 
 class DocumentEndpoint:
@@ -39,7 +47,7 @@ class DocumentEndpoint:
         document = self._current()
         etag = strong_etag(document.body)
         headers = [
-            (b"cache-control", b"public, max-age=%d" % document.max_age),
+            (b"cache-control", document.cache_control),
             (b"etag", etag),
         ]
         if _is_known(scope, etag):

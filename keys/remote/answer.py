@@ -22,6 +22,8 @@ class Fetched:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case; `cache-control`, `age`, `etag` and `content-type` are read."""
     body: bytes = b""
+    revalidate: int | None = None
+    """Seconds, at least 1, after which this issuer wants to be asked again, if it says so."""
 
 
 def check_json(answer: Fetched) -> None:

@@ -3,7 +3,9 @@
 The only file of this package that knows httpx, imported when it is first used.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,9 +20,19 @@ from keys.identifiers import (
 )
 from keys.jwks import MAXIMUM_BYTES
 from keys.remote.answer import FETCH_TIMEOUT, Fetched, check_json
+from keys.remote.jwks_cache import CachePolicy, lifetime_of
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
+
+
+REVALIDATION = "jwks_revalidation_seconds"
+"""The member of an issuer's metadata that says how long its key set may go without being checked.
+
+It is ours. An issuer that does not state it is asked again as `max-age` of its key set says.
+"""
 
 
 class HttpJwks:
@@ -35,6 +47,7 @@ class HttpJwks:
         *,
         jwks_uri: str | None = None,
         client: "httpx.AsyncClient | None" = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing is fetched yet.
 
@@ -43,6 +56,7 @@ class HttpJwks:
             jwks_uri: its key set, for an issuer that publishes no metadata.
             client: an httpx client of the caller's, which then also closes it. What it gets for a
                 loopback address counts only if no proxy was in between.
+            clock: monotonic seconds.
 
         Raises:
             ValueError: a URI that is neither https nor on a loopback host.
@@ -53,6 +67,10 @@ class HttpJwks:
             _secure_host(jwks_uri)
         self._configured = self._jwks_uri = jwks_uri
         self._client = client
+        self._clock = clock
+        self._context: ssl.SSLContext | None = None
+        self._interval: int | None = None
+        self._discover_at = 0.0
 
     async def __call__(self, etag: str | None) -> Fetched:
         """Fetch the key set, or learn that the one with this entity tag is current.
@@ -60,13 +78,31 @@ class HttpJwks:
         Raises:
             FetchFailed: the metadata is not this issuer's, or an answer is not what it must be.
         """
-        if self._jwks_uri is None:
-            self._jwks_uri = await self._discover()
-        answer = await self._get(self._jwks_uri, etag)
+        try:
+            jwks_uri = await self._find()
+            answer = await self._get(jwks_uri, etag)
+        except BaseException:
+            self._context = None  # the trusted certificates may have changed
+            raise
         if answer.status not in (200, 304):
             # The issuer may have moved its key set: look the address up again next time.
             self._jwks_uri = self._configured
-        return answer
+        return replace(answer, revalidate=self._interval)
+
+    async def _find(self) -> str:
+        """Give the address of the key set, looking it up again once the metadata is stale."""
+        known = self._jwks_uri
+        if known is not None and (self._configured or self._clock() < self._discover_at):
+            return known
+        # Before it is tried: metadata that cannot be had does not keep the key set away.
+        self._discover_at = self._clock() + CachePolicy().default_lifetime
+        try:
+            self._jwks_uri = await self._discover()
+        except Exception:
+            if known is None:
+                raise
+            return known
+        return self._jwks_uri
 
     async def _discover(self) -> str:
         answer = await self._get_metadata()
@@ -87,6 +123,8 @@ class HttpJwks:
         # RFC 8725 §3.10: metadata from elsewhere must not make us call our own machine.
         if is_loopback(host) and not self._may_be_local:
             raise FetchFailed("metadata that names an unsafe jwks_uri")
+        self._interval = _interval_of(metadata.get(REVALIDATION))
+        self._discover_at = self._clock() + lifetime_of(answer.headers, CachePolicy())
         return jwks_uri
 
     async def _get_metadata(self) -> Fetched:
@@ -109,13 +147,21 @@ class HttpJwks:
             headers["if-none-match"] = etag
         if self._client is not None:
             return await _read(self._client, url, headers)
-        # A client for each of a few fetches an hour: no idle connection, no tie to an event loop.
+        # Its making costs more CPU than all the rest.
+        self._context = self._context or httpx.create_ssl_context()
+        # A client for each fetch: no idle connection, no tie to an event loop.
         # Only this machine may answer for loopback: a proxy could name keys of its own.
         may_be_proxied = not is_loopback(urlsplit(url).hostname or "")
         async with httpx.AsyncClient(
-            timeout=FETCH_TIMEOUT, verify=httpx.create_ssl_context(), trust_env=may_be_proxied
+            timeout=FETCH_TIMEOUT, verify=self._context, trust_env=may_be_proxied
         ) as client:
             return await _read(client, url, headers)
+
+
+def _interval_of(value: object) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        return None
+    return value
 
 
 def _secure_host(jwks_uri: str) -> str:

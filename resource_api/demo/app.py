@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from keys.encoding import parse_json_object
 from keys.key_types import ALGORITHMS
-from keys.remote.jwks_client import JwksClient
 from resource_api.config import ResourcePolicy
 from resource_api.demo import PUBLIC, READ_RESOURCE, WRITE_RESOURCE
 from resource_api.demo.values import MemoryValue, ResourceValue
 from resource_api.guard import require
 from resource_api.middleware import BearerMiddleware
+from resource_api.validator import KeySource
 
 MAX_BODY = 65_536
 READ: Final = "read"
@@ -28,7 +28,7 @@ def create_demo_api(
     *,
     issuer: str,
     resource: str,
-    jwks: JwksClient | None = None,
+    jwks: KeySource | None = None,
     value: ResourceValue | None = None,
     open_routes: Iterable[tuple[str, str]] = OPEN_ROUTES,
     **options: Any,  # noqa: ANN401

@@ -27,6 +27,7 @@ def test_metadata_says_what_the_tables_hold() -> None:
         "issuer": "https://auth.example",
         "token_endpoint": "https://auth.example/token",
         "jwks_uri": "https://auth.example/jwks",
+        "jwks_revalidation_seconds": 8,
         "registration_endpoint": "https://auth.example/register",
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
@@ -67,6 +68,20 @@ async def test_documents_are_cacheable_json_with_a_strong_etag() -> None:
     assert etag is not None
     assert etag.startswith('"')
     assert (await fetch(body=b"{}")).header("etag") != etag
+
+
+@pytest.mark.rfc("roll-4")
+async def test_a_shared_cache_may_keep_a_document_for_less() -> None:
+    """RFC 9111 §5.2.2.10; in 304 too."""
+    endpoint = DocumentEndpoint(lambda: Document(BODY, 300, shared_max_age=7))
+    answer = await call(endpoint, "GET", "/jwks", [])
+    assert answer.header("cache-control") == "public, max-age=300, s-maxage=7"
+    etag = (answer.header("etag") or "").encode()
+    answer = await call(endpoint, "GET", "/jwks", [(b"if-none-match", etag)])
+    assert (answer.status, answer.header("cache-control")) == (
+        304,
+        "public, max-age=300, s-maxage=7",
+    )
 
 
 @pytest.mark.rfc("roll-4")

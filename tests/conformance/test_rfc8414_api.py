@@ -1,7 +1,9 @@
 """RFC 8414 on the API's side: finding the key set, and nobody else's."""
 
+import asyncio
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 
 import httpx
@@ -10,6 +12,7 @@ import pytest
 from keys.errors import FetchFailed
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
+from tests.support.clock import Clock
 from tests.support.forge import TokenForge
 
 FORGE = TokenForge()
@@ -46,10 +49,15 @@ class Web:
         assert str(request.url) == JWKS
         return self.jwks(request)
 
-    def source(self, issuer: str = ISSUER, jwks_uri: str | None = None) -> HttpJwks:
+    def source(
+        self,
+        issuer: str = ISSUER,
+        jwks_uri: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> HttpJwks:
         """Make a key source that lives in this web."""
         client = httpx.AsyncClient(transport=httpx.MockTransport(self))
-        return HttpJwks(issuer, jwks_uri=jwks_uri, client=client)
+        return HttpJwks(issuer, jwks_uri=jwks_uri, client=client, clock=clock)
 
 
 @pytest.mark.rfc("8414-3.3-1")
@@ -60,6 +68,62 @@ async def test_key_set_is_found_through_metadata() -> None:
     for _ in range(2):
         assert (await source(None)).body == FORGE.jwks_document
     assert [str(request.url) for request in web.requests] == [METADATA, JWKS, JWKS]
+
+
+@pytest.mark.parametrize(
+    ("stated", "interval"),
+    [(8, 8), (1, 1), (0, None), (-1, None), (True, None), (8.5, None), ("8", None), (None, None)],
+)
+async def test_an_issuer_may_state_how_often_to_ask(stated: object, interval: int | None) -> None:
+    """Nonsense counts as nothing said, and an issuer without metadata says nothing."""
+    web = Web()
+    web.metadata["jwks_revalidation_seconds"] = stated
+    assert (await web.source()(None)).revalidate == interval
+    assert (await web.source(jwks_uri=JWKS)(None)).revalidate is None
+
+
+async def test_metadata_is_read_again_once_it_is_stale() -> None:
+    """An issuer that moves its key set, or wants it checked more often, is understood in time."""
+    web, clock = Web(), Clock(0)
+    source = web.source(clock=clock)
+    await source(None)
+    web.metadata["jwks_revalidation_seconds"] = 3
+    clock.advance(299)
+    assert (await source(None)).revalidate is None
+    clock.advance(1)
+    assert (await source(None)).revalidate == 3
+    assert [str(request.url) for request in web.requests].count(METADATA) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.Response(500), httpx.Response(200, json={"issuer": "https://other.example"}), None],
+)
+async def test_metadata_that_cannot_be_read_again_keeps_no_key_set_away(
+    answer: httpx.Response | None,
+) -> None:
+    """The address of before serves, though the metadata fails, is of another issuer or hangs."""
+    web, clock = Web(), Clock(0)
+    source = web.source(clock=clock)
+    await source(None)
+    clock.advance(300)
+    web.metadata_answer = answer or httpx.Response(200, stream=Hanging())
+    if answer is None:
+        with pytest.raises(TimeoutError):  # this fetch fails, and the next one goes on
+            async with asyncio.timeout(0.05):
+                await source(None)
+    assert (await source(None)).body == FORGE.jwks_document
+    assert (await source(None)).body == FORGE.jwks_document
+    assert [str(request.url) for request in web.requests].count(METADATA) == 2
+
+
+class Hanging(httpx.AsyncByteStream):
+    """A body that does not come."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        yield b""
 
 
 @pytest.mark.rfc("8414-3.3-1")

@@ -16,15 +16,13 @@ from issuer.endpoints.document import Document
 from issuer.events import EventSink
 from issuer.registry.audit import Actor, Via
 from issuer.storage.registry import Registry
-from keys.events import ignore_event
 from keys.key_types import ALGORITHMS
-from keys.remote.jwks_client import JwksClient
 from resource_api.config import ResourcePolicy
 from resource_api.guard import ScopeGuard, require
 from resource_api.middleware import SCOPE_KEY, BearerMiddleware
 from watchword.clock import wall_clock
 from watchword.logging import request_id
-from watchword.provider.demo_api import in_process
+from watchword.provider.published_keys import PublishedKeys
 from watchword.registry import ADMIN_SCOPES
 from watchword.settings import Settings
 
@@ -51,7 +49,6 @@ class AdminApp:
     ) -> None:
         self._settings = settings
         self._registry = registry
-        self._jwks = JwksClient(in_process(published), on_event=ignore_event)
         self._endpoint = AdministrationEndpoint(
             bases, administer=self._administer, guard=_guard, events=events
         )
@@ -59,7 +56,7 @@ class AdminApp:
             self._endpoint,
             issuer=settings.issuer,
             resource=settings.administration,
-            jwks=self._jwks,
+            jwks=PublishedKeys(published),
             policy=ResourcePolicy(
                 issuer=settings.issuer,
                 resource=settings.administration,
@@ -72,8 +69,7 @@ class AdminApp:
         )
 
     async def stop(self) -> None:
-        """Stop a refresh of the key set, and end the threads."""
-        await self._jwks.aclose()
+        """End the threads."""
         self._endpoint.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from issuer.endpoints.asgi import Message, Receive, Scope, Send
-from issuer.endpoints.document import Document, strong_etag
+from issuer.endpoints.document import Document
 from issuer.events import EventSink
-from keys.remote.answer import Fetched
 from keys.remote.http_jwks import HttpJwks
-from keys.remote.jwks_client import FetchJwks, JwksClient
+from keys.remote.jwks_client import JwksClient
 from resource_api.demo.app import create_demo_api
 from resource_api.demo.values import ResourceValue
+from resource_api.validator import KeySource
+from watchword.provider.published_keys import PublishedKeys
 from watchword.settings import Settings
 
 
@@ -34,8 +35,11 @@ class DemoApiApp:
         value: ResourceValue,
         prefix: str = "",
     ) -> None:
-        fetch = HttpJwks(settings.issuer) if published is None else in_process(published)
-        self._jwks = JwksClient(fetch, on_event=events)
+        self._jwks: KeySource
+        if published is None:
+            self._jwks = JwksClient(HttpJwks(settings.issuer), on_event=events)
+        else:
+            self._jwks = PublishedKeys(published)
         self._prefix = prefix
         self._api = create_demo_api(
             issuer=settings.issuer,
@@ -72,17 +76,3 @@ def _without_prefix(scope: Scope, prefix: str) -> Scope:
     if raw_path is not None:
         shortened["raw_path"] = raw_path.removeprefix(prefix.encode("ascii"))
     return shortened
-
-
-def in_process(published: Callable[[], Document]) -> FetchJwks:
-    """Fetch the key set that this very process publishes."""
-
-    async def fetch(etag: str | None) -> Fetched:
-        document = published()
-        current = strong_etag(document.body).decode("ascii")
-        headers = {"cache-control": f"max-age={document.max_age}", "etag": current}
-        if etag == current:
-            return Fetched(status=304, headers=headers)
-        return Fetched(status=200, headers=headers, body=document.body)
-
-    return fetch

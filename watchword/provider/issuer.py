@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 
 from issuer.client_auth.methods import ClientAuthenticator
@@ -70,6 +71,7 @@ class IssuerApp:
             issuer=settings.issuer,
             token_ttl=settings.token_ttl,
             document_max_age=settings.jwks_max_age,
+            withdrawal_seconds=settings.status_list_ttl,
         )
         self._settings = settings
         self.registry = self._open_or_await_registry()
@@ -118,7 +120,8 @@ class IssuerApp:
 
     def jwks(self) -> Document:
         """Return the published JWK set as it is now."""
-        return self.keys.document(wall_clock())
+        document = self.keys.document(wall_clock())
+        return replace(document, shared_max_age=self.config.jwks_shared_max_age)
 
     def has_key(self) -> bool:
         """Tell whether there is a key to sign with, and the key store can be read."""

@@ -18,3 +18,20 @@ def test_a_negative_age_is_refused() -> None:
     """Documents cannot be older than now."""
     with pytest.raises(ValueError, match="negative"):
         IssuerConfig(issuer="https://a.example", document_max_age=-1)
+
+
+@pytest.mark.parametrize(
+    ("within", "max_age", "shared", "interval"),
+    [(15, 300, 7, 8), (1, 300, 0, 1), (2, 300, 1, 1), (3600, 300, 300, 1800), (15, 2, 2, 8)],
+)
+def test_a_withdrawal_is_known_in_time_behind_a_shared_cache(
+    within: int, max_age: int, shared: int, interval: int
+) -> None:
+    """What the cache may keep and what a validator may: together no more than is promised."""
+    config = IssuerConfig(
+        issuer="https://a.example", document_max_age=max_age, withdrawal_seconds=within
+    )
+    assert (config.jwks_shared_max_age, config.jwks_revalidation_seconds) == (shared, interval)
+    assert shared + interval <= within
+    with pytest.raises(ValueError, match="at least 1"):
+        IssuerConfig(issuer="https://a.example", withdrawal_seconds=0)

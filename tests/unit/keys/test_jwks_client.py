@@ -1,7 +1,11 @@
 """The client of the key set: one fetch, ahead of need, honest about failures."""
 
 import asyncio
-from typing import Any
+import gc
+import itertools
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -10,13 +14,14 @@ from keys.errors import NoKeySet, UnknownKey
 from keys.jwk import PublicJwk
 from keys.remote.answer import Fetched
 from keys.remote.http_jwks import HttpJwks
-from keys.remote.jwks_client import JwksClient
+from keys.remote.jwks_client import MAXIMUM_WAITING, JwksClient, _tick
 from tests.support.clock import Clock
 from tests.support.forge import TokenForge
 from tests.support.keys import rsa_key
 from tests.support.protected_api import Issuer
 
 FORGE = TokenForge()
+NEWER = TokenForge(rsa_key(1))
 KID = FORGE.jwk.kid
 
 
@@ -96,7 +101,7 @@ async def test_refresh_happens_in_the_background() -> None:
 
 @pytest.mark.rfc("roll-5")
 async def test_last_good_set_is_kept() -> None:
-    """While the issuer is down, the set serves and failures are reported, one per cool-down."""
+    """While the issuer is down, the set serves; failures are reported, and tries get rarer."""
     bench = Bench()
     await bench.client.warm()
     bench.issuer.fails = ConnectionError("secret text of a peer")
@@ -106,16 +111,25 @@ async def test_last_good_set_is_kept() -> None:
         await settle()
     assert (await bench.client.key(KID, "RS256")).kid == KID
     assert bench.events[1:] == [("jwks.stale", {"reason": "ConnectionError", "failures": 1})]
+    assert bench.client.status().state == "stale"
+    bench.clock.advance(1)
+    bench.client.current()
+    await settle()
+    assert bench.client.status().next_check > 1
 
 
 async def test_unknown_kid_waits_for_one_fetch_and_may_be_new() -> None:
     """A key that the issuer just published is found by the first token that names it."""
     bench = Bench()
     await bench.client.warm()
-    newer = TokenForge(rsa_key(1))
+    bench.clock.advance(0.1)
+    newer = NEWER
+    with pytest.raises(UnknownKey):
+        await bench.client.key("unknown", "RS256")
     bench.issuer.body = newer.jwks_document
     with pytest.raises(UnknownKey):
         await bench.client.key(newer.jwk.kid, "RS256")
+    assert len(bench.issuer.asked) == 2
     bench.clock.advance(30)
     assert (await bench.client.key(newer.jwk.kid, "RS256")).kid == newer.jwk.kid
     with pytest.raises(UnknownKey):
@@ -217,3 +231,160 @@ async def test_a_fetch_of_another_running_loop_is_not_waited_for() -> None:
         await asyncio.sleep(0)
     assert await asyncio.to_thread(lambda: asyncio.run(asyncio.wait_for(client.refresh(), 5)))
     flying.cancel()
+
+
+class TimedLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock jumps to the next timer instead of waiting for it."""
+
+    jumped = 0.0
+
+    def time(self) -> float:
+        """Tell the time of the loop."""
+        return self.jumped
+
+    def _run_once(self) -> None:
+        timers = [timer.when() for timer in self._scheduled if not timer.cancelled()]
+        if timers and not self._ready:
+            self.jumped = max(self.jumped, min(timers))
+        super()._run_once()
+
+
+def run_in_jumping_time(story: Callable[[TimedLoop], Awaitable[None]]) -> None:
+    """Run a story on a loop of its own."""
+    with asyncio.Runner(loop_factory=TimedLoop) as runner:
+        runner.run(story(cast(TimedLoop, runner.get_loop())))
+
+
+@pytest.mark.attack("V40")
+@pytest.mark.rfc("roll-5")
+@pytest.mark.parametrize("jitter", [0.0, 1.0])
+def test_an_idle_client_asks_as_often_as_the_issuer_wants(jitter: float) -> None:
+    """Without a single request after the first: the last answer is never older than stated."""
+    asked: list[float] = []
+
+    async def story(loop: TimedLoop) -> None:
+        async def fetch(etag: str | None) -> Fetched:
+            asked.append(loop.time())
+            # A key is withdrawn after a minute; what an issuer of ours says of its set.
+            body = FORGE.jwks_document if loop.time() < 60 else NEWER.jwks_document
+            headers = {"cache-control": "public, max-age=300, s-maxage=7"}
+            return Fetched(status=200, headers=headers, body=body, revalidate=8)
+
+        client = JwksClient(fetch, clock=loop.time, jitter=lambda: jitter)
+        await client.warm()
+        await asyncio.sleep(60)
+        assert await client.key(KID, "RS256")
+        await asyncio.sleep(8)
+        keys = client.current()
+        assert keys is not None
+        assert keys.select(KID, "RS256") is None
+        await client.aclose()
+        await asyncio.sleep(100)  # and nothing more is asked
+
+    run_in_jumping_time(story)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert gaps == pytest.approx([8 - 0.8 * jitter] * (8 if jitter == 0 else 9))
+
+
+def test_a_client_that_was_dropped_asks_no_more() -> None:
+    """The timer does not keep it alive."""
+    asked: list[float] = []
+
+    async def story(loop: TimedLoop) -> None:
+        async def fetch(etag: str | None) -> Fetched:
+            asked.append(loop.time())
+            return Fetched(status=200, body=FORGE.jwks_document)
+
+        client = JwksClient(fetch, clock=loop.time)
+        assert await client.warm()
+        gone = weakref.ref(client)
+        del client
+        gc.collect()
+        assert gone() is None
+        await asyncio.sleep(1000)
+
+    run_in_jumping_time(story)
+    assert len(asked) == 1
+
+
+def test_closed_loops_leave_nothing_behind() -> None:
+    """A program that runs one event loop after another keeps no more than one of them."""
+    client = JwksClient(Issuer(FORGE.jwks_document), clock=Clock(0))
+    for _ in range(5):
+        assert asyncio.run(client.refresh())
+    assert len(client._loops) == 1
+
+
+async def test_a_timer_that_is_early_looks_again() -> None:
+    """What a clock of ours does not yet call due is left alone, and not forgotten."""
+    bench = Bench()
+    await bench.client.warm()
+    (here,) = bench.client._loops.values()
+    before = here.timer
+    _tick(weakref.ref(bench.client), here)
+    assert here.timer is not before
+    assert len(bench.issuer.asked) == 1
+    bench.clock.advance(240)
+    _tick(weakref.ref(bench.client), here)
+    await settle()
+    assert len(bench.issuer.asked) == 2
+    await bench.client.aclose()
+
+
+async def test_a_request_that_joined_a_fetch_may_ask_once_more() -> None:
+    """The fetch had begun before the key was published; one that began later is conclusive."""
+    gates = [asyncio.Event() for _ in range(3)]
+    answers = [FORGE.jwks_document, FORGE.jwks_document, NEWER.jwks_document]
+    asked: list[int] = []
+
+    async def fetch(etag: str | None) -> Fetched:
+        number = len(asked)
+        asked.append(number)
+        await gates[number].wait()
+        return Fetched(status=200, body=answers[number])
+
+    clock = Clock(0)
+    client = JwksClient(fetch, clock=clock)
+    gates[0].set()
+    await client.warm()
+    clock.advance(290)
+    assert client.current() is not None  # a refresh begins
+    await settle()
+    clock.advance(1)
+    found = [asyncio.create_task(client.key(NEWER.jwk.kid, "RS256")) for _ in range(50)]
+    await settle()
+    gates[1].set()
+    await settle()
+    assert len(asked) == 3
+    gates[2].set()
+    assert {(await task).kid for task in found} == {NEWER.jwk.kid}
+    await client.aclose()
+
+
+@pytest.mark.attack("V7")
+async def test_requests_that_wait_are_bounded() -> None:
+    """Forged kids cannot make an API hold more than so many requests while the issuer is slow."""
+    clock, gate = Clock(0), asyncio.Event()
+
+    async def slow(etag: str | None) -> Fetched:
+        await gate.wait()
+        return Fetched(status=200, body=FORGE.jwks_document)
+
+    client = JwksClient(slow, clock=clock)
+    waiting = [asyncio.create_task(client.key(KID, "RS256")) for _ in range(MAXIMUM_WAITING)]
+    await settle()
+    with pytest.raises(NoKeySet):
+        await client.key(KID, "RS256")
+    gate.set()
+    await asyncio.gather(*waiting)
+    gate.clear()
+    clock.advance(1)
+    waiting = [asyncio.create_task(client.key(f"x{n}", "RS256")) for n in range(MAXIMUM_WAITING)]
+    await settle()
+    with pytest.raises(UnknownKey):
+        await client.key("one more", "RS256")
+    assert (await client.key(KID, "RS256")).kid == KID  # a known one does not wait
+    gate.set()
+    refused = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(each, UnknownKey) for each in refused)
+    await client.aclose()

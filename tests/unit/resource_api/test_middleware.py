@@ -89,6 +89,53 @@ async def test_lifespan_starts_the_first_fetch_and_ends_it() -> None:
     assert api.issuer.asked == [None]
 
 
+@pytest.mark.rfc("roll-8")
+async def test_keys_may_be_had_before_there_is_traffic() -> None:
+    """`warm` gets the keys of every issuer, and says whether they are there."""
+    sources = [Issuer(TokenForge().jwks_document) for _ in range(2)]
+    clients = [JwksClient(each, clock=Clock(0)) for each in sources]
+    issuers = [
+        TrustedIssuer(ResourcePolicy(issuer=issuer, resource=RESOURCE), keys)
+        for issuer, keys in zip((ISSUER, OTHER), clients, strict=True)
+    ]
+    app = BearerMiddleware(never, resource=RESOURCE, issuers=issuers)
+    sources[1].status = 503
+    assert not await app.warm()
+    assert [len(each.asked) for each in sources] == [1, 1]
+    assert not app.ready
+    sources[1].status = 200
+    assert await clients[1].refresh()
+    assert (await app.warm(), app.ready) == (True, True)
+    assert [len(each.asked) for each in sources] == [1, 2]
+
+
+@pytest.mark.rfc("roll-8", "ops-1")
+async def test_a_probe_asks_whether_there_are_keys() -> None:
+    """503 until the set is there, and again once it is too old; a probe alone gets it there."""
+    api = ProtectedApi(readiness_path="/readyz")
+    answer = await ask(api.app, path="/readyz")
+    assert (answer.status, answer.json["failing"]) == (503, ["jwks"])
+    assert (answer.header("retry-after"), answer.header("cache-control")) == ("1", "no-store")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    answer = await ask(api.app, path="/readyz")
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+    head = await ask(api.app, "HEAD", "/readyz")
+    assert (head.status, head.body) == (200, b"")
+    api.issuer.status = 503
+    api.monotonic.advance(3900)
+    assert (await ask(api.app, path="/readyz")).status == 503
+    assert (await ask(api.app, "POST", "/readyz")).status == 401
+    assert api.reached == []
+
+
+@pytest.mark.parametrize("path", ["readyz", "/ready/*", "", "/a/../b", "/%72eady"])
+def test_a_probe_has_one_path(path: str) -> None:
+    """As a platform asks for it."""
+    with pytest.raises(ValueError, match=r"readiness_path must|open_routes: "):
+        BearerMiddleware(never, issuer=ISSUER, resource=RESOURCE, readiness_path=path)
+
+
 async def test_event_sink_may_be_left_out() -> None:
     """Without a place for events nothing is reported, and refusals work all the same."""
     api = BearerMiddleware(never, issuer=ISSUER, resource=RESOURCE)

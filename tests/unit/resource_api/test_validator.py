@@ -36,6 +36,10 @@ class Source:
         """Have no other key."""
         raise AssertionError
 
+    async def warm(self) -> bool:
+        """Be warm."""
+        raise AssertionError
+
     async def aclose(self) -> None:
         """Stop nothing."""
 

@@ -1,0 +1,166 @@
+"""A copy on disk of the last good key set, for a start while the issuer is away.
+
+One JSON file: the issuer, when the set was fetched by the wall clock, how long it serves from then
+on, and the set as it was published. Nothing in it is secret; an account that could change it could
+have its own tokens accepted, so owner and mode are judged as those of private keys are.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from keys.encoding import parse_json_object
+from keys.errors import InvalidJwkSet, KeySetCopyRefused
+from keys.file_access import file_fault, folder_fault, folders_above
+from keys.identifiers import check_issuer
+from keys.jwks import MAXIMUM_BYTES, JwkSet, parse_jwk_set
+from keys.remote.jwks_cache import Freshness
+
+_MAXIMUM_FILE = MAXIMUM_BYTES + 4096
+_KEPT_SHARE = 0.1
+"""The share of its time after which a copy of the same set is written again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptKeySet:
+    """A set that was read from a copy."""
+
+    keys: JwkSet
+    age: float
+    """Seconds since it was fetched."""
+    good_for: float
+    """Seconds that it serves after it was fetched."""
+
+
+class KeySetCopy:
+    """The file with the copy of one issuer's set."""
+
+    def __init__(
+        self,
+        path: Path | str,
+        issuer: str,
+        *,
+        clock: Callable[[], float] = time.time,  # noqa: TID251  # the shell where the clock enters
+    ) -> None:
+        """Name the file; nothing is read or written yet.
+
+        Args:
+            path: the file; a folder that does not exist is made with mode 0700.
+            issuer: the issuer identifier; a copy of another issuer's set is refused.
+            clock: seconds since the epoch.
+
+        Raises:
+            ValueError: the issuer identifier cannot be one.
+        """
+        self._path = Path(path)
+        self._issuer = check_issuer(issuer)
+        self._clock = clock
+        self._body = b""
+        self._saved_at: float | None = None
+
+    def load(self) -> KeptKeySet | None:
+        """Read the copy, if there is one. Blocks: call it off the event loop.
+
+        Raises:
+            KeySetCopyRefused: it cannot be read, or is not to be trusted.
+        """
+        try:
+            document = self._read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise KeySetCopyRefused(f"{self._path} cannot be read: {error.strerror}") from None
+        try:
+            kept = self._understand(parse_json_object(document))
+        except (ValueError, InvalidJwkSet):
+            raise KeySetCopyRefused(f"{self._path} is damaged; delete it") from None
+        if kept.age < 0:
+            raise KeySetCopyRefused(f"{self._path} is dated in the future; is the clock right?")
+        return kept
+
+    def is_due(self, body: bytes, freshness: Freshness) -> bool:
+        """Say whether an answer has to be written: another set, or a copy that is getting old.
+
+        Args:
+            body: of the answer, empty for 304.
+            freshness: how long it serves.
+        """
+        if not freshness.may_be_stored:
+            return False
+        if self._saved_at is None or body not in (b"", self._body):
+            return True
+        age = self._clock() - self._saved_at
+        return not 0 <= age < freshness.dead_after * _KEPT_SHARE
+
+    def save(self, body: bytes, freshness: Freshness, *, age: float) -> None:
+        """Write the copy, all of it or nothing. Blocks: call it off the event loop.
+
+        Args:
+            body: of the answer, which was parsed before; empty for 304.
+            freshness: how long it serves.
+            age: seconds since it was asked for.
+
+        Raises:
+            KeySetCopyRefused: it cannot be written, or another account could change it.
+        """
+        now = self._clock()
+        body = body or self._body
+        copy = {
+            "issuer": self._issuer,
+            "fetched_at": now - age,
+            "good_for": freshness.dead_after,
+            "jwks": json.loads(body),
+        }
+        try:
+            self._write(json.dumps(copy).encode())
+        except OSError as error:
+            raise KeySetCopyRefused(f"{self._path} cannot be written: {error.strerror}") from None
+        self._body, self._saved_at = body, now
+
+    def _read(self) -> bytes:
+        self._check_folders()
+        with self._path.open("rb") as file:
+            fault = file_fault(self._path, os.fstat(file.fileno()))
+            if fault is not None:
+                raise KeySetCopyRefused(fault)
+            return file.read(_MAXIMUM_FILE)
+
+    def _understand(self, copy: dict[str, object]) -> KeptKeySet:
+        match copy:
+            case {
+                "issuer": self._issuer,
+                "fetched_at": int() | float() as fetched_at,
+                "good_for": int() | float() as good_for,
+                "jwks": dict() as jwks,
+            }:
+                keys = parse_jwk_set(json.dumps(jwks).encode())
+                age = self._clock() - fetched_at
+                return KeptKeySet(keys=keys, age=age, good_for=good_for)
+            case {"issuer": str() as other} if other != self._issuer:
+                raise KeySetCopyRefused(f"{self._path} is of another issuer; give each its own")
+        raise ValueError
+
+    def _write(self, document: bytes) -> None:
+        folder = self._path.resolve().parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._check_folders()
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{self._path.name}.")  # mode 0600
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(document)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self._path.resolve())
+        except BaseException:
+            Path(name).unlink()
+            raise
+
+    def _check_folders(self) -> None:
+        for folder in folders_above(self._path):
+            fault = folder_fault(folder, folder.stat(), private=False)
+            if fault is not None:
+                raise KeySetCopyRefused(fault)

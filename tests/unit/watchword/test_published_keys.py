@@ -1,0 +1,54 @@
+"""Unit tests of `watchword.provider.published_keys`: the provider's APIs know its keys at once."""
+
+import pytest
+
+from issuer.endpoints.document import Document
+from keys.errors import NoKeySet, UnknownKey
+from tests.support.forge import TokenForge
+from tests.support.keys import rsa_key
+from watchword.provider.published_keys import PublishedKeys
+
+OLD, NEW = TokenForge(), TokenForge(rsa_key(1))
+
+
+class Published:
+    """A document that changes."""
+
+    body = OLD.jwks_document
+
+    def __call__(self) -> Document:
+        """Give it."""
+        return Document(self.body, 300)
+
+
+@pytest.mark.attack("V40")
+async def test_a_withdrawn_key_is_unknown_at_once():
+    """Nothing is fetched and nothing is kept beyond the moment."""
+    published = Published()
+    keys = PublishedKeys(published)
+    assert await keys.warm()
+    assert (await keys.key(OLD.jwk.kid, "RS256")).kid == OLD.jwk.kid
+    published.body = NEW.jwks_document
+    with pytest.raises(UnknownKey):
+        await keys.key(OLD.jwk.kid, "RS256")
+    assert (await keys.key(NEW.jwk.kid, "RS256")).kid == NEW.jwk.kid
+    await keys.aclose()
+
+
+async def test_an_equal_set_stays_the_same_object():
+    """What was verified under it stays verified."""
+    published = Published()
+    keys = PublishedKeys(published)
+    before = keys.current()
+    published.body = published.body + b" "
+    assert keys.current() is before
+
+
+async def test_without_a_key_there_is_no_set():
+    """Tokens cannot be judged: 503, not 401."""
+    published = Published()
+    published.body = b'{"keys":[]}'
+    keys = PublishedKeys(published)
+    assert not keys.ready
+    with pytest.raises(NoKeySet):
+        await keys.key(OLD.jwk.kid, "RS256")
