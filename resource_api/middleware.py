@@ -65,14 +65,14 @@ class BearerMiddleware:
             jwks_uri: where the keys are, for an issuer without metadata.
             policy: all bounds, if the defaults will not do; must name the same issuer and resource.
             issuers: the trusted issuers, instead of the four above.
-            open_routes: (method, path) pairs that need no token, the path decoded and below
-                `root_path`; `/static/*` is all below `/static/`, and `GET` includes `HEAD`.
-            readiness_path: where this middleware itself answers 200 as long as it has the keys of
-                every issuer and 503 otherwise, without a token; for the probe of a platform.
+            open_routes: (method, path) pairs that need no token, `GET` includes `HEAD`; the path
+                decoded and below `root_path`, `/static/*` for all below `/static/`.
+            readiness_path: of a probe that needs no token: 200 while the keys of every issuer are
+                there, else 503.
             cache_size: how many verified tokens to remember; 0 for none.
             clock: seconds since the epoch.
-            on_event: gets the events of `resource_api.events.Event`; by default they go to the
-                logger `watchword.resource_api`.
+            on_event: gets each `resource_api.events.Event`, by default the logger
+                `watchword.resource_api`.
 
         Raises:
             ValueError: settings that cannot be or contradict each other.
@@ -82,10 +82,7 @@ class BearerMiddleware:
         ):
             raise ValueError("give issuers alone, or issuer with its jwks, jwks_uri and policy")
         self.issuers = tuple(issuers or ())
-        if on_event is None:
-            named = [issuer] if issuer is not None else [x.policy.issuer for x in self.issuers]
-            about = f"(issuer={', '.join(map(repr, named))}, resource={resource!r})"
-            on_event = log_events(clock=time.monotonic, about=about)
+        on_event = on_event or _log_about(resource, issuer, self.issuers)
         if issuer is not None:
             policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
             keys = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
@@ -95,16 +92,12 @@ class BearerMiddleware:
         self.policy, self.jwks = self.issuers[0].policy, self.issuers[0].keys
         if self.policy.resource != resource or issuer not in (None, self.policy.issuer):
             raise ValueError("policy is for another issuer or resource")
-        self._cached = validator.cached
-        self._validate = validator.validate
+        self._cached, self._validate = validator.cached, validator.validate
         self._on_event = on_event
         self._metadata = build_metadata([each.policy for each in self.issuers])
         self._metadata_path = metadata_path(resource)
         self._readiness_path = readiness_path
-        if readiness_path is not None:
-            if not readiness_path.startswith("/") or readiness_path.endswith("/*"):
-                raise ValueError("readiness_path must be one path, which starts with a slash")
-            open_routes = [*open_routes, ("GET", readiness_path)]
+        open_routes = [*open_routes, *_probe_route(readiness_path)]
         self._open = OpenRoutes(open_routes, document=self._metadata_path)
 
     @property
@@ -217,6 +210,20 @@ class BearerMiddleware:
             return
         body = b'{"status":"unavailable","failing":["jwks"]}'
         await _send_json(503, [*headers, (b"retry-after", b"1")], body, scope, send)
+
+
+def _log_about(resource: str, issuer: str | None, issuers: tuple[TrustedIssuer, ...]) -> EventSink:
+    named = [issuer] if issuer is not None else [each.policy.issuer for each in issuers]
+    about = f"(issuer={', '.join(map(repr, named))}, resource={resource!r})"
+    return log_events(clock=time.monotonic, about=about)
+
+
+def _probe_route(path: str | None) -> list[tuple[str, str]]:
+    if path is None:
+        return []
+    if not path.startswith("/") or path.endswith("/*"):
+        raise ValueError("readiness_path must be one path, which starts with a slash")
+    return [("GET", path)]
 
 
 async def _send_json(
