@@ -43,6 +43,7 @@ class Reason(StrEnum):
     CLIENT_METADATA = "client_metadata"
     NO_SIGNING_KEY = "no_signing_key"
     TOKEN_TOO_LONG = "token_too_long"  # noqa: S105 - a reason, not a secret
+    SIGNER_UNAVAILABLE = "signer_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"

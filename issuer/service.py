@@ -27,7 +27,7 @@ from issuer.grants.authorization import GrantType
 from issuer.registry.client import ClientRegistration
 from issuer.registry.usage import UsageLog
 from issuer.token_request import TokenRequest
-from keys.errors import NoSigningKey
+from keys.errors import NoSigningKey, SignerUnavailable
 from keys.jwt import MAX_TOKEN_BYTES
 from keys.signers.local import Signer
 
@@ -84,7 +84,8 @@ class TokenService:
 
         Raises:
             OAuthError: the request is refused.
-            TemporarilyUnavailable: there is no key to sign with; a token is never unsigned.
+            TemporarilyUnavailable: there is no key to sign with, or what keeps it does not answer;
+                a token is never unsigned.
             ServerError: the token is longer than any API of ours takes.
         """
         # Authentication first: RFC 6749 §5.2 tells an unauthenticated peer nothing of grants.
@@ -101,7 +102,10 @@ class TokenService:
             authorization, issuer=self._config.issuer, now=now, jti=jti, hooks=self._hooks
         )
         signing_input = build_signing_input(header_segment(signer.alg, signer.kid), claims)
-        access_token = assemble(signing_input, await signer.sign(signing_input))
+        try:
+            access_token = assemble(signing_input, await signer.sign(signing_input))
+        except SignerUnavailable:
+            raise TemporarilyUnavailable(Reason.SIGNER_UNAVAILABLE) from None
         client_id, scopes = authorization.client_id, authorization.scopes
         if len(access_token) > MAX_TOKEN_BYTES:
             raise ServerError(Reason.TOKEN_TOO_LONG, client_id=client_id)

@@ -94,5 +94,9 @@ class NoSigningKey(KeysError):
     """There is no key to sign with."""
 
 
+class SignerUnavailable(KeysError):
+    """What keeps the private key gives no right signature now; the text says why, in one line."""
+
+
 class KeyFromTheFuture(KeysError):
     """A key of the store is dated after this machine's clock, so no later key can be placed."""

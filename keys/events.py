@@ -27,6 +27,8 @@ class KeyEvent(StrEnum):
     JWKS_STALE = "jwks.stale"
     JWKS_RESTORED = "jwks.restored"
     JWKS_COPY_REFUSED = "jwks.copy_refused"
+    SIGNER_UNAVAILABLE = "signer.unavailable"
+    SIGNER_AVAILABLE = "signer.available"
 
 
 class EventSink(Protocol):

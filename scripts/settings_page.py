@@ -7,7 +7,8 @@ the page is not what would be written.
 import sys
 from pathlib import Path
 
-from watchword.settings import PREFIX, SETTINGS_FILE, Settings
+from watchword.setting_sources import PREFIX
+from watchword.settings import SETTINGS_FILE, Settings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "settings.md"
 

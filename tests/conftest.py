@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.postgresql import NoPostgres, PostgresServer
+from tests.support.softhsm import NoSoftHsm, SoftHsm
 
 # A loaded machine is slow now and then; what is slow for good shows in the benches.
 settings.register_profile("full", deadline=None)
@@ -55,6 +56,19 @@ def postgres() -> Iterator[PostgresServer]:
         give_up(str(error))
     with closing(server):
         yield server
+
+
+@pytest.fixture(scope="session")
+def softhsm() -> Iterator[SoftHsm]:
+    """Give a security module with a token; where there is none, skip, but never in CI."""
+    with tempfile.TemporaryDirectory(prefix="hsm") as folder:
+        try:
+            made = SoftHsm(Path(folder))
+        except NoSoftHsm as error:
+            give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+            give_up(str(error))
+        with closing(made):
+            yield made
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """Read the settings: flag > environment > `.env` > `watchword.toml` > default.
 
-The only place that reads the environment. All mistakes come in one message, and nothing travels on
-from here but frozen values.
+Only here and in `setting_sources` is the environment read. All mistakes come in one message, and
+nothing travels on from here but frozen values.
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -27,21 +25,18 @@ from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.errors import InvalidValue
 from issuer.storage.database_url import DatabasePlace, SqliteFile, parse_database_url
 from keys.identifiers import check_issuer, check_resource, is_loopback
+from watchword.setting_sources import (
+    PREFIX,
+    Environment,
+    PlainClientCredentials,
+    is_of_service,
+)
 
-PREFIX = "WATCHWORD_"
 WITHOUT_EFFECT = ("failed_auth_limit",)
 """Settings that may be given already, for what they steer is not built yet."""
 SETTINGS_FILE = Path("watchword.toml")
 _OTHER_VARIABLES = frozenset({"WATCHWORD_PYTHON"})
 """Variables with our prefix that are no settings: this one is for the scripts of a checkout."""
-
-# Kubernetes sets these in every pod of a namespace that has a Service named watchword, or
-# watchword-…: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
-_SERVICE_VARIABLE = re.compile(
-    r"(?P<service>WATCHWORD(_[A-Z0-9_]+?)??)_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?"
-    r"|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
-)
-_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]+")
 
 
 class SettingsError(Exception):
@@ -83,6 +78,15 @@ def _signing_alg(name: str) -> str:
     return check_signing_alg(name)
 
 
+def _signer_with_its_settings(signer: str, info: ValidationInfo) -> str:
+    needed = ("pkcs11_module", "pkcs11_token", "pkcs11_pin") if signer == "pkcs11" else ()
+    # What is wrong in itself is not in `data`, and is reported by itself.
+    missing = [PREFIX + name.upper() for name in needed if info.data.get(name, "") is None]
+    if missing:
+        raise ValueError(f"{signer} needs {' and '.join(missing)} as well; set them")
+    return signer
+
+
 def _host_names(text: str) -> str:
     from issuer.registry.credentials import check_jwks_uri  # imports cryptography, which is slow
 
@@ -118,29 +122,6 @@ Unavailable = Annotated[
 ]
 
 
-class _Environment(EnvSettingsSource):
-    """The environment, without what Kubernetes says of a Service that has our name."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401
-        value, key, is_complex = super().get_field_value(field, field_name)
-        name = f"{PREFIX}{field_name.upper()}"
-        if isinstance(value, str) and _SERVICE_ADDRESS.fullmatch(value) and _is_of_service(name):
-            value = None
-        return value, key, is_complex
-
-
-class _PlainClientCredentials(PydanticBaseSettingsSource):
-    """`CLIENT_ID` and `CLIENT_SECRET` without the prefix, which many deployments already set."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        plain = {"client_id": "CLIENT_ID", "client_secret": "CLIENT_SECRET"}
-        environment = os.environ  # noqa: TID251 - this module is where the environment is read
-        return {field: environment[name] for field, name in plain.items() if environment.get(name)}
-
-
 class Settings(BaseSettings):
     """Every setting of the provider and its command line, checked."""
 
@@ -174,6 +155,18 @@ class Settings(BaseSettings):
     )
     key_passphrase: SecretStr | None = Field(
         None, description="private keys are encrypted at rest with it"
+    )
+    pkcs11_module: str | None = Field(
+        None, description="path of the PKCS#11 library of a security module"
+    )
+    pkcs11_token: str | None = Field(None, description="label of the token in it")
+    pkcs11_pin: SecretStr | None = Field(None, description="PIN of the token's user")
+    key_signer: Annotated[
+        Literal["local", "pkcs11", "aws-kms"], AfterValidator(_signer_with_its_settings)
+    ] = Field(
+        "local",
+        description="what makes new keys and signs with them: `local` (this process), `pkcs11` (a"
+        " security module) or `aws-kms`, which boto3's own environment leads to",
     )
     token_ttl: int = Field(
         3600,
@@ -276,8 +269,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        environment = _Environment(settings_cls)
-        plain = _PlainClientCredentials(settings_cls)
+        environment = Environment(settings_cls)
+        plain = PlainClientCredentials(settings_cls)
         file = TomlConfigSettingsSource(settings_cls)
         return init_settings, environment, plain, dotenv_settings, file
 
@@ -321,6 +314,12 @@ class Settings(BaseSettings):
         return self.data_dir / "keys"
 
     @property
+    def pkcs11(self) -> tuple[str, str, str]:
+        """Library, token and PIN of the security module, which `key_signer` says there is."""
+        pin = self.pkcs11_pin or SecretStr("")
+        return self.pkcs11_module or "", self.pkcs11_token or "", pin.get_secret_value()
+
+    @property
     def passphrase(self) -> bytes | None:
         """The key passphrase as bytes, if there is one."""
         return (
@@ -357,14 +356,8 @@ def _unknown_variables() -> Iterator[str]:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | _OTHER_VARIABLES
     for name, value in environment.items():
         is_ours = name.upper().startswith(PREFIX) and bool(value)  # an empty one is as if unset
-        if is_ours and name.upper() not in known and not _is_of_service(name):
+        if is_ours and name.upper() not in known and not is_of_service(name):
             yield _explain_unknown(name)
-
-
-def _is_of_service(name: str) -> bool:
-    environment = os.environ  # noqa: TID251 - this module is where the environment is read
-    match = _SERVICE_VARIABLE.fullmatch(name)
-    return match is not None and f"{match['service']}_SERVICE_HOST" in environment
 
 
 def _explain(detail: ErrorDetails, flags: Mapping[str, Any]) -> str:

@@ -25,7 +25,11 @@ class Signer(Protocol):
         ...
 
     async def sign(self, signing_input: bytes) -> bytes:
-        """Return the raw JWS signature over the signing input (RFC 7515 §5.1)."""
+        """Return the raw JWS signature over the signing input (RFC 7515 §5.1).
+
+        Raises:
+            SignerUnavailable: the private key is elsewhere, and there is no answer from there.
+        """
         ...
 
 

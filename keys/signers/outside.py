@@ -1,11 +1,20 @@
 """What keeps private keys outside of this process: a security module, a key management service.
 
 The key store dispatches to it: such a key's text holds a reference in the place of the private key.
+What is outside can stall, fail and err. So it is asked on threads of its own, for a bounded time,
+with a bounded queue, and each signature is verified before it is used.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from keys.errors import KeyStoreError, SignerUnavailable
+from keys.events import EventSink, KeyEvent
+from keys.key_types import KEY_TYPES, verifier
 from keys.signers.local import Signer
 
 if TYPE_CHECKING:
@@ -47,3 +56,142 @@ class KeyHolder(Protocol):
     def delete(self, reference: Mapping[str, str]) -> None:
         """Destroy a private key; one that is not there any more is no error."""
         ...
+
+
+RSA_BITS = KEY_TYPES["RSA"].sizes[0]
+"""The size of an RSA key that none was asked for."""
+
+SIGN_SECONDS = 2.0
+"""From the request of a signature to its refusal."""
+
+CALL_SECONDS = 60.0
+"""For what is not done while a token request waits: making a key takes some modules that long."""
+
+MAX_WAITING = 64
+"""Requests that wait for a thread; further ones are refused at once."""
+
+_Result = TypeVar("_Result")
+
+
+class WaitingThreads:
+    """Threads that wait for what is outside; they end with the process, whatever they wait for.
+
+    Args:
+        count: how many, at least 1.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._starting = Lock()
+        self._started = 0
+        self._queue: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
+
+    async def run(self, work: Callable[[], _Result], *, seconds: float = SIGN_SECONDS) -> _Result:
+        """Do work on a thread, and wait for it without blocking the event loop.
+
+        Raises:
+            SignerUnavailable: too many wait already, or there was no result in time.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.wrap_future(self._submit(work))
+        except TimeoutError:
+            raise _no_answer(seconds) from None
+
+    def call(self, work: Callable[[], _Result]) -> _Result:
+        """Do work on a thread, and block until it is done.
+
+        Raises:
+            KeyStoreError: too many wait already, or there was no result in time, or the work raised
+                SignerUnavailable.
+        """
+        try:
+            future = self._submit(work)
+            try:
+                return future.result(CALL_SECONDS)
+            except TimeoutError:
+                future.cancel()
+                raise _no_answer(CALL_SECONDS) from None
+        except SignerUnavailable as error:
+            raise KeyStoreError(str(error)) from error
+
+    def _submit(self, work: Callable[[], _Result]) -> Future[_Result]:
+        # What was given up still counts until a thread has passed it over.
+        if self._queue.qsize() >= MAX_WAITING:
+            raise SignerUnavailable(f"{MAX_WAITING} requests wait for the signer already")
+        with self._starting:
+            for _ in range(self._started, self._count):
+                Thread(target=self._run, name="outside", daemon=True).start()
+            self._started = self._count
+        future: Future[_Result] = Future()
+        self._queue.put((work, future))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            work, future = self._queue.get()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(work())
+            except Exception as error:
+                future.set_exception(error)
+
+
+class OutsideSigner:
+    """A `Signer` whose private key is elsewhere.
+
+    Args:
+        stored: the public side of the key.
+        sign_now: makes the raw JWS signature over a signing input; blocks, and raises
+            SignerUnavailable.
+        threads: where it is called.
+        events: is told when signing begins to fail, and when it works again.
+    """
+
+    def __init__(
+        self,
+        stored: "StoredKey",
+        sign_now: Callable[[bytes], bytes],
+        threads: WaitingThreads,
+        events: EventSink,
+    ) -> None:
+        self.kid = stored.kid
+        self.alg = stored.jwk.alg
+        self._public_key = stored.jwk.key
+        self._sign_now = sign_now
+        self._threads = threads
+        self._events = events
+        self._fails = False
+
+    async def sign(self, signing_input: bytes) -> bytes:
+        """Return the raw JWS signature, which the public key verifies.
+
+        Raises:
+            SignerUnavailable: there is none.
+        """
+        try:
+            signature = await self._threads.run(lambda: self._sign_and_verify(signing_input))
+        except SignerUnavailable as error:
+            if not self._fails:
+                self._fails = True
+                self._events(KeyEvent.SIGNER_UNAVAILABLE, kid=self.kid, reason=str(error))
+            raise
+        if self._fails:
+            self._fails = False
+            self._events(KeyEvent.SIGNER_AVAILABLE, kid=self.kid)
+        return signature
+
+    def _sign_and_verify(self, signing_input: bytes) -> bytes:
+        signature = self._sign_now(signing_input)
+        try:
+            is_right = verifier(self.alg).verify(signing_input, self._public_key, signature)
+        except Exception:  # a malformed signature is a wrong one
+            is_right = False
+        if not is_right:
+            raise SignerUnavailable("the signature that came back does not verify with the key")
+        return signature
+
+
+def _no_answer(seconds: float) -> SignerUnavailable:
+    return SignerUnavailable(f"the signer gave no answer within {seconds:.0f} seconds")

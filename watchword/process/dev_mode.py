@@ -43,6 +43,7 @@ def throw_away(settings: Settings, *, port: int) -> Iterator[tuple[Settings, str
             "data_dir": Path(folder),
             "database_url": None,
             "key_passphrase": None,
+            "key_signer": "local",  # a key that is thrown away must not stay in a security module
         }
         if "issuer" not in settings.model_fields_set:
             changes["issuer"] = f"http://localhost:{port}"

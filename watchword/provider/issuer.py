@@ -66,7 +66,7 @@ class IssuerApp:
         self._events = events
         self._started = started
         self._checked = checked
-        self.keys = _open_keys(settings)
+        self.keys = _open_keys(settings, events)
         self.config = IssuerConfig(
             issuer=settings.issuer,
             token_ttl=settings.token_ttl,
@@ -94,7 +94,7 @@ class IssuerApp:
         Raises:
             ProviderError, RegistryError, KeysError: as from the constructor.
         """
-        _open_keys(settings)
+        _open_keys(settings, events)
         open_registry(settings, now=wall_clock, announce=events, serving=True).close()
         events.flush()
 
@@ -280,9 +280,9 @@ class IssuerApp:
         return Document(json.dumps(document).encode(), self.config.document_max_age)
 
 
-def _open_keys(settings: Settings) -> KeyRing:
+def _open_keys(settings: Settings, events: EventSink) -> KeyRing:
     ring = KeyRing(
-        open_key_store(settings),
+        open_key_store(settings, events),
         ring_policy(settings),
         alg=settings.signing_alg,
         threads=settings.signing_threads,

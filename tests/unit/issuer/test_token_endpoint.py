@@ -6,6 +6,7 @@ from issuer.access_token import IssuedToken
 from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.errors import InvalidClient, Reason
 from issuer.token_request import Evidence, TokenRequest, parse_token_request
+from keys.errors import SignerUnavailable
 from tests.support.issuer import FORM, ISSUER, TestIssuer, call
 
 FORM_HEADER = (b"content-type", FORM.encode())
@@ -74,3 +75,22 @@ def test_body_credentials_outside_vschar_do_not_authenticate(body: bytes) -> Non
     """The grammar of RFC 6749 Appendix A holds in the body as well."""
     with pytest.raises(InvalidClient):
         parse_token_request([FORM_HEADER], b"", body, url="https://auth.example/token")
+
+
+@pytest.mark.attack("T23")
+async def test_without_a_signature_it_is_503() -> None:
+    """What keeps the private key does not answer: no token, above all no unsigned one."""
+    issuer = TestIssuer()
+
+    class Away:
+        kid, alg = "k", "RS256"
+
+        async def sign(self, signing_input: bytes) -> bytes:
+            raise SignerUnavailable("the signer gave no answer within 2 seconds")
+
+    issuer.keys.key = Away()
+    answer = await issuer.ask()
+    assert answer.status == 503
+    assert answer.header("retry-after") == "1"
+    assert answer.json == {"error": "temporarily_unavailable"}
+    assert issuer.events[0][1]["reason"] == "signer_unavailable"
