@@ -82,8 +82,11 @@ class LogEvents:
     def __call__(self, event: str, /, **fields: object) -> None:
         """Log one event."""
         kind = event if event in self._remedies else str(fields.get("reason", ""))
+        is_warning = kind in self._remedies and self._is_due(kind)
+        if not is_warning and not LOGGER.isEnabledFor(logging.INFO):
+            return  # a flood of refusals need not be put into words
         text = " ".join([event, *(f"{key}={value!r}" for key, value in fields.items())])
-        if kind in self._remedies and self._is_due(kind):
+        if is_warning:
             LOGGER.warning("%s: %s %s", text, self._remedies[kind], self._about)
         else:
             LOGGER.info("%s", text)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 FetchJwks = Callable[[str | None], Awaitable[Fetched]]
 """Fetch the key set, given the entity tag of the one at hand; may raise anything."""
 
-MAXIMUM_WAITING = 1024
+MAXIMUM_WAITING = 256
 """Requests that may wait for a fetch at once; those beyond are refused as if there were none."""
 
 
