@@ -15,10 +15,13 @@ from issuer.storage.tables import (
     metadata,
     registry_changes,
     resources,
+    signing_keys,
 )
 
 _ROWS = 1_000
-_REPLACED = [each for each in metadata.sorted_tables if each not in (claims, counters)]
+_REPLACED = [
+    each for each in metadata.sorted_tables if each not in (claims, counters, signing_keys)
+]
 _NUMBERED = (resources.c.resource_id, registry_changes.c.seq, audit_entries.c.number)
 
 
@@ -33,7 +36,7 @@ def copy_rows(source: Connection, target: Connection) -> None:
     """Give a registry the rows of another instead of its own.
 
     Claims and counters are not set back: an id that was claimed stays claimed, and no number is
-    given twice, whichever of the two knows of it.
+    given twice, whichever of the two knows of it. Signing keys are not of the registry.
 
     Args:
         source: a transaction that sees one state throughout.

@@ -14,6 +14,7 @@ from issuer.registry.usage import UsageBatch
 from issuer.storage import statements
 from issuer.storage.database_url import DatabasePlace, open_database
 from issuer.storage.engines.database import Database, Rows, Statement
+from issuer.storage.key_records import KeyRecords
 from issuer.storage.schema import HEAD, mismatch, read_revision, upgrade_schema
 from issuer.storage.statements import find_client
 
@@ -210,6 +211,10 @@ class Registry:
 
         self._database.change(restore)
 
+    def key_records(self, place: str) -> KeyRecords:
+        """Return the rows of signing keys, for a store that errors call `place`."""
+        return KeyRecords(lambda: self._database, place)
+
     def ensure_resources(self, *wanted: Resource) -> None:
         """Make resources unless their identifiers exist; one that exists is left as it is."""
 
@@ -274,10 +279,7 @@ class Registry:
     def find_changed_client(self, client_id: str) -> Client | None:
         """Read one client as `find_client` does, on the connection that follows the changes."""
 
-        def read(statement: Statement) -> Rows:
-            return self._database.follow(statement)[1][0]
-
-        return find_client(read, client_id)
+        return find_client(self._database.follow_one, client_id)
 
     def list_scopes(self) -> set[str]:
         """List the scopes of all resources."""

@@ -210,3 +210,12 @@ counters = Table(
     Column("name", Text, primary_key=True),
     Column("next", BigInteger, nullable=False),
 )
+
+# Signing keys, sealed; the revision of a row differs after each time that it was written.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("revision", Text, nullable=False),
+)

@@ -7,6 +7,7 @@ line.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Database(Protocol):
         """
         ...
 
+    def follow_one(self, statement: Statement) -> Rows:
+        """Run one statement as `read_one` does, on the connection of `follow`."""
+        ...
+
     def write_one(self, statement: Statement) -> Rows:
         """Run one statement that writes what no view holds, and return its rows."""
         ...
@@ -78,6 +83,14 @@ class Database(Protocol):
 
     def change(self, work: Work[T]) -> T:
         """Run work that changes the registry: one such at a time, and views are told of it."""
+        ...
+
+    def exclusive(self, table: str) -> AbstractContextManager[Callable[[Statement], Rows]]:
+        """Give what runs statements in one transaction, while nobody else writes to a table.
+
+        It is committed at the end, unless that is an exception. Readers do not wait. With SQLite
+        nobody else writes to any table.
+        """
         ...
 
     def keep_copy(self, name: str) -> str | None:

@@ -6,7 +6,7 @@ that numbers in the change feed are committed in their order, and notify all tha
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import cached_property
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -96,6 +96,28 @@ class PostgresDatabase:
         where, *rows = self._finish(self._feed, _run_all(self._followed, (_WHERE, *statements)))
         return where[0]["place"], rows
 
+    def follow_one(self, statement: Statement) -> Rows:  # noqa: D102
+        return self._finish(self._feed, _run_one(self._followed, statement))
+
+    @contextmanager
+    def exclusive(self, table: str) -> Iterator[Callable[[Statement], Rows]]:  # noqa: D102
+        held = AsyncExitStack()
+
+        async def begin() -> Any:  # noqa: ANN401 - asyncpg has no types
+            connection = await held.enter_async_context(self._plain.use())
+            await held.enter_async_context(connection.transaction())
+            # https://www.postgresql.org/docs/current/explicit-locking.html: all but readers wait.
+            await connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+            return connection
+
+        try:
+            connection = self._finish(self._main, begin())
+            yield lambda statement: self._finish(self._main, _run(connection, statement))
+        except BaseException as error:
+            self._finish(self._main, held.__aexit__(type(error), error, error.__traceback__))
+            raise
+        self._finish(self._main, held.aclose())
+
     def read(self, work: Work[T]) -> T:  # noqa: D102
         return self._finish(self._main, self._engine.read(work))
 
@@ -118,7 +140,7 @@ class PostgresDatabase:
         """Ask for the number of the latest change, one step down an index, and whose it is."""
         self.connector.only_primary = True
         try:
-            row = self._finish(self._feed, _run_one(self._followed, _POLL))[0]
+            row = self.follow_one(_POLL)[0]
             if row["read_only"]:
                 raise self.connector.read_only()
         except StoreUnavailable:
@@ -256,8 +278,12 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 async def _run_one(connections: Connections, statement: Statement) -> Rows:
     async with connections.use() as connection:
-        rows: Rows = await connection.fetch(statement.sql, *statement.arguments)
-        return rows
+        return await _run(connection, statement)
+
+
+async def _run(connection: Any, statement: Statement) -> Rows:  # noqa: ANN401
+    rows: Rows = await connection.fetch(statement.sql, *statement.arguments)
+    return rows
 
 
 async def _run_all(connections: Connections, statements: Sequence[Statement]) -> list[Rows]:

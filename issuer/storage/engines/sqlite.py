@@ -1,7 +1,6 @@
 """The registry in an SQLite file, which several processes may share.
 
-WAL, so that readers never wait; `BEGIN IMMEDIATE` for writers, so that a transaction that has begun
-can finish; a file that only its owner reads.
+WAL, so that readers never wait; a file that only its owner reads.
 """
 
 import fcntl
@@ -10,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -167,6 +166,8 @@ class SqliteDatabase:
             rows = [_run(connection, each) for each in statements]
             return "{}:{}".format(*(self._file or _NO_FILE)), rows
 
+    follow_one = read_one
+
     def write_one(self, statement: Statement) -> Rows:  # noqa: D102
         with self.transaction("BEGIN IMMEDIATE") as connection:
             return _run(connection, statement)
@@ -181,6 +182,11 @@ class SqliteDatabase:
 
     def change(self, work: Work[T]) -> T:  # noqa: D102
         return self._work(work, writes=True)  # `BEGIN IMMEDIATE` lets one in at a time
+
+    @contextmanager
+    def exclusive(self, table: str) -> Iterator[Callable[[Statement], Rows]]:  # noqa: D102
+        with self.transaction("BEGIN IMMEDIATE") as connection:
+            yield partial(_run, connection)
 
     @contextmanager
     def transaction(self, begin: str, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
