@@ -131,7 +131,8 @@ def plan_upkeep(
     """Plan what a store needs so that each algorithm in use has a prepared successor.
 
     A successor is dated where keys are rotated by time. What has a date keeps it. An algorithm
-    without any key gets none: the first one is for the operator to make.
+    without any key gets none: the first one is for the operator to make. Nor does one that has a
+    dated key from the future: one of two clocks is wrong, and it may be this one.
 
     Args:
         ring: the keys of the store.
@@ -150,7 +151,7 @@ def _plan_upkeep_of(
 ) -> list[Change]:
     active, pending = _signing_and_pending(alg, ring, now, policy)
     first = active or next(iter(pending), None)
-    if first is None:
+    if first is None or _has_dates_ahead(alg, ring, now, policy):
         return []
     plan: list[Change] = []
     begins = first.signs_from
@@ -281,7 +282,7 @@ def plan_deletion(ring: tuple[RingKey, ...], kid: str, now: int, policy: RingPol
 
     Raises:
         NoSuchKey: if there is no such key.
-        KeyInUse: if it signs, or tokens that it signed may still be valid.
+        KeyInUse: if it signs or is about to, or tokens that it signed may still be valid.
     """
     entry = _find(ring, kid, now, policy)
     if entry.state is KeyState.ACTIVE:
@@ -292,6 +293,12 @@ def plan_deletion(ring: tuple[RingKey, ...], kid: str, now: int, policy: RingPol
         raise KeyInUse(
             f"key {kid} is published until {write_time(entry.gone_at or now)}, for tokens that it "
             f"signed; wait, or refuse them with: watchword keys revoke {kid}"
+        )
+    begins = entry.key.signs_from
+    if entry.state is KeyState.PENDING and begins is not None and begins <= now + policy.slack:
+        raise KeyInUse(
+            f"key {kid} signs from {write_time(begins)} on, and may sign already on a node whose clock "
+            f"is ahead; to refuse its tokens run: watchword keys revoke {kid}"
         )
     plan = (Delete(kid=kid),)
     # The times of an older key follow from when its successor took over.
@@ -336,6 +343,22 @@ def _signing_and_pending(
 
 def _is_believable(key: RingKey, now: int, policy: RingPolicy) -> bool:
     return key.published_at <= now + policy.slack
+
+
+def _has_dates_ahead(alg: str, ring: tuple[RingKey, ...], now: int, policy: RingPolicy) -> bool:
+    """Tell whether a key with a date was made later than it is by this machine's clock.
+
+    Either that clock is behind, or the other one was ahead. If it is behind, other nodes may sign
+    with that key already, and a new one would take a turn that is past: it would sign before it is
+    known, or end the turn of another too early.
+    """
+    return any(
+        key.alg == alg
+        and key.signs_from is not None
+        and key.withdrawn_at is None
+        and not _is_believable(key, now, policy)
+        for key in ring
+    )
 
 
 def _publication(ring: tuple[RingKey, ...], now: int, policy: RingPolicy) -> int:

@@ -197,8 +197,14 @@ class UnderAnyClock(Store):
 
     @rule()
     def upkeep(self) -> None:
-        """See to it that there is a successor which needs no clock to be right again."""
+        """See to it that there is a successor which needs no clock to be right again.
+
+        Not by a clock that may be behind: a key with a date was made later than it is by that one.
+        """
         super().upkeep()
+        dated = [key for key in self.ring if key.signs_from is not None and not key.withdrawn_at]
+        if any(key.published_at > self.now + self.policy.slack for key in dated):
+            return
         pending = [each.key for each in self.entries().values() if each.state is KeyState.PENDING]
         assert any(key.published_at <= self.now + self.policy.slack for key in pending)
 

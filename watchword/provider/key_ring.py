@@ -90,6 +90,8 @@ class _Moment:
     until: float
     signers: Mapping[str, Signer]  # by algorithm
     jwks: bytes
+    is_complete: bool
+    """Whether there is a signer for every key that signs: not after the clock was far ahead."""
 
 
 class KeyRing:
@@ -119,7 +121,7 @@ class KeyRing:
             KeysError: a key cannot be read; what was known before stays in force.
         """
         stamp = self._store.stamp()
-        if stamp == self._stamp:
+        if stamp == self._stamp and self._at(now).is_complete:
             return False
         records = {stored.kid: stored for stored in self._store.records()}
         ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
@@ -172,6 +174,7 @@ class KeyRing:
     def _derive(self, now: int) -> _Moment:
         records = self._records
         ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
+        signing = signing_keys(ring)
         turns = [time for entry in ring for time in (entry.key.signs_from, entry.gone_at) if time]
         return _Moment(
             since=now,
@@ -179,8 +182,9 @@ class KeyRing:
             # A key that was gone when the store was read has no signer, should the clock jump back.
             signers={
                 alg: self._signers[key.kid]
-                for alg, key in signing_keys(ring).items()
+                for alg, key in signing.items()
                 if key.kid in self._signers
             },
             jwks=json.dumps(published_set(ring, records), separators=(",", ":")).encode(),
+            is_complete=all(key.kid in self._signers for key in signing.values()),
         )

@@ -121,6 +121,16 @@ def test_a_key_made_while_a_clock_was_ahead_is_no_successor():
     assert plan_upkeep(ring, NOW, POLICY, ["RS256"]) == (Generate(**NEW, signs_from=None),)
 
 
+def test_nothing_is_planned_by_a_clock_that_may_be_behind():
+    """A key that is new by that clock would take a turn that is past, in the place of another."""
+    dated = key("b", NOW + POLICY.slack + POLICY.publish_ahead + 1)
+    ring = (key("a", NOW - 5), dated)
+
+    assert plan_upkeep(ring, NOW, BY_TIME, ["RS256"]) == ()
+    withdrawn = replace(dated, withdrawn_at=NOW)
+    assert len(plan_upkeep((ring[0], withdrawn), NOW, BY_TIME, ["RS256"])) == 1
+
+
 # rotation --------------------------------------------------------------------------------------
 
 
@@ -306,6 +316,16 @@ def test_keys_in_use_cannot_be_deleted():
         plan_deletion(ring, "old", NOW, POLICY)
     with pytest.raises(NoSuchKey):
         plan_deletion(ring, "none", NOW, POLICY)
+
+
+def test_a_key_that_is_about_to_sign_cannot_be_deleted():
+    """A node whose clock is ahead may have signed with it; beyond the slack no clock is."""
+    soon, later = NOW + POLICY.slack, NOW + POLICY.slack + 1
+
+    with pytest.raises(KeyInUse, match="signs from 2027-01-15T08:01:00Z on"):
+        plan_deletion((key("a", 5), key("n", soon)), "n", NOW, POLICY)
+    ring = (key("a", 5), key("n", later))
+    assert plan_deletion(ring, "n", NOW, POLICY) == (Delete(kid="n"),)
 
 
 def test_no_deletion_brings_an_older_key_back():

@@ -46,6 +46,18 @@ def test_the_successor_takes_over_at_its_time_and_gives_back_if_the_clock_jumps(
     ]
 
 
+def test_a_clock_that_was_far_ahead_leaves_a_signer_when_it_is_right_again(
+    store: KeyStore,
+) -> None:
+    """The key that was gone by that clock signs again after the next look at the store."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_000 + 31_536_000)
+    ring.refresh(1_000)
+
+    assert ring.signer(1_000).kid != ring.signer(1_360).kid
+    assert not ring.refresh(1_000)
+
+
 def test_all_keys_but_those_gone_are_published(store: KeyStore) -> None:
     """The set holds both keys until no token of the first can still live."""
     ring = KeyRing(store, POLICY, alg="RS256")
