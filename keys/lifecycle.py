@@ -297,8 +297,8 @@ def plan_deletion(ring: tuple[RingKey, ...], kid: str, now: int, policy: RingPol
     begins = entry.key.signs_from
     if entry.state is KeyState.PENDING and begins is not None and begins <= now + policy.slack:
         raise KeyInUse(
-            f"key {kid} signs from {write_time(begins)} on, and may sign already on a node whose clock "
-            f"is ahead; to refuse its tokens run: watchword keys revoke {kid}"
+            f"key {kid} signs from {write_time(begins)} on, and where a clock is ahead it may sign "
+            f"already; to refuse its tokens run: watchword keys revoke {kid}"
         )
     plan = (Delete(kid=kid),)
     # The times of an older key follow from when its successor took over.

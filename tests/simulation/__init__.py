@@ -1,0 +1,1 @@
+"""Key rotation, withdrawal and outages under a virtual clock, judged by an independent oracle."""
