@@ -3,6 +3,7 @@
 The only file of this package that knows httpx, imported when it is first used.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -78,12 +79,7 @@ class HttpJwks:
         Raises:
             FetchFailed: the metadata is not this issuer's, or an answer is not what it must be.
         """
-        try:
-            jwks_uri = await self._find()
-            answer = await self._get(jwks_uri, etag)
-        except BaseException:
-            self._context = None  # the trusted certificates may have changed
-            raise
+        answer = await self._get(await self._find(), etag)
         if answer.status not in (200, 304):
             # The issuer may have moved its key set: look the address up again next time.
             self._jwks_uri = self._configured
@@ -91,11 +87,15 @@ class HttpJwks:
 
     async def _find(self) -> str:
         """Give the address of the key set, looking it up again once the metadata is stale."""
-        known = self._jwks_uri
-        if known is not None and (self._configured or self._clock() < self._discover_at):
+        known, now = self._jwks_uri, self._clock()
+        if now >= self._discover_at:
+            # Before it is tried: metadata that cannot be had does not keep the key set away.
+            self._discover_at = now + CachePolicy().default_lifetime
+            self._context = None  # the trusted certificates may be others by now
+        elif known is not None:
             return known
-        # Before it is tried: metadata that cannot be had does not keep the key set away.
-        self._discover_at = self._clock() + CachePolicy().default_lifetime
+        if self._configured is not None:
+            return self._configured
         try:
             self._jwks_uri = await self._discover()
         except Exception:
@@ -147,8 +147,8 @@ class HttpJwks:
             headers["if-none-match"] = etag
         if self._client is not None:
             return await _read(self._client, url, headers)
-        # Its making costs more CPU than all the rest.
-        self._context = self._context or httpx.create_ssl_context()
+        if self._context is None:  # reading all certificates takes longer than all the rest
+            self._context = await asyncio.to_thread(httpx.create_ssl_context)
         # A client for each fetch: no idle connection, no tie to an event loop.
         # Only this machine may answer for loopback: a proxy could name keys of its own.
         may_be_proxied = not is_loopback(urlsplit(url).hostname or "")
