@@ -94,10 +94,8 @@ class AwsKmsHolder:
         return load_der_public_key(public_key), {"kind": KIND, "key_id": key_id}
 
     def signer(self, stored: "StoredKey") -> Signer:
-        """Return the signer of a key that KMS has; see `KeyHolder`."""
-        key_id = _key_id(stored.reference or {})
-        self._call(lambda kms: kms.get_public_key(KeyId=key_id))
-        sign_now = partial(self._sign, key_id, stored.jwk.alg)
+        """Return the signer of a key in KMS; see `KeyHolder`."""
+        sign_now = partial(self._sign, _key_id(stored.reference or {}), stored.jwk.alg)
         return OutsideSigner(stored, sign_now, self._threads, self._events)
 
     def delete(self, reference: Mapping[str, str]) -> None:

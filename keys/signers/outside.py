@@ -50,7 +50,7 @@ class KeyHolder(Protocol):
         ...
 
     def signer(self, stored: "StoredKey") -> Signer:
-        """Return the signer of a key that it made."""
+        """Return the signer of a key that it made; asks nothing outside, so it does not wait."""
         ...
 
     def delete(self, reference: Mapping[str, str]) -> None:
@@ -66,6 +66,9 @@ SIGN_SECONDS = 2.0
 
 CALL_SECONDS = 60.0
 """For what is not done while a token request waits: making a key takes some modules that long."""
+
+CHECK_SECONDS = 10.0
+"""For the first signature, with which the server starts."""
 
 MAX_WAITING = 64
 """Requests that wait for a thread; further ones are refused at once."""
@@ -98,7 +101,7 @@ class WaitingThreads:
         except TimeoutError:
             raise _no_answer(seconds) from None
 
-    def call(self, work: Callable[[], _Result]) -> _Result:
+    def call(self, work: Callable[[], _Result], *, seconds: float = CALL_SECONDS) -> _Result:
         """Do work on a thread, and block until it is done.
 
         Raises:
@@ -108,10 +111,10 @@ class WaitingThreads:
         try:
             future = self._submit(work)
             try:
-                return future.result(CALL_SECONDS)
+                return future.result(seconds)
             except TimeoutError:
                 future.cancel()
-                raise _no_answer(CALL_SECONDS) from None
+                raise _no_answer(seconds) from None
         except SignerUnavailable as error:
             raise KeyStoreError(str(error)) from error
 
@@ -181,6 +184,14 @@ class OutsideSigner:
             self._fails = False
             self._events(KeyEvent.SIGNER_AVAILABLE, kid=self.kid)
         return signature
+
+    def check(self) -> None:
+        """Sign something, and block until that is done.
+
+        Raises:
+            KeyStoreError: there is no signature, or one of another key.
+        """
+        self._threads.call(lambda: self._sign_and_verify(b"check"), seconds=CHECK_SECONDS)
 
     def _sign_and_verify(self, signing_input: bytes) -> bytes:
         signature = self._sign_now(signing_input)

@@ -71,10 +71,8 @@ class Pkcs11Holder:
         return load_der_public_key(public_key), {"kind": KIND, "label": name}
 
     def signer(self, stored: "StoredKey") -> Signer:
-        """Return the signer of a key that the token has; see `KeyHolder`."""
-        label = _label(stored.reference or {})
-        self._token.call(lambda session: self._token.key(session, label))
-        sign_now = partial(self._token.sign, label, stored.jwk.alg)
+        """Return the signer of a key in the token; see `KeyHolder`."""
+        sign_now = partial(self._token.sign, _label(stored.reference or {}), stored.jwk.alg)
         return OutsideSigner(stored, sign_now, self._token.threads, self._events)
 
     def delete(self, reference: Mapping[str, str]) -> None:
@@ -82,6 +80,7 @@ class Pkcs11Holder:
         label = _label(reference)
 
         def destroy(session: Any) -> None:  # noqa: ANN401 - the library is imported lazily
+            _require_session(session)
             for found in list(session.get_objects({_pkcs11().Attribute.LABEL: label})):
                 found.destroy()
             self._token.forget(label)
@@ -116,6 +115,7 @@ class _Token:
     def key(self, session: Any, label: str) -> Any:  # noqa: ANN401
         """Return the private key of this label, looked up once a session."""
         if label not in self._keys:
+            _require_session(session)
             try:
                 self._keys[label] = session.get_key(
                     object_class=_pkcs11().ObjectClass.PRIVATE_KEY, label=label
@@ -219,6 +219,16 @@ def _sign(key: Any, alg: str, signing_input: bytes) -> bytes:  # noqa: ANN401
     parameter = (mechanism[name], library.MGF[name], len(digest))
     pss = mechanism[f"{name}_RSA_PKCS_PSS"]
     return bytes(key.sign(signing_input, mechanism=pss, mechanism_param=parameter))
+
+
+def _require_session(session: Any) -> None:  # noqa: ANN401
+    """Raise the library's error if the session is lost.
+
+    A search must not find that out: the library then writes a trace to standard error, since it
+    cannot end the search either.
+    """
+    with suppress(_pkcs11().RandomNoRNG):
+        session.generate_random(8)
 
 
 def _label(reference: Mapping[str, str]) -> str:

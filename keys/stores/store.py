@@ -7,7 +7,7 @@ make tokens unverifiable.
 
 import secrets
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,16 @@ from keys.events import KeyEvent
 from keys.jwk import public_jwk
 from keys.jwks import MAXIMUM_KEYS, fits_jwk_set
 from keys.key_types import KEY_TYPES, generate_private_key
-from keys.lifecycle import Change, Delete, Generate, PlanOf, Withdraw, apply_change, plan_generation
+from keys.lifecycle import (
+    Change,
+    Delete,
+    Generate,
+    Plan,
+    PlanOf,
+    Withdraw,
+    apply_change,
+    plan_generation,
+)
 from keys.ring import RingKey, RingPolicy, derive_ring, published
 from keys.signers.local import LocalSigner, Signer
 from keys.signers.outside import KeyHolder
@@ -188,6 +197,9 @@ class KeyStore:
     ) -> Applied:
         """Change the store by a plan that is made of its keys under the lock, in one write.
 
+        Where keys are made outside of this process, a withdrawal is written before the keys that
+        are made with it, and stands if they cannot be made.
+
         Args:
             plan_of: makes the plan of the keys as they are; called under the lock.
             now: seconds since the epoch.
@@ -208,19 +220,13 @@ class KeyStore:
                 texts[stored.kid] = stored, content
             before = dict(texts)
             plan = plan_of(tuple(stored.ring_key for stored, _ in texts.values()))
-            done: list[KeyChange] = []
-            try:
-                for change in plan:
-                    done.append(self._carry_out(change, texts, bits))
-                # A key that must not be used any more is withdrawn whatever there is room for.
-                if not any(isinstance(change, Withdraw) for change in plan):
-                    _require_room(texts, before, now, policy)
-                self._write(texts, before)
-            except BaseException:
-                self._discard(texts, kept=before)
-                raise
+            first, then = (plan, ()) if self._holder is None else _urgent_first(plan)
+            done = self._carry_out_all(first, texts, now, policy, bits)
+            # Upkeep makes what cannot be made now.
+            with suppress(KeyStoreError):
+                done += self._carry_out_all(then, texts, now, policy, bits)
         self._discard(before, kept=texts)
-        return tuple(done)
+        return done
 
     def stamp(self) -> Hashable:
         """Return a value that changes when any key is added, changed or removed.
@@ -231,6 +237,25 @@ class KeyStore:
             KeyStoreError: if the place cannot be listed.
         """
         return self._records.stamp()
+
+    def _carry_out_all(
+        self, plan: Plan, texts: _Texts, now: int, policy: RingPolicy, bits: int | None
+    ) -> Applied:
+        """Carry out a plan in one write; ``texts`` are what is stored then."""
+        planned = dict(texts)
+        try:
+            done = tuple(self._carry_out(change, planned, bits) for change in plan)
+            # A key that must not be used any more is withdrawn whatever there is room for.
+            if not any(isinstance(change, Withdraw) for change in plan):
+                _require_room(planned, texts, now, policy)
+            self._write(planned, texts)
+        except BaseException:
+            with suppress(KeyStoreError):  # the first fault is the one to report
+                self._discard(planned, kept=texts)
+            raise
+        texts.clear()
+        texts.update(planned)
+        return done
 
     def _carry_out(self, change: Change, texts: _Texts, bits: int | None) -> KeyChange:
         """Carry out one step on the texts in memory."""
@@ -312,6 +337,14 @@ class KeyStore:
     def _load(self, content: bytes, stored: StoredKey) -> PrivateKeyTypes:
         where = f"{self._records.place}/{stored.kid}{SUFFIX}"
         return load_private_key(content, stored, passphrase=self._passphrase, name=where)
+
+
+def _urgent_first(plan: Plan) -> tuple[Plan, Plan]:
+    """Part a withdrawal from the keys that are made with it, which what keeps them may delay."""
+    if not any(isinstance(change, Withdraw) for change in plan):
+        return plan, ()
+    new = tuple(change for change in plan if isinstance(change, Generate))
+    return tuple(change for change in plan if not isinstance(change, Generate)), new
 
 
 def _usual_bits(alg: str, texts: _Texts) -> int | None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -12,14 +14,19 @@ from keys.errors import KeyStoreError, SignerUnavailable
 from keys.events import EventSink, KeyEvent, ignore_event
 from keys.jwk import PublicJwk, public_jwk
 from keys.key_types import verifier
+from keys.lifecycle import PlanOf, plan_rotation, plan_upkeep, plan_withdrawal
+from keys.ring import RingPolicy, derive_ring, signing_keys
 from keys.signers import pkcs11
 from keys.signers.aws_kms import AwsKmsHolder
 from keys.signers.local import Signer
 from keys.signers.outside import SIGN_SECONDS, KeyHolder
+from keys.stores.folder import KeyFolder
+from keys.stores.store import KeyStore
 from tests.support.kms import kms_server
 from tests.support.provider import free_port
 from tests.support.softhsm import PIN, SoftHsm
 
+POLICY = RingPolicy()
 ALGORITHMS = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
 )  # fmt: skip
@@ -122,7 +129,7 @@ async def test_a_key_that_was_deleted_in_the_token_signs_no_more(hsm: SoftHsm) -
     with pytest.raises(SignerUnavailable):
         await signer.sign(b"header.payload")
     with pytest.raises(KeyStoreError, match="has no private key"):
-        holder.signer(kept)  # type: ignore[arg-type]
+        signer.check()  # type: ignore[attr-defined]
 
 
 def test_a_key_that_was_deleted_in_kms_waits_for_its_destruction(kms_holder: KeyHolder) -> None:
@@ -144,7 +151,7 @@ async def test_a_kms_that_does_not_answer_is_unavailable(
     kept = generate(kms_holder)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(KeyStoreError, match="AWS KMS cannot be used: Could not connect"):
-        AwsKmsHolder(ignore_event).signer(kept)  # type: ignore[arg-type]
+        AwsKmsHolder(ignore_event).signer(kept).check()  # type: ignore[arg-type,attr-defined]
 
 
 def test_a_reference_without_what_it_needs_is_refused(holder: KeyHolder) -> None:
@@ -152,6 +159,49 @@ def test_a_reference_without_what_it_needs_is_refused(holder: KeyHolder) -> None
     kept = Kept(generate(holder).jwk, {"kind": holder.kind})
     with pytest.raises(KeyStoreError, match="a key file refers to"):
         holder.signer(kept)  # type: ignore[arg-type]
+
+
+async def test_rotation_and_withdrawal_with_keys_outside(holder: KeyHolder, tmp_path: Path) -> None:
+    """The folder holds no private key; the successor that a withdrawal calls up signs at once."""
+    store = KeyStore(KeyFolder(tmp_path / "keys"), holder=holder)
+    first = store.generate(alg="ES256", now=1_000, policy=POLICY)
+    change(store, 1_000, lambda ring: plan_upkeep(ring, 1_000, POLICY, {"ES256"}))
+    change(store, 2_000, lambda ring: plan_rotation(ring, 2_000, POLICY, "ES256"))
+    second = signing(store, 3_000)
+    assert second != first.kid
+    change(store, 3_100, lambda ring: plan_withdrawal(ring, second, 3_100, POLICY))
+    third = signing(store, 3_100)
+    assert third not in (first.kid, second)
+    assert await store.signer(third).sign(b"header.payload")
+    assert b"PRIVATE KEY" not in b"".join(each.read_bytes() for each in tmp_path.rglob("*.pem"))
+
+
+async def test_a_withdrawal_does_not_wait_for_the_module(hsm: SoftHsm, tmp_path: Path) -> None:
+    """A leaked key is withdrawn, and its successor signs, though no further key can be made."""
+    store = KeyStore(KeyFolder(tmp_path / "keys"), holder=pkcs11_holder(hsm))
+    leaked = store.generate(alg="RS256", now=1_000, policy=POLICY)
+    change(store, 1_000, lambda ring: plan_upkeep(ring, 1_000, POLICY, {"RS256"}))
+    hsm.take_away()
+    try:
+        change(store, 3_000, lambda ring: plan_withdrawal(ring, leaked.kid, 3_000, POLICY))
+    finally:
+        hsm.bring_back()
+    states = {each.kid: each.ring_key for each in store.records()}
+    assert len(states) == 2
+    assert states[leaked.kid].withdrawn_at == 3_000
+    assert signing(store, 3_000) != leaked.kid
+
+
+def change(store: KeyStore, now: int, plan_of: PlanOf) -> None:
+    """Carry out a plan."""
+    assert store.apply(plan_of, now=now, policy=POLICY)
+
+
+def signing(store: KeyStore, now: int) -> str:
+    """Return the kid that signs."""
+    ring = derive_ring([each.ring_key for each in store.records()], now, POLICY)
+    (key,) = signing_keys(ring).values()
+    return key.kid
 
 
 async def test_signing_goes_on_after_the_connection_was_lost(hsm: SoftHsm) -> None:
@@ -244,3 +294,14 @@ async def _eventually_signs(signer: Signer) -> bool:
         except SignerUnavailable:
             await asyncio.sleep(0.05)
     return False
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packages are optional; the message names the extra."""
+    pkcs11._pkcs11.cache_clear()
+    monkeypatch.setitem(sys.modules, "pkcs11", None)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(KeyStoreError, match=r"install watchword\[hsm\]"):
+        pkcs11.Pkcs11Holder("module", "token", "pin", ignore_event)
+    with pytest.raises(KeyStoreError, match=r"install watchword\[aws\]"):
+        AwsKmsHolder(ignore_event)

@@ -52,9 +52,9 @@ class IssuerApp:
         events: where log events go.
         started: when the server was started, in seconds since the epoch; a worker that replaces
             one which has ended is given the same.
-        checked: `check` found everything in order under these settings, so a registry that is
-            unavailable now is an outage like any other: the rest is served, and the registry is
-            opened as soon as it answers.
+        checked: `check` found everything in order under these settings, so a registry or a signer
+            that is unavailable now is an outage like any other: the rest is served, and the
+            registry is opened as soon as it answers.
 
     Raises:
         ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
@@ -67,6 +67,8 @@ class IssuerApp:
         self._started = started
         self._checked = checked
         self.keys = _open_keys(settings, events)
+        if not checked:
+            self.keys.check(wall_clock())
         self.config = IssuerConfig(
             issuer=settings.issuer,
             token_ttl=settings.token_ttl,
@@ -94,7 +96,7 @@ class IssuerApp:
         Raises:
             ProviderError, RegistryError, KeysError: as from the constructor.
         """
-        _open_keys(settings, events)
+        _open_keys(settings, events).check(wall_clock())
         open_registry(settings, now=wall_clock, announce=events, serving=True).close()
         events.flush()
 

@@ -19,7 +19,7 @@ from keys.key_types import algorithm
 from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, signing_keys
 from keys.signers.batch import BatchingSigner
 from keys.signers.local import LocalSigner, Signer
-from keys.signers.outside import KeyHolder
+from keys.signers.outside import KeyHolder, OutsideSigner
 from keys.signers.threads import SigningThreads, ThreadedSigner
 from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey
@@ -146,6 +146,17 @@ class KeyRing:
         if signer is None:
             raise NoSigningKey("there is no signing key; run: watchword keys generate")
         return signer
+
+    def check(self, now: int) -> None:
+        """Make sure that the key of the configured algorithm signs, wherever it is; blocks.
+
+        Raises:
+            NoSigningKey: there is none.
+            KeyStoreError: what keeps it gives no signature.
+        """
+        signer = self.signer(now)
+        if isinstance(signer, OutsideSigner):
+            signer.check()
 
     def document(self, now: int) -> Document:
         """Return the published JWK set at `now`."""
