@@ -134,6 +134,7 @@ def provider(
     workers: int = 1,
     program: tuple[str, ...] = ("-m", "watchword"),
     settings: Mapping[str, str] = MappingProxyType({}),
+    port: int | None = None,
 ) -> Iterator[Running]:
     """Start `watchword serve` as shipped, its log going to a file; stop it by SIGTERM.
 
@@ -143,8 +144,9 @@ def provider(
         workers: how many processes.
         program: what Python runs instead of the command.
         settings: further variables of its environment.
+        port: where it listens; a free one if None.
     """
-    address = ("127.0.0.1", free_port())
+    address = ("127.0.0.1", port or free_port())
     command = [sys.executable, *program, "serve", "--port", str(address[1]), *options]
     begun = time.perf_counter()
     with open(data.folder / "provider.log", "wb") as log:
@@ -168,6 +170,27 @@ def provider(
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
+
+
+def run_command(
+    data: Prepared, settings: Mapping[str, str], *arguments: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command of `watchword` beside a provider, as an operator does.
+
+    Args:
+        data: what the provider serves.
+        settings: further variables of its environment, those of the provider.
+        arguments: the command.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "watchword", *arguments],
+        cwd=_ROOT,
+        env=data.environment() | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def _children(pid: int) -> tuple[int, ...]:
