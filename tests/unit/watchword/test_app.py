@@ -168,6 +168,16 @@ async def test_the_index_links_to_what_is_served():
     assert answer.headers["cache-control"] == "public, max-age=300"
 
 
+@pytest.mark.rfc("roll-4")
+async def test_the_key_set_says_how_often_to_look():
+    """`WATCHWORD_STATUS_LIST_TTL` is shared by caches and validators; max-age is for the others."""
+    async with serving(status_list_ttl=9) as client:
+        jwks = await client.get("/jwks")
+        metadata = (await client.get("/.well-known/oauth-authorization-server")).json()
+    assert jwks.headers["cache-control"] == "public, max-age=300, s-maxage=4"
+    assert metadata["jwks_revalidation_seconds"] == 5
+
+
 async def test_the_index_is_read_only():
     """HEAD is GET without a body; every other method is refused with those two."""
     async with serving(only="issuer") as client:
