@@ -1,4 +1,4 @@
-"""A provider whose keys are in a security module: the real command, a real SoftHSM2."""
+"""A provider whose keys are outside: the real command, a real SoftHSM2, a KMS that signs."""
 
 import time
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.kms import kms_server
 from tests.support.provider import Place, eventually, make_place, running
 from tests.support.softhsm import PIN, SoftHsm
 
@@ -109,3 +110,16 @@ def test_a_key_in_a_module_that_is_not_configured_is_named(
     done = place.run("serve")
     assert done.returncode == 1
     assert "set WATCHWORD_KEY_SIGNER=pkcs11" in done.stderr
+
+
+def test_a_provider_signs_with_aws_kms(tmp_path: Path) -> None:
+    """Endpoint, region and credentials are boto3's own matter."""
+    with kms_server() as environment:
+        place = make_place(tmp_path, WATCHWORD_KEY_SIGNER="aws-kms", **environment)
+        made = place.json("keys", "generate", "--alg", "RS256")
+        client = place.json("clients", "create", "cloud", "--all-scopes")
+        with running(place):
+            answer = place.ask(client, scope="read")
+            shown = {"authorization": f"Bearer {answer.json()['access_token']}"}
+            assert kid_of(answer) == made["kid"]
+            assert place.get("/read-resource", headers=shown).status_code == 200

@@ -8,6 +8,8 @@ import pytest
 
 from keys.errors import KeyStoreError, NoSigningKey
 from keys.ring import RingPolicy
+from keys.signers.batch import BatchingSigner
+from keys.signers.threads import ThreadedSigner
 from keys.stores.folder import KeyFolder
 from keys.stores.store import KeyStore
 from watchword.provider.key_ring import KeyRing
@@ -123,3 +125,18 @@ def test_an_algorithm_that_is_not_the_configured_one_is_served_by_its_key(
     assert ring.signer(1_000, "RS256").alg == "RS256"
     with pytest.raises(NoSigningKey):
         ring.signer(1_000)
+
+
+async def test_threads_help_with_rsa_keys_alone(tmp_path: Path) -> None:
+    """A signature by another key takes no longer than handing it to a thread and back."""
+    store = KeyStore(KeyFolder(tmp_path / "keys"))
+    for alg in ("RS256", "ES256"):
+        store.generate(alg=alg, now=1_000, policy=POLICY)
+    ring = KeyRing(store, POLICY, alg="RS256", threads=1)
+    ring.refresh(2_000)
+    try:
+        rsa, other = ring.signer(2_000), ring.signer(2_000, "ES256")
+        assert (type(rsa), type(other)) == (ThreadedSigner, BatchingSigner)
+        assert len(await rsa.sign(b"header.payload")) == 256
+    finally:
+        ring.close()
