@@ -193,6 +193,8 @@ class Oracle:
 
     def _see_verdict(self, seen: Seen) -> Iterator[Breach]:
         facts = seen.facts
+        if facts["verdict"] == "unknown_key" and self._has_no_set(seen):
+            yield Breach(seen.at, "without keys it is a 503", f"{seen.who} blames the token")
         token = self._tokens.get(facts["token"])
         about = (seen.who, facts["token"])
         is_accepted = facts["verdict"] == "accepted"
@@ -221,6 +223,11 @@ class Oracle:
                     f"{said}, withdrawn at {key.withdrawn_at:.3f}, bound {bound:.3f}",
                     about,
                 )
+
+    def _has_no_set(self, seen: Seen) -> bool:
+        """Tell whether all that the issuer ever told a validator is too old."""
+        last = max(self._known[seen.who].last_with.values(), default=float("-inf"))
+        return seen.at > last + self._settings.max_age + self._settings.stale_for
 
     def _had_to_wait(self, seen: Seen, kid: str) -> bool:
         """Tell whether a token waited for a fetch though its key was known when it came."""
