@@ -34,6 +34,7 @@ class IssuerConfig:
     Args:
         issuer: the issuer identifier, compared byte for byte (RFC 8414 §3.3).
         token_ttl: life of a token in seconds where neither client nor resource says otherwise.
+        max_token_ttl: the longest life of any token in seconds, whatever client or resource say.
         document_max_age: seconds that the JWK set and the metadata may be cached.
         withdrawal_seconds: seconds within which validators learn that a key was withdrawn.
 
@@ -43,12 +44,14 @@ class IssuerConfig:
 
     issuer: str
     token_ttl: int = 3600
+    max_token_ttl: int = MAX_TOKEN_TTL
     document_max_age: int = 300
     withdrawal_seconds: int = 15
 
     def __post_init__(self) -> None:
         check_issuer(self.issuer)
         check_token_ttl(self.token_ttl)
+        check_token_ttl(self.max_token_ttl)
         if self.document_max_age < 0:
             raise ValueError("document_max_age must not be negative")
         if self.withdrawal_seconds < 1:

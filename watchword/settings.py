@@ -60,12 +60,6 @@ def _not_built(value: str | None) -> None:
         raise ValueError("is not available in this version; remove it")
 
 
-def _only_zero(seconds: int) -> int:
-    if seconds:
-        raise ValueError("automatic rotation is not available in this version; remove it")
-    return seconds
-
-
 def _files_only(store: str) -> str:
     if store != "files":
         raise ValueError("only 'files' is available in this version")
@@ -174,6 +168,13 @@ class Settings(BaseSettings):
         le=MAX_TOKEN_TTL,
         description="seconds, where neither client nor resource says otherwise",
     )
+    max_token_ttl: int = Field(
+        MAX_TOKEN_TTL,
+        ge=1,
+        le=MAX_TOKEN_TTL,
+        description="seconds, the longest life of any token: longer ones of clients and resources"
+        " are cut to it, and keys stay published for it after they signed last",
+    )
     jwks_max_age: int = Field(
         300,
         ge=1,
@@ -185,6 +186,13 @@ class Settings(BaseSettings):
         description="algorithm that tokens are signed with, where their resource names none, and of"
         " new keys: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`,"
         " `ES512`, `EdDSA`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65` or `ML-DSA-87`",
+    )
+    rotate_every: int = Field(
+        0,
+        ge=0,
+        le=2**31,
+        description="seconds that a key signs before its successor does; `0` leaves rotation to"
+        " `keys rotate`",
     )
     signing_threads: int = Field(
         0,
@@ -246,9 +254,6 @@ class Settings(BaseSettings):
     tls_key: Unavailable = None
     tls_client_ca: Unavailable = None
     trusted_proxies: Unavailable = None
-    rotate_every: Annotated[int, AfterValidator(_only_zero)] = Field(
-        0, description="`0` (never) is the only value yet"
-    )
     status_list_ttl: int = Field(
         15,
         ge=1,
@@ -344,10 +349,18 @@ def load_settings(**flags: object) -> Settings:
         mistakes.append(f"{SETTINGS_FILE}: not valid TOML: {error}")
     except (OSError, UnicodeDecodeError) as error:
         mistakes.append(f"{SETTINGS_FILE} or .env cannot be read: {error}")
+    if settings is not None:
+        from watchword.contradictions import find_contradictions
+
+        mistakes += [f"{_label(name, given)}: {why}" for name, why in find_contradictions(settings)]
     mistakes += _unknown_variables()
     if settings is None or mistakes:
         raise SettingsError(mistakes)
     return settings
+
+
+def _label(name: str, flags: Mapping[str, Any]) -> str:
+    return f"--{name.replace('_', '-')}" if name in flags else f"{PREFIX}{name.upper()}"
 
 
 def _unknown_variables() -> Iterator[str]:
@@ -366,8 +379,9 @@ def _explain(detail: ErrorDetails, flags: Mapping[str, Any]) -> str:
     name = str(detail["loc"][0])
     if detail["type"] == "extra_forbidden":
         return _explain_unknown(name)
-    label = f"--{name.replace('_', '-')}" if name in flags else f"{PREFIX}{name.upper()}"
-    return f"{label}: {words_of(detail) or detail['msg'].removeprefix('Value error, ')}"
+    return (
+        f"{_label(name, flags)}: {words_of(detail) or detail['msg'].removeprefix('Value error, ')}"
+    )
 
 
 def _explain_unknown(name: str) -> str:

@@ -115,6 +115,17 @@ def _involved(
                 yield from _granted(administration, document or {})
         case Action.ISSUER_CHANGED:
             raise BeyondAuthority("the issuer of the registry is changed by its own command only")
+        case (
+            Action.KEY_GENERATED
+            | Action.KEY_SCHEDULED
+            | Action.KEY_ACTIVATED
+            | Action.KEY_RETIRED
+            | Action.KEY_GONE
+            | Action.KEY_REVOKED
+            | Action.KEY_DELETED
+            | Action.KEY_EXPORTED
+        ):
+            raise BeyondAuthority("signing keys are changed by their own commands only")
         case _:
             assert_never(entry.action)
 

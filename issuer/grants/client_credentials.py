@@ -55,6 +55,7 @@ def decide(
     policy = client.policies[allowed.resource]
     _require_binding(client, policy)
     # The shorter of the client's and the resource's life; the configured one if neither has one.
+    # None is longer than signing keys are published for.
     lives = [ttl for ttl in (registration.token_ttl, policy.token_ttl) if ttl is not None]
     return Authorization(
         # RFC 9068 §2.2: without a resource owner `sub` identifies the client.
@@ -63,7 +64,7 @@ def decide(
         resource=allowed.resource,
         # RFC 6749 §3.3: the documented default is what the client's permission names as such.
         scopes=allowed.defaults if asked is None else asked,
-        token_ttl=min(lives) if lives else config.token_ttl,
+        token_ttl=min(config.max_token_ttl, *(lives or (config.token_ttl,))),
         alg=policy.signing_alg,
     )
 

@@ -56,6 +56,14 @@ class Action(StrEnum):
     ISSUER_CHANGED = "registry.issuer_changed"
     REGISTRATION_TOKEN_CREATED = "registration_token.created"  # noqa: S105 - an event's name
     REGISTRATION_TOKEN_REVOKED = "registration_token.revoked"  # noqa: S105 - an event's name
+    KEY_GENERATED = "key.generated"
+    KEY_SCHEDULED = "key.scheduled"
+    KEY_ACTIVATED = "key.activated"
+    KEY_RETIRED = "key.retired"
+    KEY_GONE = "key.gone"
+    KEY_REVOKED = "key.revoked"
+    KEY_DELETED = "key.deleted"
+    KEY_EXPORTED = "key.exported"
 
 
 _TARGETS = {
@@ -64,6 +72,7 @@ _TARGETS = {
     "resource": "resource",
     "registry": "issuer",
     "registration_token": "token_id",
+    "key": "kid",
 }
 
 
@@ -76,7 +85,7 @@ class AuditEntry:
         at: seconds since the epoch.
         actor: who.
         action: what.
-        target: the client id, resource identifier or token id.
+        target: the client id, resource identifier, token id or kid.
         before: the target as it was, None if there was none; as documents describe it.
         after: the target as it is, None if it is gone.
     """

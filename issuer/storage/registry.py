@@ -1,6 +1,6 @@
 """The registry in a database: read it, change it, follow it; one transaction a call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -291,6 +291,13 @@ class Registry:
         """List the algorithms that resources name."""
         rows = self._ask(statements.SIGNING_ALGS[self._database.dialect])
         return {str(row["alg"]) for row in rows if row["alg"] is not None}
+
+    def record_once(self, entries: Sequence[AuditEntry]) -> None:
+        """Append entries to the audit trail, but none whose action its target has had already.
+
+        So of several processes that notice the same thing, one records it.
+        """
+        statements.record_once(self._database, entries)
 
     def record_usage(self, batch: UsageBatch) -> None:
         """Write when secrets and scopes were last used."""

@@ -7,15 +7,17 @@ client is not in memory.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
+from json import dumps
 from typing import Any, NamedTuple
 
 from issuer.ports import Changes
+from issuer.registry.audit import AuditEntry
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import ClientSecret, SecretHash
 from issuer.registry.resource import TokenPolicy
 from issuer.registry.schema import Json, restored
 from issuer.registry.usage import UsageBatch
-from issuer.storage.engines.database import Database, Rows, Statement
+from issuer.storage.engines.database import CHANGE_LOCK, Database, Rows, Statement
 
 READ_AT_MOST = 1_000
 """Notes of the change feed that one reading lists; more count as "everything"."""
@@ -52,6 +54,20 @@ UPDATE client_grant_scopes SET last_used_at = $4
 WHERE client_id = $1 AND scope = $3 AND (last_used_at IS NULL OR last_used_at < $4)
   AND resource_id = (SELECT resource_id FROM resources WHERE identifier = $2)
 """
+
+# First in a transaction, so that each sees what the one before it has written; of the transactions
+# of SQLite that write, one runs at a time.
+_LOCK_CHANGES = {
+    "sqlite": (),
+    "postgresql": (("SELECT pg_advisory_xact_lock($1)", [(CHANGE_LOCK,)]),),
+}
+_RECORD_ONCE = """
+INSERT INTO audit_entries (at, actor, via, action, target, before, after)
+SELECT CAST($1 AS BIGINT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT),
+  {before}, {after}
+WHERE NOT EXISTS (SELECT 1 FROM audit_entries WHERE target = $5 AND action = $4)
+"""
+_AS_JSON = {"sqlite": "CAST({} AS TEXT)", "postgresql": "CAST(CAST({} AS TEXT) AS JSON)"}
 
 _ANNOUNCE = """
 UPDATE client_secrets SET expiry_announced_at = $1
@@ -101,6 +117,24 @@ def write_usage(database: Database, batch: UsageBatch) -> None:
         for scope in scopes
     ]
     database.write_many((_USE_OF_CREDENTIAL, secrets), (_USE_OF_SCOPE, scopes))
+
+
+def record_once(database: Database, entries: Iterable[AuditEntry]) -> None:
+    """Append entries to the audit trail, but none whose action its target has had already."""
+    as_json = _AS_JSON[database.dialect]
+    insert = _RECORD_ONCE.format(before=as_json.format("$6"), after=as_json.format("$7"))
+    rows = [
+        (
+            entry.at,
+            entry.actor.name,
+            entry.actor.via.value,
+            entry.action.value,
+            entry.target,
+            *(None if each is None else dumps(dict(each)) for each in (entry.before, entry.after)),
+        )
+        for entry in entries
+    ]
+    database.write_many(*_LOCK_CHANGES[database.dialect], (insert, rows))
 
 
 def claim_expiring(

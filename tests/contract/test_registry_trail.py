@@ -1,8 +1,10 @@
 """The audit trail and the events, on every engine: who changed what, before and after."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from issuer.registry.audit import Action, Via
+from issuer.registry.audit import SYSTEM, Action, AuditEntry, Via
 from issuer.registry.errors import (
     RegistryError,
 )
@@ -93,3 +95,33 @@ def test_refusals_are_one_line_and_hold_no_secret(registry):
         with pytest.raises(RegistryError) as caught:
             refused()
         assert "\n" not in str(caught.value)
+
+
+def test_what_several_processes_notice_is_recorded_once(registry, clock):
+    """An entry whose action its target has had already is left out; others of it are not."""
+
+    def entry(action: Action, target: str) -> AuditEntry:
+        return AuditEntry(
+            at=clock.now,
+            actor=SYSTEM,
+            action=action,
+            target=target,
+            before=None,
+            after={"alg": "RS256", "signs_from": None},
+        )
+
+    noticed = [entry(Action.KEY_ACTIVATED, "one"), entry(Action.KEY_RETIRED, "two")]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: registry.registry.record_once(noticed), range(12)))
+    registry.registry.record_once([entry(Action.KEY_GONE, "two")])
+
+    trail = registry.list_audit()
+    found = [(each.action, each.target) for each in trail if each.action.startswith("key.")]
+    assert sorted(found) == [
+        (Action.KEY_ACTIVATED, "one"),
+        (Action.KEY_GONE, "two"),
+        (Action.KEY_RETIRED, "two"),
+    ]
+    latest = registry.list_audit()[0]
+    assert (latest.after, latest.before) == ({"alg": "RS256", "signs_from": None}, None)
+    assert (latest.actor, latest.at) == (SYSTEM, clock.now)

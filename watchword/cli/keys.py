@@ -1,4 +1,4 @@
-"""The `watchword keys` commands: generate, list and export signing keys."""
+"""The `watchword keys` commands: make, list, rotate, revoke, delete and export signing keys."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,17 +15,34 @@ from watchword.cli.output import (
     rfc3339,
     say,
 )
+from watchword.cli.registry import YesFlag, record_key_changes, require_yes
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
-    from keys.ring import RingEntry, RingPolicy
+    from collections.abc import Collection
+
+    from keys.lifecycle import PlanOf
+    from keys.ring import RingEntry, RingKey, RingPolicy
     from keys.stores.key_file import StoredKey
-    from keys.stores.store import KeyStore
+    from keys.stores.store import Applied, KeyStore
+    from watchword.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
+Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list` shows it.")]
+
+# A thumbprint may begin with a hyphen, and with -h.
+_ANY_KID = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 _ONE_YEAR = 31_536_000
 _FEW_LEFT = 10
+_COLUMNS = ("kid", "alg", "bits", "state", "signs_from")
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+_STEPS = {
+    "active": ("signs", "signs when rotated"),
+    "retiring": ("superseded", "superseded when rotated"),
+    "gone": ("gone", ""),
+    "deleted": ("", "can be deleted"),
+}
 
 
 @app.command()
@@ -46,6 +63,7 @@ def generate(
 
     Example: watchword keys generate --bits 3072
     """
+    from keys.lifecycle import plan_generation
     from keys.ring import derive_ring
     from watchword.provider.key_ring import open_key_store, ring_policy
     from watchword.settings import load_settings
@@ -54,12 +72,78 @@ def generate(
     chosen = alg or settings.signing_alg
     _check_choice(chosen, bits)
     store, policy, now = open_key_store(settings), ring_policy(settings), wall_clock()
-    stored = store.generate(alg=chosen, bits=bits, now=now, policy=policy, activate_in=activate_in)
+    (done,) = _change(
+        settings,
+        lambda ring: plan_generation(ring, now, policy, chosen, activate_in=activate_in),
+        now=now,
+        bits=bits,
+    )
     ring = derive_ring([each.ring_key for each in store.records()], now, policy)
-    entry = next(each for each in ring if each.key.kid == stored.kid)
     _warn(ring, policy, activate_in)
-    facts = _describe(entry, stored)
-    print_json(facts) if as_json else print_fields(facts)
+    _show([done.key.kid], now, as_json=as_json)
+
+
+@app.command()
+def rotate(
+    alg: Annotated[
+        str | None, typer.Option(help="Algorithm; the configured one if left out.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Have the prepared successor sign as soon as every validator must know it; prepare another.
+
+    Example: watchword keys rotate
+    """
+    from keys.lifecycle import plan_rotation
+    from watchword.provider.key_ring import ring_policy
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    chosen = alg or settings.signing_alg
+    _check_choice(chosen, None)
+    policy, now = ring_policy(settings), wall_clock()
+    done = _change(settings, lambda ring: plan_rotation(ring, now, policy, chosen), now=now)
+    _show([each.key.kid for each in done], now, as_json=as_json)
+
+
+@app.command(context_settings=_ANY_KID)
+def revoke(kid: Kid, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
+    """Withdraw a key at once, such as one that has leaked; its successor signs in its place.
+
+    Every token that the key has signed is refused as soon as validators look again.
+
+    Example: watchword keys revoke NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs --yes
+    """
+    from keys.lifecycle import plan_withdrawal
+    from watchword.provider.key_ring import ring_policy
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    policy = ring_policy(settings)
+    plan_withdrawal(_ring_of(settings), kid, wall_clock(), policy)  # refused before it is asked
+    require_yes(f"Revoke the key {kid}, so that every token it signed is refused?", yes=yes)
+    now = wall_clock()
+    done = _change(settings, lambda ring: plan_withdrawal(ring, kid, now, policy), now=now)
+    _show([each.key.kid for each in done], now, as_json=as_json)
+
+
+@app.command(context_settings=_ANY_KID)
+def delete(kid: Kid, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
+    """Remove a key that is pending, gone or revoked, with its private key.
+
+    Example: watchword keys delete NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs --yes
+    """
+    from keys.lifecycle import plan_deletion
+    from watchword.provider.key_ring import ring_policy
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    policy = ring_policy(settings)
+    plan_deletion(_ring_of(settings), kid, wall_clock(), policy)
+    require_yes(f"Delete the key {kid}?", yes=yes)
+    now = wall_clock()
+    _change(settings, lambda ring: plan_deletion(ring, kid, now, policy), now=now)
+    print_json({"kid": kid, "deleted": True}) if as_json else say(f"Deleted {kid}.")
 
 
 @app.command("list")
@@ -68,12 +152,14 @@ def list_keys(as_json: JsonFlag = False) -> None:
 
     Example: watchword keys list --json
     """
+    now = wall_clock()
     _, records, ring, _ = _read_keys()
     facts = [_describe(entry, records[entry.key.kid]) for entry in ring]
     if as_json:
         print_json({"keys": facts})
     elif facts:
-        print_table(list(facts[0]), (list(each.values()) for each in facts))
+        rows = [[*(each[name] for name in _COLUMNS), _words(each["next"], now)] for each in facts]
+        print_table([*_COLUMNS, "next"], rows)
     else:
         say("There is no key yet; run: watchword keys generate")
 
@@ -84,13 +170,19 @@ def export(
     private: Annotated[
         bool, typer.Option("--private", help="The private key of one key, as PKCS#8 PEM.")
     ] = False,
+    yes: YesFlag = False,
 ) -> None:
     """Print the public JWK set, or with --private the PEM of one private key.
 
+    A private key is printed only if the audit trail can say so; on a terminal it is asked first.
+
     Example: watchword keys export > jwks.json
     """
+    from keys.events import KeyEvent
     from keys.jwks import build_jwk_set
+    from keys.stores.store import KeyChange
     from watchword.provider.key_ring import published_set
+    from watchword.settings import load_settings
 
     store, records, ring, _ = _read_keys()
     if kid is not None and kid not in records:
@@ -104,7 +196,44 @@ def export(
         raise CommandFailed("there is no key yet; run: watchword keys generate")
     if kid is None and len(records) > 1:
         raise WrongUsage("--private exports one key: say which with --kid")
-    sys.stdout.write(store.export_private(kid or next(iter(records))).decode())
+    chosen = kid or next(iter(records))
+    pem = store.export_private(chosen).decode()
+    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        require_yes(f"Print the private key of {chosen}, with which tokens can be made?", yes=yes)
+    exported = KeyChange(
+        event=KeyEvent.EXPORTED, before=records[chosen].ring_key, after=records[chosen].ring_key
+    )
+    record_key_changes(load_settings(), [exported], required=True)
+    sys.stdout.write(pem)
+
+
+def _change(
+    settings: "Settings", plan_of: "PlanOf", *, now: int, bits: int | None = None
+) -> "Applied":
+    """Change the key store, and say so in the log and the audit trail."""
+    from watchword.provider.key_ring import open_key_store, ring_policy
+
+    policy = ring_policy(settings)
+    done = open_key_store(settings).apply(plan_of, now=now, policy=policy, bits=bits)
+    record_key_changes(settings, done)
+    return done
+
+
+def _ring_of(settings: "Settings") -> "tuple[RingKey, ...]":
+    from watchword.provider.key_ring import open_key_store
+
+    return tuple(stored.ring_key for stored in open_key_store(settings).records())
+
+
+def _show(kids: "Collection[str]", now: int, *, as_json: bool) -> None:
+    """Print the keys that a command made or changed: the one as an object, more as a list."""
+    _, records, ring, _ = _read_keys()
+    facts = [_describe(entry, records[entry.key.kid]) for entry in ring if entry.key.kid in kids]
+    if as_json:
+        print_json(facts[0] if len(kids) == 1 else {"keys": facts})
+        return
+    for each in facts:
+        print_fields(each | {"next": _words(each["next"], now)})
 
 
 def _read_keys() -> "tuple[KeyStore, dict[str, StoredKey], tuple[RingEntry, ...], RingPolicy]":
@@ -155,6 +284,9 @@ def _warn(ring: "tuple[RingEntry, ...]", policy: "RingPolicy", activate_in: int 
 
 
 def _describe(entry: "RingEntry", stored: "StoredKey") -> dict[str, Any]:
+    from keys.lifecycle import next_step
+
+    step = next_step(entry)
     return {
         "kid": stored.kid,
         "alg": stored.jwk.alg,
@@ -164,4 +296,19 @@ def _describe(entry: "RingEntry", stored: "StoredKey") -> dict[str, Any]:
         "signs_from": rfc3339(entry.key.signs_from),
         "superseded_at": rfc3339(entry.superseded_at),
         "gone_at": rfc3339(entry.gone_at),
+        "withdrawn_at": rfc3339(entry.key.withdrawn_at),
+        "encrypted": stored.encrypted,
+        "signer": stored.reference["kind"] if stored.reference else "local",
+        "next": {"state": step.state, "at": rfc3339(step.at)},
     }
+
+
+def _words(step: "dict[str, Any]", now: int) -> str:
+    from datetime import datetime
+
+    words, undated = _STEPS[step["state"]]
+    if step["at"] is None:
+        return undated
+    left = max(int(datetime.fromisoformat(step["at"]).timestamp()) - now, 0)
+    size, unit = next((size, unit) for size, unit in _UNITS if left >= size or size == 1)
+    return f"{words} in {left // size} {unit}"

@@ -1,7 +1,7 @@
 """What the commands on the registry share: opening it, pages, the log, questions, warnings."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from issuer.registry.audit import Actor
     from issuer.registry.resource import Resource
     from issuer.registry.schema import Json
+    from issuer.storage.edit import RegistryEdit
     from issuer.storage.registry import Registry
+    from keys.stores.store import KeyChange
     from watchword.remote_administration import RemoteAdministration
     from watchword.settings import Settings
 
@@ -185,6 +187,59 @@ class ChangeLog:
 
             self._events = Events(form=self._form or "json", stream=sys.stderr)
         self._events(event, **fields)
+
+
+def record_key_changes(
+    settings: "Settings",
+    changes: "Iterable[KeyChange]",
+    *,
+    required: bool = False,
+) -> None:
+    """Write changes of signing keys to the log and the audit trail.
+
+    A key that must not be used any more is withdrawn whatever state the registry is in: where the
+    trail cannot be written, a line on standard error says so.
+
+    Args:
+        settings: which registry; one that is not there yet has no trail.
+        changes: what happened.
+        required: fail instead.
+
+    Raises:
+        RegistryError, DataFolderError: the trail cannot be written, and has to be.
+    """
+    from issuer.registry.audit import Action
+    from issuer.registry.errors import RegistryError
+    from watchword.errors import DataFolderError
+    from watchword.provider.key_ring import describe_key
+    from watchword.registry import is_missing, open_registry
+
+    done = tuple(changes)
+
+    def record(edit: "RegistryEdit") -> None:
+        for change in done:
+            edit.record_key(
+                Action(change.event.value),
+                change.key.kid,
+                None if change.before is None else describe_key(change.before),
+                None if change.after is None else describe_key(change.after),
+            )
+
+    log = ChangeLog(settings)
+    try:
+        if not is_missing(settings):
+            with closing(open_registry(settings, now=wall_clock, announce=log)) as registry:
+                log.opened = True
+                registry.change(record, by=operator())
+            return
+    except (RegistryError, DataFolderError) as error:
+        if required:
+            raise
+        say(f"warning: the audit trail does not have what was done: {error}")
+    log.opened = True
+    by = operator()
+    for change in done:
+        log(change.event, kid=change.key.kid, actor=by.name, via=by.via.value)
 
 
 def operator(*, by_file: bool = False) -> "Actor":

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from time import monotonic
 
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
@@ -23,10 +24,12 @@ from issuer.service import TokenService
 from issuer.storage.registry import Registry
 from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
+from keys.stores.store import KeyStore
 from watchword.clock import wall_clock
 from watchword.logging import Events
 from watchword.provider.jobs import Job, Jobs, JobsApart
 from watchword.provider.key_ring import KeyRing, open_key_store, ring_policy
+from watchword.provider.key_upkeep import KeyUpkeep
 from watchword.provider.slow_hash_worker import SlowHashWorker
 from watchword.registry import is_missing, open_registry
 from watchword.settings import Settings
@@ -66,12 +69,14 @@ class IssuerApp:
         self._events = events
         self._started = started
         self._checked = checked
-        self.keys = _open_keys(settings, events)
+        self._key_store = open_key_store(settings, events)
+        self.keys = _open_keys(settings, self._key_store)
         if not checked:
             self.keys.check(wall_clock())
         self.config = IssuerConfig(
             issuer=settings.issuer,
             token_ttl=settings.token_ttl,
+            max_token_ttl=settings.max_token_ttl,
             document_max_age=settings.jwks_max_age,
             withdrawal_seconds=settings.status_list_ttl,
         )
@@ -83,11 +88,23 @@ class IssuerApp:
         self._slow_hashes = SlowHashWorker()
         self._usage = UsageLog()
         self._metadata_version: object = None
+        self._resource_algorithms: Collection[str] = ()
         self._metadata = self._build_metadata(scopes=(), algorithms=self._published_algorithms())
         self._refresh_metadata()
+        self._upkeep = KeyUpkeep(
+            self.keys,
+            self._key_store,
+            ring_policy(settings),
+            algorithms=lambda: {settings.signing_alg, *self._resource_algorithms},
+            registry=self.registry,
+            events=events,
+            monotonic=monotonic,
+        )
         self._jobs = Jobs(*self._list_jobs(), events=events)
-        # A flood of requests must not delay the news that a client is disabled.
-        self._following = JobsApart(Jobs(self._follow_registry(), events=events))
+        # A flood of requests must not delay the news that a client is disabled, or a key withdrawn.
+        self._following = JobsApart(
+            Jobs(self._follow_registry(), self._follow_keys(), events=events)
+        )
 
     @classmethod
     def check(cls, settings: Settings, events: Events) -> None:
@@ -96,7 +113,7 @@ class IssuerApp:
         Raises:
             ProviderError, RegistryError, KeysError: as from the constructor.
         """
-        _open_keys(settings, events).check(wall_clock())
+        _open_keys(settings, open_key_store(settings, events)).check(wall_clock())
         open_registry(settings, now=wall_clock, announce=events, serving=True).close()
         events.flush()
 
@@ -131,7 +148,7 @@ class IssuerApp:
             self.keys.signer(wall_clock())
         except NoSigningKey:
             return False
-        return self._jobs.succeeds("keys")
+        return self._following.succeeds("keys")
 
     def store_answers(self) -> bool:
         """Tell whether the registry answered when it was last asked."""
@@ -177,6 +194,18 @@ class IssuerApp:
             expected=(RegistryError,),
         )
 
+    def _follow_keys(self) -> Job:
+        return Job(
+            name="keys",
+            every=FOLLOW_SECONDS,
+            # On a further thread: a look may load or make a key, and the registry is followed here.
+            run=lambda: asyncio.to_thread(self._upkeep.look, wall_clock()),
+            longest=FOLLOW_SECONDS,
+            failed="keys.unavailable",
+            recovered="keys.available",
+            expected=(KeysError,),
+        )
+
     def _open_registry(self) -> Registry:
         if self._checked and is_missing(self._settings):
             # It was there; an empty one in its place would be taken for the registry.
@@ -220,18 +249,14 @@ class IssuerApp:
     def _list_jobs(self) -> tuple[Job, ...]:
         return (
             Job(
-                name="keys",
-                every=DOCUMENT_POLL_SECONDS,
-                run=lambda: asyncio.to_thread(self._refresh_keys),
-                longest=DOCUMENT_POLL_SECONDS,
-                failed="keys.unavailable",
-                recovered="keys.available",
-                expected=(KeysError,),
-            ),
-            Job(
                 name="metadata",
                 every=DOCUMENT_POLL_SECONDS,
                 run=lambda: asyncio.to_thread(self._refresh_metadata),
+            ),
+            Job(
+                name="key trail",
+                every=DOCUMENT_POLL_SECONDS,
+                run=lambda: asyncio.to_thread(self._upkeep.record),
             ),
             Job(
                 name="usage",
@@ -245,9 +270,6 @@ class IssuerApp:
             ),
         )
 
-    def _refresh_keys(self) -> None:
-        self.keys.refresh(wall_clock())
-
     def _refresh_metadata(self) -> None:
         # The job "registry" reports the outage; the old document stays in use.
         with suppress(RegistryError):
@@ -255,7 +277,8 @@ class IssuerApp:
             version = self.registry.version(), published
             if version != self._metadata_version:
                 scopes = self.registry.list_scopes()
-                algorithms = published | self.registry.list_signing_algs()
+                self._resource_algorithms = self.registry.list_signing_algs()
+                algorithms = published.union(self._resource_algorithms)
                 self._metadata = self._build_metadata(scopes, algorithms)
                 self._metadata_version = version
 
@@ -282,9 +305,9 @@ class IssuerApp:
         return Document(json.dumps(document).encode(), self.config.document_max_age)
 
 
-def _open_keys(settings: Settings, events: EventSink) -> KeyRing:
+def _open_keys(settings: Settings, store: KeyStore) -> KeyRing:
     ring = KeyRing(
-        open_key_store(settings, events),
+        store,
         ring_policy(settings),
         alg=settings.signing_alg,
         threads=settings.signing_threads,

@@ -10,13 +10,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from issuer.config import MAX_TOKEN_TTL
 from issuer.endpoints.document import Document
-from keys.errors import NoSigningKey
+from keys.errors import KeyStoreError, NoSigningKey
 from keys.events import EventSink, ignore_event
 from keys.jwks import build_jwk_set, fit_jwk_set
 from keys.key_types import algorithm
-from keys.ring import KeyState, RingEntry, RingPolicy, derive_ring, published, signing_keys
+from keys.lifecycle import write_time
+from keys.ring import KeyState, RingEntry, RingKey, RingPolicy, derive_ring, published, signing_keys
 from keys.signers.batch import BatchingSigner
 from keys.signers.local import LocalSigner, Signer
 from keys.signers.outside import KeyHolder, OutsideSigner
@@ -27,6 +27,9 @@ from keys.stores.store import KeyStore
 
 if TYPE_CHECKING:
     from watchword.settings import Settings
+
+_READINGS = 5
+"""How often a store that others change meanwhile is read before a later look has to do."""
 
 
 def open_key_store(settings: "Settings", events: EventSink = ignore_event) -> KeyStore:
@@ -62,7 +65,22 @@ def _open_holder(settings: "Settings", events: EventSink) -> KeyHolder | None:
 
 def ring_policy(settings: "Settings") -> RingPolicy:
     """Return the rollover rule that follows from the settings."""
-    return RingPolicy(jwks_max_age=settings.jwks_max_age, longest_token=MAX_TOKEN_TTL)
+    return RingPolicy(
+        jwks_max_age=settings.jwks_max_age,
+        longest_token=settings.max_token_ttl,
+        rotate_every=settings.rotate_every,
+    )
+
+
+def describe_key(key: RingKey, entry: RingEntry | None = None) -> dict[str, object]:
+    """Describe a key for the audit trail: its times and, where it is told, its state."""
+    return {
+        "alg": key.alg,
+        "state": entry and entry.state.value,
+        "published_at": write_time(key.published_at),
+        "signs_from": key.signs_from and write_time(key.signs_from),
+        "withdrawn_at": key.withdrawn_at and write_time(key.withdrawn_at),
+    }
 
 
 def published_set(
@@ -118,12 +136,18 @@ class KeyRing:
         """Read the store again if it changed; returns whether it had. Blocks: call it off the loop.
 
         Raises:
-            KeysError: a key cannot be read; what was known before stays in force.
+            KeysError: a key cannot be read, or there are none any more; what was known before
+                stays in force.
         """
         stamp = self._store.stamp()
         if stamp == self._stamp and self._at(now).is_complete:
             return False
-        records = {stored.kid: stored for stored in self._store.records()}
+        stamp, records = self._read(stamp)
+        if self._records and not records:
+            raise KeyStoreError(
+                "the key store is empty, and the keys that it had stay in use; restore them from a "
+                "backup, or make a new one and restart: watchword keys generate"
+            )
         ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
         signers = {
             entry.key.kid: self._signers.get(entry.key.kid)
@@ -136,6 +160,26 @@ class KeyRing:
         self._records, self._signers, self._stamp, self._moment = records, signers, stamp, None
         return True
 
+    def _read(self, stamp: Hashable) -> tuple[Hashable, dict[str, StoredKey]]:
+        """Read every key, again if the store is changed meanwhile."""
+        for _ in range(_READINGS):
+            try:
+                records = {stored.kid: stored for stored in self._store.records()}
+            except KeyStoreError:
+                if self._store.stamp() == stamp:
+                    raise
+            else:
+                if self._store.stamp() == stamp:
+                    return stamp, records
+            stamp = self._store.stamp()
+        raise KeyStoreError("the key store changes while it is read; it is read again")
+
+    def entries(self, now: int) -> tuple[RingEntry, ...]:
+        """Return the keys with their states at `now`, in the order in which they sign."""
+        return derive_ring(
+            [stored.ring_key for stored in self._records.values()], now, self._policy
+        )
+
     def signer(self, now: int, alg: str | None = None) -> Signer:
         """Return the signer of the key that signs at `now`, with the configured algorithm if None.
 
@@ -144,7 +188,7 @@ class KeyRing:
         """
         signer = self._at(now).signers.get(alg or self._alg)
         if signer is None:
-            raise NoSigningKey("there is no signing key; run: watchword keys generate")
+            raise NoSigningKey(self._explain_none(now, alg or self._alg))
         return signer
 
     def check(self, now: int) -> None:
@@ -157,6 +201,13 @@ class KeyRing:
         signer = self.signer(now)
         if isinstance(signer, OutsideSigner):
             signer.check()
+
+    def _explain_none(self, now: int, alg: str) -> str:
+        dates = [each.key.signs_from for each in self.entries(now) if each.key.alg == alg]
+        coming = min((date for date in dates if date is not None and date > now), default=None)
+        if coming is not None:
+            return f"no key signs with {alg} before {write_time(coming)}"
+        return f"no key signs with {alg}; run: watchword keys generate --alg {alg}"
 
     def document(self, now: int) -> Document:
         """Return the published JWK set at `now`."""
@@ -183,8 +234,7 @@ class KeyRing:
         return moment
 
     def _derive(self, now: int) -> _Moment:
-        records = self._records
-        ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
+        records, ring = self._records, self.entries(now)
         signing = signing_keys(ring)
         turns = [time for entry in ring for time in (entry.key.signs_from, entry.gone_at) if time]
         return _Moment(

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+CHANGE_LOCK = 0x77617463
+"""Names the lock under which a PostgreSQL database is changed, among those of others."""
+
 T = TypeVar("T")
 Work = Callable[["Connection"], T]
 

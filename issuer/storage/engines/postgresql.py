@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.database_url import PostgresPlace
-from issuer.storage.engines.database import Rows, Statement, T, Work
+from issuer.storage.engines.database import CHANGE_LOCK, Rows, Statement, T, Work
 from issuer.storage.engines.postgresql_connection import (
     READ_ONLY,
     Connections,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from issuer.storage.engines.sqlalchemy_postgresql import PostgresEngine
 
 CHANNEL = "watchword_registry"
-_LOCK = 0x77617463  # names our lock among those of others in the database
 _CONNECTIONS = 3
 _RECONNECT_SECONDS = 1.0
 _RECYCLE_SECONDS = 10.0
@@ -126,7 +125,7 @@ class PostgresDatabase:
             # Sequences hand out numbers before the commit. Under one lock they are committed in
             # their order, so that no reader of the feed passes over one (the lock ends with the
             # transaction).
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CHANGE_LOCK})")
             result = work(connection)
             connection.exec_driver_sql(f"NOTIFY {CHANNEL}")  # sent with the commit
             return result

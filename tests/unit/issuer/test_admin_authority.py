@@ -131,7 +131,7 @@ def test_every_action_is_judged(action: Action) -> None:
     target = ADMINISTRATION if action.value.startswith("resource.") else "till"
     held = {"scopes": [AUDIT], "grants": client(AUDIT)["grants"]}
     changed = entry(action, held, held, target)
-    with pytest.raises(BeyondAuthority, match=f"{AUDIT}|by its own command only"):
+    with pytest.raises(BeyondAuthority, match=f"{AUDIT}|by (its|their) own commands? only"):
         check_authority(HELD, [changed], finder(AUDIT))  # type: ignore[arg-type]
 
 

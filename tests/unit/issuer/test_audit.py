@@ -3,6 +3,7 @@
 import pytest
 
 from issuer.registry.audit import Action, Actor, AuditEntry, Via
+from keys.events import KeyEvent
 
 # What scripts outside of the project watch the log for.
 WATCHED = {
@@ -18,13 +19,21 @@ WATCHED = {
 def test_actions_are_named_as_the_log_events_are():
     """One name for one thing: an entry of the trail is found in the log by its action."""
     assert {action.value for action in Action} >= WATCHED
+    keys = {event.value for event in KeyEvent if event.value.startswith("key.")}
+    recorded = {action.value for action in Action if action.value.startswith("key.")}
+    assert recorded == keys - {KeyEvent.UPKEEP_REFUSED}
 
 
 @pytest.mark.parametrize("action", list(Action))
 def test_an_event_names_its_target_by_what_it_is(action: Action) -> None:
     """A log event of a resource has no `client_id`."""
     kind = action.value.partition(".")[0]
-    names = {"resource": "resource", "registry": "issuer", "registration_token": "token_id"}
+    names = {
+        "resource": "resource",
+        "registry": "issuer",
+        "registration_token": "token_id",
+        "key": "kid",
+    }
     entry = AuditEntry(
         at=0, actor=Actor(name="ada", via=Via.CLI), action=action, target="T", before=None, after={}
     )

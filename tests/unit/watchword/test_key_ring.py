@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from keys.errors import KeyStoreError, NoSigningKey
+from keys.lifecycle import plan_deletion, plan_withdrawal
 from keys.ring import RingPolicy
 from keys.signers.batch import BatchingSigner
 from keys.signers.threads import ThreadedSigner
 from keys.stores.folder import KeyFolder
+from keys.stores.key_file import StoredKey
 from keys.stores.store import KeyStore
 from watchword.provider.key_ring import KeyRing
 
@@ -90,6 +92,62 @@ def test_a_damaged_store_is_reported_and_the_old_keys_serve(
     with pytest.raises(KeyStoreError):
         ring.refresh(1_000)
     assert ring.signer(1_000).kid == kid
+
+
+def test_an_empty_store_after_a_full_one_is_refused(store: KeyStore, tmp_path: Path) -> None:
+    """A folder that was emptied, or another one mounted in its place: the old keys serve."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_000)
+    published = ring.document(1_000).body
+    for path in (tmp_path / "keys").glob("*.pem"):
+        path.unlink()
+    for _ in range(2):
+        with pytest.raises(KeyStoreError, match="the key store is empty"):
+            ring.refresh(1_000)
+    assert ring.document(1_000).body == published
+
+
+def test_a_store_that_changes_while_it_is_read_is_read_again(store: KeyStore, monkeypatch) -> None:
+    """A key that is deleted between listing and reading it is no damage."""
+    ring, records, deleted = KeyRing(store, POLICY, alg="RS256"), store.records, []
+
+    def delete_first() -> tuple[StoredKey, ...]:
+        if not deleted:
+            kid = max(records(), key=lambda each: each.ring_key.signs_from or 0).kid
+            store.apply(lambda keys: plan_deletion(keys, kid, 1_000, POLICY), now=1, policy=POLICY)
+            deleted.append(kid)
+            raise KeyStoreError("no such file")
+        return records()
+
+    monkeypatch.setattr(store, "records", delete_first)
+    assert ring.refresh(1_000)
+    assert deleted[0] not in str(ring.document(1_000).body)
+    monkeypatch.setattr(store, "stamp", iter(range(100)).__next__)
+    with pytest.raises(KeyStoreError, match="changes while it is read"):
+        ring.refresh(1_000)
+
+
+def test_a_withdrawn_key_signs_and_is_published_no_more(store: KeyStore) -> None:
+    """From the next look on; its successor signs."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_000)
+    kid = ring.signer(1_000).kid
+    store.apply(lambda keys: plan_withdrawal(keys, kid, 1_000, POLICY), now=1_000, policy=POLICY)
+    ring.refresh(1_000)
+    for now in (5, 999, 1_000, 2_000):
+        assert ring.signer(now).kid != kid
+        assert kid not in str(ring.document(now).body)
+
+
+@pytest.mark.attack("T23")
+def test_no_key_signs_with_an_algorithm_before_its_first_is_known(store: KeyStore) -> None:
+    """The reason says from when on; another algorithm does not stand in."""
+    store.generate(alg="ES256", now=2_000_000_000, policy=POLICY)
+    ring = KeyRing(store, POLICY, alg="ES256")
+    ring.refresh(2_000_000_000)
+    with pytest.raises(NoSigningKey, match="no key signs with ES256 before 2033-05-18T03:39:20Z"):
+        ring.signer(2_000_000_000)
+    assert ring.signer(2_000_000_360).alg == "ES256"
 
 
 def test_an_empty_store_signs_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,24 @@
+"""Settings that are allowed one by one and do not go with each other."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from watchword.settings import Settings
+
+
+def find_contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
+    """Yield the setting that has to change and why, with the arithmetic, for each contradiction."""
+    if settings.token_ttl > settings.max_token_ttl:
+        yield (
+            "token_ttl",
+            f"{settings.token_ttl} is longer than the longest life of any token,"
+            f" {settings.max_token_ttl} (WATCHWORD_MAX_TOKEN_TTL)",
+        )
+    if settings.rotate_every:
+        from keys.ring import explain_too_fast  # imports cryptography, which is slow
+        from watchword.provider.key_ring import ring_policy
+
+        why = explain_too_fast(ring_policy(settings), settings.signing_alg)
+        if why is not None:
+            yield "rotate_every", why
