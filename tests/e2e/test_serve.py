@@ -6,12 +6,15 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from keys.encoding import decode_base64url
+from keys.stores.key_file import parse_key_file, replace_times
 from tests.support.provider import PATIENCE, Place, eventually, make_place, running
 
 
@@ -259,17 +262,49 @@ def test_an_issuer_with_a_path_works(tmp_path: Path) -> None:
 
 @pytest.mark.attack("T23")
 def test_without_keys_a_running_provider_refuses(tmp_path: Path) -> None:
-    """Keys that are withdrawn while serving end signing; nothing is ever unsigned."""
+    """A key withdrawn by hand while serving ends signing; nothing is ever unsigned."""
     place = new_place(tmp_path)
     client = place.json("clients", "create", "keyless", "--all-scopes")
     with running(place):
         for file in (tmp_path / "data" / "keys").glob("*.pem"):
-            file.unlink()
+            content = file.read_bytes()
+            stored = parse_key_file(content, name="")
+            times = replace(stored.ring_key, withdrawn_at=2**33)
+            file.write_bytes(replace_times(content, stored, times))
         assert eventually(lambda: place.ask(client).status_code == 503, within=5)
         answer = place.ask(client)
         assert answer.json() == {"error": "temporarily_unavailable"}
         assert answer.headers["retry-after"] == "1"
         assert place.get("/readyz").json()["failing"] == ["keys"]
+
+
+def test_a_rotation_and_a_withdrawal_are_followed_within_a_second(tmp_path: Path) -> None:
+    """The successor was prepared soon after the start; an emptied store takes no key away."""
+    place = new_place(tmp_path)
+    client = place.json("clients", "create", "rotating", "--all-scopes")
+    folder = tmp_path / "data" / "keys"
+    (first,) = folder.glob("*.pem")
+    with running(place):
+        assert eventually(lambda: len(place.get("/jwks").json()["keys"]) == 2, within=10)
+        done = place.run("keys", "revoke", first.stem, "--yes")
+        assert done.returncode == 0, done.stderr
+        assert eventually(
+            lambda: (
+                first.stem not in place.get("/jwks").text
+                and kid_of(place.ask(client).json()["access_token"]) != first.stem
+            ),
+            within=2,
+        )
+        for file in folder.glob("*.pem"):
+            file.unlink()
+        assert eventually(lambda: place.get("/readyz").json().get("failing") == ["keys"])
+        assert place.ask(client).status_code == 200
+
+
+def kid_of(token: str) -> str:
+    """Return the key that a token names."""
+    header = json.loads(decode_base64url(token.partition(".")[0]))
+    return str(header["kid"])
 
 
 def test_dev_mode_needs_nothing_and_leaves_nothing(tmp_path: Path) -> None:

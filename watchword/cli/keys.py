@@ -233,7 +233,11 @@ def _show(kids: "Collection[str]", now: int, *, as_json: bool) -> None:
         print_json(facts[0] if len(kids) == 1 else {"keys": facts})
         return
     for each in facts:
-        print_fields(each | {"next": _words(each["next"], now)})
+        shown = {
+            "encrypted": "yes" if each["encrypted"] else "no",
+            "next": _words(each["next"], now),
+        }
+        print_fields(each | shown)
 
 
 def _read_keys() -> "tuple[KeyStore, dict[str, StoredKey], tuple[RingEntry, ...], RingPolicy]":

@@ -203,6 +203,8 @@ class KeyRing:
             signer.check()
 
     def _explain_none(self, now: int, alg: str) -> str:
+        if not self._records:
+            return "there is no signing key; run: watchword keys generate"
         dates = [each.key.signs_from for each in self.entries(now) if each.key.alg == alg]
         coming = min((date for date in dates if date is not None and date > now), default=None)
         if coming is not None:
