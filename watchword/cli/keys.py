@@ -288,7 +288,7 @@ def _warn(ring: "tuple[RingEntry, ...]", policy: "RingPolicy", activate_in: int 
 
 
 def _describe(entry: "RingEntry", stored: "StoredKey") -> dict[str, Any]:
-    from keys.lifecycle import next_step
+    from keys.timeline import next_step
 
     step = next_step(entry)
     return {
