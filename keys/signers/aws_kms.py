@@ -15,7 +15,13 @@ from keys.errors import KeyStoreError, SignerUnavailable
 from keys.events import EventSink
 from keys.key_types import CURVE_OCTETS, algorithm
 from keys.signers.local import Signer
-from keys.signers.outside import RSA_BITS, SIGN_SECONDS, OutsideSigner, WaitingThreads
+from keys.signers.outside import (
+    CHECK_SECONDS,
+    RSA_BITS,
+    SIGN_SECONDS,
+    OutsideSigner,
+    WaitingThreads,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -65,8 +71,8 @@ class AwsKmsHolder:
         self._new_client: Callable[[], Any] = lambda: boto3.session.Session().client(
             "kms",
             config=config.Config(
-                connect_timeout=SIGN_SECONDS / 2,
-                read_timeout=SIGN_SECONDS,
+                connect_timeout=SIGN_SECONDS,
+                read_timeout=CHECK_SECONDS,  # making a key takes longer than signing
                 retries={"mode": "standard", "total_max_attempts": 2},
                 max_pool_connections=THREADS,
             ),

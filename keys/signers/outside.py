@@ -87,19 +87,22 @@ class WaitingThreads:
         self._count = count
         self._starting = Lock()
         self._started = 0
+        self._stuck: list[Future[Any]] = []
         self._queue: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
 
     async def run(self, work: Callable[[], _Result], *, seconds: float = SIGN_SECONDS) -> _Result:
         """Do work on a thread, and wait for it without blocking the event loop.
 
         Raises:
-            SignerUnavailable: too many wait already, or there was no result in time.
+            SignerUnavailable: too many wait already, every thread is at work that was given up, or
+                there was no result in time.
         """
+        future = self._submit(work)
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.wrap_future(self._submit(work))
+                return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise _no_answer(seconds) from None
+            raise self._give_up(future, seconds) from None
 
     def call(self, work: Callable[[], _Result], *, seconds: float = CALL_SECONDS) -> _Result:
         """Do work on a thread, and block until it is done.
@@ -113,8 +116,7 @@ class WaitingThreads:
             try:
                 return future.result(seconds)
             except TimeoutError:
-                future.cancel()
-                raise _no_answer(seconds) from None
+                raise self._give_up(future, seconds) from None
         except SignerUnavailable as error:
             raise KeyStoreError(str(error)) from error
 
@@ -122,6 +124,9 @@ class WaitingThreads:
         # What was given up still counts until a thread has passed it over.
         if self._queue.qsize() >= MAX_WAITING:
             raise SignerUnavailable(f"{MAX_WAITING} requests wait for the signer already")
+        self._stuck = [each for each in self._stuck if not each.done()]
+        if len(self._stuck) >= self._count:
+            raise SignerUnavailable("the signer has not answered yet what it was asked before")
         with self._starting:
             for _ in range(self._started, self._count):
                 Thread(target=self._run, name="outside", daemon=True).start()
@@ -129,6 +134,11 @@ class WaitingThreads:
         future: Future[_Result] = Future()
         self._queue.put((work, future))
         return future
+
+    def _give_up(self, future: Future[Any], seconds: float) -> SignerUnavailable:
+        if not future.cancel():  # a thread is at it, and can do nothing else
+            self._stuck.append(future)
+        return SignerUnavailable(f"the signer gave no answer within {seconds:.0f} seconds")
 
     def _run(self) -> None:
         while True:
@@ -202,7 +212,3 @@ class OutsideSigner:
         if not is_right:
             raise SignerUnavailable("the signature that came back does not verify with the key")
         return signature
-
-
-def _no_answer(seconds: float) -> SignerUnavailable:
-    return SignerUnavailable(f"the signer gave no answer within {seconds:.0f} seconds")
