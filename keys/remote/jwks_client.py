@@ -158,6 +158,7 @@ class JwksClient:
         if here.fetching is not None:
             here.fetching.cancel()
             await asyncio.wait([here.fetching])
+            here.fetching = None  # one that had not begun does not say so itself
         if here.saving is not None:
             await asyncio.wait([here.saving], timeout=self._timeout)
 
@@ -276,7 +277,7 @@ class JwksClient:
         here.timer = asyncio.get_running_loop().call_later(wait, _tick, ref(self), here)
 
     def _parse(self, answer: Fetched) -> JwkSet | None:
-        if answer.status == 304 and self._state.keys is not None:
+        if answer.status == 304 and self._state.etag is not None:  # it was asked with that tag
             return None
         if answer.status != 200:
             raise FetchFailed(f"status {answer.status}")

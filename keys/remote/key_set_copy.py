@@ -89,7 +89,7 @@ class KeySetCopy:
             body: of the answer, empty for 304.
             freshness: how long it serves.
         """
-        if not freshness.may_be_stored:
+        if not freshness.may_be_stored or not (body or self._body):
             return False
         if self._saved_at is None or body not in (b"", self._body):
             return True

@@ -1,5 +1,6 @@
 """The provider's own key set, for the APIs that it serves beside its issuer."""
 
+import time
 from collections.abc import Callable
 
 from issuer.endpoints.document import Document
@@ -7,16 +8,24 @@ from keys.errors import InvalidJwkSet, NoKeySet, UnknownKey
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet, parse_jwk_set
 
+LOOK_SECONDS = 0.25
+"""Between two looks at the document, which would cost each request more than its own look-ups."""
+
 
 class PublishedKeys:
     """Gives the keys that this very process publishes at the moment; nothing is fetched.
 
     Args:
         published: gives the published document.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, published: Callable[[], Document]) -> None:
+    def __init__(
+        self, published: Callable[[], Document], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._published = published
+        self._clock = clock
+        self._look_at = float("-inf")
         self._body = b""
         self._keys: JwkSet | None = None
 
@@ -31,6 +40,10 @@ class PublishedKeys:
 
     def current(self) -> JwkSet | None:
         """Give the set; a key that was withdrawn is no longer in it."""
+        now = self._clock()
+        if now < self._look_at:
+            return self._keys
+        self._look_at = now + LOOK_SECONDS
         body = self._published().body
         if body != self._body:
             try:
@@ -48,6 +61,7 @@ class PublishedKeys:
             UnknownKey: the set has no such key.
             NoKeySet: there is no set.
         """
+        self._look_at = float("-inf")  # it may have been published a moment ago
         keys = self.current()
         if keys is None:
             raise NoKeySet(1)

@@ -1,11 +1,8 @@
 """The client of the key set: one fetch, ahead of need, honest about failures."""
 
 import asyncio
-import gc
-import itertools
 import weakref
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
@@ -164,6 +161,24 @@ async def test_closing_stops_a_flight() -> None:
     assert not client.ready
 
 
+async def test_a_closed_client_can_be_used_again() -> None:
+    """Though the fetch that closing ended had not begun."""
+    bench = Bench()
+    assert bench.client.current() is None
+    await bench.client.aclose()
+    assert (await bench.client.key(KID, "RS256")).kid == KID
+    await bench.client.aclose()
+
+
+async def test_304_confirms_only_what_was_asked_for() -> None:
+    """Without a tag in the question it is no answer."""
+    bench = Bench()
+    await bench.client.warm()
+    bench.issuer.status = 304
+    assert await bench.client.refresh()
+    assert bench.client.status().failures == 1
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -231,80 +246,6 @@ async def test_a_fetch_of_another_running_loop_is_not_waited_for() -> None:
         await asyncio.sleep(0)
     assert await asyncio.to_thread(lambda: asyncio.run(asyncio.wait_for(client.refresh(), 5)))
     flying.cancel()
-
-
-class TimedLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock jumps to the next timer instead of waiting for it."""
-
-    jumped = 0.0
-
-    def time(self) -> float:
-        """Tell the time of the loop."""
-        return self.jumped
-
-    def _run_once(self) -> None:
-        timers = [timer.when() for timer in self._scheduled if not timer.cancelled()]
-        if timers and not self._ready:
-            self.jumped = max(self.jumped, min(timers))
-        super()._run_once()
-
-
-def run_in_jumping_time(story: Callable[[TimedLoop], Awaitable[None]]) -> None:
-    """Run a story on a loop of its own."""
-    with asyncio.Runner(loop_factory=TimedLoop) as runner:
-        runner.run(story(cast(TimedLoop, runner.get_loop())))
-
-
-@pytest.mark.attack("V40")
-@pytest.mark.rfc("roll-5")
-@pytest.mark.parametrize("jitter", [0.0, 1.0])
-def test_an_idle_client_asks_as_often_as_the_issuer_wants(jitter: float) -> None:
-    """Without a single request after the first: the last answer is never older than stated."""
-    asked: list[float] = []
-
-    async def story(loop: TimedLoop) -> None:
-        async def fetch(etag: str | None) -> Fetched:
-            asked.append(loop.time())
-            # A key is withdrawn after a minute; what an issuer of ours says of its set.
-            body = FORGE.jwks_document if loop.time() < 60 else NEWER.jwks_document
-            headers = {"cache-control": "public, max-age=300, s-maxage=7"}
-            return Fetched(status=200, headers=headers, body=body, revalidate=8)
-
-        client = JwksClient(fetch, clock=loop.time, jitter=lambda: jitter)
-        await client.warm()
-        await asyncio.sleep(60)
-        assert await client.key(KID, "RS256")
-        await asyncio.sleep(8)
-        keys = client.current()
-        assert keys is not None
-        assert keys.select(KID, "RS256") is None
-        await client.aclose()
-        await asyncio.sleep(100)  # and nothing more is asked
-
-    run_in_jumping_time(story)
-    gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
-    assert gaps == pytest.approx([8 - 0.8 * jitter] * (8 if jitter == 0 else 9))
-
-
-def test_a_client_that_was_dropped_asks_no_more() -> None:
-    """The timer does not keep it alive."""
-    asked: list[float] = []
-
-    async def story(loop: TimedLoop) -> None:
-        async def fetch(etag: str | None) -> Fetched:
-            asked.append(loop.time())
-            return Fetched(status=200, body=FORGE.jwks_document)
-
-        client = JwksClient(fetch, clock=loop.time)
-        assert await client.warm()
-        gone = weakref.ref(client)
-        del client
-        gc.collect()
-        assert gone() is None
-        await asyncio.sleep(1000)
-
-    run_in_jumping_time(story)
-    assert len(asked) == 1
 
 
 def test_closed_loops_leave_nothing_behind() -> None:

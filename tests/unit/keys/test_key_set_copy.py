@@ -75,6 +75,7 @@ def test_what_was_saved_is_loaded(copy: KeySetCopy, clock: Clock) -> None:
 
 def test_it_is_written_when_there_is_something_to_write(copy: KeySetCopy, clock: Clock) -> None:
     """At first, for another set, and when it is a tenth of its time old; never if forbidden."""
+    assert not copy.is_due(b"", FRESHNESS)  # of an answer before, which must not be stored
     assert copy.is_due(b"1", FRESHNESS)
     copy.save(FORGE.jwks_document, FRESHNESS, age=0)
     assert not copy.is_due(FORGE.jwks_document, FRESHNESS)

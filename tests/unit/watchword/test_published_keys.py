@@ -4,6 +4,7 @@ import pytest
 
 from issuer.endpoints.document import Document
 from keys.errors import NoKeySet, UnknownKey
+from tests.support.clock import Clock
 from tests.support.forge import TokenForge
 from tests.support.keys import rsa_key
 from watchword.provider.published_keys import PublishedKeys
@@ -23,24 +24,38 @@ class Published:
 
 @pytest.mark.attack("V40")
 async def test_a_withdrawn_key_is_unknown_at_once():
-    """Nothing is fetched and nothing is kept beyond the moment."""
-    published = Published()
-    keys = PublishedKeys(published)
+    """Nothing is fetched, and nothing is kept for longer than a quarter of a second."""
+    published, clock = Published(), Clock(0)
+    keys = PublishedKeys(published, clock=clock)
     assert await keys.warm()
     assert (await keys.key(OLD.jwk.kid, "RS256")).kid == OLD.jwk.kid
+    before = keys.current()
     published.body = NEW.jwks_document
+    assert keys.current() is before
+    clock.advance(0.25)
+    assert keys.current().select(OLD.jwk.kid, "RS256") is None
     with pytest.raises(UnknownKey):
         await keys.key(OLD.jwk.kid, "RS256")
     assert (await keys.key(NEW.jwk.kid, "RS256")).kid == NEW.jwk.kid
     await keys.aclose()
 
 
+async def test_a_key_that_was_published_a_moment_ago_is_found():
+    """A request with a kid that is not known looks again."""
+    published = Published()
+    keys = PublishedKeys(published, clock=Clock(0))
+    assert await keys.warm()
+    published.body = NEW.jwks_document
+    assert (await keys.key(NEW.jwk.kid, "RS256")).kid == NEW.jwk.kid
+
+
 async def test_an_equal_set_stays_the_same_object():
     """What was verified under it stays verified."""
-    published = Published()
-    keys = PublishedKeys(published)
+    published, clock = Published(), Clock(0)
+    keys = PublishedKeys(published, clock=clock)
     before = keys.current()
     published.body = published.body + b" "
+    clock.advance(1)
     assert keys.current() is before
 
 
