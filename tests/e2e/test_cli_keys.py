@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -298,3 +299,16 @@ def test_every_command_has_help_with_an_example(in_process, command):
 
     assert done.returncode == 0
     assert f"Example: watchword keys {command}" in done.stdout
+
+
+@pytest.mark.rfc("roll-1")
+def test_two_rotations_at_one_instant_make_one(cli):
+    """Two processes; the one that comes second finds the rotation under way."""
+    cli.json("generate")
+    with ThreadPoolExecutor(2) as threads:
+        done = list(threads.map(lambda _: cli.keys("rotate", "--json"), range(2)))
+
+    assert sorted(each.returncode for each in done) == [0, 1]
+    (refused,) = [each for each in done if each.returncode]
+    assert refused.stderr.startswith("watchword: a rotation is under way: key ")
+    assert [key["state"] for key in cli.json("list")["keys"]] == ["active", "pending"]
