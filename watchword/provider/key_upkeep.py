@@ -126,6 +126,8 @@ class KeyUpkeep:
             if event is not None and self._reached.get(entry.key.kid) is not event:
                 self._reached[entry.key.kid] = event
                 self._tell(event, entry.key, entry.key, now, entry)
+                if event is KeyEvent.ACTIVATED:
+                    self._due = self._monotonic()  # it was the prepared one, so there is none now
         for kid in self._reached.keys() - {entry.key.kid for entry in entries}:
             del self._reached[kid]
 

@@ -105,6 +105,20 @@ def test_keys_are_rotated_by_time(folder: Path, registry: Registry) -> None:
     assert len(node.store.records()) == 2 + 60_000 // 10_000
 
 
+def test_a_key_that_took_over_by_time_is_followed_up_at_once(
+    folder: Path, registry: Registry
+) -> None:
+    """Its own successor is prepared then, so that keys can be rotated as often as the rule lets."""
+    policy = RingPolicy(jwks_max_age=1, longest_token=5, rotate_every=3)
+    node = Node(folder, registry, policy)
+    node.look(int(FIRST_SECONDS))
+    for _ in range(30):
+        node.look(1)
+    log = [event for event, _ in node.log]
+    assert log.count("key.activated") >= 30 // (policy.rotate_every + 1)
+    assert node.states().count(KeyState.PENDING) == 1
+
+
 def test_a_change_by_a_command_is_followed_up_at_once(folder: Path, registry: Registry) -> None:
     """A rotation that was asked for needs a new successor."""
     node = Node(folder, registry)
