@@ -42,6 +42,11 @@ TIMEOUT = 10.0
 """Seconds for each request, from connecting to the last byte."""
 _LONGEST_BODY = 200
 _SHOWN_OF_A_TOKEN = 12
+_PATIENCE = 30.0
+_PAUSE = 0.1
+
+Rotate = Callable[[], tuple[str, float]]
+"""Rotate the signing key; return the `kid` of the one that will sign, and in how many seconds."""
 
 
 def run(
@@ -52,6 +57,7 @@ def run(
     client_secret: str,
     out: Callable[[str], None] = print,
     transport: httpx.BaseTransport | None = None,
+    rotate: Rotate | None = None,
 ) -> int:
     """Run the scenario and print how it ended.
 
@@ -62,6 +68,8 @@ def run(
         client_secret: its secret; never shown.
         out: takes one line at a time.
         transport: carries the requests, instead of httpx's own.
+        rotate: rotates the issuer's signing key, as its operator does; then the story goes on until
+            another key signs, and a little further.
 
     Returns:
         0 if every answer was the expected one, else 1.
@@ -75,6 +83,8 @@ def run(
         check_issuer(issuer, allow_insecure_http=False)
         check_endpoint(api, allow_insecure_http=False)
         scenario.run()
+        if rotate is not None:
+            scenario.rotate(rotate, out)
     except httpx.RequestError as error:
         say(scenario.ending(f"{error.request.url} cannot be reached: {error}"))
         return 1
@@ -119,6 +129,36 @@ class _Scenario:
         self._read_and_write(token)
         self._beyond(token)
 
+    def rotate(self, rotate: Rotate, out: Callable[[str], None]) -> None:
+        """Go on while another key takes over; no request may be refused."""
+        before = self._token("read", "a token before the rotation")
+        kid, seconds = rotate()
+        out(f"[Operator]: watchword keys rotate => key {kid} signs in {seconds:.0f} s")
+        requests = self._until_signed_by(kid, before, seconds + _PATIENCE)
+        self._say(f"{requests} requests until a token is signed with it => all of them 200 OK")
+        after = self._token("read", "a token after the rotation")
+        for when, token in (("before", before), ("after", after)):
+            answer = self._call("GET", "/read-resource", f"read with the token from {when}", token)
+            _expect_json(answer, {"resource": VALUE})
+
+    def _until_signed_by(self, kid: str, token: str, patience: float) -> int:
+        """Get tokens and read with an old one until this key signs; count the requests."""
+        say, unsaid = self._say, list[str]()
+        self._say = unsaid.append
+        end = time.monotonic() + patience
+        try:
+            while self._signer(self._token("read", "a token meanwhile"), self._jwks()) != kid:
+                answer = self._call("GET", "/read-resource", "read meanwhile", token)
+                _expect_json(answer, {"resource": VALUE})
+                _expect("another key", "another key" if time.monotonic() < end else "the same")
+                time.sleep(_PAUSE)
+        except _Unexpected:
+            say(unsaid[-1])
+            raise
+        finally:
+            self._say = say
+        return len(unsaid)
+
     def _refusals(self) -> None:
         answer = self._call("GET", "/public", "the open route, no token needed")
         _expect("200 moo", f"{answer.status_code} {answer.text}")
@@ -143,14 +183,20 @@ class _Scenario:
         narrow = self._token("read", "a token for reading alone")
         answer = self._write("write with the token for reading alone", narrow)
         _expect("403 insufficient_scope", _verdict(answer))
+        kid = self._signer(token, self._jwks())
+        self._say(f"checked the token's signature without the issuer's help => valid, key {kid}")
+
+    def _jwks(self) -> bytes:
         request = FetchRequest(method="GET", url=self._jwks_uri, headers={})
         answer = self._ask(request, "the issuer's public keys, open to everyone")
         _expect("200", str(answer.status_code))
+        return answer.content
+
+    def _signer(self, token: str, jwks: bytes) -> str:
         try:
-            kid = verify_with_jwks(token, answer.content, issuer=self._issuer)
+            return verify_with_jwks(token, jwks, issuer=self._issuer)
         except ValueError as error:
             raise _Unexpected(f"expected a valid signature, got: {error}") from None
-        self._say(f"checked the token's signature without the issuer's help => valid, key {kid}")
 
     def _token(self, scope: str, reason: str) -> str:
         answer = self._request_token(self._good, scope, reason)

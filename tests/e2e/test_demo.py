@@ -41,5 +41,7 @@ def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("[Consumer]:") >= 10
     assert "=> response: 200 OK moo" in done.stdout
+    assert done.stdout.count("[Operator]: watchword keys rotate => key ") == 1
+    assert "read with the token from before => response: 200 OK" in done.stdout
     assert list(scratch.iterdir()) == []
     assert sorted(tmp_path.iterdir()) == [scratch]

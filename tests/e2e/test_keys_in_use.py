@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from consumer import ClientCredentials
+from keys.jws import parse_compact
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_cache import CachePolicy
 from keys.remote.jwks_client import JwksClient
@@ -17,6 +20,8 @@ from tests.support.provider import PATIENCE, Place, eventually, make_place, runn
 
 MAX_AGE = 1
 SETTINGS = {"WATCHWORD_JWKS_MAX_AGE": str(MAX_AGE), "WATCHWORD_STATUS_LIST_TTL": "1"}
+BUSY = 5
+"""Seconds by which a machine that runs other tests may be late."""
 
 
 class Api:
@@ -55,6 +60,89 @@ def place(tmp_path: Path) -> Place:
     place = make_place(tmp_path, **SETTINGS)
     place.add_key()
     return place
+
+
+class Caller:
+    """A consumer that calls an API without a pause, with tokens that it renews by itself."""
+
+    def __init__(self, place: Place, client: dict[str, str], api: Api) -> None:
+        self.statuses: list[int] = []
+        self.kids: set[str] = set()
+        self._auth = ClientCredentials(place.url, client["client_id"], client["client_secret"])
+        self._url = place.url
+        self._transport = httpx.ASGITransport(app=api.app)
+
+    async def note(self, response: httpx.Response) -> None:
+        """Keep the answer, also one after which the consumer sends a request again."""
+        self.statuses.append(response.status_code)
+        self.kids.add(kid_of(response.request.headers["authorization"].split()[1]))
+
+    async def call(self, end: asyncio.Event) -> None:
+        """Call until told to stop."""
+        async with httpx.AsyncClient(
+            auth=self._auth,
+            transport=self._transport,
+            base_url=self._url,
+            event_hooks={"response": [self.note]},
+        ) as client:
+            while not end.is_set():
+                await client.get("/orders")
+                await asyncio.sleep(0.01)
+
+
+def kid_of(token: str) -> str:
+    """Read which key signed a token."""
+    return str(parse_compact(token).header["kid"])
+
+
+@pytest.mark.rfc("roll-1", "roll-2")
+async def test_no_request_is_refused_while_keys_are_rotated(place: Place) -> None:
+    """Once by command and once by time, with two workers; APIs know the keys by HTTP alone."""
+    place.settings |= {
+        "WATCHWORD_ROTATE_EVERY": "3",
+        "WATCHWORD_TOKEN_TTL": "3",
+        "WATCHWORD_MAX_TOKEN_TTL": "3",
+    }
+    client = place.json("clients", "create", "billing", "--scope", "read")
+    end = asyncio.Event()
+    with running(place, "--workers", "2"):
+        callers = [Caller(place, client, Api(place)) for _ in range(3)]
+        async with asyncio.TaskGroup() as tasks:
+            for caller in callers:
+                tasks.create_task(caller.call(end))
+            done = await asyncio.to_thread(place.run, "keys", "rotate")
+            assert done.returncode == 0, done.stderr
+            await until(lambda: all(len(caller.kids) >= 3 for caller in callers))
+            end.set()
+    assert [set(caller.statuses) for caller in callers] == [{200}] * 3
+
+
+@pytest.mark.rfc("roll-4")
+async def test_a_withdrawn_key_ends_at_every_api_and_its_successor_at_none(place: Place) -> None:
+    """They look as often as the issuer states, not as seldom as `max-age` would let them."""
+    place.settings["WATCHWORD_JWKS_MAX_AGE"] = "300"
+    client = place.json("clients", "create", "billing", "--scope", "read")
+    apis = [Api(place) for _ in range(20)]
+    with running(place):
+        old = place.ask(client).json()["access_token"]
+        for api in apis:
+            assert (await api.show(old)).status == 200
+        await until(lambda: all(len(api.jwks.status().kids) == 2 for api in apis))
+        revoke = asyncio.to_thread(place.run, "keys", "revoke", kid_of(old), "--yes")
+        revoking = asyncio.create_task(revoke)
+        while kid_of(
+            new := (await asyncio.to_thread(place.ask, client)).json()["access_token"]
+        ) == (kid_of(old)):
+            assert not revoking.done() or revoking.result().returncode == 0
+        promoted = time.monotonic()
+        believing = apis
+        while believing:
+            assert {(await api.show(new)).status for api in apis} == {200}
+            believing = [api for api in believing if (await api.show(old)).status == 200]
+            assert time.monotonic() < promoted + 1 + 1 + BUSY
+            await asyncio.sleep(0.01)
+        assert {(await api.show(old)).status for api in apis} == {401}
+        assert (await revoking).returncode == 0
 
 
 @pytest.mark.attack("V41")

@@ -18,7 +18,8 @@ class DemoProvider:
 
     def __init__(self, private_key=None):
         self.key = private_key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.kid = "key-1"
+        self.kids = ["key-1"]
+        self.turns = []  # which kids the next tokens are signed with, before the last one
         self.resource = None
         self.tokens = {}
         self.spoilt = {}
@@ -65,14 +66,15 @@ class DemoProvider:
 
     def sign(self, typ="at+jwt", **changes):
         """Return a token like the issuer's, with changed claims."""
-        now = int(time.time())
+        now, kid = int(time.time()), self.turns.pop(0) if self.turns else self.kids[-1]
         claims = {"iss": ISSUER, "sub": CLIENT, "client_id": CLIENT, "aud": ISSUER}
         claims |= {"iat": now, "exp": now + 3600, "jti": str(len(self.tokens))} | changes
-        return jwt.encode(claims, self.key, "RS256", headers={"typ": typ, "kid": self.kid})
+        return jwt.encode(claims, self.key, "RS256", headers={"typ": typ, "kid": kid})
 
     def jwks(self, request):
         key = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
-        return answer(200, {"keys": [key | {"kid": self.kid, "use": "sig", "alg": "RS256"}]})
+        facts = {"use": "sig", "alg": "RS256"}
+        return answer(200, {"keys": [key | {"kid": kid} | facts for kid in self.kids]})
 
     def read(self, request):
         return self.guard(request, "read") or answer(200, {"resource": self.resource})

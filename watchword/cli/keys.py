@@ -94,16 +94,23 @@ def rotate(
 
     Example: watchword keys rotate
     """
-    from keys.lifecycle import plan_rotation
-    from watchword.provider.key_ring import ring_policy
     from watchword.settings import load_settings
 
     settings = load_settings()
     chosen = alg or settings.signing_alg
     _check_choice(chosen, None)
-    policy, now = ring_policy(settings), wall_clock()
-    done = _change(settings, lambda ring: plan_rotation(ring, now, policy, chosen), now=now)
+    now = wall_clock()
+    done = rotate_key(settings, chosen, now=now)
     _show([each.key.kid for each in done], now, as_json=as_json)
+
+
+def rotate_key(settings: "Settings", alg: str, *, now: int) -> "Applied":
+    """Rotate the key of an algorithm; return what was done, to the key that will sign first."""
+    from keys.lifecycle import plan_rotation
+    from watchword.provider.key_ring import ring_policy
+
+    policy = ring_policy(settings)
+    return _change(settings, lambda ring: plan_rotation(ring, now, policy, alg), now=now)
 
 
 @app.command(context_settings=_ANY_KID)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -83,6 +84,13 @@ def scenario(
     api: Annotated[
         str | None, typer.Option(help="Where the API is; WATCHWORD_API or the issuer if left out.")
     ] = None,
+    rotate: Annotated[
+        bool,
+        typer.Option(
+            "--rotate",
+            help="Rotate the signing key as `keys rotate` does, and go on until it signs.",
+        ),
+    ] = False,
 ) -> None:
     """Run the consumer's scenario against a running provider; exit 0 if all went as it should.
 
@@ -100,8 +108,18 @@ def scenario(
             client_id=client_id,
             client_secret=secret,
             out=typer.echo,
+            rotate=partial(_rotate, settings) if rotate else None,
         )
     )
+
+
+def _rotate(settings: "Settings") -> tuple[str, float]:
+    """Rotate the signing key; return which one will sign, and in how many seconds."""
+    from watchword.cli.keys import rotate_key
+
+    now = wall_clock()
+    successor = rotate_key(settings, settings.signing_alg, now=now)[0].key
+    return successor.kid, max(0, (successor.signs_from or now) - now)
 
 
 def _readable(name: str, value: object) -> object:

@@ -164,3 +164,45 @@ def test_impossible_addresses_are_one_line(provider, addresses):
     """Nothing is sent to them."""
     code, lines = tell(provider, **addresses)
     assert (code, len(lines), provider.seen) == (1, 1, [])
+
+
+def rotation(provider, *turns, seconds=5):
+    """Rotate: another key signs after these turns."""
+
+    def rotate():
+        provider.kids.append("key-2")
+        provider.turns += turns
+        return "key-2", seconds
+
+    return rotate
+
+
+def test_a_rotation_refuses_no_request(provider):
+    """The operator's line is between two requests; both tokens are accepted at the end."""
+    code, lines = tell(provider, rotate=rotation(provider, "key-1", "key-1"))
+    assert code == 0
+    (at,) = (number for number, line in enumerate(lines) if line.startswith("[Operator]: "))
+    assert "key-2 signs in 5 s" in lines[at]
+    assert " a token before the rotation => response: 200 OK" in lines[at - 1]
+    # Two tokens of the old key, each with the set and a reading; one of the new key, with the set.
+    assert lines[at + 1].startswith("[Consumer]: 8 requests until a token is signed with it => all")
+    assert " a token after the rotation => response: 200 OK" in lines[at + 2]
+    for when, line in zip(("before", "after"), lines[at + 3 : at + 5], strict=True):
+        assert f" read with the token from {when} => response: 200 OK" in line
+    assert lines[at + 5 :] == ["[Consumer]: every answer was the expected one"]
+
+
+def test_a_request_refused_meanwhile_ends_the_story(provider):
+    """It is shown, though the requests around it are not."""
+    provider.spoil("GET", "/read-resource", 4, 401, "")
+    code, lines = tell(provider, rotate=rotation(provider, "key-1"))
+    assert code == 1
+    assert lines[-2].endswith("/read-resource, read meanwhile => response: 401 Unauthorized")
+    assert "expected 200" in lines[-1]
+
+
+def test_a_key_that_never_signs_ends_the_story(provider):
+    """It waits no longer than the operator said, and a little."""
+    code, lines = tell(provider, rotate=rotation(provider, *["key-1"] * 9, seconds=-30))
+    assert code == 1
+    assert "expected another key, got the same" in lines[-1]

@@ -58,7 +58,7 @@ def test_keys_that_are_none_are_refused(provider, document):
 def test_a_key_that_was_never_published_is_refused(provider):
     """Its name is not in the set."""
     other = DemoProvider(provider.key)
-    other.kid = "key-2"
+    other.kids = ["key-2"]
     with pytest.raises(ValueError, match="not among the issuer's keys"):
         verified(provider, other.sign())
 
