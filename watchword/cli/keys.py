@@ -1,5 +1,6 @@
 """The `watchword keys` commands: make, list, rotate, revoke, delete and export signing keys."""
 
+import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,7 @@ Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list`
 _ANY_KID = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 _ONE_YEAR = 31_536_000
 _FEW_LEFT = 10
+_WIDE = 100
 _COLUMNS = ("kid", "alg", "bits", "state", "signs_from")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _STEPS = {
@@ -159,14 +161,20 @@ def list_keys(as_json: JsonFlag = False) -> None:
 
     Example: watchword keys list --json
     """
+    from keys.timeline import draw_timeline
+
     now = wall_clock()
-    _, records, ring, _ = _read_keys()
+    _, records, ring, policy = _read_keys()
     facts = [_describe(entry, records[entry.key.kid]) for entry in ring]
     if as_json:
         print_json({"keys": facts})
     elif facts:
         rows = [[*(each[name] for name in _COLUMNS), _words(each["next"], now)] for each in facts]
         print_table([*_COLUMNS, "next"], rows)
+        width = shutil.get_terminal_size().columns
+        if sys.stdout.isatty() and width >= _WIDE:
+            reach = policy.keep + policy.publish_ahead
+            sys.stdout.write(draw_timeline(ring, now, width, reach=reach) + "\n")
     else:
         say("There is no key yet; run: watchword keys generate")
 
