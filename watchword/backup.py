@@ -1,8 +1,9 @@
 """A backup of everything that the issuer cannot make again: the registry and the signing keys.
 
 One file: a line that says what follows and its SHA-256 digest, then an SQLite database with the
-tables of the registry, from whichever engine, and one of key files. The database may be encrypted
-with AES-256-GCM, by a key that scrypt (RFC 7914) makes of the key passphrase.
+tables of the registry, from whichever engine, and one of keys, as the key store has them: files, or
+texts that are sealed. The database may be encrypted with AES-256-GCM, by a key that scrypt
+(RFC 7914) makes of the key passphrase.
 """
 
 import hashlib
@@ -14,19 +15,26 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from issuer.storage.copying import replace_keys
 from issuer.storage.database_url import SqliteFile
 from issuer.storage.registry import MIGRATION_TIMEOUT, Registry
 from keys.file_access import sync_folder
-from keys.stores.key_file import parse_key_file
+from keys.stores.key_file import SUFFIX, parse_key_file, replace_passphrase
+from keys.stores.sealed import is_sealed
+from keys.stores.store import KeyStore
 from watchword.errors import BackupError
-from watchword.provider.key_ring import open_key_store
+from watchword.key_store import find_key_records, open_key_place, open_sealer
 from watchword.registry import make_data_folder
 from watchword.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _MAGIC = b"watchword-backup 1"
 _SALT_BYTES, _NONCE_BYTES = 16, 12
@@ -63,7 +71,7 @@ def write_backup(
         opened = Registry.open(settings.database, now=now, reading=True, timeout=MIGRATION_TIMEOUT)
         with closing(opened) as registry:
             registry.copy_to(SqliteFile(database))
-        _put_keys(settings, database)
+            _put_keys(settings, registry, database)
         content = database.read_bytes()
         kind = b"plain"
         if encrypt:
@@ -94,8 +102,8 @@ def restore_backup(
         RegistryError: the database cannot be used, or the backup is of a newer version.
     """
     content = _opened(source, settings.passphrase)
-    if _has_keys(settings) and not replace:
-        raise BackupError(f"there are keys in {settings.keys_folder}; to give them up, say --force")
+    if settings.key_store == "files":
+        _refuse_keys(settings, None, replace=replace)
     if isinstance(settings.database, SqliteFile):
         _refuse_served(settings.database.path, replace=replace)
     make_data_folder(settings.data_dir)
@@ -105,39 +113,74 @@ def restore_backup(
     ):
         database = Path(folder) / "registry.db"
         _write_durably(database, content)
-        keys = Path(folder) / "keys"
-        _take_keys(database, keys)
+        texts = _take_keys(settings, database)
         with closing(Registry.open(SqliteFile(database), now=now, upgrade=True)) as backup:
             upgrade = True if isinstance(settings.database, SqliteFile) else None
             opened = Registry.open(
                 settings.database, now=now, upgrade=upgrade, timeout=MIGRATION_TIMEOUT
             )
-            with closing(opened) as registry, _keys_swapped(settings.keys_folder, keys) as swap:
-                registry.restore_from(backup, replace=replace, finish=swap)
+            with (
+                closing(opened) as registry,
+                _keys_replaced(settings, texts, Path(folder)) as finish,
+            ):
+                _refuse_keys(settings, registry, replace=replace)
+                registry.restore_from(backup, replace=replace, finish=finish)
 
 
-def _put_keys(settings: Settings, database: Path) -> None:
-    """Store the key files beside the registry, as they are: encrypted if they are."""
-    kids = [each.kid for each in open_key_store(settings).records()]
-    files = [(f"{kid}.pem", (settings.keys_folder / f"{kid}.pem").read_bytes()) for kid in kids]
+def _put_keys(settings: Settings, registry: Registry, database: Path) -> None:
+    """Store the keys beside the registry, as they are: encrypted or sealed if they are."""
+    known = KeyStore(open_key_place(settings, registry)).records()
+    place, names = find_key_records(settings, registry), [f"{each.kid}{SUFFIX}" for each in known]
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE key_files (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
+        files = [(name, place.read(name)) for name in names]
         connection.executemany("INSERT INTO key_files VALUES (?, ?)", files)
         connection.commit()
 
 
-def _take_keys(database: Path, folder: Path) -> None:
-    folder.mkdir(mode=0o700)
+def _take_keys(settings: Settings, database: Path) -> dict[str, bytes]:
+    """Take the keys out of a backup, as texts by name."""
+    texts = {}
     with closing(sqlite3.connect(database)) as connection:
         for name, content in connection.execute("SELECT name, content FROM key_files"):
-            stored = parse_key_file(content, name=name)
-            _write_durably(folder / f"{stored.kid}.pem", content)
+            text = content
+            if is_sealed(content):
+                if settings.passphrase is None:
+                    raise BackupError(f"the keys in the backup are sealed; {_UNSET}")
+                text = open_sealer(settings.passphrase).open(name, content, where=name)
+            stored = parse_key_file(text, name=name)
+            texts[f"{stored.kid}{SUFFIX}"] = text
         connection.execute("DROP TABLE key_files")
         connection.commit()
+    return texts
 
 
-def _has_keys(settings: Settings) -> bool:
-    return settings.keys_folder.is_dir() and any(settings.keys_folder.glob("*.pem"))
+def _refuse_keys(settings: Settings, registry: Registry | None, *, replace: bool) -> None:
+    place = find_key_records(settings, registry)
+    if not replace and place.names():
+        raise BackupError(f"there are keys in {place.place}; to give them up, say --force")
+
+
+@contextmanager
+def _keys_replaced(
+    settings: Settings, texts: dict[str, bytes], folder: Path
+) -> Iterator[Callable[["Connection"], None]]:
+    """Give a function that puts keys in the place of those that are there, before the commit."""
+    if settings.key_store == "files":
+        restored = folder / "keys"
+        restored.mkdir(mode=0o700)
+        for name, text in texts.items():
+            _write_durably(restored / name, text)
+        with _keys_swapped(settings.keys_folder, restored) as swap:
+            yield lambda _: swap()
+        return
+    passphrase, sealer, sealed = settings.passphrase, open_sealer(settings.passphrase), {}
+    for name, text in texts.items():
+        stored = parse_key_file(text, name=name)
+        # One that this passphrase does not open would be lost as soon as it is sealed by it.
+        closed = replace_passphrase(text, stored, old=passphrase, new=passphrase, name=name)
+        sealed[name] = sealer.seal(name, closed)
+    yield lambda connection: replace_keys(connection, sealed)
 
 
 @contextmanager

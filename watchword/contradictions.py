@@ -15,6 +15,11 @@ def find_contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
             f"{settings.token_ttl} is longer than the longest life of any token,"
             f" {settings.max_token_ttl} (WATCHWORD_MAX_TOKEN_TTL)",
         )
+    if settings.key_store == "database" and settings.key_passphrase is None:
+        yield (
+            "key_store",
+            "keys in the database are always encrypted: set WATCHWORD_KEY_PASSPHRASE as well",
+        )
     if settings.rotate_every:
         from keys.ring import explain_too_fast  # imports cryptography, which is slow
         from watchword.provider.key_ring import ring_policy

@@ -60,12 +60,6 @@ def _not_built(value: str | None) -> None:
         raise ValueError("is not available in this version; remove it")
 
 
-def _files_only(store: str) -> str:
-    if store != "files":
-        raise ValueError("only 'files' is available in this version")
-    return store
-
-
 def _signing_alg(name: str) -> str:
     from issuer.registry.resource import check_signing_alg  # imports cryptography, which is slow
 
@@ -144,8 +138,10 @@ class Settings(BaseSettings):
         None,
         description="`sqlite:///…` or `postgresql://…`; SQLite in the data folder if unset",
     )
-    key_store: Annotated[str, AfterValidator(_files_only)] = Field(
-        "files", description="where signing keys are kept: `files`, in the data folder"
+    key_store: Literal["files", "database"] = Field(
+        "files",
+        description="where signing keys are kept: `files`, in the data folder, or `database`, that"
+        " of the registry, for several nodes; there they are encrypted with the passphrase",
     )
     key_passphrase: SecretStr | None = Field(
         None, description="private keys are encrypted at rest with it"

@@ -1,11 +1,12 @@
 """Copy a whole registry from one database to another, whichever engines they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, select, text, update
 
 from issuer.registry.errors import StoreUnavailable
+from issuer.storage.key_records import new_revision
 from issuer.storage.rows import begin_epoch, note_change
 from issuer.storage.tables import (
     audit_entries,
@@ -77,6 +78,14 @@ def begin_anew(connection: Connection) -> None:
             latest = connection.execute(select(func.max(column))).scalar_one()
             connection.execute(select(func.setval(sequence, latest or 1, latest is not None)))
     note_change(connection, None)
+
+
+def replace_keys(connection: Connection, contents: Mapping[str, bytes]) -> None:
+    """Have these signing keys, by name, instead of those that are there."""
+    connection.execute(signing_keys.delete())
+    for name, content in contents.items():
+        row = {"name": name, "content": content, "revision": new_revision()}
+        connection.execute(insert(signing_keys), [row])
 
 
 def copy_whole(source: Connection, target: Connection) -> None:

@@ -76,7 +76,7 @@ class KeyRecords:
             if content is None:
                 self._run(f"DELETE FROM {_TABLE} WHERE name = $1", name)  # noqa: S608
             else:
-                self._run(_WRITE, name, content, secrets.token_hex(_REVISION_BYTES))
+                self._run(_WRITE, name, content, new_revision())
 
     def stamp(self) -> Hashable:
         """Return a value that changes when any row is written or removed; one short statement.
@@ -106,6 +106,11 @@ class KeyRecords:
         with _explained():
             run: Callable[[Statement], Rows] | None = getattr(self._own, "run", None)
             return (run or self._database().follow_one)(Statement(sql, arguments))
+
+
+def new_revision() -> str:
+    """Return what a row says of itself from now on: nothing that it ever said before."""
+    return secrets.token_hex(_REVISION_BYTES)
 
 
 @contextmanager

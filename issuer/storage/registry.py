@@ -184,15 +184,15 @@ class Registry:
             )
 
     def restore_from(
-        self, backup: "Registry", *, replace: bool, finish: Callable[[], None]
+        self, backup: "Registry", *, replace: bool, finish: Callable[["Connection"], None]
     ) -> None:
         """Have the content of a backup instead of its own, all of it or nothing.
 
         Args:
             backup: a registry in an SQLite file.
             replace: give up the content that is there.
-            finish: what belongs to it; called last before the commit, and nothing counts if it
-                raises.
+            finish: what belongs to it; called last in the transaction, of which nothing counts
+                if it raises.
 
         Raises:
             RegistryNotEmpty: there is content, and it is not to be given up.
@@ -207,7 +207,7 @@ class Registry:
                 )
             backup._database.read(lambda source: copy_whole(source, target))
             begin_anew(target)
-            finish()
+            finish(target)
 
         self._database.change(restore)
 

@@ -89,6 +89,28 @@ def replace_times(content: bytes, stored: StoredKey, ring_key: RingKey) -> bytes
     return _FACTS_LINE.sub(lambda _: facts, content, count=1)
 
 
+def replace_passphrase(
+    content: bytes, stored: StoredKey, *, old: bytes | None, new: bytes | None, name: str
+) -> bytes:
+    """Write the text of a key file with its private key under another passphrase.
+
+    Args:
+        content: the text as it is.
+        stored: what `parse_key_file` read in it; a key that is kept elsewhere stays as it is.
+        old: the passphrase that opens it.
+        new: the one to encrypt it with; None leaves it in the clear.
+        name: how to call the file in an error.
+
+    Raises:
+        KeyStoreError: as `load_private_key`.
+    """
+    if stored.reference is not None:
+        return content
+    private_key = load_private_key(content, stored, passphrase=old, name=name)
+    facts, _, _ = content.partition(b"-----BEGIN ")
+    return facts + render_private_pem(private_key, new)
+
+
 def _render_facts(stored: StoredKey) -> str:
     times = stored.ring_key
     facts: dict[str, object] = {"published_at": times.published_at, "signs_from": times.signs_from}

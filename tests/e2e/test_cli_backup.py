@@ -55,8 +55,8 @@ def test_everything_is_lost_and_comes_back(filled, tmp_path, monkeypatch, option
     """Clients with their secrets, resources, the trail and the keys; no other file."""
     if options:
         monkeypatch.setenv("WATCHWORD_KEY_PASSPHRASE", "correct horse battery")
-    before = _state(filled)
     private = filled("keys", "export", "--private").stdout
+    before = _state(filled)
     assert filled("db", "backup", "all.backup", *options).returncode == 0
     assert sorted(each.name for each in tmp_path.iterdir()) == ["all.backup", "watchword-data"]
     assert stat.S_IMODE((tmp_path / "all.backup").stat().st_mode) == 0o600

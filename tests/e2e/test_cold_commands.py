@@ -17,6 +17,13 @@ BEFORE_SERVING = [
     "keys generate",
     "keys list",
     "keys export",
+    "keys rotate",
+    "keys generate --json",
+    "keys revoke {kid} --yes",
+    "keys delete {kid} --yes",
+    "keys move --to database",
+    "keys move --to files",
+    "keys passphrase --remove",
     "resources create urn:a --scope b --scope c",
     "resources list",
     "resources show urn:a",
@@ -54,7 +61,7 @@ def test_every_command_finds_what_it_imports(
     lines = [*BEFORE_SERVING, *WHILE_SERVING, "serve"]
     for command in map(" ".join, COMMANDS):
         assert any(line.startswith(command) for line in lines), command
-    place = make_place(tmp_path)
+    place = make_place(tmp_path, WATCHWORD_KEY_PASSPHRASE="correct horse")
     (tmp_path / "registry.toml").write_text('[[clients]]\nclient_id = "filed"\n')
     known = {"issuer": place.url}
     for line in BEFORE_SERVING:

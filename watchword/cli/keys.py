@@ -1,11 +1,11 @@
 """The `watchword keys` commands: make, list, rotate, revoke, delete and export signing keys."""
 
-import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from watchword.cli import key_stores
 from watchword.cli.output import (
     CommandFailed,
     JsonFlag,
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from keys.lifecycle import PlanOf
     from keys.ring import RingEntry, RingKey, RingPolicy
     from keys.stores.key_file import StoredKey
-    from keys.stores.store import Applied, KeyStore
+    from keys.stores.store import Applied
     from watchword.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(key_stores.move)
+app.command()(key_stores.passphrase)
 
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list` shows it.")]
 
@@ -36,7 +38,6 @@ Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list`
 _ANY_KID = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 _ONE_YEAR = 31_536_000
 _FEW_LEFT = 10
-_WIDE = 100
 _COLUMNS = ("kid", "alg", "bits", "state", "signs_from")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _STEPS = {
@@ -66,21 +67,20 @@ def generate(
     Example: watchword keys generate --bits 3072
     """
     from keys.lifecycle import plan_generation
-    from keys.ring import derive_ring
-    from watchword.provider.key_ring import open_key_store, ring_policy
+    from watchword.provider.key_ring import ring_policy
     from watchword.settings import load_settings
 
     settings = load_settings()
     chosen = alg or settings.signing_alg
     _check_choice(chosen, bits)
-    store, policy, now = open_key_store(settings), ring_policy(settings), wall_clock()
+    policy, now = ring_policy(settings), wall_clock()
     (done,) = _change(
         settings,
         lambda ring: plan_generation(ring, now, policy, chosen, activate_in=activate_in),
         now=now,
         bits=bits,
     )
-    ring = derive_ring([each.ring_key for each in store.records()], now, policy)
+    _, ring = _read_keys()
     _warn(ring, policy, activate_in)
     _show([done.key.kid], now, as_json=as_json)
 
@@ -161,20 +161,14 @@ def list_keys(as_json: JsonFlag = False) -> None:
 
     Example: watchword keys list --json
     """
-    from keys.timeline import draw_timeline
-
     now = wall_clock()
-    _, records, ring, policy = _read_keys()
+    records, ring = _read_keys()
     facts = [_describe(entry, records[entry.key.kid]) for entry in ring]
     if as_json:
         print_json({"keys": facts})
     elif facts:
         rows = [[*(each[name] for name in _COLUMNS), _words(each["next"], now)] for each in facts]
         print_table([*_COLUMNS, "next"], rows)
-        width = shutil.get_terminal_size().columns
-        if sys.stdout.isatty() and width >= _WIDE:
-            reach = policy.keep + policy.publish_ahead
-            sys.stdout.write(draw_timeline(ring, now, width, reach=reach) + "\n")
     else:
         say("There is no key yet; run: watchword keys generate")
 
@@ -196,10 +190,11 @@ def export(
     from keys.events import KeyEvent
     from keys.jwks import build_jwk_set
     from keys.stores.store import KeyChange
+    from watchword.key_store import opened_key_store
     from watchword.provider.key_ring import published_set
     from watchword.settings import load_settings
 
-    store, records, ring, _ = _read_keys()
+    records, ring = _read_keys()
     if kid is not None and kid not in records:
         raise CommandFailed("there is no such key; see: watchword keys list")
     if not private:
@@ -212,13 +207,15 @@ def export(
     if kid is None and len(records) > 1:
         raise WrongUsage("--private exports one key: say which with --kid")
     chosen = kid or next(iter(records))
-    pem = store.export_private(chosen).decode()
+    settings = load_settings()
+    with opened_key_store(settings, reading=True) as store:
+        pem = store.export_private(chosen).decode()
     if not yes and sys.stdin.isatty() and sys.stderr.isatty():
         require_yes(f"Print the private key of {chosen}, with which tokens can be made?", yes=yes)
     exported = KeyChange(
         event=KeyEvent.EXPORTED, before=records[chosen].ring_key, after=records[chosen].ring_key
     )
-    record_key_changes(load_settings(), [exported], required=True)
+    record_key_changes(settings, [exported], required=True)
     sys.stdout.write(pem)
 
 
@@ -226,23 +223,25 @@ def _change(
     settings: "Settings", plan_of: "PlanOf", *, now: int, bits: int | None = None
 ) -> "Applied":
     """Change the key store, and say so in the log and the audit trail."""
-    from watchword.provider.key_ring import open_key_store, ring_policy
+    from watchword.key_store import opened_key_store
+    from watchword.provider.key_ring import ring_policy
 
-    policy = ring_policy(settings)
-    done = open_key_store(settings).apply(plan_of, now=now, policy=policy, bits=bits)
+    with opened_key_store(settings) as store:
+        done = store.apply(plan_of, now=now, policy=ring_policy(settings), bits=bits)
     record_key_changes(settings, done)
     return done
 
 
 def _ring_of(settings: "Settings") -> "tuple[RingKey, ...]":
-    from watchword.provider.key_ring import open_key_store
+    from watchword.key_store import opened_key_store
 
-    return tuple(stored.ring_key for stored in open_key_store(settings).records())
+    with opened_key_store(settings, reading=True) as store:
+        return tuple(stored.ring_key for stored in store.records())
 
 
 def _show(kids: "Collection[str]", now: int, *, as_json: bool) -> None:
     """Print the keys that a command made or changed: the one as an object, more as a list."""
-    _, records, ring, _ = _read_keys()
+    records, ring = _read_keys()
     facts = [_describe(entry, records[entry.key.kid]) for entry in ring if entry.key.kid in kids]
     if as_json:
         print_json(facts[0] if len(kids) == 1 else {"keys": facts})
@@ -255,17 +254,18 @@ def _show(kids: "Collection[str]", now: int, *, as_json: bool) -> None:
         print_fields(each | shown)
 
 
-def _read_keys() -> "tuple[KeyStore, dict[str, StoredKey], tuple[RingEntry, ...], RingPolicy]":
-    """Return the store that the settings name, and its keys with their states now."""
+def _read_keys() -> "tuple[dict[str, StoredKey], tuple[RingEntry, ...]]":
+    """Return the keys of the store that the settings name, and their states now."""
     from keys.ring import derive_ring
-    from watchword.provider.key_ring import open_key_store, ring_policy
+    from watchword.key_store import opened_key_store
+    from watchword.provider.key_ring import ring_policy
     from watchword.settings import load_settings
 
     settings = load_settings()
-    store, policy = open_key_store(settings), ring_policy(settings)
-    records = {stored.kid: stored for stored in store.records()}
-    ring = derive_ring([each.ring_key for each in records.values()], wall_clock(), policy)
-    return store, records, ring, policy
+    with opened_key_store(settings, reading=True) as store:
+        records = {stored.kid: stored for stored in store.records()}
+    ring_keys = [each.ring_key for each in records.values()]
+    return records, derive_ring(ring_keys, wall_clock(), ring_policy(settings))
 
 
 def _check_choice(alg: str, bits: int | None) -> None:

@@ -15,7 +15,8 @@ from issuer.registry.credentials import (
 )
 from keys.identifiers import is_loopback
 from watchword.clock import wall_clock
-from watchword.provider.key_ring import open_key_store, ring_policy
+from watchword.key_store import open_key_store
+from watchword.provider.key_ring import ring_policy
 from watchword.registry import DEFAULT_SCOPES, open_registry
 from watchword.settings import Settings, SettingsError
 
@@ -42,6 +43,7 @@ def throw_away(settings: Settings, *, port: int) -> Iterator[tuple[Settings, str
         changes: dict[str, object] = {
             "data_dir": Path(folder),
             "database_url": None,
+            "key_store": "files",
             "key_passphrase": None,
             "key_signer": "local",  # a key that is thrown away must not stay in a security module
         }

@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Collection
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -26,9 +26,10 @@ from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
 from keys.stores.store import KeyStore
 from watchword.clock import wall_clock
+from watchword.key_store import open_key_store
 from watchword.logging import Events
 from watchword.provider.jobs import Job, Jobs, JobsApart
-from watchword.provider.key_ring import KeyRing, open_key_store, ring_policy
+from watchword.provider.key_ring import KeyRing, ring_policy
 from watchword.provider.key_upkeep import KeyUpkeep
 from watchword.provider.slow_hash_worker import SlowHashWorker
 from watchword.registry import is_missing, open_registry
@@ -69,10 +70,6 @@ class IssuerApp:
         self._events = events
         self._started = started
         self._checked = checked
-        self._key_store = open_key_store(settings, events)
-        self.keys = _open_keys(settings, self._key_store)
-        if not checked:
-            self.keys.check(wall_clock())
         self.config = IssuerConfig(
             issuer=settings.issuer,
             token_ttl=settings.token_ttl,
@@ -81,8 +78,19 @@ class IssuerApp:
             withdrawal_seconds=settings.status_list_ttl,
         )
         self._settings = settings
-        self.registry = self._open_or_await_registry()
         self._refusal = ""
+        # Without a key there is nothing to serve, nor to make a database for.
+        if settings.key_store == "files":
+            self._key_store = open_key_store(settings, events)
+            self.keys = _open_keys(settings, self._key_store, check=not checked)
+        self.registry = self._open_or_await_registry()
+        if settings.key_store == "database":
+            self._key_store = open_key_store(settings, events, registry=self.registry)
+            try:
+                self.keys = _open_keys(settings, self._key_store, check=not checked)
+            except BaseException:
+                self.registry.close()
+                raise
         self._source = ThreadedSource(self.registry, timeout=TIMEOUT_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
         self._slow_hashes = SlowHashWorker()
@@ -113,8 +121,14 @@ class IssuerApp:
         Raises:
             ProviderError, RegistryError, KeysError: as from the constructor.
         """
-        _open_keys(settings, open_key_store(settings, events)).check(wall_clock())
-        open_registry(settings, now=wall_clock, announce=events, serving=True).close()
+        in_files = settings.key_store == "files"
+        if in_files:
+            _open_keys(settings, open_key_store(settings, events), check=True)
+        opened = open_registry(settings, now=wall_clock, announce=events, serving=True)
+        with closing(opened) as registry:
+            if not in_files:
+                store = open_key_store(settings, events, registry=registry)
+                _open_keys(settings, store, check=True)
         events.flush()
 
     def routes(self) -> dict[str, Endpoint]:
@@ -305,7 +319,7 @@ class IssuerApp:
         return Document(json.dumps(document).encode(), self.config.document_max_age)
 
 
-def _open_keys(settings: Settings, store: KeyStore) -> KeyRing:
+def _open_keys(settings: Settings, store: KeyStore, *, check: bool) -> KeyRing:
     ring = KeyRing(
         store,
         ring_policy(settings),
@@ -314,4 +328,6 @@ def _open_keys(settings: Settings, store: KeyStore) -> KeyRing:
     )
     ring.refresh(wall_clock())
     ring.signer(wall_clock())  # without a key there is nothing to serve
+    if check:
+        ring.check(wall_clock())
     return ring

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 
 from issuer.endpoints.document import Document
 from keys.errors import KeyStoreError, NoSigningKey
-from keys.events import EventSink, ignore_event
 from keys.jwks import build_jwk_set, fit_jwk_set
 from keys.key_types import algorithm
 from keys.lifecycle import write_time
 from keys.ring import KeyState, RingEntry, RingKey, RingPolicy, derive_ring, published, signing_keys
 from keys.signers.batch import BatchingSigner
 from keys.signers.local import LocalSigner, Signer
-from keys.signers.outside import KeyHolder, OutsideSigner
+from keys.signers.outside import OutsideSigner
 from keys.signers.threads import SigningThreads, ThreadedSigner
-from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey
 from keys.stores.store import KeyStore
 
@@ -30,37 +28,6 @@ if TYPE_CHECKING:
 
 _READINGS = 5
 """How often a store that others change meanwhile is read before a later look has to do."""
-
-
-def open_key_store(settings: "Settings", events: EventSink = ignore_event) -> KeyStore:
-    """Return the key store that the settings name; nothing is read yet.
-
-    Args:
-        settings: all settings, checked.
-        events: where it is reported that keys outside of this process do not sign.
-
-    Raises:
-        KeyStoreError: what keeps new keys needs a package that is not installed.
-    """
-    return KeyStore(
-        KeyFolder(settings.keys_folder),
-        passphrase=settings.passphrase,
-        holder=_open_holder(settings, events),
-    )
-
-
-def _open_holder(settings: "Settings", events: EventSink) -> KeyHolder | None:
-    # Only what is used is imported: these packages are optional, and slow to load.
-    if settings.key_signer == "pkcs11":
-        from keys.signers.pkcs11 import Pkcs11Holder
-
-        module, token, pin = settings.pkcs11
-        return Pkcs11Holder(module, token, pin, events)
-    if settings.key_signer == "aws-kms":
-        from keys.signers.aws_kms import AwsKmsHolder
-
-        return AwsKmsHolder(events)
-    return None
 
 
 def ring_policy(settings: "Settings") -> RingPolicy:

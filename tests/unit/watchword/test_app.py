@@ -11,9 +11,10 @@ import pytest
 
 from resource_api.demo.values import MemoryValue
 from watchword.clock import wall_clock
+from watchword.key_store import open_key_store
 from watchword.logging import Events
 from watchword.provider.app import Provider
-from watchword.provider.key_ring import open_key_store, ring_policy
+from watchword.provider.key_ring import ring_policy
 from watchword.settings import load_settings
 
 PUBLIC_ISSUER = "https://auth.example"

@@ -101,7 +101,12 @@ def test_an_empty_variable_and_one_of_the_scripts_are_no_mistakes(
         ("WATCHWORD_WORKERS", "0", "must be at least 1"),
         ("WATCHWORD_DRAIN_SECONDS", "soon", "must be a number"),
         ("WATCHWORD_DEMO_API", "maybe", "must be 'auto', 'on' or 'off'"),
-        ("WATCHWORD_KEY_STORE", "database", "only 'files' is available in this version"),
+        (
+            "WATCHWORD_KEY_STORE",
+            "database",
+            "keys in the database are always encrypted: set WATCHWORD_KEY_PASSPHRASE as well",
+        ),
+        ("WATCHWORD_KEY_STORE", "vault", "must be 'files' or 'database'"),
         ("WATCHWORD_TLS_CERT", "x", "is not available in this version; remove it"),
     ],
 )

@@ -12,7 +12,8 @@ from keys.stores.store import KeyStore
 from tests.support.cli import refused, run_in_empty_folder
 from tests.support.keys import key_file, public_rsa_jwk, write_key_file
 from watchword.clock import wall_clock
-from watchword.provider.key_ring import open_key_store, ring_policy
+from watchword.key_store import open_key_store
+from watchword.provider.key_ring import ring_policy
 from watchword.settings import load_settings
 
 DAY = 86_400
