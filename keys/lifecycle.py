@@ -192,9 +192,10 @@ def plan_rotation(ring: tuple[RingKey, ...], now: int, policy: RingPolicy, alg: 
         if not pending or pending[0].signs_from is None:
             raise NoSuchKey(f"no key signs with {alg}; run: watchword keys generate --alg {alg}")
         raise RotationUnderWay(_explain_wait(pending[0].kid, pending[0].signs_from))
-    if not _is_believable(active, now, policy):
+    latest = max(active.published_at, active.signs_from or 0)
+    if latest > now + policy.slack:
         raise KeyFromTheFuture(
-            f"key {active.kid} signs and is dated {write_time(active.published_at)}, after this "
+            f"key {active.kid} signs and is dated {write_time(latest)}, after this "
             "machine's clock; correct the clock before keys are rotated"
         )
     since = active.signs_from
