@@ -9,17 +9,17 @@ in the private half of the package.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+from jwt import get_algorithm_by_name
 
 from keys.encoding import decode_base64url, encode_base64url
 from keys.errors import InvalidJwk, UnknownAlgorithm
-from keys.schemes import Ecdsa, Rsa, SignatureScheme, Whole
 from keys.weak_keys import find_ed25519_weakness, find_rsa_weakness
 
 
@@ -33,25 +33,18 @@ class Algorithm:
     """The JWK key type that it needs (RFC 7517 §4.1)."""
     curve: str | None = None
     """The JWK ``crv`` that it needs, of a type that has curves (RFC 7518 §3.4, RFC 9864 §2.2)."""
-    scheme: SignatureScheme
 
 
 _ROWS = (
-    Algorithm(name="RS256", kty="RSA", scheme=Rsa(SHA256())),
-    Algorithm(name="RS384", kty="RSA", scheme=Rsa(SHA384())),
-    Algorithm(name="RS512", kty="RSA", scheme=Rsa(SHA512())),
-    Algorithm(name="PS256", kty="RSA", scheme=Rsa(SHA256(), pss=True)),
-    Algorithm(name="PS384", kty="RSA", scheme=Rsa(SHA384(), pss=True)),
-    Algorithm(name="PS512", kty="RSA", scheme=Rsa(SHA512(), pss=True)),
-    Algorithm(name="ES256", kty="EC", curve="P-256", scheme=Ecdsa(SHA256(), width=32)),
-    Algorithm(name="ES384", kty="EC", curve="P-384", scheme=Ecdsa(SHA384(), width=48)),
-    Algorithm(name="ES512", kty="EC", curve="P-521", scheme=Ecdsa(SHA512(), width=66)),
+    *(Algorithm(name=name, kty="RSA") for name in ("RS256", "RS384", "RS512")),
+    *(Algorithm(name=name, kty="RSA") for name in ("PS256", "PS384", "PS512")),
+    Algorithm(name="ES256", kty="EC", curve="P-256"),
+    Algorithm(name="ES384", kty="EC", curve="P-384"),
+    Algorithm(name="ES512", kty="EC", curve="P-521"),
     # RFC 9864 §2.2: two names of one scheme. A key is bound to one of them, as to any algorithm.
-    Algorithm(name="EdDSA", kty="OKP", curve="Ed25519", scheme=Whole()),
-    Algorithm(name="Ed25519", kty="OKP", curve="Ed25519", scheme=Whole()),
-    Algorithm(name="ML-DSA-44", kty="AKP", scheme=Whole()),
-    Algorithm(name="ML-DSA-65", kty="AKP", scheme=Whole()),
-    Algorithm(name="ML-DSA-87", kty="AKP", scheme=Whole()),
+    Algorithm(name="EdDSA", kty="OKP", curve="Ed25519"),
+    Algorithm(name="Ed25519", kty="OKP", curve="Ed25519"),
+    *(Algorithm(name=name, kty="AKP") for name in ("ML-DSA-44", "ML-DSA-65", "ML-DSA-87")),
 )
 
 ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType({row.name: row for row in _ROWS})
@@ -71,13 +64,29 @@ def algorithm(name: str) -> Algorithm:
     return found
 
 
+class SignatureScheme(Protocol):
+    """The arithmetic of one algorithm."""
+
+    def sign(self, msg: bytes, key: Any, /) -> bytes:  # noqa: ANN401
+        """Return the raw JWS signature of a private key."""
+        ...
+
+    def verify(self, msg: bytes, key: Any, sig: bytes, /) -> bool:  # noqa: ANN401
+        """Tell whether a public key made this signature; a malformed one may raise instead."""
+        ...
+
+
+@cache  # asked for with every token; names that are not in the table are not kept
 def verifier(name: str) -> SignatureScheme:
-    """Return what signs and verifies by an algorithm.
+    """Return the object that does the arithmetic of a table entry: PyJWT's, where it has one.
+
+    PyJWT's own table is wider than ours, hence the look-up in ours first.
 
     Raises:
-        UnknownAlgorithm: if the table does not hold exactly this name.
+        UnknownAlgorithm: if our table does not hold exactly this name.
     """
-    return algorithm(name).scheme
+    entry = algorithm(name)
+    return KEY_TYPES[entry.kty].scheme(entry)
 
 
 # Verification time grows with both: bounds on what a foreign set may make us compute.
@@ -106,6 +115,7 @@ class KeyType:
     """Make a private key, of one of ``sizes`` if there are any."""
     sizes: tuple[int, ...] = ()
     """The sizes that can be chosen, in bits, the usual one first; none if the algorithm sets it."""
+    scheme: Callable[[Algorithm], SignatureScheme]
 
 
 def generate_private_key(alg: str, *, bits: int | None = None) -> PrivateKeyTypes:
@@ -279,6 +289,20 @@ _ML_DSA_PRIVATE: Mapping[str, type[_MlDsaPrivateKey]] = {
 _SEED_OF_MATRIX = 32  # FIPS 204 §7.2: a public key is this seed, then the vector t1
 
 
+class _MlDsa:
+    """Pure ML-DSA with an empty context (RFC 9964 §4), which PyJWT does not have."""
+
+    def sign(self, msg: bytes, key: _MlDsaPrivateKey, /) -> bytes:
+        return key.sign(msg)
+
+    def verify(self, msg: bytes, key: _MlDsaPublicKey, sig: bytes, /) -> bool:
+        try:
+            key.verify(sig, msg)
+        except InvalidSignature:
+            return False
+        return True
+
+
 def _parse_akp(members: Mapping[str, object]) -> PublicKeyTypes:
     # RFC 9964 §3: `alg` is REQUIRED, for it alone says what the octets are.
     alg = members.get("alg")
@@ -310,6 +334,7 @@ KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
             bits=lambda key: key.key_size,
             generate=lambda _, bits: rsa.generate_private_key(_PUBLIC_EXPONENT, bits),
             sizes=(2048, 3072, 4096),
+            scheme=lambda entry: get_algorithm_by_name(entry.name),
         ),
         "EC": KeyType(
             public=(ec.EllipticCurvePublicKey,),
@@ -319,6 +344,7 @@ KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
             check=_check_ec,
             bits=lambda key: key.key_size,
             generate=lambda entry, _: ec.generate_private_key(_CURVES[str(entry.curve)]),
+            scheme=lambda entry: get_algorithm_by_name(entry.name),
         ),
         "OKP": KeyType(
             public=(ed25519.Ed25519PublicKey,),
@@ -328,6 +354,7 @@ KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
             check=_check_okp,
             bits=lambda _: 256,
             generate=lambda *_: ed25519.Ed25519PrivateKey.generate(),
+            scheme=lambda _: get_algorithm_by_name("EdDSA"),
         ),
         "AKP": KeyType(
             public=tuple(_ML_DSA_PUBLIC.values()),
@@ -337,6 +364,7 @@ KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
             check=_check_akp,
             bits=lambda key: len(key.public_bytes_raw()) * 8,
             generate=lambda entry, _: _ML_DSA_PRIVATE[entry.name].generate(),
+            scheme=lambda _: _MlDsa(),
         ),
     }
 )
