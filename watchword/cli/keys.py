@@ -1,5 +1,6 @@
 """The `watchword keys` commands: make, list, rotate, revoke, delete and export signing keys."""
 
+import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,7 @@ Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list`
 _ANY_KID = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 _ONE_YEAR = 31_536_000
 _FEW_LEFT = 10
+_WIDE = 100
 _COLUMNS = ("kid", "alg", "bits", "state", "signs_from")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _STEPS = {
@@ -161,6 +163,10 @@ def list_keys(as_json: JsonFlag = False) -> None:
 
     Example: watchword keys list --json
     """
+    from keys.timeline import draw_timeline
+    from watchword.provider.key_ring import ring_policy
+    from watchword.settings import load_settings
+
     now = wall_clock()
     records, ring = _read_keys()
     facts = [_describe(entry, records[entry.key.kid]) for entry in ring]
@@ -169,6 +175,11 @@ def list_keys(as_json: JsonFlag = False) -> None:
     elif facts:
         rows = [[*(each[name] for name in _COLUMNS), _words(each["next"], now)] for each in facts]
         print_table([*_COLUMNS, "next"], rows)
+        width = shutil.get_terminal_size().columns
+        if sys.stdout.isatty() and width >= _WIDE:
+            policy = ring_policy(load_settings())
+            reach = policy.keep + policy.publish_ahead
+            sys.stdout.write(draw_timeline(ring, now, width, reach=reach) + "\n")
     else:
         say("There is no key yet; run: watchword keys generate")
 

@@ -1,9 +1,11 @@
 """What is shown of the life of keys."""
 
+from xml.etree import ElementTree
+
 import pytest
 
 from keys.ring import RingPolicy, derive_ring
-from keys.timeline import next_step
+from keys.timeline import draw_timeline, draw_timeline_svg, next_step
 from tests.unit.keys.test_ring import key, prepared
 
 POLICY = RingPolicy(jwks_max_age=300, longest_token=1_000, leeway=60)
@@ -34,3 +36,30 @@ def test_the_next_step_of_a_key_follows_from_its_state(kid, state, at):
     step = next_step(entries[kid])
 
     assert (step.state, step.at) == (state, at)
+
+
+def test_the_picture_shows_the_states_that_the_rule_gives():
+    """In text with this moment in the middle; a withdrawn key ends when it was withdrawn."""
+    drawn = draw_timeline(derive_ring(RING, 6_200, POLICY), 6_200, 50, reach=2_000).splitlines()
+
+    assert drawn[1:] == [
+        "gone      ████████▒▒▒▒▒▒▒▒▒▒▒",
+        "old           ░░░░█████▒▒▒▒▒▒▒▒▒▒▒",
+        "bad                ░░░░███",
+        "now                   ░░░░████████████████████████",
+        "soon",
+        "some day                   ░░░░░░░░░░░░░░░░░░░░░░░",
+        "          ░ pending   █ active   ▒ retiring",
+    ]
+    assert drawn[0].strip() == "now"
+
+
+def test_the_picture_in_svg_has_a_bar_for_each_state():
+    """Within its bounds, with the names of the keys."""
+    picture = draw_timeline_svg(derive_ring(RING, 6_200, POLICY), 4_200, 8_200)
+    tree = ElementTree.fromstring(picture)
+    bars = [each for each in tree.iter() if each.tag.endswith("rect") and len(each)]
+
+    assert len(bars) == 10 + 2
+    assert all(float(bar.get("x")) >= 100 for bar in bars if float(bar.get("width")) > 0)
+    assert "some day" in picture
