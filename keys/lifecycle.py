@@ -301,6 +301,14 @@ def plan_deletion(ring: tuple[RingKey, ...], kid: str, now: int, policy: RingPol
             f"key {kid} signs from {write_time(begins)} on, and where a clock is ahead it may sign "
             f"already; to refuse its tokens run: watchword keys revoke {kid}"
         )
+    # The turn of its successor may be a little ahead of another node's clock: until then it is the
+    # record of the revoked key that says whose turn it is.
+    deletable_at = (entry.key.withdrawn_at or 0) + policy.slack
+    if entry.state is KeyState.REVOKED and now < deletable_at:
+        raise KeyInUse(
+            f"key {kid} was revoked just now, and nodes whose clocks are behind need its record; "
+            f"it can be deleted from {write_time(deletable_at)} on"
+        )
     plan = (Delete(kid=kid),)
     # The times of an older key follow from when its successor took over.
     before = _states(ring, now, policy)

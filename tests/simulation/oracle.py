@@ -140,7 +140,7 @@ class Oracle:
         held_up = sum(
             _end(trouble) - trouble.start
             for trouble in self._scenario.troubles
-            if trouble.kind in ("restart", "slow_store") and trouble.start < until
+            if trouble.kind in ("restart", "slow_store", "clock") and trouble.start < until
         )
         if until - since > UPKEEP + POLL + skew + held_up:
             yield Breach(until, "a successor again within a minute", f"none since {since:.3f}")

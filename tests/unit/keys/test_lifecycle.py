@@ -295,8 +295,8 @@ def test_keys_that_nobody_needs_can_be_deleted(kid):
     ring = (
         key("gone", 5),
         key("a", 10),
-        key("x", NOW - 50, withdrawn_at=NOW - 40),
-        key("b", NOW - 40),
+        key("x", NOW - 70, withdrawn_at=NOW - 60),
+        key("b", NOW - 60),
         prepared("n", NOW),
     )
     plan = plan_deletion(ring, kid, NOW, POLICY)
@@ -328,9 +328,19 @@ def test_a_key_that_is_about_to_sign_cannot_be_deleted():
     assert plan_deletion(ring, "n", NOW, POLICY) == (Delete(kid="n"),)
 
 
+def test_a_key_that_was_revoked_just_now_cannot_be_deleted():
+    """By a clock that is behind, its successor signs because this one was withdrawn."""
+    ring = (key("a", 5, withdrawn_at=NOW), key("b", NOW))
+    assert signs(ring, NOW - 5) == "b"
+
+    with pytest.raises(KeyInUse, match="can be deleted from 2027-01-15T08:01:00Z on"):
+        plan_deletion(ring, "a", NOW + 59, POLICY)
+    assert plan_deletion(ring, "a", NOW + 60, POLICY) == (Delete(kid="a"),)
+
+
 def test_no_deletion_brings_an_older_key_back():
     """When a key is gone follows from when its successor took over."""
-    ring = (key("old", 5), key("x", 10, withdrawn_at=NOW), key("a", NOW))
+    ring = (key("old", 5), key("x", 10, withdrawn_at=NOW - 60), key("a", NOW - 60))
 
     with pytest.raises(KeyInUse, match="first run: watchword keys delete old"):
         plan_deletion(ring, "x", NOW, POLICY)

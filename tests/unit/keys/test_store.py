@@ -196,8 +196,9 @@ def test_a_plan_is_carried_out_in_one_write() -> None:
     held = {each.kid: each for each in store.records()}
     assert {held[each.key.kid].ring_key for each in done} == {each.after for each in done}
     assert {each.bits for each in held.values()} == {3072}  # as large as the one that signed
+    later = NOW + 9 + POLICY.slack
     (gone,) = store.apply(
-        lambda ring: plan_deletion(ring, first.kid, NOW, POLICY), now=NOW, policy=POLICY
+        lambda ring: plan_deletion(ring, first.kid, later, POLICY), now=later, policy=POLICY
     )
     assert (gone.event, gone.key, gone.after) == (KeyEvent.DELETED, done[1].after, None)
     assert first.kid not in {each.kid for each in store.records()}
