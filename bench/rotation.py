@@ -4,7 +4,9 @@ Time is compressed, nothing else: `max-age` of the key set is 1 s, so that a key
 was published; tokens live 5 s; keys are rotated every 5 s, and every second time an operator
 rotates before that. An issuer with two workers, three APIs in processes of their own, one of which
 reads no metadata and so knows `max-age` alone, and consumers that call them in turn. Each consumer
-has a token of its own, renews it early, and shows it to every API.
+has a token of its own, which it shows to every API; most renew it early, and some ask for a new one
+with each request, so that every API meets tokens of a key as soon as it signs. A key that signs at
+once, planted in the place of `keys rotate`, shows as refused requests.
 
 Usage: bench/rotation.py [--quick]. The last line is a JSON object; exit 1 if a request was refused.
 """
@@ -19,8 +21,10 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 
@@ -31,6 +35,9 @@ from consumer import ClientCredentials, ConsumerError
 
 LIMIT = 0
 CONSUMERS = 12
+IMPATIENT = 3
+"""How many of them use each token once."""
+
 WORKERS = 2
 PACE = 0.1
 """Seconds between two requests of a consumer."""
@@ -75,21 +82,27 @@ class Seen:
         return max(0, len(self.kids) - 1)
 
 
-async def consume(auth: ClientCredentials, urls: list[str], seen: Seen, end: asyncio.Event) -> None:
+async def consume(
+    next_auth: Callable[[], ClientCredentials], urls: list[str], seen: Seen, end: asyncio.Event
+) -> None:
     """Call the APIs in turn, at an even pace."""
     hooks = {"response": [seen.note]}
-    async with httpx.AsyncClient(auth=auth, event_hooks=hooks, trust_env=False) as client:
+    async with httpx.AsyncClient(event_hooks=hooks, trust_env=False) as client:
         due = time.monotonic()
         while not end.is_set():
             for url in urls:
                 begun = time.monotonic()
                 try:
-                    await client.get(url)
+                    await client.get(url, auth=next_auth())
                 except (ConsumerError, httpx.HTTPError) as error:
                     seen.refused.append(repr(error))
                 seen.waits.append(time.monotonic() - begun)
                 due = max(due + PACE, time.monotonic() - PACE)
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+def _same(auth: ClientCredentials) -> ClientCredentials:
+    return auth
 
 
 async def rotate_by_hand(
@@ -123,12 +136,21 @@ async def load(
     """Let consumers and the operator work at the same time; return how many seconds it took."""
     seen, end = Seen(), asyncio.Event()
     issuer = settings["WATCHWORD_ISSUER"]
+    new_auth = partial(
+        ClientCredentials,
+        issuer,
+        data.client_id,
+        data.client_secret,
+        token_endpoint=f"{issuer}/token",
+        verify=httpx.create_ssl_context(),
+    )
     begun = time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         for number in range(CONSUMERS):
-            auth = ClientCredentials(issuer, data.client_id, data.client_secret)
+            own = new_auth()
             turn = number % len(urls)
-            tasks.create_task(consume(auth, urls[turn:] + urls[:turn], seen, end))
+            next_auth = new_auth if number < IMPATIENT else partial(_same, own)
+            tasks.create_task(consume(next_auth, urls[turn:] + urls[:turn], seen, end))
         tasks.create_task(rotate_by_hand(data, settings, seen, rotations, end))
     return seen, time.monotonic() - begun
 

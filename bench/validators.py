@@ -27,8 +27,12 @@ from resource_api import BearerMiddleware
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["bench.validators"])
 
-SHORTEST = CachePolicy(minimum_lifetime=1)
-"""For issuers whose `max-age` is compressed to seconds: all else is as shipped."""
+SHORTEST = CachePolicy(minimum_lifetime=1, cooldown=86_400)
+"""For issuers whose `max-age` is compressed to seconds.
+
+A token with an unknown kid causes a fetch once in a run: a key that signs before validators know it
+must show.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

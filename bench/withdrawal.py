@@ -201,7 +201,7 @@ def main() -> int:
         "details": {
             "status_list_ttl": ttl,
             "withdrawals": withdrawals,
-            "p50": statistics.median(last),
+            "p50": round(statistics.median(last), 2),
             "p99": p99,
             "good_tokens_shown": sum(each["good_tokens_shown"] for each in rounds),
             "wrong": wrong,
