@@ -140,7 +140,7 @@ def test_a_worker_that_starts_in_an_outage_serves_the_rest_until_it_ends(
         assert eventually(lambda: statuses(place, KNOWN) == {503})  # neither of those of before
         assert place.get("/readyz").json() == AWAY
         assert place.ask(KNOWN).json() == {"error": "temporarily_unavailable"}
-        assert len(place.get("/jwks").json()["keys"]) == 1
+        assert place.get("/jwks").json()["keys"]
         metadata = place.get("/.well-known/oauth-authorization-server")
         assert metadata.json()["jwks_uri"] == place.url + "/jwks"
         postgres.start()
