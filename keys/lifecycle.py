@@ -121,7 +121,10 @@ def plan_generation(
     # The very first key signs at once, for no validator holds a set that lacks it.
     if all(key.withdrawn_at is not None for key in ring):
         wait = 0
-    signs_from = _free_second(ring, alg, published_at + wait)
+    active, _ = _signing_and_pending(alg, ring, now, policy)
+    # Never before the key that signs, which a withdrawal in this second may have dated ahead.
+    after = (active.signs_from or 0) + 1 if active is not None and activate_in is None else 0
+    signs_from = _free_second(ring, alg, max(published_at + wait, after))
     return (Generate(alg=alg, published_at=published_at, signs_from=signs_from),)
 
 
@@ -206,13 +209,14 @@ def plan_rotation(ring: tuple[RingKey, ...], now: int, policy: RingPolicy, alg: 
         )
     published_at = _publication(ring, now, policy)
     if not pending:
-        date = _free_second(ring, alg, published_at + policy.publish_ahead)
+        date = _free_second(ring, alg, max(published_at + policy.publish_ahead, (since or 0) + 1))
         return (Generate(alg=alg, published_at=published_at, signs_from=date),)
     successor = pending[0]
-    date = max(now, successor.published_at + policy.publish_ahead)
+    others = tuple(key for key in ring if key is not successor)
+    due = max(now, successor.published_at + policy.publish_ahead, (since or 0) + 1)
+    date = _free_second(others, alg, due)
     if successor.signs_from is not None and successor.signs_from <= date:
         raise RotationUnderWay(_explain_wait(successor.kid, successor.signs_from))
-    date = _free_second(ring, alg, date)
     return _with_upkeep((Reschedule(kid=successor.kid, signs_from=date),), ring, now, policy, alg)
 
 

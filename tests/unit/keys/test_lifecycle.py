@@ -189,6 +189,14 @@ def test_two_rotations_at_one_instant_make_one(ring, later):
         plan_rotation(after, NOW + later, POLICY, "RS256")
 
 
+def test_a_date_put_off_by_a_second_is_a_rotation_under_way():
+    """The second at which every validator knows the successor is that of another key."""
+    ring = (key("a", NOW + 1), replace(prepared("n", NOW - 359), signs_from=NOW + 2))
+
+    with pytest.raises(RotationUnderWay, match="key n signs from 2027-01-15T08:00:02Z on"):
+        plan_rotation(ring, NOW, POLICY, "RS256")
+
+
 def test_the_next_rotation_may_begin_when_the_last_is_settled():
     """After the slack, for nodes whose clocks differ; the new successor has to become known."""
     ring = (key("a", NOW - 9_000), prepared("n", NOW - 900))
