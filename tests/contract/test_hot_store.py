@@ -193,7 +193,7 @@ async def test_a_restore_sets_neither_claims_nor_numbers_back(database_url, tmp_
             assert await store.claim("app", "after", UNTIL)
             assert await store.reserve("status", 5) == 5
             with closing(Registry.open(f"sqlite:///{copy}", now=lambda: 0)) as backup:
-                registry.restore_from(backup, replace=True, finish=lambda: None)
+                registry.restore_from(backup, replace=True, finish=lambda _: None)
         claimed = [await store.claim("app", id, UNTIL) for id in ("before", "in the copy", "after")]
         assert claimed == [False, False, False]
         assert [await store.reserve("status", 1), await store.reserve("rest", 1)] == [10, 3]
