@@ -97,7 +97,9 @@ class IssuerApp:
         self._usage = UsageLog()
         self._metadata_version: object = None
         self._resource_algorithms: Collection[str] = ()
-        self._metadata = self._build_metadata(scopes=(), algorithms=self._published_algorithms())
+        self._metadata = self._build_metadata(
+            scopes=(), algorithms=self.keys.algorithms(wall_clock())
+        )
         self._refresh_metadata()
         self._upkeep = KeyUpkeep(
             self.keys,
@@ -287,7 +289,7 @@ class IssuerApp:
     def _refresh_metadata(self) -> None:
         # The job "registry" reports the outage; the old document stays in use.
         with suppress(RegistryError):
-            published = self._published_algorithms()
+            published = self.keys.algorithms(wall_clock())
             version = self.registry.version(), published
             if version != self._metadata_version:
                 scopes = self.registry.list_scopes()
@@ -295,9 +297,6 @@ class IssuerApp:
                 algorithms = published.union(self._resource_algorithms)
                 self._metadata = self._build_metadata(scopes, algorithms)
                 self._metadata_version = version
-
-    def _published_algorithms(self) -> frozenset[str]:
-        return frozenset(key["alg"] for key in json.loads(self.jwks().body)["keys"])
 
     def _write_usage(self) -> None:
         batch = self._usage.take()

@@ -7,7 +7,7 @@ before they are needed.
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from issuer.endpoints.document import Document
@@ -67,14 +67,26 @@ def published_set(
     return build_jwk_set(fit_jwk_set(public, around=around))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What one reading of the store gave; replaced as a whole, so no thread sees half of it."""
+
+    stamp: Hashable = None
+    records: Mapping[str, StoredKey] = field(default_factory=dict)  # by kid
+    signers: Mapping[str, Signer] = field(default_factory=dict)  # by kid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Moment:
     """What holds from one change of the ring to the next: a half-open span of seconds."""
 
+    reading: _Reading
     since: int
     until: float
     signers: Mapping[str, Signer]  # by algorithm
     jwks: bytes
+    algorithms: frozenset[str]
+    """Those of the keys in the published set."""
     is_complete: bool
     """Whether there is a signer for every key that signs: not after the clock was far ahead."""
 
@@ -94,9 +106,7 @@ class KeyRing:
         self._policy = policy
         self._alg = alg
         self._threads = SigningThreads(threads) if threads else None
-        self._stamp: Hashable = None
-        self._records: dict[str, StoredKey] = {}
-        self._signers: dict[str, Signer] = {}
+        self._reading = _Reading()
         self._moment: _Moment | None = None
 
     def refresh(self, now: int) -> bool:
@@ -106,25 +116,24 @@ class KeyRing:
             KeysError: a key cannot be read, or there are none any more; what was known before
                 stays in force.
         """
-        stamp = self._store.stamp()
-        if stamp == self._stamp and self._at(now).is_complete:
+        stamp, before = self._store.stamp(), self._reading
+        if stamp == before.stamp and self._at(now).is_complete:
             return False
         stamp, records = self._read(stamp)
-        if self._records and not records:
+        if before.records and not records:
             raise KeyStoreError(
                 "the key store is empty, and the keys that it had stay in use; restore them from a "
                 "backup, or make a new one and restart: watchword keys generate"
             )
         ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
         signers = {
-            entry.key.kid: self._signers.get(entry.key.kid)
+            entry.key.kid: before.signers.get(entry.key.kid)
             or self._prepare(self._store.signer(entry.key.kid))
             for entry in ring
             # Retiring ones too: should the clock jump back, it is their turn again.
             if entry.state not in (KeyState.GONE, KeyState.REVOKED)
         }
-        # Each assignment replaces a whole value, so the loop never sees a half-read store.
-        self._records, self._signers, self._stamp, self._moment = records, signers, stamp, None
+        self._reading = _Reading(stamp=stamp, records=records, signers=signers)
         return True
 
     def _read(self, stamp: Hashable) -> tuple[Hashable, dict[str, StoredKey]]:
@@ -143,9 +152,7 @@ class KeyRing:
 
     def entries(self, now: int) -> tuple[RingEntry, ...]:
         """Return the keys with their states at `now`, in the order in which they sign."""
-        return derive_ring(
-            [stored.ring_key for stored in self._records.values()], now, self._policy
-        )
+        return self._entries(self._reading, now)
 
     def signer(self, now: int, alg: str | None = None) -> Signer:
         """Return the signer of the key that signs at `now`, with the configured algorithm if None.
@@ -170,7 +177,7 @@ class KeyRing:
             signer.check()
 
     def _explain_none(self, now: int, alg: str) -> str:
-        if not self._records:
+        if not self._reading.records:
             return "there is no signing key; run: watchword keys generate"
         dates = [each.key.signs_from for each in self.entries(now) if each.key.alg == alg]
         coming = min((date for date in dates if date is not None and date > now), default=None)
@@ -181,6 +188,10 @@ class KeyRing:
     def document(self, now: int) -> Document:
         """Return the published JWK set at `now`."""
         return Document(self._at(now).jwks, self._policy.jwks_max_age)
+
+    def algorithms(self, now: int) -> frozenset[str]:
+        """Return the algorithms of the keys that are published at `now`."""
+        return self._at(now).algorithms
 
     def close(self) -> None:
         """End the threads that sign, once what waits is signed."""
@@ -195,26 +206,39 @@ class KeyRing:
             return ThreadedSigner(signer, self._threads)
         return BatchingSigner(signer)
 
+    def _entries(self, reading: _Reading, now: int) -> tuple[RingEntry, ...]:
+        ring_keys = [stored.ring_key for stored in reading.records.values()]
+        return derive_ring(ring_keys, now, self._policy)
+
     def _at(self, now: int) -> _Moment:
-        moment = self._moment
-        if moment is None or not moment.since <= now < moment.until:
-            moment = self._derive(now)
+        moment, reading = self._moment, self._reading
+        # What the loop derives while another thread reads the store is of the reading before: it
+        # must not outlive that, for a key may have been withdrawn.
+        if (
+            moment is None
+            or moment.reading is not reading
+            or not moment.since <= now < moment.until
+        ):
+            moment = self._derive(reading, now)
             self._moment = moment
         return moment
 
-    def _derive(self, now: int) -> _Moment:
-        records, ring = self._records, self.entries(now)
+    def _derive(self, reading: _Reading, now: int) -> _Moment:
+        ring = self._entries(reading, now)
         signing = signing_keys(ring)
         turns = [time for entry in ring for time in (entry.key.signs_from, entry.gone_at) if time]
+        jwks = published_set(ring, reading.records)
         return _Moment(
+            reading=reading,
             since=now,
             until=min((time for time in turns if time > now), default=float("inf")),
             # A key that was gone when the store was read has no signer, should the clock jump back.
             signers={
-                alg: self._signers[key.kid]
+                alg: reading.signers[key.kid]
                 for alg, key in signing.items()
-                if key.kid in self._signers
+                if key.kid in reading.signers
             },
-            jwks=json.dumps(published_set(ring, records), separators=(",", ":")).encode(),
-            is_complete=all(key.kid in self._signers for key in signing.values()),
+            jwks=json.dumps(jwks, separators=(",", ":")).encode(),
+            algorithms=frozenset(jwk["alg"] for jwk in jwks["keys"]),
+            is_complete=all(key.kid in reading.signers for key in signing.values()),
         )

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,8 @@ from keys.signers.threads import ThreadedSigner
 from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey
 from keys.stores.store import KeyStore
-from watchword.provider.key_ring import KeyRing
+from watchword.provider import key_ring
+from watchword.provider.key_ring import KeyRing, published_set
 
 POLICY = RingPolicy()
 
@@ -137,6 +139,26 @@ def test_a_withdrawn_key_signs_and_is_published_no_more(store: KeyStore) -> None
     for now in (5, 999, 1_000, 2_000):
         assert ring.signer(now).kid != kid
         assert kid not in str(ring.document(now).body)
+
+
+def test_a_key_withdrawn_while_the_loop_derives_the_set_is_not_kept(
+    store: KeyStore, monkeypatch
+) -> None:
+    """Another thread reads the store, and may be done before what was begun with the old keys."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_000)
+    kid = ring.signer(1_000).kid
+    store.apply(lambda keys: plan_withdrawal(keys, kid, 1_000, POLICY), now=1_000, policy=POLICY)
+
+    def build(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        assert ring.refresh(1_000)
+        return published_set(*arguments)
+
+    monkeypatch.setattr(key_ring, "published_set", build)
+    ring.document(2_000)
+    assert kid not in str(ring.document(2_000).body)
+    assert ring.signer(2_000).kid != kid
 
 
 @pytest.mark.attack("T23")
