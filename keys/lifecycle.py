@@ -154,7 +154,7 @@ def _plan_upkeep_of(
 ) -> list[Change]:
     active, pending = _signing_and_pending(alg, ring, now, policy)
     first = active or next(iter(pending), None)
-    if first is None or _has_dates_ahead(alg, ring, now, policy):
+    if first is None or find_dated_ahead(ring, now, policy, [alg]) is not None:
         return []
     plan: list[Change] = []
     begins = first.signs_from
@@ -358,20 +358,18 @@ def _is_believable(key: RingKey, now: int, policy: RingPolicy) -> bool:
     return key.published_at <= now + policy.slack
 
 
-def _has_dates_ahead(alg: str, ring: tuple[RingKey, ...], now: int, policy: RingPolicy) -> bool:
-    """Tell whether a key with a date was made later than it is by this machine's clock.
+def find_dated_ahead(
+    ring: tuple[RingKey, ...], now: int, policy: RingPolicy, algorithms: Collection[str]
+) -> RingKey | None:
+    """Return a key with a date that was made later than it is by this machine's clock, if any.
 
     Either that clock is behind, or the other one was ahead. If it is behind, other nodes may sign
     with that key already, and a new one would take a turn that is past: it would sign before it is
     known, or end the turn of another too early.
     """
-    return any(
-        key.alg == alg
-        and key.signs_from is not None
-        and key.withdrawn_at is None
-        and not _is_believable(key, now, policy)
-        for key in ring
-    )
+    dated = [key for key in ring if key.signs_from is not None and key.withdrawn_at is None]
+    ahead = [key for key in dated if not _is_believable(key, now, policy)]
+    return next((key for key in ahead if key.alg in algorithms), None)
 
 
 def _publication(ring: tuple[RingKey, ...], now: int, policy: RingPolicy) -> int:

@@ -13,7 +13,7 @@ from issuer.registry.errors import RegistryError
 from issuer.storage.registry import Registry
 from keys.errors import KeyStoreError
 from keys.events import KeyEvent
-from keys.lifecycle import plan_upkeep
+from keys.lifecycle import find_dated_ahead, plan_upkeep, write_time
 from keys.ring import KeyState, RingEntry, RingKey, RingPolicy
 from keys.stores.store import KeyStore
 from watchword.provider.key_ring import KeyRing, describe_key
@@ -67,7 +67,7 @@ class KeyUpkeep:
         self._monotonic = monotonic
         self._due = monotonic() + FIRST_SECONDS
         self._is_settled = False
-        self._refusal = ""
+        self._refusal: str | None = None
         self._reached: dict[str, KeyEvent] = {}
         self._unwritten: deque[AuditEntry] = deque(maxlen=_UNWRITTEN)
 
@@ -99,21 +99,24 @@ class KeyUpkeep:
     def _keep_up(self, now: int) -> None:
         algorithms = self._algorithms()
         ring = tuple(entry.key for entry in self._keys.entries(now))
-        if not plan_upkeep(ring, now, self._policy, algorithms):
-            return
-        try:
-            done = self._store.apply(
-                lambda current: plan_upkeep(current, now, self._policy, algorithms),
-                now=now,
-                policy=self._policy,
-            )
-        except KeyStoreError as error:
-            # The keys that are there go on signing; the log has to say so, once.
-            if self._refusal != str(error):
-                self._refusal = str(error)
-                self._events(KeyEvent.UPKEEP_REFUSED, reason=self._refusal)
-            return
-        self._refusal = ""
+        ahead = find_dated_ahead(ring, now, self._policy, algorithms)
+        refusal = None if ahead is None else _explain_date(ahead)
+        if plan_upkeep(ring, now, self._policy, algorithms):
+            try:
+                self._apply(now, algorithms)
+            except KeyStoreError as error:
+                refusal = str(error)
+        # The keys that are there go on signing; the log has to say so, once.
+        if refusal is not None and refusal != self._refusal:
+            self._events(KeyEvent.UPKEEP_REFUSED, reason=refusal)
+        self._refusal = refusal
+
+    def _apply(self, now: int, algorithms: Collection[str]) -> None:
+        done = self._store.apply(
+            lambda current: plan_upkeep(current, now, self._policy, algorithms),
+            now=now,
+            policy=self._policy,
+        )
         for change in done:
             self._tell(change.event, change.key, change.before, now)
         self._keys.refresh(now)
@@ -150,3 +153,11 @@ class KeyUpkeep:
                 after=describe_key(key, entry),
             )
         )
+
+
+def _explain_date(key: RingKey) -> str:
+    return (
+        f"key {key.kid} is dated {write_time(key.published_at)}, after this machine's clock, so no "
+        f"successor is prepared for {key.alg}; correct the clock, or if it is right remove the "
+        "key: watchword keys delete, or watchword keys revoke where it signs"
+    )

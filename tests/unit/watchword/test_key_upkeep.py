@@ -153,6 +153,28 @@ def test_a_store_that_cannot_be_written_is_told_once(
     assert node.states() == [KeyState.ACTIVE, KeyState.PENDING]
 
 
+def test_upkeep_that_a_date_ahead_stops_is_told_once_each_time(
+    folder: Path, registry: Registry
+) -> None:
+    """A clock that is behind, or a key made while one was ahead; the remedy is in the log."""
+    node = Node(folder, registry)
+    for _ in range(2):
+        node.now -= 3_600
+        for _ in range(3):
+            node.look(int(EVERY_SECONDS))
+        node.now = NOW
+        node.look(int(EVERY_SECONDS))
+    refusals = [
+        str(fields["reason"]) for event, fields in node.log if event == "key.upkeep_refused"
+    ]
+    (kid,) = {key.kid for key in node.store.records() if key.ring_key.published_at < NOW}
+    assert len(refusals) == 2
+    assert refusals[0] == refusals[1]
+    assert refusals[0].startswith(f"key {kid} is dated 2027-01-15T07:51:40Z, after this machine's")
+    assert "correct the clock" in refusals[0]
+    assert node.states() == [KeyState.ACTIVE, KeyState.PENDING]
+
+
 def test_what_the_registry_could_not_take_is_recorded_later(
     folder: Path, registry: Registry, monkeypatch
 ) -> None:
