@@ -226,7 +226,7 @@ class JwksClient:
         if current is not None and current is not before:
             self._on_event(KeyEvent.JWKS_REFRESHED, kids=[key.kid for key in current.keys])
         copy = self._copy
-        if copy is not None and here.saving is None and copy.is_due(answer.body, freshness):
+        if copy is not None and copy.is_due(answer.body, freshness) and here.saving is None:
             save = partial(copy.save, answer.body, freshness, age=now - started)
             here.saving = asyncio.get_running_loop().create_task(self._save(here, save))
 

@@ -7,6 +7,7 @@ have its own tokens accepted, so owner and mode are judged as those of private k
 
 import json
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable
@@ -59,8 +60,8 @@ class KeySetCopy:
         self._path = Path(path)
         self._issuer = check_issuer(issuer)
         self._clock = clock
-        self._body = b""
-        self._saved_at: float | None = None
+        self._body = self._saved = b""
+        self._saved_at = 0.0
 
     def load(self) -> KeptKeySet | None:
         """Read the copy, if there is one. Blocks: call it off the event loop.
@@ -76,22 +77,26 @@ class KeySetCopy:
             raise KeySetCopyRefused(f"{self._path} cannot be read: {error.strerror}") from None
         try:
             kept = self._understand(parse_json_object(document))
-        except (ValueError, InvalidJwkSet):
+        except (ValueError, OverflowError, InvalidJwkSet):  # an integer may exceed every float
             raise KeySetCopyRefused(f"{self._path} is damaged; delete it") from None
         if kept.age < 0:
             raise KeySetCopyRefused(f"{self._path} is dated in the future; is the clock right?")
         return kept
 
     def is_due(self, body: bytes, freshness: Freshness) -> bool:
-        """Say whether an answer has to be written: another set, or a copy that is getting old.
+        """Take in an answer; say whether it has to be written: another set, or an old copy.
+
+        What a 304 confirms is the body of the latest answer, also where that could not be written:
+        an earlier set may have keys that were withdrawn since.
 
         Args:
             body: of the answer, empty for 304.
             freshness: how long it serves.
         """
-        if not freshness.may_be_stored or not (body or self._body):
+        self._body = body or self._body
+        if not freshness.may_be_stored or not self._body:
             return False
-        if self._saved_at is None or body not in (b"", self._body):
+        if self._body != self._saved:
             return True
         age = self._clock() - self._saved_at
         return not 0 <= age < freshness.dead_after * _KEPT_SHARE
@@ -107,8 +112,7 @@ class KeySetCopy:
         Raises:
             KeySetCopyRefused: it cannot be written, or another account could change it.
         """
-        now = self._clock()
-        body = body or self._body
+        now, body = self._clock(), body or self._body
         copy = {
             "issuer": self._issuer,
             "fetched_at": now - age,
@@ -119,12 +123,17 @@ class KeySetCopy:
             self._write(json.dumps(copy).encode())
         except OSError as error:
             raise KeySetCopyRefused(f"{self._path} cannot be written: {error.strerror}") from None
-        self._body, self._saved_at = body, now
+        self._saved, self._saved_at = body, now
 
     def _read(self) -> bytes:
         self._check_folders()
-        with self._path.open("rb") as file:
-            fault = file_fault(self._path, os.fstat(file.fileno()))
+        # A pipe in its place must not keep the thread for ever.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        with os.fdopen(os.open(self._path, flags), "rb") as file:
+            facts = os.fstat(file.fileno())
+            fault = file_fault(self._path, facts)
+            if not stat.S_ISREG(facts.st_mode):
+                fault = f"{self._path} is not a regular file; remove it"
             if fault is not None:
                 raise KeySetCopyRefused(fault)
             return file.read(_MAXIMUM_FILE)
@@ -138,14 +147,14 @@ class KeySetCopy:
                 "jwks": dict() as jwks,
             }:
                 keys = parse_jwk_set(json.dumps(jwks).encode())
-                age = self._clock() - fetched_at
+                age = float(self._clock() - fetched_at)
                 return KeptKeySet(keys=keys, age=age, good_for=good_for)
             case {"issuer": str() as other} if other != self._issuer:
                 raise KeySetCopyRefused(f"{self._path} is of another issuer; give each its own")
         raise ValueError
 
     def _write(self, document: bytes) -> None:
-        folder = self._path.resolve().parent
+        folder = self._folders()[-1]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_folders()
         descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{self._path.name}.")  # mode 0600
@@ -160,7 +169,13 @@ class KeySetCopy:
             raise
 
     def _check_folders(self) -> None:
-        for folder in folders_above(self._path):
+        for folder in self._folders():
             fault = folder_fault(folder, folder.stat(), private=False)
             if fault is not None:
                 raise KeySetCopyRefused(fault)
+
+    def _folders(self) -> list[Path]:
+        try:
+            return folders_above(self._path)
+        except RuntimeError:
+            raise KeySetCopyRefused(f"{self._path} is a link to itself; remove it") from None

@@ -81,6 +81,8 @@ def test_it_is_written_when_there_is_something_to_write(copy: KeySetCopy, clock:
     assert not copy.is_due(FORGE.jwks_document, FRESHNESS)
     assert not copy.is_due(b"", FRESHNESS)
     assert copy.is_due(NEWER.jwks_document, FRESHNESS)
+    assert copy.is_due(b"", FRESHNESS)  # it is not written yet
+    assert not copy.is_due(FORGE.jwks_document, FRESHNESS)
     clock.advance(389)
     assert not copy.is_due(b"", FRESHNESS)
     clock.advance(1)
@@ -102,6 +104,7 @@ def test_it_is_written_when_there_is_something_to_write(copy: KeySetCopy, clock:
         ({"issuer": "https://other.example"}, "is of another issuer; give each its own"),
         ({"fetched_at": 1_800_000_000.5}, "is dated in the future; is the clock right"),
         ({"fetched_at": "yesterday"}, "is damaged; delete it"),
+        ({"fetched_at": 10**400}, "is damaged; delete it"),
         ({"good_for": None}, "is damaged"),
         ({"jwks": []}, "is damaged"),
         ({"jwks": {"keys": []}}, "is damaged"),
@@ -154,6 +157,21 @@ def test_a_copy_that_cannot_be_read_or_written(copy: KeySetCopy, tmp_path: Path)
     (tmp_path / "file").touch()
     with pytest.raises(KeySetCopyRefused, match="cannot be written: "):
         KeySetCopy(tmp_path / "file" / "x" / "jwks.json", ISSUER).save(b"{}", FRESHNESS, age=0)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "loop"])
+def test_what_is_no_file_is_not_waited_for(copy: KeySetCopy, kind: str) -> None:
+    """A thread that never came back would be missing wherever the application needs threads."""
+    copy.save(FORGE.jwks_document, FRESHNESS, age=0)
+    path = path_of(copy)
+    path.unlink()
+    os.mkfifo(path, 0o600) if kind == "pipe" else path.symlink_to(path)
+    told = "is not a regular file; remove it" if kind == "pipe" else "is a link to itself"
+    with pytest.raises(KeySetCopyRefused, match=told):
+        copy.load()
+    if kind == "loop":
+        with pytest.raises(KeySetCopyRefused, match=told):
+            copy.save(FORGE.jwks_document, FRESHNESS, age=0)
 
 
 def test_an_impossible_issuer_is_refused() -> None:
@@ -309,6 +327,37 @@ async def test_304_keeps_the_copy_young(copy: KeySetCopy, clock: Clock) -> None:
     assert kept.age <= 390
     assert kept.keys == client.current()
     await client.aclose()
+
+
+async def test_304_confirms_the_latest_set_and_not_the_one_on_disk(
+    copy: KeySetCopy, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that could not be written, a key that was withdrawn must not come back from the disk."""
+    issuer, monotonic = Issuer(FORGE.jwks_document), Clock(0)
+    client = JwksClient(issuer, copy=copy, clock=monotonic)
+
+    async def fetch(status: int, body: bytes) -> None:
+        issuer.status, issuer.body, issuer.headers["etag"] = status, body, '"1"'
+        clock.advance(400)
+        monotonic.advance(400)
+        await client.refresh()
+        (here,) = client._loops.values()
+        if here.saving is not None:
+            await here.saving
+
+    await fetch(200, FORGE.jwks_document)
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(os, "fsync", _full)
+        await fetch(200, NEWER.jwks_document)
+    await fetch(304, b"")
+    kept = copy.load()
+    assert kept is not None
+    assert kept.keys == client.current() == parse_jwk_set(NEWER.jwks_document)
+    await client.aclose()
+
+
+def _full(_: int) -> None:
+    raise OSError(28, "No space left on device")
 
 
 async def test_fetched_answers_are_what_is_written(copy: KeySetCopy) -> None:
