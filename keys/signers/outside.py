@@ -204,7 +204,12 @@ class OutsideSigner:
         self._threads.call(lambda: self._sign_and_verify(b"check"), seconds=CHECK_SECONDS)
 
     def _sign_and_verify(self, signing_input: bytes) -> bytes:
-        signature = self._sign_now(signing_input)
+        try:
+            signature = self._sign_now(signing_input)
+        except SignerUnavailable:
+            raise
+        except Exception as error:  # such as an answer that the client's library cannot read
+            raise SignerUnavailable(f"the signer failed: {type(error).__name__}") from error
         try:
             is_right = verifier(self.alg).verify(signing_input, self._public_key, signature)
         except Exception:  # a malformed signature is a wrong one

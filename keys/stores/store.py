@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -214,19 +215,26 @@ class KeyStore:
                 would be one more than validators take; the store is as it was then.
         """
         with self._records.lock():
-            texts = {}
-            for name in self._records.names():
-                content, stored = self._read(name)
-                texts[stored.kid] = stored, content
-            before = dict(texts)
+            before = self._read_all()
+            texts = dict(before)
             plan = plan_of(tuple(stored.ring_key for stored, _ in texts.values()))
             first, then = (plan, ()) if self._holder is None else _urgent_first(plan)
             done = self._carry_out_all(first, texts, now, policy, bits)
-            # Upkeep makes what cannot be made now.
-            with suppress(KeyStoreError):
-                done += self._carry_out_all(then, texts, now, policy, bits)
         self._discard(before, kept=texts)
+        if then:
+            # Under a lock of its own: a database commits when it ends. Upkeep makes what cannot be
+            # made now.
+            with suppress(KeyStoreError):
+                done += self._apply_rest(then, texts, now, policy, bits)
         return done
+
+    def _apply_rest(
+        self, then: Plan, expected: _Texts, now: int, policy: RingPolicy, bits: int | None
+    ) -> Applied:
+        """Carry out the rest of a plan, unless the store was changed since its first part."""
+        with self._records.lock():
+            texts = self._read_all()
+            return self._carry_out_all(then if texts == expected else (), texts, now, policy, bits)
 
     def stamp(self) -> Hashable:
         """Return a value that changes when any key is added, changed or removed.
@@ -276,6 +284,7 @@ class KeyStore:
     def _make(self, change: Generate, texts: _Texts, bits: int | None) -> tuple[StoredKey, bytes]:
         size = bits or _usual_bits(change.alg, texts)
         if self._holder is None:
+            self._check_passphrase(texts)
             private_key = generate_private_key(change.alg, bits=size)
             jwk, reference = public_jwk(private_key, change.alg), None
             block = render_private_pem(private_key, self._passphrase)
@@ -287,6 +296,15 @@ class KeyStore:
         is_encrypted = reference is None and self._passphrase is not None
         stored = StoredKey(ring_key=ring_key, jwk=jwk, encrypted=is_encrypted, reference=reference)
         return stored, render_key_file(stored, block)
+
+    def _check_passphrase(self, texts: _Texts) -> None:
+        """Refuse to make a key that would not open with the passphrase of the others.
+
+        After a change of the passphrase, a node that was not restarted yet has the old one.
+        """
+        encrypted = (each for each in texts.values() if each[0].encrypted)
+        for stored, content in islice(encrypted, 1):
+            self._load(content, stored)
 
     def _write(self, texts: _Texts, before: _Texts) -> None:
         """Write what differs: new texts first, so that no step leaves nobody to sign."""
@@ -314,6 +332,13 @@ class KeyStore:
                 f"set WATCHWORD_KEY_SIGNER={kind} and what belongs to it"
             )
         return self._holder
+
+    def _read_all(self) -> _Texts:
+        texts = {}
+        for name in self._records.names():
+            content, stored = self._read(name)
+            texts[stored.kid] = stored, content
+        return texts
 
     def _read(self, name: str) -> tuple[bytes, StoredKey]:
         content = self._records.read(name)

@@ -1,5 +1,7 @@
 """Move every key to another place, or have all of them under another passphrase: all or nothing."""
 
+from collections.abc import Set
+
 from keys.errors import KeyStoreError
 from keys.stores.key_file import SUFFIX, StoredKey, replace_passphrase
 from keys.stores.store import KeyStore, NamedBytes
@@ -26,14 +28,24 @@ def move_keys(
         known, texts = _read_all(source, old=passphrase, new=passphrase)
         with target.lock():
             if foreign := set(target.names()) - texts.keys():
-                kid = min(foreign).removesuffix(SUFFIX)
-                raise KeyStoreError(
-                    f"{target.place} holds keys that {source.place} does not know, such as {kid}; "
-                    "delete them, or keep the keys where they are"
-                )
+                raise KeyStoreError(_explain_foreign(source, target, foreign, texts.keys()))
             target.write(texts)
         source.write(dict.fromkeys(texts))
     return known
+
+
+def _explain_foreign(
+    source: NamedBytes, target: NamedBytes, foreign: Set[str], known: Set[str]
+) -> str:
+    kid = min(foreign).removesuffix(SUFFIX)
+    fault = f"{target.place} holds keys that {source.place} does not know, such as {kid}"
+    if known <= set(target.names()):
+        # As a move leaves them that ended while it removed files: the target alone has all then.
+        return (
+            f"{fault}, beside all that it knows; if a move was cut off, all keys are in "
+            f"{target.place}: serve from there, and delete there what was deleted here since"
+        )
+    return f"{fault}; delete them, or keep the keys where they are"
 
 
 def change_passphrase(

@@ -332,7 +332,7 @@ async def test_304_keeps_the_copy_young(copy: KeySetCopy, clock: Clock) -> None:
 async def test_304_confirms_the_latest_set_and_not_the_one_on_disk(
     copy: KeySetCopy, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where that could not be written, a key that was withdrawn must not come back from the disk."""
+    """Where that could not be written, a withdrawn key must not come back from the disk."""
     issuer, monotonic = Issuer(FORGE.jwks_document), Clock(0)
     client = JwksClient(issuer, copy=copy, clock=monotonic)
 

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from keys.errors import KeyStoreError, SignerUnavailable
-from keys.signers.outside import MAX_WAITING, WaitingThreads
+from keys.events import ignore_event
+from keys.signers.outside import MAX_WAITING, OutsideSigner, WaitingThreads
+from keys.stores.key_file import parse_key_file
+from tests.support.keys import key_file
 
 SHORT = 0.05
 DEADLINE = 10.0
@@ -73,3 +76,17 @@ def test_an_error_of_the_work_reaches_the_caller() -> None:
         threads.call(lambda: fail(SignerUnavailable("away")))
     with pytest.raises(ZeroDivisionError):
         threads.call(lambda: fail(ZeroDivisionError()))
+
+
+async def test_an_answer_that_cannot_be_read_is_no_answer() -> None:
+    """What the signer's own library raises is an outage as well; its text is not repeated."""
+
+    def unreadable(_: bytes) -> bytes:
+        raise KeyError("Signature")
+
+    stored = parse_key_file(key_file(), name="a")
+    signer = OutsideSigner(stored, unreadable, WaitingThreads(1), ignore_event)
+    with pytest.raises(SignerUnavailable, match="the signer failed: KeyError"):
+        await signer.sign(b"header.payload")
+    with pytest.raises(KeyStoreError, match="the signer failed: KeyError"):
+        signer.check()

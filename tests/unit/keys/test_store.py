@@ -1,7 +1,7 @@
 """The key store: the port that it needs, and how many keys it publishes (roll-5)."""
 
-from collections.abc import Hashable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -274,3 +274,72 @@ def test_a_key_that_could_not_be_recorded_is_destroyed_where_it_was_made() -> No
     with pytest.raises(KeyStoreError, match="no space left"):
         KeyStore(Full(), holder=vault).generate(alg="RS256", now=NOW, policy=POLICY)
     assert vault.held == {}
+
+
+class Transactions(Memory):
+    """Named bytes that others see once the lock has ended."""
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        super().__init__()
+        self.committed: dict[str, bytes] = {}
+        self.before_lock: list[Callable[[], object]] = []
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Commit at the end."""
+        if self.before_lock:
+            self.before_lock.pop()()
+        yield
+        self.committed = dict(self.held)
+
+
+@pytest.mark.parametrize("is_prepared", [True, False])
+def test_a_withdrawal_is_committed_before_anything_outside_is_asked(is_prepared: bool) -> None:
+    """A module may take a minute to make a key, and the connection may be lost meanwhile."""
+    memory, vault = Transactions(), Vault()
+    store = KeyStore(memory, holder=vault)
+    leaked = store.generate(alg="RS256", now=NOW, policy=POLICY).kid
+    if is_prepared:
+        store.apply(keep, now=NOW, policy=POLICY)
+    seen: list[bool] = []
+    make = vault.generate
+
+    def watched(alg: str, bits: int | None, name: str) -> tuple[RSAPublicKey, dict[str, str]]:
+        seen.append(b'"withdrawn_at"' in memory.committed[f"{leaked}.pem"])
+        return make(alg, bits, name)
+
+    vault.generate = watched  # type: ignore[method-assign]
+    done = store.apply(
+        lambda ring: plan_withdrawal(ring, leaked, NOW + 1, POLICY), now=NOW + 1, policy=POLICY
+    )
+    assert seen == [True] * len(seen) != []
+    ring = derive_ring([each.ring_key for each in store.records()], NOW + 1, POLICY)
+    assert [entry.state.value for entry in ring] == ["revoked", "active", "pending"]
+    assert len(done) == 3
+
+
+def test_a_successor_that_another_node_made_meanwhile_is_not_made_again() -> None:
+    """A node sees the withdrawal at once, and looks what is missing."""
+    memory, vault = Transactions(), Vault()
+    store = KeyStore(memory, holder=vault)
+    leaked = store.generate(alg="RS256", now=NOW, policy=POLICY).kid
+    store.apply(keep, now=NOW, policy=POLICY)
+    other = KeyStore(memory, holder=vault)
+    memory.before_lock = [lambda: other.apply(keep, now=NOW, policy=POLICY), lambda: None]
+    store.apply(lambda ring: plan_withdrawal(ring, leaked, NOW, POLICY), now=NOW, policy=POLICY)
+    assert len(store.records()) == len(vault.held) == 3
+
+
+@pytest.mark.parametrize("stale", [b"old", None])
+def test_no_key_is_made_under_another_passphrase_than_those_that_are_there(
+    stale: bytes | None,
+) -> None:
+    """A node that was not restarted after the change would leave a key that no other opens."""
+    memory = Memory()
+    KeyStore(memory, passphrase=b"new").generate(alg="RS256", now=NOW, policy=POLICY)
+    node = KeyStore(memory, passphrase=stale)
+    with pytest.raises(KeyStoreError, match="WATCHWORD_KEY_PASSPHRASE"):
+        node.apply(keep, now=NOW, policy=POLICY)
+    assert len(memory.held) == 1
+    assert len(KeyStore(memory, passphrase=b"new").apply(keep, now=NOW, policy=POLICY)) == 1

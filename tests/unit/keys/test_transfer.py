@@ -95,6 +95,27 @@ def test_a_move_that_was_cut_off_is_finished(filled: KeyFolder, tmp_path: Path, 
     assert (facts(other), filled.names()) == (before, [])
 
 
+def test_a_move_that_ended_while_it_removed_the_keys_costs_none(
+    filled: KeyFolder, folder: Path, tmp_path: Path, monkeypatch
+):
+    """The target has all of them, and nobody is told to delete any."""
+    other, before, unlink = sealed(tmp_path / "data" / "other"), facts(filled), Path.unlink
+
+    def killed(path: Path, *, missing_ok: bool = False) -> None:
+        if path.suffix == ".pem" and len(filled.names()) < len(before):
+            raise KeyboardInterrupt
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        move_keys(filled, other, passphrase=OLD)
+    monkeypatch.undo()
+    assert len(filled.names()) == len(before) - 1
+    with pytest.raises(KeyStoreError, match=r"if a move was cut off, all keys are in "):
+        move_keys(filled, other, passphrase=OLD)
+    assert facts(other) == before
+
+
 def test_nothing_is_moved_if_one_key_does_not_open(filled: KeyFolder, tmp_path: Path):
     """A key that could not be used there would be lost."""
     before = facts(filled)
