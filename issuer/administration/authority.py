@@ -124,6 +124,9 @@ def _involved(
             | Action.KEY_REVOKED
             | Action.KEY_DELETED
             | Action.KEY_EXPORTED
+            | Action.KEY_MOVED
+            | Action.KEY_ENCRYPTED
+            | Action.KEY_DECRYPTED
         ):
             raise BeyondAuthority("signing keys are changed by their own commands only")
         case _:

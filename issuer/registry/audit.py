@@ -64,6 +64,9 @@ class Action(StrEnum):
     KEY_REVOKED = "key.revoked"
     KEY_DELETED = "key.deleted"
     KEY_EXPORTED = "key.exported"
+    KEY_MOVED = "key.moved"
+    KEY_ENCRYPTED = "key.encrypted"
+    KEY_DECRYPTED = "key.decrypted"
 
 
 _TARGETS = {

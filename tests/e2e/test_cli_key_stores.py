@@ -1,5 +1,6 @@
 """`watchword keys move` and `passphrase`, and keys in the database: nothing is lost on the way."""
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -95,6 +96,37 @@ def test_keys_go_to_the_database_and_back(run, engine, in_database, monkeypatch,
     assert {each["encrypted"] for each in listed(run)} == {True}
 
 
+def logged(done):
+    """Return the events that a command logged."""
+    return [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+
+
+def trail(run):
+    """Return action and target of the entries about keys, the latest first."""
+    entries = document(run("audit", "list", "--json"))["entries"]
+    return [
+        (each["action"], each["target"]) for each in entries if each["action"].startswith("key.")
+    ]
+
+
+def test_a_move_and_a_new_passphrase_are_in_log_and_trail(run, tmp_path):
+    """Each key by itself, by the user; keys left in the clear have an event of their own."""
+    assert run("db", "upgrade").returncode == 0
+    kid = document(run("keys", "generate", "--json"))["kid"]
+    (tmp_path / "present").write_text(PASSPHRASE)
+    for event, arguments in (
+        ("key.moved", ("move", "--to", "database")),
+        ("key.moved", ("move", "--to", "files")),
+        ("key.encrypted", ("passphrase", "--new-passphrase-file", "present")),
+        ("key.decrypted", ("passphrase", "--remove")),
+    ):
+        done = run("keys", *arguments)
+        assert [(each["event"], each["kid"], each["via"]) for each in logged(done)] == [
+            (event, kid, "cli")
+        ]
+        assert trail(run)[0] == (event, kid)
+
+
 def test_a_database_with_keys_of_its_own_takes_no_others(run, in_database):
     """Both stores are as they were."""
     make(run)
@@ -148,7 +180,7 @@ def test_keys_that_were_in_the_clear_are_named(run, monkeypatch, tmp_path):
     (tmp_path / "new").write_text(NEW)
     done = run("keys", "passphrase", "--new-passphrase-file", "new")
     assert f"{clear} was in the clear" in done.stderr
-    assert len(done.stderr.splitlines()) == 2
+    assert len(done.stderr.splitlines()) == 2 + len(logged(done))
     monkeypatch.setenv("WATCHWORD_KEY_PASSPHRASE", NEW)
     assert private(run) == before
     done = document(run("keys", "passphrase", "--remove", "--json"))

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from watchword.cli.output import JsonFlag, WrongUsage, print_json, say
-from watchword.cli.registry import read_line
+from watchword.cli.registry import read_line, record_key_changes
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from keys.events import KeyEvent
+    from keys.stores.key_file import StoredKey
     from watchword.settings import Settings
 
 _LONGEST_PASSPHRASE = 1024
@@ -36,6 +40,7 @@ def move(
 
     Example: watchword keys move --to database
     """
+    from keys.events import KeyEvent
     from keys.stores.transfer import move_keys
     from watchword.key_store import open_key_place
     from watchword.registry import open_registry
@@ -51,6 +56,7 @@ def move(
             for place in (source, to)
         )
         moved = move_keys(first, second, passphrase=settings.passphrase)
+    _record(settings, KeyEvent.MOVED, moved)
     if as_json:
         print_json({"moved": sorted(each.kid for each in moved), "key_store": to.value})
         return
@@ -79,6 +85,7 @@ def passphrase(
 
     Example: watchword keys passphrase --new-passphrase-file new-passphrase.txt
     """
+    from keys.events import KeyEvent
     from keys.stores.transfer import change_passphrase
     from watchword.key_store import open_key_places, opened_registry_of_keys
     from watchword.settings import load_settings
@@ -97,8 +104,16 @@ def passphrase(
     with opened_registry_of_keys(settings) as registry:
         before, after = open_key_places(settings, registry, settings.passphrase, new)
         known = change_passphrase(before, after, old=settings.passphrase, new=new)
+    _record(settings, KeyEvent.DECRYPTED if remove else KeyEvent.ENCRYPTED, known)
     clear = sorted(each.kid for each in known if not each.encrypted and each.reference is None)
     _tell(settings, [each.kid for each in known], clear, new=new, as_json=as_json)
+
+
+def _record(settings: "Settings", event: "KeyEvent", keys: "Iterable[StoredKey]") -> None:
+    from keys.stores.store import KeyChange
+
+    same = [each.ring_key for each in keys]
+    record_key_changes(settings, [KeyChange(event=event, before=k, after=k) for k in same])
 
 
 def _tell(

@@ -40,7 +40,7 @@ _ANY_KID = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 _ONE_YEAR = 31_536_000
 _FEW_LEFT = 10
 _WIDE = 100
-_COLUMNS = ("kid", "alg", "bits", "state", "signs_from")
+_COLUMNS = ("kid", "alg", "bits", "state", "signs_from", "encrypted", "next")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _STEPS = {
     "active": ("signs", "signs when rotated"),
@@ -173,8 +173,8 @@ def list_keys(as_json: JsonFlag = False) -> None:
     if as_json:
         print_json({"keys": facts})
     elif facts:
-        rows = [[*(each[name] for name in _COLUMNS), _words(each["next"], now)] for each in facts]
-        print_table([*_COLUMNS, "next"], rows)
+        rows = [_in_words(each, now) for each in facts]
+        print_table(_COLUMNS, [[row[name] for name in _COLUMNS] for row in rows])
         width = shutil.get_terminal_size().columns
         if sys.stdout.isatty() and width >= _WIDE:
             policy = ring_policy(load_settings())
@@ -258,11 +258,7 @@ def _show(kids: "Collection[str]", now: int, *, as_json: bool) -> None:
         print_json(facts[0] if len(kids) == 1 else {"keys": facts})
         return
     for each in facts:
-        shown = {
-            "encrypted": "yes" if each["encrypted"] else "no",
-            "next": _words(each["next"], now),
-        }
-        print_fields(each | shown)
+        print_fields(_in_words(each, now))
 
 
 def _read_keys() -> "tuple[dict[str, StoredKey], tuple[RingEntry, ...]]":
@@ -331,6 +327,12 @@ def _describe(entry: "RingEntry", stored: "StoredKey") -> dict[str, Any]:
         "signer": stored.reference["kind"] if stored.reference else "local",
         "next": {"state": step.state, "at": rfc3339(step.at)},
     }
+
+
+def _in_words(facts: "dict[str, Any]", now: int) -> "dict[str, Any]":
+    is_local = facts["signer"] == "local"  # no other private key is in the store
+    encrypted = ("yes" if facts["encrypted"] else "no") if is_local else None
+    return facts | {"encrypted": encrypted, "next": _words(facts["next"], now)}
 
 
 def _words(step: "dict[str, Any]", now: int) -> str:
