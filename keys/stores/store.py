@@ -220,13 +220,22 @@ class KeyStore:
             plan = plan_of(tuple(stored.ring_key for stored, _ in texts.values()))
             first, then = (plan, ()) if self._holder is None else _urgent_first(plan)
             done = self._carry_out_all(first, texts, now, policy, bits)
-        self._discard(before, kept=texts)
+        self._destroy_removed(before, texts)
         if then:
             # Under a lock of its own: a database commits when it ends. Upkeep makes what cannot be
             # made now.
             with suppress(KeyStoreError):
                 done += self._apply_rest(then, texts, now, policy, bits)
         return done
+
+    def _destroy_removed(self, before: _Texts, texts: _Texts) -> None:
+        try:
+            self._discard(before, kept=texts)
+        except KeyStoreError:
+            # The private key is still there, so the text that refers to it stays too.
+            with self._records.lock():
+                self._write({kid: text for kid, text in before.items() if kid not in texts}, {})
+            raise
 
     def _apply_rest(
         self, then: Plan, expected: _Texts, now: int, policy: RingPolicy, bits: int | None

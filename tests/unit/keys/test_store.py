@@ -343,3 +343,28 @@ def test_no_key_is_made_under_another_passphrase_than_those_that_are_there(
         node.apply(keep, now=NOW, policy=POLICY)
     assert len(memory.held) == 1
     assert len(KeyStore(memory, passphrase=b"new").apply(keep, now=NOW, policy=POLICY)) == 1
+
+
+def test_a_key_whose_private_key_cannot_be_destroyed_stays(monkeypatch) -> None:
+    """It is refused as a whole, and can be deleted when what keeps the private key is back."""
+    memory, vault = Memory(), Vault()
+    store = KeyStore(memory, holder=vault)
+    store.generate(alg="RS256", now=NOW, policy=POLICY)
+    (made,) = store.apply(keep, now=NOW, policy=POLICY)
+    before = store.records()
+
+    def away(reference: Mapping[str, str]) -> None:
+        raise KeyStoreError("the vault is away")
+
+    def delete() -> None:
+        kid = made.key.kid
+        store.apply(lambda ring: plan_deletion(ring, kid, NOW, POLICY), now=NOW, policy=POLICY)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vault, "delete", away)
+        with pytest.raises(KeyStoreError, match="the vault is away"):
+            delete()
+    assert set(store.records()) == set(before)
+    assert len(vault.held) == 2
+    delete()
+    assert len(store.records()) == len(vault.held) == 1
