@@ -82,9 +82,9 @@ def generate(
         now=now,
         bits=bits,
     )
-    _, ring = _read_keys()
+    _, ring = _read_keys(settings)
     _warn(ring, policy, activate_in)
-    _show([done.key.kid], now, as_json=as_json)
+    _show(settings, [done.key.kid], now, as_json=as_json)
 
 
 @app.command()
@@ -105,7 +105,7 @@ def rotate(
     _check_choice(chosen, None)
     now = wall_clock()
     done = rotate_key(settings, chosen, now=now)
-    _show([each.key.kid for each in done], now, as_json=as_json)
+    _show(settings, [each.key.kid for each in done], now, as_json=as_json)
 
 
 def rotate_key(settings: "Settings", alg: str, *, now: int) -> "Applied":
@@ -131,11 +131,11 @@ def revoke(kid: Kid, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
 
     settings = load_settings()
     policy = ring_policy(settings)
-    plan_withdrawal(_ring_of(settings), kid, wall_clock(), policy)  # refused before it is asked
+    plan_withdrawal(_ring_keys(settings), kid, wall_clock(), policy)  # refused before it is asked
     require_yes(f"Revoke the key {kid}, so that every token it signed is refused?", yes=yes)
     now = wall_clock()
     done = _change(settings, lambda ring: plan_withdrawal(ring, kid, now, policy), now=now)
-    _show([each.key.kid for each in done], now, as_json=as_json)
+    _show(settings, [each.key.kid for each in done], now, as_json=as_json)
 
 
 @app.command(context_settings=_ANY_KID)
@@ -150,7 +150,7 @@ def delete(kid: Kid, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
 
     settings = load_settings()
     policy = ring_policy(settings)
-    plan_deletion(_ring_of(settings), kid, wall_clock(), policy)
+    plan_deletion(_ring_keys(settings), kid, wall_clock(), policy)
     require_yes(f"Delete the key {kid}?", yes=yes)
     now = wall_clock()
     _change(settings, lambda ring: plan_deletion(ring, kid, now, policy), now=now)
@@ -168,7 +168,8 @@ def list_keys(as_json: JsonFlag = False) -> None:
     from watchword.settings import load_settings
 
     now = wall_clock()
-    records, ring = _read_keys()
+    settings = load_settings()
+    records, ring = _read_keys(settings)
     facts = [_describe(entry, records[entry.key.kid]) for entry in ring]
     if as_json:
         print_json({"keys": facts})
@@ -177,7 +178,7 @@ def list_keys(as_json: JsonFlag = False) -> None:
         print_table(_COLUMNS, [[row[name] for name in _COLUMNS] for row in rows])
         width = shutil.get_terminal_size().columns
         if sys.stdout.isatty() and width >= _WIDE:
-            policy = ring_policy(load_settings())
+            policy = ring_policy(settings)
             reach = policy.keep + policy.publish_ahead
             sys.stdout.write(draw_timeline(ring, now, width, reach=reach) + "\n")
     else:
@@ -205,7 +206,8 @@ def export(
     from watchword.provider.key_ring import published_set
     from watchword.settings import load_settings
 
-    records, ring = _read_keys()
+    settings = load_settings()
+    records, ring = _read_keys(settings)
     if kid is not None and kid not in records:
         raise CommandFailed("there is no such key; see: watchword keys list")
     if not private:
@@ -218,7 +220,6 @@ def export(
     if kid is None and len(records) > 1:
         raise WrongUsage("--private exports one key: say which with --kid")
     chosen = kid or next(iter(records))
-    settings = load_settings()
     with opened_key_store(settings, reading=True) as store:
         pem = store.export_private(chosen).decode()
     if not yes and sys.stdin.isatty() and sys.stderr.isatty():
@@ -243,16 +244,9 @@ def _change(
     return done
 
 
-def _ring_of(settings: "Settings") -> "tuple[RingKey, ...]":
-    from watchword.key_store import opened_key_store
-
-    with opened_key_store(settings, reading=True) as store:
-        return tuple(stored.ring_key for stored in store.records())
-
-
-def _show(kids: "Collection[str]", now: int, *, as_json: bool) -> None:
+def _show(settings: "Settings", kids: "Collection[str]", now: int, *, as_json: bool) -> None:
     """Print the keys that a command made or changed: the one as an object, more as a list."""
-    records, ring = _read_keys()
+    records, ring = _read_keys(settings)
     facts = [_describe(entry, records[entry.key.kid]) for entry in ring if entry.key.kid in kids]
     if as_json:
         print_json(facts[0] if len(kids) == 1 else {"keys": facts})
@@ -261,18 +255,21 @@ def _show(kids: "Collection[str]", now: int, *, as_json: bool) -> None:
         print_fields(_in_words(each, now))
 
 
-def _read_keys() -> "tuple[dict[str, StoredKey], tuple[RingEntry, ...]]":
-    """Return the keys of the store that the settings name, and their states now."""
+def _read_keys(settings: "Settings") -> "tuple[dict[str, StoredKey], tuple[RingEntry, ...]]":
+    """Return the keys of the store, and their states now."""
     from keys.ring import derive_ring
     from watchword.key_store import opened_key_store
     from watchword.provider.key_ring import ring_policy
-    from watchword.settings import load_settings
 
-    settings = load_settings()
     with opened_key_store(settings, reading=True) as store:
         records = {stored.kid: stored for stored in store.records()}
     ring_keys = [each.ring_key for each in records.values()]
     return records, derive_ring(ring_keys, wall_clock(), ring_policy(settings))
+
+
+def _ring_keys(settings: "Settings") -> "tuple[RingKey, ...]":
+    records, _ = _read_keys(settings)
+    return tuple(each.ring_key for each in records.values())
 
 
 def _check_choice(alg: str, bits: int | None) -> None:
