@@ -277,7 +277,7 @@ def _plan_promotion(
 
 
 def plan_deletion(ring: tuple[RingKey, ...], kid: str, now: int, policy: RingPolicy) -> Plan:
-    """Plan that a key which nobody needs leaves the store.
+    """Plan that a key which is not in use leaves the store.
 
     Args:
         ring: the keys of the store.

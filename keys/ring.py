@@ -53,7 +53,7 @@ class RingPolicy:
     leeway: int = 60
     """How long after its end a validator may still accept a token."""
     rotate_every: int = 0
-    """How long a key signs before the next one does; 0 for as long as nobody rotates."""
+    """How long a key signs before the next one does; 0 for until it is rotated by command."""
 
     def __post_init__(self) -> None:
         """Refuse durations that cannot be."""

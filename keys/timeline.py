@@ -22,7 +22,7 @@ class NextStep:
     state: str
     """The state that it reaches, of `KeyState`; or ``deleted``, which an operator does."""
     at: int | None
-    """When, in seconds since the epoch; None if somebody has to ask for it."""
+    """When, in seconds since the epoch; None if it takes a command."""
 
 
 def next_step(entry: RingEntry) -> NextStep:

@@ -1,4 +1,4 @@
-"""Find public keys for which anybody can sign, or work the private key out.
+"""Find public keys for which a signature can be forged, or the private key computed.
 
 Pure. Such keys are well-formed and large enough, have been met in the field, and are refused
 wherever a key comes from.

@@ -93,7 +93,7 @@ def find_key_records(settings: "Settings", registry: "Registry | None") -> Named
     """Return where the keys are, with all that is there as it is: sealed in a database."""
     if settings.key_store == "files":
         return KeyFolder(settings.keys_folder)
-    assert registry is not None  # noqa: S101 - whoever has keys in the database opens it
+    assert registry is not None  # noqa: S101 - the caller opens it if the keys are in it
     return registry.key_records(settings.database.shown)
 
 

@@ -17,7 +17,7 @@ from keys.jwks import JwkSet
 from keys.remote.answer import Fetched
 
 JITTER = 0.1
-"""The largest share of a wait that it may be shorter by, so that a fleet does not ask at once."""
+"""The largest share of a wait that it may be shorter by, so that not all APIs ask at once."""
 _ABSENT_COOLDOWNS = 4
 """So many cool-downs a kid that a fetch did not bring causes none, unless the set changes."""
 

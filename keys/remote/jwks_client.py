@@ -82,7 +82,7 @@ class JwksClient:
                 logger `watchword.resource_api`.
             timeout: seconds after which a fetch counts as failed.
             copy: keeps the last good set on disk, for a start while the issuer is away.
-            jitter: gives numbers from 0 to 1, by which the processes of a fleet ask at different
+            jitter: gives numbers from 0 to 1, by which the processes of an API ask at different
                 times.
         """
         self._fetch = fetch

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 KIND = "pkcs11"
 
 PAUSE_SECONDS = 1.0
-"""Between two attempts to log in: an outage must not become a storm of them."""
+"""Between two attempts to log in, so that requests during an outage do not cause one each."""
 
 _HASHES = {"256": "SHA256", "384": "SHA384", "512": "SHA512"}
 _CURVES = {"P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1"}

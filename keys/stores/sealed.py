@@ -38,7 +38,7 @@ class Sealer:
 
     Args:
         passphrase: what the keys are made of.
-        random_bytes: gives that many bytes that nobody can foretell.
+        random_bytes: gives that many bytes that cannot be predicted.
     """
 
     def __init__(self, passphrase: bytes, *, random_bytes: Callable[[int], bytes]) -> None:

@@ -316,7 +316,7 @@ class KeyStore:
             self._load(content, stored)
 
     def _write(self, texts: _Texts, before: _Texts) -> None:
-        """Write what differs: new texts first, so that no step leaves nobody to sign."""
+        """Write what differs: new texts first, so that a key signs after every step."""
         written = {kid: content for kid, (_, content) in texts.items()}
         changes: dict[str, bytes | None] = {
             f"{kid}{SUFFIX}": content

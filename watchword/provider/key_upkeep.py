@@ -19,7 +19,7 @@ from keys.stores.store import KeyStore
 from watchword.provider.key_ring import KeyRing, describe_key
 
 EVERY_SECONDS = 60.0
-"""Between two looks whether the store needs anything, if nobody changes it."""
+"""Between two looks whether the store needs anything, if it does not change."""
 
 FIRST_SECONDS = 2.0
 """After the start: making a key takes a processor for up to 0.2 s, and the start comes first."""

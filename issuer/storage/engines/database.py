@@ -89,10 +89,10 @@ class Database(Protocol):
         ...
 
     def exclusive(self, table: str) -> AbstractContextManager[Callable[[Statement], Rows]]:
-        """Give what runs statements in one transaction, while nobody else writes to a table.
+        """Give what runs statements in one transaction, while no other session writes to a table.
 
         It is committed at the end, unless that is an exception. Readers do not wait. With SQLite
-        nobody else writes to any table.
+        no other session writes to any table.
         """
         ...
 
