@@ -93,8 +93,10 @@ class KeyUpkeep:
         if entries:
             try:
                 self._registry.record_once(entries)
-            except RegistryError:  # the job "registry" reports the outage
+            except Exception as error:
                 self._unwritten.extendleft(reversed(entries))
+                if not isinstance(error, RegistryError):  # the job "registry" reports the outage
+                    raise
 
     def _keep_up(self, now: int) -> None:
         algorithms = self._algorithms()
