@@ -236,12 +236,12 @@ async def test_a_stalled_module_is_given_up_and_the_event_loop_stays_free(hsm: S
     signer = holder.signer(generate(holder))  # type: ignore[arg-type]
     hsm.stall()
     try:
-        began, longest = time.monotonic(), 0.0
+        turns = 0
         waiting = [asyncio.ensure_future(signer.sign(b"header.payload")) for _ in range(100)]
-        while not all(each.done() for each in waiting):
-            before = time.monotonic()
-            await asyncio.sleep(0.01)
-            longest = max(longest, time.monotonic() - before)
+        async with asyncio.timeout(SIGN_SECONDS * 10):
+            while not all(each.done() for each in waiting):
+                await asyncio.sleep(0.01)
+                turns += 1
     finally:
         hsm.resume()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
@@ -250,8 +250,7 @@ async def test_a_stalled_module_is_given_up_and_the_event_loop_stays_free(hsm: S
         "the signer gave no answer within 2 seconds",
         "64 requests wait for the signer already",
     }
-    assert time.monotonic() - began < SIGN_SECONDS + 3
-    assert longest < 1.0
+    assert turns > 10  # of some 200 on an idle machine, and none on a loop that waits itself
     assert await _eventually_signs(signer)
 
 
