@@ -112,8 +112,9 @@ def _stated_lifetime(headers: Mapping[str, str]) -> int | None:
     if max_age is None:
         return None
     # RFC 9111 §5.1: a shared cache on the way tells in Age how much of it is spent already.
-    age = headers.get("age", "0").strip()
-    return int(max_age[1]) - (int(age) if _SECONDS.fullmatch(age) else 0)
+    # Of several the first counts, and what is too large for a parser is very old (§1.2.2).
+    age = _AGE.match(headers.get("age", ""))
+    return int(max_age[1]) - (int(age[1][:10]) if age else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,7 +327,7 @@ def status_of(state: CacheState, now: float) -> KeySetStatus:
 
 
 _MAX_AGE = re.compile(r'(?:^|[,\s])max-age="?([0-9]{1,9})(?![0-9])', re.IGNORECASE)
-_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+_AGE = re.compile(r"\s*0*([0-9]+)\s*(?:,|$)", re.ASCII)
 # RFC 9111 §5.2.2.4: `no-cache` with field names is about these fields, not about the answer.
 _UNCACHED = re.compile(r"(?:^|[,\s])(?:no-store|no-cache)\s*(?:,|$)", re.IGNORECASE)
 _NO_STORE = re.compile(r"(?:^|[,\s])no-store\s*(?:,|$)", re.IGNORECASE)

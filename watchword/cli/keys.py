@@ -135,6 +135,7 @@ def revoke(kid: Kid, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
     require_yes(f"Revoke the key {kid}, so that every token it signed is refused?", yes=yes)
     now = wall_clock()
     done = _change(settings, lambda ring: plan_withdrawal(ring, kid, now, policy), now=now)
+    _warn_of_an_empty_set(settings)
     _show(settings, [each.key.kid for each in done], now, as_json=as_json)
 
 
@@ -303,6 +304,18 @@ def _warn(ring: "tuple[RingEntry, ...]", policy: "RingPolicy", activate_in: int 
         say(
             f"warning: {count} keys are published, and validators take no more than "
             f"{MAXIMUM_KEYS}; see: watchword keys list"
+        )
+
+
+def _warn_of_an_empty_set(settings: "Settings") -> None:
+    """Warn that a withdrawal has no effect yet: where keys are kept failed to make the next one."""
+    from keys.ring import published
+
+    _, ring = _read_keys(settings)
+    if not published(ring):
+        say(
+            "warning: no key is published now, and validators that find an empty set keep the one "
+            "they have; run: watchword keys generate"
         )
 
 

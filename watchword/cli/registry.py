@@ -201,7 +201,7 @@ def record_key_changes(
     trail cannot be written, a line on standard error says so.
 
     Args:
-        settings: which registry; one that is not there yet has no trail.
+        settings: which registry; one that is not there yet has no trail, and is made if required.
         changes: what happened.
         required: fail instead.
 
@@ -227,7 +227,7 @@ def record_key_changes(
 
     log = ChangeLog(settings)
     try:
-        if not is_missing(settings):
+        if required or not is_missing(settings):
             with closing(open_registry(settings, now=wall_clock, announce=log)) as registry:
                 log.opened = True
                 registry.change(record, by=operator())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from keys.errors import KeyStoreError
 from keys.lifecycle import plan_upkeep
 from keys.stores.key_file import parse_key_file, replace_times
 from keys.stores.store import KeyStore
@@ -163,6 +164,33 @@ def test_a_private_key_is_exported_only_if_the_trail_can_say_so(
     assert trail(run) == [("key.exported", SIGNING, "cli")]
     monkeypatch.setenv("WATCHWORD_ISSUER", "https://another.example.com")
     assert "belongs to" in refused(run("keys", "export", "--private", "--kid", SIGNING), code=2)
+
+
+def test_a_private_key_is_exported_into_a_trail_that_is_made_for_it(run, folder: Path) -> None:
+    """A registry that was moved away, or is not there yet, is no way around the trail."""
+    done = run("keys", "export", "--private", "--kid", SIGNING)
+    assert done.stdout.startswith("-----BEGIN PRIVATE KEY-----")
+    assert trail(run) == [("key.exported", SIGNING, "cli")]
+
+
+def test_a_withdrawal_that_leaves_no_key_says_what_validators_do(
+    run, folder: Path, monkeypatch
+) -> None:
+    """What keeps the keys can fail to make the next one; the withdrawal stands."""
+    (folder / f"{PREPARED}.pem").unlink()
+
+    class Away:
+        kind = "pkcs11"
+
+        def generate(self, alg: str, bits: int | None, name: str) -> None:
+            raise KeyStoreError("the token is away")
+
+    monkeypatch.setattr("watchword.key_store._open_holder", lambda *_: Away())
+    done = run("keys", "revoke", SIGNING, "--yes")
+    assert done.returncode == 0
+    assert "no key is published now" in done.stderr
+    assert "run: watchword keys generate" in done.stderr
+    assert states(run) == {SIGNING: "revoked"}
 
 
 @pytest.mark.parametrize(
