@@ -60,7 +60,7 @@ class AwsKmsHolder:
     def __init__(self, events: EventSink) -> None:
         try:
             import boto3
-            from botocore import config, exceptions
+            from botocore import config, exceptions, parsers
         except ImportError:
             raise KeyStoreError(
                 "WATCHWORD_KEY_SIGNER=aws-kms needs boto3; install watchword[aws]"
@@ -68,6 +68,8 @@ class AwsKmsHolder:
         self._events = events
         self._threads = WaitingThreads(THREADS)
         self._errors = exceptions.BotoCoreError, exceptions.ClientError
+        # What an answer raises that is none of KMS, as of a proxy in between.
+        self._unreadable = parsers.ResponseParserError, KeyError, ValueError
         self._new_client: Callable[[], Any] = lambda: boto3.session.Session().client(
             "kms",
             config=config.Config(
@@ -91,13 +93,13 @@ class AwsKmsHolder:
         curve = algorithm(alg).curve
         spec = f"RSA_{bits or RSA_BITS}" if curve is None else _CURVES[curve]
 
-        def make(kms: Any) -> tuple[str, bytes]:  # noqa: ANN401 - boto3 has no types
+        def make(kms: Any) -> "tuple[PublicKeyTypes, str]":  # noqa: ANN401 - boto3 has no types
             made = kms.create_key(KeySpec=spec, KeyUsage="SIGN_VERIFY", Description=name)
             key_id = made["KeyMetadata"]["Arn"]
-            return key_id, kms.get_public_key(KeyId=key_id)["PublicKey"]
+            return load_der_public_key(kms.get_public_key(KeyId=key_id)["PublicKey"]), key_id
 
-        key_id, public_key = self._call(make)
-        return load_der_public_key(public_key), {"kind": KIND, "key_id": key_id}
+        public_key, key_id = self._call(make)
+        return public_key, {"kind": KIND, "key_id": key_id}
 
     def signer(self, stored: "StoredKey") -> Signer:
         """Return the signer of a key in KMS; see `KeyHolder`."""
@@ -145,6 +147,8 @@ class AwsKmsHolder:
         except self._errors as error:
             words = " ".join(str(error).split())
             raise SignerUnavailable(f"AWS KMS cannot be used: {words}") from error
+        except self._unreadable as error:
+            raise SignerUnavailable("AWS KMS gave an answer that cannot be read") from error
 
 
 def _raw(signature: bytes, alg: str) -> bytes:

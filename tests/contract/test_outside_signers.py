@@ -6,7 +6,9 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -22,6 +24,7 @@ from keys.signers.local import Signer
 from keys.signers.outside import SIGN_SECONDS, KeyHolder
 from keys.stores.folder import KeyFolder
 from keys.stores.store import KeyStore
+from tests.support.keys import rsa_key
 from tests.support.kms import kms_server
 from tests.support.provider import free_port
 from tests.support.softhsm import PIN, SoftHsm
@@ -152,6 +155,36 @@ async def test_a_kms_that_does_not_answer_is_unavailable(
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(KeyStoreError, match="AWS KMS cannot be used: Could not connect"):
         AwsKmsHolder(ignore_event).signer(kept).check()  # type: ignore[arg-type,attr-defined]
+
+
+@pytest.mark.parametrize("body", [b"<html></html>", b"{}", b'{"KeyMetadata":{}}'])
+def test_a_kms_whose_answer_is_none_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, kms: dict[str, str], body: bytes
+) -> None:
+    """Such as the page of a proxy: one line, for a new key and for a signature."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
+        for name, value in (kms | address).items():
+            monkeypatch.setenv(name, value)
+        holder = AwsKmsHolder(ignore_event)
+        kept = Kept(public_jwk(rsa_key().public_key(), "RS256"), {"kind": "aws-kms", "key_id": "1"})
+        with pytest.raises(KeyStoreError, match="AWS KMS gave an answer that cannot be read"):
+            generate(holder)
+        with pytest.raises(KeyStoreError, match=r"cannot be read|failed"):
+            holder.signer(kept).check()  # type: ignore[arg-type,attr-defined]
+        server.shutdown()
 
 
 def test_a_reference_without_what_it_needs_is_refused(holder: KeyHolder) -> None:
