@@ -8,7 +8,7 @@ by something else, such as a security module, the line says where, and there is 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -109,6 +109,14 @@ def replace_passphrase(
     private_key = load_private_key(content, stored, passphrase=old, name=name)
     facts, _, _ = content.partition(b"-----BEGIN ")
     return facts + render_private_pem(private_key, new)
+
+
+def usual_bits(alg: str, known: Iterable[StoredKey]) -> int | None:
+    """Return the size of the newest key of an algorithm, if there is one and a choice."""
+    of_alg = [stored for stored in known if stored.jwk.alg == alg]
+    newest = max(of_alg, key=lambda stored: stored.ring_key.published_at, default=None)
+    is_choice = newest is not None and newest.bits in KEY_TYPES[newest.jwk.kty].sizes
+    return newest.bits if newest is not None and is_choice else None
 
 
 def _render_facts(stored: StoredKey) -> str:

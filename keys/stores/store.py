@@ -18,7 +18,7 @@ from keys.errors import KeyStoreError
 from keys.events import KeyEvent
 from keys.jwk import public_jwk
 from keys.jwks import MAXIMUM_KEYS, fits_jwk_set
-from keys.key_types import KEY_TYPES, generate_private_key
+from keys.key_types import generate_private_key
 from keys.lifecycle import (
     Change,
     Delete,
@@ -40,6 +40,7 @@ from keys.stores.key_file import (
     render_key_file,
     render_private_pem,
     replace_times,
+    usual_bits,
 )
 
 
@@ -198,8 +199,9 @@ class KeyStore:
     ) -> Applied:
         """Change the store by a plan that is made of its keys under the lock, in one write.
 
-        Where keys are made outside of this process, a withdrawal is written before the keys that
-        are made with it, and stands if they cannot be made.
+        Where keys are made outside of this process, or the passphrase is not that of the keys, a
+        withdrawal is written before the keys that are made with it, and stands if they cannot be
+        made.
 
         Args:
             plan_of: makes the plan of the keys as they are; called under the lock.
@@ -211,14 +213,15 @@ class KeyStore:
             What happened, in the order of the plan; nothing if the plan is empty.
 
         Raises:
-            KeyStoreError: if the plan is refused, the store cannot be read or written, or a new key
-                would be one more than validators take; the store is as it was then.
+            KeyStoreError: if the plan is refused, the store cannot be read or written, a new key
+                would be one more than validators take, or the passphrase does not open the keys
+                that it would be beside; the store is as it was then.
         """
         with self._records.lock():
             before = self._read_all()
             texts = dict(before)
             plan = plan_of(tuple(stored.ring_key for stored, _ in texts.values()))
-            first, then = (plan, ()) if self._holder is None else _urgent_first(plan)
+            first, then = self._urgent_first(plan, texts)
             done = self._carry_out_all(first, texts, now, policy, bits)
         self._destroy_removed(before, texts)
         if then:
@@ -291,7 +294,7 @@ class KeyStore:
         return KeyChange(event=event, before=stored.ring_key, after=ring_key)
 
     def _make(self, change: Generate, texts: _Texts, bits: int | None) -> tuple[StoredKey, bytes]:
-        size = bits or _usual_bits(change.alg, texts)
+        size = bits or usual_bits(change.alg, (stored for stored, _ in texts.values()))
         if self._holder is None:
             self._check_passphrase(texts)
             private_key = generate_private_key(change.alg, bits=size)
@@ -305,6 +308,17 @@ class KeyStore:
         is_encrypted = reference is None and self._passphrase is not None
         stored = StoredKey(ring_key=ring_key, jwk=jwk, encrypted=is_encrypted, reference=reference)
         return stored, render_key_file(stored, block)
+
+    def _urgent_first(self, plan: Plan, texts: _Texts) -> tuple[Plan, Plan]:
+        """Part a withdrawal from the keys that are made with it, which may be late."""
+        new = tuple(change for change in plan if isinstance(change, Generate))
+        if not new or not any(isinstance(change, Withdraw) for change in plan):
+            return plan, ()
+        with suppress(KeyStoreError):
+            if self._holder is None:
+                self._check_passphrase(texts)
+                return plan, ()
+        return tuple(change for change in plan if change not in new), new
 
     def _check_passphrase(self, texts: _Texts) -> None:
         """Refuse to make a key that would not open with the passphrase of the others.
@@ -371,22 +385,6 @@ class KeyStore:
     def _load(self, content: bytes, stored: StoredKey) -> PrivateKeyTypes:
         where = f"{self._records.place}/{stored.kid}{SUFFIX}"
         return load_private_key(content, stored, passphrase=self._passphrase, name=where)
-
-
-def _urgent_first(plan: Plan) -> tuple[Plan, Plan]:
-    """Part a withdrawal from the keys that are made with it, which what keeps them may delay."""
-    if not any(isinstance(change, Withdraw) for change in plan):
-        return plan, ()
-    new = tuple(change for change in plan if isinstance(change, Generate))
-    return tuple(change for change in plan if not isinstance(change, Generate)), new
-
-
-def _usual_bits(alg: str, texts: _Texts) -> int | None:
-    """Return the size of the newest key of an algorithm, if there is one and a choice."""
-    known = [stored for stored, _ in texts.values() if stored.jwk.alg == alg]
-    newest = max(known, key=lambda stored: stored.ring_key.published_at, default=None)
-    is_choice = newest is not None and newest.bits in KEY_TYPES[newest.jwk.kty].sizes
-    return newest.bits if newest is not None and is_choice else None
 
 
 def _require_room(texts: _Texts, before: _Texts, now: int, policy: RingPolicy) -> None:

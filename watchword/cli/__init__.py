@@ -14,7 +14,7 @@ import typer
 from watchword.cli.output import CommandFailed, WrongUsage, hold_streams, require_output, say
 
 _SUMMARIES = {
-    "keys": "Signing keys: generate, list, export.",
+    "keys": "Signing keys: generate, list, rotate, revoke, delete, export, move, passphrase.",
     "clients": "Clients: create, list, show, update, disable, delete; their secrets.",
     "resources": "Resources: the APIs that tokens are for, and their scopes.",
     "registration-tokens": "Tokens for registering clients: create, list, revoke.",
@@ -133,7 +133,8 @@ def _tell_usage(wrong: typer.TyperException) -> int:
     if type(wrong).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(wrong.format_message() + "\n")
         return wrong.exit_code
-    return _tell(wrong.exit_code, wrong.format_message())
+    # Its choices are on lines of their own.
+    return _tell(wrong.exit_code, " ".join(wrong.format_message().split()))
 
 
 def _tell(code: int, *lines: str) -> int:

@@ -61,8 +61,8 @@ def move(
         print_json({"moved": sorted(each.kid for each in moved), "key_store": to.value})
         return
     say(
-        f"{len(moved)} keys are in {second.place} now; set WATCHWORD_KEY_STORE={to.value} and "
-        "restart every node"
+        f"{second.place} has the keys now, {len(moved)} in all; set WATCHWORD_KEY_STORE={to.value} "
+        "and restart every node"
     )
 
 

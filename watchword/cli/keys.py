@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from watchword.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
-app.command()(key_stores.move)
-app.command()(key_stores.passphrase)
 
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list` shows it.")]
 
@@ -230,6 +228,10 @@ def export(
     )
     record_key_changes(settings, [exported], required=True)
     sys.stdout.write(pem)
+
+
+app.command()(key_stores.move)
+app.command()(key_stores.passphrase)
 
 
 def _change(

@@ -203,7 +203,7 @@ def record_key_changes(
     Args:
         settings: which registry; one that is not there yet has no trail, and is made if required.
         changes: what happened.
-        required: fail instead.
+        required: make the registry if it is not there, and fail if the trail cannot be written.
 
     Raises:
         RegistryError, DataFolderError: the trail cannot be written, and has to be.

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from keys.errors import KeyStoreError, UnknownAlgorithm
+from keys.lifecycle import plan_upkeep, plan_withdrawal
 from keys.ring import KeyState, RingPolicy, derive_ring, signing_keys
 from keys.stores.folder import KeyFolder
 from keys.stores.store import KeyStore
@@ -88,6 +89,28 @@ def test_an_encrypted_store_lists_without_and_loads_with_its_passphrase(folder):
         KeyStore(KeyFolder(folder)).signer(stored.kid)
     with pytest.raises(KeyStoreError, match="WATCHWORD_KEY_PASSPHRASE"):
         KeyStore(KeyFolder(folder), passphrase=b"wrong").signer(stored.kid)
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "why"),
+    [(b"wrong", "does not open with this passphrase"), (None, "set WATCHWORD_KEY_PASSPHRASE")],
+)
+def test_no_key_is_made_beside_keys_of_another_passphrase(folder, passphrase, why):
+    """A store with two passphrases could not be used at all; a withdrawal stands all the same."""
+    store = KeyStore(KeyFolder(folder), passphrase=PASSPHRASE)
+    first = store.generate(alg="RS256", now=NOW, policy=POLICY)
+    store.apply(lambda ring: plan_upkeep(ring, NOW, POLICY, ["RS256"]), now=NOW, policy=POLICY)
+    known = {each.kid for each in store.records()}
+    other = KeyStore(KeyFolder(folder), passphrase=passphrase)
+
+    with pytest.raises(KeyStoreError, match=why):
+        other.generate(alg="RS256", now=NOW, policy=POLICY)
+    done = other.apply(
+        lambda ring: plan_withdrawal(ring, first.kid, NOW, POLICY), now=NOW, policy=POLICY
+    )
+
+    assert [each.event for each in done] == ["key.scheduled", "key.revoked"]
+    assert {each.kid for each in store.records()} == known
 
 
 def test_an_empty_passphrase_is_refused(folder):

@@ -156,8 +156,7 @@ def test_a_key_is_revoked_though_the_audit_trail_cannot_be_written(
 def test_a_private_key_is_exported_only_if_the_trail_can_say_so(
     run, folder: Path, monkeypatch
 ) -> None:
-    """What is on standard output could be anywhere afterwards."""
-    make_registry(run)
+    """What is on standard output could be anywhere afterwards; a registry is made for it."""
     done = run("keys", "export", "--private", "--kid", SIGNING)
     assert done.stdout.startswith("-----BEGIN PRIVATE KEY-----")
     assert events(done) == [("key.exported", SIGNING)]
@@ -230,3 +229,11 @@ def test_a_term_dates_the_successor(run, folder: Path, monkeypatch) -> None:
         "superseded in 28 d" in run("keys", "list").stdout
         or "in 29 d" in run("keys", "list").stdout
     )
+
+
+def test_a_missing_choice_is_told_in_one_plain_line(run) -> None:
+    """The message of the option parser has line ends and tabs."""
+    line = refused(run("keys", "move"), code=2)
+
+    assert "Missing option '--to'. Choose from: files, database" in line
+    assert "\\" not in line
