@@ -310,7 +310,7 @@ def _warn(ring: "tuple[RingEntry, ...]", policy: "RingPolicy", activate_in: int 
 
 
 def _warn_of_an_empty_set(settings: "Settings") -> None:
-    """Warn that a withdrawal has no effect yet: where keys are kept failed to make the next one."""
+    """Warn that a withdrawal has no effect yet: the next key could not be made."""
     from keys.ring import published
 
     _, ring = _read_keys(settings)
