@@ -126,12 +126,14 @@ class KeyRing:
                 "backup, or make a new one and restart: watchword keys generate"
             )
         ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
+        # A clock that jumps may make it any key's turn again: retiring keys have a signer too, and
+        # one that was loaded stays, though its key is gone by this clock.
         signers = {
             entry.key.kid: before.signers.get(entry.key.kid)
             or self._prepare(self._store.signer(entry.key.kid))
             for entry in ring
-            # Retiring ones too: should the clock jump back, it is their turn again.
-            if entry.state not in (KeyState.GONE, KeyState.REVOKED)
+            if entry.state is not KeyState.REVOKED
+            and (entry.state is not KeyState.GONE or entry.key.kid in before.signers)
         }
         self._reading = _Reading(stamp=stamp, records=records, signers=signers)
         return True

@@ -64,6 +64,20 @@ def test_a_clock_that_was_far_ahead_leaves_a_signer_when_it_is_right_again(
     assert not ring.refresh(1_000)
 
 
+def test_a_store_that_is_read_while_the_clock_is_far_ahead_takes_no_signer_away(
+    store: KeyStore,
+) -> None:
+    """The key that is gone by that clock signs as soon as it is right again, without a look."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_100)
+    before = ring.signer(1_100)
+    year_ahead = 1_100 + 31_536_000
+    store.generate(alg="RS256", bits=2048, now=year_ahead, policy=POLICY)
+    assert ring.refresh(year_ahead)
+    assert ring.signer(year_ahead).kid != before.kid
+    assert ring.signer(1_100) is before
+
+
 def test_all_keys_but_those_gone_are_published(store: KeyStore) -> None:
     """The set holds both keys until no token of the first can still live."""
     ring = KeyRing(store, POLICY, alg="RS256")
