@@ -88,7 +88,7 @@ class _Moment:
     algorithms: frozenset[str]
     """Those of the keys in the published set."""
     is_complete: bool
-    """Whether there is a signer for every key that signs: not after the clock was far ahead."""
+    """Whether every key that is published has a signer: not after the clock was far ahead."""
 
 
 class KeyRing:
@@ -242,5 +242,5 @@ class KeyRing:
             },
             jwks=json.dumps(jwks, separators=(",", ":")).encode(),
             algorithms=frozenset(jwk["alg"] for jwk in jwks["keys"]),
-            is_complete=all(key.kid in reading.signers for key in signing.values()),
+            is_complete=all(key.kid in reading.signers for key in published(ring)),
         )

@@ -78,6 +78,18 @@ def test_a_store_that_is_read_while_the_clock_is_far_ahead_takes_no_signer_away(
     assert ring.signer(1_100) is before
 
 
+def test_a_successor_made_while_the_clock_is_far_ahead_signs_at_its_time(store: KeyStore) -> None:
+    """Another node made it, and it is long gone by that clock; the next look gives it a signer."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_400)
+    successor = store.generate(alg="RS256", bits=2048, now=1_400, policy=POLICY).kid
+    later = store.generate(alg="RS256", bits=2048, now=1_400, policy=POLICY, activate_in=7_200)
+    assert ring.refresh(1_400 + 31_536_000)
+    assert ring.signer(1_400 + 31_536_000).kid == later.kid
+    assert ring.refresh(1_400)
+    assert ring.signer(1_400 + POLICY.publish_ahead).kid == successor
+
+
 def test_all_keys_but_those_gone_are_published(store: KeyStore) -> None:
     """The set holds both keys until no token of the first can still live."""
     ring = KeyRing(store, POLICY, alg="RS256")
