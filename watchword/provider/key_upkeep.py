@@ -94,7 +94,8 @@ class KeyUpkeep:
             try:
                 self._registry.record_once(entries)
             except Exception as error:
-                self._unwritten.extendleft(reversed(entries))
+                room = _UNWRITTEN - len(self._unwritten)  # a full deque would drop the newest
+                self._unwritten.extendleft(reversed(entries[max(len(entries) - room, 0) :]))
                 if not isinstance(error, RegistryError):  # the job "registry" reports the outage
                     raise
 

@@ -1,5 +1,6 @@
 """Unit tests of `watchword.provider.key_upkeep`: what a running provider does about its keys."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -194,6 +195,25 @@ def test_what_the_registry_could_not_take_is_recorded_later(
     assert trail(registry) == ["key.generated", "key.activated"]
     entries = registry.read(lambda reading: reading.list_audit())
     assert {entry.at for entry in entries} == {NOW + int(FIRST_SECONDS)}
+
+
+def test_of_more_changes_than_can_wait_the_oldest_are_lost(
+    folder: Path, registry: Registry, monkeypatch
+) -> None:
+    """Also where some happen while the registry is asked to take those before."""
+    node = Node(folder, registry)
+    monkeypatch.setattr("watchword.provider.key_upkeep._UNWRITTEN", 3)
+    node.upkeep._unwritten = deque("abc", maxlen=3)
+
+    def refuse(entries):
+        assert entries == ["a", "b", "c"]
+        node.upkeep._unwritten.extend("de")
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(registry, "record_once", refuse)
+    node.upkeep.record()
+
+    assert list(node.upkeep._unwritten) == ["c", "d", "e"]
 
 
 def test_a_damaged_store_is_refused_and_what_was_known_signs(
