@@ -21,6 +21,7 @@ from keys.signers.outside import (
     SIGN_SECONDS,
     OutsideSigner,
     WaitingThreads,
+    check_algorithm,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ DELETION_DAYS = 7
 
 _HASHES = {"256": "SHA_256", "384": "SHA_384", "512": "SHA_512"}
 _SCHEMES = {"RS": "RSASSA_PKCS1_V1_5", "PS": "RSASSA_PSS", "ES": "ECDSA"}
-_SIGNS = tuple(scheme + size for scheme in _SCHEMES for size in _HASHES)
 _CURVES = {"P-256": "ECC_NIST_P256", "P-384": "ECC_NIST_P384", "P-521": "ECC_NIST_P521"}
 _GONE = ("NotFoundException", "KMSInvalidStateException")
 
@@ -86,10 +86,7 @@ class AwsKmsHolder:
         self, alg: str, bits: int | None, name: str
     ) -> "tuple[PublicKeyTypes, dict[str, str]]":
         """Make a key pair; see `KeyHolder`."""
-        if alg not in _SIGNS:
-            raise KeyStoreError(
-                f"AWS KMS makes no {alg} keys; it makes those for {', '.join(_SIGNS)}"
-            )
+        check_algorithm("AWS KMS", alg)
         curve = algorithm(alg).curve
         spec = f"RSA_{bits or RSA_BITS}" if curve is None else _CURVES[curve]
 

@@ -58,6 +58,9 @@ class KeyHolder(Protocol):
         ...
 
 
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
+"""What holders make keys for: PKCS#11 v2.40 and AWS KMS have no more of ours."""
+
 RSA_BITS = KEY_TYPES["RSA"].sizes[0]
 """The size of an RSA key that none was asked for."""
 
@@ -74,6 +77,21 @@ MAX_WAITING = 64
 """Requests that wait for a thread; further ones are refused at once."""
 
 _Result = TypeVar("_Result")
+
+
+def check_algorithm(holder: str, alg: str) -> None:
+    """Refuse an algorithm that keys outside of this process cannot have.
+
+    Args:
+        holder: how to call what keeps them.
+        alg: the algorithm.
+
+    Raises:
+        KeyStoreError: it is none of `ALGORITHMS`.
+    """
+    if alg not in ALGORITHMS:
+        known = ", ".join(ALGORITHMS)
+        raise KeyStoreError(f"{holder} makes no {alg} keys; it makes those for {known}")
 
 
 class WaitingThreads:

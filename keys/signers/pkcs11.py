@@ -18,7 +18,7 @@ from keys.errors import KeyStoreError, SignerUnavailable
 from keys.events import EventSink
 from keys.key_types import algorithm
 from keys.signers.local import Signer
-from keys.signers.outside import RSA_BITS, OutsideSigner, WaitingThreads
+from keys.signers.outside import RSA_BITS, OutsideSigner, WaitingThreads, check_algorithm
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -32,7 +32,6 @@ PAUSE_SECONDS = 1.0
 
 _HASHES = {"256": "SHA256", "384": "SHA384", "512": "SHA512"}
 _CURVES = {"P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1"}
-_SIGNS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 # What a refused PIN looks like. Modules lock a token after a few, so no second attempt is made.
 _PIN_REFUSALS = ("PinExpired", "PinIncorrect", "PinInvalid", "PinLenRange", "PinLocked")
 
@@ -63,10 +62,7 @@ class Pkcs11Holder:
         self, alg: str, bits: int | None, name: str
     ) -> "tuple[PublicKeyTypes, dict[str, str]]":
         """Make a key pair; see `KeyHolder`."""
-        if alg not in _SIGNS:
-            raise KeyStoreError(
-                f"the PKCS#11 signer makes no {alg} keys; it makes those for " + ", ".join(_SIGNS)
-            )
+        check_algorithm("the PKCS#11 signer", alg)
         public_key = self._token.call(partial(_generate, alg=alg, bits=bits, label=name))
         return load_der_public_key(public_key), {"kind": KIND, "label": name}
 
