@@ -28,6 +28,7 @@ SECTIONS = (
     ("Issuer metadata (RFC 8414)", ("8414",)),
     ("API metadata (RFC 9728) and MCP authorization", ("9728", "mcp")),
     ("Resource indicators (RFC 8707)", ("8707",)),
+    ("Token Status List", ("tsl",)),
     ("Key rollover and caching of key sets", ("roll",)),
     ("Operations", ("ops",)),
     ("Attacks on the token endpoint", ("T",)),

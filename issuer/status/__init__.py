@@ -1,0 +1,1 @@
+"""Where tokens stand on status lists, and whether they still count."""
