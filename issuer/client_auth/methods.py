@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from issuer.client_auth.secret import SecretVerifier
+from issuer.client_request import Evidence
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.registry.client import Client
 from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import StoreUnavailable
-from issuer.token_request import Evidence
 
 
 class KnownClients(Protocol):

@@ -9,10 +9,10 @@ import hmac
 from collections.abc import Sequence
 from typing import Protocol
 
+from issuer.client_request import ClientPassword
 from issuer.errors import Reason
 from issuer.registry.client import Client
 from issuer.registry.credentials import DUMMY_FAST, DUMMY_SLOW, ClientSecret, SecretHash
-from issuer.token_request import ClientPassword
 
 REMEMBERED = 10_000
 """Proven slow secrets that one process remembers; the oldest goes first."""

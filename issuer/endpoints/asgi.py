@@ -1,10 +1,12 @@
-"""What all endpoints share: the types of ASGI, and reading and sending whole bodies."""
+"""What endpoints share: the types of ASGI, whole bodies, and answering the forms of clients."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from issuer.errors import OAuthError
+from issuer.client_request import MAX_BODY
+from issuer.errors import BodyTooLarge, MethodNotAllowed, OAuthError, Reason, ServerError
+from issuer.events import Event, EventSink
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -12,6 +14,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
+
+JSON = b"application/json"
+
+# RFC 6749 §5.1: no-store MUST be on every response with a token; here it is on errors as well.
+_UNSTORED = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
+
+MAX_ASKED = 256
+"""Characters of a client's request parameter that a log event holds."""
 
 
 async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
@@ -53,3 +63,60 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def answer_form(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    answer: Callable[[bytes], Awaitable[tuple[bytes, bytes]]],
+    *,
+    refused: Event,
+    events: EventSink,
+) -> None:
+    """Answer a form that a client posts, whatever becomes of it.
+
+    Errors of the endpoints that authenticate clients become responses here and nowhere else.
+
+    Args:
+        scope, receive, send: of ASGI.
+        answer: gives the media type and the body of a good answer to a body; raises OAuthError.
+        refused: the event of a refusal.
+        events: where it goes.
+    """
+    try:
+        media_type, body = await answer(await _read_form(scope, receive))
+    except ConnectionError:
+        return  # the client disconnected: there is no one to answer
+    except OAuthError as refusal:
+        # What was asked is input of the client: one line of ASCII, of bounded length, so that it
+        # forges no line.
+        asked = None if refusal.asked is None else ascii(refusal.asked[:MAX_ASKED])[1:-1]
+        events(refused, reason=refusal.reason, client_id=refusal.client_id, asked=asked)
+        await _respond_error(send, refusal)
+    except Exception as fault:
+        # No trace in the response; the log has it under the request id.
+        events(refused, reason=Reason.INTERNAL, exception=fault)
+        await _respond_error(send, ServerError(Reason.INTERNAL))
+    else:
+        await respond(send, 200, ((b"content-type", media_type), *_UNSTORED), body)
+
+
+async def _read_form(scope: Scope, receive: Receive) -> bytes:
+    if scope["method"] != "POST":
+        raise MethodNotAllowed(Reason.METHOD_NOT_ALLOWED, "use POST")
+    body = await read_body(receive, MAX_BODY)
+    if body is None:
+        raise BodyTooLarge(Reason.BODY_TOO_LARGE, "the body is too large")
+    return body
+
+
+async def _respond_error(send: Send, error: OAuthError) -> None:
+    headers = ((b"content-type", JSON), *_UNSTORED, *error.headers)
+    await respond(send, error.status, headers, error_body(error))
+
+
+def peer_address(scope: Scope) -> str | None:
+    """Return the network address of the peer; None if it is not known."""
+    peer = scope.get("client")
+    return peer[0] if peer else None

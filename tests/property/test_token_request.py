@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issuer.client_request import ClientPassword, decode_basic
 from issuer.errors import OAuthError
 from issuer.registry.schema import parse_scope
-from issuer.token_request import ClientPassword, TokenRequest, decode_basic, parse_token_request
+from issuer.token_request import TokenRequest, parse_token_request
 from tests.support.issuer import FORM, basic
 
 URL = "https://auth.example/token"

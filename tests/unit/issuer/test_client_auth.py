@@ -7,10 +7,10 @@ import pytest
 from issuer.client_auth import secret as client_auth
 from issuer.client_auth.methods import AuthenticatedClient, ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
+from issuer.client_request import ClientPassword, Evidence
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.registry.client import Client
 from issuer.registry.credentials import AuthMethod, SecretHash
-from issuer.token_request import ClientPassword, Evidence
 from tests.support.issuer import (
     NOW,
     SECRET,

@@ -4,9 +4,9 @@ import pytest
 
 from issuer.client_auth.methods import METHODS, ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
+from issuer.client_request import ClientAssertion, Evidence
 from issuer.errors import InvalidClient, Reason
 from issuer.registry.credentials import AuthMethod
-from issuer.token_request import ClientAssertion, Evidence
 from tests.support.issuer import NOW, SECRET, Clients, SlowHere, make_client, make_secret
 
 SHORT = "hunter2hunter2"

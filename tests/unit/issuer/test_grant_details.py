@@ -2,6 +2,7 @@
 
 import pytest
 
+from issuer.client_request import Evidence
 from issuer.config import IssuerConfig
 from issuer.errors import InvalidDpopProof, InvalidRequest, InvalidScope, OAuthError
 from issuer.grants.authorization import Authorization
@@ -9,7 +10,7 @@ from issuer.grants.client_credentials import decide as decide_authorization
 from issuer.registry.client import Client, ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.service import find_grant
-from issuer.token_request import Evidence, TokenRequest
+from issuer.token_request import TokenRequest
 from tests.support.issuer import API, ISSUER, OTHER_API, make_client
 
 TWO_APIS = (

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from issuer.client_request import ClientPassword, Evidence
 from issuer.config import IssuerConfig
 from issuer.errors import (
     InvalidDpopProof,
@@ -20,7 +21,7 @@ from issuer.grants.authorization import Authorization
 from issuer.registry.client import GRANT_TYPES, Client, ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.service import find_grant
-from issuer.token_request import ClientPassword, Evidence, TokenRequest
+from issuer.token_request import TokenRequest
 from tests.support.issuer import (
     API,
     ISSUER,

@@ -3,9 +3,10 @@
 import pytest
 
 from issuer.access_token import IssuedToken
+from issuer.client_request import Evidence
 from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.errors import InvalidClient, Reason
-from issuer.token_request import Evidence, TokenRequest, parse_token_request
+from issuer.token_request import TokenRequest, parse_token_request
 from keys.errors import SignerUnavailable
 from tests.support.issuer import FORM, ISSUER, TestIssuer, call
 

@@ -1,19 +1,23 @@
-"""Unit tests of `issuer.token_request`: what is read, where the limits are, why it is refused."""
+"""Unit tests of `issuer.client_request`: what is read, where the limits are, why it is refused.
+
+Requests for tokens are its subject; the parser is the same for the other forms of clients.
+"""
 
 import base64
 from typing import Any
 
 import pytest
 
-from issuer.errors import InvalidClient, InvalidRequest, OAuthError, Reason
-from issuer.token_request import (
+from issuer.client_request import (
+    CREDENTIALS,
     MAX_FIELDS,
     ClientAssertion,
     ClientPassword,
     Evidence,
-    TokenRequest,
-    parse_token_request,
+    parse_client_request,
 )
+from issuer.errors import InvalidClient, InvalidRequest, OAuthError, Reason
+from issuer.token_request import TokenRequest, parse_token_request
 from tests.support.issuer import FORM, SECRET, basic
 
 URL = "https://auth.example/token"
@@ -252,3 +256,17 @@ def test_evidence_does_not_show_what_it_proves_by() -> None:
     assertion = parse(BODY + b"&client_assertion=j.w.t", headers=((b"dpop", b"p.r.f"),))
     for request in (parse(auth=basic("a", "s3cr3t")), parse(POST + b"3cr3t"), assertion):
         assert not any(word in repr(request) for word in ("3cr3t", "j.w.t", "p.r.f"))
+
+
+@pytest.mark.rfc("6749-3.2-3")
+def test_each_endpoint_recognises_its_own_parameters() -> None:
+    """What another endpoint reads is ignored here, however often it comes; credentials are read."""
+    lines = [(b"content-type", FORM.encode())]
+    body = POST + b"&token=t&scope=a&scope=b&resource=https://a"
+    request = parse_client_request(
+        lines, b"", body, recognised=CREDENTIALS | {"token"}, url="https://auth.example/revoke"
+    )
+    assert request.parameters == {"client_id": "a", "client_secret": "s", "token": "t"}
+    assert request.resources == ()
+    assert request.evidence.url == "https://auth.example/revoke"
+    assert repr(request) == "ClientRequest(evidence=Evidence(client_id='a'))"
