@@ -7,6 +7,8 @@ description. Neither echoes input (RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from keys.errors import JwtFault
+
 
 class Reason(StrEnum):
     """Why a request was refused: a stable code for logs, scripts and metrics."""
@@ -42,7 +44,23 @@ class Reason(StrEnum):
     REGISTRATION_TOKEN = "registration_token"  # noqa: S105 - a reason, not a secret
     CLIENT_METADATA = "client_metadata"
     NO_SIGNING_KEY = "no_signing_key"
-    TOKEN_TOO_LONG = "token_too_long"  # noqa: S105 - a reason, not a secret
+    TOKEN_TOO_LONG = JwtFault.TOKEN_TOO_LONG.value
+    MALFORMED_TOKEN = JwtFault.MALFORMED_TOKEN.value
+    WRONG_TYPE = JwtFault.WRONG_TYPE.value
+    WRONG_ALGORITHM = JwtFault.WRONG_ALGORITHM.value
+    FORBIDDEN_HEADER = JwtFault.FORBIDDEN_HEADER.value
+    INVALID_KID = JwtFault.INVALID_KID.value
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = JwtFault.BAD_SIGNATURE.value
+    WRONG_ISSUER = "wrong_issuer"
+    INVALID_TIME = JwtFault.INVALID_TIME.value
+    EXPIRED = JwtFault.EXPIRED.value
+    NOT_YET_VALID = JwtFault.NOT_YET_VALID.value
+    LIFETIME_TOO_LONG = JwtFault.LIFETIME_TOO_LONG.value
+    INVALID_IDENTITY = JwtFault.INVALID_IDENTITY.value
+    INVALID_STATUS = "invalid_status"
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a reason, not a secret
+    TOKEN_SUSPENDED = "token_suspended"  # noqa: S105 - a reason, not a secret
     SIGNER_UNAVAILABLE = "signer_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from issuer.endpoints.document import Document
 from keys.errors import KeyStoreError, NoSigningKey
+from keys.jwk import PublicJwk
 from keys.jwks import build_jwk_set, fit_jwk_set
 from keys.key_types import algorithm
 from keys.lifecycle import write_time
@@ -85,8 +86,10 @@ class _Moment:
     until: float
     signers: Mapping[str, Signer]  # by algorithm
     jwks: bytes
+    published: Mapping[str, PublicJwk]
+    """The keys of the published set by kid."""
     algorithms: frozenset[str]
-    """Those of the keys in the published set."""
+    """Theirs."""
     is_complete: bool
     """Whether every key that is published has a signer: not after the clock was far ahead."""
 
@@ -191,6 +194,10 @@ class KeyRing:
         """Return the published JWK set at `now`."""
         return Document(self._at(now).jwks, self._policy.jwks_max_age)
 
+    def public_key(self, kid: str, now: int) -> PublicJwk | None:
+        """Return a key that is published at `now`; None if there is none of this kid."""
+        return self._at(now).published.get(kid)
+
     def algorithms(self, now: int) -> frozenset[str]:
         """Return the algorithms of the keys that are published at `now`."""
         return self._at(now).algorithms
@@ -230,6 +237,7 @@ class KeyRing:
         signing = signing_keys(ring)
         turns = [time for entry in ring for time in (entry.key.signs_from, entry.gone_at) if time]
         jwks = published_set(ring, reading.records)
+        public = {jwk["kid"]: reading.records[jwk["kid"]].jwk for jwk in jwks["keys"]}
         return _Moment(
             reading=reading,
             since=now,
@@ -241,6 +249,7 @@ class KeyRing:
                 if key.kid in reading.signers
             },
             jwks=json.dumps(jwks, separators=(",", ":")).encode(),
-            algorithms=frozenset(jwk["alg"] for jwk in jwks["keys"]),
+            published=public,
+            algorithms=frozenset(jwk.alg for jwk in public.values()),
             is_complete=all(key.kid in reading.signers for key in published(ring)),
         )

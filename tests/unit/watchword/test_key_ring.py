@@ -101,6 +101,21 @@ def test_all_keys_but_those_gone_are_published(store: KeyStore) -> None:
     assert counts == [2, 2, 1]
 
 
+def test_the_public_keys_are_those_of_the_published_set(store: KeyStore) -> None:
+    """Each until no token of it can still live, and none that was withdrawn."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_000)
+    first, second = (ring.signer(now).kid for now in (1_000, 1_360))
+    found = ring.public_key(first, 1_000)
+    assert found is not None
+    assert (found.kid, found.alg) == (first, "RS256")
+    assert ring.public_key(first, 1_360 + POLICY.keep) is None
+    assert ring.public_key("another", 1_000) is None
+    store.apply(lambda keys: plan_withdrawal(keys, second, 1_000, POLICY), now=1_000, policy=POLICY)
+    ring.refresh(1_000)
+    assert ring.public_key(second, 1_000) is None
+
+
 def test_a_store_is_read_again_only_when_it_changed(store: KeyStore) -> None:
     """The stamp decides."""
     ring = KeyRing(store, POLICY, alg="RS256")
