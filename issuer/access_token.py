@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from issuer.grants.authorization import Authorization
+from issuer.registry.claims import CLOSED_CLAIMS
+from issuer.registry.client import Client
 from keys.encoding import encode_base64url
 
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
@@ -64,13 +66,25 @@ def _authorization_details(authorization: Authorization) -> Mapping[str, object]
 CONTRIBUTORS: tuple[Contributor, ...] = (_scope, _actor, _confirmation, _authorization_details)
 """Who writes claims beside the required ones; each has names that no other has."""
 
-CLOSED_CLAIMS = frozenset(
-    # RFC 7519 §4.1, RFC 9068 §2.2, RFC 7800 §3.1, RFC 8693 §4, RFC 9396 §9.1, and the status of a
-    # token (Token Status List §6.1): what a resource server decides by.
-    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "auth_time", "acr"}
-    | {"amr", "cnf", "act", "may_act", "authorization_details", "status"}
-)
-"""Claims that no hook may write."""
+_NO_CLAIMS: Mapping[str, object] = {}
+
+
+def constant_claims(client: Client, authorization: Authorization) -> Mapping[str, object]:
+    """Return the claims that the operator has in every such token.
+
+    Of a name that both have, the resource's claim counts: the API that decides by it belongs to the
+    resource's owner. The client's are left out of a token for another subject, since a reader
+    would take them for the subject's.
+
+    Args:
+        client: whom the token is issued to.
+        authorization: what was decided.
+    """
+    of_resource = client.policies[authorization.resource].claims
+    of_client = client.registration.claims
+    if not of_client or authorization.subject != authorization.client_id:
+        return of_resource
+    return {**of_client, **of_resource}
 
 
 def build_claims(
@@ -79,6 +93,7 @@ def build_claims(
     issuer: str,
     now: int,
     jti: str,
+    constants: Mapping[str, object] = _NO_CLAIMS,
     hooks: Iterable[Contributor] = (),
 ) -> dict[str, object]:
     """Build the claims of a token.
@@ -88,6 +103,7 @@ def build_claims(
         issuer: the issuer identifier, verbatim.
         now: seconds since the epoch.
         jti: the token's id, never used before.
+        constants: claims of the operator that are the same in every such token; none is closed.
         hooks: contributors of the operator, called last.
 
     Raises:
@@ -106,6 +122,7 @@ def build_claims(
     }
     for contribute in CONTRIBUTORS:
         claims.update(contribute(authorization))
+    claims.update(constants)
     for hook in hooks:
         added = hook(authorization)
         if taken := (CLOSED_CLAIMS | claims.keys()) & added.keys():

@@ -10,6 +10,7 @@ from issuer.access_token import (
     assemble,
     build_claims,
     build_signing_input,
+    constant_claims,
     header_segment,
 )
 from issuer.client_auth.methods import ClientAuthenticator
@@ -99,7 +100,12 @@ class TokenService:
         except NoSigningKey:
             raise TemporarilyUnavailable(Reason.NO_SIGNING_KEY) from None
         claims = build_claims(
-            authorization, issuer=self._config.issuer, now=now, jti=jti, hooks=self._hooks
+            authorization,
+            issuer=self._config.issuer,
+            now=now,
+            jti=jti,
+            constants=constant_claims(client, authorization),
+            hooks=self._hooks,
         )
         signing_input = build_signing_input(header_segment(signer.alg, signer.kid), claims)
         try:

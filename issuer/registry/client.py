@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticKnownError
 
+from issuer.registry.claims import Claims
 from issuer.registry.credentials import (
     ALL_MATERIAL,
     MAXIMUM_SUBJECT_LENGTH,
@@ -224,6 +225,11 @@ class ClientRegistration:
         AfterValidator(_check_metadata),
         Option(flag="--metadata", metavar="KEY=VALUE", unset=True),
     ] = Field(default_factory=dict, description="free-form notes of its owner")
+    claims: Annotated[Claims, Option(flag="--claims", metavar="FILE", unset=True)] = Field(
+        default_factory=dict,
+        exclude_if=is_unset,
+        description="constant claims of its tokens, by name",
+    )
 
     def __post_init__(self) -> None:
         """Refuse what does not go together."""

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from issuer.registry.claims import Claims
 from issuer.registry.client import Facts, ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
 from issuer.registry.schema import (
@@ -21,6 +22,7 @@ from issuer.registry.schema import (
     Option,
     Text,
     TokenTtl,
+    is_unset,
     parse_scope,
     write,
     write_time,
@@ -105,6 +107,11 @@ class TokenPolicy:
     tls_client_certificate_bound_access_tokens: Annotated[
         Flag, Option(flag="--certificate-bound/--no-certificate-bound")
     ] = Field(default=False, description="only certificate-bound tokens")
+    claims: Annotated[Claims, Option(flag="--claims", metavar="FILE", unset=True)] = Field(
+        default_factory=dict,
+        exclude_if=is_unset,
+        description="constant claims of tokens for it, by name",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)

@@ -263,8 +263,11 @@ def marks_of(model: type[Any], kind: type[T]) -> dict[str, T]:
 
 
 def is_unset(value: object) -> bool:
-    """Tell whether a member is left out of the document, by `Field(exclude_if=is_unset)`."""
-    return value is None
+    """Tell whether a member is left out of the document, by `Field(exclude_if=is_unset)`.
+
+    A client or resource that has none of something is described without it.
+    """
+    return value is None or value == {}
 
 
 def _read_time(value: object, info: ValidationInfo) -> object:
@@ -334,6 +337,11 @@ TokenTtl = Annotated[int, Field(strict=True, ge=1, le=MAX_TOKEN_TTL)]
 """Life of access tokens in seconds."""
 
 
+def same_json(one: object, other: object) -> bool:
+    """Tell whether two values are one in JSON; Python holds 1, 1.0 and true for equal."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
 def check_json_size(document: Mapping[str, object], name: str, *, maximum: int) -> None:
     """Refuse a document that JSON cannot write in UTF-8, or only in more bytes than allowed.
 
@@ -361,6 +369,8 @@ def _check_value(value: object, name: str, depth: int) -> None:
     if isinstance(value, int) and value not in _INTEGERS:
         raise InvalidValue(f"{name} has a number of more than 64 bits")
     if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise InvalidValue(f"{name} is not JSON")  # the encoder would make strings of them
         inner: Iterable[object] = [*value.keys(), *value.values()]
     elif isinstance(value, list | tuple):
         inner = value

@@ -4,7 +4,6 @@ It is checked against what is there and leaves an entry in the audit trail and a
 feed, all in the transaction that it is part of. What changes nothing leaves no trace.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
@@ -38,7 +37,7 @@ from issuer.registry.resource import (
     decide_grants,
     describe_resource,
 )
-from issuer.registry.schema import Json, write
+from issuer.registry.schema import Json, same_json, write
 from issuer.storage import rows
 from issuer.storage.reading import RegistryReading
 from issuer.storage.rows import ISSUER, KeptAnswer, note_change
@@ -133,7 +132,7 @@ class RegistryEdit(RegistryReading):
         before = self.require_client(registration.client_id)
         _require_revision(before.revision, revision)
         was, becomes = map(write, (before.registration, registration))
-        if _as_json(was) == _as_json(becomes):
+        if same_json(was, becomes):
             return before
         policies = self._check_grants(registration.grants)
         after = replace(
@@ -227,7 +226,7 @@ class RegistryEdit(RegistryReading):
         """
         before = self.require_resource(resource.resource)
         _require_revision(before.revision, revision)
-        if before.resource == resource:
+        if same_json(describe_resource(before.resource), describe_resource(resource)):
             return before
         gone = [scope for scope in before.resource.scopes if scope not in resource.scopes]
         if withdraw and gone:
@@ -357,11 +356,6 @@ class RegistryEdit(RegistryReading):
 def _require_revision(current: int, expected: int | None) -> None:
     if expected is not None and expected != current:
         raise RevisionConflict("it has changed since it was read; read it again")
-
-
-def _as_json(document: Json) -> str:
-    # Python holds 1, 1.0 and true for equal; JSON does not.
-    return json.dumps(document, sort_keys=True)
 
 
 def _update_action(before: ClientRegistration, after: ClientRegistration) -> Action:

@@ -88,8 +88,11 @@ def test_a_note_that_only_python_holds_for_equal_is_a_change(registry):
     made = registry.create_client(new_client(metadata={"on": 1}))
     for note in (True, 1.0, 1):
         registry.replace_client(replace(made.registration, metadata={"on": note}))
-        (kept,) = registry.find_client("till").registration.metadata.values()
-        assert (type(kept), kept) == (type(note), note)
+        registry.replace_resource(replace(orders(), claims={"on": note}))
+        (noted,) = registry.find_client("till").registration.metadata.values()
+        (claimed,) = registry.find_client("till").policies[orders().resource].claims.values()
+        for kept in (noted, claimed):
+            assert (type(kept), kept) == (type(note), note)
 
 
 def test_a_change_is_made_only_to_what_was_read(registry):

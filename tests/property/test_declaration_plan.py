@@ -36,7 +36,12 @@ class Undo(Exception):
 
 def some(values, min_size=0):
     """Draw some of the values, each once, in any order."""
-    return st.lists(st.sampled_from(values), unique=True, min_size=min_size).map(tuple)
+    numbers = st.lists(st.sampled_from(range(len(values))), unique=True, min_size=min_size)
+    return numbers.map(lambda chosen: tuple(values[number] for number in chosen))
+
+
+CLAIMS = st.sampled_from([{}, {"level": 1}, {"level": True}])
+"""In JSON 1 and true are two values."""
 
 
 @st.composite
@@ -47,6 +52,7 @@ def resources(draw):
             resource=identifier,
             scopes=draw(some(["a", "b", "c"], min_size=1)),
             token_ttl=draw(st.sampled_from([None, 60])),
+            claims=draw(CLAIMS),
         )
         for identifier in draw(some(["urn:r0", "urn:r1", "urn:r2"]))
     )
@@ -72,6 +78,7 @@ def registrations(draw, known):
                 grants=tuple(grants),
                 disabled=draw(st.booleans()),
                 metadata=draw(st.sampled_from([{}, {"x": 1}])),
+                claims=draw(CLAIMS),
             )
         )
     return tuple(found)

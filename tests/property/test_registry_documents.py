@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from issuer.administration.declaration.reader import read_declaration
 from issuer.administration.declaration.yaml_form import write_declaration
+from issuer.registry.claims import CLOSED_CLAIMS
 from issuer.registry.client import GRANT_TYPES, ClientRegistration, ResourcePermission
 from issuer.registry.credentials import MATERIAL, TLS_SUBJECTS, AuthMethod
 from issuer.registry.resource import Resource, describe_resource
@@ -45,6 +46,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 METADATA = st.dictionaries(TEXTS, JSON, max_size=3)
+CLAIMS = st.dictionaries(NAMES.filter(lambda name: name not in CLOSED_CLAIMS), JSON, max_size=3)
 KEYS = st.lists(st.sampled_from([0, 1, 2]), min_size=1, unique=True).map(
     lambda numbers: {"jwks": {"keys": [public_rsa_jwk(n).members() for n in numbers]}}
 )
@@ -92,6 +94,7 @@ def registrations(draw: st.DrawFn) -> ClientRegistration:
         disabled=draw(st.booleans()),
         expires_at=draw(TIMES),
         metadata=draw(METADATA),
+        claims=draw(CLAIMS),
     )
 
 
@@ -103,6 +106,7 @@ RESOURCES = st.builds(
     signing_alg=st.none() | st.sampled_from(list(ALGORITHMS)),
     dpop_bound_access_tokens_required=st.booleans(),
     tls_client_certificate_bound_access_tokens=st.booleans(),
+    claims=CLAIMS,
 )
 
 

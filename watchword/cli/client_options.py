@@ -153,7 +153,7 @@ class ClientChanges(ClientOptions, GrantChanges):
         typer.Option(
             metavar="NAME",
             help="Remove a value: name, token-ttl, expires-at, default-scope, metadata,"
-            " or metadata.KEY; repeat it for more.",
+            " metadata.KEY or claims; repeat it for more.",
         ),
     ] = None
 

@@ -66,7 +66,7 @@ class ResourceChanges(Attributes):
     ] = False
     unset: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Remove a value: token-ttl or alg."),
+        typer.Option(metavar="NAME", help="Remove a value: token-ttl, alg or claims."),
     ] = None
 
     def applied_to(self, held: list[str]) -> list[str]:

@@ -26,7 +26,7 @@ from issuer.registry.client import ClientRegistration, Facts, facts_of_client
 from issuer.registry.credentials import ClientSecret
 from issuer.registry.errors import DeclarationRefused
 from issuer.registry.resource import Resource, describe_resource, facts_of_resource
-from issuer.registry.schema import Json, write, write_time
+from issuer.registry.schema import Json, same_json, write, write_time
 from issuer.registry.usage import LastUse
 
 if TYPE_CHECKING:
@@ -301,7 +301,7 @@ def changed_fields(before: Facts, after: Facts) -> list[Json]:
     fields = []
     for key in sorted({*before, *after}):
         (name, resource), old, new = key, before.get(key), after.get(key)
-        if old == new:
+        if same_json(old, new):
             continue
         field: Json = {"name": name} if resource is None else {"name": name, "resource": resource}
         if isinstance(old or new, list):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from issuer.administration.declaration.document import Declaration, DeclaredSecret
-from issuer.registry.client import Client, ClientRegistration, facts_of_client
+from issuer.registry.client import Client, ClientRegistration, Facts, facts_of_client
 from issuer.registry.credentials import (
     MAXIMUM_SECRETS,
     ClientSecret,
@@ -18,6 +18,7 @@ from issuer.registry.credentials import (
 )
 from issuer.registry.errors import DeclarationRefused
 from issuer.registry.resource import Resource, facts_of_resource
+from issuer.registry.schema import same_json
 
 _NAMED_AT_MOST = 3
 
@@ -312,7 +313,7 @@ def _growing(declaration: Declaration, state: RegistryState) -> Iterator[Step]:
     for after in declaration.resources:
         before = state.resources.get(after.resource)
         wide = after if before is None else _widened(before, after)
-        if before is None or facts_of_resource(before) != facts_of_resource(wide):
+        if before is None or _differ(facts_of_resource(before), facts_of_resource(wide)):
             yield ChangeResource(after.resource, before, wide)
 
 
@@ -321,8 +322,12 @@ def _shrinking(declaration: Declaration, state: RegistryState) -> Iterator[Step]
     for after in declaration.resources:
         if before := state.resources.get(after.resource):
             wide = _widened(before, after)
-            if facts_of_resource(wide) != facts_of_resource(after):
+            if _differ(facts_of_resource(wide), facts_of_resource(after)):
                 yield ChangeResource(after.resource, wide, after)
+
+
+def _differ(before: Facts, after: Facts) -> bool:
+    return any(not same_json(before.get(key), after.get(key)) for key in {*before, *after})
 
 
 def _widened(before: Resource, after: Resource) -> Resource:
@@ -332,7 +337,9 @@ def _widened(before: Resource, after: Resource) -> Resource:
 def _clients(declaration: Declaration, state: RegistryState) -> Iterator[Step]:
     for client in declaration.clients:
         present, after = state.clients.get(client.client_id), client.registration
-        if present is None or facts_of_client(present.registration) != facts_of_client(after):
+        if present is None or _differ(
+            facts_of_client(present.registration), facts_of_client(after)
+        ):
             yield ChangeClient(client.client_id, present, after)
 
 

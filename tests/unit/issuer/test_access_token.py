@@ -5,15 +5,17 @@ from collections.abc import Mapping
 
 import pytest
 
-from issuer.access_token import CLOSED_CLAIMS, build_claims
+from issuer.access_token import build_claims, constant_claims
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.endpoints.token import TokenEndpoint
 from issuer.errors import Reason
 from issuer.grants.authorization import Authorization
+from issuer.registry.claims import CLOSED_CLAIMS
+from issuer.registry.resource import TokenPolicy
 from issuer.registry.usage import UsageLog
 from issuer.service import TokenService
-from tests.support.issuer import API, ISSUER, NOW, TestIssuer
+from tests.support.issuer import API, ISSUER, NOW, TestIssuer, make_client
 
 PLAIN = Authorization(
     subject="svc-a", client_id="svc-a", resource=API, scopes=("read", "write"), token_ttl=60
@@ -115,3 +117,11 @@ async def test_a_hook_that_fails_leaves_no_token(hook, reason):
     assert (answer.status, json.loads(answer.body)) == (500, {"error": "server_error"})
     assert events == [("token.refused", reason)]
     assert not usage.take()
+
+
+def test_a_token_for_another_subject_lacks_the_claims_of_its_client():
+    """RFC 8693 §4.1: `sub` is not the client, and a reader would take them for the subject's."""
+    client = make_client(claims={"tenant": "a"}, policies={API: TokenPolicy(claims={"tier": 1})})
+    assert constant_claims(client, PLAIN) == {"tenant": "a", "tier": 1}
+    assert constant_claims(client, PLAIN._replace(subject="user-1")) == {"tier": 1}
+    assert not constant_claims(make_client(), PLAIN)

@@ -30,6 +30,7 @@ CLIENT = {
     "disabled": True,
     "expires_at": "2027-01-15T10:00:00+02:00",
     "metadata": {"team": {"name": "tills", "size": 3}},
+    "claims": {"tenant": "shop-1"},
 }
 API = {
     "resource": RESOURCE,
@@ -38,6 +39,7 @@ API = {
     "signing_alg": "RS256",
     "dpop_bound_access_tokens_required": True,
     "tls_client_certificate_bound_access_tokens": True,
+    "claims": {"region": ["eu"]},
 }
 
 
@@ -75,6 +77,7 @@ def test_every_member_of_a_client_arrives():
         disabled=True,
         expires_at=1_800_000_000,
         metadata={"team": {"name": "tills", "size": 3}},
+        claims={"tenant": "shop-1"},
     )
 
 
@@ -87,6 +90,7 @@ def test_every_member_of_a_resource_arrives():
         signing_alg="RS256",
         dpop_bound_access_tokens_required=True,
         tls_client_certificate_bound_access_tokens=True,
+        claims={"region": ["eu"]},
     )
 
 
