@@ -1,4 +1,4 @@
-"""Decode what peers send, strictly: base64url, JSON objects and gzip bodies.
+"""Decode what peers send, strictly: base64url, JSON objects, gzip and zlib.
 
 Pure, and without cryptography. A document has one meaning or none, a byte string one spelling, and
 what is unpacked has a bound. RFC 4648, RFC 7515, RFC 7519 §4, RFC 8259, RFC 8725 §3.7, RFC 9110.
@@ -75,11 +75,24 @@ def inflate(body: bytes, *, maximum: int) -> bytes:
     Raises:
         ValueError: it is no gzip, is cut short, has something after it, or holds more.
     """
-    inflater = zlib.decompressobj(_GZIP)
+    return _inflate(body, maximum, _GZIP, "gzip")
+
+
+def inflate_zlib(data: bytes, *, maximum: int) -> bytes:
+    """Return what zlib data (RFC 1950) holds; `inflate` says what is refused.
+
+    Raises:
+        ValueError: as `inflate`.
+    """
+    return _inflate(data, maximum, zlib.MAX_WBITS, "zlib")
+
+
+def _inflate(data: bytes, maximum: int, form: int, name: str) -> bytes:
+    inflater = zlib.decompressobj(form)
     try:
-        content = inflater.decompress(body, maximum + 1)
+        content = inflater.decompress(data, maximum + 1)
     except zlib.error:
-        raise ValueError("it is not gzip") from None
+        raise ValueError(f"it is not {name}") from None
     if len(content) > maximum:
         raise ValueError(f"it holds more than {maximum} bytes")
     if not inflater.eof or inflater.unused_data:
@@ -162,7 +175,7 @@ def _children(value: object) -> list[Any]:
 
 
 def _is_encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 _DECODER = json.JSONDecoder(

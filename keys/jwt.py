@@ -164,10 +164,10 @@ def check_times(claims: Mapping[str, Any], now: float, leeway: float, max_lifeti
     Raises:
         InvalidJwt: expired, not valid yet, too long, or a claim that is not a date.
     """
-    issued_at, expires_at = _date(claims.get("iat")), _date(claims.get("exp"))
+    issued_at, expires_at = read_date(claims.get("iat")), read_date(claims.get("exp"))
     if now >= expires_at + leeway:  # §4.1.4: "on or after"
         raise InvalidJwt(JwtFault.EXPIRED)
-    if "nbf" in claims and now < _date(claims["nbf"]) - leeway:
+    if "nbf" in claims and now < read_date(claims["nbf"]) - leeway:
         raise InvalidJwt(JwtFault.NOT_YET_VALID)
     if issued_at > now + FUTURE_IAT:
         raise InvalidJwt(JwtFault.NOT_YET_VALID)
@@ -189,8 +189,12 @@ def check_identity(claims: Mapping[str, Any], *names: str) -> None:
             raise InvalidJwt(JwtFault.INVALID_IDENTITY)
 
 
-def _date(value: object) -> float:
-    """Read a NumericDate (RFC 7519 §2): a JSON number, which `true` and `"1"` are not."""
+def read_date(value: object) -> float:
+    """Read a NumericDate (RFC 7519 §2): a JSON number, which `true` and `"1"` are not.
+
+    Raises:
+        InvalidJwt: it is something else, negative, or beyond what JSON counts exactly.
+    """
     # `type` and not `isinstance`: bool is a subclass of int.
     if (type(value) is int or type(value) is float) and 0 <= value < _LARGEST_DATE:
         return value

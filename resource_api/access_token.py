@@ -23,6 +23,7 @@ from keys.jwt import (
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason
 from resource_api.scope import parse_scope_claim
+from resource_api.status_list import Statuses, check_status, read_status
 
 TOKEN_TYPE = "at+jwt"  # noqa: S105  # RFC 9068 §4, a media type
 
@@ -60,8 +61,9 @@ def verify(
     *,
     now: float,
     memo: HeaderMemo | None = None,
+    status_lists: Mapping[str, Statuses] = MappingProxyType({}),
 ) -> AccessToken:
-    """Validate a token against a key set.
+    """Validate a token against a key set, and against status lists if it names one.
 
     Args:
         token: the compact serialisation as received.
@@ -69,15 +71,21 @@ def verify(
         policy: what this API accepts.
         now: seconds since the epoch.
         memo: headers checked before, under the same policy.
+        status_lists: the lists at hand, by their URIs (`resource_api.status_list`).
 
     Raises:
-        InvalidToken: a check failed; the first one is the reason.
+        InvalidToken: a check failed; the first one is the reason. A token that names a list which
+            is not at hand is refused as `unchecked_status`.
     """
     parsed = parse_token(token, profile_of(policy), memo)
     key = keys.select(parsed.header.kid, parsed.header.alg)
     if key is None:
         raise InvalidToken(Reason.UNKNOWN_KEY, kid=parsed.header.kid)
-    return verify_parsed(parsed, key, policy, now=now, memo=memo)
+    verified = verify_parsed(parsed, key, policy, now=now, memo=memo)
+    reference = read_status(verified.claims, policy)
+    if reference is not None:
+        check_status(reference, status_lists.get(reference.uri))
+    return verified
 
 
 def profile_of(*policies: ResourcePolicy) -> JwtProfile:
@@ -110,6 +118,8 @@ def verify_parsed(
     memo: HeaderMemo | None = None,
 ) -> AccessToken:
     """Check the signature with a key of the policy's issuer, then the claims.
+
+    A status claim is read alone: `check_status` looks it up.
 
     Raises:
         InvalidToken: one of them is wrong.
@@ -177,9 +187,7 @@ def _check_confirmation(claims: Claims, policy: ResourcePolicy, now: float) -> N
 
 
 def _check_status(claims: Claims, policy: ResourcePolicy, now: float) -> None:
-    # A token that may have been revoked is refused while its status cannot be looked up.
-    if "status" in claims:
-        raise InvalidToken(Reason.UNCHECKED_STATUS)
+    read_status(claims, policy)
 
 
 def _check_scope(claims: Claims, policy: ResourcePolicy, now: float) -> None:

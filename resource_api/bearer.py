@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from resource_api.errors import (
+    CheckUnavailable,
     InsufficientScope,
     InvalidRequest,
-    KeysUnavailable,
     MissingToken,
     Reason,
     ResourceError,
@@ -106,7 +106,7 @@ def build_refusal(
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
-    if isinstance(error, KeysUnavailable):
+    if isinstance(error, CheckUnavailable):
         headers.append((b"retry-after", str(error.retry_after).encode()))
     else:
         challenge = build_challenge(

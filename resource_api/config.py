@@ -36,6 +36,8 @@ class ResourcePolicy:
     max_token_bytes: int = MAX_TOKEN_BYTES
     max_lifetime: int = 86_400
     """The longest `exp - iat` that is accepted."""
+    status_lists: str = ""
+    """The URL below which the issuer's status lists are; by default the issuer identifier."""
     realm: str = "api"
     scopes_supported: tuple[str, ...] = ()
 
@@ -52,6 +54,9 @@ class ResourcePolicy:
             raise ValueError("bounds must be positive")
         if not self.realm.isascii() or not self.realm.isprintable() or set('"\\') & set(self.realm):
             raise ValueError("realm must be printable ASCII without quotes")
+        if self.status_lists:
+            # Like an issuer identifier: what is below it can be told without decoding anything.
+            _check("status_lists", check_issuer, self.status_lists)
         if self.scopes_supported:
             check_scope_names(self.scopes_supported)
 

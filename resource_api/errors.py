@@ -33,7 +33,11 @@ class Reason(StrEnum):
     LIFETIME_TOO_LONG = JwtFault.LIFETIME_TOO_LONG.value
     INVALID_IDENTITY = JwtFault.INVALID_IDENTITY.value
     SENDER_CONSTRAINED = "sender_constrained"
+    INVALID_STATUS = "invalid_status"
     UNCHECKED_STATUS = "unchecked_status"
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105  # a reason, not a secret
+    TOKEN_SUSPENDED = "token_suspended"  # noqa: S105
+    STATUS_UNAVAILABLE = "status_unavailable"
     INVALID_SCOPE_CLAIM = "invalid_scope_claim"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     NO_KEYS = "no_keys"
@@ -43,6 +47,7 @@ class Reason(StrEnum):
 # client can act on it and can read it in the token itself.
 _UNTRUSTED = "the access token is not valid here"
 _MALFORMED = "the access token is malformed"
+_UNDECIDED = "access tokens cannot be checked at the moment"
 
 # Unless listed below, a reason tells the caller no more than that.
 DESCRIPTIONS: dict[Reason, str] = dict.fromkeys(Reason, _UNTRUSTED) | {
@@ -57,7 +62,8 @@ DESCRIPTIONS: dict[Reason, str] = dict.fromkeys(Reason, _UNTRUSTED) | {
     Reason.INVALID_IDENTITY: _MALFORMED,
     Reason.INVALID_SCOPE_CLAIM: _MALFORMED,
     Reason.INSUFFICIENT_SCOPE: "the access token lacks a needed scope",
-    Reason.NO_KEYS: "access tokens cannot be checked at the moment",
+    Reason.NO_KEYS: _UNDECIDED,
+    Reason.STATUS_UNAVAILABLE: _UNDECIDED,
 }
 
 
@@ -131,13 +137,29 @@ class InsufficientScope(ResourceError):
         self.needed = needed
 
 
-class KeysUnavailable(ResourceError):
-    """There is no usable key set, so the API can neither accept nor refuse a token."""
+class CheckUnavailable(ResourceError):
+    """Something that is needed to accept or refuse a token cannot be had right now."""
 
     status = 503
     error = "temporarily_unavailable"
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, reason: Reason, retry_after: int) -> None:
         """Ask the caller to come back after so many seconds (RFC 9110 §10.2.3)."""
-        super().__init__(Reason.NO_KEYS)
+        super().__init__(reason)
         self.retry_after = retry_after
+
+
+class KeysUnavailable(CheckUnavailable):
+    """There is no usable key set."""
+
+    def __init__(self, retry_after: int) -> None:
+        """Ask the caller to come back after so many seconds."""
+        super().__init__(Reason.NO_KEYS, retry_after)
+
+
+class StatusUnavailable(CheckUnavailable):
+    """The status list that a token names cannot be had."""
+
+    def __init__(self, retry_after: int) -> None:
+        """Ask the caller to come back after so many seconds."""
+        super().__init__(Reason.STATUS_UNAVAILABLE, retry_after)

@@ -1,7 +1,7 @@
-"""From a token to an `AccessToken`: the memory of verified tokens, the issuer, its key, the checks.
+"""From a token to an `AccessToken`: memory, issuer, key, checks, status.
 
-RFC 9068 §4, RFC 8725 §3.8. Async only because a key may have to be fetched; a known kid never
-waits.
+RFC 9068 §4, RFC 8725 §3.8. Async only because a key or a status list may have to be fetched; a
+known kid and a list at hand never wait.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,6 +16,7 @@ from keys.jwt import HeaderMemo
 from resource_api.access_token import AccessToken, parse_token, profile_of, verify_parsed
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, KeysUnavailable, Reason
+from resource_api.status_list import VALID, Statuses, StatusReference, check_status, read_status
 
 
 class KeySource(Protocol):
@@ -43,9 +44,33 @@ class KeySource(Protocol):
         ...
 
 
+class StatusSource(Protocol):
+    """Gives the status lists of an issuer, such as `StatusListClient`.
+
+    It is asked for lists that a verified token of this issuer names, and for no others.
+    """
+
+    def current(self, uri: str) -> Statuses | None:
+        """Give a usable list without waiting."""
+        ...
+
+    async def get(self, uri: str) -> Statuses:
+        """Give a list, fetching it if that may help.
+
+        Raises:
+            StatusUnavailable: it cannot be had right now.
+            InvalidToken: what is served at this address is not a list of this issuer.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Stop what is under way."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """An issuer whose tokens are accepted: what of it, and by which keys.
+    """An issuer whose tokens are accepted: what of it, by which keys and which status lists.
 
     The keys are those of the policy's issuer and of no other: whose key it is decides whose token
     it can be (RFC 8725 §3.8).
@@ -53,10 +78,16 @@ class TrustedIssuer:
 
     policy: ResourcePolicy
     keys: KeySource
+    statuses: StatusSource | None = None
+    """`BearerMiddleware` has the lists fetched where this is None; else, without it, tokens that
+    have a status are refused as `unchecked_status`."""
 
 
-_Verified = tuple[float, float, JwkSet, KeySource, AccessToken]
-"""A remembered token: since when it holds and until when, by which set of which source."""
+_Listed = tuple[StatusSource, str, int]
+"""Where the status of a token is looked up: source, list, index."""
+
+_Verified = tuple[float, float, JwkSet, KeySource, AccessToken, _Listed | None]
+"""A remembered token: since when it holds and until when, by which set of which source; status."""
 
 
 class VerifiedTokenCache:
@@ -86,7 +117,7 @@ class VerifiedTokenCache:
 
         It would not be once it expired, once its issuer has another key set than the very one that
         it was verified under (a key may have left), or while the clock is set back to before that
-        moment: the token may not be valid yet.
+        moment: the token may not be valid yet. Nor unless a list at hand says that it is valid.
         """
         digest = sha256(token).digest()
         entry = self._young.get(digest)
@@ -95,8 +126,14 @@ class VerifiedTokenCache:
             if entry is None:
                 return None
             self._insert(digest, entry)
-        since, until, keys, source, verified = entry
-        return verified if since <= self._clock() < until and source.current() is keys else None
+        since, until, keys, source, verified, listed = entry
+        if not (since <= self._clock() < until and source.current() is keys):
+            return None
+        if listed is None:
+            return verified
+        lists, uri, idx = listed
+        statuses = lists.current(uri)
+        return verified if statuses is not None and statuses.status(idx) == VALID else None
 
     def put(
         self,
@@ -107,6 +144,7 @@ class VerifiedTokenCache:
         *,
         now: float,
         until: float,
+        listed: _Listed | None = None,
     ) -> None:
         """Remember a token that was verified at ``now`` until it would be refused as expired.
 
@@ -117,9 +155,10 @@ class VerifiedTokenCache:
             source: where that set is from.
             now: seconds since the epoch.
             until: seconds since the epoch.
+            listed: where its status is looked up; None for a token that has none.
         """
         if keys is not None and self._half:
-            self._insert(sha256(token).digest(), (now, until, keys, source, verified))
+            self._insert(sha256(token).digest(), (now, until, keys, source, verified, listed))
 
     def _insert(self, digest: bytes, entry: _Verified) -> None:
         if len(self._young) >= self._half:
@@ -168,6 +207,7 @@ class TokenValidator:
         Raises:
             InvalidToken: a check failed.
             KeysUnavailable: the issuer's keys are not known and cannot be had right now.
+            StatusUnavailable: so is the status list that the token names.
         """
         parsed = parse_token(token, self._profile, self._memo)
         # Unproven as yet, `iss` only chooses whose keys must prove it (RFC 8725 §3.8). A token that
@@ -189,8 +229,36 @@ class TokenValidator:
         now = self._clock()
         verified = verify_parsed(parsed, key, policy, now=now, memo=self._memo)
         until = verified.expires_at + policy.leeway
-        self._verified.put(token, verified, keys, source, now=now, until=until)
+        # Only now: a token that is not good must not have anything fetched.
+        reference = read_status(verified.claims, policy)
+        listed = None
+        if reference is not None:
+            await self._check_status(reference, issuer, kid, until)
+            listed = None if issuer.statuses is None else (issuer.statuses, *reference)
+        self._verified.put(token, verified, keys, source, now=now, until=until, listed=listed)
         return verified
+
+    async def _check_status(
+        self, reference: StatusReference, issuer: TrustedIssuer, kid: str, until: float
+    ) -> None:
+        """Refuse a token that its issuer's list does not call valid, fetching the list if need be.
+
+        Raises:
+            InvalidToken: it is not valid, or expired meanwhile.
+            StatusUnavailable: the list cannot be had right now.
+        """
+        source, statuses = issuer.statuses, None
+        try:
+            if source is not None:
+                statuses = source.current(reference.uri)
+                if statuses is None:
+                    statuses = await source.get(reference.uri)
+                    if self._clock() >= until:
+                        raise InvalidToken(Reason.EXPIRED)
+            check_status(reference, statuses)
+        except InvalidToken as refusal:
+            refusal.kid = kid
+            raise
 
 
 async def _fetch_key(source: KeySource, kid: str, alg: str) -> PublicJwk:

@@ -146,10 +146,10 @@ async def test_bound_token_is_no_bearer_token(api: ProtectedApi, cnf: Any) -> No
 
 
 @pytest.mark.parametrize("status", [{"status_list": {"idx": 1, "uri": "https://x"}}, {}, None])
-async def test_token_with_a_status_is_refused(api: ProtectedApi, status: Any) -> None:
-    """A token that asks for a status check is refused as long as none is made."""
+async def test_token_with_a_foreign_status_is_refused(api: ProtectedApi, status: Any) -> None:
+    """A status claim that names no list of the issuer is refused, and nothing is fetched."""
     await assert_invalid_token(api, FORGE.token(status=status))
-    assert api.reason == "unchecked_status"
+    assert api.reason == "invalid_status"
 
 
 @pytest.mark.attack("V38")

@@ -23,7 +23,7 @@ FAULTS: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
     (Reason.EXPIRED, {}, {"exp": NOW - 100}),
     (Reason.INVALID_IDENTITY, {}, {"sub": ""}),
     (Reason.SENDER_CONSTRAINED, {}, {"cnf": {}}),
-    (Reason.UNCHECKED_STATUS, {}, {"status": {}}),
+    (Reason.INVALID_STATUS, {}, {"status": {}}),
     (Reason.INVALID_SCOPE_CLAIM, {}, {"scope": []}),
 ]
 

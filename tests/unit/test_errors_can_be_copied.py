@@ -20,6 +20,11 @@ from watchword.settings import SettingsError
 SAMPLES = (
     (resource_errors.InsufficientScope, lambda found: found(("read", "write"))),
     (resource_errors.KeysUnavailable, lambda found: found(7)),
+    (resource_errors.StatusUnavailable, lambda found: found(7)),
+    (
+        resource_errors.CheckUnavailable,
+        lambda found: found(resource_errors.Reason.STATUS_UNAVAILABLE, 7),
+    ),
     (resource_errors.InvalidToken, lambda found: found(resource_errors.Reason.EXPIRED, kid="k")),
     (resource_errors.ResourceError, lambda found: found(resource_errors.Reason.NO_CREDENTIALS)),
     (OAuthError, lambda found: found(Reason.MEDIA_TYPE, "a description", client_id="billing")),

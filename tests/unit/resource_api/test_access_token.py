@@ -114,7 +114,7 @@ BOUNDARIES: list[tuple[dict[str, Any], float, Reason | None]] = [
     ({"aud": [RESOURCE, 1]}, NOW, Reason.WRONG_AUDIENCE),
     ({"aud": RESOURCE + "/"}, NOW, Reason.WRONG_AUDIENCE),
     ({"cnf": None}, NOW, Reason.SENDER_CONSTRAINED),
-    ({"status": None}, NOW, Reason.UNCHECKED_STATUS),
+    ({"status": None}, NOW, Reason.INVALID_STATUS),
 ]
 
 
@@ -183,7 +183,7 @@ FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "times": ({"iat": 0, "exp": 1}, Reason.EXPIRED),
     "identity": ({"sub": ""}, Reason.INVALID_IDENTITY),
     "confirmation": ({"cnf": {}}, Reason.SENDER_CONSTRAINED),
-    "status": ({"status": {}}, Reason.UNCHECKED_STATUS),
+    "status": ({"status": {}}, Reason.INVALID_STATUS),
     "scope": ({"scope": ["read"]}, Reason.INVALID_SCOPE_CLAIM),
 }
 

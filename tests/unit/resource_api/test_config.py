@@ -28,6 +28,9 @@ def test_a_refusal_names_the_setting(name: str) -> None:
         {"realm": "a\r\nb"},
         {"realm": "ä"},
         {"scopes_supported": ("a b",)},
+        {"status_lists": "http://lists.example"},
+        {"status_lists": "https://lists.example/?list="},
+        {"status_lists": "https://lists.example/a/../b"},
     ],
 )
 def test_bad_values(values: dict[str, object]) -> None:

@@ -6,11 +6,14 @@ from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
 from keys.jwt import HeaderMemo, JwtHeader
 from resource_api import AccessToken, InvalidToken, Reason, ResourcePolicy, verify
+from resource_api.errors import StatusUnavailable
+from resource_api.status_list import StatusList
 from resource_api.validator import TokenValidator, TrustedIssuer, VerifiedTokenCache
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
 from tests.support.keys import rsa_key
 from tests.support.protected_api import ProtectedApi
+from tests.support.status_lists import pack, status
 
 FORGE = TokenForge()
 KEYS = FORGE.keys
@@ -257,3 +260,121 @@ def test_only_verified_headers_enter_the_memo() -> None:
             verify(GOOD, KEYS, POLICY, now=NOW, memo=memo)
     assert memo.get(head) == JwtHeader("RS256", FORGE.jwk.kid)
     assert signature
+
+
+URI = f"{ISSUER}/status-lists/1-0"
+LISTED = FORGE.token(status=status(URI, 1))
+
+
+class Lists:
+    """The status lists of an issuer, one of them at hand or only to be waited for."""
+
+    def __init__(self, statuses: StatusList | None, *, at_hand: bool = True) -> None:
+        """Have one list."""
+        self.statuses = statuses
+        self.at_hand = at_hand
+        self.asked: list[str] = []
+        self.clock = Clock(NOW)
+        self.takes = 0.0
+
+    def current(self, uri: str) -> StatusList | None:
+        """Give the list if it is at hand."""
+        return self.statuses if self.at_hand else None
+
+    async def get(self, uri: str) -> StatusList:
+        """Give the list after a while, if there is one."""
+        self.asked.append(uri)
+        self.clock.advance(self.takes)
+        if self.statuses is None:
+            raise StatusUnavailable(7)
+        return self.statuses
+
+    async def aclose(self) -> None:
+        """Stop nothing."""
+
+    def validator(self) -> TokenValidator:
+        """Trust one issuer."""
+        return TokenValidator([TrustedIssuer(POLICY, Source(), self)], clock=self.clock)
+
+
+def statuses_of(*statuses: int) -> StatusList:
+    """Make a list of two bits."""
+    return StatusList(pack(statuses, 2), 2, issued_at=NOW, expires_at=NOW + 300, ttl=8)
+
+
+@pytest.mark.attack("V40")
+@pytest.mark.parametrize(
+    ("status", "reason"), [(1, Reason.TOKEN_REVOKED), (2, Reason.TOKEN_SUSPENDED)]
+)
+async def test_a_remembered_token_is_looked_up_in_every_request(
+    status: int, reason: Reason
+) -> None:
+    """Revoked or suspended, it is refused at once; restored, it is accepted again."""
+    lists = Lists(statuses_of(0, 0))
+    validator = lists.validator()
+    await validator.validate(LISTED)
+    assert validator.cached(LISTED) is not None
+    lists.statuses = statuses_of(status, 0)
+    assert validator.cached(LISTED) is not None  # another token's
+    lists.statuses = statuses_of(0, status)
+    assert await refusal(validator, LISTED) is reason
+    lists.statuses = statuses_of(0, 0)
+    assert validator.cached(LISTED) is not None
+    assert lists.asked == []
+
+
+async def test_a_list_is_waited_for_only_where_none_is_at_hand() -> None:
+    """Then the token is judged by what came; without any list nothing is remembered of it."""
+    lists = Lists(statuses_of(0, 0), at_hand=False)
+    validator = lists.validator()
+    assert await validator.validate(LISTED)
+    assert (validator.cached(LISTED), lists.asked) == (None, [URI])
+    lists.at_hand = True
+    assert validator.cached(LISTED) is not None
+    lists.at_hand, lists.statuses = False, None
+    with pytest.raises(StatusUnavailable) as caught:
+        await validator.validate(LISTED)
+    assert caught.value.retry_after == 7
+
+
+@pytest.mark.rfc("tsl-8.3-1")
+async def test_nothing_is_fetched_for_a_token_that_is_not_good() -> None:
+    """Forged, expired, or for another API: its list does not matter."""
+    lists = Lists(None, at_hand=False)
+    validator = lists.validator()
+    for bad in (
+        FORGE.token(status=status(URI)).rpartition(b".")[0] + b".AA",
+        OTHER_FORGE.token(status=status(URI), header={"kid": FORGE.jwk.kid}),
+        FORGE.token(status=status(URI), exp=NOW - 100),
+        FORGE.token(status=status(URI), aud=OTHER),
+        FORGE.token(status=status(URI), scope=[]),
+        FORGE.token(status=status(OTHER + "/x")),
+        FORGE.token(status=status(URI, -1)),
+    ):
+        await refusal(validator, bad)
+    assert lists.asked == []
+
+
+async def test_a_token_that_expires_while_its_list_is_fetched_is_refused() -> None:
+    """Expiry beats VALID."""
+    lists = Lists(statuses_of(0, 0), at_hand=False)
+    lists.takes = 300 + POLICY.leeway
+    assert await refusal(lists.validator(), LISTED) is Reason.EXPIRED
+
+
+async def test_a_list_that_shrinks_takes_tokens_along() -> None:
+    """What lies beyond its end has no status."""
+    lists = Lists(statuses_of(0, 0))
+    validator = lists.validator()
+    await validator.validate(LISTED)
+    lists.statuses = StatusList(b"", 2, issued_at=NOW, expires_at=NOW + 300, ttl=8)
+    assert await refusal(validator, LISTED) is Reason.INVALID_STATUS
+
+
+async def test_without_lists_a_token_with_a_status_is_not_checked() -> None:
+    """And so refused, while others pass; the log names the key."""
+    validator = TokenValidator([TrustedIssuer(POLICY, Source())], clock=Clock(NOW))
+    assert await validator.validate(GOOD)
+    with pytest.raises(InvalidToken) as caught:
+        await validator.validate(LISTED)
+    assert (caught.value.reason, caught.value.kid) == (Reason.UNCHECKED_STATUS, FORGE.jwk.kid)
