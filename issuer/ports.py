@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from issuer.registry.client import Client
+from issuer.status.positions import StatusBlock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,8 @@ class ClientSource(Protocol):
 class HotStore(Protocol):
     """Writes of the serving loop, atomic across all workers and nodes of one registry.
 
-    What is asked for in one turn of the loop is written together. Nothing calls it yet: client
-    assertions and DPoP proofs will claim their `jti` through it, and status lists their indexes.
+    What is asked for in one turn of the loop is written together. Tokens get their places on status
+    lists through it; client assertions and DPoP proofs will claim their `jti`.
 
     Raises:
         StoreUnavailable: from each method, when the store cannot answer or too many calls wait. A
@@ -79,5 +80,12 @@ class HotStore(Protocol):
 
         Raises:
             ValueError: the count is out of range.
+        """
+        ...
+
+    async def own(self, block: StatusBlock) -> None:
+        """Write who owns the indexes of a block; when it returns, every node can read it.
+
+        Written twice it counts once, so a call that failed may be made again.
         """
         ...

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select, text, update
+from sqlalchemy import Connection, Table, func, insert, select, text, tuple_, update
 
 from issuer.registry.errors import StoreUnavailable
+from issuer.status.positions import Status
 from issuer.storage.key_records import new_revision
 from issuer.storage.rows import begin_epoch, note_change
 from issuer.storage.tables import (
@@ -17,12 +18,13 @@ from issuer.storage.tables import (
     registry_changes,
     resources,
     signing_keys,
+    status_blocks,
+    status_changes,
 )
 
 _ROWS = 1_000
-_REPLACED = [
-    each for each in metadata.sorted_tables if each not in (claims, counters, signing_keys)
-]
+_KEPT = (claims, counters, signing_keys, status_blocks, status_changes)
+_REPLACED = [each for each in metadata.sorted_tables if each not in _KEPT]
 _NUMBERED = (resources.c.resource_id, registry_changes.c.seq, audit_entries.c.number)
 
 
@@ -36,8 +38,9 @@ def is_empty(connection: Connection) -> bool:
 def copy_rows(source: Connection, target: Connection) -> None:
     """Give a registry the rows of another instead of its own.
 
-    Claims and counters are not set back: an id that was claimed stays claimed, and no number is
-    given twice, whichever of the two knows of it. Signing keys are not of the registry.
+    Claims, counters and the status of tokens are not set back: an id that was claimed stays so, no
+    number is given twice, and a token that was revoked stays so, whichever of the two knows of it.
+    Signing keys are not of the registry.
 
     Args:
         source: a transaction that sees one state throughout.
@@ -48,11 +51,20 @@ def copy_rows(source: Connection, target: Connection) -> None:
     for table in _REPLACED:
         for rows in _parts(source, table):
             target.execute(insert(table), rows)
+    _keep_claims(source, target)
+    _keep_counters(source, target)
+    _keep_status(source, target)
+
+
+def _keep_claims(source: Connection, target: Connection) -> None:
     for rows in _parts(source, claims):
         digests = claims.c.digest.in_([row["digest"] for row in rows])
         held = set(target.scalars(select(claims.c.digest).where(digests)))
         if new := [row for row in rows if row["digest"] not in held]:
             target.execute(insert(claims), new)
+
+
+def _keep_counters(source: Connection, target: Connection) -> None:
     for rows in _parts(source, counters):
         for row in rows:
             named = counters.c.name == row["name"]
@@ -62,8 +74,39 @@ def copy_rows(source: Connection, target: Connection) -> None:
             target.execute(behind.values(next=row["next"]))
 
 
+def _keep_status(source: Connection, target: Connection) -> None:
+    """Add what the source alone knows of the status of tokens.
+
+    Of a bucket that the target knows, only what revokes or suspends is added: the target may know
+    better than an older backup what was restored since. Numbers are the target's own.
+    """
+    known = {
+        bucket
+        for table in (status_blocks, status_changes)
+        for bucket in target.scalars(select(table.c.bucket).distinct())
+    }
+    columns = status_changes.c
+    what = (columns.bucket, columns.first, columns.size, columns.status)
+    held = set(map(tuple, target.execute(select(*what).where(columns.status != Status.VALID))))
+    for rows in _parts(source, status_changes):
+        if new := [
+            row
+            for row in ({each.name: row[each.name] for each in what} for row in rows)
+            if row["bucket"] not in known
+            or (row["status"] != Status.VALID and tuple(row.values()) not in held)
+        ]:
+            target.execute(insert(status_changes), new)
+    key = (status_blocks.c.bucket, status_blocks.c.first)
+    for rows in _parts(source, status_blocks):
+        keys = [(row["bucket"], row["first"]) for row in rows]
+        there = set(map(tuple, target.execute(select(*key).where(tuple_(*key).in_(keys)))))
+        if new := [row for row in rows if (row["bucket"], row["first"]) not in there]:
+            target.execute(insert(status_blocks), new)
+
+
 def _parts(source: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
-    rows = source.execution_options(yield_per=_ROWS).execute(select(table))
+    ordered = select(table).order_by(*table.primary_key)
+    rows = source.execution_options(yield_per=_ROWS).execute(ordered)
     for part in rows.mappings().partitions():
         yield [dict(row) for row in part]
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from issuer.registry.errors import StoreUnavailable
+from issuer.status.positions import StatusBlock
 from issuer.storage.engines.database import Database
 from issuer.storage.engines.sqlite import SqliteDatabase
+from issuer.storage.status import own_in_file, own_on_server
 
 if TYPE_CHECKING:
     from issuer.storage.engines.postgresql import PostgresDatabase
@@ -37,10 +39,12 @@ class Batch:
     Args:
         claims: by the digest of scope and id, until when each is claimed; no digest comes twice.
         blocks: how many numbers are reserved of each counter.
+        owned: blocks whose owners are written.
     """
 
     claims: dict[bytes, int] = field(default_factory=dict)
     blocks: dict[str, int] = field(default_factory=dict)
+    owned: list[StatusBlock] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,19 @@ class _Block:
         return lambda written: written.firsts[self.name] + before
 
 
+@dataclass(slots=True)
+class _Owner:
+    block: StatusBlock
+    future: asyncio.Future[Any]
+
+    def join(self, batch: Batch) -> Callable[[Written], None]:
+        batch.owned.append(self.block)
+        return lambda written: None
+
+
+_Call = _Claim | _Block | _Owner
+
+
 class Sweep:
     """Decides when a batch also removes claims that have expired: a bounded number at a time."""
 
@@ -108,7 +125,7 @@ class BatchedWrites:
     def __init__(self, write: Callable[[Batch], Awaitable[Written]], *, timeout: float) -> None:
         self._write = write
         self._timeout = timeout
-        self._waiting: deque[_Claim | _Block] = deque()
+        self._waiting: deque[_Call] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -129,6 +146,12 @@ class BatchedWrites:
         self._enter(block)
         return int(await block.future)
 
+    async def own(self, block: StatusBlock) -> None:
+        """Write who owns a block; see `HotStore`."""
+        owner = _Owner(block, self._future())
+        self._enter(owner)
+        await owner.future
+
     async def close(self) -> None:
         """Refuse what waits and what still comes; wait for the batch that is under way."""
         self._closed = True
@@ -144,7 +167,7 @@ class BatchedWrites:
             raise StoreUnavailable("too many writes wait for the registry database")
         return asyncio.get_running_loop().create_future()
 
-    def _enter(self, call: _Claim | _Block) -> None:
+    def _enter(self, call: _Call) -> None:
         self._waiting.append(call)
         if self._writing is None:
             # The task begins with the next turn: all calls of this one are in its first batch.
@@ -181,7 +204,7 @@ class BatchedWrites:
                     call.future.set_result(answer(written))
 
 
-def _fail(calls: Iterable[_Claim | _Block], error: Exception) -> None:
+def _fail(calls: Iterable[_Call], error: Exception) -> None:
     for call in calls:
         if not call.future.done():
             call.future.set_exception(error)
@@ -202,7 +225,8 @@ class SqliteHotStore(BatchedWrites):
 
     A claim is written with `synchronous=NORMAL`: it outlives every end of the process, but a power
     cut or a crash of the operating system may undo the claims of the last moments before it. A
-    batch that reserves numbers waits for the disk, so that no number is ever given twice.
+    batch that reserves numbers or says who owns them waits for the disk, so that no number is ever
+    given twice and none is without an owner.
 
     Args:
         database: the file; it stays open.
@@ -228,7 +252,7 @@ class SqliteHotStore(BatchedWrites):
         )
 
     def _write_now(self, batch: Batch) -> Written:
-        durable = bool(batch.blocks)
+        durable = bool(batch.blocks or batch.owned)
         with self._database.transaction("BEGIN IMMEDIATE", durable=durable) as connection:
             at = time.monotonic()
             if batch.claims and self._sweep.is_due(at):
@@ -243,6 +267,7 @@ class SqliteHotStore(BatchedWrites):
                 name: int(connection.execute(_SQLITE_RESERVE, (name, count)).fetchone()[0]) - count
                 for name, count in batch.blocks.items()
             }
+            own_in_file(connection, batch.owned)
         return Written(claimed, firsts)
 
 
@@ -296,9 +321,10 @@ class PostgresHotStore(BatchedWrites):
             async with self._connections.use() as connection:
                 if batch.claims:
                     await self._remove_expired(connection)
-                if not batch.blocks:
+                if not (batch.blocks or batch.owned):
                     return Written(await _claim(connection, batch), {})
-                async with connection.transaction():  # two statements: both count or neither does
+                async with connection.transaction():  # all statements count, or none does
+                    await own_on_server(connection, batch.owned)
                     return Written(
                         await _claim(connection, batch), await _reserve(connection, batch)
                     )
@@ -311,11 +337,15 @@ class PostgresHotStore(BatchedWrites):
 
 
 async def _claim(connection: Any, batch: Batch) -> frozenset[bytes]:  # noqa: ANN401
+    if not batch.claims:
+        return frozenset()
     rows = await connection.fetch(_SERVER_CLAIM, list(batch.claims), list(batch.claims.values()))
     return frozenset(row["digest"] for row in rows)
 
 
 async def _reserve(connection: Any, batch: Batch) -> dict[str, int]:  # noqa: ANN401
+    if not batch.blocks:
+        return {}
     rows = await connection.fetch(_SERVER_RESERVE, list(batch.blocks), list(batch.blocks.values()))
     return {row["name"]: row["next"] - batch.blocks[row["name"]] for row in rows}
 

@@ -219,3 +219,30 @@ signing_keys = Table(
     Column("content", LargeBinary, nullable=False),
     Column("revision", Text, nullable=False),
 )
+
+# Who was given which indexes of status lists; see `issuer.status.positions`.
+status_blocks = Table(
+    "status_blocks",
+    metadata,
+    Column("bucket", BigInteger, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("client_id", _CLIENT_ID, nullable=False, index=True),
+    Column("subject", Text),  # NULL: the client itself
+    Column("resource", Text, nullable=False),
+    Column("reserved_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What status which indexes were given, in the order of the changes. Rows are only ever added, until
+# all tokens of the bucket have expired.
+status_changes = Table(
+    "status_changes",
+    metadata,
+    Column("change", _ROW_NUMBER, primary_key=True),
+    Column("bucket", BigInteger, nullable=False, index=True),
+    Column("first", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("status", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # a number is never given twice, so a cursor stays true
+)

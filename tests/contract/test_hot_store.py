@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.storage import hot
+from issuer.status.positions import BUCKET, StatusBlock
+from issuer.storage import hot, status
 from issuer.storage.database_url import open_database, parse_database_url
 from issuer.storage.engines.database import Statement
 from issuer.storage.hot import open_hot_store
@@ -51,6 +52,57 @@ async def test_blocks_of_numbers_never_meet(database_url):
         assert await one.reserve("another", 1) == 0
         with pytest.raises(ValueError, match="a block has 1 to"):
             await one.reserve("status", 0)
+
+
+def block(bucket, first, size=16, client_id="app", subject=None):
+    """Make a block of indexes that a client owns."""
+    return StatusBlock(bucket, first, size, client_id, subject or client_id, "urn:orders", 5)
+
+
+def rows(database, table):
+    """Read all of a table, in order of its key."""
+    return sorted(map(tuple, database.read_one(Statement(f"SELECT * FROM {table}"))))
+
+
+async def test_who_owns_a_block_is_written_once(database_url):
+    """Together with what else is asked for; a call that is made again changes nothing."""
+    async with opened(database_url) as (store, database):
+        one, two = block(2, 16, subject="somebody"), block(2, 0)
+        calls = [store.own(one), store.claim("app", "jti", UNTIL), store.own(two)]
+        calls += [store.reserve("status:2", 32), store.own(one)]
+        assert await asyncio.gather(*calls) == [None, True, None, 0, None]
+        await asyncio.gather(store.own(two), store.own(block(3, 0)))
+        assert rows(database, "status_blocks") == [
+            (2, 0, 16, "app", None, "urn:orders", 5),
+            (2, 16, 16, "app", "somebody", "urn:orders", 5),
+            (3, 0, 16, "app", None, "urn:orders", 5),
+        ]
+
+
+def change(database, *rows):
+    """Append changes of bucket, first, size and status."""
+    sql = "INSERT INTO status_changes (bucket, first, size, status) VALUES ($1, $2, $3, $4)"
+    database.write_many((sql, rows))
+
+
+async def test_what_is_known_of_expired_tokens_is_removed(database_url, monkeypatch):
+    """Some at a time; the counter of a bucket stays a day longer, and other counters for good."""
+    monkeypatch.setattr(status, "PRUNED_AT_ONCE", 2)
+    async with opened(database_url) as (store, database):
+        calls = [store.own(block(bucket, 16 * place)) for bucket in (1, 2, 3) for place in range(3)]
+        names = ("status:1", "status:2", "status:49", "status", "other")
+        await asyncio.gather(*calls, *(store.reserve(name, 1) for name in names))
+        change(database, *((bucket, 0, 1, 1) for bucket in (1, 2, 3, 2, 1, 2)))
+        status.prune_status(database, ended_by=2 * BUCKET)
+        assert {row[0] for row in rows(database, "status_blocks")} == {3}
+        assert [row[1:] for row in rows(database, "status_changes")] == [(3, 0, 1, 1)]
+        assert len(rows(database, "counters")) == 5
+        status.prune_status(database, ended_by=3 * BUCKET - 1)
+        assert len(rows(database, "status_blocks")) == 3
+        status.prune_status(database, ended_by=2 * BUCKET + status.KEEP_COUNTERS)
+        assert [row[0] for row in rows(database, "counters")] == ["other", "status", "status:49"]
+        change(database, (60, 0, 1, 1))
+        assert rows(database, "status_changes")[-1][0] == 7
 
 
 CLAIM_ALL = """
@@ -122,9 +174,9 @@ async def test_what_a_sleeping_database_did_not_write_is_not_half_done(database_
         break_it, mend = outage(database_url, request)
         break_it()
         calls = [store.claim("app", "x", UNTIL), store.claim("app", "y", UNTIL)]
-        calls.append(store.reserve("status", 3))
+        calls += [store.reserve("status", 3), store.own(block(1, 0))]
         answers = await asyncio.gather(*calls, return_exceptions=True)
-        assert [type(each) for each in answers] == [StoreUnavailable] * 3
+        assert [type(each) for each in answers] == [StoreUnavailable] * 4
         assert "\n" not in str(answers[0])
         mend()
         assert await store.claim("app", "x", UNTIL)
@@ -197,3 +249,53 @@ async def test_a_restore_sets_neither_claims_nor_numbers_back(database_url, tmp_
         claimed = [await store.claim("app", id, UNTIL) for id in ("before", "in the copy", "after")]
         assert claimed == [False, False, False]
         assert [await store.reserve("status", 1), await store.reserve("rest", 1)] == [10, 3]
+
+
+def restore(database_url, copy):
+    """Put a copy in the place of the registry."""
+    with (
+        closing(Registry.open(database_url, now=lambda: 0)) as registry,
+        closing(Registry.open(f"sqlite:///{copy}", now=lambda: 0)) as backup,
+    ):
+        registry.restore_from(backup, replace=True, finish=lambda _: None)
+
+
+async def test_a_restore_brings_no_revoked_token_back(database_url, tmp_path):
+    """What was revoked or restored after the backup stays so, and owners stay known."""
+    copy = tmp_path / "copy.db"
+    async with opened(database_url) as (store, database):
+        await store.own(block(2, 0))
+        change(database, (2, 0, 1, 2), (2, 1, 1, 0), (2, 2, 1, 1))
+        before = rows(database, "status_changes")
+        with closing(Registry.open(database_url, now=lambda: 0)) as registry:
+            registry.copy_to(parse_database_url(f"sqlite:///{copy}"))
+        async with opened(f"sqlite:///{copy}") as (_, other):
+            assert rows(other, "status_changes") == before
+            assert len(rows(other, "status_blocks")) == 1
+        await store.own(block(2, 16))
+        change(database, (2, 0, 1, 0), (2, 3, 1, 1))
+        later = [rows(database, table) for table in ("status_blocks", "status_changes")]
+        restore(database_url, copy)
+        assert [rows(database, each) for each in ("status_blocks", "status_changes")] == later
+
+
+async def test_a_restore_adds_what_the_backup_alone_knows(database_url, tmp_path, migrated_file):
+    """In their order in a bucket that is new here; elsewhere only what takes tokens back."""
+    copy = shutil.copy(migrated_file, tmp_path / "copy.db")
+    async with opened(f"sqlite:///{copy}") as (other, backup):
+        await asyncio.gather(other.own(block(2, 0, client_id="lost")), other.own(block(3, 0)))
+        change(backup, (3, 0, 1, 2), (2, 5, 1, 2), (2, 5, 1, 0), (3, 0, 1, 0), (2, 6, 1, 1))
+    async with opened(database_url) as (store, database):
+        await store.own(block(2, 0))
+        change(database, (2, 6, 1, 1))
+        restore(database_url, copy)
+        assert [row[1:] for row in rows(database, "status_changes")] == [
+            (2, 6, 1, 1),
+            (3, 0, 1, 2),
+            (2, 5, 1, 2),
+            (3, 0, 1, 0),
+        ]
+        assert [row[:4] for row in rows(database, "status_blocks")] == [
+            (2, 0, 16, "app"),
+            (3, 0, 16, "app"),
+        ]

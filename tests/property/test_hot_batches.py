@@ -7,13 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.registry.errors import StoreUnavailable
+from issuer.status.positions import StatusBlock
 from issuer.storage.hot import BATCH, BatchedWrites, Written
 
 CLAIM = st.tuples(
     st.just("claim"), st.sampled_from(["a", "ab"]), st.sampled_from(["b", "", "\ud800"])
 )
 RESERVE = st.tuples(st.just("reserve"), st.sampled_from("xy"), st.integers(1, 5))
-CALL = st.one_of(CLAIM, RESERVE)
+OWN = st.tuples(
+    st.just("own"),
+    st.builds(StatusBlock, *[st.integers(0, 3)] * 3, *[st.just("a")] * 3, st.just(0)),
+)
+CALL = st.one_of(CLAIM, RESERVE, OWN)
 TURN = st.tuples(st.lists(CALL, max_size=12), st.booleans())
 
 
@@ -23,6 +28,7 @@ class Database:
     def __init__(self):
         self.claimed = set()
         self.counters = Counter()
+        self.owned = set()
         self.failing = False
         self.sizes = []
 
@@ -32,11 +38,16 @@ class Database:
         if self.failing:
             raise StoreUnavailable("the store is away")
         self.sizes.append(len(batch.claims) + len(batch.blocks))
+        self.owned.update(batch.owned)
         new = frozenset(batch.claims) - self.claimed
         self.claimed |= new
         firsts = {name: self.counters[name] for name in batch.blocks}
         self.counters.update(batch.blocks)
         return Written(new, firsts)
+
+
+def _make(store, kind, *arguments):
+    return store.claim(*arguments, 9) if kind == "claim" else getattr(store, kind)(*arguments)
 
 
 async def run(turns):
@@ -46,10 +57,7 @@ async def run(turns):
     answers = []
     for calls, failing in turns:
         database.failing = failing
-        made = [
-            store.claim(call[1], call[2], 9) if call[0] == "claim" else store.reserve(*call[1:])
-            for call in calls
-        ]
+        made = [_make(store, *call) for call in calls]
         answers += zip(calls, await asyncio.gather(*made, return_exceptions=True), strict=True)
     return answers, database
 
@@ -58,18 +66,21 @@ async def run(turns):
 def test_an_id_is_claimed_once_and_a_number_given_once(turns):
     """Scope and id together are the id; a failed call neither claims nor is told of a number."""
     answers, database = asyncio.run(run(turns))
-    wins, numbers = Counter(), Counter()
+    wins, numbers, owned = Counter(), Counter(), set()
     for call, answer in answers:
         if isinstance(answer, StoreUnavailable):
             continue
         if call[0] == "claim":
             wins[call[1:]] += answer
+        elif call[0] == "own":
+            owned.add(call[1])
         else:
             numbers.update((call[1], answer + place) for place in range(call[2]))
     asked = {
         call[1:] for call, answer in answers if call[0] == "claim" and isinstance(answer, bool)
     }
     assert wins == dict.fromkeys(asked, 1)
+    assert owned == database.owned
     assert set(numbers.values()) <= {1}
     assert all(
         sorted(number for name, number in numbers if name == counter)

@@ -1,0 +1,83 @@
+"""Status lists in the database: who was given which indexes, and how their status changed.
+
+Plain statements, which the serving process runs.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from issuer.status.positions import BUCKET, StatusBlock
+from issuer.storage.engines.database import Database, Statement
+
+COUNTER = "status:"
+"""Begins the name of the counter of a bucket's indexes, which ends in the bucket's number."""
+
+KEEP_COUNTERS = 86_400
+"""Seconds that the counter of a bucket is kept longer than the rest of it."""
+
+PRUNED_AT_ONCE = 2_000
+"""Rows that one transaction removes, so that others do not wait for it."""
+
+# A block that was written before stays: an answer may have been lost on its way.
+_OWN_IN_FILE = """
+INSERT INTO status_blocks (bucket, first, size, client_id, subject, resource, reserved_at)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_OWN_ON_SERVER = """
+INSERT INTO status_blocks (bucket, first, size, client_id, subject, resource, reserved_at)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
+  $7::bigint[]) AS block (bucket, first) ORDER BY bucket, first
+ON CONFLICT DO NOTHING
+"""
+
+_PRUNE_BLOCKS = """
+DELETE FROM status_blocks WHERE (bucket, first) IN
+  (SELECT bucket, first FROM status_blocks WHERE bucket <= $1 LIMIT $2)
+RETURNING bucket
+"""
+_PRUNE_CHANGES = """
+DELETE FROM status_changes WHERE change IN
+  (SELECT change FROM status_changes WHERE bucket <= $1 LIMIT $2)
+RETURNING bucket
+"""
+# CASE, since conditions may be asked in any order, and other counters have other names.
+_PRUNE_COUNTERS = f"""
+DELETE FROM counters
+WHERE CASE WHEN name LIKE '{COUNTER}%' THEN CAST(substr(name, {len(COUNTER) + 1}) AS BIGINT) END
+  <= $1
+"""  # noqa: S608 - no input
+
+
+def own_in_file(connection: sqlite3.Connection, blocks: Iterable[StatusBlock]) -> None:
+    """Write who owns blocks of indexes to a registry file, in a transaction that waits for it."""
+    connection.executemany(_OWN_IN_FILE, map(_row, blocks))
+
+
+async def own_on_server(connection: Any, blocks: Iterable[StatusBlock]) -> None:  # noqa: ANN401
+    """Write who owns blocks of indexes to PostgreSQL."""
+    if columns := list(map(list, zip(*map(_row, blocks), strict=True))):
+        await connection.execute(_OWN_ON_SERVER, *columns)
+
+
+def prune_status(database: Database, *, ended_by: int) -> None:
+    """Remove what is known of buckets that have ended, some at a time.
+
+    The counter of a bucket outlives it by `KEEP_COUNTERS`: while a clock that was set back may lead
+    to the bucket again, no index of it is given twice.
+
+    Args:
+        database: the registry.
+        ended_by: seconds since the epoch; all tokens of a bucket that ends later are left alone.
+    """
+    for prune in (_PRUNE_BLOCKS, _PRUNE_CHANGES):
+        statement = Statement(prune, (ended_by // BUCKET, PRUNED_AT_ONCE))
+        while len(database.write_one(statement)) == PRUNED_AT_ONCE:
+            pass
+    database.write_one(Statement(_PRUNE_COUNTERS, ((ended_by - KEEP_COUNTERS) // BUCKET,)))
+
+
+def _row(block: StatusBlock) -> tuple[object, ...]:
+    bucket, first, size, client_id, subject, resource, reserved_at = block
+    other = None if subject == client_id else subject
+    return bucket, first, size, client_id, other, resource, reserved_at
