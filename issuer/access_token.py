@@ -132,12 +132,12 @@ def build_claims(
 
 
 @lru_cache(maxsize=64)
-def header_segment(alg: str, kid: str) -> str:
-    """Encode the header of every token of one key (RFC 9068 §2.1, RFC 7515 §4.1).
+def header_segment(alg: str, kid: str, typ: str = TOKEN_TYPE) -> str:
+    """Encode the header of every token of one key and type (RFC 9068 §2.1, RFC 7515 §4.1).
 
     `typ` keeps other JWTs of the issuer from being taken for access tokens (RFC 8725 §3.11).
     """
-    return encode_base64url(_encode({"alg": alg, "typ": TOKEN_TYPE, "kid": kid}).encode())
+    return encode_base64url(_encode({"alg": alg, "typ": typ, "kid": kid}).encode())
 
 
 def build_signing_input(header: str, claims: dict[str, object]) -> bytes:

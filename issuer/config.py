@@ -15,6 +15,8 @@ The key ring publishes a retired key this long, whatever the settings say later,
 unexpired token can be verified.
 """
 
+_SHORTEST_LIST_LIFE = 300
+
 
 def check_token_ttl(seconds: int) -> int:
     """Return a token lifetime in seconds unchanged if it is from 1 to `MAX_TOKEN_TTL`.
@@ -36,7 +38,8 @@ class IssuerConfig:
         token_ttl: life of a token in seconds where neither client nor resource says otherwise.
         max_token_ttl: the longest life of any token in seconds, whatever client or resource say.
         document_max_age: seconds that the JWK set and the metadata may be cached.
-        withdrawal_seconds: seconds within which validators learn that a key was withdrawn.
+        withdrawal_seconds: seconds within which validators learn that a key or token was withdrawn.
+        outage_seconds: how long known clients get tokens while the registry is away.
 
     Raises:
         ValueError: a value is not allowed.
@@ -47,6 +50,7 @@ class IssuerConfig:
     max_token_ttl: int = MAX_TOKEN_TTL
     document_max_age: int = 300
     withdrawal_seconds: int = 15
+    outage_seconds: int = 3600
 
     def __post_init__(self) -> None:
         check_issuer(self.issuer)
@@ -56,6 +60,8 @@ class IssuerConfig:
             raise ValueError("document_max_age must not be negative")
         if self.withdrawal_seconds < 1:
             raise ValueError("withdrawal_seconds must be at least 1")
+        if self.outage_seconds < 0:
+            raise ValueError("outage_seconds must not be negative")
 
     @property
     def base(self) -> str:
@@ -80,3 +86,22 @@ class IssuerConfig:
     def jwks_revalidation_seconds(self) -> int:
         """Seconds that a validator may go on without asking for the JWK set again."""
         return self.withdrawal_seconds - self.withdrawal_seconds // 2
+
+    @property
+    def status_list_ttl(self) -> int:
+        """Seconds that a validator may go on without asking for a status list again."""
+        return self.jwks_revalidation_seconds
+
+    @property
+    def status_list_max_age(self) -> int:
+        """Seconds that a cache may keep a status list; with the former, `withdrawal_seconds`."""
+        return self.withdrawal_seconds // 2
+
+    @property
+    def status_list_life(self) -> int:
+        """Seconds that a status list counts at the least, after what it tells was true.
+
+        As long as tokens are issued without the registry, so that an outage of it does not end
+        before its time what validators accept; and longer than a validator goes without asking.
+        """
+        return max(_SHORTEST_LIST_LIFE, self.outage_seconds, 2 * self.withdrawal_seconds)

@@ -1,4 +1,4 @@
-"""Public JSON documents (JWK set, metadata): cacheable, with a strong ETag and 304.
+"""Public documents (JWK set, metadata, status lists): cacheable, with an ETag and 304.
 
 RFC 9111, RFC 9110 §13. Public, and never `immutable`, since the set of keys changes.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from issuer.endpoints.asgi import Receive, Scope, Send, respond
+from issuer.endpoints.asgi import Headers, Receive, Scope, Send, respond
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +40,42 @@ class DocumentEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and HEAD; anything else is 405."""
         if scope["method"] not in ("GET", "HEAD"):
-            await respond(
-                send, 405, ((b"allow", b"GET, HEAD"), (b"cache-control", b"no-store")), b""
-            )
+            await refuse_method(send)
             return
         document = self._current()
-        etag = strong_etag(document.body)
-        headers = [
+        headers = (
             (b"cache-control", document.cache_control),
-            (b"etag", etag),
-        ]
-        if _is_known(scope, etag):
-            await send({"type": "http.response.start", "status": 304, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        headers += [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(document.body)),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        body = b"" if scope["method"] == "HEAD" else document.body
-        await send({"type": "http.response.body", "body": body})
+            (b"etag", strong_etag(document.body)),
+        )
+        content = ((b"content-type", b"application/json"),)
+        await send_document(scope, send, headers, content, document.body)
+
+
+async def refuse_method(send: Send) -> None:
+    """Answer a request that is neither GET nor HEAD (RFC 9110 §15.5.6)."""
+    await respond(send, 405, ((b"allow", b"GET, HEAD"), (b"cache-control", b"no-store")), b"")
+
+
+async def send_document(
+    scope: Scope, send: Send, headers: Headers, content: Headers, body: bytes
+) -> None:
+    """Answer GET or HEAD with a document, or with 304 if the peer has it.
+
+    Args:
+        scope: the request.
+        send: takes the answer.
+        headers: of either answer, `etag` among them (RFC 9110 §15.4.5).
+        content: what tells of the body, but for its length.
+        body: the document.
+    """
+    headers = list(headers)
+    if _is_known(scope, dict(headers)[b"etag"]):
+        await send({"type": "http.response.start", "status": 304, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    headers += [*content, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 @lru_cache(maxsize=16)
@@ -73,4 +88,4 @@ def _is_known(scope: Scope, etag: bytes) -> bool:
     """Tell whether `If-None-Match` names the document, compared weakly (RFC 9110 §13.1.2)."""
     known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
     candidates = {candidate.strip().removeprefix(b"W/") for candidate in known.split(b",")}
-    return etag in candidates or b"*" in candidates
+    return etag.removeprefix(b"W/") in candidates or b"*" in candidates

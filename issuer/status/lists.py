@@ -72,7 +72,7 @@ class StatusLists:
     def apply(
         self,
         changes: Iterable[StatusChange],
-        as_of: int,
+        as_of: int | None,
         *,
         counts: Mapping[int, int],
         feed: str = "",
@@ -81,7 +81,8 @@ class StatusLists:
 
         Args:
             changes: in the order in which they were committed.
-            as_of: when the registry was asked, in seconds since the epoch.
+            as_of: when the registry was asked, in seconds since the epoch; None if it has more
+                changes, which the next call takes in.
             counts: by bucket, how many indexes were handed out.
             feed: what the numbers of the changes belong to.
         """
@@ -93,13 +94,16 @@ class StatusLists:
                     altered[key] = bytearray(self.packed(*key))
                 _change(altered[key], first, end, _TABLES[change.status])
                 versions[key] = change.number
-        found = {key: _List(versions[key], bytes(packed)) for key, packed in altered.items()}
-        self._lists = {
-            key: each for key, each in (self._lists | found).items() if not _is_over(key[0], as_of)
+        self._lists = self._lists | {
+            key: _List(versions[key], bytes(packed)) for key, packed in altered.items()
         }
         self._counts = counts
         self.feed = feed
-        self.as_of = as_of  # last: it says that all of it is there
+        if as_of is not None:
+            self._lists = {
+                key: each for key, each in self._lists.items() if not _is_over(key[0], as_of)
+            }
+            self.as_of = as_of  # last: it says that all of it is there
 
     def status(self, position: Position) -> Status:
         """Return the status of a token; INVALID once its list is gone.

@@ -76,6 +76,7 @@ class IssuerApp:
             max_token_ttl=settings.max_token_ttl,
             document_max_age=settings.jwks_max_age,
             withdrawal_seconds=settings.status_list_ttl,
+            outage_seconds=settings.registry_outage_seconds,
         )
         self._settings = settings
         self._refusal = ""

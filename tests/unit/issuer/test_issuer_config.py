@@ -35,3 +35,19 @@ def test_a_withdrawal_is_known_in_time_behind_a_shared_cache(
     assert shared + interval <= within
     with pytest.raises(ValueError, match="at least 1"):
         IssuerConfig(issuer="https://a.example", withdrawal_seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("within", "outage", "life"), [(15, 3600, 3600), (15, 0, 300), (3600, 0, 7200)]
+)
+def test_a_status_list_outlives_an_outage_and_two_looks(
+    within: int, outage: int, life: int
+) -> None:
+    """Else validators would refuse good tokens while the issuer still makes them."""
+    config = IssuerConfig(
+        issuer="https://a.example", withdrawal_seconds=within, outage_seconds=outage
+    )
+    assert config.status_list_life == life
+    assert config.status_list_ttl + config.status_list_max_age == within
+    with pytest.raises(ValueError, match="negative"):
+        IssuerConfig(issuer="https://a.example", outage_seconds=-1)

@@ -123,6 +123,17 @@ def test_before_the_registry_was_read_there_is_no_status():
         StatusLists(longest=3600).status(Position(BUCKET_NUMBER, 0))
 
 
+def test_lists_are_as_old_as_the_last_reading_that_came_to_its_end():
+    """A part of the changes does not make them newer, nor known if they were not."""
+    lists = StatusLists(longest=3600)
+    lists.apply([revoke(1, 0)], None, counts={})
+    assert lists.as_of is None
+    lists.apply([revoke(2, 1)], NOW, counts={})
+    lists.apply([revoke(3, 2)], None, counts={})
+    assert lists.as_of == NOW
+    assert lists.version(BUCKET_NUMBER, 0) == 3
+
+
 def test_a_list_is_dropped_an_hour_after_its_bucket():
     """Its memory is given back, and a token of it, long expired, is refused."""
     lists = lists_of(revoke(1, 0))
