@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from issuer.client_auth.methods import METHODS
 from issuer.config import IssuerConfig
 from issuer.grants import GRANTS
+from issuer.status.positions import LISTS_PATH
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path
 JWKS_PATH = "/jwks"
@@ -30,6 +31,8 @@ def build_metadata(
         # Of our own (RFC 8414 §2 allows for that); `keys.remote` reads it.
         "jwks_revalidation_seconds": config.jwks_revalidation_seconds,
         "registration_endpoint": config.base + REGISTRATION_PATH,
+        # Token Status List §9.1.
+        "status_list_aggregation_endpoint": config.base + LISTS_PATH,
         "grant_types_supported": list(GRANTS),
         "token_endpoint_auth_methods_supported": list(METHODS),
         # REQUIRED by RFC 8414 §2; there is no authorization endpoint, so there is no response type.

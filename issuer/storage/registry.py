@@ -17,7 +17,7 @@ from issuer.storage.engines.database import Database, Rows, Statement
 from issuer.storage.key_records import KeyRecords
 from issuer.storage.schema import HEAD, mismatch, read_revision, upgrade_schema
 from issuer.storage.statements import find_client
-from issuer.storage.status import prune_status
+from issuer.storage.status import StatusNews, prune_status, read_news
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -330,6 +330,10 @@ class Registry:
     def prune_status(self, *, ended_by: int) -> None:
         """Remove what is known of tokens that had all expired by then; see `prune_status`."""
         prune_status(self._database, ended_by=ended_by)
+
+    def status_news(self, cursor: int) -> StatusNews:
+        """Read the changes of the status of tokens after a number; 0 is the beginning."""
+        return read_news(self._database, cursor)
 
     def changes_since(self, cursor: int) -> Changes:
         """Read the change feed after `cursor`; 0 is the beginning."""

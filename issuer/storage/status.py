@@ -4,10 +4,10 @@ Plain statements, which the serving process runs.
 """
 
 import sqlite3
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from issuer.status.positions import BUCKET, StatusBlock
+from issuer.status.positions import BUCKET, Status, StatusBlock, StatusChange
 from issuer.storage.engines.database import Database, Statement
 
 COUNTER = "status:"
@@ -18,6 +18,9 @@ KEEP_COUNTERS = 86_400
 
 PRUNED_AT_ONCE = 2_000
 """Rows that one transaction removes, so that others do not wait for it."""
+
+READ_AT_MOST = 10_000
+"""Changes that one reading returns."""
 
 # A block that was written before stays: an answer may have been lost on its way.
 _OWN_IN_FILE = """
@@ -47,6 +50,42 @@ DELETE FROM counters
 WHERE CASE WHEN name LIKE '{COUNTER}%' THEN CAST(substr(name, {len(COUNTER) + 1}) AS BIGINT) END
   <= $1
 """  # noqa: S608 - no input
+
+_EPOCH = Statement("SELECT value FROM registry_identity WHERE name = 'epoch'")
+_COUNTS = Statement(f"SELECT name, next FROM counters WHERE name LIKE '{COUNTER}%'")  # noqa: S608
+_CHANGES = f"""
+SELECT change, bucket, first, size, status FROM status_changes WHERE change > $1
+ORDER BY change LIMIT {READ_AT_MOST}
+"""  # noqa: S608 - no input
+
+
+class StatusNews(NamedTuple):
+    """What a reading found of status lists.
+
+    Args:
+        feed: what the numbers of the changes belong to; those of two feeds cannot be compared.
+        changes: in the order in which they were committed.
+        counts: by bucket, how many indexes were handed out.
+    """
+
+    feed: str
+    changes: list[StatusChange]
+    counts: Mapping[int, int]
+
+
+def read_news(database: Database, cursor: int) -> StatusNews:
+    """Read the changes of status after a number, `READ_AT_MOST` of them; 0 is the beginning."""
+    place, (epochs, counts, changes) = database.follow(
+        _EPOCH, _COUNTS, Statement(_CHANGES, (cursor,))
+    )
+    return StatusNews(
+        feed=f"{place} {epochs[0]['value'] if epochs else ''}",
+        changes=[
+            StatusChange(number, bucket, first, size, Status(status))
+            for number, bucket, first, size, status in changes
+        ],
+        counts={int(row["name"].removeprefix(COUNTER)): row["next"] for row in counts},
+    )
 
 
 def own_in_file(connection: sqlite3.Connection, blocks: Iterable[StatusBlock]) -> None:

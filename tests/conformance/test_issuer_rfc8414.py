@@ -29,6 +29,7 @@ def test_metadata_says_what_the_tables_hold() -> None:
         "jwks_uri": "https://auth.example/jwks",
         "jwks_revalidation_seconds": 8,
         "registration_endpoint": "https://auth.example/register",
+        "status_list_aggregation_endpoint": "https://auth.example/status-lists",
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "response_types_supported": [],

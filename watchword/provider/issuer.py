@@ -21,6 +21,7 @@ from issuer.registry.errors import RegistryError, StoreUnavailable
 from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
 from issuer.service import TokenService
+from issuer.status.positions import LISTS_PATH
 from issuer.storage.registry import Registry
 from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
@@ -32,6 +33,7 @@ from watchword.provider.jobs import Job, Jobs, JobsApart
 from watchword.provider.key_ring import KeyRing, ring_policy
 from watchword.provider.key_upkeep import KeyUpkeep
 from watchword.provider.slow_hash_worker import SlowHashWorker
+from watchword.provider.token_status import TokenStatus
 from watchword.registry import is_missing, open_registry
 from watchword.settings import Settings
 
@@ -94,6 +96,7 @@ class IssuerApp:
                 raise
         self._source = ThreadedSource(self.registry, timeout=TIMEOUT_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
+        self.statuses = TokenStatus(self.config, self.registry, self._source, clock=wall_clock)
         self._slow_hashes = SlowHashWorker()
         self._usage = UsageLog()
         self._metadata_version: object = None
@@ -114,7 +117,9 @@ class IssuerApp:
         self._jobs = Jobs(*self._list_jobs(), events=events)
         # A flood of requests must not delay the news that a client is disabled, or a key withdrawn.
         self._following = JobsApart(
-            Jobs(self._follow_registry(), self._follow_keys(), events=events)
+            Jobs(
+                self._follow_registry(), self._follow_statuses(), self._follow_keys(), events=events
+            )
         )
 
     @classmethod
@@ -148,10 +153,12 @@ class IssuerApp:
         )
         jwks = DocumentEndpoint(self.jwks)
         metadata = DocumentEndpoint(lambda: self._metadata)
+        lists = self.statuses.endpoint(self.keys)
         routes: dict[str, Endpoint] = dict.fromkeys(metadata_paths(self.config), metadata)
         for base in {"", self.config.path}:
             routes[base + TOKEN_PATH] = token
             routes[base + JWKS_PATH] = routes[base + "/.well-known/jwks.json"] = jwks
+            routes[base + LISTS_PATH] = routes[base + LISTS_PATH + "/"] = lists
         return routes
 
     def jwks(self) -> Document:
@@ -176,7 +183,7 @@ class IssuerApp:
         self._following.start()
         if self.registry.is_open:
             self._watch_registry()
-        self._following.wake("registry")
+        self._wake_followers()
         self._jobs.start()
 
     async def stop(self) -> None:
@@ -210,6 +217,13 @@ class IssuerApp:
             recovered="registry.available",
             expected=(RegistryError,),
         )
+
+    def _follow_statuses(self) -> Job:
+        async def look() -> None:
+            with suppress(StoreUnavailable):  # the job "registry" reports the outage
+                await self.statuses.look()
+
+        return Job(name="statuses", every=FOLLOW_SECONDS, run=look, longest=FOLLOW_SECONDS)
 
     def _follow_keys(self) -> Job:
         return Job(
@@ -261,7 +275,11 @@ class IssuerApp:
         self._watch_registry()
 
     def _watch_registry(self) -> None:
-        self.registry.watch(lambda: self._following.wake("registry"))
+        self.registry.watch(self._wake_followers)
+
+    def _wake_followers(self) -> None:
+        self._following.wake("registry")
+        self._following.wake("statuses")
 
     def _list_jobs(self) -> tuple[Job, ...]:
         return (

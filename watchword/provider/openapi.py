@@ -18,7 +18,9 @@ from issuer.administration.http.openapi import (
 )
 from issuer.client_auth.methods import METHODS
 from issuer.config import IssuerConfig
+from issuer.endpoints.status_list import LIST_TYPE
 from issuer.metadata import JWKS_PATH, REGISTRATION_PATH, TOKEN_PATH, metadata_paths
+from issuer.status.positions import LISTS_PATH
 from resource_api.config import metadata_path
 from resource_api.demo import PUBLIC, READ_RESOURCE, WRITE_RESOURCE
 from watchword.registry import ADMIN_SCOPES, DEFAULT_SCOPES
@@ -26,6 +28,7 @@ from watchword.settings import Settings
 
 Json = dict[str, Any]
 
+_STATUS_LIST = "application/" + LIST_TYPE
 _OBJECT: Json = {"type": "object"}
 _ERROR: Json = {
     "type": "object",
@@ -131,6 +134,7 @@ def _issuer_paths(config: IssuerConfig) -> Json:
         paths[path] = _get("Public signing keys (RFC 7517)")
     for path in metadata_paths(config):
         paths[path] = _get("Metadata of the issuer (RFC 8414)")
+    paths |= _status_list_paths(base + LISTS_PATH)
     paths[base + REGISTRATION_PATH] = {
         "post": _registration("register", "Register a client (RFC 7591)", "201", has_body=True)
     }
@@ -144,6 +148,18 @@ def _issuer_paths(config: IssuerConfig) -> Json:
         "delete": _registration("delete_registration", read, "204"),
     }
     return paths
+
+
+def _status_list_paths(path: str) -> Json:
+    one = _get("A list of revoked and suspended tokens, as a JWT", media_type=_STATUS_LIST)
+    one["get"]["responses"] |= {
+        "404": _answer("There is no such list, or its tokens have all expired", _ERROR),
+        "503": _answer("Its state is not known now", _ERROR),
+    }
+    one["parameters"] = [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    ]
+    return {path: _get("The URIs of all lists (Token Status List §9)"), path + "/{id}": one}
 
 
 def _token_operation() -> Json:
