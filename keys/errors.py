@@ -67,7 +67,7 @@ class NoKeySet(KeysError):
 
 
 class FetchFailed(KeysError):
-    """A peer's answer is not a JWK set; the text says what it was, without its content."""
+    """A peer's answer is not what was asked for; the text says what it was, not its content."""
 
 
 class KeySetCopyRefused(KeysError):

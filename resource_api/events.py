@@ -15,6 +15,7 @@ class Event(StrEnum):
     JWKS_STALE = KeyEvent.JWKS_STALE
     JWKS_RESTORED = KeyEvent.JWKS_RESTORED
     JWKS_COPY_REFUSED = KeyEvent.JWKS_COPY_REFUSED
+    STATUS_LIST_STALE = "status_list.stale"
 
 
 # The claims are checked after the signature, so a caller without a token of a trusted issuer cannot
@@ -24,6 +25,8 @@ _REMEDIES = {
     Reason.WRONG_AUDIENCE: "is `resource` the identifier that the issuer has for this API?",
     Reason.WRONG_ISSUER: "is `issuer` the identifier that the issuer publishes?",
     Reason.NO_KEYS: "the issuer's keys could not be had; see jwks.stale",
+    Event.STATUS_LIST_STALE: "can the list be reached, and does a key of the issuer sign it?",
+    Reason.STATUS_UNAVAILABLE: "a status list could not be had; see status_list.stale",
 }
 
 

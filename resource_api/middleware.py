@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, Final
 
 from keys.events import EventSink
@@ -20,7 +21,8 @@ from resource_api.config import ResourcePolicy, build_metadata, metadata_path, m
 from resource_api.errors import InvalidToken, ResourceError
 from resource_api.events import Event, log_events
 from resource_api.open_routes import OpenRoutes
-from resource_api.validator import KeySource, TokenValidator, TrustedIssuer
+from resource_api.status_lists import StatusListClient
+from resource_api.validator import KeySource, StatusSource, TokenValidator, TrustedIssuer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -47,6 +49,7 @@ class BearerMiddleware:
         issuer: str | None = None,
         jwks: KeySource | None = None,
         jwks_uri: str | None = None,
+        status_lists: StatusSource | None = None,
         policy: ResourcePolicy | None = None,
         issuers: Iterable[TrustedIssuer] | None = None,
         open_routes: Iterable[tuple[str, str]] = (),
@@ -63,8 +66,10 @@ class BearerMiddleware:
             issuer: the identifier of the only issuer whose tokens are accepted.
             jwks: that issuer's keys; by default found over HTTP from its metadata.
             jwks_uri: where the keys are, for an issuer without metadata.
+            status_lists: that issuer's status lists; by default fetched over HTTP from below the
+                issuer identifier, or below `policy.status_lists`.
             policy: all bounds, if the defaults will not do; must name the same issuer and resource.
-            issuers: the trusted issuers, instead of the four above.
+            issuers: the trusted issuers, instead of the five above.
             open_routes: (method, path) pairs that need no token, `GET` includes `HEAD`; the path
                 decoded and below `root_path`, `/static/*` for all below `/static/`.
             readiness_path: of a probe that needs no token: 200 while the keys of every issuer are
@@ -78,15 +83,16 @@ class BearerMiddleware:
             ValueError: settings that cannot be or contradict each other.
         """
         if (issuer is None) == (issuers is None) or (
-            issuer is None and (jwks, jwks_uri, policy) != (None, None, None)
+            issuer is None and (jwks, jwks_uri, status_lists, policy) != (None,) * 4
         ):
-            raise ValueError("give issuers alone, or issuer with its jwks, jwks_uri and policy")
+            raise ValueError("give issuers alone, or issuer with its keys, lists and policy")
         self.issuers = tuple(issuers or ())
         on_event = on_event or _log_about(resource, issuer, self.issuers)
         if issuer is not None:
             policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
             keys = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
-            self.issuers = (TrustedIssuer(policy, keys),)
+            self.issuers = (TrustedIssuer(policy, keys, status_lists),)
+        self.issuers = tuple(_with_lists(each, clock, on_event) for each in self.issuers)
         validator = TokenValidator(self.issuers, clock=clock, cache_size=cache_size)
         self.app = app
         self.policy, self.jwks = self.issuers[0].policy, self.issuers[0].keys
@@ -142,6 +148,8 @@ class BearerMiddleware:
         async with AsyncExitStack() as closing:  # each, whatever another raises
             for issuer in self.issuers:
                 closing.push_async_callback(issuer.keys.aclose)
+                if issuer.statuses is not None:
+                    closing.push_async_callback(issuer.statuses.aclose)
             await self.app(scope, receive, send)
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -216,6 +224,16 @@ def _log_about(resource: str, issuer: str | None, issuers: tuple[TrustedIssuer, 
     named = [issuer] if issuer is not None else [each.policy.issuer for each in issuers]
     about = f"(issuer={', '.join(map(repr, named))}, resource={resource!r})"
     return log_events(clock=time.monotonic, about=about)
+
+
+def _with_lists(
+    issuer: TrustedIssuer, clock: Callable[[], float], on_event: EventSink
+) -> TrustedIssuer:
+    """Have the status lists of an issuer fetched over HTTP, unless it has a source of its own."""
+    if issuer.statuses is not None:
+        return issuer
+    lists = StatusListClient(issuer.keys, clock=clock, on_event=on_event)
+    return replace(issuer, statuses=lists)
 
 
 def _probe_route(path: str | None) -> list[tuple[str, str]]:

@@ -1,16 +1,11 @@
-"""Fetch an issuer's key set over HTTP, found through its metadata (RFC 8414 §3).
+"""Fetch an issuer's key set over HTTP, found through its metadata (RFC 8414 §3)."""
 
-The only file of this package that knows httpx, imported when it is first used.
-"""
-
-import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from keys.encoding import inflate, is_gzip, parse_json_object
+from keys.encoding import parse_json_object
 from keys.errors import FetchFailed
 from keys.identifiers import (
     check_issuer,
@@ -20,12 +15,11 @@ from keys.identifiers import (
     split_server_url,
 )
 from keys.jwks import MAXIMUM_BYTES
-from keys.remote.answer import FETCH_TIMEOUT, Fetched, check_json
+from keys.remote.answer import Fetched, check_json
+from keys.remote.http_get import HttpGet
 from keys.remote.jwks_cache import CachePolicy, lifetime_of
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
 
 
@@ -67,9 +61,8 @@ class HttpJwks:
         if jwks_uri is not None:
             _secure_host(jwks_uri)
         self._configured = self._jwks_uri = jwks_uri
-        self._client = client
+        self._http = HttpGet(maximum=MAXIMUM_BYTES, client=client, clock=clock)
         self._clock = clock
-        self._context: ssl.SSLContext | None = None
         self._interval: int | None = None
         self._discover_at = 0.0
 
@@ -91,7 +84,6 @@ class HttpJwks:
         if now >= self._discover_at:
             # Before it is tried: metadata that cannot be had does not keep the key set away.
             self._discover_at = now + CachePolicy().default_lifetime
-            self._context = None  # the trusted certificates may be others by now
         elif known is not None:
             return known
         if self._configured is not None:
@@ -139,23 +131,11 @@ class HttpJwks:
         return answer
 
     async def _get(self, url: str, etag: str | None) -> Fetched:
-        import httpx
-
         # Asked for uncompressed; should it come as gzip all the same, it is bounded both ways.
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         if etag is not None:
             headers["if-none-match"] = etag
-        if self._client is not None:
-            return await _read(self._client, url, headers)
-        if self._context is None:  # reading all certificates takes longer than all the rest
-            self._context = await asyncio.to_thread(httpx.create_ssl_context)
-        # A client for each fetch: no idle connection, no tie to an event loop.
-        # Only this machine may answer for loopback: a proxy could name keys of its own.
-        may_be_proxied = not is_loopback(urlsplit(url).hostname or "")
-        async with httpx.AsyncClient(
-            timeout=FETCH_TIMEOUT, verify=self._context, trust_env=may_be_proxied
-        ) as client:
-            return await _read(client, url, headers)
+        return await self._http(url, headers)
 
 
 def _interval_of(value: object) -> int | None:
@@ -169,45 +149,3 @@ def _secure_host(jwks_uri: str) -> str:
     if not url.is_secure:
         raise ValueError("jwks_uri must be https unless its host is loopback")
     return url.host
-
-
-async def _read(client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]) -> Fetched:
-    async with client.stream("GET", url, headers=headers, follow_redirects=False) as response:
-        _check_directness(response)
-        return Fetched(
-            status=response.status_code,
-            headers={name.lower(): value for name, value in response.headers.items()},
-            body=await _read_body(response),
-        )
-
-
-async def _read_body(response: "httpx.Response") -> bytes:
-    try:
-        packed = is_gzip(response.headers.get("content-encoding", ""))
-    except ValueError as error:
-        raise FetchFailed(str(error)) from None
-    body = bytearray()
-    # httpx would inflate a whole chunk at once, however much comes of it.
-    async for chunk in response.aiter_raw() if packed else response.aiter_bytes():
-        body += chunk
-        if len(body) > MAXIMUM_BYTES:
-            raise FetchFailed(f"more than {MAXIMUM_BYTES} bytes")
-    if not packed:
-        return bytes(body)
-    try:
-        return inflate(bytes(body), maximum=MAXIMUM_BYTES)
-    except ValueError as error:
-        raise FetchFailed(f"a gzip body that cannot be read: {error}") from None
-
-
-def _check_directness(response: "httpx.Response") -> None:
-    """Refuse an answer for loopback that came through a proxy of the caller's client."""
-    url, stream = response.url, response.extensions.get("network_stream")
-    if stream is None or not is_loopback(url.host):
-        return
-    peer = stream.get_extra_info("server_addr")
-    if not isinstance(peer, tuple):  # a Unix socket, which is on this machine as well
-        return
-    port = url.port or (443 if url.scheme == "https" else 80)
-    if not is_loopback(peer[0]) or peer[1] != port:
-        raise FetchFailed("loopback was asked through a proxy; give the client trust_env=False")

@@ -1,4 +1,4 @@
-"""An issuer's metadata and key set on a real local socket, which misbehaves in every way."""
+"""An issuer's metadata, key set and status lists on a real socket; misbehaves in every way."""
 
 import asyncio
 import gzip
@@ -11,6 +11,7 @@ from hashlib import sha256
 from tests.support.provider import free_port
 
 JSON = b"Content-Type: application/json\r\n"
+LIST = b"Content-Type: application/statuslist+jwt\r\n"
 MANY = 10_000_000
 
 
@@ -32,13 +33,14 @@ BAD_ANSWERS = {
 
 
 class KeySetServer:
-    """Serves one key set; `mode` says how, from the next request on."""
+    """Serves one key set, and the lists of `lists`; the modes say how, from the next request on."""
 
     def __init__(self, body: bytes, *, revalidate: int | None = None) -> None:
         """Prepare; `revalidate` is the interval that the metadata states."""
         self.body = body
         self.revalidate = revalidate
-        self.mode = "good"
+        self.mode = self.list_mode = "good"
+        self.lists: dict[str, bytes] = {}
         self.cache_control = "public, max-age=300"
         self.requests: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
@@ -75,7 +77,9 @@ class KeySetServer:
             if path == "/.well-known/oauth-authorization-server":
                 await self._send(writer, 200, JSON, self._metadata())
             elif path == "/jwks":
-                await self._answer(head.lower(), writer)
+                await self._answer(head.lower(), writer, self.mode, self.body, JSON)
+            elif path in self.lists:
+                await self._answer(head.lower(), writer, self.list_mode, self.lists[path], LIST)
             else:
                 await self._send(writer, 200, JSON, b'{"keys":[]}')
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -90,30 +94,32 @@ class KeySetServer:
             document["jwks_revalidation_seconds"] = self.revalidate
         return json.dumps(document).encode()
 
-    async def _answer(self, head: str, writer: asyncio.StreamWriter) -> None:
-        if self.mode in BAD_ANSWERS:
-            status, headers, body = BAD_ANSWERS[self.mode]
-            await self._send(writer, status, headers, body)
+    async def _answer(
+        self, head: str, writer: asyncio.StreamWriter, mode: str, content: bytes, kind: bytes
+    ) -> None:
+        if mode in BAD_ANSWERS:
+            status, headers, body = BAD_ANSWERS[mode]
+            await self._send(writer, status, headers.replace(JSON, kind), body)
             return
-        match self.mode:
+        match mode:
             case "good":
-                etag = '"' + sha256(self.body).hexdigest()[:16] + '"'
-                headers = f"Cache-Control: {self.cache_control}\r\nETag: {etag}\r\n".encode() + JSON
+                etag = '"' + sha256(content).hexdigest()[:16] + '"'
+                headers = f"Cache-Control: {self.cache_control}\r\nETag: {etag}\r\n".encode() + kind
                 if etag in head:
                     await self._send(writer, 304, headers, None)
                 else:
-                    await self._send(writer, 200, headers, self.body)
+                    await self._send(writer, 200, headers, content)
             case "hangs":
                 await asyncio.sleep(60)
             case "drips":
-                writer.write(b"HTTP/1.1 200 OK\r\n" + JSON + b"Content-Length: 60000\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\n" + kind + b"Content-Length: 60000\r\n\r\n")
                 for _ in range(600):
                     writer.write(b" ")
                     await writer.drain()
                     await asyncio.sleep(0.1)
             case "is cut off":
                 length = b"Content-Length: 60000\r\n\r\n"
-                writer.write(b"HTTP/1.1 200 OK\r\n" + JSON + length + self.body)
+                writer.write(b"HTTP/1.1 200 OK\r\n" + kind + length + content)
             case "closes":
                 pass
             case other:

@@ -1,0 +1,116 @@
+"""Get a bounded document over HTTP.
+
+The only file of this package that knows httpx, imported when it is first used.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from keys.encoding import inflate, is_gzip
+from keys.errors import FetchFailed
+from keys.identifiers import is_loopback
+from keys.remote.answer import FETCH_TIMEOUT, Fetched
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+CERTIFICATES_FOR = 300
+"""Seconds after which the certificates that the system trusts are read again."""
+
+
+class HttpGet:
+    """Gets documents: no redirect is followed, sizes are bounded, and certificates are checked."""
+
+    def __init__(
+        self,
+        *,
+        maximum: int,
+        client: "httpx.AsyncClient | None",
+        clock: Callable[[], float],
+    ) -> None:
+        """Prepare; nothing is fetched yet.
+
+        Args:
+            maximum: the most bytes that are read, as they are sent and as they are unpacked.
+            client: an httpx client of the caller's, which then also closes it. What it gets for a
+                loopback address counts only if no proxy was in between.
+            clock: monotonic seconds.
+        """
+        self._maximum = maximum
+        self._client = client
+        self._clock = clock
+        self._context: ssl.SSLContext | None = None
+        self._read_again_at = 0.0
+
+    async def __call__(self, url: str, headers: Mapping[str, str]) -> Fetched:
+        """Get one document, of whatever status.
+
+        Args:
+            url: https, or http on loopback, as the caller has made sure.
+            headers: of the request; should gzip come though it was not asked for, it is read.
+
+        Raises:
+            FetchFailed: the answer is too large, cannot be unpacked, or came through a proxy.
+        """
+        import httpx
+
+        if self._client is not None:
+            return await self._read(self._client, url, headers)
+        now = self._clock()
+        if self._context is None or now >= self._read_again_at:
+            # Reading all certificates takes longer than all the rest.
+            self._context = await asyncio.to_thread(httpx.create_ssl_context)
+            self._read_again_at = now + CERTIFICATES_FOR
+        # A client for each fetch: no idle connection, no tie to an event loop.
+        # Only this machine may answer for loopback: a proxy could name keys of its own.
+        may_be_proxied = not is_loopback(urlsplit(url).hostname or "")
+        async with httpx.AsyncClient(
+            timeout=FETCH_TIMEOUT, verify=self._context, trust_env=may_be_proxied
+        ) as client:
+            return await self._read(client, url, headers)
+
+    async def _read(
+        self, client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]
+    ) -> Fetched:
+        async with client.stream("GET", url, headers=headers, follow_redirects=False) as response:
+            _check_directness(response)
+            return Fetched(
+                status=response.status_code,
+                headers={name.lower(): value for name, value in response.headers.items()},
+                body=await self._read_body(response),
+            )
+
+    async def _read_body(self, response: "httpx.Response") -> bytes:
+        try:
+            packed = is_gzip(response.headers.get("content-encoding", ""))
+        except ValueError as error:
+            raise FetchFailed(str(error)) from None
+        body = bytearray()
+        # httpx would inflate a whole chunk at once, however much comes of it.
+        async for chunk in response.aiter_raw() if packed else response.aiter_bytes():
+            body += chunk
+            if len(body) > self._maximum:
+                raise FetchFailed(f"more than {self._maximum} bytes")
+        if not packed:
+            return bytes(body)
+        try:
+            return inflate(bytes(body), maximum=self._maximum)
+        except ValueError as error:
+            raise FetchFailed(f"a gzip body that cannot be read: {error}") from None
+
+
+def _check_directness(response: "httpx.Response") -> None:
+    """Refuse an answer for loopback that came through a proxy of the caller's client."""
+    url, stream = response.url, response.extensions.get("network_stream")
+    if stream is None or not is_loopback(url.host):
+        return
+    peer = stream.get_extra_info("server_addr")
+    if not isinstance(peer, tuple):  # a Unix socket, which is on this machine as well
+        return
+    port = url.port or (443 if url.scheme == "https" else 80)
+    if not is_loopback(peer[0]) or peer[1] != port:
+        raise FetchFailed("loopback was asked through a proxy; give the client trust_env=False")
