@@ -66,18 +66,15 @@ class BearerMiddleware:
             issuer: the identifier of the only issuer whose tokens are accepted.
             jwks: that issuer's keys; by default found over HTTP from its metadata.
             jwks_uri: where the keys are, for an issuer without metadata.
-            status_lists: that issuer's status lists; by default fetched over HTTP from below the
-                issuer identifier, or below `policy.status_lists`.
+            status_lists: that issuer's; by default fetched over HTTP as tokens name them.
             policy: all bounds, if the defaults will not do; must name the same issuer and resource.
             issuers: the trusted issuers, instead of the five above.
             open_routes: (method, path) pairs that need no token, `GET` includes `HEAD`; the path
                 decoded and below `root_path`, `/static/*` for all below `/static/`.
-            readiness_path: of a probe that needs no token: 200 while the keys of every issuer are
-                there, else 503.
+            readiness_path: of a probe without a token: 200 while each issuer's keys are there.
             cache_size: how many verified tokens to remember; 0 for none.
             clock: seconds since the epoch.
-            on_event: gets each `resource_api.events.Event`, by default the logger
-                `watchword.resource_api`.
+            on_event: gets each `resource_api.events.Event`; by default they are logged.
 
         Raises:
             ValueError: settings that cannot be or contradict each other.
@@ -99,12 +96,11 @@ class BearerMiddleware:
         if self.policy.resource != resource or issuer not in (None, self.policy.issuer):
             raise ValueError("policy is for another issuer or resource")
         self._cached, self._validate = validator.cached, validator.validate
-        self._on_event = on_event
+        self._on_event, self._readiness_path = on_event, readiness_path
         self._metadata = build_metadata([each.policy for each in self.issuers])
         self._metadata_path = metadata_path(resource)
-        self._readiness_path = readiness_path
-        open_routes = [*open_routes, *_probe_route(readiness_path)]
-        self._open = OpenRoutes(open_routes, document=self._metadata_path)
+        opened = [*open_routes, *_probe_route(readiness_path)]
+        self._open = OpenRoutes(opened, document=self._metadata_path)
 
     @property
     def ready(self) -> bool:

@@ -1,8 +1,8 @@
-"""Status lists over real sockets: a list server that is slow, wrong or down, and what it costs."""
+"""Status lists over real sockets: a list server that is slow, wrong or down."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,117 +12,29 @@ from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
 from resource_api import BearerMiddleware, InvalidToken, Reason, ResourcePolicy
 from resource_api.errors import StatusUnavailable
-from resource_api.status_list import MAX_UNFOLDED_BYTES, StatusList
-from resource_api.status_lists import MAXIMUM_LISTS, UNUSED_FOR, StatusListClient
-from tests.support.clock import Clock
+from resource_api.status_list import MAX_UNFOLDED_BYTES
 from tests.support.forge import DROP, NOW, RESOURCE, TokenForge
 from tests.support.key_set_server import BAD_ANSWERS, MANY, KeySetServer, key_set_server
 from tests.support.keys import rsa_key
-from tests.support.protected_api import Answer, ask, bearer
+from tests.support.listed_api import PATH, ListedApi, answer, listed_api, until
+from tests.support.protected_api import ask, bearer
 from tests.support.status_lists import list_token, pack, status, status_list
 
 OTHER_KEY = rsa_key(1)
-PATH = "/status-lists/1-0"
 SLOW = {"hangs", "drips"}
 NO_LIST = ["hangs", "drips", "closes", "is cut off", "down", *BAD_ANSWERS]
 NO_LIST = [mode for mode in NO_LIST if mode not in ("html as json", "empty set")]
 """Answers that are no list at all, so that the API cannot know; those two call themselves one."""
 
 
-class Api:
-    """A protected API with its issuer, whose lists come over a real socket, and its clocks."""
-
-    def __init__(self, server: KeySetServer, **options: Any) -> None:
-        """Put a middleware in front of an application that answers 200."""
-        self.server = server
-        self.forge = TokenForge(issuer=server.url)
-        self.wall, self.monotonic = Clock(NOW), Clock(1000)
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self.keys = JwksClient(HttpJwks(server.url), on_event=self.record)
-        self.lists = StatusListClient(
-            self.keys,
-            clock=self.wall,
-            monotonic=self.monotonic,
-            jitter=lambda: 0.5,
-            on_event=self.record,
-            **options,
-        )
-        self.app = BearerMiddleware(
-            _answer,
-            issuer=server.url,
-            resource=RESOURCE,
-            jwks=self.keys,
-            status_lists=self.lists,
-            clock=self.wall,
-            on_event=self.record,
-        )
-        self.publish(0, 0, 0)
-
-    @property
-    def uri(self) -> str:
-        """Name the list."""
-        return self.server.url + PATH
-
-    def publish(self, *statuses: int, **changes: Any) -> None:
-        """Serve a list of two bits from now on."""
-        signed = list_token(self.forge, self.uri, pack(statuses, 2), **changes)
-        self.server.lists[PATH] = signed
-
-    def record(self, name: str, /, **fields: Any) -> None:
-        """Keep an event."""
-        self.events.append((name, fields))
-
-    def token(self, idx: object = 0, **claims: Any) -> bytes:
-        """Sign a token that points into the list."""
-        return self.forge.token(status=status(self.uri, idx), exp=NOW + 3600, **claims)
-
-    async def ask(self, token: bytes | None = None) -> Answer:
-        """Send a request."""
-        return await ask(self.app, "GET", "/read", bearer(token or self.token()))
-
-    @property
-    def reason(self) -> object:
-        """Give the reason of the last refusal."""
-        return next(f["reason"] for name, f in reversed(self.events) if name == "request.refused")
-
-    @property
-    def fetches(self) -> int:
-        """Count the requests for the list."""
-        return self.server.requests[PATH]
-
-    def advance(self, seconds: float) -> None:
-        """Turn both clocks."""
-        self.wall.advance(seconds)
-        self.monotonic.advance(seconds)
-
-    async def settle(self) -> None:
-        """Wait until no fetch is under way."""
-        await until(lambda: not self.lists._here().fetching)
-
-
-async def _answer(scope: Any, receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def until(holds: Callable[[], bool], *, within: float = 10) -> None:
-    """Wait until it holds."""
-    async with asyncio.timeout(within):
-        while not holds():
-            await asyncio.sleep(0.005)
-
-
 @pytest.fixture
-async def api() -> AsyncIterator[Api]:
+async def api() -> AsyncIterator[ListedApi]:
     """An API whose issuer is well and knows no revocation."""
-    async with key_set_server(TokenForge().jwks_document) as server:
-        api = Api(server)
+    async with listed_api() as api:
         yield api
-        await api.lists.aclose()
-        await api.keys.aclose()
 
 
-async def test_a_revocation_is_known_by_ttl_and_no_request_waits_for_it(api: Api) -> None:
+async def test_a_revocation_is_known_by_ttl_and_no_request_waits_for_it(api: ListedApi) -> None:
     """The list is asked for again in the background; what did not change is not sent again."""
     assert (await api.ask()).status == 200
     assert api.fetches == 1
@@ -151,7 +63,7 @@ async def test_a_revocation_is_known_by_ttl_and_no_request_waits_for_it(api: Api
 @pytest.mark.rfc("tsl-13.7-1")
 @pytest.mark.parametrize("jitter", [0.0, 1.0])
 async def test_a_list_is_asked_for_again_between_nine_tenths_of_ttl_and_ttl(
-    api: Api, jitter: float
+    api: ListedApi, jitter: float
 ) -> None:
     """Counted from the moment at which it was asked for, whatever caching headers say."""
     api.lists._jitter = lambda: jitter
@@ -169,8 +81,7 @@ async def test_a_list_is_asked_for_again_between_nine_tenths_of_ttl_and_ttl(
 
 async def test_the_schedule_runs_without_requests() -> None:
     """By the real clock: a remembered token is refused though nobody asked in between."""
-    async with key_set_server(TokenForge().jwks_document) as server:
-        api = Api(server)
+    async with listed_api() as api:
         api.lists._monotonic = time.monotonic
         api.publish(0, ttl=1)
         assert (await api.ask()).status == 200
@@ -180,15 +91,13 @@ async def test_the_schedule_runs_without_requests() -> None:
         assert time.monotonic() - fetched < 1 + 1  # the second is for a busy machine
         await api.settle()
         assert (await api.ask()).status == 401
-        await api.lists.aclose()
-        await api.keys.aclose()
 
 
 @pytest.mark.attack("V39")
 @pytest.mark.parametrize("mode", NO_LIST)
-async def test_a_bad_day_of_a_list_server(api: Api, mode: str) -> None:
+async def test_a_bad_day_of_a_list_server(api: ListedApi, mode: str) -> None:
     """The list at hand serves to its `exp`; then, and at a cold start, 503; then all is well."""
-    cold = Api(api.server)
+    cold = ListedApi(api.server)
     assert (await api.ask()).status == 200
     assert await cold.keys.warm()
     api.lists._timeout = cold.lists._timeout = 0.2 if mode in SLOW else 5
@@ -227,8 +136,7 @@ async def test_a_bad_day_of_a_list_server(api: Api, mode: str) -> None:
         assert (await each.ask()).status == 200
     assert api.server.requests["/evil"] == 0
     assert api.server.sent < 3 * MANY
-    await cold.lists.aclose()
-    await cold.keys.aclose()
+    await cold.aclose()
 
 
 OTHER = TokenForge(OTHER_KEY)
@@ -246,9 +154,9 @@ WRONG_LISTS: dict[str, dict[str, Any]] = {
 @pytest.mark.attack("V39")
 @pytest.mark.rfc("tsl-8.3-1", "tsl-5.1-1")
 @pytest.mark.parametrize("fault", [*WRONG_LISTS, "foreign key", "html"])
-async def test_a_list_that_is_not_to_be_believed(api: Api, fault: str) -> None:
+async def test_a_list_that_is_not_to_be_believed(api: ListedApi, fault: str) -> None:
     """Cold, the token is refused; with a list at hand, that one serves on."""
-    cold = Api(api.server)
+    cold = ListedApi(api.server)
     assert (await api.ask()).status == 200
     if fault == "foreign key":
         header = {"kid": api.forge.jwk.kid}
@@ -268,11 +176,10 @@ async def test_a_list_that_is_not_to_be_believed(api: Api, fault: str) -> None:
     assert (await api.ask()).status == 200
     name, fields = api.events[-1]
     assert (name, fields["uri"], fields["failures"]) == ("status_list.stale", api.uri, 1)
-    await cold.lists.aclose()
-    await cold.keys.aclose()
+    await cold.aclose()
 
 
-async def test_a_list_that_goes_back_in_time_is_refused(api: Api) -> None:
+async def test_a_list_that_goes_back_in_time_is_refused(api: ListedApi) -> None:
     """It could bring back to life what was revoked; one of the same moment is taken."""
     api.publish(1, iat=NOW + 5)
     assert (await api.ask()).status == 401
@@ -289,100 +196,19 @@ async def test_a_list_that_goes_back_in_time_is_refused(api: Api) -> None:
     assert (await api.ask()).status == 200
 
 
-async def test_a_cold_list_is_fetched_once_for_all_who_wait(api: Api) -> None:
-    """A hundred first requests cause one fetch; one that is cancelled does not hurt the rest."""
-    requests = [asyncio.create_task(api.ask(api.token(0, jti=f"t{n}"))) for n in range(100)]
-    await until(lambda: api.lists._waiting > 0)
-    requests[0].cancel()
-    answers = await asyncio.gather(*requests[1:])
-    assert {answer.status for answer in answers} == {200}
-    assert api.fetches == 1
-
-
-async def test_requests_that_wait_are_bounded(api: Api) -> None:
-    """Those beyond are refused at once, and told to come back."""
-    await api.keys.warm()
-    api.server.list_mode = "hangs"
-    api.lists._timeout = 1
-    waiting = [asyncio.create_task(api.lists.get(api.uri)) for _ in range(300)]
-    done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    assert (len(done), len(pending)) == (44, 256)
-    assert {type(task.exception()) for task in done} == {StatusUnavailable}
-    results = await asyncio.gather(*pending, return_exceptions=True)
-    assert {type(each) for each in results} == {StatusUnavailable}
-    assert api.fetches == 1
-
-
-@pytest.mark.attack("V39")
-@pytest.mark.rfc("tsl-8.3-1")
-async def test_forged_uris_cause_no_fetch(api: Api) -> None:
-    """The signature comes first; and a signed URI elsewhere is none of the issuer's."""
-    await api.keys.warm()
-    forger = TokenForge(OTHER_KEY, issuer=api.server.url)
-    for number in range(1000):
-        uri = f"{api.server.url}/status-lists/{number}"
-        header = {"kid": api.forge.jwk.kid}
-        forged = forger.token(header=header, status=status(uri))
-        assert (await api.ask(forged)).status == 401
-    async with key_set_server(b"") as foreign:
-        foreign.lists[PATH] = api.server.lists[PATH]
-        elsewhere = api.forge.token(status=status(foreign.url + PATH))
-        assert (await api.ask(elsewhere)).status == 401
-        assert (api.reason, foreign.requests.total()) == ("invalid_status", 0)
-    assert [path for path in api.server.requests if "status" in path] == []
-
-
-async def test_lists_in_memory_are_bounded(api: Api) -> None:
-    """A thousand lists that the issuer signs: 64 stay, and those that are used are among them."""
-    for number in range(200):
-        path = f"/status-lists/{number}-0"
-        uri = api.server.url + path
-        api.server.lists[path] = list_token(api.forge, uri)
-        api.monotonic.advance(0.001)
-        assert (await api.ask(api.forge.token(status=status(uri)))).status == 200
-        assert (await api.ask()).status == 200
-        assert len(api.lists._held) <= MAXIMUM_LISTS
-    assert api.fetches == 1
-    assert len(api.lists._here().timers) <= MAXIMUM_LISTS
-
-
-async def test_the_bytes_of_lists_are_bounded(api: Api) -> None:
-    """Eight lists of four megabytes fill the memory; the ninth pushes the first out."""
-    data = status_list(bytes(MAX_UNFOLDED_BYTES))
-    for number in range(9):
-        path = f"/status-lists/{number}-0"
-        uri = api.server.url + path
-        api.server.lists[path] = list_token(api.forge, uri, status_list=data)
-        api.monotonic.advance(0.001)
-        assert isinstance(await api.lists.get(uri), StatusList)
-    assert len(api.lists._held) == 8
-    assert api.lists.current(f"{api.server.url}/status-lists/0-0") is None
-
-
-async def test_a_list_that_no_token_uses_is_dropped(api: Api) -> None:
-    """And no longer asked for."""
-    assert (await api.ask()).status == 200
-    api.monotonic.advance(UNUSED_FOR)
-    api.lists._look_at(api.lists._here(), api.uri)
-    assert (api.lists._held, api.fetches) == ({}, 1)
-
-
 async def test_an_operator_may_shorten_how_long_a_list_serves() -> None:
     """`stale_for` counts from the last good answer, if it ends before `exp`."""
-    async with key_set_server(TokenForge().jwks_document) as server:
-        api = Api(server, stale_for=20)
+    async with listed_api(stale_for=20) as api:
         assert (await api.ask()).status == 200
-        await server.stop()
+        await api.server.stop()
         api.advance(19)
         assert (await api.ask()).status == 200
         await api.settle()
         api.advance(1)
         assert (await api.ask()).status == 503
-        await api.lists.aclose()
-        await api.keys.aclose()
 
 
-async def test_a_list_without_exp_serves_for_a_day(api: Api) -> None:
+async def test_a_list_without_exp_serves_for_a_day(api: ListedApi) -> None:
     """So that a list server which is gone does not go unnoticed for ever."""
     api.publish(0, exp=DROP)
     assert (await api.ask()).status == 200
@@ -393,7 +219,7 @@ async def test_a_list_without_exp_serves_for_a_day(api: Api) -> None:
     assert api.lists.current(api.uri) is None
 
 
-async def test_a_304_does_not_prolong_a_list(api: Api) -> None:
+async def test_a_304_does_not_prolong_a_list(api: ListedApi) -> None:
     """Its `exp` counts; and the next request asks for all of it."""
     assert (await api.ask()).status == 200
     api.advance(300)
@@ -404,7 +230,7 @@ async def test_a_304_does_not_prolong_a_list(api: Api) -> None:
     assert (await api.ask()).status == 200
 
 
-async def test_a_list_signed_by_a_withdrawn_key_is_not_confirmed(api: Api) -> None:
+async def test_a_list_signed_by_a_withdrawn_key_is_not_confirmed(api: ListedApi) -> None:
     """It is asked for in full, and the one at hand serves until there is another."""
     assert (await api.ask()).status == 200
     newer = TokenForge(OTHER_KEY, issuer=api.server.url)
@@ -419,13 +245,13 @@ async def test_a_list_signed_by_a_withdrawn_key_is_not_confirmed(api: Api) -> No
     assert (await api.ask(api.token(1))).status == 401
 
 
-async def test_a_foreign_issuer_by_the_standard_alone_works(api: Api) -> None:
+async def test_a_foreign_issuer_by_the_standard_alone_works(api: ListedApi) -> None:
     """Lists elsewhere, of one bit, without `iss`, `exp` and `ttl`; and statuses of its own."""
     async with key_set_server(b"") as elsewhere:
         prefix = elsewhere.url + "/lists"
         policy = ResourcePolicy(issuer=api.server.url, resource=RESOURCE, status_lists=prefix)
         app = BearerMiddleware(
-            _answer,
+            answer,
             issuer=api.server.url,
             resource=RESOURCE,
             policy=policy,
@@ -446,7 +272,7 @@ async def test_a_foreign_issuer_by_the_standard_alone_works(api: Api) -> None:
             await issuer.statuses.aclose()
 
 
-async def test_without_keys_a_list_cannot_be_judged(api: Api) -> None:
+async def test_without_keys_a_list_cannot_be_judged(api: ListedApi) -> None:
     """Its signature cannot be verified, so the token can be neither accepted nor refused."""
 
     class NoKeys(JwksClient):
@@ -458,21 +284,6 @@ async def test_without_keys_a_list_cannot_be_judged(api: Api) -> None:
         await api.lists.get(api.uri)
     assert api.events[-1][1]["reason"] == "the issuer's keys could not be had"
     await api.lists._keys.aclose()
-
-
-async def test_lists_that_are_all_being_fetched_make_no_room(api: Api) -> None:
-    """One more is refused, and not a fetch that requests wait for."""
-    await api.keys.warm()
-    api.server.list_mode = "hangs"
-    uris = [f"{api.server.url}/status-lists/{n}-0" for n in range(MAXIMUM_LISTS)]
-    api.server.lists |= {uri.removeprefix(api.server.url): b"" for uri in uris}
-    waiting = [asyncio.create_task(api.lists.get(uri)) for uri in uris]
-    await until(lambda: len(api.lists._here().fetching) == MAXIMUM_LISTS)
-    with pytest.raises(StatusUnavailable):
-        await api.lists.get(api.uri)
-    for task in waiting:
-        task.cancel()
-    await asyncio.wait(waiting)
 
 
 def test_a_client_serves_one_event_loop_after_another() -> None:
@@ -489,13 +300,13 @@ def test_a_client_serves_one_event_loop_after_another() -> None:
         await server.stop()
 
     server = KeySetServer(TokenForge().jwks_document)
-    api = Api(server)
+    api = ListedApi(server)
     for _ in range(2):
         asyncio.run(fresh())
     assert len(api.lists._loops) == 1
 
 
-async def test_what_is_served_at_an_address_names_itself(api: Api) -> None:
+async def test_what_is_served_at_an_address_names_itself(api: ListedApi) -> None:
     """A list that another address serves as well is not taken for that one's."""
     other = "/status-lists/2-0"
     api.server.lists[other] = api.server.lists[PATH]
