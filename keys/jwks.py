@@ -6,7 +6,7 @@ keys that cannot verify signatures are left out (RFC 7517 §5: ignore what is no
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keys.encoding import parse_json_object
 from keys.errors import InvalidJwk, InvalidJwkSet
@@ -22,13 +22,21 @@ class JwkSet:
     """The usable keys of one issuer."""
 
     keys: tuple[PublicJwk, ...]
+    _only: dict[tuple[str, str], PublicJwk | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the keys, since every token asks for one."""
+        # RFC 7517 §4.5: several keys may share a `kid`. Guessing among them would leave the choice
+        # to the sender of the token.
+        only: dict[tuple[str, str], PublicJwk | None] = {}
+        for key in self.keys:
+            name = (key.kid, key.alg)
+            only[name] = None if name in only else key
+        object.__setattr__(self, "_only", only)
 
     def select(self, kid: str, alg: str) -> PublicJwk | None:
         """Return the one key of this ``kid`` and ``alg``, or None if there is not exactly one."""
-        # RFC 7517 §4.5: several keys may share a `kid`. Guessing among them would leave the choice
-        # to the sender of the token.
-        found = [key for key in self.keys if key.kid == kid and key.alg == alg]
-        return found[0] if len(found) == 1 else None
+        return self._only.get((kid, alg))
 
 
 def build_jwk_set(keys: Iterable[PublicJwk]) -> dict[str, list[dict[str, str]]]:

@@ -47,13 +47,13 @@ def split_compact(token: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     """
     # RFC 7515 §5.2: the signature is over the bytes received, never over JSON written again, so
     # the signing input is a slice of them.
-    signing_input, _, signature = token.rpartition(b".")
-    header, dot, payload = signing_input.partition(b".")
+    segments = token.split(b".", 3)
     # RFC 7515 §3.1, §7.1: BASE64URL(header).BASE64URL(payload).BASE64URL(signature). Five segments
     # would be a JWE (RFC 7516 §3.1), a leading `{` the JSON serialisation.
-    if not dot or b"." in payload:
+    if len(segments) != 3:
         raise InvalidJws("not three segments")
-    return header, payload, signature, signing_input
+    header, payload, signature = segments
+    return header, payload, signature, token[: len(header) + 1 + len(payload)]
 
 
 def decode_segment(segment: bytes) -> bytes:

@@ -7,6 +7,7 @@ not supported and not looked at.
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NoReturn
 
 from resource_api.errors import (
@@ -79,14 +80,25 @@ def build_challenge(
         resource_metadata: the URL of the RFC 9728 document, if the resource has one.
         scope: what to ask the issuer for; an `InsufficientScope` brings its own.
     """
+    wanted = error.needed if isinstance(error, InsufficientScope) else scope
+    return _write_challenge(
+        realm, error.challenge_error, error.description, " ".join(wanted), resource_metadata
+    )
+
+
+# Callers choose how often a request is refused, but not in how many ways: there are a few dozen,
+# which an API writes again and again. The bound is for an application below many root paths.
+@lru_cache(maxsize=256)
+def _write_challenge(
+    realm: str, error: str | None, description: str, scope: str, resource_metadata: str | None
+) -> str:
     # RFC 9110 §11.5 realm, RFC 6750 §3 error and scope, RFC 9728 §5.1 resource_metadata.
     parameters = {"realm": realm}
-    if error.challenge_error is not None:
-        parameters["error"] = error.challenge_error
-        parameters["error_description"] = error.description
-    wanted = error.needed if isinstance(error, InsufficientScope) else scope
-    if wanted:
-        parameters["scope"] = " ".join(wanted)
+    if error is not None:
+        parameters["error"] = error
+        parameters["error_description"] = description
+    if scope:
+        parameters["scope"] = scope
     if resource_metadata is not None:
         parameters["resource_metadata"] = resource_metadata
     # Every value comes from configuration or from a fixed list and holds neither quote nor
@@ -98,8 +110,7 @@ def build_refusal(
     error: ResourceError, *, realm: str, resource_metadata: str | None, scope: tuple[str, ...] = ()
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Write status, raw headers and JSON body of a refusal."""
-    document = {"error": error.error, "error_description": error.description}
-    body = json.dumps(document, separators=(",", ":")).encode()
+    body = _write_body(error.error, error.description)
     # RFC 9111 §5.2.2.5: a refusal must not be served again to a caller with a good token.
     headers = [
         (b"content-type", b"application/json"),
@@ -114,6 +125,12 @@ def build_refusal(
         )
         headers.append((b"www-authenticate", challenge.encode()))
     return error.status, headers, body
+
+
+@lru_cache(maxsize=64)
+def _write_body(error: str, description: str) -> bytes:
+    document = {"error": error, "error_description": description}
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _refuse_other(value: bytes) -> NoReturn:

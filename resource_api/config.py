@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from keys.identifiers import check_issuer, check_resource, insert_well_known, publishes_metadata
@@ -71,6 +72,7 @@ def _check(name: str, check: Callable[[str], object], value: str) -> None:
 WELL_KNOWN = "oauth-protected-resource"
 
 
+@lru_cache(maxsize=64)  # asked for with every refusal; a resource has few root paths
 def metadata_url(resource: str, root_path: str = "") -> str | None:
     """Give the URL of the document, or None for a resource that cannot have one."""
     # RFC 9728 §1.2: an https URL; not `urn:`, `api:` or plain http to another machine.

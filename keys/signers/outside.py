@@ -103,7 +103,7 @@ class WaitingThreads:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._starting = Lock()
+        self._lock = Lock()  # callers are on the event loop and on other threads
         self._started = 0
         self._stuck: list[Future[Any]] = []
         self._queue: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
@@ -142,10 +142,10 @@ class WaitingThreads:
         # What was given up still counts until a thread has passed it over.
         if self._queue.qsize() >= MAX_WAITING:
             raise SignerUnavailable(f"{MAX_WAITING} requests wait for the signer already")
-        self._stuck = [each for each in self._stuck if not each.done()]
-        if len(self._stuck) >= self._count:
-            raise SignerUnavailable("the signer has not answered yet what it was asked before")
-        with self._starting:
+        with self._lock:
+            self._stuck = [each for each in self._stuck if not each.done()]
+            if len(self._stuck) >= self._count:
+                raise SignerUnavailable("the signer has not answered yet what it was asked before")
             for _ in range(self._started, self._count):
                 Thread(target=self._run, name="outside", daemon=True).start()
             self._started = self._count
@@ -155,7 +155,8 @@ class WaitingThreads:
 
     def _give_up(self, future: Future[Any], seconds: float) -> SignerUnavailable:
         if not future.cancel():  # a thread is at it, and can do nothing else
-            self._stuck.append(future)
+            with self._lock:
+                self._stuck.append(future)
         return SignerUnavailable(f"the signer gave no answer within {seconds:.0f} seconds")
 
     def _run(self) -> None:
