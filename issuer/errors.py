@@ -1,4 +1,4 @@
-"""Errors of the token endpoint: the codes of RFC 6749 §5.2 and RFC 8707 §2.
+"""Errors of the endpoints that authenticate clients (RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 8707 §2).
 
 A class fixes code and status; an instance adds a stable reason (for logs and metrics) and a public
 description. Neither echoes input (RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5D-7E only).
@@ -31,6 +31,10 @@ class Reason(StrEnum):
     SECRET_EXPIRED = "secret_expired"  # noqa: S105 - a reason, not a secret
     CLIENT_DISABLED = "client_disabled"
     CLIENT_EXPIRED = "client_expired"
+    TOKEN_MISSING = "token_missing"  # noqa: S105 - a reason, not a secret
+    INTROSPECTS_NOTHING = "introspects_nothing"
+    FOREIGN_TOKEN = "foreign_token"  # noqa: S105 - a reason, not a secret
+    NOT_REVOCABLE = "not_revocable"
     GRANT_TYPE_MISSING = "grant_type_missing"
     UNSUPPORTED_GRANT = "unsupported_grant"
     GRANT_NOT_ALLOWED = "grant_not_allowed"
@@ -68,7 +72,7 @@ class Reason(StrEnum):
 
 
 class OAuthError(Exception):
-    """A refused token request.
+    """A refused request of a client.
 
     Args:
         reason: why, for logs and metrics.
@@ -108,7 +112,7 @@ class InvalidRequest(OAuthError):
 
 
 class MethodNotAllowed(InvalidRequest):
-    """The token endpoint takes POST only (RFC 6749 §3.2, RFC 9110 §15.5.6)."""
+    """The endpoint takes POST only (RFC 6749 §3.2, RFC 9110 §15.5.6)."""
 
     status = 405
     headers = ((b"allow", b"POST"),)
@@ -132,9 +136,15 @@ class InvalidClient(OAuthError):
 
 
 class UnauthorizedClient(OAuthError):
-    """The authenticated client may not use this grant."""
+    """The authenticated client may not use this grant, or this endpoint for this token."""
 
     code = "unauthorized_client"
+
+
+class UnsupportedTokenType(OAuthError):
+    """The issuer cannot revoke a token of this kind (RFC 7009 §2.2.1)."""
+
+    code = "unsupported_token_type"
 
 
 class UnsupportedGrantType(OAuthError):

@@ -15,6 +15,9 @@ class Event(StrEnum):
 
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - an event's name
     TOKEN_REFUSED = "token.refused"  # noqa: S105 - an event's name
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
+    REVOCATION_REFUSED = "revocation.refused"
+    INTROSPECTION_REFUSED = "introspection.refused"
     REGISTRATION_REFUSED = "registration.refused"
     REQUEST_REFUSED = "request.refused"
     SECRET_EXPIRING = "secret.expiring"  # noqa: S105 - an event's name

@@ -9,13 +9,19 @@ from issuer.status.positions import LISTS_PATH
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path
 JWKS_PATH = "/jwks"
+INTROSPECTION_PATH = "/introspect"
 REGISTRATION_PATH = "/register"
+_AUTHENTICATING = ("token", "introspection")
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 _WELL_KNOWN_OPENID = "/.well-known/openid-configuration"
 
 
 def build_metadata(
-    config: IssuerConfig, *, scopes: Iterable[str] = (), algorithms: Iterable[str] = ()
+    config: IssuerConfig,
+    *,
+    scopes: Iterable[str] = (),
+    algorithms: Iterable[str] = (),
+    signing_alg: str = "RS256",
 ) -> dict[str, object]:
     """Build the metadata document.
 
@@ -23,6 +29,7 @@ def build_metadata(
         config: the issuer; its identifier appears verbatim.
         scopes: the scopes that resources understand; left out if there are none.
         algorithms: those that access tokens are signed with; left out if there are none.
+        signing_alg: what everything else is signed with.
     """
     document: dict[str, object] = {
         "issuer": config.issuer,
@@ -33,8 +40,11 @@ def build_metadata(
         "registration_endpoint": config.base + REGISTRATION_PATH,
         # Token Status List §9.1.
         "status_list_aggregation_endpoint": config.base + LISTS_PATH,
+        "introspection_endpoint": config.base + INTROSPECTION_PATH,
         "grant_types_supported": list(GRANTS),
-        "token_endpoint_auth_methods_supported": list(METHODS),
+        # RFC 8414 §2: left out, it would mean client_secret_basic alone.
+        **{f"{each}_endpoint_auth_methods_supported": list(METHODS) for each in _AUTHENTICATING},
+        "introspection_signing_alg_values_supported": [signing_alg],  # RFC 9701 §7
         # REQUIRED by RFC 8414 §2; there is no authorization endpoint, so there is no response type.
         "response_types_supported": [],
     }

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 from issuer.access_token import TOKEN_TYPE
 from issuer.config import MAX_TOKEN_TTL
-from issuer.errors import Reason
+from issuer.errors import Reason, TemporarilyUnavailable
+from issuer.registry.errors import StoreUnavailable
 from issuer.status.positions import Position, Status, position_of
 from keys.errors import InvalidJwt
 from keys.jwk import PublicJwk
@@ -44,7 +45,11 @@ class TokenStatuses(Protocol):
     """Knows which tokens were revoked or suspended."""
 
     def status(self, position: Position) -> Status:
-        """Return the status of the token at a position."""
+        """Return the status of the token at a position.
+
+        Raises:
+            StoreUnavailable: the registry was not read yet.
+        """
         ...
 
 
@@ -113,6 +118,7 @@ class OwnTokens:
 
         Raises:
             NotOwnToken: it is none; the first check that failed is the reason.
+            TemporarilyUnavailable: what became of it is not known yet.
         """
         found = self.recognise(token, now=now)
         if found.status is not Status.VALID:  # Token Status List §7.1: no other may be used
@@ -129,6 +135,7 @@ class OwnTokens:
 
         Raises:
             NotOwnToken: it is none; the first check that failed is the reason.
+            TemporarilyUnavailable: what became of it is not known yet.
         """
         try:
             parsed = parse_jwt(token.encode("utf-8", "replace"), _PROFILE)
@@ -142,9 +149,11 @@ class OwnTokens:
             raise NotOwnToken(Reason(error.fault)) from None
         try:
             position = position_of(claims, self._base)
+            status = Status.VALID if position is None else self._statuses.status(position)
         except ValueError:
             raise NotOwnToken(Reason.INVALID_STATUS) from None
-        status = Status.VALID if position is None else self._statuses.status(position)
+        except StoreUnavailable:
+            raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
         return OwnToken(claims, parsed.header.kid, position, status)
 
     def _key_of(self, parsed: ParsedJwt, now: int) -> PublicJwk:

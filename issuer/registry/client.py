@@ -24,6 +24,7 @@ from issuer.registry.credentials import (
     check_tls_subject,
 )
 from issuer.registry.errors import InvalidValue
+from issuer.registry.resource_name import ResourceName
 from issuer.registry.schema import (
     MODEL,
     Flag,
@@ -214,6 +215,13 @@ class ClientRegistration:
     tls_client_certificate_bound_access_tokens: Annotated[
         Flag, Registrable(), Option(flag="--certificate-bound/--no-certificate-bound")
     ] = Field(default=False, description="only certificate-bound tokens")
+    introspects: Annotated[
+        tuple[ResourceName, ...], Option(flag="--introspects", metavar="URI", unset=True)
+    ] = Field(
+        default=(),
+        exclude_if=is_unset,
+        description="resources whose tokens it may introspect",
+    )
     disabled: Annotated[Flag, Option(flag="--disabled/--enabled")] = Field(
         default=False, description="refuse it"
     )
@@ -351,6 +359,8 @@ def facts_of_client(registration: ClientRegistration) -> Facts:
     described = write(registration)
     del described["client_id"], described["grants"]
     described["grant_types"] = sorted(registration.grant_types)
+    if registration.introspects:
+        described["introspects"] = sorted(registration.introspects)
     facts: dict[tuple[str, str | None], Any] = {
         (name, None): value for name, value in described.items()
     }

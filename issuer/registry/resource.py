@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from issuer.registry.claims import Claims
 from issuer.registry.client import Facts, ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
+from issuer.registry.resource_name import ResourceName
 from issuer.registry.schema import (
     MODEL,
     SCOPE_TOKEN_PATTERN,
@@ -27,7 +28,6 @@ from issuer.registry.schema import (
     write,
     write_time,
 )
-from keys.identifiers import check_resource
 from keys.key_types import ALGORITHMS
 
 
@@ -41,19 +41,6 @@ def check_signing_alg(name: str) -> str:
         known = ", ".join(ALGORITHMS)
         raise InvalidValue(f"{name!a} is no signing algorithm here; use one of {known}")
     return name
-
-
-def check_resource_identifier(text: str) -> str:
-    """Return a resource identifier unchanged if RFC 8707 §2 allows it.
-
-    Raises:
-        InvalidValue: it is not an absolute URI without fragment, of at most 2048 characters.
-    """
-    try:
-        check_resource(text)
-    except ValueError as error:
-        raise InvalidValue(f"the resource identifier {text!a} {error}") from None
-    return text
 
 
 def check_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
@@ -118,10 +105,7 @@ class TokenPolicy:
 class Resource(TokenPolicy):
     """A protected API as an operator wants it: its identifier, its scopes, its token policy."""
 
-    resource: Annotated[Text, AfterValidator(check_resource_identifier)] = Field(
-        description="its identifier: an absolute URI without fragment",
-        json_schema_extra={"format": "uri", "maxLength": 2048},
-    )
+    resource: ResourceName = Field(description="its identifier: an absolute URI without fragment")
     scopes: Annotated[
         tuple[_Scope, ...],
         AfterValidator(_check_own_scopes),

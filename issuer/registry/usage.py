@@ -47,12 +47,16 @@ class UsageLog:
         self, client_id: str, credential_id: str, resource: str, scopes: tuple[str, ...], now: int
     ) -> None:
         """Note that a client got a token with a credential, for scopes of a resource."""
-        credential = (client_id, credential_id)
-        if now - self._credentials.get(credential, 0) >= RESOLUTION:
-            self._credentials[credential] = self._pending.credentials[credential] = now
+        self.note_credential(client_id, credential_id, now)
         grant = (client_id, resource, scopes)
         if now - self._grants.get(grant, 0) >= RESOLUTION:
             self._grants[grant] = self._pending.grants[grant] = now
+
+    def note_credential(self, client_id: str, credential_id: str, now: int) -> None:
+        """Note that a client proved its identity with a credential."""
+        credential = (client_id, credential_id)
+        if now - self._credentials.get(credential, 0) >= RESOLUTION:
+            self._credentials[credential] = self._pending.credentials[credential] = now
 
     def take(self) -> UsageBatch:
         """Return the uses to be written, and start a new batch."""

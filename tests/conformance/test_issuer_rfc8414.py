@@ -22,7 +22,10 @@ def test_metadata_says_what_the_tables_hold() -> None:
     """Endpoints, grants and methods are always stated; there is no response type."""
     config = IssuerConfig(issuer="https://auth.example")
     assert build_metadata(
-        config, scopes=["write", "read", "read"], algorithms=["RS256", "ES256", "ES256"]
+        config,
+        scopes=["write", "read", "read"],
+        algorithms=["RS256", "ES256", "ES256"],
+        signing_alg="ES256",
     ) == {
         "issuer": "https://auth.example",
         "token_endpoint": "https://auth.example/token",
@@ -30,8 +33,14 @@ def test_metadata_says_what_the_tables_hold() -> None:
         "jwks_revalidation_seconds": 8,
         "registration_endpoint": "https://auth.example/register",
         "status_list_aggregation_endpoint": "https://auth.example/status-lists",
+        "introspection_endpoint": "https://auth.example/introspect",
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "introspection_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post",
+        ],
+        "introspection_signing_alg_values_supported": ["ES256"],
         "response_types_supported": [],
         "scopes_supported": ["read", "write"],
         "access_token_signing_alg_values_supported": ["ES256", "RS256"],

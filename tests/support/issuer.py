@@ -14,14 +14,19 @@ import jwt
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
+from issuer.endpoints.introspection import IntrospectionEndpoint
+from issuer.endpoints.sent_token import TokenReader
 from issuer.endpoints.token import TokenEndpoint
+from issuer.own_tokens import OwnTokens
 from issuer.registry.client import Client, ClientRegistration, ResourcePermission
 from issuer.registry.credentials import ClientSecret, SecretHash, hash_secret
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.resource import TokenPolicy
 from issuer.registry.usage import UsageLog
 from issuer.service import TokenService
+from issuer.status.lists import StatusLists
 from keys.errors import NoSigningKey
+from keys.jwk import PublicJwk
 from keys.signers.batch import BatchingSigner
 from keys.signers.local import LocalSigner, Signer
 from tests.support.keys import public_rsa_jwk, rsa_key
@@ -133,6 +138,11 @@ class OneKey:
             raise NoSigningKey("none")
         return self.key
 
+    def public_key(self, kid: str, now: int) -> PublicJwk | None:
+        """Give the public key."""
+        published = public_rsa_jwk()
+        return published if self.key is not None and kid == published.kid else None
+
 
 @dataclass(slots=True)
 class Answer:
@@ -185,8 +195,10 @@ class TestIssuer:
     usage: UsageLog = field(default_factory=UsageLog)
     now: int = NOW
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    statuses: StatusLists = field(default_factory=lambda: StatusLists(longest=86_400))
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
+    _authenticator: ClientAuthenticator | None = None
 
     def _record(self, event: str, /, **fields: object) -> None:
         self.events.append((event, fields))
@@ -196,14 +208,39 @@ class TestIssuer:
         return f"jti-{self._jti}"
 
     @property
+    def authenticator(self) -> ClientAuthenticator:
+        """The authenticator of all endpoints, made once."""
+        if self._authenticator is None:
+            self._authenticator = ClientAuthenticator(
+                self.clients, SecretVerifier(self.slow, memo_key=bytes(32))
+            )
+        return self._authenticator
+
+    @property
+    def reader(self) -> TokenReader:
+        """Reads forms with a token."""
+        return TokenReader(
+            authenticator=self.authenticator, usage=self.usage, clock=lambda: self.now
+        )
+
+    @property
+    def own_tokens(self) -> OwnTokens:
+        """Verifies tokens of this issuer."""
+        return OwnTokens(self.config.issuer, self.keys, self.statuses)
+
+    @property
+    def introspection(self) -> IntrospectionEndpoint:
+        """The introspection endpoint."""
+        return IntrospectionEndpoint(
+            self.reader, self.own_tokens, self.keys, self.config, events=self._record
+        )
+
+    @property
     def endpoint(self) -> TokenEndpoint:
         """The endpoint, made once."""
         if self._endpoint is None:
-            authenticator = ClientAuthenticator(
-                self.clients, SecretVerifier(self.slow, memo_key=bytes(32))
-            )
             self._endpoint = TokenEndpoint(
-                TokenService(self.config, authenticator, self.keys, self.usage),
+                TokenService(self.config, self.authenticator, self.keys, self.usage),
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,
                 new_jti=self._next_jti,

@@ -339,6 +339,8 @@ def print_client(client: "Json", now: int) -> None:
         shown["jwks"] = ", ".join(
             f"{each.get('kty')} {each.get('kid', 'without kid')}" for each in keys
         )
+    if "introspects" in client:
+        shown["introspects"] = " ".join(client["introspects"])
     shown["metadata"] = _write_notes(client["metadata"])
     print_fields(shown)
     if client.get("secrets"):

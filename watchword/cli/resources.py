@@ -181,7 +181,7 @@ def delete(identifier: Identifier, yes: YesFlag = False, server: ServerOption = 
 
 def check_identifier(identifier: str) -> Mistakes:
     """Return what is wrong with a resource identifier, as the first mistakes of a command."""
-    from issuer.registry.resource import check_resource_identifier
+    from issuer.registry.resource_name import check_resource_identifier
 
     mistakes = Mistakes()
     with mistakes.of("URI"):

@@ -14,9 +14,18 @@ from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.document import Document, DocumentEndpoint
+from issuer.endpoints.introspection import IntrospectionEndpoint
+from issuer.endpoints.sent_token import TokenReader
 from issuer.endpoints.token import TokenEndpoint
 from issuer.events import EventSink
-from issuer.metadata import JWKS_PATH, TOKEN_PATH, build_metadata, metadata_paths
+from issuer.metadata import (
+    INTROSPECTION_PATH,
+    JWKS_PATH,
+    TOKEN_PATH,
+    build_metadata,
+    metadata_paths,
+)
+from issuer.own_tokens import OwnTokens
 from issuer.registry.errors import RegistryError, StoreUnavailable
 from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
@@ -151,12 +160,18 @@ class IssuerApp:
             new_jti=partial(secrets.token_urlsafe, _JTI_BYTES),
             events=self._events,
         )
+        reader = TokenReader(authenticator=authenticator, usage=self._usage, clock=wall_clock)
+        tokens = OwnTokens(self.config.issuer, self.keys, self.statuses.lists)
+        introspection = IntrospectionEndpoint(
+            reader, tokens, self.keys, self.config, events=self._events
+        )
         jwks = DocumentEndpoint(self.jwks)
         metadata = DocumentEndpoint(lambda: self._metadata)
         lists = self.statuses.endpoint(self.keys)
         routes: dict[str, Endpoint] = dict.fromkeys(metadata_paths(self.config), metadata)
         for base in {"", self.config.path}:
             routes[base + TOKEN_PATH] = token
+            routes[base + INTROSPECTION_PATH] = introspection
             routes[base + JWKS_PATH] = routes[base + "/.well-known/jwks.json"] = jwks
             routes[base + LISTS_PATH] = routes[base + LISTS_PATH + "/"] = lists
         return routes
@@ -333,7 +348,12 @@ class IssuerApp:
             )
 
     def _build_metadata(self, scopes: Collection[str], algorithms: Collection[str]) -> Document:
-        document = build_metadata(self.config, scopes=scopes, algorithms=algorithms)
+        document = build_metadata(
+            self.config,
+            scopes=scopes,
+            algorithms=algorithms,
+            signing_alg=self._settings.signing_alg,
+        )
         return Document(json.dumps(document).encode(), self.config.document_max_age)
 
 

@@ -19,7 +19,14 @@ from issuer.administration.http.openapi import (
 from issuer.client_auth.methods import METHODS
 from issuer.config import IssuerConfig
 from issuer.endpoints.status_list import LIST_TYPE
-from issuer.metadata import JWKS_PATH, REGISTRATION_PATH, TOKEN_PATH, metadata_paths
+from issuer.introspection import RESPONSE_TYPE
+from issuer.metadata import (
+    INTROSPECTION_PATH,
+    JWKS_PATH,
+    REGISTRATION_PATH,
+    TOKEN_PATH,
+    metadata_paths,
+)
 from issuer.status.positions import LISTS_PATH
 from resource_api.config import metadata_path
 from resource_api.demo import PUBLIC, READ_RESOURCE, WRITE_RESOURCE
@@ -55,6 +62,21 @@ _TOKEN: Json = {
         "expires_in": {"type": "integer"},
         "scope": {"type": "string"},
     },
+}
+_SENT_TOKEN: Json = {
+    "type": "object",
+    "required": ["token"],
+    "properties": {
+        "token": {"type": "string"},
+        "token_type_hint": {"type": "string", "description": "ignored"},
+        "client_id": {"type": "string", "description": "unless it comes by HTTP Basic"},
+        "client_secret": {"type": "string"},
+    },
+}
+_INTROSPECTION: Json = {
+    "type": "object",
+    "required": ["active"],
+    "properties": {"active": {"type": "boolean"}},
 }
 
 
@@ -129,7 +151,10 @@ def _metadata_paths(resource: str, summary: str) -> Json:
 
 def _issuer_paths(config: IssuerConfig) -> Json:
     base = config.path
-    paths: Json = {base + TOKEN_PATH: {"post": _token_operation()}}
+    paths: Json = {
+        base + TOKEN_PATH: {"post": _token_operation()},
+        base + INTROSPECTION_PATH: {"post": _introspection_operation()},
+    }
     for path in (base + JWKS_PATH, base + "/.well-known/jwks.json"):
         paths[path] = _get("Public signing keys (RFC 7517)")
     for path in metadata_paths(config):
@@ -163,15 +188,28 @@ def _status_list_paths(path: str) -> Json:
 
 
 def _token_operation() -> Json:
-    form = {"application/x-www-form-urlencoded": {"schema": _TOKEN_REQUEST}}
+    answer = _answer("An access token", _TOKEN)
+    return _client_form("token", "Get an access token (RFC 6749 §4.4)", _TOKEN_REQUEST, answer)
+
+
+def _introspection_operation() -> Json:
+    answer = _answer("What the token says, or that it is not active", _INTROSPECTION)
+    answer["content"][f"application/{RESPONSE_TYPE}"] = {"schema": {"type": "string"}}
+    return _client_form(
+        "introspect", "Ask what a token says (RFC 7662, RFC 9701)", _SENT_TOKEN, answer
+    )
+
+
+def _client_form(name: str, summary: str, request: Json, answer: Json) -> Json:
+    form = {"application/x-www-form-urlencoded": {"schema": request}}
     return {
-        "operationId": "token",
-        "summary": "Get an access token (RFC 6749 §4.4)",
+        "operationId": name,
+        "summary": summary,
         "tags": ["issuer"],
         "security": [{"client": []}, {}],
         "requestBody": {"required": True, "content": form},
         "responses": {
-            "200": _answer("An access token", _TOKEN),
+            "200": answer,
             "400": _answer("The request is refused (RFC 6749 §5.2)", _ERROR),
             "401": _answer("The client is not known (RFC 6749 §5.2)", _ERROR),
             "503": _answer("Try again", _ERROR),

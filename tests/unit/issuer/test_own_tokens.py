@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from issuer.errors import Reason
+from issuer.errors import Reason, TemporarilyUnavailable
 from issuer.own_tokens import NotOwnToken, OwnToken, OwnTokens
+from issuer.status.lists import StatusLists
 from issuer.status.positions import Position, Status, status_claim
 from keys.jwk import PublicJwk
 from keys.key_types import ALGORITHMS
@@ -78,6 +79,18 @@ def test_its_status_is_looked_up_by_its_place() -> None:
         assert refusal(token, known=known) is reason
         found = own_tokens(known).recognise(token.decode(), now=NOW)
         assert (found.position, found.status) == (PLACE, status)
+
+
+def test_until_the_statuses_are_known_a_token_is_neither_good_nor_bad() -> None:
+    """503 for whoever asks; a token that is on no list needs none of them."""
+    lists = StatusLists(longest=3_600)
+    tokens = OwnTokens(ISSUER, Known(), lists)
+    token = FORGE.token(status=status_claim(PLACE, ISSUER)).decode()
+    with pytest.raises(TemporarilyUnavailable):
+        tokens.verify(token, now=NOW)
+    assert tokens.verify(FORGE.token().decode(), now=NOW).position is None
+    lists.apply((), NOW, counts={})
+    assert tokens.verify(token, now=NOW).position == PLACE
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""What `/introspect` and `/revoke` share: an authenticated client that sends a token.
+
+RFC 7009 §2.1, RFC 7662 §2.1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from issuer.client_auth.methods import ClientAuthenticator
+from issuer.client_request import CREDENTIALS, parse_client_request
+from issuer.endpoints.asgi import Scope, peer_address
+from issuer.errors import InvalidRequest, Reason
+from issuer.registry.client import Client
+from issuer.registry.usage import UsageLog
+
+# The hint only says where to look first; a token of ours shows of what kind it is.
+_RECOGNISED = CREDENTIALS | {"token", "token_type_hint"}
+
+
+class SentToken(NamedTuple):
+    """A token that a client sent.
+
+    Args:
+        client: the client, authenticated.
+        token: as sent; it may be anything.
+        now: when, in seconds since the epoch.
+    """
+
+    client: Client
+    token: str
+    now: int
+
+    def __repr__(self) -> str:
+        """Show who sent it, never the token."""
+        return f"SentToken(client_id={self.client.client_id!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenReader:
+    """Reads the forms in which clients send tokens.
+
+    Args:
+        authenticator: decides which client a form comes from.
+        usage: remembers which credential was used.
+        clock: seconds since the epoch.
+    """
+
+    authenticator: ClientAuthenticator
+    usage: UsageLog
+    clock: Callable[[], int]
+
+    async def read(self, scope: Scope, body: bytes, *, url: str) -> SentToken:
+        """Read one form.
+
+        Args:
+            scope: the request.
+            body: its whole body.
+            url: the public URL of the endpoint.
+
+        Raises:
+            OAuthError: the form is malformed, has no token, or its sender is not authenticated.
+        """
+        request = parse_client_request(
+            scope["headers"],
+            scope["query_string"],
+            body,
+            recognised=_RECOGNISED,
+            url=url,
+            peer_address=peer_address(scope),
+        )
+        now = self.clock()
+        authenticated = await self.authenticator.authenticate(request.evidence, now=now)
+        client = authenticated.client
+        self.usage.note_credential(client.client_id, authenticated.credential_id, now)
+        token = request.parameters.get("token")
+        if token is None:
+            raise InvalidRequest(
+                Reason.TOKEN_MISSING, "token is missing", client_id=client.client_id
+            )
+        return SentToken(client, token, now)
