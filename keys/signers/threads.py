@@ -1,8 +1,9 @@
 """Sign on threads beside the event loop, so that one process uses more cores than one.
 
-`cryptography` releases the interpreter's lock while it makes an RSA signature. The event loop signs
-too: a few in a row, then it reads and answers what has arrived, while the threads take what waits.
-A single request is signed by the loop at once, without waking a thread.
+`cryptography` releases the interpreter's lock while it makes an RSA signature. Only the event loop
+can read requests and write answers, so it signs only what the threads would not come to meanwhile:
+a few in a row, and then it reads and answers what has arrived. A request or two that come alone are
+signed by the loop at once, without waking a thread.
 """
 
 import asyncio
@@ -15,6 +16,9 @@ from keys.signers.local import LocalSigner
 
 BATCH = 4
 """Signatures in a row, on the loop before other work and on a thread before the loop is woken."""
+
+ALONE = 2
+"""Requests that the loop signs by itself, if nothing waits: waking a thread would cost more."""
 
 _Wanted = tuple[Callable[[bytes], bytes], bytes, asyncio.Future[bytes]]
 _Outcome = tuple[asyncio.Future[bytes], bytes | Exception]
@@ -29,6 +33,7 @@ class SigningThreads:
 
     def __init__(self, count: int) -> None:
         self._count = count
+        self._reserve = BATCH * count  # left to the threads, or they have nothing to do at times
         self._threads: list[Thread] = []
         self._arrived: list[_Wanted] = []
         self._waiting: SimpleQueue[_Wanted | None] = SimpleQueue()
@@ -45,7 +50,12 @@ class SigningThreads:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
-        self._arrived.append((sign_now, signing_input, future))
+        wanted = sign_now, signing_input, future
+        if self._count and (len(self._arrived) >= ALONE or not self._waiting.empty()):
+            self._start()
+            self._waiting.put(wanted)
+        else:
+            self._arrived.append(wanted)
         if not self._has_turn:
             self._has_turn = True
             loop.call_soon(self._take_turn, loop)
@@ -58,14 +68,10 @@ class SigningThreads:
             self._waiting.put(None)
 
     def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch, self._arrived = self._arrived, []
-        if len(batch) > BATCH or not self._waiting.empty():
-            self._start()
-            for wanted in batch:
-                self._waiting.put(wanted)
-            batch = self._take(BATCH)
+        batch, self._arrived = self._arrived[:BATCH], self._arrived[BATCH:]
+        batch += self._take(min(BATCH - len(batch), self._waiting.qsize() - self._reserve))
         _settle([_try(wanted) for wanted in batch])
-        self._has_turn = bool(self._arrived) or not self._waiting.empty()
+        self._has_turn = bool(self._arrived) or self._waiting.qsize() > self._reserve
         if self._has_turn:
             loop.call_soon(self._take_turn, loop)
 

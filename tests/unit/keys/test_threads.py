@@ -7,7 +7,7 @@ import pytest
 
 from keys.key_types import verifier
 from keys.signers.local import LocalSigner
-from keys.signers.threads import BATCH, SigningThreads, ThreadedSigner
+from keys.signers.threads import ALONE, BATCH, SigningThreads, ThreadedSigner
 from tests.support.keys import rsa_key
 
 DEADLINE = 10.0
@@ -21,6 +21,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.signed: list[bytes] = []
+        self.on_the_loop: list[bytes] = []
         self.by: set[threading.Thread] = set()
         self.on_a_thread = threading.Event()
 
@@ -30,8 +31,10 @@ class Recorder:
         self.by.add(threading.current_thread())
         if threading.current_thread() is not threading.main_thread():
             self.on_a_thread.set()
-        elif len(self.signed) > 1:
-            self.on_a_thread.wait(DEADLINE)
+        else:
+            self.on_the_loop.append(signing_input)
+            if len(self.signed) > 1:
+                self.on_a_thread.wait(DEADLINE)
         if signing_input == b"bad":
             raise ValueError("broken key")
         return signing_input[::-1]
@@ -55,6 +58,16 @@ async def test_loop_and_threads_share_the_work_and_everybody_gets_their_own_sign
     assert sorted(recorder.signed) == inputs
     assert threading.main_thread() in recorder.by
     assert len(recorder.by) >= 2
+
+
+async def test_the_loop_signs_nothing_that_the_threads_come_to(threads):
+    """It signs the first ones, and of the rest only what is more than a batch for each thread."""
+    recorder = Recorder()
+    signer = ThreadedSigner(recorder, threads)  # type: ignore[arg-type]
+    inputs = [b"in%03d" % n for n in range(ALONE + BATCH * 2)]
+    signatures = await asyncio.gather(*map(signer.sign, inputs))
+    assert signatures == [each[::-1] for each in inputs]
+    assert recorder.on_the_loop == inputs[:ALONE]
 
 
 async def test_a_request_alone_wakes_no_thread(threads):
