@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from keys.errors import KeyFromTheFuture, KeyInUse, KeyStoreError, NoSuchKey, RotationUnderWay
-from keys.ring import KeyState, RingEntry, RingKey, RingPolicy, derive_ring
+from keys.ring import KeyState, RingEntry, RingKey, RingPolicy, deletable_from, derive_ring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,9 +305,7 @@ def plan_deletion(ring: tuple[RingKey, ...], kid: str, now: int, policy: RingPol
             f"key {kid} signs from {write_time(begins)} on, and where a clock is ahead it may sign "
             f"already; to refuse its tokens run: watchword keys revoke {kid}"
         )
-    # The turn of its successor may be a little ahead of another node's clock: until then it is the
-    # record of the revoked key that says whose turn it is.
-    deletable_at = (entry.key.withdrawn_at or 0) + policy.slack
+    deletable_at = deletable_from(entry.key, policy)
     if entry.state is KeyState.REVOKED and now < deletable_at:
         raise KeyInUse(
             f"key {kid} was revoked just now, and nodes whose clocks are behind need its record; "

@@ -9,6 +9,7 @@ token that it signed may live. `keys/lifecycle.py` says which times a key is giv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from math import ceil
 
 from keys.jwks import MAXIMUM_KEYS
@@ -185,21 +186,29 @@ def published(entries: Iterable[RingEntry]) -> tuple[RingKey, ...]:
     return tuple(entry.key for entry in entries if entry.state not in hidden)
 
 
-def explain_too_fast(policy: RingPolicy, alg: str) -> str | None:
+def deletable_from(key: RingKey, policy: RingPolicy) -> int:
+    """Return when a withdrawn key can be deleted, in seconds since the epoch; 0 for any other."""
+    # The turn of its successor may be a little ahead of another node's clock: until then it is the
+    # record of the withdrawn key that says whose turn it is.
+    return 0 if key.withdrawn_at is None else key.withdrawn_at + policy.slack
+
+
+def explain_too_fast(policy: RingPolicy, *algs: str) -> str | None:
     """Say why keys cannot be rotated so often, with the arithmetic; None if they can.
 
     Args:
         policy: the rollover rule; without `rotate_every` nothing is too fast.
-        alg: the algorithm of the keys, whose size bounds how many a set can hold.
+        algs: the algorithms of the keys, each rotated so often: their sizes bound how many of each
+            a set can hold together.
     """
-    every, ahead, room = (
-        policy.rotate_every,
-        policy.publish_ahead,
-        _LARGE_KEYS.get(alg, MAXIMUM_KEYS),
-    )
+    every, ahead = policy.rotate_every, policy.publish_ahead
     if not every:
         return None
-    life = policy.keep + ahead
+    life, kinds = policy.keep + ahead, ", ".join(algs)
+    # Each key takes its share of the set.
+    room = int(1 / sum(Fraction(1, _LARGE_KEYS.get(alg, MAXIMUM_KEYS)) for alg in algs))
+    if room <= 2:
+        return f"keys of {kinds} cannot be rotated by time: validators take {room} of each in a set"
     # The one that signs and the one that is prepared come on top of those that overlap.
     least = max(ahead, ceil(life / (room - 2)))
     if every >= least:
@@ -213,7 +222,8 @@ def explain_too_fast(policy: RingPolicy, alg: str) -> str | None:
         why = (
             f"a key stays published {life} s beside the time that it signs (longest token "
             f"{policy.longest_token} + leeway {policy.leeway} + {ahead} ahead), which makes "
-            f"{ceil(life / every) + 2} keys in the set, and validators take {room} of {alg}"
+            f"{ceil(life / every) + 2} keys in the set, and validators take {room} of {kinds}"
+            f"{' each' if len(algs) > 1 else ''}"
         )
     return f"keys cannot be rotated every {every} s: {why}; the least is {least}"
 

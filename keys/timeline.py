@@ -6,7 +6,7 @@ Pure. Everything shown is derived by the rule itself, so a picture cannot differ
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from keys.ring import KeyState, RingEntry
+from keys.ring import KeyState, RingEntry, RingPolicy, deletable_from
 
 _MARKS = {KeyState.PENDING: "░", KeyState.ACTIVE: "█", KeyState.RETIRING: "▒"}
 _COLOURS = {KeyState.PENDING: "#b9c8d9", KeyState.ACTIVE: "#2f6f4f", KeyState.RETIRING: "#d9b26a"}
@@ -25,8 +25,8 @@ class NextStep:
     """When, in seconds since the epoch; None if it takes a command."""
 
 
-def next_step(entry: RingEntry) -> NextStep:
-    """Say what happens to a key next, and when."""
+def next_step(entry: RingEntry, now: int, policy: RingPolicy) -> NextStep:
+    """Say what happens to a key next, and when; times are in seconds since the epoch."""
     match entry.state:
         case KeyState.PENDING:
             return NextStep(state="active", at=entry.key.signs_from)
@@ -35,7 +35,8 @@ def next_step(entry: RingEntry) -> NextStep:
         case KeyState.RETIRING:
             return NextStep(state="gone", at=entry.gone_at)
         case _:
-            return NextStep(state="deleted", at=None)
+            deletable_at = deletable_from(entry.key, policy)
+            return NextStep(state="deleted", at=deletable_at if now < deletable_at else None)
 
 
 @dataclass(frozen=True, slots=True)

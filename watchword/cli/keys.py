@@ -44,7 +44,7 @@ _STEPS = {
     "active": ("signs", "signs when rotated"),
     "retiring": ("superseded", "superseded when rotated"),
     "gone": ("gone", ""),
-    "deleted": ("", "can be deleted"),
+    "deleted": ("can be deleted", "can be deleted"),
 }
 
 
@@ -169,7 +169,8 @@ def list_keys(as_json: JsonFlag = False) -> None:
     now = wall_clock()
     settings = load_settings()
     records, ring = _read_keys(settings)
-    facts = [_describe(entry, records[entry.key.kid]) for entry in ring]
+    policy = ring_policy(settings)
+    facts = [_describe(entry, records[entry.key.kid], now, policy) for entry in ring]
     if as_json:
         print_json({"keys": facts})
     elif facts:
@@ -177,7 +178,6 @@ def list_keys(as_json: JsonFlag = False) -> None:
         print_table(_COLUMNS, [[row[name] for name in _COLUMNS] for row in rows])
         width = shutil.get_terminal_size().columns
         if sys.stdout.isatty() and width >= _WIDE:
-            policy = ring_policy(settings)
             reach = policy.keep + policy.publish_ahead
             sys.stdout.write(draw_timeline(ring, now, width, reach=reach) + "\n")
     else:
@@ -249,8 +249,12 @@ def _change(
 
 def _show(settings: "Settings", kids: "Collection[str]", now: int, *, as_json: bool) -> None:
     """Print the keys that a command made or changed: the one as an object, more as a list."""
+    from watchword.provider.key_ring import ring_policy
+
+    policy = ring_policy(settings)
     records, ring = _read_keys(settings)
-    facts = [_describe(entry, records[entry.key.kid]) for entry in ring if entry.key.kid in kids]
+    shown = [entry for entry in ring if entry.key.kid in kids]
+    facts = [_describe(entry, records[entry.key.kid], now, policy) for entry in shown]
     if as_json:
         print_json(facts[0] if len(kids) == 1 else {"keys": facts})
         return
@@ -321,10 +325,12 @@ def _warn_of_an_empty_set(settings: "Settings") -> None:
         )
 
 
-def _describe(entry: "RingEntry", stored: "StoredKey") -> dict[str, Any]:
+def _describe(
+    entry: "RingEntry", stored: "StoredKey", now: int, policy: "RingPolicy"
+) -> dict[str, Any]:
     from keys.timeline import next_step
 
-    step = next_step(entry)
+    step = next_step(entry, now, policy)
     return {
         "kid": stored.kid,
         "alg": stored.jwk.alg,

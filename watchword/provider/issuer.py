@@ -34,8 +34,10 @@ from issuer.status.positions import LISTS_PATH
 from issuer.storage.registry import Registry
 from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
+from keys.ring import explain_too_fast
 from keys.stores.store import KeyStore
 from watchword.clock import wall_clock
+from watchword.errors import ProviderError
 from watchword.key_store import open_key_store
 from watchword.logging import Events
 from watchword.provider.jobs import Job, Jobs, JobsApart
@@ -143,6 +145,7 @@ class IssuerApp:
             _open_keys(settings, open_key_store(settings, events), check=True)
         opened = open_registry(settings, now=wall_clock, announce=events, serving=True)
         with closing(opened) as registry:
+            _check_rotation(settings, registry)
             if not in_files:
                 store = open_key_store(settings, events, registry=registry)
                 _open_keys(settings, store, check=True)
@@ -355,6 +358,19 @@ class IssuerApp:
             signing_alg=self._settings.signing_alg,
         )
         return Document(json.dumps(document).encode(), self.config.document_max_age)
+
+
+def _check_rotation(settings: Settings, registry: Registry) -> None:
+    """Refuse a rotation by time that overfills the key set with those of all resources.
+
+    Raises:
+        ProviderError: it would.
+    """
+    # The settings were checked with the configured algorithm alone.
+    algorithms = {settings.signing_alg, *registry.list_signing_algs()}
+    why = explain_too_fast(ring_policy(settings), *sorted(algorithms))
+    if why is not None:
+        raise ProviderError(f"WATCHWORD_ROTATE_EVERY: with the algorithms of the resources, {why}")
 
 
 def _open_keys(settings: Settings, store: KeyStore, *, check: bool) -> KeyRing:

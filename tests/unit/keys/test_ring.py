@@ -239,6 +239,19 @@ def test_a_rotation_by_time_must_not_overfill_the_set():
 
 
 @pytest.mark.rfc("roll-5")
+def test_keys_of_several_algorithms_share_the_set():
+    """Each of them is rotated, so the room of each is smaller; of too many there is none."""
+    policy = RingPolicy(jwks_max_age=300, longest_token=86_400, rotate_every=1_809)
+
+    assert str(explain_too_fast(policy, "ES256", "RS256")).endswith(
+        "which makes 50 keys in the set, and validators take 25 of ES256, RS256 each; "
+        "the least is 3775"
+    )
+    assert explain_too_fast(replace(policy, rotate_every=3_775), "ES256", "RS256") is None
+    assert "validators take 2 of each in a set" in str(explain_too_fast(policy, *ALGORITHMS))
+
+
+@pytest.mark.rfc("roll-5")
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_as_many_keys_as_are_counted_on_fit_a_set(alg):
     """Of keys that are as large as any algorithm asks for."""

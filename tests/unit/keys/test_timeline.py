@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from keys.ring import RingPolicy, derive_ring
-from keys.timeline import draw_timeline, draw_timeline_svg, next_step
+from keys.timeline import NextStep, draw_timeline, draw_timeline_svg, next_step
 from tests.unit.keys.test_ring import key, prepared
 
 POLICY = RingPolicy(jwks_max_age=300, longest_token=1_000, leeway=60)
@@ -33,9 +33,17 @@ RING = (
 def test_the_next_step_of_a_key_follows_from_its_state(kid, state, at):
     """What comes by time has a time; what an operator has to ask for has none."""
     entries = {entry.key.kid: entry for entry in derive_ring(RING, 6_200, POLICY)}
-    step = next_step(entries[kid])
+    step = next_step(entries[kid], 6_200, POLICY)
 
     assert (step.state, step.at) == (state, at)
+
+
+def test_a_key_that_was_withdrawn_just_now_says_from_when_it_can_be_deleted():
+    """The record of it is needed until every clock agrees whose turn it is."""
+    bad = next(each for each in derive_ring(RING, 5_859, POLICY) if each.key.kid == "bad")
+
+    assert next_step(bad, 5_859, POLICY) == NextStep(state="deleted", at=5_860)
+    assert next_step(bad, 5_860, POLICY) == NextStep(state="deleted", at=None)
 
 
 def test_the_picture_shows_the_states_that_the_rule_gives():

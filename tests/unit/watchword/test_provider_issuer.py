@@ -17,9 +17,11 @@ from issuer.registry.errors import (
     SchemaMismatch,
     StoreUnavailable,
 )
+from issuer.registry.resource import Resource
 from tests.support.keys import key_file, write_key_file
 from tests.support.registry import TESTER, fast_hash
 from watchword.clock import wall_clock
+from watchword.errors import ProviderError
 from watchword.logging import Events
 from watchword.provider import issuer as provider_issuer
 from watchword.provider.issuer import IssuerApp
@@ -86,6 +88,18 @@ async def test_readiness_follows_the_registry_and_the_key_store(app, monkeypatch
     looks.clear()
     await until(lambda: app.store_answers() and app.has_key())
     await app.stop()
+
+
+def test_a_rotation_that_resources_make_too_fast_is_refused_at_start(app, monkeypatch):
+    """Their algorithms have keys of their own in the one set; settings alone do not tell."""
+    monkeypatch.setenv("WATCHWORD_ROTATE_EVERY", "1900")
+    settings, events = load_settings(), Events(form="json", stream=io.StringIO())
+    IssuerApp.check(settings, events)
+    resource = Resource(resource="https://b.example", scopes=("read",), signing_alg="ES256")
+    app.registry.change(lambda edit: edit.create_resource(resource), by=TESTER)
+    with pytest.raises(ProviderError, match=r"WATCHWORD_ROTATE_EVERY: .* least is 3775"):
+        IssuerApp.check(settings, events)
+    app.registry.close()
 
 
 class Outage:
