@@ -45,6 +45,8 @@ def describe_option(member: str, option: Option, schema: dict[str, Any]) -> dict
     form = {"integer": "number", "boolean": "flag", "array": "list"}.get(value["type"], "text")
     if value["type"] == "object":
         form = "file" if option.metavar == "FILE" else "pairs"
+    if option.metavar == "TYPE=FILE":
+        form = "schemas"
     described: dict[str, object] = {
         "member": member,
         "flag": option.flag,

@@ -28,7 +28,7 @@ SECTIONS = (
     ("Introspection and revocation (RFC 7662, 9701, 7009)", ("7662", "9701", "7009")),
     ("Issuer metadata (RFC 8414)", ("8414",)),
     ("API metadata (RFC 9728) and MCP authorization", ("9728", "mcp")),
-    ("Resource indicators (RFC 8707)", ("8707",)),
+    ("Resource indicators (RFC 8707) and rich requests (RFC 9396)", ("8707", "9396")),
     ("Token Status List", ("tsl",)),
     ("Key rollover and caching of key sets", ("roll",)),
     ("Operations", ("ops",)),

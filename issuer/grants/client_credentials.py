@@ -17,7 +17,8 @@ from issuer.errors import (
     UnauthorizedClient,
 )
 from issuer.grants.authorization import Authorization
-from issuer.registry.client import Client, ResourcePermission
+from issuer.registry.client import Client
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.registry.schema import parse_scope
 from issuer.token_request import TokenRequest

@@ -19,14 +19,10 @@ from issuer.registration.request import (
     InvalidSoftwareStatement,
     UnapprovedSoftwareStatement,
 )
-from issuer.registry.client import (
-    CLIENT_CREDENTIALS,
-    Client,
-    ClientRegistration,
-    ResourcePermission,
-)
+from issuer.registry.client import CLIENT_CREDENTIALS, Client, ClientRegistration
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.mistakes import words_of
+from issuer.registry.permission import ResourcePermission, rights_of
 from issuer.registry.schema import Document, Json, Registrable, Scopes, marks_of, read, write
 
 R = TypeVar("R", bound="_Request")
@@ -245,18 +241,12 @@ def _narrow(
     wanted = set(scope)
     if wanted - {name for grant in allowed for name in grant.scopes}:
         return None
-    narrowed = (_narrow_grant(grant, wanted) for grant in allowed)
-    return tuple(grant for grant in narrowed if grant is not None)
-
-
-def _narrow_grant(grant: ResourcePermission, wanted: set[str]) -> ResourcePermission | None:
-    scopes = tuple(name for name in grant.scopes if name in wanted)
-    if not scopes:
-        return None
-    defaults = tuple(name for name in grant.defaults if name in wanted)
-    return ResourcePermission(
-        resource=grant.resource, scopes=scopes, default_scopes=defaults or None
+    # A type of authorization details is granted as it was: `scope` says nothing of it.
+    narrowed = (
+        grant.without(rights_of((name for name in grant.scopes if name not in wanted), ()))
+        for grant in allowed
     )
+    return tuple(grant for grant in narrowed if grant is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from issuer.registry.credentials import (
     check_tls_subject,
 )
 from issuer.registry.errors import InvalidValue
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource_name import ResourceName
 from issuer.registry.schema import (
     MODEL,
@@ -31,7 +32,6 @@ from issuer.registry.schema import (
     Json,
     Option,
     Registrable,
-    Scopes,
     Text,
     Time,
     TokenTtl,
@@ -131,46 +131,6 @@ _ClientId = Annotated[
 _GrantType = Annotated[
     Text, AfterValidator(_check_grant_type), Field(json_schema_extra={"enum": list(GRANT_TYPES)})
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
-class ResourcePermission:
-    """What a client may ask for on one resource."""
-
-    resource: Text = Field(description="the resource's identifier")
-    scopes: Scopes = Field(
-        validation_alias="scope",
-        serialization_alias="scope",
-        description="scopes that it may ask for, with spaces between",
-    )
-    # RFC 6749 §3.3. None and all of `scopes` mean the same, and None is the one spelling of it;
-    # fewer are kept in the order of `scopes`. So equal grants compare equal.
-    default_scopes: Scopes | None = Field(
-        default=None,
-        validation_alias="default_scope",
-        serialization_alias="default_scope",
-        exclude_if=is_unset,
-        description="what a request that names no scope gets; all of `scope` if left out",
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse a permission without a scope, and default scopes that are not among them."""
-        if not self.scopes:
-            raise InvalidValue(f"a grant on {self.resource} needs at least one scope")
-        if self.default_scopes is None:
-            return
-        if not self.default_scopes:
-            raise InvalidValue(f"a grant on {self.resource} needs a default scope, or none named")
-        for scope in self.default_scopes:
-            if scope not in self.scopes:
-                raise InvalidValue(f"the default scope {scope} is not granted on {self.resource}")
-        defaults = tuple(scope for scope in self.scopes if scope in self.default_scopes)
-        object.__setattr__(self, "default_scopes", None if defaults == self.scopes else defaults)
-
-    @property
-    def defaults(self) -> tuple[str, ...]:
-        """The scopes of a request that names none."""
-        return self.scopes if self.default_scopes is None else self.default_scopes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
@@ -371,4 +331,6 @@ def facts_of_client(registration: ClientRegistration) -> Facts:
         # All that is granted is the default without any choice.
         if set(grant.defaults) != set(grant.scopes):
             facts[("default_scope", grant.resource)] = sorted(grant.defaults)
+        if types := sorted(grant.authorization_details_types):
+            facts[("authorization_details_types", grant.resource)] = types
     return facts

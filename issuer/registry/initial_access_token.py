@@ -10,9 +10,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from issuer.registry.client import ResourcePermission
 from issuer.registry.credentials import SecretHash, hash_secret
 from issuer.registry.errors import InvalidValue
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.schema import Document, Json, Time, TokenTtl, check_time, write, write_time
 from keys.encoding import encode_base64url
 

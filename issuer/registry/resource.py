@@ -5,15 +5,18 @@ different permissions.
 """
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from issuer.registry.authorization_details import DetailsType, check_types
 from issuer.registry.claims import Claims
-from issuer.registry.client import Facts, ResourcePermission
+from issuer.registry.client import Facts
 from issuer.registry.errors import InvalidValue, UnknownScope
+from issuer.registry.permission import ResourcePermission, Right, rights_of
 from issuer.registry.resource_name import ResourceName
 from issuer.registry.schema import (
     MODEL,
@@ -99,6 +102,22 @@ class TokenPolicy:
         exclude_if=is_unset,
         description="constant claims of tokens for it, by name",
     )
+    # RFC 9396 §10 has the name, for metadata of clients.
+    authorization_details_types: Annotated[
+        tuple[DetailsType, ...],
+        AfterValidator(check_types),
+        Option(
+            flag="--authorization-details-type",
+            metavar="TYPE=FILE",
+            unset=True,
+            help="A type of authorization details that it understands, and the file with the JSON"
+            " Schema of its objects; repeat it for all that it shall have.",
+        ),
+    ] = Field(
+        default=(),
+        exclude_if=is_unset,
+        description="the types of authorization details that it understands",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
@@ -111,6 +130,11 @@ class Resource(TokenPolicy):
         AfterValidator(_check_own_scopes),
         Option(flag="--scope", metavar="SCOPE"),
     ] = Field(description="the scopes that it understands", json_schema_extra={"minItems": 1})
+
+    @property
+    def rights(self) -> tuple[Right, ...]:
+        """What can be granted on it."""
+        return rights_of(self.scopes, (each.type for each in self.authorization_details_types))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,15 +181,15 @@ def _grant(resource: Resource, wanted: set[str]) -> ResourcePermission:
 
 
 def check_grant(grant: ResourcePermission, resource: Resource) -> None:
-    """Refuse a grant of scopes that its resource does not understand.
+    """Refuse a grant of scopes, or types, that its resource does not understand.
 
     Raises:
-        UnknownScope: naming the first such scope.
+        UnknownScope: naming the first of them.
     """
     check_scopes(grant.scopes)
-    for scope in grant.scopes:
-        if scope not in resource.scopes:
-            raise UnknownScope(f"no such scope on {resource.resource}: {scope}")
+    for right in grant.rights:
+        if right not in resource.rights:
+            raise UnknownScope(f"no such {right.kind} on {resource.resource}: {right.name}")
 
 
 def describe_resource(resource: Resource) -> Json:
@@ -184,6 +208,12 @@ def describe_registered_resource(registered: RegisteredResource) -> Json:
 
 def facts_of_resource(resource: Resource) -> Facts:
     """Take a resource apart into facts that are equal exactly if they mean the same."""
-    described = describe_resource(resource) | {"scopes": sorted(resource.scopes)}
+    types = {each.type: each.schema for each in resource.authorization_details_types}
+    described = describe_resource(resource) | {
+        "scopes": sorted(resource.scopes),
+        "authorization_details_types": sorted(types),
+        # As text, since Python holds 1, 1.0 and true for equal.
+        **{f"schema of {name}": json.dumps(types[name], sort_keys=True) for name in types},
+    }
     del described["resource"]
     return {(name, None): value for name, value in described.items()}

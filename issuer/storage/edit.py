@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from sqlalchemy import Connection
 
 from issuer.registry.audit import Action, Actor, AuditEntry
-from issuer.registry.client import Client, ClientRegistration, ResourcePermission
+from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import (
     MAXIMUM_SECRETS,
     ClientSecret,
@@ -29,6 +29,7 @@ from issuer.registry.errors import (
     UnknownSecret,
 )
 from issuer.registry.initial_access_token import InitialAccessToken, describe_registration_token
+from issuer.registry.permission import ResourcePermission, Right
 from issuer.registry.resource import (
     RegisteredResource,
     Resource,
@@ -217,24 +218,24 @@ class RegistryEdit(RegistryReading):
         Args:
             resource: what it becomes.
             revision: what it must still be at, if that matters.
-            withdraw: take a scope that goes from the clients that hold it.
+            withdraw: take a scope or type that goes from the clients that hold it.
 
         Raises:
             UnknownResource: there is no such identifier.
             RevisionConflict: it has changed since.
-            ScopeInUse: clients hold a scope that goes, and it is not to be withdrawn.
+            ScopeInUse: clients hold a scope or type that goes, and it is not to be withdrawn.
         """
         before = self.require_resource(resource.resource)
         _require_revision(before.revision, revision)
         if same_json(describe_resource(before.resource), describe_resource(resource)):
             return before
-        gone = [scope for scope in before.resource.scopes if scope not in resource.scopes]
+        gone = [right for right in before.resource.rights if right not in resource.rights]
         if withdraw and gone:
             self._withdraw(resource.resource, gone)
-        for scope in gone:
-            if held := self.holders(resource.resource, scope):
+        for right in gone:
+            if held := self.clients_holding(resource.resource, [right]):
                 raise ScopeInUse(
-                    f"clients still hold {scope} on {resource.resource}: {_names(held)}"
+                    f"clients still hold {right.name} on {resource.resource}: {_names(held)}"
                 )
         revision = note_change(self._connection, None)
         rows.update_resource(
@@ -325,12 +326,12 @@ class RegistryEdit(RegistryReading):
         self._resources[resource.resource.resource] = resource
         return resource
 
-    def _withdraw(self, identifier: str, gone: Sequence[str]) -> None:
-        """Take scopes of a resource from every client; a grant that is left empty goes as well."""
+    def _withdraw(self, identifier: str, gone: Sequence[Right]) -> None:
+        """Take rights from every client; a grant that is left without scope goes as well."""
         for client_id in self.clients_holding(identifier, gone):
             before = self.require_client(client_id).registration
             narrowed = [
-                _without(grant, gone) if grant.resource == identifier else grant
+                grant.without(gone) if grant.resource == identifier else grant
                 for grant in before.grants
             ]
             kept = tuple(grant for grant in narrowed if grant is not None)
@@ -364,16 +365,6 @@ def _update_action(before: ClientRegistration, after: ClientRegistration) -> Act
     if before.disabled and not after.disabled:
         return Action.CLIENT_ENABLED
     return Action.CLIENT_UPDATED
-
-
-def _without(grant: ResourcePermission, gone: Sequence[str]) -> ResourcePermission | None:
-    scopes = tuple(scope for scope in grant.scopes if scope not in gone)
-    if not scopes:
-        return None
-    defaults = tuple(scope for scope in grant.defaults if scope not in gone)
-    return ResourcePermission(
-        resource=grant.resource, scopes=scopes, default_scopes=defaults or None
-    )
 
 
 def _names(holders: Sequence[str]) -> str:

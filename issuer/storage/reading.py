@@ -1,17 +1,18 @@
 """Read the registry within one transaction, which sees one state of it throughout."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, select, text
+from sqlalchemy import Connection, Row, Select, select, text
 
 from issuer.registry.audit import Action, Actor, AuditEntry, Via
-from issuer.registry.client import Client, ResourcePermission
+from issuer.registry.client import Client
 from issuer.registry.credentials import SecretHash
 from issuer.registry.errors import UnknownClient, UnknownResource
 from issuer.registry.initial_access_token import InitialAccessToken
+from issuer.registry.permission import ResourcePermission, Right
 from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.schema import read, restored
 from issuer.registry.usage import LastUse
@@ -130,8 +131,8 @@ class RegistryReading:
         rows = self._connection.execute(_RESOURCES).all()
         return [_resource(list(of)) for _, of in groupby(rows, lambda row: row.identifier)]
 
-    def holders(self, resource: str, scope: str | None = None) -> list[str]:
-        """List clients with a grant on a resource, or one scope of it; by id, at most four."""
+    def holders(self, resource: str) -> list[str]:
+        """List clients with a grant on a resource; by id, at most four."""
         found = (
             select(client_grants.c.client_id)
             .distinct()
@@ -140,24 +141,34 @@ class RegistryReading:
             .order_by(client_grants.c.client_id)
             .limit(4)
         )
-        if scope is not None:
-            of_grant = and_(
-                _scopes.client_id == client_grants.c.client_id,
-                _scopes.resource_id == client_grants.c.resource_id,
-            )
-            found = found.join(client_grant_scopes, of_grant).where(_scopes.scope == scope)
         return list(self._connection.scalars(found))
 
-    def clients_holding(self, resource: str, scopes: Iterable[str]) -> list[str]:
-        """List all clients that hold one of the scopes of a resource, by id."""
-        found = (
+    def clients_holding(self, resource: str, rights: Collection[Right]) -> list[str]:
+        """List all clients that hold one of some rights on a resource, by id."""
+        scopes = [each.name for each in rights if each.kind == "scope"]
+        types = {each.name for each in rights if each.kind != "scope"}
+        of_scopes = (
             select(_scopes.client_id)
             .distinct()
             .join(resources, resources.c.resource_id == _scopes.resource_id)
-            .where(resources.c.identifier == resource, _scopes.scope.in_(list(scopes)))
-            .order_by(_scopes.client_id)
+            .where(resources.c.identifier == resource, _scopes.scope.in_(scopes))
         )
-        return list(self._connection.scalars(found))
+        found = set(self._connection.scalars(of_scopes)) if scopes else set()
+        if types:
+            of_types = (
+                select(client_grants.c.client_id, client_grants.c.authorization_details_types)
+                .join(resources)
+                .where(
+                    resources.c.identifier == resource,
+                    client_grants.c.authorization_details_types.is_not(None),
+                )
+            )
+            found |= {
+                client_id
+                for client_id, held in self._connection.execute(of_types)
+                if not types.isdisjoint(held)
+            }
+        return sorted(found)
 
     def scope_usage(
         self,

@@ -293,6 +293,11 @@ class Registry:
         rows = self._ask(statements.SIGNING_ALGS[self._database.dialect])
         return {str(row["alg"]) for row in rows if row["alg"] is not None}
 
+    def list_details_types(self) -> set[str]:
+        """List the types of authorization details of all resources."""
+        rows = self._ask(statements.DETAILS_TYPES[self._database.dialect])
+        return {str(row["type"]) for row in rows}
+
     def record_once(self, entries: Sequence[AuditEntry]) -> None:
         """Append entries to the audit trail, but none whose action its target has had already.
 

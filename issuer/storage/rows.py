@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from issuer.registry.audit import AuditEntry
-from issuer.registry.client import Client, ClientRegistration, ResourcePermission
+from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import ClientSecret, NewSecret, SecretHash
 from issuer.registry.errors import UnknownResource
 from issuer.registry.initial_access_token import InitialAccessToken
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import Resource
 from issuer.registry.schema import Json, stored, write
 from issuer.storage.tables import (
@@ -208,12 +209,14 @@ def _replace_grants(
     held = {grant.resource: grant.scopes for grant in before}
     for position, grant in enumerate(after):
         row = _resource_row(connection, grant.resource)
+        types = list(grant.authorization_details_types) or None
+        values: dict[str, Any] = {"position": position, "authorization_details_types": types}
         if grant.resource in held:
             of_grant = and_(of_client, table.resource_id == row)
-            connection.execute(update(client_grants).where(of_grant).values(position=position))
+            connection.execute(update(client_grants).where(of_grant).values(**values))
         else:
-            values = {"client_id": client_id, "resource_id": row, "position": position}
-            connection.execute(insert(client_grants).values(values))
+            values |= {"client_id": client_id, "resource_id": row}
+            connection.execute(insert(client_grants).values(**values))
         _replace_scopes(connection, client_id, row, held.get(grant.resource, ()), grant)
 
 

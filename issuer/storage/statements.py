@@ -7,7 +7,7 @@ client is not in memory.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
-from json import dumps
+from json import dumps, loads
 from typing import Any, NamedTuple
 
 from issuer.ports import Changes
@@ -31,10 +31,16 @@ HAS_SCHEMA = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'",
     "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
 }
-# Of the signature algorithms of resources, which are in their documents.
+# Of the signature algorithms and the types of resources, which are in their documents.
 SIGNING_ALGS = {
     "sqlite": "SELECT DISTINCT json_extract(registration, '$.signing_alg') AS alg FROM resources",
     "postgresql": "SELECT DISTINCT registration->>'signing_alg' AS alg FROM resources",
+}
+DETAILS_TYPES = {
+    "sqlite": "SELECT DISTINCT json_extract(t.value, '$.type') AS type FROM resources,"
+    " json_each(registration, '$.authorization_details_types') AS t",
+    "postgresql": "SELECT DISTINCT t.value->>'type' AS type FROM resources,"
+    " json_array_elements(registration->'authorization_details_types') AS t(value)",
 }
 
 _FEED = """
@@ -160,14 +166,15 @@ SELECT c.client_id AS client_id, CAST(c.registration AS TEXT) AS registration, c
   c.expires_at AS client_expires_at, c.created_at AS client_created_at, c.updated_at, c.revision,
   s.secret_id AS secret_id, s.hash, s.created_at AS created_at, s.starts_at, s.expires_at,
   s.last_used_at,
-  NULL AS identifier, NULL AS policy, NULL AS scope, NULL AS is_default, NULL AS grant_position,
+  NULL AS identifier, NULL AS policy, NULL AS types, NULL AS scope, NULL AS is_default,
+  NULL AS grant_position,
   NULL AS scope_position, NULL AS known_position
 FROM clients AS c LEFT JOIN client_secrets AS s ON s.client_id = c.client_id
 WHERE c.client_id {wanted}
 UNION ALL
 SELECT g.client_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-  r.identifier, CAST(r.registration AS TEXT), gs.scope, gs.is_default, g.position, gs.position,
-  rs.position
+  r.identifier, CAST(r.registration AS TEXT), CAST(g.authorization_details_types AS TEXT),
+  gs.scope, gs.is_default, g.position, gs.position, rs.position
 FROM client_grants AS g
 JOIN resources AS r ON r.resource_id = g.resource_id
 JOIN client_grant_scopes AS gs
@@ -214,8 +221,14 @@ def _client(client_id: str, of_client: list[Any], of_grants: list[Any]) -> Clien
         rows = list(group)
         defaults = tuple(row["scope"] for row in rows if row["is_default"])
         scopes = tuple(row["scope"] for row in rows)
+        types = rows[0]["types"]
         grants.append(
-            {"resource": identifier, "scopes": scopes, "default_scopes": defaults or None}
+            {
+                "resource": identifier,
+                "scopes": scopes,
+                "default_scopes": defaults or None,
+                "authorization_details_types": () if types is None else tuple(loads(types)),
+            }
         )
         policies[identifier] = restored(
             TokenPolicy, rows[0]["policy"], {}, of=f"resource {identifier}"

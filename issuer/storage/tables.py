@@ -86,6 +86,7 @@ client_grants = Table(
     Column("client_id", ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True),
     Column("resource_id", ForeignKey("resources.resource_id"), primary_key=True, index=True),
     Column("position", Integer, nullable=False),  # 0 is the client's default resource
+    Column("authorization_details_types", _JSON),  # NULL for none
 )
 
 client_grant_scopes = Table(

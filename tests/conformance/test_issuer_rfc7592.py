@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from issuer.registry.audit import Action, Via
-from issuer.registry.client import ResourcePermission
 from issuer.registry.credentials import NewSecret
+from issuer.registry.permission import ResourcePermission
 from tests.support.issuer import Answer
 from tests.support.keys import public_rsa_jwk
 from tests.support.registration import (

@@ -4,7 +4,7 @@ import pytest
 
 from issuer.access_token import build_claims
 from issuer.grants.authorization import Authorization
-from issuer.registry.client import ResourcePermission
+from issuer.registry.permission import ResourcePermission
 from tests.support.issuer import (
     API,
     ISSUER,

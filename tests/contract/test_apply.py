@@ -2,10 +2,13 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from issuer.administration.declaration.apply import describe_outcome
 from issuer.registry.audit import Actor, Via
+from issuer.registry.authorization_details import DetailsType
 from issuer.registry.errors import DeclarationRefused, RegistryError
 from issuer.registry.usage import LastUse, UsageBatch
 from tests.support.declaration import (
@@ -267,3 +270,25 @@ def test_the_uses_of_what_goes_are_reported(registry):
         apply(registry, declaration(declared("office")), BY, prune=True, kept_resources=KEPT).usage
         == shown.usage
     )
+
+
+def test_a_type_of_details_comes_and_goes_with_its_grants(registry):
+    """It is on the resource before a client holds it, and goes from the client first."""
+
+    def paying(value):
+        kind = DetailsType(type="pay", schema={"properties": {"a": {"const": value}}})
+        return replace(plain, authorization_details_types=(kind,))
+
+    plain, bare = resource("bill", identifier=BILLING), grant("bill", on=BILLING)
+    till = declared("till", replace(bare, authorization_details_types=("pay",)))
+    apply(registry, declaration(paying(1), till), BY)
+    assert apply(registry, declaration(paying(1), till), BY).plan.steps == ()
+    (changed,) = apply(registry, declaration(paying(True), till), BY).plan.steps
+    assert changed.name == BILLING
+    with pytest.raises(DeclarationRefused, match="pay on urn:example:billing cannot go"):
+        apply(registry, declaration(plain), BY)
+    outcome = describe_outcome(apply(registry, declaration(plain, declared("till", bare)), BY))
+    assert outcome["usage"]["takes_away"]
+    assert registry.find_client("till").grants[0].authorization_details_types == ()
+    with pytest.raises(DeclarationRefused, match="no such type of authorization details on"):
+        apply(registry, declaration(till), BY)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from issuer.registry.audit import Action
-from issuer.registry.client import ResourcePermission
+from issuer.registry.authorization_details import DetailsType
 from issuer.registry.credentials import TLS_SUBJECTS, AuthMethod
 from issuer.registry.errors import (
     ResourceInUse,
@@ -16,6 +16,7 @@ from issuer.registry.errors import (
     UnknownResource,
     UnknownScope,
 )
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from tests.support.keys import public_rsa_jwk
 from tests.support.registry import (
@@ -225,6 +226,30 @@ def test_the_same_word_on_another_resource_is_untouched(registry):
     registry.replace_resource(orders("write"), withdraw=True)
     (grant,) = registry.find_client("till").grants
     assert (grant.resource, grant.scopes) == (BILLING.resource, ("read",))
+
+
+def test_a_type_of_details_is_granted_like_a_scope(registry, another):
+    """It comes back, is refused where no resource has it, stays while held, and is withdrawn."""
+    assert registry.list_details_types() == set()
+    pay, see = (DetailsType(type=name, schema={"properties": {}}) for name in ("pay", "see"))
+    registry.replace_resource(orders(authorization_details_types=(pay, see)))
+    assert registry.list_details_types() == {"pay", "see"}
+    plain = registry.create_client(new_client("plain", scopes=("read",))).registration
+    holder = registry.create_client(new_client(scopes=("read",))).registration
+    (grant,) = holder.grants
+    granted = replace(grant, authorization_details_types=("pay",))
+    registry.replace_client(replace(holder, grants=(granted,)))
+    found = another.find_client("till")
+    assert found.grants == (granted,)
+    assert found.policies[RESOURCE].authorization_details_types == (pay, see)
+    other = replace(grant, authorization_details_types=("fly",))
+    with pytest.raises(UnknownScope, match=r"no such type of authorization details on .*: fly"):
+        registry.replace_client(replace(plain, grants=(other,)))
+    with pytest.raises(ScopeInUse, match=r"still hold pay on .*: till$"):
+        registry.replace_resource(orders(authorization_details_types=(see,)))
+    registry.replace_resource(orders(authorization_details_types=(pay,)))
+    registry.replace_resource(orders(), withdraw=True)
+    assert another.find_client("till").grants == another.find_client("plain").grants == (grant,)
 
 
 def test_a_scope_moves_from_one_resource_to_another_in_one_change(registry):

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from issuer.registry.client import ResourcePermission
 from issuer.registry.credentials import MAXIMUM_SECRETS
 from issuer.registry.errors import (
     InvalidValue,
     TooManySecrets,
     UnknownSecret,
 )
+from issuer.registry.permission import ResourcePermission
 from tests.support.registry import (
     NOW,
     RESOURCE,

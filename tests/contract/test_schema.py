@@ -9,9 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from issuer.registry.client import ClientRegistration, ResourcePermission
+from issuer.registry.client import ClientRegistration
 from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import InvalidValue, SchemaMismatch
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.storage.database_url import open_database
 from issuer.storage.reading import RegistryReading

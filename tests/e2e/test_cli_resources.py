@@ -1,5 +1,7 @@
 """`watchword resources`: the APIs, their scopes, and what each asks of tokens."""
 
+import json
+
 import pytest
 
 from tests.support.cli import ISSUER, refused, run_in_empty_folder
@@ -100,7 +102,10 @@ def test_what_a_resource_asks_of_tokens_can_change(update):
         (["delete", "orders"], "URI: "),
         (["update", URL], "say what changes"),
         (["update", URL, "--withdraw"], "--withdraw: name what goes"),
-        (["update", URL, "--unset", "scope"], "--unset: choose token-ttl or alg"),
+        (
+            ["update", URL, "--unset", "scope"],
+            "--unset: choose token-ttl, alg, claims or auth",
+        ),
         (["update", URL, "--unset", "alg", "--alg", "RS256"], "--unset alg: "),
         (["update", URL, "--scope", "a", "--add-scope", "b"], "--scope: not together with"),
     ],
@@ -134,3 +139,44 @@ def test_all_mistakes_are_told_at_once(run):
 def test_what_is_not_so_now_is_refused(run, arguments, words):
     """Exit code 1, one line why."""
     assert words in refused(run("resources", *arguments))
+
+
+def test_types_of_details_come_from_files(run, update, tmp_path):
+    """Each with the JSON Schema of its objects; clients are granted them like scopes."""
+    schema = {"properties": {"amount": {"type": "integer"}}}
+    (tmp_path / "pay.json").write_text(json.dumps(schema))
+    option = "--authorization-details-type"
+    found = document(update(option, f"pay={tmp_path}/pay.json", option, f"see={tmp_path}/pay.json"))
+    kept = [{"type": name, "schema": schema} for name in ("pay", "see")]
+    assert found["authorization_details_types"] == kept
+    client = document(run("clients", "update", "till", option, "pay", "--json"))
+    assert client["grants"][0]["authorization_details_types"] == ["pay"]
+    assert "(details: pay)" in run("clients", "show", "till").stdout
+    created = run("clients", "create", "b", "--resource", URL, "--scope", "read", option, "see")
+    assert f"{URL}: read (details: see)" in created.stdout
+    exact = run("clients", "create", "c", "--grant", f"{URL} read", option, "see", "--json")
+    assert document(exact)["grants"][0]["authorization_details_types"] == ["see"]
+    assert "pay see" in run("resources", "show", URL).stdout
+    assert "still hold pay" in refused(update(option, f"see={tmp_path}/pay.json"))
+    assert "authorization_details_types" not in document(
+        update("--unset", option.removeprefix("--"), "--withdraw")
+    )
+    unset = run("clients", "update", "till", "--unset", option.removeprefix("--"), "--json")
+    assert "authorization_details_types" not in document(unset)["grants"][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pay", "must be TYPE=FILE"),
+        ("pay=no.json", "no.json cannot be read"),
+        ("pay=loop.json", "the definition 'a' of the schema refers to itself"),
+    ],
+)
+def test_a_type_that_cannot_be_is_wrong_usage(run, update, tmp_path, monkeypatch, text, words):
+    """A schema that loops among them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop.json").write_text('{"$defs": {"a": {"$ref": "#/$defs/a"}}}')
+    told = refused(run("resources", "update", URL, "--authorization-details-type", text), code=2)
+    assert "--authorization-details-type" in told
+    assert words in told

@@ -15,9 +15,10 @@ from issuer.administration.declaration.document import (
 )
 from issuer.administration.declaration.plan import ApplyOptions, Plan, RegistryState, make_plan
 from issuer.administration.declaration.reader import Form, read_declaration
-from issuer.registry.client import Client, ClientRegistration, ResourcePermission
+from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import ClientSecret
 from issuer.registry.errors import DeclarationRefused, InvalidDocument
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import Resource
 from tests.support.registry import NOW, RESOURCE, SECRET, fast_hash
 

@@ -18,9 +18,10 @@ from issuer.endpoints.introspection import IntrospectionEndpoint
 from issuer.endpoints.sent_token import TokenReader
 from issuer.endpoints.token import TokenEndpoint
 from issuer.own_tokens import OwnTokens
-from issuer.registry.client import Client, ClientRegistration, ResourcePermission
+from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import ClientSecret, SecretHash, hash_secret
 from issuer.registry.errors import StoreUnavailable
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.registry.usage import UsageLog
 from issuer.service import TokenService

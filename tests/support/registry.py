@@ -6,9 +6,10 @@ from typing import Any
 
 from issuer.ports import Changes
 from issuer.registry.audit import Actor, Via
-from issuer.registry.client import Client, ClientRegistration, ResourcePermission
+from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import ClientSecret, NewSecret, SecretHash, hash_secret
 from issuer.registry.errors import StoreUnavailable
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import Resource, TokenPolicy
 from issuer.registry.usage import UsageLog
 

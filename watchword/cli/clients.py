@@ -1,7 +1,7 @@
 """The `watchword clients` commands: create, list, show, update, disable, enable, delete."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,21 +9,25 @@ import typer
 
 from watchword.cli import client_secrets
 from watchword.cli.client_options import (
-    DEFAULT_SCOPE,
     LABELS,
-    AllScopesFlag,
     ClientChanges,
     ClientOptions,
+    read_members,
+    read_patch,
+)
+from watchword.cli.client_secrets import ClientId, SecretFlag, has_live_secret, print_secrets
+from watchword.cli.grant_options import (
+    DEFAULT_SCOPE,
+    DETAILS_TYPE,
+    AllScopesFlag,
     changed_grants,
     check_grant_changes,
     check_new_grants,
-    read_members,
-    read_patch,
     spread,
+    with_types,
     write_grants_line,
     written_out,
 )
-from watchword.cli.client_secrets import ClientId, SecretFlag, has_live_secret, print_secrets
 from watchword.cli.options import later, parse_count, with_options
 from watchword.cli.output import (
     JsonFlag,
@@ -84,8 +88,8 @@ def create(
     mistakes, now = Mistakes(LABELS), wall_clock()
     document = {"client_id": client_id, **read_members(options, mistakes, now)}
     check_new_grants(options, mistakes, all_scopes=all_scopes, no_grants=options.no_grants)
-    if options.default_scope and not (options.grant or options.resource):
-        mistakes.add("--default-scope: name the resources, by --resource or --grant")
+    if options.narrowed_by and not (options.grant or options.resource):
+        mistakes.add(f"--{options.narrowed_by}: name the resources, by --resource or --grant")
     with mistakes.gathered():
         document |= written_out(options)
     if secret_stdin:
@@ -93,13 +97,14 @@ def create(
     if secret_expires_in is not None:
         with mistakes.of("--secret-expires-in"):
             document["client_secret_expires_at"] = later(secret_expires_in, now)
-    if not (options.grant or options.default_scope or options.no_grants):
+    if not (options.grant or options.narrowed_by or options.no_grants):
         document |= _left_to_the_registry(options, all_scopes)
     mistakes.check(NewClientDocument, document)
     with administration(server, mistakes) as operations:
-        if options.default_scope and not options.grant:
-            find = resource_finder(operations)
+        find = resource_finder(operations)
+        if options.narrowed_by and not options.grant:
             document |= spread(options, find, all_scopes=all_scopes)
+        document = with_types(options, document, find)
         created = operations.create_client(document).document
         on_offer = () if created["grants"] else _on_offer(options, operations)
     print_json(created) if as_json else print_client(created, now)
@@ -178,7 +183,7 @@ def update(
     given = {name: value for name, value in patch.items() if value is not None}
     mistakes.check(WantedClientDocument, {"client_id": client_id, **given}, part=True)
     check_grant_changes(options, mistakes, no_grants=options.no_grants)
-    forget = DEFAULT_SCOPE in (options.unset or ())
+    forget = {DEFAULT_SCOPE, DETAILS_TYPE}.intersection(options.unset or ())
     if not (patch or forget or options.change_grants or mistakes):
         raise WrongUsage("say what changes; see: watchword clients update --help")
     with administration(server, mistakes) as operations:
@@ -238,13 +243,13 @@ def _update(
     client_id: str,
     patch: "Json",
     options: ClientChanges,
-    forget_defaults: bool,
+    forget: Collection[str],
 ) -> "Versioned":
-    if not (options.change_grants or forget_defaults):
+    if not (options.change_grants or forget):
         return operations.update_client(client_id, patch)
     before = operations.show_client(client_id)
     find = resource_finder(operations)
-    patch = patch | changed_grants(options, before.document, find, forget_defaults=forget_defaults)
+    patch = patch | changed_grants(options, before.document, find, forget=forget)
     return operations.update_client(client_id, patch, revision=before.revision)
 
 

@@ -61,8 +61,8 @@ class AttributeOption:
 
     def parameter(self) -> inspect.Parameter:
         """Return the parameter from which typer makes the option."""
-        types: dict[str, Any] = {"flag": bool, "list": list[str], "pairs": list[str]}
-        value = types.get(self.form, str)
+        lists = dict.fromkeys(("list", "pairs", "schemas"), list[str])
+        value: Any = bool if self.form == "flag" else lists.get(self.form, str)
         option = typer.Option(self.flag, metavar=self.metavar, help=self.help)
         return inspect.Parameter(
             self.member,
@@ -177,7 +177,7 @@ def read_words(texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(word for text in texts for word in text.split(" ")))
 
 
-def read_pairs(texts: Sequence[str]) -> dict[str, str]:
+def read_pairs(texts: Sequence[str], form: str = "KEY=VALUE") -> dict[str, str]:
     """Read `KEY=VALUE` texts.
 
     Raises:
@@ -187,7 +187,7 @@ def read_pairs(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not key or not equals:
-            raise ValueError("must be KEY=VALUE")
+            raise ValueError(f"must be {form}")
         if key in pairs:
             raise ValueError(f"{key!a} is given twice")
         pairs[key] = value
@@ -216,6 +216,16 @@ def load_object(path: str) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be used: {error}") from None
 
 
+def load_schemas(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Load types of authorization details, each with its JSON Schema, from `TYPE=FILE` texts.
+
+    Raises:
+        ValueError: one is no such text, or its file holds no JSON object.
+    """
+    pairs = read_pairs(texts, form="TYPE=FILE")
+    return [{"type": name, "schema": load_object(path)} for name, path in pairs.items()]
+
+
 def read_number(text: str) -> int | str:
     """Read a whole number; other text is returned as it is, for the schema to refuse or accept."""
     return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
@@ -228,6 +238,7 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "list": read_words,
     "pairs": read_pairs,
     "file": load_object,
+    "schemas": load_schemas,
 }
 
 

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.client_options import (
+from watchword.cli.grant_options import (
     GRANT_LABELS,
     AllScopesFlag,
     GrantOptions,
     check_new_grants,
     spread,
+    with_types,
     write_grants_line,
     written_out,
 )
@@ -84,9 +85,10 @@ def create(
         document |= written_out(options)
     mistakes.check(RegistrationTokenDocument, document, part=True)
     with administration(server, mistakes) as operations:
+        find = resource_finder(operations)
         if options.resource:
-            find = resource_finder(operations)
             document |= spread(options, find, all_scopes=all_scopes)
+        document = with_types(options, document, find)
         created = operations.create_registration_token(document).document
     print_json(created) if as_json else print_fields(_for_people(created))
     if not as_json:

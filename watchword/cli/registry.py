@@ -137,12 +137,18 @@ def _remote(server: str, settings: "Settings") -> "RemoteAdministration":
 
 
 def resource_finder(operations: "Operations") -> "Callable[[str], Resource]":
-    """Return a function that looks up what scopes a resource has."""
+    """Return a function that looks up what scopes and types a resource has."""
+    from issuer.registry.authorization_details import DetailsType
     from issuer.registry.resource import Resource
 
     def find(identifier: str) -> Resource:
         found = operations.show_resource(identifier).document
-        return Resource(resource=identifier, scopes=tuple(found["scopes"]))
+        types = found.get("authorization_details_types", ())
+        return Resource(
+            resource=identifier,
+            scopes=tuple(found["scopes"]),
+            authorization_details_types=tuple(DetailsType(**each) for each in types),
+        )
 
     return find
 

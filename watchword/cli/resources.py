@@ -42,6 +42,7 @@ app = typer.Typer(no_args_is_help=True)
 
 Identifier = Annotated[str, typer.Argument(metavar="URI", help="The resource's identifier.")]
 _LABELS = {**attribute_labels("resource"), "resource": "URI"}
+_TYPES = "authorization_details_types"
 _COLUMNS = ("resource", "scopes", "token_ttl", "signing_alg", "bound_to")
 _BOUND_TO = {
     "dpop_bound_access_tokens_required": "DPoP key",
@@ -62,11 +63,16 @@ class ResourceChanges(Attributes):
     ] = None
     withdraw: Annotated[
         bool,
-        typer.Option("--withdraw", help="Take removed scopes from the clients that hold them."),
+        typer.Option(
+            "--withdraw", help="Take removed scopes and types from the clients that hold them."
+        ),
     ] = False
     unset: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Remove a value: token-ttl, alg or claims."),
+        typer.Option(
+            metavar="NAME",
+            help="Remove a value: token-ttl, alg, claims or authorization-details-type.",
+        ),
     ] = None
 
     def applied_to(self, held: list[str]) -> list[str]:
@@ -154,7 +160,7 @@ def update(
     more = [("--add-scope", options.add_scope), ("--remove-scope", options.remove_scope)]
     if "scopes" in patch:
         mistakes.exclude("--scope", more)
-    elif options.withdraw and not options.remove_scope:
+    elif options.withdraw and not (options.remove_scope or _TYPES in patch):
         mistakes.add("--withdraw: name what goes, by --remove-scope, or by --scope what stays")
     if not (patch or options.add_scope or options.remove_scope or mistakes):
         raise WrongUsage("say what changes; see: watchword resources update --help")
@@ -221,7 +227,10 @@ def _refuse_to_delete_own(identifier: str) -> None:
 def _for_people(resource: "Json") -> "Json":
     bound = [word for member, word in _BOUND_TO.items() if resource.get(member)]
     shown = {name: value for name, value in resource.items() if name not in _BOUND_TO}
-    return shown | {"scopes": " ".join(resource["scopes"]), "bound_to": ", ".join(bound) or None}
+    shown |= {"scopes": " ".join(resource["scopes"]), "bound_to": ", ".join(bound) or None}
+    if _TYPES in resource:
+        shown[_TYPES] = " ".join(each["type"] for each in resource[_TYPES])
+    return shown
 
 
 def _print(resource: "Json", as_json: bool) -> None:

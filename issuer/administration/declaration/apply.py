@@ -142,7 +142,7 @@ def _read_state(
     reading: "RegistryReading", declaration: Declaration, options: ApplyOptions, now: int
 ) -> RegistryState:
     resources = {each.resource.resource: each.resource for each in reading.list_resources()}
-    if options.prune or _loses_scopes(declaration.resources, resources):
+    if options.prune or _loses_rights(declaration.resources, resources):
         clients = reading.list_clients()
     else:
         found = (reading.find_client(each.client_id) for each in declaration.clients)
@@ -152,10 +152,10 @@ def _read_state(
     )
 
 
-def _loses_scopes(declared: Sequence[Resource], present: dict[str, Resource]) -> bool:
-    """Tell whether a resource loses a scope, which any client could hold."""
+def _loses_rights(declared: Sequence[Resource], present: dict[str, Resource]) -> bool:
+    """Tell whether a resource loses a scope or type, which any client could hold."""
     pairs = ((present.get(each.resource), each) for each in declared)
-    return any(before and set(before.scopes) - set(after.scopes) for before, after in pairs)
+    return any(before and set(before.rights) - set(after.rights) for before, after in pairs)
 
 
 def _read_usage(reading: "RegistryReading", plan: Plan, *, since: int) -> tuple[LastUse, ...]:
@@ -321,13 +321,16 @@ def _bare_facts() -> tuple[Facts, Facts]:
     return {**resource, ("scopes", None): []}, client
 
 
+_RIGHTS = ("authorization_details_types", "scope", "scopes")
+
+
 def _takes_away(change: Json) -> bool:
     """Tell whether some client can do less than before."""
     if change["action"] in ("delete", "revoke"):
         return True
     fields = change.get("fields", ())
     return any(
-        (field["name"] in ("scope", "scopes") and field["removed"])
+        (field["name"] in _RIGHTS and field["removed"])
         or (field["name"] == "disabled" and field["after"])
         for field in fields
     )

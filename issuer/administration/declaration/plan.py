@@ -17,6 +17,7 @@ from issuer.registry.credentials import (
     hash_secret,
 )
 from issuer.registry.errors import DeclarationRefused
+from issuer.registry.permission import Right
 from issuer.registry.resource import Resource, facts_of_resource
 from issuer.registry.schema import same_json
 
@@ -268,9 +269,9 @@ def _conflicts(
     kept = {name: each for name, each in state.resources.items() if name not in gone}
     resources = kept | {each.resource: each for each in declaration.resources}
     for client in declaration.clients:
-        for resource, scope in _dangling(client, resources):
-            if scope is not None:
-                why = f"no such scope on {resource}: {scope}"
+        for resource, right in _dangling(client, resources):
+            if right is not None:
+                why = f"no such {right.kind} on {resource}: {right.name}"
             elif resource in gone:
                 why = f"its resource {resource} would be pruned; name it in the file"
             else:
@@ -278,28 +279,28 @@ def _conflicts(
             yield f"client {client.client_id}: {why}"
     others = {each.client_id for each in declaration.clients}
     others |= {each.client_id for each in gone_clients}
-    holders = defaultdict[tuple[str, str | None], list[str]](list)
+    holders = defaultdict[tuple[str, Right | None], list[str]](list)
     for client_id, staying in sorted(state.clients.items()):
         if client_id not in others:
             for dangling in _dangling(staying.registration, resources):
                 holders[dangling].append(client_id)
-    for (resource, scope), clients in holders.items():
-        what = resource if scope is None else f"{scope} on {resource}"
+    for (resource, right), clients in holders.items():
+        what = resource if right is None else f"{right.name} on {resource}"
         yield f"{what} cannot go: it is granted to {_names(clients)}, which the file does not name"
 
 
 def _dangling(
     registration: ClientRegistration, resources: Mapping[str, Resource]
-) -> Iterator[tuple[str, str | None]]:
-    """Yield each grant on a resource that there will not be, and each scope that it will lack."""
+) -> Iterator[tuple[str, Right | None]]:
+    """Yield each grant on a resource that there will not be, and each right that it will lack."""
     for grant in registration.grants:
         resource = resources.get(grant.resource)
         if resource is None:
             yield grant.resource, None
             continue
-        for scope in grant.scopes:
-            if scope not in resource.scopes:
-                yield grant.resource, scope
+        for right in grant.rights:
+            if right not in resource.rights:
+                yield grant.resource, right
 
 
 def _names(clients: list[str]) -> str:
@@ -309,7 +310,7 @@ def _names(clients: list[str]) -> str:
 
 
 def _growing(declaration: Declaration, state: RegistryState) -> Iterator[Step]:
-    """Create resources and change those that are there, but for the scopes that they lose."""
+    """Create resources and change those that are there, but for the rights that they lose."""
     for after in declaration.resources:
         before = state.resources.get(after.resource)
         wide = after if before is None else _widened(before, after)
@@ -318,7 +319,7 @@ def _growing(declaration: Declaration, state: RegistryState) -> Iterator[Step]:
 
 
 def _shrinking(declaration: Declaration, state: RegistryState) -> Iterator[Step]:
-    """Take from resources the scopes that they lose."""
+    """Take from resources the scopes and types that they lose."""
     for after in declaration.resources:
         if before := state.resources.get(after.resource):
             wide = _widened(before, after)
@@ -331,7 +332,13 @@ def _differ(before: Facts, after: Facts) -> bool:
 
 
 def _widened(before: Resource, after: Resource) -> Resource:
-    return replace(after, scopes=tuple(dict.fromkeys([*after.scopes, *before.scopes])))
+    known = {each.type: each for each in before.authorization_details_types}
+    wanted = {each.type: each for each in after.authorization_details_types}
+    return replace(
+        after,
+        scopes=tuple(dict.fromkeys([*after.scopes, *before.scopes])),
+        authorization_details_types=tuple((known | wanted).values()),
+    )
 
 
 def _clients(declaration: Declaration, state: RegistryState) -> Iterator[Step]:

@@ -6,8 +6,9 @@ import pytest
 
 from issuer.administration.authority import Authority, check_authority, settle_authority
 from issuer.registry.audit import Action, AuditEntry
-from issuer.registry.client import Client, ClientRegistration, ResourcePermission
+from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.errors import BeyondAuthority, CallerNotActive
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.schema import Json, write
 from tests.support.registry import NOW, TESTER
 

@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from issuer.registry.claims import CLOSED_CLAIMS, MAXIMUM_BYTES, check_claim_names
-from issuer.registry.client import ClientRegistration, ResourcePermission
+from issuer.registry.client import ClientRegistration
 from issuer.registry.errors import InvalidValue
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from tests.support.issuer import API, NOW, OTHER_API, Clients, TestIssuer, make_client
 

@@ -7,7 +7,8 @@ from issuer.config import IssuerConfig
 from issuer.errors import InvalidDpopProof, InvalidRequest, InvalidScope, OAuthError
 from issuer.grants.authorization import Authorization
 from issuer.grants.client_credentials import decide as decide_authorization
-from issuer.registry.client import Client, ResourcePermission
+from issuer.registry.client import Client
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.service import find_grant
 from issuer.token_request import TokenRequest

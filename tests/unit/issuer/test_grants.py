@@ -18,7 +18,8 @@ from issuer.errors import (
 )
 from issuer.grants import GRANTS
 from issuer.grants.authorization import Authorization
-from issuer.registry.client import GRANT_TYPES, Client, ResourcePermission
+from issuer.registry.client import GRANT_TYPES, Client
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.service import find_grant
 from issuer.token_request import TokenRequest

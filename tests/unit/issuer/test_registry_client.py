@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from issuer.registry.client import ClientRegistration, ResourcePermission, check_client_id
+from issuer.registry.client import ClientRegistration, check_client_id
 from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import InvalidValue
+from issuer.registry.permission import ResourcePermission
 from tests.support.issuer import make_client
 from tests.support.registry import RESOURCE
 

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from issuer.registry.client import ResourcePermission
 from issuer.registry.errors import InvalidValue, UnknownScope
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import Resource, check_grant, decide_grants
 from tests.support.registry import RESOURCE, orders
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from issuer.registry.client import GRANT_TYPES, ClientRegistration, ResourcePermission
+from issuer.registry.client import GRANT_TYPES, ClientRegistration
 from issuer.registry.credentials import TLS_SUBJECTS, AuthMethod
 from issuer.registry.errors import InvalidValue
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import Resource
 from issuer.registry.schema import SCOPE_PATTERN, read, restored, stored
 from keys.key_types import ALGORITHMS

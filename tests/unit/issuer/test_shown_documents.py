@@ -5,8 +5,9 @@ import json
 import pytest
 
 from issuer.registry.audit import SYSTEM, Action, Actor, AuditEntry, Via, describe_entry
-from issuer.registry.client import ClientRegistration, ResourcePermission, describe_client
+from issuer.registry.client import ClientRegistration, describe_client
 from issuer.registry.credentials import AuthMethod, ClientSecret, describe_secret
+from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import RegisteredResource, describe_registered_resource
 from issuer.registry.schema import write
 from tests.support.issuer import make_client, make_secret

@@ -2,14 +2,16 @@
 
 import pytest
 
+from issuer.registry.authorization_details import DetailsType
 from issuer.registry.errors import InvalidValue, UnknownScope
 from issuer.registry.resource import Resource
-from watchword.cli import client_options as grants
+from watchword.cli import grant_options as grants
 from watchword.cli.output import CommandFailed, WrongUsage
 
 A, B = "https://a.example", "https://b.example"
+PAY = DetailsType(type="pay", schema={})
 RESOURCES = {
-    A: Resource(resource=A, scopes=("read", "write")),
+    A: Resource(resource=A, scopes=("read", "write"), authorization_details_types=(PAY,)),
     B: Resource(resource=B, scopes=("read", "ship")),
 }
 find = RESOURCES.__getitem__
@@ -24,10 +26,10 @@ def grant(resource, scopes, defaults=None):
 HELD = [grant(A, "read write", "read"), grant(B, "ship")]
 
 
-def change(held=HELD, *, find=find, forget=False, **typed):
+def change(held=HELD, *, find=find, forget=(), **typed):
     """Change grants by what was typed."""
     changes = grants.GrantChanges(**typed)
-    return grants.changed_grants(changes, {"grants": held}, find, forget_defaults=forget)["grants"]
+    return grants.changed_grants(changes, {"grants": held}, find, forget=forget)["grants"]
 
 
 def test_nothing_typed_is_no_choice():
@@ -55,7 +57,7 @@ def test_default_scopes_go_to_the_grants_that_have_them():
         grant(A, "read write", "write"),
         grant(B, "ship"),
     ]
-    assert change(forget=True) == [grant(A, "read write"), grant(B, "ship")]
+    assert change(forget={"default-scope"}) == [grant(A, "read write"), grant(B, "ship")]
 
 
 def test_adding_keeps_what_was_held_and_its_order():
@@ -112,3 +114,20 @@ def test_scopes_without_any_resource_are_refused(typed):
     """The option that was typed is named."""
     with pytest.raises(WrongUsage, match="scope: the client has no resource yet"):
         change([], **{typed: ["read"]})
+
+
+def test_types_of_details_go_to_the_resources_that_have_them():
+    """They replace those held before; other changes leave them, and exact grants do not."""
+    paying = [grant(A, "read write", "read") | {"authorization_details_types": ["pay"]}, HELD[1]]
+    assert change(authorization_details_type=["pay"]) == [
+        paying[0],
+        HELD[1] | {"authorization_details_types": []},
+    ]
+    assert change(paying, add_scope=["ship"], resource=[B]) == paying
+    assert change(paying, forget={"authorization-details-type"}) == HELD
+    assert change(paying, grant=[f"{A} read"]) == [grant(A, "read")]
+    with pytest.raises(WrongUsage, match="no resource granted has fly"):
+        change(authorization_details_type=["pay fly"])
+    assert grants.GrantOptions(authorization_details_type=["pay"]).narrowed_by
+    line = grants.write_grants_line(paying)
+    assert line == f"{A}: read write (default: read) (details: pay); {B}: ship"
