@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from issuer.registry.client import Client
-from issuer.status.positions import StatusBlock
+from issuer.status.positions import Position, Status, StatusBlock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class HotStore(Protocol):
     """Writes of the serving loop, atomic across all workers and nodes of one registry.
 
     What is asked for in one turn of the loop is written together. Tokens get their places on status
-    lists through it; client assertions and DPoP proofs will claim their `jti`.
+    lists through it, and are revoked; client assertions and DPoP proofs will claim their `jti`.
 
     Raises:
         StoreUnavailable: from each method, when the store cannot answer or too many calls wait. A
@@ -87,5 +87,13 @@ class HotStore(Protocol):
         """Write who owns the indexes of a block; when it returns, every node can read it.
 
         Written twice it counts once, so a call that failed may be made again.
+        """
+        ...
+
+    async def set_status(self, position: Position, status: Status) -> None:
+        """Give a token another status; when it returns, every node can read it.
+
+        Changes of one position are made in the order in which they were asked for. One that failed
+        may have been made, and may be made again.
         """
         ...

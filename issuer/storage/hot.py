@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.status.positions import StatusBlock
+from issuer.status.positions import Position, Status, StatusBlock
 from issuer.storage.engines.database import Database
 from issuer.storage.engines.sqlite import SqliteDatabase
-from issuer.storage.status import own_in_file, own_on_server
+from issuer.storage.status import change_in_file, change_on_server, own_in_file, own_on_server
 
 if TYPE_CHECKING:
     from issuer.storage.engines.postgresql import PostgresDatabase
@@ -40,11 +40,13 @@ class Batch:
         claims: by the digest of scope and id, until when each is claimed; no digest comes twice.
         blocks: how many numbers are reserved of each counter.
         owned: blocks whose owners are written.
+        statuses: positions with their new status, in the order of the changes.
     """
 
     claims: dict[bytes, int] = field(default_factory=dict)
     blocks: dict[str, int] = field(default_factory=dict)
     owned: list[StatusBlock] = field(default_factory=list)
+    statuses: list[tuple[Position, Status]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,18 @@ class _Owner:
         return lambda written: None
 
 
-_Call = _Claim | _Block | _Owner
+@dataclass(slots=True)
+class _Change:
+    position: Position
+    status: Status
+    future: asyncio.Future[Any]
+
+    def join(self, batch: Batch) -> Callable[[Written], None]:
+        batch.statuses.append((self.position, self.status))
+        return lambda written: None
+
+
+_Call = _Claim | _Block | _Owner | _Change
 
 
 class Sweep:
@@ -151,6 +164,12 @@ class BatchedWrites:
         owner = _Owner(block, self._future())
         self._enter(owner)
         await owner.future
+
+    async def set_status(self, position: Position, status: Status) -> None:
+        """Give a token another status; see `HotStore`."""
+        change = _Change(position, status, self._future())
+        self._enter(change)
+        await change.future
 
     async def close(self) -> None:
         """Refuse what waits and what still comes; wait for the batch that is under way."""
@@ -225,8 +244,8 @@ class SqliteHotStore(BatchedWrites):
 
     A claim is written with `synchronous=NORMAL`: it outlives every end of the process, but a power
     cut or a crash of the operating system may undo the claims of the last moments before it. A
-    batch that reserves numbers or says who owns them waits for the disk, so that no number is ever
-    given twice and none is without an owner.
+    batch that reserves numbers, says who owns them or changes statuses waits for the disk, so that
+    no number is ever given twice, none is without an owner, and what was revoked stays so.
 
     Args:
         database: the file; it stays open.
@@ -252,7 +271,7 @@ class SqliteHotStore(BatchedWrites):
         )
 
     def _write_now(self, batch: Batch) -> Written:
-        durable = bool(batch.blocks or batch.owned)
+        durable = bool(batch.blocks or batch.owned or batch.statuses)
         with self._database.transaction("BEGIN IMMEDIATE", durable=durable) as connection:
             at = time.monotonic()
             if batch.claims and self._sweep.is_due(at):
@@ -268,6 +287,7 @@ class SqliteHotStore(BatchedWrites):
                 for name, count in batch.blocks.items()
             }
             own_in_file(connection, batch.owned)
+            change_in_file(connection, batch.statuses)
         return Written(claimed, firsts)
 
 
@@ -321,13 +341,15 @@ class PostgresHotStore(BatchedWrites):
             async with self._connections.use() as connection:
                 if batch.claims:
                     await self._remove_expired(connection)
-                if not (batch.blocks or batch.owned):
+                if not (batch.blocks or batch.owned or batch.statuses):
                     return Written(await _claim(connection, batch), {})
                 async with connection.transaction():  # all statements count, or none does
                     await own_on_server(connection, batch.owned)
-                    return Written(
+                    written = Written(
                         await _claim(connection, batch), await _reserve(connection, batch)
                     )
+                    await change_on_server(connection, batch.statuses)  # last: it takes a lock
+                    return written
 
     async def _remove_expired(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
         at = time.monotonic()

@@ -4,11 +4,11 @@ Plain statements, which the serving process runs.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from issuer.status.positions import BUCKET, Status, StatusBlock, StatusChange
-from issuer.storage.engines.database import Database, Statement
+from issuer.status.positions import BUCKET, Position, Status, StatusBlock, StatusChange
+from issuer.storage.engines.database import CHANGE_LOCK, Database, Statement
 
 COUNTER = "status:"
 """Begins the name of the counter of a bucket's indexes, which ends in the bucket's number."""
@@ -32,6 +32,21 @@ INSERT INTO status_blocks (bucket, first, size, client_id, subject, resource, re
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
   $7::bigint[]) AS block (bucket, first) ORDER BY bucket, first
 ON CONFLICT DO NOTHING
+"""
+
+_CHANGE_IN_FILE = "INSERT INTO status_changes (bucket, first, size, status) VALUES (?, ?, 1, ?)"
+_CHANGE_ON_SERVER = """
+INSERT INTO status_changes (bucket, first, size, status)
+SELECT bucket, first, 1, status
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
+  AS change (bucket, first, status, place) ORDER BY place
+"""
+LOCK_CHANGES = f"SELECT pg_advisory_xact_lock({CHANGE_LOCK + 1})"
+"""Comes first where changes are added to a PostgreSQL database, in the same transaction.
+
+Sequences hand out numbers before the commit; under the lock they are committed in their order, so
+that no reader passes over one. It is another lock than that of the registry, so that a long change
+of the registry delays no revocation.
 """
 
 _PRUNE_BLOCKS = """
@@ -97,6 +112,26 @@ async def own_on_server(connection: Any, blocks: Iterable[StatusBlock]) -> None:
     """Write who owns blocks of indexes to PostgreSQL."""
     if columns := list(map(list, zip(*map(_row, blocks), strict=True))):
         await connection.execute(_OWN_ON_SERVER, *columns)
+
+
+def change_in_file(
+    connection: sqlite3.Connection, changes: Iterable[tuple[Position, Status]]
+) -> None:
+    """Give tokens another status in a registry file, in a transaction that waits for the disk."""
+    connection.executemany(
+        _CHANGE_IN_FILE, ((*position, int(status)) for position, status in changes)
+    )
+
+
+async def change_on_server(
+    connection: Any,  # noqa: ANN401
+    changes: Sequence[tuple[Position, Status]],
+) -> None:
+    """Give tokens another status in PostgreSQL, at the end of a transaction."""
+    if changes:
+        await connection.execute(LOCK_CHANGES)
+        rows = [(*position, int(status)) for position, status in changes]
+        await connection.execute(_CHANGE_ON_SERVER, *map(list, zip(*rows, strict=True)))
 
 
 def prune_status(database: Database, *, ended_by: int) -> None:

@@ -4,12 +4,13 @@ import asyncio
 import shutil
 import subprocess
 import sys
+import threading
 from contextlib import asynccontextmanager, closing
 
 import pytest
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.status.positions import BUCKET, StatusBlock
+from issuer.status.positions import BUCKET, Position, Status, StatusBlock
 from issuer.storage import hot, status
 from issuer.storage.database_url import open_database, parse_database_url
 from issuer.storage.engines.database import Statement
@@ -18,6 +19,7 @@ from issuer.storage.registry import Registry
 from tests.support.sqlite_registry import ROOT
 
 UNTIL = 5_000_000_000
+INVALID = Status.INVALID
 
 
 @asynccontextmanager
@@ -105,6 +107,71 @@ async def test_what_is_known_of_expired_tokens_is_removed(database_url, monkeypa
         assert rows(database, "status_changes")[-1][0] == 7
 
 
+async def test_a_status_is_changed_together_with_what_else_is_asked_for(database_url):
+    """In the order in which it was asked for, each change with a number of its own."""
+    async with opened(database_url) as (store, database):
+        one, two = Position(2, 7), Position(3, 2**20)
+        calls = [store.set_status(one, Status.SUSPENDED), store.claim("app", "jti", UNTIL)]
+        calls += [store.set_status(two, Status.INVALID), store.reserve("status:2", 32)]
+        calls += [store.set_status(one, Status.VALID)]
+        assert await asyncio.gather(*calls) == [None, True, None, 0, None]
+        await store.set_status(one, Status.INVALID)
+        assert rows(database, "status_changes") == [
+            (1, 2, 7, 1, 2),
+            (2, 3, 2**20, 1, 1),
+            (3, 2, 7, 1, 0),
+            (4, 2, 7, 1, 1),
+        ]
+
+
+async def test_who_follows_the_changes_misses_none(database_url):
+    """Two processes write at the same time; a number that was passed over never comes later."""
+    async with opened(database_url) as (one, followed), opened(database_url) as (two, _):
+        found, cursor, written = [], 0, False
+
+        async def write(store, bucket):
+            for place in range(0, 400, 8):
+                calls = [store.set_status(Position(bucket, place + n), INVALID) for n in range(8)]
+                await asyncio.gather(*calls)
+
+        async def follow():
+            nonlocal cursor
+            while True:
+                last = written
+                news = await asyncio.to_thread(status.read_news, followed, cursor)
+                found.extend(news.changes)
+                cursor = news.changes[-1].number if news.changes else cursor
+                if last:
+                    return
+
+        following = asyncio.create_task(follow())
+        await asyncio.gather(write(one, 2), write(two, 3))
+        written = True
+        await following
+        assert [each.number for each in found] == sorted({each.number for each in found})
+        assert sorted((each.bucket, each.first) for each in found) == [
+            (bucket, place) for bucket in (2, 3) for place in range(400)
+        ]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_long_change_of_the_registry_delays_no_revocation(database_url):
+    """Their locks are two; with SQLite one transaction writes at a time."""
+    async with opened(database_url, timeout=10) as (store, database):
+        begun, ended = threading.Event(), threading.Event()
+
+        def change_slowly(connection):
+            begun.set()
+            return ended.wait(30)
+
+        changing = asyncio.create_task(asyncio.to_thread(database.change, change_slowly))
+        await asyncio.to_thread(begun.wait, 30)
+        await store.set_status(Position(2, 7), INVALID)
+        assert not changing.done()
+        ended.set()
+        assert await changing
+
+
 CLAIM_ALL = """
 import asyncio, sys, time
 from issuer.storage.database_url import open_database
@@ -175,8 +242,9 @@ async def test_what_a_sleeping_database_did_not_write_is_not_half_done(database_
         break_it()
         calls = [store.claim("app", "x", UNTIL), store.claim("app", "y", UNTIL)]
         calls += [store.reserve("status", 3), store.own(block(1, 0))]
+        calls += [store.set_status(Position(1, 0), INVALID)]
         answers = await asyncio.gather(*calls, return_exceptions=True)
-        assert [type(each) for each in answers] == [StoreUnavailable] * 4
+        assert [type(each) for each in answers] == [StoreUnavailable] * 5
         assert "\n" not in str(answers[0])
         mend()
         assert await store.claim("app", "x", UNTIL)

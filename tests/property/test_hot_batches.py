@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.status.positions import StatusBlock
+from issuer.status.positions import Position, Status, StatusBlock
 from issuer.storage.hot import BATCH, BatchedWrites, Written
 
 CLAIM = st.tuples(
@@ -18,7 +18,12 @@ OWN = st.tuples(
     st.just("own"),
     st.builds(StatusBlock, *[st.integers(0, 3)] * 3, *[st.just("a")] * 3, st.just(0)),
 )
-CALL = st.one_of(CLAIM, RESERVE, OWN)
+SET = st.tuples(
+    st.just("set_status"),
+    st.builds(Position, st.integers(0, 1), st.integers(0, 1)),
+    st.sampled_from(Status),
+)
+CALL = st.one_of(CLAIM, RESERVE, OWN, SET)
 TURN = st.tuples(st.lists(CALL, max_size=12), st.booleans())
 
 
@@ -29,6 +34,7 @@ class Database:
         self.claimed = set()
         self.counters = Counter()
         self.owned = set()
+        self.statuses = []
         self.failing = False
         self.sizes = []
 
@@ -39,6 +45,7 @@ class Database:
             raise StoreUnavailable("the store is away")
         self.sizes.append(len(batch.claims) + len(batch.blocks))
         self.owned.update(batch.owned)
+        self.statuses += batch.statuses
         new = frozenset(batch.claims) - self.claimed
         self.claimed |= new
         firsts = {name: self.counters[name] for name in batch.blocks}
@@ -66,7 +73,7 @@ async def run(turns):
 def test_an_id_is_claimed_once_and_a_number_given_once(turns):
     """Scope and id together are the id; a failed call neither claims nor is told of a number."""
     answers, database = asyncio.run(run(turns))
-    wins, numbers, owned = Counter(), Counter(), set()
+    wins, numbers, owned, statuses = Counter(), Counter(), set(), []
     for call, answer in answers:
         if isinstance(answer, StoreUnavailable):
             continue
@@ -74,6 +81,8 @@ def test_an_id_is_claimed_once_and_a_number_given_once(turns):
             wins[call[1:]] += answer
         elif call[0] == "own":
             owned.add(call[1])
+        elif call[0] == "set_status":
+            statuses.append(call[1:])
         else:
             numbers.update((call[1], answer + place) for place in range(call[2]))
     asked = {
@@ -81,6 +90,7 @@ def test_an_id_is_claimed_once_and_a_number_given_once(turns):
     }
     assert wins == dict.fromkeys(asked, 1)
     assert owned == database.owned
+    assert statuses == database.statuses
     assert set(numbers.values()) <= {1}
     assert all(
         sorted(number for name, number in numbers if name == counter)
