@@ -32,6 +32,8 @@ class IssuedToken(NamedTuple):
     jti: str
     kid: str
     token_type: str
+    reused: bool = False
+    """Whether another request got it before."""
 
     def __repr__(self) -> str:
         """Show whose token it is, never the token."""

@@ -83,6 +83,16 @@ class Evidence(NamedTuple):
     url: str = ""
     peer_address: str | None = None
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the same request, sent again, proves the same: not so with what counts once.
+
+        An assertion and a DPoP proof count once (RFC 7523 §3, RFC 9449 §11.1), and a certificate is
+        not in the request.
+        """
+        has_secret = self.basic is not None or self.secret_post is not None
+        return has_secret and not self.dpop_proofs and self.peer_certificate is None
+
     def __repr__(self) -> str:
         """Show which client the request claims to be of, and not what it proves that by."""
         claimed = self.basic or self.secret_post

@@ -13,7 +13,7 @@ from issuer.access_token import (
     constant_claims,
     header_segment,
 )
-from issuer.client_auth.methods import ClientAuthenticator
+from issuer.client_auth.methods import AuthenticatedClient, ClientAuthenticator
 from issuer.config import IssuerConfig
 from issuer.errors import (
     InvalidRequest,
@@ -24,9 +24,10 @@ from issuer.errors import (
     UnsupportedGrantType,
 )
 from issuer.grants import GRANTS
-from issuer.grants.authorization import GrantType
-from issuer.registry.client import ClientRegistration
+from issuer.grants.authorization import Authorization, GrantType
+from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.usage import UsageLog
+from issuer.reuse import ReusedTokens, SeenRequest, Wanted, reuse_window, same_thing
 from issuer.token_request import TokenRequest
 from keys.errors import NoSigningKey, SignerUnavailable
 from keys.jwt import MAX_TOKEN_BYTES
@@ -57,6 +58,7 @@ class TokenService:
         authenticator: decides which client a request comes from.
         keys: know which key signs.
         usage: remembers which credential and scopes were used, to be written later.
+        reused: the tokens that may be given again.
         hooks: contributors of further claims.
     """
 
@@ -67,21 +69,26 @@ class TokenService:
         keys: SigningKeys,
         usage: UsageLog,
         *,
+        reused: ReusedTokens,
         hooks: Iterable[Contributor] = (),
     ) -> None:
         self._config = config
         self._authenticator = authenticator
         self._keys = keys
         self._usage = usage
+        self._reused = reused
         self._hooks = tuple(hooks)
 
-    async def issue(self, request: TokenRequest, *, now: int, jti: str) -> IssuedToken:
+    async def issue(
+        self, request: TokenRequest, *, now: int, jti: str, fingerprint: bytes | None = None
+    ) -> IssuedToken:
         """Authenticate the client, decide what it gets, build the claims, sign.
 
         Args:
             request: a well-formed request.
             now: seconds since the epoch.
             jti: an id that no token has had.
+            fingerprint: of the request, if `repeat` shall know it.
 
         Raises:
             OAuthError: the request is refused.
@@ -99,6 +106,71 @@ class TokenService:
             signer = self._keys.signer(now, authorization.alg)
         except NoSigningKey:
             raise TemporarilyUnavailable(Reason.NO_SIGNING_KEY) from None
+        window = reuse_window(client, authorization)
+        if window:
+            what = same_thing(request.grant_type, authorization)
+            issued = await self._reused.get(
+                Wanted(what, client, signer.kid, now),
+                window,
+                lambda: self._make(client, authorization, signer, now, jti),
+            )
+            if fingerprint is not None and request.evidence.may_repeat:
+                seen = SeenRequest(authenticated, authorization, what)
+                self._reused.remember(fingerprint, seen)
+        else:
+            issued = await self._make(client, authorization, signer, now, jti)
+        self._note_use(authenticated, authorization, now)
+        return issued
+
+    def fingerprint(
+        self, headers: Iterable[tuple[bytes, bytes]], query: bytes, body: bytes
+    ) -> bytes | None:
+        """Return what `repeat` recognises a request by; None while no token is reused.
+
+        Args:
+            headers: raw header lines with lower-case names, duplicates kept.
+            query: the raw query string.
+            body: the whole body.
+        """
+        return self._reused.fingerprint(headers, query, body)
+
+    def repeat(self, fingerprint: bytes, *, now: int) -> IssuedToken | None:
+        """Answer a request that was answered before and may get the same token again.
+
+        What parsing, authentication and the grant came to is the same while the client is, for the
+        same request. None if anything is in doubt: then `issue` decides.
+
+        Args:
+            fingerprint: of the request.
+            now: seconds since the epoch.
+        """
+        seen = self._reused.recall(fingerprint)
+        if seen is None or not self._authenticator.still_counts(seen.proof, now):
+            return None
+        try:
+            signer = self._keys.signer(now, seen.authorization.alg)
+        except NoSigningKey:
+            return None
+        issued = self._reused.find(Wanted(seen.what, seen.proof.client, signer.kid, now))
+        if issued is not None:
+            self._note_use(seen.proof, seen.authorization, now)
+        return issued
+
+    def _note_use(
+        self, authenticated: AuthenticatedClient, authorization: Authorization, now: int
+    ) -> None:
+        # Only after success: a request that was refused used nothing.
+        self._usage.note(
+            authorization.client_id,
+            authenticated.credential_id,
+            authorization.resource,
+            authorization.scopes,
+            now,
+        )
+
+    async def _make(
+        self, client: Client, authorization: Authorization, signer: Signer, now: int, jti: str
+    ) -> IssuedToken:
         claims = build_claims(
             authorization,
             issuer=self._config.issuer,
@@ -112,18 +184,13 @@ class TokenService:
             access_token = assemble(signing_input, await signer.sign(signing_input))
         except SignerUnavailable:
             raise TemporarilyUnavailable(Reason.SIGNER_UNAVAILABLE) from None
-        client_id, scopes = authorization.client_id, authorization.scopes
         if len(access_token) > MAX_TOKEN_BYTES:
-            raise ServerError(Reason.TOKEN_TOO_LONG, client_id=client_id)
-        # Only now: a request that was refused used nothing.
-        self._usage.note(
-            client_id, authenticated.credential_id, authorization.resource, scopes, now
-        )
+            raise ServerError(Reason.TOKEN_TOO_LONG, client_id=authorization.client_id)
         return IssuedToken(
             access_token=access_token,
             token_type=BEARER,
-            client_id=client_id,
-            scopes=scopes,
+            client_id=authorization.client_id,
+            scopes=authorization.scopes,
             expires_in=authorization.token_ttl,
             jti=jti,
             kid=signer.kid,

@@ -155,6 +155,22 @@ class ClientAuthenticator:
             reason = Reason.CLIENT_EXPIRED if expired else Reason.CLIENT_DISABLED
         raise InvalidClient(reason, client_id=None if client is None else client.client_id)
 
+    def still_counts(self, proof: AuthenticatedClient, now: int) -> bool:
+        """Tell whether the evidence of an earlier request would prove the same at `now`.
+
+        It does while the view has the very same client, since each change makes another one of it,
+        and the secret that was shown has not ended. Otherwise `authenticate` has to be asked.
+        """
+        client = proof.client
+        return (
+            self._clients.get_cached(client.client_id) is client
+            and client.is_active(now)
+            and any(
+                secret.secret_id == proof.credential_id and secret.is_live(now)
+                for secret in client.secrets
+            )
+        )
+
     def _choose(self, evidence: Evidence) -> tuple[Any, Verifier[Any]]:
         # RFC 6749 §2.3 allows one method a request, and parsing has refused a second one.
         for find, verifier in self._methods:

@@ -47,15 +47,23 @@ class TokenEndpoint:
         )
 
     async def _issue(self, scope: Scope, body: bytes) -> tuple[bytes, bytes]:
-        request = parse_token_request(
-            scope["headers"],
-            scope["query_string"],
-            body,
-            url=self._url,
-            peer_address=peer_address(scope),
+        headers, query, now = scope["headers"], scope["query_string"], self._clock()
+        fingerprint = self._service.fingerprint(headers, query, body)
+        issued = None if fingerprint is None else self._service.repeat(fingerprint, now=now)
+        if issued is None:
+            request = parse_token_request(
+                headers, query, body, url=self._url, peer_address=peer_address(scope)
+            )
+            issued = await self._service.issue(
+                request, now=now, jti=self._new_jti(), fingerprint=fingerprint
+            )
+        self._events(
+            Event.TOKEN_ISSUED,
+            client_id=issued.client_id,
+            kid=issued.kid,
+            jti=issued.jti,
+            reused=issued.reused or None,
         )
-        issued = await self._service.issue(request, now=self._clock(), jti=self._new_jti())
-        self._events(Event.TOKEN_ISSUED, client_id=issued.client_id, kid=issued.kid, jti=issued.jti)
         return JSON, _token_body(issued)
 
 

@@ -32,6 +32,7 @@ from issuer.registry.schema import (
     Json,
     Option,
     Registrable,
+    ReuseWindow,
     Text,
     Time,
     TokenTtl,
@@ -167,6 +168,13 @@ class ClientRegistration:
     token_ttl: Annotated[
         TokenTtl | None, Option(flag="--token-ttl", metavar="SECONDS", unset=True)
     ] = Field(default=None, description="life of its tokens in seconds")
+    reuse_window: Annotated[
+        ReuseWindow | None, Option(flag="--reuse-window", metavar="SECONDS", unset=True)
+    ] = Field(
+        default=None,
+        exclude_if=is_unset,
+        description="seconds during which the same request gets the same token again",
+    )
     # RFC 9449 §5.2
     dpop_bound_access_tokens: Annotated[Flag, Registrable(), Option(flag="--dpop/--no-dpop")] = (
         Field(default=False, description="only DPoP-bound tokens")

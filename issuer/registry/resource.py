@@ -24,6 +24,7 @@ from issuer.registry.schema import (
     Flag,
     Json,
     Option,
+    ReuseWindow,
     Text,
     TokenTtl,
     is_unset,
@@ -88,6 +89,13 @@ class TokenPolicy:
     token_ttl: Annotated[
         TokenTtl | None, Option(flag="--token-ttl", metavar="SECONDS", unset=True)
     ] = Field(default=None, description="life of tokens for it in seconds")
+    reuse_window: Annotated[
+        ReuseWindow | None, Option(flag="--reuse-window", metavar="SECONDS", unset=True)
+    ] = Field(
+        default=None,
+        exclude_if=is_unset,
+        description="seconds during which the same request gets the same token again",
+    )
     signing_alg: Annotated[_SigningAlg | None, Option(flag="--alg", metavar="ALG", unset=True)] = (
         Field(default=None, description="how tokens for it are signed")
     )

@@ -336,6 +336,9 @@ Scopes = Annotated[
 TokenTtl = Annotated[int, Field(strict=True, ge=1, le=MAX_TOKEN_TTL)]
 """Life of access tokens in seconds."""
 
+ReuseWindow = Annotated[int, Field(strict=True, ge=0, le=3600)]
+"""Seconds during which the same request gets the same token; 0 for never."""
+
 
 def same_json(one: object, other: object) -> bool:
     """Tell whether two values are one in JSON; Python holds 1, 1.0 and true for equal."""

@@ -24,6 +24,7 @@ from issuer.registry.errors import StoreUnavailable
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.registry.usage import UsageLog
+from issuer.reuse import ReusedTokens
 from issuer.service import TokenService
 from issuer.status.lists import StatusLists
 from keys.errors import NoSigningKey
@@ -200,6 +201,7 @@ class TestIssuer:
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
+    _reused: ReusedTokens | None = None
 
     def _record(self, event: str, /, **fields: object) -> None:
         self.events.append((event, fields))
@@ -237,11 +239,20 @@ class TestIssuer:
         )
 
     @property
+    def reused(self) -> ReusedTokens:
+        """The tokens that may be given again, made once."""
+        if self._reused is None:
+            self._reused = ReusedTokens(self.statuses, memo_key=bytes(32))
+        return self._reused
+
+    @property
     def endpoint(self) -> TokenEndpoint:
         """The endpoint, made once."""
         if self._endpoint is None:
             self._endpoint = TokenEndpoint(
-                TokenService(self.config, self.authenticator, self.keys, self.usage),
+                TokenService(
+                    self.config, self.authenticator, self.keys, self.usage, reused=self.reused
+                ),
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,
                 new_jti=self._next_jti,

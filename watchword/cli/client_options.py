@@ -74,8 +74,9 @@ class ClientChanges(ClientOptions, GrantChanges):
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Remove a value: name, token-ttl, expires-at, default-scope,"
-            " authorization-details-type, metadata, metadata.KEY or claims; repeat it for more.",
+            help="Remove a value: name, token-ttl, reuse-window, expires-at, default-scope,"
+            " introspects, authorization-details-type, metadata, metadata.KEY or claims; repeat it"
+            " for more.",
         ),
     ] = None
 

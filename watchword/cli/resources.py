@@ -71,7 +71,8 @@ class ResourceChanges(Attributes):
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Remove a value: token-ttl, alg, claims or authorization-details-type.",
+            help="Remove a value: token-ttl, reuse-window, alg, claims or"
+            " authorization-details-type.",
         ),
     ] = None
 

@@ -29,6 +29,7 @@ from issuer.own_tokens import OwnTokens
 from issuer.registry.errors import RegistryError, StoreUnavailable
 from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
+from issuer.reuse import ReusedTokens
 from issuer.service import TokenService
 from issuer.status.positions import LISTS_PATH
 from issuer.storage.registry import Registry
@@ -157,7 +158,13 @@ class IssuerApp:
             self.view, SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32))
         )
         token = TokenEndpoint(
-            TokenService(self.config, authenticator, self.keys, self._usage),
+            TokenService(
+                self.config,
+                authenticator,
+                self.keys,
+                self._usage,
+                reused=ReusedTokens(self.statuses.lists, memo_key=secrets.token_bytes(32)),
+            ),
             url=self.config.base + TOKEN_PATH,
             clock=wall_clock,
             new_jti=partial(secrets.token_urlsafe, _JTI_BYTES),

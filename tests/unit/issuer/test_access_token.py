@@ -107,7 +107,9 @@ async def test_a_hook_that_fails_leaves_no_token(hook, reason):
     )
     usage = UsageLog()
     issuer._endpoint = TokenEndpoint(
-        TokenService(issuer.config, authenticator, issuer.keys, usage, hooks=[hook]),
+        TokenService(
+            issuer.config, authenticator, issuer.keys, usage, reused=issuer.reused, hooks=[hook]
+        ),
         url=f"{ISSUER}/token",
         clock=lambda: NOW,
         new_jti=lambda: "j",

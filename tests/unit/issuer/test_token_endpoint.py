@@ -36,7 +36,12 @@ async def test_the_pipeline_knows_the_url_and_the_peer(client: tuple[str, int] |
     seen: list[Evidence] = []
 
     class Service:
-        async def issue(self, request: TokenRequest, *, now: int, jti: str) -> IssuedToken:
+        def fingerprint(self, *request: object) -> None:
+            return None
+
+        async def issue(
+            self, request: TokenRequest, *, now: int, jti: str, fingerprint: bytes | None
+        ) -> IssuedToken:
             seen.append(request.evidence)
             raise InvalidClient(Reason.NO_CREDENTIALS)
 
