@@ -115,6 +115,14 @@ class BearerMiddleware:
         """
         return all(await asyncio.gather(*(issuer.keys.warm() for issuer in self.issuers)))
 
+    async def aclose(self) -> None:
+        """Stop what is being fetched, of each issuer whatever another raises."""
+        async with AsyncExitStack() as closing:
+            for issuer in self.issuers:
+                closing.push_async_callback(issuer.keys.aclose)
+                if issuer.statuses is not None:
+                    closing.push_async_callback(issuer.statuses.aclose)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         kind = scope["type"]
@@ -141,12 +149,10 @@ class BearerMiddleware:
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         for issuer in self.issuers:
             issuer.keys.current()  # starts the first fetch, so that readiness needs no request
-        async with AsyncExitStack() as closing:  # each, whatever another raises
-            for issuer in self.issuers:
-                closing.push_async_callback(issuer.keys.aclose)
-                if issuer.statuses is not None:
-                    closing.push_async_callback(issuer.statuses.aclose)
+        try:
             await self.app(scope, receive, send)
+        finally:
+            await self.aclose()
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -20,6 +20,7 @@ from keys.key_types import ALGORITHMS
 from resource_api.config import ResourcePolicy
 from resource_api.guard import ScopeGuard, require
 from resource_api.middleware import SCOPE_KEY, BearerMiddleware
+from resource_api.validator import StatusSource
 from watchword.clock import wall_clock
 from watchword.logging import request_id
 from watchword.provider.published_keys import PublishedKeys
@@ -35,6 +36,7 @@ class AdminApp:
         events: where log events go.
         registry: what is administered.
         published: gives the issuer's key set.
+        statuses: gives its status lists.
         bases: the paths that it is mounted at.
     """
 
@@ -45,6 +47,7 @@ class AdminApp:
         *,
         registry: Registry,
         published: Callable[[], Document],
+        statuses: StatusSource,
         bases: tuple[str, ...],
     ) -> None:
         self._settings = settings
@@ -57,6 +60,7 @@ class AdminApp:
             issuer=settings.issuer,
             resource=settings.administration,
             jwks=PublishedKeys(published),
+            status_lists=statuses,
             policy=ResourcePolicy(
                 issuer=settings.issuer,
                 resource=settings.administration,

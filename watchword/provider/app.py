@@ -114,12 +114,14 @@ class Provider:
 
         def load_admin() -> Endpoint:
             from watchword.provider.admin import AdminApp
+            from watchword.provider.published_status import PublishedStatuses
 
             return AdminApp(
                 self._settings,
                 self._events,
                 registry=issuer.registry,
                 published=issuer.jwks,
+                statuses=PublishedStatuses(issuer.statuses.lists, issuer.config),
                 bases=bases,
             )
 
@@ -145,11 +147,16 @@ class Provider:
 
         def load() -> "DemoApiApp":
             from watchword.provider.demo_api import DemoApiApp
+            from watchword.provider.published_status import PublishedStatuses
 
+            issuer = self._issuer
             self._api = DemoApiApp(
                 self._settings,
                 self._events,
-                published=self._issuer.jwks if self._issuer else None,
+                published=issuer.jwks if issuer else None,
+                statuses=PublishedStatuses(issuer.statuses.lists, issuer.config)
+                if issuer
+                else None,
                 value=value,
                 prefix=prefix,
             )

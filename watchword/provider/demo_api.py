@@ -9,7 +9,7 @@ from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
 from resource_api.demo.app import create_demo_api
 from resource_api.demo.values import ResourceValue
-from resource_api.validator import KeySource
+from resource_api.validator import KeySource, StatusSource
 from watchword.provider.published_keys import PublishedKeys
 from watchword.settings import Settings
 
@@ -22,6 +22,7 @@ class DemoApiApp:
         events: where log events go.
         published: gives the issuer's key set where it is served by this very process; None to get
             it over HTTP like any other API.
+        statuses: gives its status lists, likewise.
         value: where the demo resource is kept.
         prefix: a path under which the API answers too.
     """
@@ -32,6 +33,7 @@ class DemoApiApp:
         events: EventSink,
         *,
         published: Callable[[], Document] | None,
+        statuses: StatusSource | None,
         value: ResourceValue,
         prefix: str = "",
     ) -> None:
@@ -45,6 +47,7 @@ class DemoApiApp:
             issuer=settings.issuer,
             resource=settings.default_resource,
             jwks=self._jwks,
+            status_lists=statuses,
             value=value,
             on_event=events,
         )
@@ -59,8 +62,8 @@ class DemoApiApp:
         await self._jwks.warm()
 
     async def stop(self) -> None:
-        """Stop a refresh that is under way."""
-        await self._jwks.aclose()
+        """Stop what is being fetched."""
+        await self._api.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, at the root or under the prefix."""
