@@ -113,8 +113,8 @@ def _involved(
         ):
             for document in (entry.before, entry.after):
                 yield from _granted(administration, document or {})
-        case Action.ISSUER_CHANGED:
-            raise BeyondAuthority("the issuer of the registry is changed by its own command only")
+        case Action.ISSUER_CHANGED | Action.RESTORED:
+            raise BeyondAuthority("the registry as a whole is changed by its own commands only")
         case (
             Action.KEY_GENERATED
             | Action.KEY_SCHEDULED

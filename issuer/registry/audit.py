@@ -54,6 +54,7 @@ class Action(StrEnum):
     RESOURCE_UPDATED = "resource.updated"
     RESOURCE_DELETED = "resource.deleted"
     ISSUER_CHANGED = "registry.issuer_changed"
+    RESTORED = "registry.restored"
     REGISTRATION_TOKEN_CREATED = "registration_token.created"  # noqa: S105 - an event's name
     REGISTRATION_TOKEN_REVOKED = "registration_token.revoked"  # noqa: S105 - an event's name
     KEY_GENERATED = "key.generated"

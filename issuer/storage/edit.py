@@ -86,6 +86,10 @@ class RegistryEdit(RegistryReading):
             described = None if before is None else {"issuer": before}
             self._record(Action.ISSUER_CHANGED, issuer, described, {"issuer": issuer})
 
+    def record_restore(self) -> None:
+        """Note in the audit trail that all of it, and the signing keys, came from a backup."""
+        self._record(Action.RESTORED, self.identity().issuer or "", None, None)
+
     def record_key(self, action: Action, kid: str, before: Json | None, after: Json | None) -> None:
         """Note a change of a signing key, which is kept elsewhere, in the audit trail."""
         self._record(action, kid, before, after)

@@ -12,6 +12,7 @@ from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.storage.database_url import DatabasePlace
+    from watchword.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -110,8 +111,25 @@ def restore(
     from watchword.backup import restore_backup
     from watchword.settings import load_settings
 
-    restore_backup(load_settings(), file, now=wall_clock, replace=force)
+    settings = load_settings()
+    restore_backup(settings, file, now=wall_clock, replace=force)
     say(f"registry and keys are those of {file}")
+    _record_restore(settings)
+
+
+def _record_restore(settings: "Settings") -> None:
+    """Write to the log and the trail, which is the restored one, that it was restored."""
+    from issuer.registry.errors import RegistryError
+    from watchword.errors import DataFolderError
+    from watchword.registry import open_registry
+
+    log = ChangeLog(settings)
+    try:
+        with closing(open_registry(settings, now=wall_clock, announce=log)) as registry:
+            log.opened = True
+            registry.change(lambda edit: edit.record_restore(), by=operator())
+    except (RegistryError, DataFolderError) as error:
+        say(f"warning: the audit trail does not have what was done: {error}")
 
 
 def _print(place: "DatabasePlace", current: str | None, as_json: bool) -> None:
