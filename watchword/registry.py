@@ -25,6 +25,7 @@ ADMIN_SCOPES = (
     "watchword:resources:write",
     "watchword:registration:read",
     "watchword:registration:write",
+    "watchword:tokens:write",
     "watchword:audit:read",
 )
 """What the administration API understands: a scope for each verb."""

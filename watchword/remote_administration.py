@@ -105,12 +105,21 @@ class RemoteAdministration:
         return self._create(("clients",), document, idempotency_key)
 
     def update_client(
-        self, client_id: str, patch: Json, *, revision: int | None = None
+        self,
+        client_id: str,
+        patch: Json,
+        *,
+        revision: int | None = None,
+        revoke_tokens: bool = False,
     ) -> Versioned:
-        return self._versioned("PATCH", _client(client_id), patch, revision=revision)
+        query = _revoking(revoke_tokens)
+        return self._versioned("PATCH", _client(client_id), patch, revision=revision, query=query)
 
-    def delete_client(self, client_id: str, *, revision: int | None = None) -> None:
-        self._ask("DELETE", _client(client_id), revision=revision)
+    def delete_client(
+        self, client_id: str, *, revision: int | None = None, revoke_tokens: bool = False
+    ) -> None:
+        query = _revoking(revoke_tokens)
+        self._ask("DELETE", _client(client_id), revision=revision, query=query)
 
     def list_secrets(self, client_id: str) -> list[Json]:
         return _listed(_json(self._ask("GET", (*_client(client_id), "secrets"))), "secrets")
@@ -176,6 +185,9 @@ class RemoteAdministration:
 
     def revoke_registration_token(self, token_id: str) -> None:
         self._ask("DELETE", ("registration-tokens", token_id))
+
+    def change_tokens(self, document: Json) -> Json:
+        return _json(self._ask("POST", ("token-revocations",), document))
 
     def _page(self, member: str, path: tuple[str, ...], query: Query) -> Page:
         document = _json(self._ask("GET", path, query=query))
@@ -290,6 +302,10 @@ def _resource(identifier: str) -> tuple[str, ...]:
     if not _NAME.fullmatch(identifier):
         raise UnknownResource(f"no such resource: {identifier}")
     return ("resources", identifier)
+
+
+def _revoking(wanted: bool) -> Query:
+    return {"revoke_tokens": "true"} if wanted else {}
 
 
 def _media_type(answer: httpx.Response) -> str:

@@ -14,6 +14,10 @@ from issuer.registry.client import Client
 from issuer.registry.errors import BeyondAuthority, CallerNotActive
 from issuer.registry.schema import write
 
+ADMINISTRATORS = "administrators"
+"""In the audit entry of a change of tokens: the clients whose tokens for the administration it is
+about."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
@@ -113,6 +117,12 @@ def _involved(
         ):
             for document in (entry.before, entry.after):
                 yield from _granted(administration, document or {})
+        case Action.TOKEN_REVOKED | Action.TOKEN_SUSPENDED | Action.TOKEN_RESTORED:
+            after: Mapping[str, Any] = entry.after or {}
+            for client_id in after[ADMINISTRATORS]:
+                administrator = find_client(client_id)
+                if administrator is not None:
+                    yield from _granted(administration, write(administrator.registration))
         case Action.ISSUER_CHANGED | Action.RESTORED:
             raise BeyondAuthority("the registry as a whole is changed by its own commands only")
         case (

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from issuer.administration.authority import Authority, check_authority, settle_authority
+from issuer.administration.authority import Authority
 from issuer.administration.documents import (
     MadeSecret,
     NewClientDocument,
@@ -17,8 +17,15 @@ from issuer.administration.documents import (
     read_document,
 )
 from issuer.administration.idempotency import once, parse_retryable
-from issuer.administration.operations import Page, Versioned, check_limit
-from issuer.registry.audit import Actor, Via, describe_entry
+from issuer.administration.operations import Page, Versioned, check_limit, read_entry_number
+from issuer.administration.token_changes import (
+    TokenChangeDocument,
+    all_tokens_of,
+    change_tokens,
+    foresee_token_change,
+)
+from issuer.administration.transactions import Transactions
+from issuer.registry.audit import Actor, AuditEntry, Via, describe_entry
 from issuer.registry.client import Client, ClientRegistration, describe_client
 from issuer.registry.credentials import describe_secret
 from issuer.registry.errors import InvalidValue, ResourceInUse
@@ -36,8 +43,6 @@ from issuer.storage.registry import Registry
 if TYPE_CHECKING:
     from issuer.administration.declaration.apply import Outcome
     from issuer.administration.declaration.document import Declaration
-
-T = TypeVar("T")
 
 MAXIMUM_USAGE_DAYS = 3650
 """How far one may look back for who used what."""
@@ -72,7 +77,8 @@ class Administration:
         kept_resources: Iterable[str] = (),
         authority: Authority | None = None,
     ) -> None:
-        self._registry = registry
+        self._transactions = Transactions(registry, by=by, now=now, authority=authority)
+        self._administration = None if authority is None else authority.administration
         self._by = by
         self._now = now
         self._random_bytes = random_bytes
@@ -83,7 +89,9 @@ class Administration:
     def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:
         """List clients by id, without their secrets."""
         check_limit(limit)
-        found = self._read(lambda reading: reading.list_clients(after or "", limit + 1))
+        found = self._transactions.read(
+            lambda reading: reading.list_clients(after or "", limit + 1)
+        )
         return Page(
             items=[describe_client(client, self._now()) for client in found[:limit]],
             next=found[limit - 1].client_id if len(found) > limit else None,
@@ -91,7 +99,7 @@ class Administration:
 
     def show_client(self, client_id: str) -> Versioned:
         """Show one client, with the times of its `secrets`."""
-        client = self._read(lambda reading: reading.require_client(client_id))
+        client = self._transactions.read(lambda reading: reading.require_client(client_id))
         return _shown(client, self._now())
 
     def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Versioned:
@@ -123,25 +131,56 @@ class Administration:
         return self._create(create, asked, idempotency_key, made)
 
     def update_client(
-        self, client_id: str, patch: Json, *, revision: int | None = None
+        self,
+        client_id: str,
+        patch: Json,
+        *,
+        revision: int | None = None,
+        revoke_tokens: bool = False,
     ) -> Versioned:
-        """Change a client by a JSON merge patch (RFC 7396) on its document."""
+        """Change a client by a JSON merge patch (RFC 7396), and revoke its tokens if asked to."""
 
         def work(edit: RegistryEdit) -> Versioned:
             before = _shown(edit.require_client(client_id), self._now())
             new = patched_client(before.document, patch)
             after = self._registration(edit, new)
-            return _shown(edit.replace_client(after, revision=revision), self._now())
+            changed = edit.replace_client(after, revision=revision)
+            if revoke_tokens:
+                self._change_tokens(edit, all_tokens_of(client_id))
+            return _shown(changed, self._now())
 
-        return self._change(work)
+        return self._transactions.change(work)
 
-    def delete_client(self, client_id: str, *, revision: int | None = None) -> None:
-        """Delete a client with its grants and secrets."""
-        self._change(lambda edit: edit.delete_client(client_id, revision=revision))
+    def delete_client(
+        self, client_id: str, *, revision: int | None = None, revoke_tokens: bool = False
+    ) -> None:
+        """Delete a client with its grants and secrets, and revoke its tokens if asked to."""
+
+        def work(edit: RegistryEdit) -> None:
+            if revoke_tokens:
+                self._change_tokens(edit, all_tokens_of(client_id))
+            edit.delete_client(client_id, revision=revision)
+
+        self._transactions.change(work)
+
+    def change_tokens(self, document: Json) -> Json:
+        """Revoke, suspend or restore tokens, a `TokenChangeDocument`, or tell how many it would be.
+
+        Returns:
+            `action`, `dry_run`, and `tokens`: at most how many live tokens it is about.
+        """
+        wanted = read_document(TokenChangeDocument, document)
+        if not wanted.dry_run:
+            return self._transactions.change(lambda edit: self._change_tokens(edit, wanted))
+        return self._transactions.foresee(
+            lambda reading: foresee_token_change(
+                reading, wanted, by=self._by, now=self._now(), administration=self._administration
+            )
+        )
 
     def list_secrets(self, client_id: str) -> list[Json]:
         """List the times of a client's secrets, when each was last used among them."""
-        client = self._read(lambda reading: reading.require_client(client_id))
+        client = self._transactions.read(lambda reading: reading.require_client(client_id))
         return [describe_secret(secret) for secret in client.secrets]
 
     def add_secret(
@@ -171,22 +210,22 @@ class Administration:
 
     def revoke_secret(self, client_id: str, secret_id: str) -> None:
         """End a secret at once."""
-        self._change(lambda edit: edit.revoke_secret(client_id, secret_id))
+        self._transactions.change(lambda edit: edit.revoke_secret(client_id, secret_id))
 
     def list_resources(self) -> list[Json]:
         """List resources by identifier."""
-        found = self._read(lambda reading: reading.list_resources())
+        found = self._transactions.read(lambda reading: reading.list_resources())
         return [describe_registered_resource(each) for each in found]
 
     def show_resource(self, identifier: str) -> Versioned:
         """Show one resource."""
-        found = self._read(lambda reading: reading.require_resource(identifier))
+        found = self._transactions.read(lambda reading: reading.require_resource(identifier))
         return Versioned(document=describe_registered_resource(found), revision=found.revision)
 
     def create_resource(self, document: Json) -> Versioned:
         """Add a resource, a `Resource`."""
         resource = read_document(Resource, document)
-        added = self._change(lambda edit: edit.create_resource(resource))
+        added = self._transactions.change(lambda edit: edit.create_resource(resource))
         return Versioned(document=describe_registered_resource(added), revision=added.revision)
 
     def update_resource(
@@ -207,21 +246,21 @@ class Administration:
             found = edit.replace_resource(after, revision=revision, withdraw=withdraw)
             return Versioned(document=describe_registered_resource(found), revision=found.revision)
 
-        return self._change(work)
+        return self._transactions.change(work)
 
     def delete_resource(self, identifier: str, *, revision: int | None = None) -> None:
         """Delete a resource that no client holds a grant on."""
         if identifier in self._kept_resources:
             raise ResourceInUse("a resource of the provider's own cannot be deleted")
-        self._change(lambda edit: edit.delete_resource(identifier, revision=revision))
+        self._transactions.change(lambda edit: edit.delete_resource(identifier, revision=revision))
 
     def list_audit(
         self, *, target: str | None = None, before: str | None = None, limit: int = 100
     ) -> Page:
         """Read the audit trail, the latest entry first."""
         check_limit(limit)
-        number = _entry_number(before)
-        found = self._read(
+        number = read_entry_number(before)
+        found = self._transactions.read(
             lambda reading: reading.list_audit(target=target, before=number, limit=limit + 1)
         )
         return Page(
@@ -262,25 +301,23 @@ class Administration:
             usage_days=usage_days,
         )
 
-        def preview(reading: RegistryReading) -> "Outcome":
-            authority, now = self._settled(reading), self._now()
+        def preview(reading: RegistryReading) -> tuple["Outcome", list[AuditEntry]]:
+            now = self._now()
             found = declared.preview_declaration(reading, declaration, options, now=now)
-            if authority is not None:
-                entries = declared.foresee_entries(found.plan, by=self._by, now=now)
-                check_authority(authority, entries, reading.find_client)
-            return found
+            return found, declared.foresee_entries(found.plan, by=self._by, now=now)
 
         def carry_out(edit: RegistryEdit) -> "Outcome":
             return declared.apply_declaration(
                 edit, declaration, options, random_bytes=self._random_bytes
             )
 
-        outcome = self._registry.read(preview) if dry_run else self._change(carry_out)
-        return declared.describe_outcome(outcome)
+        if dry_run:
+            return declared.describe_outcome(self._transactions.foresee(preview))
+        return declared.describe_outcome(self._transactions.change(carry_out))
 
     def list_registration_tokens(self) -> list[Json]:
         """List the initial access tokens of dynamic registration, never the tokens themselves."""
-        found = self._read(lambda reading: reading.list_registration_tokens())
+        found = self._transactions.read(lambda reading: reading.list_registration_tokens())
         return [describe_registration_token(token) for token in found]
 
     def create_registration_token(
@@ -301,34 +338,10 @@ class Administration:
 
     def revoke_registration_token(self, token_id: str) -> None:
         """End an initial access token."""
-        self._change(lambda edit: edit.revoke_registration_token(token_id))
+        self._transactions.change(lambda edit: edit.revoke_registration_token(token_id))
 
-    def _read(self, work: Callable[[RegistryReading], T]) -> T:
-        """Read in one transaction, as long as the actor may."""
-
-        def within_authority(reading: RegistryReading) -> T:
-            self._settled(reading)
-            return work(reading)
-
-        return self._registry.read(within_authority)
-
-    def _settled(self, reading: RegistryReading) -> Authority | None:
-        """Return what the actor holds now; None for an operator who has the database itself."""
-        if self._authority is None:
-            return None
-        return settle_authority(self._authority, reading.find_client(self._by.name), self._now())
-
-    def _change(self, work: Callable[[RegistryEdit], T]) -> T:
-        """Make changes in one transaction, which counts only within the actor's authority."""
-
-        def within_authority(edit: RegistryEdit) -> T:
-            authority = self._settled(edit)
-            result = work(edit)
-            if authority is not None:
-                check_authority(authority, edit.entries, edit.find_client)
-            return result
-
-        return self._registry.change(within_authority, by=self._by)
+    def _change_tokens(self, edit: RegistryEdit, wanted: TokenChangeDocument) -> Json:
+        return change_tokens(edit, wanted, administration=self._administration)
 
     def _create(
         self,
@@ -346,7 +359,7 @@ class Administration:
             made: the secret that comes with it.
         """
         if idempotency_key is None:
-            return self._change(work)
+            return self._transactions.change(work)
         operation, document, client_id = asked
         request = parse_retryable(
             idempotency_key,
@@ -354,7 +367,7 @@ class Administration:
             operation=operation,
             document=document,
         )
-        return self._change(lambda edit: once(edit, request, work, client_id, made))
+        return self._transactions.change(lambda edit: once(edit, request, work, client_id, made))
 
     def _registration(
         self, edit: RegistryEdit, new: WantedClientDocument, *, all_scopes: bool = False
@@ -385,11 +398,3 @@ def _shown(client: Client, now: int) -> Versioned:
     return Versioned(
         document=describe_client(client, now) | {"secrets": secrets}, revision=client.revision
     )
-
-
-def _entry_number(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InvalidValue("a place in the audit trail is a number")
-    return int(text)

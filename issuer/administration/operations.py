@@ -6,13 +6,9 @@ the command line shows the same whichever way it takes.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import Json
-
-if TYPE_CHECKING:
-    pass
 
 MAXIMUM_PAGE = 1000
 """Documents that one page may have."""
@@ -51,6 +47,19 @@ def check_limit(limit: int) -> None:
     """
     if not 1 <= limit <= MAXIMUM_PAGE:
         raise InvalidValue(f"limit must be from 1 to {MAXIMUM_PAGE}")
+
+
+def read_entry_number(text: str | None) -> int | None:
+    """Read a place in the audit trail; None for its end.
+
+    Raises:
+        InvalidValue: it is no number.
+    """
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidValue("a place in the audit trail is a number")
+    return int(text)
 
 
 def pages(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from issuer.registry.schema import Json, write_time
+from issuer.status.positions import Status
 
 
 class Via(StrEnum):
@@ -57,6 +58,9 @@ class Action(StrEnum):
     RESTORED = "registry.restored"
     REGISTRATION_TOKEN_CREATED = "registration_token.created"  # noqa: S105 - an event's name
     REGISTRATION_TOKEN_REVOKED = "registration_token.revoked"  # noqa: S105 - an event's name
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
+    TOKEN_SUSPENDED = "token.suspended"  # noqa: S105 - an event's name
+    TOKEN_RESTORED = "token.restored"  # noqa: S105 - an event's name
     KEY_GENERATED = "key.generated"
     KEY_SCHEDULED = "key.scheduled"
     KEY_ACTIVATED = "key.activated"
@@ -70,6 +74,14 @@ class Action(StrEnum):
     KEY_DECRYPTED = "key.decrypted"
 
 
+TOKEN_ACTIONS = {
+    Status.INVALID: Action.TOKEN_REVOKED,
+    Status.SUSPENDED: Action.TOKEN_SUSPENDED,
+    Status.VALID: Action.TOKEN_RESTORED,
+}
+"""By the status that tokens are given."""
+
+_OF_TOKENS = ("client_id", "subject", "resource", "issued_before", "jti", "tokens")
 _TARGETS = {
     "client": "client_id",
     "secret": "client_id",
@@ -89,7 +101,8 @@ class AuditEntry:
         at: seconds since the epoch.
         actor: who.
         action: what.
-        target: the client id, resource identifier, token id or kid.
+        target: the client id, resource identifier, token id or kid; of tokens, the most exact of
+            what they were selected by, or the issuer for those of all clients.
         before: the target as it was, None if there was none; as documents describe it.
         after: the target as it is, None if it is gone.
     """
@@ -105,9 +118,13 @@ class AuditEntry:
     def event_fields(self) -> dict[str, object]:
         """Return the fields of the log event, whose name is the action."""
         described = self.after or self.before or {}
+        kind = self.action.partition(".")[0]
+        if kind == "token":
+            named = {name: described.get(name) for name in _OF_TOKENS}
+        else:
+            named = {_TARGETS[kind]: self.target, "secret_id": described.get("secret_id")}
         return {
-            _TARGETS[self.action.partition(".")[0]]: self.target,
-            "secret_id": described.get("secret_id"),
+            **named,
             "actor": self.actor.name,
             "via": self.actor.via.value,
             "request_id": self.actor.request_id,

@@ -105,6 +105,15 @@ class StatusLists:
             }
             self.as_of = as_of  # last: it says that all of it is there
 
+    def alters(self, change: StatusChange) -> bool:
+        """Tell whether a change would change any entry."""
+        for key, first, end in _parts(change):
+            packed = bytearray(self.packed(*key))
+            _change(packed, first, end, _TABLES[change.status])
+            if packed != self.packed(*key):
+                return True
+        return False
+
     def status(self, position: Position) -> Status:
         """Return the status of a token; INVALID once its list is gone.
 

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 
 from sqlalchemy import Connection
 
-from issuer.registry.audit import Action, Actor, AuditEntry
+from issuer.registry.audit import TOKEN_ACTIONS, Action, Actor, AuditEntry
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import (
     MAXIMUM_SECRETS,
@@ -39,9 +39,11 @@ from issuer.registry.resource import (
     describe_resource,
 )
 from issuer.registry.schema import Json, same_json, write
+from issuer.status.positions import Status
 from issuer.storage import rows
 from issuer.storage.reading import RegistryReading
 from issuer.storage.rows import ISSUER, KeptAnswer, note_change
+from issuer.storage.status_changes import IndexRange, append_changes
 from keys.identifiers import other_form
 
 
@@ -194,6 +196,13 @@ class RegistryEdit(RegistryReading):
         rows.delete_secret(self._connection, client_id, secret_id)
         self._touch_client(client_id)
         self._record(Action.SECRET_REVOKED, client_id, describe_secret(known[secret_id]), None)
+
+    def change_tokens(
+        self, ranges: Sequence[IndexRange], status: Status, target: str, described: Json
+    ) -> None:
+        """Give tokens another status; where all have it, there is nothing to note either."""
+        if append_changes(self._connection, ranges, status):
+            self._record(TOKEN_ACTIONS[status], target, None, described)
 
     def create_resource(self, resource: Resource) -> RegisteredResource:
         """Add a resource.

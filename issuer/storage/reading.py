@@ -18,6 +18,7 @@ from issuer.registry.schema import read, restored
 from issuer.registry.usage import LastUse
 from issuer.storage.rows import EPOCH, ISSUER
 from issuer.storage.statements import SELECT, clients_of
+from issuer.storage.status_changes import IndexRange, TokenSelection, find_owners, find_ranges
 from issuer.storage.tables import (
     audit_entries,
     client_grant_scopes,
@@ -106,6 +107,14 @@ class RegistryReading:
                 break
             after = page[-1].client_id
         return found
+
+    def find_tokens(self, selection: TokenSelection, now: int) -> list[IndexRange]:
+        """Find the indexes of tokens that may be alive; see `find_ranges`."""
+        return find_ranges(self._connection, selection, now)
+
+    def find_token_owners(self, selection: TokenSelection, now: int) -> list[str]:
+        """Find the clients that tokens were issued to."""
+        return find_owners(self._connection, selection, now)
 
     def find_resource(self, identifier: str) -> RegisteredResource | None:
         """Read one resource, once in the transaction, or None if there is no such identifier."""

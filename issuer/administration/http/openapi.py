@@ -112,6 +112,14 @@ class CreatedRegistrationToken(InitialAccessToken):
     token: str | None = Field(None, description="the token itself; shown this once")
 
 
+class TokenChange(Document):
+    """What was changed, or would be."""
+
+    action: str
+    tokens: int = Field(description="at most how many live tokens it is about")
+    dry_run: bool
+
+
 class AuditEntry(Document):
     """One change."""
 
@@ -121,7 +129,9 @@ class AuditEntry(Document):
     via: str
     request_id: str | None
     action: str
-    target: str = Field(description="a client id, resource identifier or token id")
+    target: str = Field(
+        description="a client id, resource identifier or token id; the issuer if it is all tokens"
+    )
     before: dict[str, Any] | None
     after: dict[str, Any] | None
 
@@ -154,6 +164,7 @@ ANSWERS: dict[str, type[Any]] = {
         RegisteredResource,
         InitialAccessToken,
         CreatedRegistrationToken,
+        TokenChange,
         AuditEntry,
     )
 }

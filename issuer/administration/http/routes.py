@@ -17,6 +17,7 @@ from issuer.administration.http.problems import METHOD_NOT_ALLOWED, NOT_FOUND, R
 from issuer.administration.http.route import Parameter, Route
 from issuer.administration.local import MAXIMUM_USAGE_DAYS
 from issuer.administration.operations import MAXIMUM_PAGE
+from issuer.administration.token_changes import TokenChangeDocument
 from issuer.registry.errors import (
     UnknownClient,
     UnknownRegistrationToken,
@@ -61,6 +62,13 @@ _WITHDRAW = Parameter(
         " takes `watchword:clients:write` too"
     ),
     scopes=("watchword:clients:write",),
+)
+_REVOKE_TOKENS = Parameter(
+    name="revoke_tokens",
+    kind="boolean",
+    default=False,
+    description="revoke all of the client's tokens as well; takes `watchword:tokens:write` too",
+    scopes=("watchword:tokens:write",),
 )
 _APPLY = (
     Parameter(
@@ -124,9 +132,13 @@ ROUTES: Final = (
         name="update_client",
         scopes=("watchword:clients:write",),
         run=lambda call: call.operations.update_client(
-            call.name, call.document, revision=call.revision(call.operations.show_client)
+            call.name,
+            call.document,
+            revision=call.revision(call.operations.show_client),
+            revoke_tokens=call.flag("revoke_tokens"),
         ),
         summary="Change a client by a JSON merge patch; `disabled` is one of its members",
+        query=(_REVOKE_TOKENS,),
         accepts=PATCH,
         reads=WantedClientDocument,
         answers="Client",
@@ -139,9 +151,12 @@ ROUTES: Final = (
         name="delete_client",
         scopes=("watchword:clients:write",),
         run=lambda call: call.operations.delete_client(
-            call.name, revision=call.revision(call.operations.show_client)
+            call.name,
+            revision=call.revision(call.operations.show_client),
+            revoke_tokens=call.flag("revoke_tokens"),
         ),
         summary="Delete a client with its grants and secrets",
+        query=(_REVOKE_TOKENS,),
         status=204,
         targets=(UnknownClient,),
         tagged=True,
@@ -291,6 +306,17 @@ ROUTES: Final = (
         summary="End an initial access token",
         status=204,
         targets=(UnknownRegistrationToken,),
+    ),
+    Route(
+        method="POST",
+        path="/token-revocations",
+        name="change_tokens",
+        scopes=("watchword:tokens:write",),
+        run=lambda call: call.operations.change_tokens(call.document),
+        summary="Revoke, suspend or restore tokens, or tell how many it would be",
+        accepts=JSON,
+        reads=TokenChangeDocument,
+        answers="TokenChange",
     ),
     Route(
         method="GET",

@@ -130,10 +130,18 @@ def test_one_change_too_many_spoils_all_of_them() -> None:
 def test_every_action_is_judged(action: Action) -> None:
     """None passes because nothing was said of it, on whichever document it leaves."""
     target = ADMINISTRATION if action.value.startswith("resource.") else "till"
-    held = {"scopes": [AUDIT], "grants": client(AUDIT)["grants"]}
+    held = {"scopes": [AUDIT], "grants": client(AUDIT)["grants"], "administrators": ["till"]}
     changed = entry(action, held, held, target)
     with pytest.raises(BeyondAuthority, match=f"{AUDIT}|by (its|their) own commands? only"):
         check_authority(HELD, [changed], finder(AUDIT))  # type: ignore[arg-type]
+
+
+def test_tokens_of_a_client_that_is_gone_are_anybodys_to_revoke() -> None:
+    """It holds nothing any more; an entry that does not say whose tokens they are is refused."""
+    changed = entry(Action.TOKEN_REVOKED, None, {"tokens": 1, "administrators": ["till"]})
+    check_authority(HELD, [changed], no_client)
+    with pytest.raises(KeyError):
+        check_authority(HELD, [entry(Action.TOKEN_REVOKED, None, {"tokens": 1})], no_client)
 
 
 def test_an_action_that_is_not_listed_is_refused() -> None:

@@ -91,6 +91,26 @@ def test_suspending_and_restoring_leave_what_is_revoked():
     ]
 
 
+@pytest.mark.parametrize(
+    ("change", "alters"),
+    [
+        (revoke(9, 0, 4), True),
+        (revoke(9, 0, 2), False),
+        (revoke(9, 1, 2, status=Status.SUSPENDED), False),
+        (revoke(9, 0, 4, status=Status.SUSPENDED), True),
+        (revoke(9, 0, 2, status=Status.VALID), False),
+        (revoke(9, 2, 1, status=Status.VALID), True),
+        (revoke(9, 0, 1, bucket=BUCKET_NUMBER + 1), True),
+    ],
+)
+def test_a_change_that_changes_nothing_is_known(change, alters):
+    """Indexes 0 and 1 are revoked, 2 is suspended; nothing is changed by the question."""
+    lists = lists_of(revoke(1, 0, 2), revoke(2, 2, status=Status.SUSPENDED))
+    before = lists.packed(BUCKET_NUMBER, 0)
+    assert lists.alters(change) is alters
+    assert lists.packed(BUCKET_NUMBER, 0) == before
+
+
 def test_a_version_is_the_number_of_the_latest_change_of_its_list():
     """A range over a border changes both lists, and no other one."""
     lists = lists_of(revoke(7, PART - 1, 2), revoke(9, PART + 5))
