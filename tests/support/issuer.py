@@ -11,6 +11,7 @@ from urllib.parse import quote_plus, urlencode
 
 import jwt
 
+from issuer.access_token import ClaimHook
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
@@ -198,6 +199,7 @@ class TestIssuer:
     now: int = NOW
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     statuses: StatusLists = field(default_factory=lambda: StatusLists(longest=86_400))
+    hooks: Sequence[ClaimHook] = ()
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -251,7 +253,12 @@ class TestIssuer:
         if self._endpoint is None:
             self._endpoint = TokenEndpoint(
                 TokenService(
-                    self.config, self.authenticator, self.keys, self.usage, reused=self.reused
+                    self.config,
+                    self.authenticator,
+                    self.keys,
+                    self.usage,
+                    reused=self.reused,
+                    hooks=self.hooks,
                 ),
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,

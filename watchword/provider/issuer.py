@@ -37,6 +37,7 @@ from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
 from keys.ring import explain_too_fast
 from keys.stores.store import KeyStore
+from watchword.claim_hooks import find_hooks
 from watchword.clock import wall_clock
 from watchword.errors import ProviderError
 from watchword.key_store import open_key_store
@@ -164,6 +165,7 @@ class IssuerApp:
                 self.keys,
                 self._usage,
                 reused=ReusedTokens(self.statuses.lists, memo_key=secrets.token_bytes(32)),
+                hooks=find_hooks(self._settings.claim_hooks, self._events),
             ),
             url=self.config.base + TOKEN_PATH,
             clock=wall_clock,
