@@ -129,8 +129,8 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     # Only an escape can smuggle in a surrogate or a NUL (raw ones are no UTF-8, or control
-    # characters), and depth needs a container inside: most claim sets never pay for a second look.
-    if "\\" in text or "[" in text or text.find("{", 1) > 0:
+    # characters), and depth needs as many brackets: most claim sets never pay for a second look.
+    if "\\" in text or text.count("{") + text.count("[") >= MAX_DEPTH:
         _inspect(value)
     return value
 
