@@ -36,6 +36,7 @@ class IssuedToken(NamedTuple):
     jti: str
     kid: str
     token_type: str
+    authorization_details: tuple[Mapping[str, object], ...] = ()
     reused: bool = False
     """Whether another request got it before."""
 
@@ -137,8 +138,12 @@ def build_claims(
         "iss": issuer,
         "sub": authorization.subject,
         "client_id": authorization.client_id,
-        # A string and no array: a token has one audience (RFC 7519 §4.1.3).
-        "aud": authorization.resource,
+        # RFC 7519 §4.1.3: a string where it is one, as nearly always.
+        "aud": (
+            list(authorization.resources)
+            if authorization.further_resources
+            else authorization.resource
+        ),
         "iat": now,
         "exp": now + authorization.token_ttl,
         "jti": jti,

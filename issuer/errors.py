@@ -4,6 +4,8 @@ A class fixes code and status; an instance adds a stable reason (for logs and me
 description. Neither echoes input (RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5D-7E only).
 """
 
+import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -44,6 +46,11 @@ class Reason(StrEnum):
     INVALID_TARGET = "invalid_target"
     MALFORMED_SCOPE = "malformed_scope"
     SCOPE_NOT_ALLOWED = "scope_not_allowed"
+    RESOURCES_DIFFER = "resources_differ"
+    MALFORMED_DETAILS = "malformed_authorization_details"
+    DETAILS_NOT_ALLOWED = "authorization_details_not_allowed"
+    DETAILS_NOT_VALID = "authorization_details_not_valid"
+    DETAILS_ELSEWHERE = "authorization_details_elsewhere"
     MALFORMED_AUTHORIZATION = "malformed_authorization"
     REGISTRATION_TOKEN = "registration_token"  # noqa: S105 - a reason, not a secret
     CLIENT_METADATA = "client_metadata"
@@ -70,6 +77,19 @@ class Reason(StrEnum):
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
+
+
+_LONGEST_LISTING = 400  # characters
+# RFC 6749 §5.2: error_description = 1*( %x20-21 / %x23-5B / %x5D-7E )
+_NOT_DESCRIBABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+
+
+def listing(words: str, names: Iterable[str]) -> str:
+    """List what an operator has named, in the characters and the length of a description."""
+    listed = _NOT_DESCRIBABLE.sub("?", " ".join(names))
+    if len(listed) > _LONGEST_LISTING:
+        listed = listed[:_LONGEST_LISTING] + "..."
+    return f"{words}: {listed}"
 
 
 class OAuthError(Exception):
@@ -164,6 +184,12 @@ class InvalidTarget(OAuthError):
     """The resource is malformed, unknown, or not granted to the client (RFC 8707 §2)."""
 
     code = "invalid_target"
+
+
+class InvalidAuthorizationDetails(OAuthError):
+    """Authorization details are malformed, unknown, or not granted to the client (RFC 9396 §5)."""
+
+    code = "invalid_authorization_details"
 
 
 class InvalidDpopProof(OAuthError):

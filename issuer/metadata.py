@@ -21,6 +21,7 @@ def build_metadata(
     *,
     scopes: Iterable[str] = (),
     algorithms: Iterable[str] = (),
+    details_types: Iterable[str] = (),
     signing_alg: str = "RS256",
 ) -> dict[str, object]:
     """Build the metadata document.
@@ -29,6 +30,7 @@ def build_metadata(
         config: the issuer; its identifier appears verbatim.
         scopes: the scopes that resources understand; left out if there are none.
         algorithms: those that access tokens are signed with; left out if there are none.
+        details_types: the types of authorization details that resources understand, likewise.
         signing_alg: what everything else is signed with.
     """
     document: dict[str, object] = {
@@ -50,6 +52,8 @@ def build_metadata(
     }
     if names := sorted(set(scopes)):
         document["scopes_supported"] = names
+    if names := sorted(set(details_types)):
+        document["authorization_details_types_supported"] = names  # RFC 9396 §10
     # RFC 8414 has no name for it, and allows further ones (§2); after RFC 9701's
     # `introspection_signing_alg_values_supported`.
     if names := sorted(set(algorithms)):

@@ -71,16 +71,18 @@ class _Flight(NamedTuple):
 def reuse_window(client: Client, authorization: Authorization) -> int:
     """Return how many seconds a token is given again; 0 if it is not.
 
-    It is the shorter of the client's and the resource's, so that either can switch it off. A token
+    It is the shortest of the client's and the resources', so that each can switch it off. A token
     for another subject is always made anew: it rests on the token that was shown for it.
     """
-    of_client = client.registration.reuse_window
-    of_resource = client.policies[authorization.resource].reuse_window
-    if of_client is None and of_resource is None:
+    of_resources = (client.policies[each].reuse_window for each in authorization.resources)
+    windows = [
+        each for each in (client.registration.reuse_window, *of_resources) if each is not None
+    ]
+    if not windows:
         return 0
     if authorization.subject != authorization.client_id or authorization.actor is not None:
         return 0
-    return min(each for each in (of_client, of_resource) if each is not None)
+    return min(windows)
 
 
 def same_thing(grant_type: str | None, authorization: Authorization) -> Hashable:

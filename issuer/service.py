@@ -160,13 +160,9 @@ class TokenService:
         self, authenticated: AuthenticatedClient, authorization: Authorization, now: int
     ) -> None:
         # Only after success: a request that was refused used nothing.
-        self._usage.note(
-            authorization.client_id,
-            authenticated.credential_id,
-            authorization.resource,
-            authorization.scopes,
-            now,
-        )
+        client_id, credential_id = authorization.client_id, authenticated.credential_id
+        for resource in authorization.resources:
+            self._usage.note(client_id, credential_id, resource, authorization.scopes, now)
 
     async def _make(
         self, client: Client, authorization: Authorization, signer: Signer, now: int, jti: str
@@ -194,6 +190,7 @@ class TokenService:
             expires_in=authorization.token_ttl,
             jti=jti,
             kid=signer.kid,
+            authorization_details=authorization.authorization_details,
         )
 
 

@@ -20,12 +20,14 @@ class TokenRequest(NamedTuple):
         resources: the `resource` parameters as sent (RFC 8707 §2).
         grant_type: refused after authentication if it was omitted.
         scope: what is asked for (RFC 6749 §3.3).
+        authorization_details: what is asked for in detail (RFC 9396 §2).
     """
 
     evidence: Evidence
     resources: tuple[str, ...]
     grant_type: str | None = None
     scope: str | None = None
+    authorization_details: str | None = None
 
     def __repr__(self) -> str:
         """Show who asks for what kind of grant; other parameters may be tokens."""

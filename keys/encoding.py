@@ -110,6 +110,25 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
     Raises:
         ValueError: the bytes are not such an object.
     """
+    value = _parse(raw)
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def parse_json_array(raw: bytes) -> list[Any]:
+    """Parse one JSON array as strictly as `parse_json_object` does an object.
+
+    Raises:
+        ValueError: the bytes are not such an array.
+    """
+    value = _parse(raw)
+    if not isinstance(value, list):
+        raise ValueError("not a JSON array")
+    return value
+
+
+def _parse(raw: bytes) -> object:
     try:
         text = raw.decode().strip(" \t\r\n")
         value, end = _DECODER.raw_decode(text)
@@ -126,8 +145,6 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
         raise
     if end != len(text):
         raise ValueError("something follows the JSON value")
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
     # Only an escape can smuggle in a surrogate or a NUL (raw ones are no UTF-8, or control
     # characters), and depth needs as many brackets: most claim sets never pay for a second look.
     if "\\" in text or text.count("{") + text.count("[") >= MAX_DEPTH:
@@ -154,7 +171,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
 
 
-def _inspect(root: dict[str, Any]) -> None:
+def _inspect(root: object) -> None:
     level: list[Any] = [root]
     for _ in range(MAX_DEPTH):
         level = [child for value in level for child in _children(value)]

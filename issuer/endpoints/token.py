@@ -3,6 +3,7 @@
 RFC 6749 §5.1.
 """
 
+import json
 from collections.abc import Callable
 from functools import partial
 
@@ -71,7 +72,10 @@ def _token_body(issued: IssuedToken) -> bytes:
     # An f-string is much faster than a JSON encoder, and safe here: a token is base64url, and
     # the grammar of a scope has neither quote nor backslash (RFC 6749 §3.3).
     scope = f',"scope":"{" ".join(issued.scopes)}"' if issued.scopes else ""
+    details = ""
+    if issued.authorization_details:  # RFC 9396 §7: MUST be returned as granted
+        details = f',"authorization_details":{json.dumps(issued.authorization_details)}'
     return (
         f'{{"access_token":"{issued.access_token}","token_type":"{issued.token_type}",'
-        f'"expires_in":{issued.expires_in}{scope}}}'
+        f'"expires_in":{issued.expires_in}{scope}{details}}}'
     ).encode("ascii")

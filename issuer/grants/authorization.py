@@ -17,13 +17,14 @@ class Authorization(NamedTuple):
     Args:
         subject: whom the token is about (`sub`); the client itself where it acts for itself.
         client_id: the client that the token is issued to.
-        resource: the audience (`aud`).
+        resource: the audience (`aud`), or the first one.
         scopes: what is granted, in the order asked.
         token_ttl: life of the token in seconds.
         alg: the JWS algorithm that the resource asks for; None for the configured one.
         actor: who acts for the subject (`act`, RFC 8693 §4.1).
         confirmation: the key that the token is bound to (`cnf`, RFC 7800 §3.1).
         authorization_details: fine-grained rights (RFC 9396 §9.1).
+        further_resources: the other audiences, where an operator allows several (RFC 8707 §2).
     """
 
     subject: str
@@ -35,6 +36,12 @@ class Authorization(NamedTuple):
     actor: Mapping[str, object] | None = None
     confirmation: Mapping[str, object] | None = None
     authorization_details: tuple[Mapping[str, object], ...] = ()
+    further_resources: tuple[str, ...] = ()
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """All audiences."""
+        return (self.resource, *self.further_resources)
 
 
 @dataclass(frozen=True, slots=True)

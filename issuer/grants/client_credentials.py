@@ -1,11 +1,10 @@
 """The client credentials grant: a client gets a token for itself (RFC 6749 §4.4).
 
-Pure. Chooses the one resource that the token is for (RFC 8707 §2, RFC 9068 §3), the scope, the life
-and the algorithm.
+Pure. Chooses the resource that the token is for (RFC 8707 §2, RFC 9068 §3), the scope, the life and
+the algorithm.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from issuer.config import IssuerConfig
 from issuer.errors import (
@@ -15,18 +14,22 @@ from issuer.errors import (
     InvalidTarget,
     Reason,
     UnauthorizedClient,
+    listing,
 )
 from issuer.grants.authorization import Authorization
+from issuer.grants.details import (
+    Details,
+    are_granted,
+    check_details,
+    parse_details,
+    type_not_allowed,
+)
 from issuer.registry.client import Client
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.registry.schema import parse_scope
 from issuer.token_request import TokenRequest
 from keys.identifiers import check_resource, other_form
-
-_LONGEST_LISTING = 400  # characters
-# RFC 6749 §5.2: error_description = 1*( %x20-21 / %x23-5B / %x5D-7E )
-_NOT_DESCRIBABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 
 async def prepare(request: TokenRequest, client: Client) -> None:
@@ -42,6 +45,7 @@ def decide(
         UnauthorizedClient: the client has nothing to be granted.
         InvalidTarget: the resource is malformed, unknown or not the client's.
         InvalidScope: the scope is malformed, or not all of it is the client's.
+        InvalidAuthorizationDetails: they are malformed, or not all of them are the client's.
         InvalidDpopProof: the token would have to be bound to a key, and there is no proof of one.
         InvalidRequest: the token would have to be bound to a certificate, and there is none.
     """
@@ -49,24 +53,28 @@ def decide(
     if not registration.grants:
         raise UnauthorizedClient(Reason.NOTHING_GRANTED, client_id=registration.client_id)
     asked = _asked_scopes(request, client)
-    allowed = _target(request, registration.grants, asked, client)
-    if asked is not None and not set(asked) <= set(allowed.scopes):
-        # No silent down-scoping: the whole request fails (RFC 6749 §3.3).
-        raise _scope_not_allowed(request, client, allowed.scopes)
-    policy = client.policies[allowed.resource]
-    _require_binding(client, policy)
-    # The shorter of the client's and the resource's life; the configured one if neither has one.
+    sent = request.authorization_details
+    details = () if sent is None else parse_details(sent, registration.client_id)
+    targets = _targets(request, client, asked, details)
+    scopes = _granted_scopes(request, client, targets, asked, details)
+    policies = [client.policies[each.resource] for each in targets]
+    policy = _shared_policy(policies, client)
+    for each in policies:
+        _require_binding(client, each)
+    # The shortest of the client's and the resources' lives; the configured one if there is none.
     # None is longer than signing keys are published for.
-    lives = [ttl for ttl in (registration.token_ttl, policy.token_ttl) if ttl is not None]
+    lives = [registration.token_ttl, *(each.token_ttl for each in policies)]
+    told = [ttl for ttl in lives if ttl is not None] or [config.token_ttl]
     return Authorization(
         # RFC 9068 §2.2: without a resource owner `sub` identifies the client.
         subject=registration.client_id,
         client_id=registration.client_id,
-        resource=allowed.resource,
-        # RFC 6749 §3.3: the documented default is what the client's permission names as such.
-        scopes=allowed.defaults if asked is None else asked,
-        token_ttl=min(config.max_token_ttl, *(lives or (config.token_ttl,))),
+        resource=targets[0].resource,
+        scopes=scopes,
+        token_ttl=min(config.max_token_ttl, *told),
         alg=policy.signing_alg,
+        authorization_details=check_details(details, targets, client) if details else (),
+        further_resources=tuple(each.resource for each in targets[1:]),
     )
 
 
@@ -84,37 +92,84 @@ def _asked_scopes(request: TokenRequest, client: Client) -> tuple[str, ...] | No
         ) from None
 
 
-def _target(
-    request: TokenRequest,
-    permissions: tuple[ResourcePermission, ...],
-    asked: tuple[str, ...] | None,
-    client: Client,
-) -> ResourcePermission:
-    """Choose the one resource: as asked, or inferred from the scope, or the client's default."""
+def _targets(
+    request: TokenRequest, client: Client, asked: tuple[str, ...] | None, details: Details
+) -> tuple[ResourcePermission, ...]:
+    """Choose the resources: as asked, or the one that scope and details infer, or the default."""
+    permissions = client.grants
     if request.resources:
-        return _named_target(request.resources, client)
-    if asked is None or len(permissions) == 1:
-        return permissions[0]
-    # RFC 9068 §3: without `resource` the audience is inferred from the scope. The default resource
-    # goes first; if it does not fit, exactly one other must, since a scope may mean different
-    # things to different resources.
-    fitting = [each for each in permissions if set(asked) <= set(each.scopes)]
+        return _named_targets(request.resources, client)
+    if len(permissions) == 1 or (asked is None and not details):
+        return permissions[:1]
+    # RFC 9068 §3: without `resource` the audience is inferred from the scope, and from details as
+    # well. The default resource goes first; if it does not fit, exactly one other must, since a
+    # scope may mean different things to different resources.
+    wanted = set(asked or ())
+    having_scopes = [each for each in permissions if wanted <= set(each.scopes)]
+    fitting = [each for each in having_scopes if are_granted(details, each)]
     if fitting[:1] == [permissions[0]] or len(fitting) == 1:
-        return fitting[0]
+        return (fitting[0],)
+    if details and having_scopes:
+        raise type_not_allowed(details, having_scopes, client.client_id)
     granted = dict.fromkeys(scope for each in permissions for scope in each.scopes)
     raise _scope_not_allowed(request, client, tuple(granted))
 
 
-def _named_target(resources: tuple[str, ...], client: Client) -> ResourcePermission:
-    # RFC 8707 §2 lets `resource` repeat; this issuer's tokens have one audience each, since a token
-    # for two resources could be replayed from one to the other.
-    if len(resources) == 1:
+def _granted_scopes(
+    request: TokenRequest,
+    client: Client,
+    targets: Sequence[ResourcePermission],
+    asked: tuple[str, ...] | None,
+    details: Details,
+) -> tuple[str, ...]:
+    if asked is not None:
+        for each in targets:
+            if not set(asked) <= set(each.scopes):
+                # No silent down-scoping: the whole request fails (RFC 6749 §3.3).
+                raise _scope_not_allowed(request, client, each.scopes)
+        return asked
+    # RFC 9396 §3.1: details and scope are independent requirements. A request for details alone
+    # gets nothing beside them: the default is for requests that name no right at all.
+    if details:
+        return ()
+    # RFC 6749 §3.3: the documented default is what the client's permission names as such.
+    first, *further = targets
+    shared = first.defaults
+    for each in further:
+        shared = tuple(name for name in shared if name in each.defaults)
+    if not shared:
+        raise InvalidScope(
+            Reason.SCOPE_NOT_ALLOWED,
+            "these resources have no default scope in common: name one with scope",
+            client_id=client.client_id,
+        )
+    return shared
+
+
+def _shared_policy(policies: Sequence[TokenPolicy], client: Client) -> TokenPolicy:
+    """Return the policy of a token: its algorithm and its constant claims can be one only."""
+    first = policies[0]
+    for each in policies[1:]:
+        if (each.signing_alg, each.claims) != (first.signing_alg, first.claims):
+            raise InvalidTarget(
+                Reason.RESOURCES_DIFFER,
+                "these resources cannot share a token: their algorithms or claims differ",
+                client_id=client.client_id,
+            )
+    return first
+
+
+def _named_targets(resources: tuple[str, ...], client: Client) -> tuple[ResourcePermission, ...]:
+    # RFC 8707 §2 lets `resource` repeat; a token for two resources can be replayed from one to the
+    # other, so that an operator has to allow it.
+    if len(resources) == 1 or client.registration.several_resources:
         granted = {permission.resource: permission for permission in client.grants}
         # Byte for byte first; then `https://host/` finds `https://host`, and the other way round
         # (RFC 3986 §6.2.3).
-        found = granted.get(resources[0]) or granted.get(other_form(resources[0]) or "")
-        if found is not None:
-            return found
+        found = [granted.get(each) or granted.get(other_form(each) or "") for each in resources]
+        known = tuple(each for each in found if each is not None)
+        if len(known) == len(found):
+            return tuple(dict.fromkeys(known))
     raise InvalidTarget(
         Reason.INVALID_TARGET,
         _target_fault(resources, client),
@@ -124,14 +179,15 @@ def _named_target(resources: tuple[str, ...], client: Client) -> ResourcePermiss
 
 
 def _target_fault(resources: tuple[str, ...], client: Client) -> str:
-    if len(resources) > 1:
+    if len(resources) > 1 and not client.registration.several_resources:
         return "one resource for each token"
     try:
-        check_resource(resources[0])
+        for each in resources:
+            check_resource(each)
     except ValueError:
         return "resource must be an absolute URI without a fragment"
     # Whether the resource exists is not told: only what this client has.
-    return _listing(
+    return listing(
         "this client may ask for the resources", (each.resource for each in client.grants)
     )
 
@@ -142,18 +198,10 @@ def _scope_not_allowed(
     if set((request.scope or "").split(" ")) <= set(granted):
         description = "the scopes belong to several resources: name one with resource"
     else:
-        description = _listing("this client may ask for", granted)
+        description = listing("this client may ask for", granted)
     return InvalidScope(
         Reason.SCOPE_NOT_ALLOWED, description, client_id=client.client_id, asked=request.scope
     )
-
-
-def _listing(words: str, granted: Iterable[str]) -> str:
-    """List what a client is granted, in the characters and the length that an answer may have."""
-    listed = _NOT_DESCRIBABLE.sub("?", " ".join(granted))
-    if len(listed) > _LONGEST_LISTING:
-        listed = listed[:_LONGEST_LISTING] + "..."
-    return f"{words}: {listed}"
 
 
 def _require_binding(client: Client, policy: TokenPolicy) -> None:

@@ -247,6 +247,10 @@ class DetailsType:
         description="the JSON Schema (2020-12) that such objects must match"
     )
 
+    def fault(self, value: Mapping[str, Any]) -> str | None:
+        """Tell which rule of the schema an object breaks; None if it breaks none."""
+        return check_schema(self.schema).fault(value)
+
 
 def check_types(types: tuple[DetailsType, ...]) -> tuple[DetailsType, ...]:
     """Return types unchanged if each is named once, and there are not too many.

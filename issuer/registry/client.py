@@ -190,6 +190,14 @@ class ClientRegistration:
         exclude_if=is_unset,
         description="resources whose tokens it may introspect",
     )
+    # RFC 8707 §2
+    several_resources: Annotated[
+        Flag, Option(flag="--several-resources/--no-several-resources")
+    ] = Field(
+        default=False,
+        exclude_if=is_unset,
+        description="a token of it may be for several of its resources",
+    )
     disabled: Annotated[Flag, Option(flag="--disabled/--enabled")] = Field(
         default=False, description="refuse it"
     )

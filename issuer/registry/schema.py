@@ -267,7 +267,7 @@ def is_unset(value: object) -> bool:
 
     A client or resource that has none of something is described without it.
     """
-    return value is None or value in ({}, ())
+    return value is None or value is False or value in ({}, ())
 
 
 def _read_time(value: object, info: ValidationInfo) -> object:

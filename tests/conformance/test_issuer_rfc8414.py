@@ -25,6 +25,7 @@ def test_metadata_says_what_the_tables_hold() -> None:
         config,
         scopes=["write", "read", "read"],
         algorithms=["RS256", "ES256", "ES256"],
+        details_types=("refund", "payment", "refund"),
         signing_alg="ES256",
     ) == {
         "issuer": "https://auth.example",
@@ -43,6 +44,7 @@ def test_metadata_says_what_the_tables_hold() -> None:
         "introspection_signing_alg_values_supported": ["ES256"],
         "response_types_supported": [],
         "scopes_supported": ["read", "write"],
+        "authorization_details_types_supported": ["payment", "refund"],  # RFC 9396 §10
         "access_token_signing_alg_values_supported": ["ES256", "RS256"],
     }
 

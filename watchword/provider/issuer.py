@@ -114,9 +114,7 @@ class IssuerApp:
         self._usage = UsageLog()
         self._metadata_version: object = None
         self._resource_algorithms: Collection[str] = ()
-        self._metadata = self._build_metadata(
-            scopes=(), algorithms=self.keys.algorithms(wall_clock())
-        )
+        self._metadata = self._build_metadata(algorithms=self.keys.algorithms(wall_clock()))
         self._refresh_metadata()
         self._upkeep = KeyUpkeep(
             self.keys,
@@ -338,10 +336,12 @@ class IssuerApp:
             published = self.keys.algorithms(wall_clock())
             version = self.registry.version(), published
             if version != self._metadata_version:
-                scopes = self.registry.list_scopes()
                 self._resource_algorithms = self.registry.list_signing_algs()
-                algorithms = published.union(self._resource_algorithms)
-                self._metadata = self._build_metadata(scopes, algorithms)
+                self._metadata = self._build_metadata(
+                    scopes=self.registry.list_scopes(),
+                    algorithms=published.union(self._resource_algorithms),
+                    details_types=self.registry.list_details_types(),
+                )
                 self._metadata_version = version
 
     def _write_usage(self) -> None:
@@ -359,13 +359,9 @@ class IssuerApp:
                 within=self._settings.secret_notice_seconds, started=self._started
             )
 
-    def _build_metadata(self, scopes: Collection[str], algorithms: Collection[str]) -> Document:
-        document = build_metadata(
-            self.config,
-            scopes=scopes,
-            algorithms=algorithms,
-            signing_alg=self._settings.signing_alg,
-        )
+    def _build_metadata(self, **supported: Collection[str]) -> Document:
+        alg = self._settings.signing_alg
+        document = build_metadata(self.config, signing_alg=alg, **supported)
         return Document(json.dumps(document).encode(), self.config.document_max_age)
 
 

@@ -49,6 +49,10 @@ _TOKEN_REQUEST: Json = {
         "grant_type": {"const": "client_credentials"},
         "scope": {"type": "string", "description": "the client's default if left out"},
         "resource": {"type": "string", "description": "RFC 8707; the client's default if left out"},
+        "authorization_details": {
+            "type": "string",
+            "description": "RFC 9396: a JSON array of objects, each with a type",
+        },
         "client_id": {"type": "string", "description": "unless it comes by HTTP Basic"},
         "client_secret": {"type": "string"},
     },
@@ -61,6 +65,11 @@ _TOKEN: Json = {
         "token_type": {"const": "Bearer"},
         "expires_in": {"type": "integer"},
         "scope": {"type": "string"},
+        "authorization_details": {
+            "type": "array",
+            "items": {"type": "object", "required": ["type"]},
+            "description": "as granted (RFC 9396 §7), if they were asked for",
+        },
     },
 }
 _SENT_TOKEN: Json = {
