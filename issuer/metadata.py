@@ -10,8 +10,9 @@ from issuer.status.positions import LISTS_PATH
 TOKEN_PATH = "/token"  # noqa: S105 - a path
 JWKS_PATH = "/jwks"
 INTROSPECTION_PATH = "/introspect"
+REVOCATION_PATH = "/revoke"
 REGISTRATION_PATH = "/register"
-_AUTHENTICATING = ("token", "introspection")
+_AUTHENTICATING = ("token", "revocation", "introspection")
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 _WELL_KNOWN_OPENID = "/.well-known/openid-configuration"
 
@@ -42,6 +43,7 @@ def build_metadata(
         "registration_endpoint": config.base + REGISTRATION_PATH,
         # Token Status List §9.1.
         "status_list_aggregation_endpoint": config.base + LISTS_PATH,
+        "revocation_endpoint": config.base + REVOCATION_PATH,
         "introspection_endpoint": config.base + INTROSPECTION_PATH,
         "grant_types_supported": list(GRANTS),
         # RFC 8414 §2: left out, it would mean client_secret_basic alone.

@@ -83,6 +83,12 @@ class OwnToken(NamedTuple):
         return client_id
 
     @property
+    def jti(self) -> str:
+        """Its id."""
+        jti: str = self.claims["jti"]
+        return jti
+
+    @property
     def audience(self) -> tuple[str, ...]:
         """The resources that it is for (RFC 7519 §4.1.3)."""
         value = self.claims["aud"]
@@ -90,8 +96,7 @@ class OwnToken(NamedTuple):
 
     def __repr__(self) -> str:
         """Show whose token it is and which; further claims may be confidential."""
-        jti = self.claims["jti"]
-        return f"OwnToken(client_id={self.client_id!r}, jti={jti!r}, status={self.status!r})"
+        return f"OwnToken(client_id={self.client_id!r}, jti={self.jti!r}, status={self.status!r})"
 
 
 class OwnTokens:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 DEFAULT_SCOPES = ("read", "write")
 """What the demo API understands, so that its resource can be granted from the start."""
 
+TOKENS_WRITE = "watchword:tokens:write"
+"""Lets a client revoke any token, at `/revoke` too."""
+
 ADMIN_SCOPES = (
     "watchword:clients:read",
     "watchword:clients:write",
@@ -25,7 +28,7 @@ ADMIN_SCOPES = (
     "watchword:resources:write",
     "watchword:registration:read",
     "watchword:registration:write",
-    "watchword:tokens:write",
+    TOKENS_WRITE,
     "watchword:audit:read",
 )
 """What the administration API understands: a scope for each verb."""

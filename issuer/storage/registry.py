@@ -14,6 +14,7 @@ from issuer.registry.usage import UsageBatch
 from issuer.storage import statements
 from issuer.storage.database_url import DatabasePlace, open_database
 from issuer.storage.engines.database import Database, Rows, Statement
+from issuer.storage.hot import BatchedWrites, open_hot_store
 from issuer.storage.key_records import KeyRecords
 from issuer.storage.schema import HEAD, mismatch, read_revision, upgrade_schema
 from issuer.storage.statements import find_client
@@ -331,6 +332,14 @@ class Registry:
                 secret_id=secret_id,
                 expires_in=end - now,
             )
+
+    def open_hot_store(self, *, timeout: float) -> BatchedWrites:
+        """Open the writes of the serving loop, to be used and closed on one event loop.
+
+        Args:
+            timeout: seconds to wait for other processes' transactions, and for an answer.
+        """
+        return open_hot_store(self._database, timeout=timeout, now=self._now)
 
     def prune_status(self, *, ended_by: int) -> None:
         """Remove what is known of tokens that had all expired by then; see `prune_status`."""

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, or_, select
 from issuer.registry.errors import InvalidValue
 from issuer.status.lists import StatusLists
 from issuer.status.positions import BUCKET, Position, Status, StatusChange
-from issuer.storage.status import COUNTER
+from issuer.storage.status import COUNTER, LOCK_CHANGES
 from issuer.storage.tables import counters, status_blocks, status_changes
 
 _block = status_blocks.c
@@ -76,6 +76,8 @@ def append_changes(connection: Connection, ranges: Sequence[IndexRange], status:
     Returns:
         Whether there was anything to change.
     """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(LOCK_CHANGES)
     rows = []
     for bucket, group in groupby(ranges, key=lambda each: each.bucket):
         wanted = [StatusChange(0, *each, status) for each in group]

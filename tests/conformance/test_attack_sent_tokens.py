@@ -26,6 +26,7 @@ BODY = b"token=x"
 
 ENDPOINTS: dict[str, Callable[[TestIssuer], Any]] = {
     "introspection": lambda issuer: issuer.introspection,
+    "revocation": lambda issuer: issuer.revocation,
 }
 pytestmark = pytest.mark.parametrize("endpoint", list(ENDPOINTS))
 

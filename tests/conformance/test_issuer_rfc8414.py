@@ -34,9 +34,14 @@ def test_metadata_says_what_the_tables_hold() -> None:
         "jwks_revalidation_seconds": 8,
         "registration_endpoint": "https://auth.example/register",
         "status_list_aggregation_endpoint": "https://auth.example/status-lists",
+        "revocation_endpoint": "https://auth.example/revoke",
         "introspection_endpoint": "https://auth.example/introspect",
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post",
+        ],
         "introspection_endpoint_auth_methods_supported": [
             "client_secret_basic",
             "client_secret_post",

@@ -16,6 +16,7 @@ from issuer.storage.database_url import open_database, parse_database_url
 from issuer.storage.engines.database import Statement
 from issuer.storage.hot import open_hot_store
 from issuer.storage.registry import Registry
+from issuer.storage.status_changes import IndexRange, append_changes
 from tests.support.sqlite_registry import ROOT
 
 UNTIL = 5_000_000_000
@@ -170,6 +171,27 @@ async def test_a_long_change_of_the_registry_delays_no_revocation(database_url):
         assert not changing.done()
         ended.set()
         assert await changing
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_statuses_are_committed_in_the_order_of_their_numbers(database_url):
+    """What an operator changes has a number already, and is seen first."""
+    async with opened(database_url, timeout=10) as (store, database):
+        begun, ended = threading.Event(), threading.Event()
+
+        def change_slowly(connection):
+            append_changes(connection, [IndexRange(2, 0, 4)], INVALID)
+            begun.set()
+            return ended.wait(30)
+
+        changing = asyncio.create_task(asyncio.to_thread(database.change, change_slowly))
+        await asyncio.to_thread(begun.wait, 30)
+        later = asyncio.create_task(store.set_status(Position(2, 7), INVALID))
+        await asyncio.wait({later}, timeout=0.3)
+        assert not later.done()
+        ended.set()
+        await asyncio.gather(changing, later)
+        assert [row[2] for row in rows(database, "status_changes")] == [0, 7]
 
 
 CLAIM_ALL = """

@@ -11,14 +11,14 @@ from urllib.parse import quote_plus, urlencode
 
 import jwt
 
-from issuer.access_token import ClaimHook
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
 from issuer.endpoints.introspection import IntrospectionEndpoint
+from issuer.endpoints.revocation import RevocationEndpoint
 from issuer.endpoints.sent_token import TokenReader
 from issuer.endpoints.token import TokenEndpoint
-from issuer.own_tokens import OwnTokens
+from issuer.own_tokens import OwnToken, OwnTokens
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import ClientSecret, SecretHash, hash_secret
 from issuer.registry.errors import StoreUnavailable
@@ -28,6 +28,7 @@ from issuer.registry.usage import UsageLog
 from issuer.reuse import ReusedTokens
 from issuer.service import TokenService
 from issuer.status.lists import StatusLists
+from issuer.status.positions import Position, Status, StatusBlock
 from keys.errors import NoSigningKey
 from keys.jwk import PublicJwk
 from keys.signers.batch import BatchingSigner
@@ -147,6 +148,32 @@ class OneKey:
         return published if self.key is not None and kid == published.kid else None
 
 
+class StatusStore:
+    """A hot store that takes statuses, and can be away."""
+
+    def __init__(self) -> None:
+        self.statuses: list[tuple[Position, Status]] = []
+        self.is_away = False
+
+    async def set_status(self, position: Position, status: Status) -> None:
+        """Note the status."""
+        if self.is_away:
+            raise StoreUnavailable("away")
+        self.statuses.append((position, status))
+
+    async def claim(self, scope: str, id: str, until: int) -> bool:
+        """Claim nothing."""
+        raise NotImplementedError
+
+    async def reserve(self, name: str, count: int) -> int:
+        """Reserve nothing."""
+        raise NotImplementedError
+
+    async def own(self, block: StatusBlock) -> None:
+        """Own nothing."""
+        raise NotImplementedError
+
+
 @dataclass(slots=True)
 class Answer:
     """What came back over ASGI."""
@@ -199,7 +226,7 @@ class TestIssuer:
     now: int = NOW
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     statuses: StatusLists = field(default_factory=lambda: StatusLists(longest=86_400))
-    hooks: Sequence[ClaimHook] = ()
+    store: StatusStore = field(default_factory=lambda: StatusStore())
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -248,17 +275,30 @@ class TestIssuer:
         return self._reused
 
     @property
+    def revocation(self) -> RevocationEndpoint:
+        """The revocation endpoint; the client "operator" may revoke any token."""
+
+        async def revoke_for_operator(client: Client, token: OwnToken) -> None:
+            assert token.position is not None
+            await self.store.set_status(token.position, Status.INVALID)
+
+        return RevocationEndpoint(
+            self.reader,
+            self.own_tokens,
+            self.store,
+            self.config,
+            is_operator=lambda client: client.client_id == "operator",
+            revoke_for_operator=revoke_for_operator,
+            events=self._record,
+        )
+
+    @property
     def endpoint(self) -> TokenEndpoint:
         """The endpoint, made once."""
         if self._endpoint is None:
             self._endpoint = TokenEndpoint(
                 TokenService(
-                    self.config,
-                    self.authenticator,
-                    self.keys,
-                    self.usage,
-                    reused=self.reused,
-                    hooks=self.hooks,
+                    self.config, self.authenticator, self.keys, self.usage, reused=self.reused
                 ),
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Collection
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
-from functools import partial
 from time import monotonic
 
 from issuer.client_auth.methods import ClientAuthenticator
@@ -14,39 +13,28 @@ from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.document import Document, DocumentEndpoint
-from issuer.endpoints.introspection import IntrospectionEndpoint
-from issuer.endpoints.sent_token import TokenReader
-from issuer.endpoints.token import TokenEndpoint
 from issuer.events import EventSink
-from issuer.metadata import (
-    INTROSPECTION_PATH,
-    JWKS_PATH,
-    TOKEN_PATH,
-    build_metadata,
-    metadata_paths,
-)
-from issuer.own_tokens import OwnTokens
+from issuer.metadata import JWKS_PATH, build_metadata, metadata_paths
 from issuer.registry.errors import RegistryError, StoreUnavailable
 from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
-from issuer.reuse import ReusedTokens
-from issuer.service import TokenService
 from issuer.status.positions import LISTS_PATH
 from issuer.storage.registry import Registry
 from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
 from keys.ring import explain_too_fast
 from keys.stores.store import KeyStore
-from watchword.claim_hooks import find_hooks
 from watchword.clock import wall_clock
 from watchword.errors import ProviderError
 from watchword.key_store import open_key_store
 from watchword.logging import Events
+from watchword.provider.client_endpoints import client_endpoints
 from watchword.provider.jobs import Job, Jobs, JobsApart
 from watchword.provider.key_ring import KeyRing, ring_policy
 from watchword.provider.key_upkeep import KeyUpkeep
+from watchword.provider.operators import Operators
 from watchword.provider.slow_hash_worker import SlowHashWorker
-from watchword.provider.token_status import TokenStatus
+from watchword.provider.token_status import RegistryWrites, TokenStatus
 from watchword.registry import is_missing, open_registry
 from watchword.settings import Settings
 
@@ -60,7 +48,6 @@ UPKEEP_SECONDS = 10.0
 """Between two writings of what was used, and two looks for secrets that end soon."""
 
 DOCUMENT_POLL_SECONDS = 1.0
-_JTI_BYTES = 16
 
 
 class IssuerApp:
@@ -110,6 +97,7 @@ class IssuerApp:
         self._source = ThreadedSource(self.registry, timeout=TIMEOUT_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
         self.statuses = TokenStatus(self.config, self.registry, self._source, clock=wall_clock)
+        self.writes = RegistryWrites(self.registry, timeout=TIMEOUT_SECONDS)
         self._slow_hashes = SlowHashWorker()
         self._usage = UsageLog()
         self._metadata_version: object = None
@@ -156,32 +144,22 @@ class IssuerApp:
         authenticator = ClientAuthenticator(
             self.view, SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32))
         )
-        token = TokenEndpoint(
-            TokenService(
-                self.config,
-                authenticator,
-                self.keys,
-                self._usage,
-                reused=ReusedTokens(self.statuses.lists, memo_key=secrets.token_bytes(32)),
-                hooks=find_hooks(self._settings.claim_hooks, self._events),
-            ),
-            url=self.config.base + TOKEN_PATH,
-            clock=wall_clock,
-            new_jti=partial(secrets.token_urlsafe, _JTI_BYTES),
+        of_clients = client_endpoints(
+            self.config,
+            authenticator,
+            keys=self.keys,
+            usage=self._usage,
+            lists=self.statuses.lists,
+            writes=self.writes,
+            operators=Operators(self._settings, self.registry),
             events=self._events,
-        )
-        reader = TokenReader(authenticator=authenticator, usage=self._usage, clock=wall_clock)
-        tokens = OwnTokens(self.config.issuer, self.keys, self.statuses.lists)
-        introspection = IntrospectionEndpoint(
-            reader, tokens, self.keys, self.config, events=self._events
         )
         jwks = DocumentEndpoint(self.jwks)
         metadata = DocumentEndpoint(lambda: self._metadata)
         lists = self.statuses.endpoint(self.keys)
         routes: dict[str, Endpoint] = dict.fromkeys(metadata_paths(self.config), metadata)
         for base in {"", self.config.path}:
-            routes[base + TOKEN_PATH] = token
-            routes[base + INTROSPECTION_PATH] = introspection
+            routes |= {base + path: endpoint for path, endpoint in of_clients.items()}
             routes[base + JWKS_PATH] = routes[base + "/.well-known/jwks.json"] = jwks
             routes[base + LISTS_PATH] = routes[base + LISTS_PATH + "/"] = lists
         return routes
@@ -223,6 +201,7 @@ class IssuerApp:
                 await self._following.stop()
             finally:
                 await self._jobs.stop()
+                await self.writes.close()
             await asyncio.to_thread(self._write_usage)
 
     def _follow_registry(self) -> Job:

@@ -24,6 +24,7 @@ from issuer.metadata import (
     INTROSPECTION_PATH,
     JWKS_PATH,
     REGISTRATION_PATH,
+    REVOCATION_PATH,
     TOKEN_PATH,
     metadata_paths,
 )
@@ -163,6 +164,7 @@ def _issuer_paths(config: IssuerConfig) -> Json:
     paths: Json = {
         base + TOKEN_PATH: {"post": _token_operation()},
         base + INTROSPECTION_PATH: {"post": _introspection_operation()},
+        base + REVOCATION_PATH: {"post": _revocation_operation()},
     }
     for path in (base + JWKS_PATH, base + "/.well-known/jwks.json"):
         paths[path] = _get("Public signing keys (RFC 7517)")
@@ -207,6 +209,11 @@ def _introspection_operation() -> Json:
     return _client_form(
         "introspect", "Ask what a token says (RFC 7662, RFC 9701)", _SENT_TOKEN, answer
     )
+
+
+def _revocation_operation() -> Json:
+    answer = _answer("It does not count any more, or never did", _OBJECT)
+    return _client_form("revoke", "Revoke a token (RFC 7009)", _SENT_TOKEN, answer)
 
 
 def _client_form(name: str, summary: str, request: Json, answer: Json) -> Json:

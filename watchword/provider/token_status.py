@@ -7,9 +7,54 @@ from issuer.config import IssuerConfig
 from issuer.endpoints.status_list import StatusListEndpoint
 from issuer.service import SigningKeys
 from issuer.status.lists import StatusLists
+from issuer.status.positions import Position, Status, StatusBlock
+from issuer.storage.hot import BatchedWrites
 from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
 from issuer.storage.status import READ_AT_MOST
+
+
+class RegistryWrites:
+    """The `HotStore` of a registry that may be opened later; used and closed on one event loop.
+
+    Args:
+        registry: what is written to.
+        timeout: seconds to wait for it.
+
+    Raises:
+        StoreUnavailable: from each method, also while the registry is not open yet.
+    """
+
+    def __init__(self, registry: Registry, *, timeout: float) -> None:
+        self._registry = registry
+        self._timeout = timeout
+        self._opened: BatchedWrites | None = None
+
+    async def claim(self, scope: str, id: str, until: int) -> bool:
+        """Claim an id; see `HotStore`."""
+        return await self._store().claim(scope, id, until)
+
+    async def reserve(self, name: str, count: int) -> int:
+        """Reserve a block of numbers; see `HotStore`."""
+        return await self._store().reserve(name, count)
+
+    async def own(self, block: StatusBlock) -> None:
+        """Write who owns a block; see `HotStore`."""
+        await self._store().own(block)
+
+    async def set_status(self, position: Position, status: Status) -> None:
+        """Give a token another status; see `HotStore`."""
+        await self._store().set_status(position, status)
+
+    async def close(self) -> None:
+        """Refuse what waits, and end."""
+        if self._opened is not None:
+            await self._opened.close()
+
+    def _store(self) -> BatchedWrites:
+        if self._opened is None:
+            self._opened = self._registry.open_hot_store(timeout=self._timeout)
+        return self._opened
 
 
 class TokenStatus:

@@ -1,0 +1,77 @@
+"""Wire the endpoints that authenticate clients: tokens, introspection and revocation."""
+
+import secrets
+from functools import partial
+
+from issuer.client_auth.methods import ClientAuthenticator
+from issuer.config import IssuerConfig
+from issuer.endpoints.asgi import Endpoint
+from issuer.endpoints.introspection import IntrospectionEndpoint
+from issuer.endpoints.revocation import RevocationEndpoint
+from issuer.endpoints.sent_token import TokenReader
+from issuer.endpoints.token import TokenEndpoint
+from issuer.events import EventSink
+from issuer.metadata import INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH
+from issuer.own_tokens import OwnTokens
+from issuer.ports import HotStore
+from issuer.registry.usage import UsageLog
+from issuer.reuse import ReusedTokens
+from issuer.service import TokenService
+from issuer.status.lists import StatusLists
+from watchword.clock import wall_clock
+from watchword.provider.key_ring import KeyRing
+from watchword.provider.operators import Operators
+
+_JTI_BYTES = 16
+
+
+def client_endpoints(
+    config: IssuerConfig,
+    authenticator: ClientAuthenticator,
+    *,
+    keys: KeyRing,
+    usage: UsageLog,
+    lists: StatusLists,
+    writes: HotStore,
+    operators: Operators,
+    events: EventSink,
+) -> dict[str, Endpoint]:
+    """Return the endpoints by path.
+
+    Args:
+        config: the issuer's own settings.
+        authenticator: decides which client a request comes from.
+        keys: sign, and verify what they signed.
+        usage: remembers which credentials and scopes were used.
+        lists: what became of tokens.
+        writes: where that is written.
+        operators: may revoke the tokens of others.
+        events: where log events go.
+    """
+    reader = TokenReader(authenticator=authenticator, usage=usage, clock=wall_clock)
+    tokens = OwnTokens(config.issuer, keys, lists)
+    return {
+        TOKEN_PATH: TokenEndpoint(
+            TokenService(
+                config,
+                authenticator,
+                keys,
+                usage,
+                reused=ReusedTokens(lists, memo_key=secrets.token_bytes(32)),
+            ),
+            url=config.base + TOKEN_PATH,
+            clock=wall_clock,
+            new_jti=partial(secrets.token_urlsafe, _JTI_BYTES),
+            events=events,
+        ),
+        INTROSPECTION_PATH: IntrospectionEndpoint(reader, tokens, keys, config, events=events),
+        REVOCATION_PATH: RevocationEndpoint(
+            reader,
+            tokens,
+            writes,
+            config,
+            is_operator=operators.include,
+            revoke_for_operator=operators.revoke,
+            events=events,
+        ),
+    }
