@@ -73,6 +73,7 @@ class Reason(StrEnum):
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a reason, not a secret
     TOKEN_SUSPENDED = "token_suspended"  # noqa: S105 - a reason, not a secret
     SIGNER_UNAVAILABLE = "signer_unavailable"
+    NO_STATUS_INDEX = "no_status_index"
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"

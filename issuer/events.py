@@ -21,6 +21,8 @@ class Event(StrEnum):
     REGISTRATION_REFUSED = "registration.refused"
     REQUEST_REFUSED = "request.refused"
     SECRET_EXPIRING = "secret.expiring"  # noqa: S105 - an event's name
+    STATUS_OWNERS_WAIT = "status.owners_wait"
+    STATUS_OWNERS_WRITTEN = "status.owners_written"
     REGISTRY_UPGRADED = "registry.upgraded"
 
 

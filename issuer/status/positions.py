@@ -7,7 +7,7 @@ index is out of its range and its URI follows from the position alone (Token Sta
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -24,12 +24,14 @@ PART = 2**20
 
 LISTS_PATH = "/status-lists"
 
+COUNTER = "status:"
+"""Begins the name of the counter of a bucket's indexes, which ends in the bucket's number."""
+
 MAX_BUCKET = 2**32 - 1
 MAX_INDEX = 2**32 - 1
 
-JTI_RANDOM_BYTES = 4
-
-_JTI_LENGTH = 22
+_JTI_BYTES = 16
+_JTI_LENGTH = 22  # characters
 _DIGEST_BYTES = 4
 _LIST_ID = re.compile(r"(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,3})", re.ASCII)
 
@@ -161,14 +163,17 @@ def parse_list_id(text: str) -> tuple[int, int] | None:
     return (bucket, part) if bucket <= MAX_BUCKET and part * PART <= MAX_INDEX else None
 
 
-def new_jti(position: Position, random: bytes) -> str:
+def new_jti(position: Position | None, random_bytes: Callable[[int], bytes]) -> str:
     """Make the id of a token, which tells where the token stands.
 
     Args:
-        position: no other token has it, so no other has the id.
-        random: `JTI_RANDOM_BYTES` of them, which make ids that were not seen hard to guess.
+        position: no other token has it, so no other has the id; None for a token that is on no
+            list, whose id is random.
+        random_bytes: returns so many of them; they make an id that was not seen hard to guess.
     """
-    head = position.bucket.to_bytes(4) + position.index.to_bytes(4) + random
+    if position is None:
+        return encode_base64url(random_bytes(_JTI_BYTES))
+    head = position.bucket.to_bytes(4) + position.index.to_bytes(4) + random_bytes(4)
     return encode_base64url(head + _digest(head))
 
 

@@ -7,11 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from issuer.status.positions import BUCKET, Position, Status, StatusBlock, StatusChange
+from issuer.status.positions import BUCKET, COUNTER, Position, Status, StatusBlock, StatusChange
 from issuer.storage.engines.database import CHANGE_LOCK, Database, Statement
-
-COUNTER = "status:"
-"""Begins the name of the counter of a bucket's indexes, which ends in the bucket's number."""
 
 KEEP_COUNTERS = 86_400
 """Seconds that the counter of a bucket is kept longer than the rest of it."""
