@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, func, insert, or_, select
 
 from issuer.registry.errors import InvalidValue
 from issuer.status.lists import StatusLists
-from issuer.status.positions import BUCKET, Position, Status, StatusChange
-from issuer.storage.status import COUNTER, LOCK_CHANGES
+from issuer.status.positions import BUCKET, COUNTER, Position, Status, StatusChange
+from issuer.storage.status import LOCK_CHANGES
 from issuer.storage.tables import counters, status_blocks, status_changes
 
 _block = status_blocks.c
