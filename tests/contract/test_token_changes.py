@@ -18,7 +18,6 @@ from issuer.registry.resource import Resource
 from issuer.registry.schema import write_time
 from issuer.status.lists import StatusLists
 from issuer.status.positions import (
-    JTI_RANDOM_BYTES,
     Position,
     StatusBlock,
     bucket_end,
@@ -85,7 +84,7 @@ def statuses(registry):
 
 def jti_of(index, bucket=BUCKET):
     """Return the id of a token."""
-    return new_jti(Position(bucket, index), bytes(JTI_RANDOM_BYTES))
+    return new_jti(Position(bucket, index), bytes)
 
 
 def token_of(index, **claims):

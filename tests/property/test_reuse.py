@@ -24,7 +24,7 @@ class Numbered(TestIssuer):
 
     def _next_jti(self) -> str:
         self._jti += 1
-        return new_jti(Position(BUCKET, self._jti), bytes(4))
+        return new_jti(Position(BUCKET, self._jti), bytes)
 
 
 class Reuse(RuleBasedStateMachine):

@@ -137,7 +137,7 @@ async def test_only_a_token_that_is_valid_is_given_again(lists, again):
     wanted = Wanted("x", make_client(), "k", NOW)
 
     async def make() -> IssuedToken:
-        return token_at(new_jti(POSITION, bytes(4)))
+        return token_at(new_jti(POSITION, bytes))
 
     assert not (await reused.get(wanted, 60, make)).reused
     assert (await reused.get(wanted, 60, make)).reused is again
