@@ -6,12 +6,16 @@ resource server decides by are closed: hooks, which come last, may add others an
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from functools import lru_cache
 from typing import NamedTuple
 
+from issuer.errors import ClaimHookFailed
 from issuer.grants.authorization import Authorization
-from issuer.registry.claims import CLOSED_CLAIMS
+from issuer.registry.claims import check_claim_names
 from issuer.registry.client import Client
+from issuer.registry.errors import InvalidValue
+from issuer.registry.schema import check_json_size
 from keys.encoding import encode_base64url
 
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
@@ -66,6 +70,22 @@ def _authorization_details(authorization: Authorization) -> Mapping[str, object]
     return {"authorization_details": details} if details else {}
 
 
+MAXIMUM_HOOK_BYTES = 4096
+"""Bytes of JSON that one hook may add to a token."""
+
+
+class ClaimHook(NamedTuple):
+    """A function of the operator's that adds claims.
+
+    Args:
+        name: what the log calls it, `package.module:attribute`.
+        run: gives the claims, by what was authorized; called for every token, on the event loop.
+    """
+
+    name: str
+    run: Callable[[Authorization], object]
+
+
 CONTRIBUTORS: tuple[Contributor, ...] = (_scope, _actor, _confirmation, _authorization_details)
 """Who writes claims beside the required ones; each has names that no other has."""
 
@@ -97,7 +117,7 @@ def build_claims(
     now: int,
     jti: str,
     constants: Mapping[str, object] = _NO_CLAIMS,
-    hooks: Iterable[Contributor] = (),
+    hooks: Iterable[ClaimHook] = (),
 ) -> dict[str, object]:
     """Build the claims of a token.
 
@@ -107,10 +127,11 @@ def build_claims(
         now: seconds since the epoch.
         jti: the token's id, never used before.
         constants: claims of the operator that are the same in every such token; none is closed.
-        hooks: contributors of the operator, called last.
+        hooks: of the operator, called last.
 
     Raises:
-        ValueError: a hook writes a claim that is closed, or that is there already.
+        ClaimHookFailed: a hook raises anything, or gives what is not a mapping, not JSON, too
+            large, or has a name that is closed or taken.
     """
     # RFC 9068 §2.2: REQUIRED in every token.
     claims: dict[str, object] = {
@@ -131,11 +152,36 @@ def build_claims(
         claims.update(contribute(authorization))
     claims.update(constants)
     for hook in hooks:
-        added = hook(authorization)
-        if taken := (CLOSED_CLAIMS | claims.keys()) & added.keys():
-            raise ValueError(f"a hook may not write the claims {', '.join(sorted(taken))}")
-        claims.update(added)
+        try:
+            claims.update(_added_by(hook, authorization, claims))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as fault:  # `sys.exit` in a hook must not end the process either
+            problem = str(fault) if isinstance(fault, InvalidValue) else None
+            client_id = authorization.client_id
+            raise ClaimHookFailed(hook.name, problem, client_id=client_id) from fault
     return claims
+
+
+def _added_by(
+    hook: ClaimHook, authorization: Authorization, claims: Mapping[str, object]
+) -> Mapping[str, object]:
+    """Run a hook and check what it gives.
+
+    Raises:
+        InvalidValue: it gives no claims that it may add.
+        BaseException: whatever the hook itself raises.
+    """
+    # A copy, for what is authorized holds objects that a hook could alter.
+    given = hook.run(deepcopy(authorization))
+    if not isinstance(given, Mapping):
+        raise InvalidValue(f"it gave {type(given).__name__!a} and no mapping")
+    added = dict(given)
+    check_claim_names(added)
+    if taken := claims.keys() & added.keys():
+        raise InvalidValue(f"the token has the claim {min(taken)} already")
+    check_json_size(added, "what it gave", maximum=MAXIMUM_HOOK_BYTES)
+    return added
 
 
 @lru_cache(maxsize=64)

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     REGISTRATION_TOKEN = "registration_token"  # noqa: S105 - a reason, not a secret
     CLIENT_METADATA = "client_metadata"
     NO_SIGNING_KEY = "no_signing_key"
+    CLAIM_HOOK_FAILED = "claim_hook_failed"
     TOKEN_TOO_LONG = JwtFault.TOKEN_TOO_LONG.value
     MALFORMED_TOKEN = JwtFault.MALFORMED_TOKEN.value
     WRONG_TYPE = JwtFault.WRONG_TYPE.value
@@ -211,3 +212,18 @@ class ServerError(OAuthError):
 
     code = "server_error"
     status = 500
+
+
+class ClaimHookFailed(ServerError):
+    """A claim hook of the operator failed; there is no token without its claims.
+
+    Args:
+        hook: its name; for logs only.
+        problem: what is wrong with what it gave; None if it raised an error of its own.
+        client_id: whom the token would have been for.
+    """
+
+    def __init__(self, hook: str, problem: str | None, *, client_id: str) -> None:
+        super().__init__(Reason.CLAIM_HOOK_FAILED, client_id=client_id)
+        self.hook = hook
+        self.problem = problem

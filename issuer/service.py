@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from issuer.access_token import (
     BEARER,
-    Contributor,
+    ClaimHook,
     IssuedToken,
     assemble,
     build_claims,
@@ -59,7 +59,7 @@ class TokenService:
         keys: know which key signs.
         usage: remembers which credential and scopes were used, to be written later.
         reused: the tokens that may be given again.
-        hooks: contributors of further claims.
+        hooks: of the operator, which add further claims.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TokenService:
         usage: UsageLog,
         *,
         reused: ReusedTokens,
-        hooks: Iterable[Contributor] = (),
+        hooks: Iterable[ClaimHook] = (),
     ) -> None:
         self._config = config
         self._authenticator = authenticator
@@ -94,7 +94,7 @@ class TokenService:
             OAuthError: the request is refused.
             TemporarilyUnavailable: there is no key to sign with, or what keeps it does not answer;
                 a token is never unsigned.
-            ServerError: the token is longer than any API of ours takes.
+            ServerError: the token is longer than any API of ours takes, or a claim hook failed.
         """
         # Authentication first: RFC 6749 §5.2 tells an unauthenticated peer nothing of grants.
         authenticated = await self._authenticator.authenticate(request.evidence, now=now)

@@ -146,8 +146,8 @@ def _parse(raw: bytes) -> object:
     if end != len(text):
         raise ValueError("something follows the JSON value")
     # Only an escape can smuggle in a surrogate or a NUL (raw ones are no UTF-8, or control
-    # characters), and depth needs a container inside: most claim sets never pay for a second look.
-    if "\\" in text or "[" in text or text.find("{", 1) > 0:
+    # characters), and depth needs as many brackets: most claim sets never pay for a second look.
+    if "\\" in text or text.count("{") + text.count("[") >= MAX_DEPTH:
         _inspect(value)
     return value
 

@@ -6,6 +6,7 @@ it unfolds, and signed by a key of the issuer whose tokens it is about.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -99,11 +100,18 @@ def read_status(claims: Mapping[str, Any], policy: ResourcePolicy) -> StatusRefe
     """
     if "status" not in claims:
         return None
-    match claims["status"]:
+    status = claims["status"]
+    member = status.get("status_list") if isinstance(status, dict) else None
+    if isinstance(member, dict):
+        idx, uri = member.get("idx"), member.get("uri")
         # §6.2: an index is a JSON integer; `type`, since `true` is an `int` too.
-        case {"status_list": {"idx": idx, "uri": str(uri)}} if type(idx) is int and idx >= 0:
-            if _is_below(uri, policy.status_lists or policy.issuer):
-                return StatusReference(uri, idx)
+        if (
+            type(idx) is int
+            and idx >= 0
+            and isinstance(uri, str)
+            and _is_below(uri, policy.status_lists or policy.issuer)
+        ):
+            return StatusReference(uri, idx)
     raise InvalidToken(Reason.INVALID_STATUS)
 
 
@@ -202,6 +210,7 @@ def _unfold(member: object) -> tuple[int, bytes]:
     raise InvalidStatusList("a list without bits and lst as they must be")
 
 
+@lru_cache(maxsize=256)  # tokens name few lists, and only those of an issuer that is trusted
 def _is_below(uri: str, prefix: str) -> bool:
     """Tell whether a URI is below another one, however a client or a server may read it."""
     if not uri.startswith(prefix.removesuffix("/") + "/"):

@@ -9,10 +9,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -22,14 +22,24 @@ from pydantic_settings import (
 )
 
 from issuer.config import MAX_TOKEN_TTL
-from issuer.registry.errors import InvalidValue
 from issuer.storage.database_url import DatabasePlace, SqliteFile, parse_database_url
-from keys.identifiers import check_issuer, check_resource, is_loopback
+from keys.identifiers import is_loopback
+from watchword.claim_hooks import ClaimHooks, loading_hooks
 from watchword.setting_sources import (
     PREFIX,
     Environment,
     PlainClientCredentials,
     is_of_service,
+)
+from watchword.setting_values import (
+    DatabaseUrl,
+    Issuer,
+    JwksUriHosts,
+    KeySigner,
+    Resource,
+    SigningAlg,
+    Unavailable,
+    split_names,
 )
 
 WITHOUT_EFFECT = ("failed_auth_limit",)
@@ -49,65 +59,6 @@ class SettingsError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Be copied and pickled without `__init__`, whose parameters differ by class."""
         return Exception.__new__, (type(self), *self.args), vars(self)
-
-
-Issuer = Annotated[str, AfterValidator(check_issuer)]
-Resource = Annotated[str, AfterValidator(check_resource)]
-
-
-def _not_built(value: str | None) -> None:
-    if value is not None:
-        raise ValueError("is not available in this version; remove it")
-
-
-def _signing_alg(name: str) -> str:
-    from issuer.registry.resource import check_signing_alg  # imports cryptography, which is slow
-
-    return check_signing_alg(name)
-
-
-def _signer_with_its_settings(signer: str, info: ValidationInfo) -> str:
-    needed = ("pkcs11_module", "pkcs11_token", "pkcs11_pin") if signer == "pkcs11" else ()
-    # What is wrong in itself is not in `data`, and is reported by itself.
-    missing = [PREFIX + name.upper() for name in needed if info.data.get(name, "") is None]
-    if missing:
-        raise ValueError(f"{signer} needs {' and '.join(missing)} as well; set them")
-    return signer
-
-
-def _host_names(text: str) -> str:
-    from issuer.registry.credentials import check_jwks_uri  # imports cryptography, which is slow
-
-    for host in _split_hosts(text):
-        url = f"https://{host}/"
-        try:
-            check_jwks_uri(url)
-        except InvalidValue:
-            url = ""
-        if urlsplit(url).hostname != host:
-            raise ValueError(
-                "must be full host names with commas between, such as keys.corp.example.com"
-            )
-    return text
-
-
-def _split_hosts(text: str) -> tuple[str, ...]:
-    return tuple(host for part in text.split(",") if (host := part.strip().lower()))
-
-
-def _database_url(url: SecretStr | None) -> SecretStr | None:
-    if url is not None:
-        try:
-            parse_database_url(url.get_secret_value())
-        except InvalidValue as error:
-            raise ValueError(str(error)) from None
-    return url
-
-
-JwksUriHosts = Annotated[str, AfterValidator(_host_names)]
-Unavailable = Annotated[
-    str | None, AfterValidator(_not_built), Field(description="not available yet")
-]
 
 
 class Settings(BaseSettings):
@@ -134,7 +85,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("watchword-data"), description="keys and the SQLite database; made with mode 0700"
     )
-    database_url: Annotated[SecretStr | None, AfterValidator(_database_url)] = Field(
+    database_url: DatabaseUrl = Field(
         None,
         description="`sqlite:///…` or `postgresql://…`; SQLite in the data folder if unset",
     )
@@ -151,9 +102,7 @@ class Settings(BaseSettings):
     )
     pkcs11_token: str | None = Field(None, description="label of the token in it")
     pkcs11_pin: SecretStr | None = Field(None, description="PIN of the token's user")
-    key_signer: Annotated[
-        Literal["local", "pkcs11", "aws-kms"], AfterValidator(_signer_with_its_settings)
-    ] = Field(
+    key_signer: KeySigner = Field(
         "local",
         description="what makes new keys and signs with them: `local` (this process), `pkcs11` (a"
         " security module) or `aws-kms`, which boto3's own environment leads to",
@@ -177,7 +126,7 @@ class Settings(BaseSettings):
         le=86_400,
         description="seconds that the JWK set may be cached; the rollover rule follows from it",
     )
-    signing_alg: Annotated[str, AfterValidator(_signing_alg)] = Field(
+    signing_alg: SigningAlg = Field(
         "RS256",
         description="algorithm that tokens are signed with, where their resource names none, and of"
         " new keys: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`,"
@@ -238,6 +187,11 @@ class Settings(BaseSettings):
         None,
         description="hosts, with commas between, that a registered `jwks_uri` may name though their"
         " addresses are private",
+    )
+    claim_hooks: ClaimHooks | None = Field(
+        None,
+        description="functions that add claims to tokens, `package.module:attribute`, with commas"
+        " between",
     )
     drain_seconds: float = Field(
         0.5,
@@ -307,7 +261,7 @@ class Settings(BaseSettings):
     @property
     def private_jwks_hosts(self) -> tuple[str, ...]:
         """The hosts that a registered `jwks_uri` may name whatever their addresses."""
-        return _split_hosts(self.jwks_uri_hosts or "")
+        return split_names((self.jwks_uri_hosts or "").lower())
 
     @property
     def keys_folder(self) -> Path:
@@ -328,8 +282,12 @@ class Settings(BaseSettings):
         )
 
 
-def load_settings(**flags: object) -> Settings:
+def load_settings(*, with_hooks: bool = False, **flags: object) -> Settings:
     """Read and check all settings; a flag that is None was not given.
+
+    Args:
+        with_hooks: import the claim hooks, whose faults are mistakes in the settings.
+        flags: settings by their names.
 
     Raises:
         SettingsError: with one line for every mistake found.
@@ -338,9 +296,10 @@ def load_settings(**flags: object) -> Settings:
     mistakes: list[str] = []
     settings = None
     try:
-        settings = Settings(**given)
+        with loading_hooks(with_hooks):
+            settings = Settings(**given)
     except ValidationError as error:
-        mistakes += [_explain(detail, given) for detail in error.errors()]
+        mistakes += [line for detail in error.errors() for line in _explain(detail, given)]
     except tomllib.TOMLDecodeError as error:
         mistakes.append(f"{SETTINGS_FILE}: not valid TOML: {error}")
     except (OSError, UnicodeDecodeError) as error:
@@ -369,15 +328,14 @@ def _unknown_variables() -> Iterator[str]:
             yield _explain_unknown(name)
 
 
-def _explain(detail: ErrorDetails, flags: Mapping[str, Any]) -> str:
+def _explain(detail: ErrorDetails, flags: Mapping[str, Any]) -> list[str]:
     from issuer.registry.mistakes import words_of
 
     name = str(detail["loc"][0])
     if detail["type"] == "extra_forbidden":
-        return _explain_unknown(name)
-    return (
-        f"{_label(name, flags)}: {words_of(detail) or detail['msg'].removeprefix('Value error, ')}"
-    )
+        return [_explain_unknown(name)]
+    words = words_of(detail) or detail["msg"].removeprefix("Value error, ")
+    return [f"{_label(name, flags)}: {line}" for line in words.split("\n")]
 
 
 def _explain_unknown(name: str) -> str:

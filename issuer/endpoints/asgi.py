@@ -5,7 +5,14 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from issuer.client_request import MAX_BODY
-from issuer.errors import BodyTooLarge, MethodNotAllowed, OAuthError, Reason, ServerError
+from issuer.errors import (
+    BodyTooLarge,
+    ClaimHookFailed,
+    MethodNotAllowed,
+    OAuthError,
+    Reason,
+    ServerError,
+)
 from issuer.events import Event, EventSink
 
 Scope = MutableMapping[str, Any]
@@ -92,7 +99,13 @@ async def answer_form(
         # What was asked is input of the client: one line of ASCII, of bounded length, so that it
         # forges no line.
         asked = None if refusal.asked is None else ascii(refusal.asked[:MAX_ASKED])[1:-1]
-        events(refused, reason=refusal.reason, client_id=refusal.client_id, asked=asked)
+        events(
+            refused,
+            reason=refusal.reason,
+            client_id=refusal.client_id,
+            asked=asked,
+            **_describe_fault(refusal),
+        )
         await _respond_error(send, refusal)
     except Exception as fault:
         # No trace in the response; the log has it under the request id.
@@ -100,6 +113,13 @@ async def answer_form(
         await _respond_error(send, ServerError(Reason.INTERNAL))
     else:
         await respond(send, 200, ((b"content-type", media_type), *_UNSTORED), body)
+
+
+def _describe_fault(refusal: OAuthError) -> dict[str, object]:
+    if not isinstance(refusal, ClaimHookFailed):
+        return {}
+    fault = refusal.__cause__ if refusal.problem is None else None
+    return {"hook": refusal.hook, "problem": refusal.problem, "exception": fault}
 
 
 async def _read_form(scope: Scope, receive: Receive) -> bytes:

@@ -78,11 +78,14 @@ def test_all_mistakes_come_at_once(place: Place) -> None:
     (place.folder / "watchword.toml").write_text('token_tll = 5\nworkers = "many"\n')
     place.settings |= {"WATCHWORD_TOKEN_TTL": "0", "WATCHWORD_TLS_CERT": "cert.pem"}
     place.settings["WATCHWORD_ISUER"] = "https://a.example"
+    place.settings["WATCHWORD_CLAIM_HOOKS"] = "no_hooks:tenant,base64:b85alphabet"
     done = place.run("serve", "--port", "99999", cold=True)
     assert_told(
         done,
         2,
         "--port: ",
+        "WATCHWORD_CLAIM_HOOKS: no_hooks:tenant cannot be imported: ModuleNotFoundError",
+        "WATCHWORD_CLAIM_HOOKS: base64:b85alphabet cannot be imported: AttributeError",
         "WATCHWORD_TLS_CERT: is not available in this version; remove it",
         "WATCHWORD_TOKEN_TTL: ",
         "WATCHWORD_WORKERS: ",

@@ -11,6 +11,7 @@ from urllib.parse import quote_plus, urlencode
 
 import jwt
 
+from issuer.access_token import ClaimHook
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
@@ -227,6 +228,7 @@ class TestIssuer:
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     statuses: StatusLists = field(default_factory=lambda: StatusLists(longest=86_400))
     store: StatusStore = field(default_factory=lambda: StatusStore())
+    hooks: Sequence[ClaimHook] = ()
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -298,7 +300,12 @@ class TestIssuer:
         if self._endpoint is None:
             self._endpoint = TokenEndpoint(
                 TokenService(
-                    self.config, self.authenticator, self.keys, self.usage, reused=self.reused
+                    self.config,
+                    self.authenticator,
+                    self.keys,
+                    self.usage,
+                    reused=self.reused,
+                    hooks=self.hooks,
                 ),
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,

@@ -41,7 +41,9 @@ def serve(
     demo_api = "on" if demo else None
 
     def read_settings() -> "Settings":
-        return load_settings(host=host, port=port, workers=workers, demo_api=demo_api)
+        return load_settings(
+            with_hooks=only != "api", host=host, port=port, workers=workers, demo_api=demo_api
+        )
 
     part = cast("Part | None", only)
     raise typer.Exit(_serve_dev(read_settings()) if dev else _serve(read_settings, part))

@@ -1,8 +1,10 @@
 """Wire the endpoints that authenticate clients: tokens, introspection and revocation."""
 
 import secrets
+from collections.abc import Sequence
 from functools import partial
 
+from issuer.access_token import ClaimHook
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Endpoint
@@ -34,6 +36,7 @@ def client_endpoints(
     lists: StatusLists,
     writes: HotStore,
     operators: Operators,
+    hooks: Sequence[ClaimHook],
     events: EventSink,
 ) -> dict[str, Endpoint]:
     """Return the endpoints by path.
@@ -46,6 +49,7 @@ def client_endpoints(
         lists: what became of tokens.
         writes: where that is written.
         operators: may revoke the tokens of others.
+        hooks: add claims to tokens.
         events: where log events go.
     """
     reader = TokenReader(authenticator=authenticator, usage=usage, clock=wall_clock)
@@ -58,6 +62,7 @@ def client_endpoints(
                 keys,
                 usage,
                 reused=ReusedTokens(lists, memo_key=secrets.token_bytes(32)),
+                hooks=hooks,
             ),
             url=config.base + TOKEN_PATH,
             clock=wall_clock,

@@ -24,6 +24,7 @@ from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
 from keys.ring import explain_too_fast
 from keys.stores.store import KeyStore
+from watchword.claim_hooks import find_hooks
 from watchword.clock import wall_clock
 from watchword.errors import ProviderError
 from watchword.key_store import open_key_store
@@ -152,6 +153,7 @@ class IssuerApp:
             lists=self.statuses.lists,
             writes=self.writes,
             operators=Operators(self._settings, self.registry),
+            hooks=find_hooks(self._settings.claim_hooks, self._events),
             events=self._events,
         )
         jwks = DocumentEndpoint(self.jwks)

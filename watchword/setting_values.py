@@ -1,0 +1,75 @@
+"""What the values of settings must be, where a type of Python does not say it."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+
+from issuer.registry.errors import InvalidValue
+from issuer.storage.database_url import parse_database_url
+from keys.identifiers import check_issuer, check_resource
+from watchword.setting_sources import PREFIX
+
+Issuer = Annotated[str, AfterValidator(check_issuer)]
+Resource = Annotated[str, AfterValidator(check_resource)]
+
+
+def _not_built(value: str | None) -> None:
+    if value is not None:
+        raise ValueError("is not available in this version; remove it")
+
+
+def _signing_alg(name: str) -> str:
+    from issuer.registry.resource import check_signing_alg  # imports cryptography, which is slow
+
+    return check_signing_alg(name)
+
+
+def _signer_with_its_settings(signer: str, info: ValidationInfo) -> str:
+    needed = ("pkcs11_module", "pkcs11_token", "pkcs11_pin") if signer == "pkcs11" else ()
+    # What is wrong in itself is not in `data`, and is reported by itself.
+    missing = [PREFIX + name.upper() for name in needed if info.data.get(name, "") is None]
+    if missing:
+        raise ValueError(f"{signer} needs {' and '.join(missing)} as well; set them")
+    return signer
+
+
+def _host_names(text: str) -> str:
+    from issuer.registry.credentials import check_jwks_uri  # imports cryptography, which is slow
+
+    for host in split_names(text.lower()):
+        url = f"https://{host}/"
+        try:
+            check_jwks_uri(url)
+        except InvalidValue:
+            url = ""
+        if urlsplit(url).hostname != host:
+            raise ValueError(
+                "must be full host names with commas between, such as keys.corp.example.com"
+            )
+    return text
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Split a setting that lists names with commas between."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _database_url(url: SecretStr | None) -> SecretStr | None:
+    if url is not None:
+        try:
+            parse_database_url(url.get_secret_value())
+        except InvalidValue as error:
+            raise ValueError(str(error)) from None
+    return url
+
+
+DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_database_url)]
+KeySigner = Annotated[
+    Literal["local", "pkcs11", "aws-kms"], AfterValidator(_signer_with_its_settings)
+]
+SigningAlg = Annotated[str, AfterValidator(_signing_alg)]
+JwksUriHosts = Annotated[str, AfterValidator(_host_names)]
+Unavailable = Annotated[
+    str | None, AfterValidator(_not_built), Field(description="not available yet")
+]
