@@ -161,10 +161,11 @@ class ReusedTokens:
         if (
             kept.since <= now < kept.until  # a clock that was set back proves nothing
             and kept.token.kid == kid
-            # Nearly always the same object: the view makes another one after each change.
             and (kept.client is client or kept.client == client)
             and self._is_valid(kept.position)
         ):
+            if kept.client is not client:  # read again, unchanged; comparing it takes long
+                self._kept[what] = kept._replace(client=client)
             self._kept.move_to_end(what)
             return _again(kept.token, now - kept.since)
         del self._kept[what]

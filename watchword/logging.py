@@ -280,7 +280,11 @@ def _renderer(form: LogFormat, *, colours: bool) -> Callable[[dict[str, object]]
     return lambda line: str(console(None, "info", line))
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_encode_any = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+def _encode(value: object) -> str:
+    return "true" if value is True else _encode_any(value)
 
 
 def _write_json(line: dict[str, object]) -> str:

@@ -160,8 +160,10 @@ async def test_a_change_of_the_client_ends_its_tokens(change):
     issuer = issuer_with()
     first, again = await tokens_of(issuer, 0, 0)
     client = issuer.clients.known["svc-a"]
-    issuer.clients.known["svc-a"] = replace(client)
+    issuer.clients.known["svc-a"] = same = replace(client)
     assert await tokens_of(issuer, 0, 0) == [first, again] == [first, first]
+    (kept,) = issuer.reused._kept.values()
+    assert kept.client is same
     issuer.clients.known["svc-a"] = replace(client, **change)
     assert first not in await tokens_of(issuer, 0, 0)
 
