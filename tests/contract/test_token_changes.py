@@ -1,6 +1,5 @@
 """`Administration.change_tokens` over every engine: which tokens, what is written, what is not."""
 
-import asyncio
 import json
 
 import pytest
@@ -22,13 +21,12 @@ from issuer.status.positions import (
     StatusBlock,
     bucket_end,
     bucket_for,
-    new_jti,
     status_claim,
 )
 from issuer.storage.engines.database import Statement
-from issuer.storage.hot import open_hot_store
 from keys.encoding import encode_base64url
 from tests.support.registry import NOW, RESOURCE
+from tests.support.status_blocks import SIZE, give_blocks, jti_of
 
 ISSUER = "https://auth.example"
 ADMINISTRATION = f"{ISSUER}/admin/api/v1"
@@ -47,18 +45,11 @@ COUNT = 80
 
 def give(registry, *blocks):
     """Give clients blocks of 16 indexes each."""
-
-    async def write():
-        hot = open_hot_store(registry.registry._database, timeout=5, now=lambda: NOW)
-        try:
-            await hot.reserve(f"status:{BUCKET}", 16 * len(blocks))
-            for first, client_id, subject, resource, ago in blocks:
-                block = StatusBlock(BUCKET, first, 16, client_id, subject, resource, NOW - ago)
-                await hot.own(block)
-        finally:
-            await hot.close()
-
-    asyncio.run(write())
+    made = [
+        StatusBlock(BUCKET, first, SIZE, client_id, subject, resource, NOW - ago)
+        for first, client_id, subject, resource, ago in blocks
+    ]
+    give_blocks(registry.registry._database, NOW, *made)
 
 
 @pytest.fixture
@@ -82,16 +73,11 @@ def statuses(registry):
     return [int(lists.status(Position(BUCKET, index))) for index in range(COUNT)]
 
 
-def jti_of(index, bucket=BUCKET):
-    """Return the id of a token."""
-    return new_jti(Position(bucket, index), bytes)
-
-
 def token_of(index, **claims):
     """Write a token; who signed it does not matter here."""
     claims = {
         "iss": ISSUER,
-        "jti": jti_of(index),
+        "jti": jti_of(BUCKET, index),
         "status": status_claim(Position(BUCKET, index), ISSUER),
     } | claims
     segments = ({"alg": "RS256"}, {k: v for k, v in claims.items() if v is not None})
@@ -142,18 +128,22 @@ def test_blocks_that_follow_each_other_are_one_row(operations, registry):
 def test_one_token_is_revoked(operations, registry, how, events):
     """By itself or its id; the trail has the id and whose it was, and never the token."""
     token = token_of(17)
-    selection = {"jti": jti_of(17)} if how == "jti" else {"token": token}
+    selection = {"jti": jti_of(BUCKET, 17)} if how == "jti" else {"token": token}
     events.clear()
     told = operations.change_tokens({"action": "revoke", **selection})
     assert told == {"action": "revoke", "tokens": 1, "dry_run": False}
     assert rows(registry) == [(17, 1, REVOKED)]
     entry = operations.list_audit().items[0]
-    assert (entry["action"], entry["target"]) == ("token.revoked", jti_of(17))
+    assert (entry["action"], entry["target"]) == ("token.revoked", jti_of(BUCKET, 17))
     assert entry["after"] == {
-        "client_id": "till", "jti": jti_of(17), "tokens": 1, "administrators": []
+        "client_id": "till", "jti": jti_of(BUCKET, 17), "tokens": 1, "administrators": []
     }  # fmt: skip
     ((name, fields),) = events
-    assert (name, fields["client_id"], fields["jti"]) == ("token.revoked", "till", jti_of(17))
+    assert (name, fields["client_id"], fields["jti"]) == (
+        "token.revoked",
+        "till",
+        jti_of(BUCKET, 17),
+    )
     assert token not in str(entry) + str(fields)
 
 
@@ -161,7 +151,7 @@ def test_one_token_is_revoked(operations, registry, how, events):
 def test_the_same_again_is_answered_alike_and_leaves_no_trace(operations, registry):
     """Neither a row nor an entry, so an answer that was lost can be asked for again."""
     for selection in (
-        {"jti": jti_of(17)},
+        {"jti": jti_of(BUCKET, 17)},
         {"client_id": "shop"},
         {"issued_before": write_time(NOW)},
     ):
@@ -181,8 +171,8 @@ def test_what_was_changed_in_between_is_changed_again(operations, registry):
     """One of the suspended tokens was restored, and another revoked."""
     for action, selection in (
         ("suspend", {"client_id": "till"}),
-        ("restore", {"jti": jti_of(3)}),
-        ("revoke", {"jti": jti_of(4)}),
+        ("restore", {"jti": jti_of(BUCKET, 3)}),
+        ("revoke", {"jti": jti_of(BUCKET, 4)}),
         ("suspend", {"client_id": "till"}),
     ):
         operations.change_tokens({"action": action, **selection})
@@ -196,7 +186,7 @@ def test_tokens_that_have_expired_are_none(operations, registry, clock):
     """Their list is about to go."""
     clock.now = bucket_end(BUCKET)
     operations.create_client({"client_id": "till"})
-    for selection in ({"jti": jti_of(17)}, {"client_id": "till"}, {"resource": RESOURCE}):
+    for selection in ({"jti": jti_of(BUCKET, 17)}, {"client_id": "till"}, {"resource": RESOURCE}):
         assert operations.change_tokens({"action": "revoke", **selection})["tokens"] == 0
     assert rows(registry) == []
 
@@ -213,15 +203,15 @@ MISTAKES = (
     ({"client_id": "till", "issued_before": "soon"}, "issued_before", "must be a time"),
     ({"issued_before": write_time(NOW + 1)}, "issued_before", "must not be in the future"),
     ({"jti": "x"}, "jti", "is no id of a token"),
-    ({"jti": jti_of(17)[:-1] + "x"}, "jti", "is no id of a token"),
-    ({"jti": jti_of(COUNT)}, "jti", "names no token that was issued here"),
-    ({"jti": jti_of(0, BUCKET + 1)}, "jti", "names no token that was issued here"),
+    ({"jti": jti_of(BUCKET, 17)[:-1] + "x"}, "jti", "is no id of a token"),
+    ({"jti": jti_of(BUCKET, COUNT)}, "jti", "names no token that was issued here"),
+    ({"jti": jti_of(BUCKET + 1, 0)}, "jti", "names no token that was issued here"),
     ({"token": "x"}, "token", "is no access token"),
     ({"token": "x.y.z"}, "token", "is no access token"),
     ({"token": token_of(1, iss="https://other")}, "token", "is of another issuer"),
     ({"token": token_of(1, status=None)}, "token", "is on no status list"),
     ({"token": token_of(1, status={"status_list": 1})}, "token", "names no list"),
-    ({"token": token_of(1, jti=jti_of(2))}, "token", "not of its place"),
+    ({"token": token_of(1, jti=jti_of(BUCKET, 2))}, "token", "not of its place"),
     ({"token": token_of(1, jti=None)}, "token", "not of its place"),
     ({"token": token_of(COUNT)}, "token", "names no token that was issued here"),
 )
@@ -300,7 +290,7 @@ def test_tokens_for_the_administration_take_what_they_are_for(caller, registry, 
     give(registry, (COUNT, "boss", "boss", ADMINISTRATION, 60))
     for selection in (
         {"client_id": "boss"},
-        {"jti": jti_of(COUNT + 1)},
+        {"jti": jti_of(BUCKET, COUNT + 1)},
         {"issued_before": write_time(NOW)},
         {"resource": ADMINISTRATION},
     ):
@@ -308,7 +298,11 @@ def test_tokens_for_the_administration_take_what_they_are_for(caller, registry, 
             with pytest.raises(BeyondAuthority, match="clients:write"):
                 operations.change_tokens({"action": "revoke", **selection, "dry_run": dry_run})
     assert rows(registry) == []
-    for selection in ({"client_id": "till"}, {"jti": jti_of(33)}, {"resource": "urn:other"}):
+    for selection in (
+        {"client_id": "till"},
+        {"jti": jti_of(BUCKET, 33)},
+        {"resource": "urn:other"},
+    ):
         operations.change_tokens({"action": "revoke", **selection, "dry_run": True})
         operations.change_tokens({"action": "revoke", **selection})
     assert statuses(registry)[0:80:16] == [1, 1, 0, 1, 1]

@@ -35,6 +35,7 @@ BEFORE_SERVING = [
     "clients show till",
     "clients update till --name Kasse",
     "clients disable till",
+    "token revoke --client till --yes",
     "clients enable till",
     "clients secrets add till",
     "clients secrets list till",

@@ -49,6 +49,12 @@ from watchword.cli.registry import (
     resource_finder,
     warn_of_bindings,
 )
+from watchword.cli.token_revocation import (
+    RevokeTokensFlag,
+    live_tokens,
+    told_of_tokens,
+    wants_revocation,
+)
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -196,14 +202,18 @@ def update(
 
 
 @app.command()
-def disable(client_id: ClientId, server: ServerOption = None) -> None:
+def disable(
+    client_id: ClientId, revoke_tokens: RevokeTokensFlag = False, server: ServerOption = None
+) -> None:
     """Refuse a client from now on; running issuers know within a second.
 
-    Example: watchword clients disable orders-service
+    Example: watchword clients disable orders-service --revoke-tokens
     """
     with administration(server, client_secrets.check_client(client_id)) as operations:
-        operations.update_client(client_id, {"disabled": True})
-    say(f"client {client_id} is disabled; tokens that it has remain valid until they expire")
+        live = None if revoke_tokens else live_tokens(operations, client_id)
+        revoke = revoke_tokens or wants_revocation(client_id, live)
+        operations.update_client(client_id, {"disabled": True}, revoke_tokens=revoke)
+    say(f"client {client_id} is disabled; {told_of_tokens(client_id, live, revoked=revoke)}")
 
 
 @app.command()
@@ -218,16 +228,23 @@ def enable(client_id: ClientId, server: ServerOption = None) -> None:
 
 
 @app.command()
-def delete(client_id: ClientId, yes: YesFlag = False, server: ServerOption = None) -> None:
+def delete(
+    client_id: ClientId,
+    revoke_tokens: RevokeTokensFlag = False,
+    yes: YesFlag = False,
+    server: ServerOption = None,
+) -> None:
     """Delete a client with its grants and secrets.
 
-    Example: watchword clients delete orders-service --yes
+    Example: watchword clients delete orders-service --revoke-tokens --yes
     """
     with administration(server, client_secrets.check_client(client_id)) as operations:
         operations.show_client(client_id)  # the question is asked about a client that exists
         require_yes(f"Delete the client {client_id} and its secrets?", yes=yes)
-        operations.delete_client(client_id)
-    say(f"client {client_id} is deleted")
+        live = None if revoke_tokens else live_tokens(operations, client_id)
+        revoke = revoke_tokens or (not yes and wants_revocation(client_id, live))
+        operations.delete_client(client_id, revoke_tokens=revoke)
+    say(f"client {client_id} is deleted; {told_of_tokens(client_id, live, revoked=revoke)}")
 
 
 def _left_to_the_registry(options: ClientOptions, all_scopes: bool) -> "Json":

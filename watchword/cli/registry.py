@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LONGEST_LINE = 4096
+_LONGEST_TOKEN = 65_536
 _ATTEMPTS = 5
 _BINDINGS = {
     "dpop_bound_access_tokens": "DPoP-bound",
@@ -283,6 +284,11 @@ def require_yes(question: str, *, yes: bool) -> None:
 def read_line() -> bytes:
     """Read one line of standard input; nothing if there is no standard input."""
     return b"" if sys.stdin is None else sys.stdin.buffer.readline(_LONGEST_LINE)
+
+
+def read_token() -> str:
+    """Read a token from the first line of standard input, without white space around it."""
+    return "" if sys.stdin is None else sys.stdin.readline(_LONGEST_TOKEN).strip()
 
 
 def read_secret() -> str:

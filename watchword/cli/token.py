@@ -16,6 +16,7 @@ from watchword.cli.output import (
     rfc3339,
     say,
 )
+from watchword.cli.token_revocation import revoke
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from watchword.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(revoke)
 
 TIMEOUT = 10.0
 """Seconds for each request, from connecting to the last byte."""
