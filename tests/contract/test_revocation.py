@@ -75,7 +75,7 @@ class Service:
         """Give a token of the till, on a place of its own, and its id."""
         index = await self.app.writes.reserve(f"status:{self.bucket}", 1)
         position = Position(self.bucket, index)
-        jti = new_jti(position, bytes(4))
+        jti = new_jti(position, bytes)
         said = {"client_id": TILL, "sub": TILL, "jti": jti}
         claim = status_claim(position, self.settings.issuer)
         return self.forge.token(**said, status=claim).decode(), jti

@@ -99,6 +99,7 @@ class IssuerApp:
         self.view = ClientView(self._source, bound=settings.view_size)
         self.statuses = TokenStatus(self.config, self.registry, self._source, clock=wall_clock)
         self.writes = RegistryWrites(self.registry, timeout=TIMEOUT_SECONDS)
+        self._operators = Operators(settings, self.registry)
         self._slow_hashes = SlowHashWorker()
         self._usage = UsageLog()
         self._metadata_version: object = None
@@ -152,7 +153,7 @@ class IssuerApp:
             usage=self._usage,
             lists=self.statuses.lists,
             writes=self.writes,
-            operators=Operators(self._settings, self.registry),
+            operators=self._operators,
             hooks=find_hooks(self._settings.claim_hooks, self._events),
             events=self._events,
         )
@@ -198,6 +199,7 @@ class IssuerApp:
             closing.callback(self.registry.close)
             closing.callback(self._source.close)
             closing.callback(self._slow_hashes.close)
+            closing.callback(self._operators.close)
             closing.callback(self.keys.close)
             try:
                 await self._following.stop()

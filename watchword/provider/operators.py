@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 from issuer.errors import Reason, UnauthorizedClient
 from issuer.own_tokens import OwnToken
@@ -26,6 +27,13 @@ class Operators:
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self._settings = settings
         self._registry = registry
+        # One of them, since only one transaction at a time changes the registry: more would wait
+        # for each other in it, and the last ones longer than it lets them.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="operators")
+
+    def close(self) -> None:
+        """End the thread, once what it does is done."""
+        self._thread.shutdown(cancel_futures=True)
 
     def include(self, client: Client) -> bool:
         """Tell whether a client is one."""
@@ -43,7 +51,9 @@ class Operators:
                 this one does not.
             StoreUnavailable: nothing was done.
         """
-        await asyncio.to_thread(self._revoke, client, token, request_id.get())
+        await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._revoke, client, token, request_id.get()
+        )
 
     def _revoke(self, client: Client, token: OwnToken, asked: str | None) -> None:
         # What few requests need must not delay the first token.
