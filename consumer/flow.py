@@ -38,6 +38,7 @@ class TokenPlan:
     auth: ClientAuth
     scope: str | None = None
     resource: str | None = None
+    authorization_details: str | None = None
     token_endpoint: str | None = None
     scheme: BearerScheme = BEARER
     allow_insecure_http: bool = False
@@ -262,6 +263,7 @@ class TokenFlow:
             now=self._wall_clock(),
             scope=plan.scope,
             resource=plan.resource,
+            authorization_details=plan.authorization_details,
         )
         fetch = Fetch(request)
         yield fetch

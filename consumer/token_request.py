@@ -3,8 +3,10 @@
 The access token itself is opaque to a client and is never parsed.
 """
 
+import json
 import math
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -39,6 +41,7 @@ def build_token_request(
     now: float,
     scope: str | None = None,
     resource: str | None = None,
+    authorization_details: str | None = None,
 ) -> FetchRequest:
     """Build the request of the client credentials grant.
 
@@ -49,8 +52,14 @@ def build_token_request(
         now: the wall clock, in seconds since the epoch.
         scope: names divided by single spaces, or None for the issuer's default.
         resource: the API that the token is for (RFC 8707), or None for the issuer's default.
+        authorization_details: rights in detail (RFC 9396 §2), a JSON array, or None for none.
     """
-    wanted = {"grant_type": "client_credentials", "scope": scope, "resource": resource}
+    wanted = {
+        "grant_type": "client_credentials",
+        "scope": scope,
+        "resource": resource,
+        "authorization_details": authorization_details,
+    }
     # RFC 6749 §3.2: a parameter without a value counts as omitted, so it is left out.
     form = {name: value for name, value in wanted.items() if value}
     headers = {
@@ -61,6 +70,21 @@ def build_token_request(
     return FetchRequest(
         method="POST", url=endpoint, headers=headers, body=urlencode(form).encode("ascii")
     )
+
+
+def write_details(details: Iterable[Mapping[str, Any]]) -> str:
+    """Write authorization details as the parameter has them (RFC 9396 §2).
+
+    Raises:
+        ValueError: there is none, one has no `type`, or they are not JSON.
+    """
+    objects = [dict(each) for each in details]
+    if not objects or not all(isinstance(each.get("type"), str) for each in objects):
+        raise ValueError("authorization details are objects, at least one, each with a type")
+    try:
+        return json.dumps(objects, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, RecursionError):
+        raise ValueError("authorization details must be JSON") from None
 
 
 def parse_token_response(

@@ -14,7 +14,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -27,6 +27,7 @@ from consumer.http_library import Fetched, HttpLibrary
 from consumer.metadata import check_endpoint, check_issuer, check_resource
 from consumer.origin import parse_origin
 from consumer.token_cache import Token
+from consumer.token_request import write_details
 
 TransportT = TypeVar("TransportT")
 
@@ -54,6 +55,7 @@ class TokenSourceBase(Generic[TransportT]):
         client_id: str | None = None,
         scope: str | None = None,
         resource: str | None = None,
+        authorization_details: Iterable[Mapping[str, Any]] | None = None,
         token_endpoint: str | None = None,
         allow_insecure_http: bool = False,
         transport: TransportT | None = None,
@@ -73,6 +75,8 @@ class TokenSourceBase(Generic[TransportT]):
             client_id: the id by its name, instead of `client`.
             scope: names divided by single spaces; None for the issuer's default.
             resource: the API that the token is for (RFC 8707); None for the issuer's default.
+            authorization_details: rights in detail (RFC 9396), objects that each have a `type`;
+                without `scope` the token then has no other right.
             token_endpoint: where tokens are given out, if it is not to be discovered.
             allow_insecure_http: send secrets and tokens over plain http, for anyone to read.
             transport: carries the token requests, instead of the library's own; never closed here.
@@ -83,7 +87,7 @@ class TokenSourceBase(Generic[TransportT]):
             clock: seconds of a clock that never jumps.
 
         Raises:
-            ValueError: issuer, resource, endpoint, id or secret cannot be one.
+            ValueError: issuer, resource, details, endpoint, id or secret cannot be one.
             TypeError: `client` is neither an id nor a way to authenticate.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
@@ -96,6 +100,9 @@ class TokenSourceBase(Generic[TransportT]):
             auth=choose_client_auth(client, client_secret, client_id),
             scope=scope,
             resource=None if resource is None else check_resource(resource),
+            authorization_details=(
+                None if authorization_details is None else write_details(authorization_details)
+            ),
             token_endpoint=token_endpoint,
             allow_insecure_http=allow_insecure_http,
             patience=_PATIENCE * timeout,

@@ -20,6 +20,7 @@ from keys.jwt import (
     parse_jwt,
     verify_signature,
 )
+from resource_api.authorization_details import check_details_claim, needed_details
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason
 from resource_api.scope import parse_scope_claim
@@ -52,6 +53,25 @@ class AccessToken(_Proven):
     def __new__(cls) -> "AccessToken":
         """Refuse: a token that was not verified is not one."""
         raise TypeError("access tokens are made by verification only")
+
+    @property
+    def authorization_details(self) -> tuple[Mapping[str, Any], ...]:
+        """What was granted in detail (RFC 9396 §9.1): objects that have a `type`."""
+        return tuple(map(MappingProxyType, self.claims.get("authorization_details", ())))
+
+    def find_details(self, kind: str, **members: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
+        """Find an object of a type that has all that is named; None if no single one has.
+
+        Args:
+            kind: the `type`.
+            members: of RFC 9396 §2.2: `actions`, `locations`, `datatypes`, `privileges`, each a
+                collection of texts that must all be in the object's list, and `identifier`, a text
+                that must be equal. An object without a member that is named does not match.
+
+        Raises:
+            ValueError: a text stands where a collection of texts belongs.
+        """
+        return needed_details(kind, **members).find(self.authorization_details)
 
 
 def verify(
@@ -190,6 +210,11 @@ def _check_status(claims: Claims, policy: ResourcePolicy, now: float) -> None:
     read_status(claims, policy)
 
 
+def _check_details(claims: Claims, policy: ResourcePolicy, now: float) -> None:
+    if "authorization_details" in claims:  # RFC 9396 §9.1
+        check_details_claim(claims["authorization_details"])
+
+
 def _check_scope(claims: Claims, policy: ResourcePolicy, now: float) -> None:
     if "scope" in claims:  # RFC 9068 §2.2.3; without it the token allows nothing that is guarded
         parse_scope_claim(claims["scope"])
@@ -203,6 +228,7 @@ CHECKS: tuple[tuple[str, Callable[[Claims, ResourcePolicy, float], None]], ...] 
     ("confirmation", _check_confirmation),
     ("status", _check_status),
     ("scope", _check_scope),
+    ("authorization_details", _check_details),
 )
 """The checks of the claims by name, in order; each raises InvalidToken or InvalidJwt.
 

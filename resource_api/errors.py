@@ -40,6 +40,8 @@ class Reason(StrEnum):
     STATUS_UNAVAILABLE = "status_unavailable"
     INVALID_SCOPE_CLAIM = "invalid_scope_claim"
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    INVALID_DETAILS_CLAIM = "invalid_authorization_details_claim"
+    INSUFFICIENT_DETAILS = "insufficient_authorization_details"
     NO_KEYS = "no_keys"
 
 
@@ -62,6 +64,8 @@ DESCRIPTIONS: dict[Reason, str] = dict.fromkeys(Reason, _UNTRUSTED) | {
     Reason.INVALID_IDENTITY: _MALFORMED,
     Reason.INVALID_SCOPE_CLAIM: _MALFORMED,
     Reason.INSUFFICIENT_SCOPE: "the access token lacks a needed scope",
+    Reason.INVALID_DETAILS_CLAIM: _MALFORMED,
+    Reason.INSUFFICIENT_DETAILS: "the access token lacks needed authorization details",
     Reason.NO_KEYS: _UNDECIDED,
     Reason.STATUS_UNAVAILABLE: _UNDECIDED,
 }
@@ -135,6 +139,20 @@ class InsufficientScope(ResourceError):
         """Refuse, naming all scopes that the route needs."""
         super().__init__(Reason.INSUFFICIENT_SCOPE)
         self.needed = needed
+
+
+class InsufficientDetails(InsufficientScope):
+    """A valid token whose authorization details do not allow the request (RFC 9396 §9.1).
+
+    RFC 9396 has no code for it. `insufficient_scope` means the same, that the request takes higher
+    privileges than the token has (RFC 6750 §3.1), and every client knows it. The challenge names no
+    scope, since none would help.
+    """
+
+    def __init__(self) -> None:
+        """Refuse; what is needed is not told."""
+        super().__init__(())
+        self.reason = Reason.INSUFFICIENT_DETAILS
 
 
 class CheckUnavailable(ResourceError):

@@ -1,16 +1,20 @@
-"""`require`: the scopes that one endpoint needs, checked before it runs (RFC 6750 §3.1).
+"""`require`, `require_details`: the rights that an endpoint needs, checked before it runs.
+
+RFC 6750 §3.1, RFC 9396 §9.1.
 
 A refusal is an exception and never a result; the middleware answers it, whatever lies between. The
 decorator takes nothing from the arguments of the endpoint, so any signature will do.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial, update_wrapper, wraps
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, iscoroutinefunction
 from types import FunctionType, MethodType
 from typing import Any, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
 
+from resource_api.access_token import AccessToken
+from resource_api.authorization_details import needed_details
 from resource_api.errors import InsufficientScope
 from resource_api.middleware import (
     CURRENT,
@@ -31,16 +35,12 @@ Endpoint = TypeVar("Endpoint")
 _BODIES: WeakKeyDictionary[FunctionType, FunctionType] = WeakKeyDictionary()
 
 
-class ScopeGuard:
+class Guard:
     """Guard a function, method or class, as a decorator, or an ASGI application, with `app`."""
 
-    def __init__(self, *scopes: str) -> None:
-        """Name all scopes that are needed together.
-
-        Raises:
-            ValueError: none, or one that cannot be a scope.
-        """
-        self._needed = check_scope_names(scopes)
+    def __init__(self, check: Callable[[AccessToken], None]) -> None:
+        """Guard by a check, which raises `InsufficientScope` for a token without the rights."""
+        self._check = check
 
     def __call__(self, endpoint: Endpoint) -> Endpoint:
         """Guard an endpoint or dependency: a function of any signature, a method, or a class.
@@ -84,8 +84,8 @@ class ScopeGuard:
     def _guard_function(self, function: FunctionType) -> FunctionType:
         for inner in _wrapped_by(function):
             # `@require` above another decorator above `@app.get`: the route has the innermost.
-            _close(inner, self._demand)
-        guarded = _demanding(_close(function, self._demand), self._demand)
+            _close(inner, self.demand)
+        guarded = _demanding(_close(function, self.demand), self.demand)
         guarded.__wrapped__ = function  # type: ignore[attr-defined]
         return guarded
 
@@ -99,14 +99,16 @@ class ScopeGuard:
 
         # Not in `__init__`: a subclass may have one that does not call ours.
         def guarded(cls: type, *args: Any, **kwargs: Any) -> object:  # noqa: ANN401
-            self._demand()
+            self.demand()
             return make(cls) if make is object.__new__ else make(cls, *args, **kwargs)
 
         endpoint.__new__ = guarded  # type: ignore[method-assign,assignment]
         return endpoint
 
-    def _demand(self) -> None:
-        """Refuse the current request if its token lacks a scope.
+    def demand(self) -> None:
+        """Refuse the current request if its token lacks the rights.
+
+        To be called where what is needed depends on the request, such as on a part of its path.
 
         Raises:
             InsufficientScope: it does; the request is refused even if the exception is caught.
@@ -120,26 +122,63 @@ class ScopeGuard:
 
     def _judge(self, request: GuardedRequest | None) -> InsufficientScope | None:
         if request is None or request.over or request.token is None:
-            raise RuntimeError("require() needs BearerMiddleware in front, and no open route")
+            raise RuntimeError("a guard needs BearerMiddleware in front, and no open route")
         try:
-            require_scopes(request.token.scopes, self._needed)
+            self._check(request.token)
         except InsufficientScope as error:
             return error
         return None
 
 
-def require(*scopes: str) -> ScopeGuard:
+def require(*scopes: str) -> Guard:
     """Demand scopes of a route: `@require("orders:read")` above the endpoint.
 
     Raises:
         ValueError: no scope, or one that cannot be a scope.
     """
-    return ScopeGuard(*scopes)
+    needed = check_scope_names(scopes)
+    return Guard(lambda token: require_scopes(token.scopes, needed))
+
+
+def require_details(
+    kind: str,
+    *,
+    actions: Collection[str] = (),
+    locations: Collection[str] = (),
+    datatypes: Collection[str] = (),
+    privileges: Collection[str] = (),
+    identifier: str | None = None,
+) -> Guard:
+    """Demand authorization details of a route, all of them of one object (RFC 9396 §2.2).
+
+    `@require_details("payment", actions=["initiate"])` above the endpoint, or, where it depends on
+    the request, `require_details("account", identifier=account_id).demand()` in it.
+
+    Args:
+        kind: the `type` of the object.
+        actions: texts that must all be in its list of this name; an object without one does not do.
+        locations: likewise.
+        datatypes: likewise.
+        privileges: likewise.
+        identifier: what its `identifier` must be.
+
+    Raises:
+        ValueError: no type, or a text in the place of a collection.
+    """
+    needed = needed_details(
+        kind,
+        actions=actions,
+        locations=locations,
+        datatypes=datatypes,
+        privileges=privileges,
+        identifier=identifier,
+    )
+    return Guard(lambda token: needed.require(token.authorization_details))
 
 
 def _refuse_kind(endpoint: object) -> NoReturn:
     raise TypeError(
-        f"require() guards functions, methods and classes with an __init__, not {endpoint!r}; "
+        f"a guard is for functions, methods and classes with an __init__, not {endpoint!r}; "
         "an ASGI application is guarded with require(...).app(application)"
     )
 

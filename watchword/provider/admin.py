@@ -18,7 +18,7 @@ from issuer.registry.audit import Actor, Via
 from issuer.storage.registry import Registry
 from keys.key_types import ALGORITHMS
 from resource_api.config import ResourcePolicy
-from resource_api.guard import ScopeGuard, require
+from resource_api.guard import Guard, require
 from resource_api.middleware import SCOPE_KEY, BearerMiddleware
 from resource_api.validator import StatusSource
 from watchword.clock import wall_clock
@@ -104,5 +104,5 @@ def _guard(scopes: tuple[str, ...], app: App) -> App:
 
 
 @cache
-def _demand(scopes: tuple[str, ...]) -> ScopeGuard:
+def _demand(scopes: tuple[str, ...]) -> Guard:
     return require(*scopes)

@@ -15,6 +15,7 @@ from consumer.fetch import FetchAnswer
 from consumer.token_request import (
     ASSUMED_LIFETIME,
     parse_token_response,
+    write_details,
 )
 from tests.support.consumer_flow import token_request
 
@@ -46,6 +47,26 @@ def test_the_request_has_the_grant_and_what_was_asked_for():
         "scope": ["a b"],
         "resource": ["https://api.example"],
     }
+
+
+def test_details_are_asked_for_as_json():
+    """RFC 9396 §2: one array, in the encoding of the form like everything else."""
+    details = [{"type": "payment", "creditor": "Kasse №1"}, {"type": "account"}]
+    request = token_request(
+        AUTH, "https://as.example/token", authorization_details=write_details(details)
+    )
+    (sent,) = parse_qs(request.body.decode())["authorization_details"]
+    assert json.loads(sent) == details
+
+
+@pytest.mark.parametrize(
+    "details",
+    [[], [{}], [{"type": 1}], [{"type": "a", "b": float("nan")}], [{"type": "a", "b": {1}}]],
+)
+def test_details_that_cannot_be_are_refused_before_anything_is_sent(details):
+    """Where the program that asks for them is written."""
+    with pytest.raises(ValueError):
+        write_details(details)
 
 
 def test_the_secret_in_the_body_is_form_encoded_once():

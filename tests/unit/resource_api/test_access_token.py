@@ -185,6 +185,7 @@ FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "confirmation": ({"cnf": {}}, Reason.SENDER_CONSTRAINED),
     "status": ({"status": {}}, Reason.INVALID_STATUS),
     "scope": ({"scope": ["read"]}, Reason.INVALID_SCOPE_CLAIM),
+    "authorization_details": ({"authorization_details": {}}, Reason.INVALID_DETAILS_CLAIM),
 }
 
 
