@@ -78,13 +78,19 @@ def write_details(details: Iterable[Mapping[str, Any]]) -> str:
     Raises:
         ValueError: there is none, one has no `type`, or they are not JSON.
     """
-    objects = [dict(each) for each in details]
-    if not objects or not all(isinstance(each.get("type"), str) for each in objects):
+    objects = list(details)
+    if not objects or not all(_has_type(each) for each in objects):
         raise ValueError("authorization details are objects, at least one, each with a type")
     try:
-        return json.dumps(objects, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return json.dumps(
+            list(map(dict, objects)), separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
     except (TypeError, RecursionError):
         raise ValueError("authorization details must be JSON") from None
+
+
+def _has_type(value: object) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("type"), str)
 
 
 def parse_token_response(

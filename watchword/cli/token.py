@@ -3,6 +3,7 @@
 import json
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,13 @@ def get(
     resource: Annotated[
         str | None, typer.Option(help="The API that it is for; the client's default if left out.")
     ] = None,
+    authorization_details: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON|@FILE",
+            help="Rights in detail (RFC 9396): a JSON array of objects, or the file that holds it.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Get a token as a client would: prints the token, or with --json the whole response.
@@ -49,7 +57,9 @@ def get(
     """
     from watchword.settings import load_settings
 
-    response = _request_token(load_settings(), scope, resource)
+    details = None if authorization_details is None else _read_details(authorization_details)
+    asked = {"scope": scope, "resource": resource, "authorization_details": details}
+    response = _request_token(load_settings(), asked)
     if as_json:
         print_json(response)
     else:
@@ -131,7 +141,21 @@ def _readable(name: str, value: object) -> object:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _request_token(settings: "Settings", scope: str | None, resource: str | None) -> dict[str, Any]:
+def _read_details(text: str) -> str:
+    from consumer.token_request import write_details
+    from keys.encoding import parse_json_array
+
+    try:
+        raw = Path(text[1:]).read_bytes() if text.startswith("@") else text.encode()
+        return write_details(parse_json_array(raw))
+    except OSError as error:
+        why = f"{text[1:]} cannot be read: {(error.strerror or 'no file').lower()}"
+    except ValueError:  # not UTF-8 or JSON, or no objects in it
+        why = "must be a JSON array of objects, each with a type"
+    raise WrongUsage(f"--authorization-details: {why}")
+
+
+def _request_token(settings: "Settings", asked: dict[str, str | None]) -> dict[str, Any]:
     from consumer.client_auth import ClientSecretBasic
     from consumer.fetch import parse_json_object
     from consumer.metadata import build_metadata_request, parse_metadata
@@ -146,8 +170,7 @@ def _request_token(settings: "Settings", scope: str | None, resource: str | None
         auth,
         issuer=settings.issuer,
         now=wall_clock(),
-        scope=scope,
-        resource=resource,
+        **asked,
     )
     answer = _ask(request, auth)
     parse_token_response(answer, auth, now=0.0)

@@ -61,7 +61,14 @@ def test_details_are_asked_for_as_json():
 
 @pytest.mark.parametrize(
     "details",
-    [[], [{}], [{"type": 1}], [{"type": "a", "b": float("nan")}], [{"type": "a", "b": {1}}]],
+    [
+        [],
+        [{}],
+        ["payment"],
+        [{"type": 1}],
+        [{"type": "a", "b": float("nan")}],
+        [{"type": "a", "b": {1}}],
+    ],
 )
 def test_details_that_cannot_be_are_refused_before_anything_is_sent(details):
     """Where the program that asks for them is written."""

@@ -1,6 +1,8 @@
 """`TokenSource`: the token itself, for callers that use no `httpx.Auth`."""
 
 import copy
+import json
+from urllib.parse import parse_qs
 
 import anyio
 import httpx
@@ -117,3 +119,15 @@ def test_a_method_is_told_audience_and_time(library, monkeypatch):
 def test_the_package_has_it_for_httpx():
     """Without another import."""
     assert consumer.TokenSource is auth.TokenSource
+
+
+def test_a_source_asks_for_its_details(library):
+    """RFC 9396 §6; each source has a token of its own, so details are part of what is cached."""
+    issuer, details = Issuer(library[0]), [{"type": "payment", "actions": ["initiate"]}]
+    for options in ({"authorization_details": details}, {}):
+        get(make(library, issuer, **options), "sync")
+    asked, plain = (parse_qs(each.content.decode()) for each in issuer.requests)
+    assert json.loads(asked["authorization_details"][0]) == details
+    assert "authorization_details" not in plain
+    with pytest.raises(ValueError, match="each with a type"):
+        make(library, issuer, authorization_details=[{}])
