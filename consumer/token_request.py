@@ -72,12 +72,14 @@ def build_token_request(
     )
 
 
-def write_details(details: Iterable[Mapping[str, Any]]) -> str:
-    """Write authorization details as the parameter has them (RFC 9396 §2).
+def write_details(details: Iterable[Mapping[str, Any]] | None) -> str | None:
+    """Write authorization details as the parameter has them (RFC 9396 §2); None stays None.
 
     Raises:
         ValueError: there is none, one has no `type`, or they are not JSON.
     """
+    if details is None:
+        return None
     objects = list(details)
     if not objects or not all(_has_type(each) for each in objects):
         raise ValueError("authorization details are objects, at least one, each with a type")

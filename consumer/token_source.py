@@ -75,8 +75,7 @@ class TokenSourceBase(Generic[TransportT]):
             client_id: the id by its name, instead of `client`.
             scope: names divided by single spaces; None for the issuer's default.
             resource: the API that the token is for (RFC 8707); None for the issuer's default.
-            authorization_details: rights in detail (RFC 9396), objects that each have a `type`;
-                without `scope` the token then has no other right.
+            authorization_details: rights in detail (RFC 9396), objects that each have a `type`.
             token_endpoint: where tokens are given out, if it is not to be discovered.
             allow_insecure_http: send secrets and tokens over plain http, for anyone to read.
             transport: carries the token requests, instead of the library's own; never closed here.
@@ -91,18 +90,13 @@ class TokenSourceBase(Generic[TransportT]):
             TypeError: `client` is neither an id nor a way to authenticate.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
-        if allow_insecure_http:
-            _log.warning("plain http is allowed: secrets and tokens can be read on the way")
-        if token_endpoint is not None:
-            check_endpoint(token_endpoint, allow_insecure_http=allow_insecure_http)
+        _check_way(token_endpoint, allow_insecure_http)
         self._plan = TokenPlan(
             issuer=check_issuer(issuer, allow_insecure_http=allow_insecure_http),
             auth=choose_client_auth(client, client_secret, client_id),
             scope=scope,
             resource=None if resource is None else check_resource(resource),
-            authorization_details=(
-                None if authorization_details is None else write_details(authorization_details)
-            ),
+            authorization_details=write_details(authorization_details),
             token_endpoint=token_endpoint,
             allow_insecure_http=allow_insecure_http,
             patience=_PATIENCE * timeout,
@@ -279,6 +273,13 @@ class TokenSourceBase(Generic[TransportT]):
         if self._tls_context is None:
             self._tls_context = self._library.tls_context(**self._tls_options)
         return options | {"verify": self._tls_context}
+
+
+def _check_way(token_endpoint: str | None, allow_insecure_http: bool) -> None:
+    if allow_insecure_http:
+        _log.warning("plain http is allowed: secrets and tokens can be read on the way")
+    if token_endpoint is not None:
+        check_endpoint(token_endpoint, allow_insecure_http=allow_insecure_http)
 
 
 def _wait(step: Wait) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from resource_api.access_token import AccessToken, verify
     from resource_api.config import ResourcePolicy
     from resource_api.errors import InvalidToken, KeysUnavailable, Reason, ResourceError
-    from resource_api.guard import require, require_details
+    from resource_api.guard import require
     from resource_api.middleware import BearerMiddleware
 
 _HOMES = {
@@ -38,7 +38,6 @@ _HOMES = {
     "ResourceError": "resource_api.errors",
     "ResourcePolicy": "resource_api.config",
     "require": "resource_api.guard",
-    "require_details": "resource_api.guard",
     "verify": "resource_api.access_token",
 }
 
@@ -54,7 +53,6 @@ __all__ = [
     "ResourceError",
     "ResourcePolicy",
     "require",
-    "require_details",
     "verify",
 ]
 

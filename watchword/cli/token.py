@@ -57,7 +57,7 @@ def get(
     """
     from watchword.settings import load_settings
 
-    details = None if authorization_details is None else _read_details(authorization_details)
+    details = _read_details(authorization_details)
     asked = {"scope": scope, "resource": resource, "authorization_details": details}
     response = _request_token(load_settings(), asked)
     if as_json:
@@ -141,10 +141,12 @@ def _readable(name: str, value: object) -> object:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _read_details(text: str) -> str:
+def _read_details(text: str | None) -> str | None:
     from consumer.token_request import write_details
     from keys.encoding import parse_json_array
 
+    if text is None:
+        return None
     try:
         raw = Path(text[1:]).read_bytes() if text.startswith("@") else text.encode()
         return write_details(parse_json_array(raw))

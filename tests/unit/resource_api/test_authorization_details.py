@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from resource_api import require_details
 from resource_api.access_token import AccessToken, verify
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason
+from resource_api.guard import require_details
 from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
 from tests.support.protected_api import ProtectedApi, ask, bearer
 

@@ -163,8 +163,8 @@ async def test_application_sees_the_token() -> None:
 
 
 def test_public_surface() -> None:
-    """Thirteen names, each of which exists; anything else does not."""
-    assert len(resource_api.__all__) == 13
+    """Twelve names, each of which exists; anything else does not."""
+    assert len(resource_api.__all__) == 12
     assert all(getattr(resource_api, name) for name in resource_api.__all__)
     with pytest.raises(AttributeError):
         resource_api.nothing  # noqa: B018
