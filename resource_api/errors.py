@@ -151,8 +151,8 @@ class InsufficientDetails(InsufficientScope):
 
     def __init__(self) -> None:
         """Refuse; what is needed is not told."""
-        super().__init__(())
-        self.reason = Reason.INSUFFICIENT_DETAILS
+        ResourceError.__init__(self, Reason.INSUFFICIENT_DETAILS)
+        self.needed = ()
 
 
 class CheckUnavailable(ResourceError):
