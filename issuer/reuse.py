@@ -74,15 +74,15 @@ def reuse_window(client: Client, authorization: Authorization) -> int:
     It is the shortest of the client's and the resources', so that each can switch it off. A token
     for another subject is always made anew: it rests on the token that was shown for it.
     """
-    of_resources = (client.policies[each].reuse_window for each in authorization.resources)
-    windows = [
-        each for each in (client.registration.reuse_window, *of_resources) if each is not None
-    ]
-    if not windows:
-        return 0
+    of_client = client.registration.reuse_window
+    of_resource = client.policies[authorization.resource].reuse_window
+    if of_client is None and of_resource is None and not authorization.further_resources:
+        return 0  # nearly always: then it may cost nothing
     if authorization.subject != authorization.client_id or authorization.actor is not None:
         return 0
-    return min(windows)
+    further = (client.policies[each].reuse_window for each in authorization.further_resources)
+    windows = (each for each in (of_client, of_resource, *further) if each is not None)
+    return min(windows, default=0)
 
 
 def same_thing(grant_type: str | None, authorization: Authorization) -> Hashable:

@@ -297,6 +297,21 @@ def test_what_is_the_same_is_compared_as_json():
     assert same_thing("g", AUTHORIZATION) == same_thing("g", AUTHORIZATION._replace())
 
 
+@pytest.mark.parametrize(
+    ("of_client", "of_resources", "window"),
+    [(60, (30, 20), 20), (None, (None, 20), 20), (60, (None, None), 60), (None, (None, None), 0)],
+)
+def test_of_several_resources_the_shortest_window_counts(of_client, of_resources, window):
+    """Each can switch it off."""
+    policies = {
+        resource: TokenPolicy(reuse_window=seconds)
+        for resource, seconds in zip((API, OTHER_API), of_resources, strict=True)
+    }
+    client = make_client(reuse_window=of_client, policies=policies)
+    both = AUTHORIZATION._replace(further_resources=(OTHER_API,))
+    assert reuse_window(client, both) == window
+
+
 def test_a_token_for_another_subject_is_always_a_new_one():
     """RFC 8693: it rests on the token that was shown for it, whose end must not be missed."""
     client = make_client(reuse_window=60)
