@@ -37,6 +37,7 @@ def run_scenario(operations: Operations) -> list[str]:
     _tuesday(operations, note)
     _wednesday(operations, note)
     _thursday(operations, note)
+    _thursday_night(operations, note)
     _friday(operations, note)
     return transcript
 
@@ -113,10 +114,27 @@ def _thursday(operations: Operations, note: Note) -> None:
     note(lambda: operations.apply(wrong))
 
 
+def _thursday_night(operations: Operations, note: Note) -> None:
+    """Revoke tokens that there are not, wrongly and rightly."""
+    for selection in (
+        {"client_id": "till"},
+        {"client_id": "nobody"},
+        {"resource": "urn:nowhere"},
+        {"jti": "x"},
+        {"token": "x", "resource": BILLS},
+        {"issued_before": "2020-01-01T00:00:00Z"},
+        {},
+    ):
+        for dry_run in (True, False):
+            document = {"action": "suspend", "dry_run": dry_run, **selection}
+            note(lambda document=document: operations.change_tokens(document))
+    note(lambda: operations.update_client("till", {"client_name": "K"}, revoke_tokens=True))
+
+
 def _friday(operations: Operations, note: Note) -> None:
     """Tidying up, and a look at all of it."""
     note(lambda: operations.delete_resource(BILLS))
-    note(lambda: operations.delete_client("keys"))
+    note(lambda: operations.delete_client("keys", revoke_tokens=True))
     note(lambda: operations.delete_client("keys"))
     note(lambda: operations.show_client("a/b%"))
     page = note(lambda: operations.list_clients(limit=2))

@@ -145,7 +145,13 @@ async def test_a_registry_that_is_away_is_worth_another_try(api: Api) -> None:
     refused(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
     assert "db.internal" not in answer.text
-    assert api.events == [("request.refused", {"reason": "unavailable", "status": 503})]
+    document = {"action": "revoke", "client_id": "till"}
+    problem = refused(
+        await api.ask("POST", "/token-revocations", json=document), 503, "unavailable"
+    )
+    assert problem["detail"] == "not done yet; try again soon"
+    event = ("request.refused", {"reason": "unavailable", "status": 503})
+    assert api.events == [event, event]
 
 
 async def test_a_caller_that_is_not_active_gets_a_challenge(api: Api) -> None:
