@@ -116,6 +116,7 @@ def build_claims(
     issuer: str,
     now: int,
     jti: str,
+    status: Mapping[str, object] | None = None,
     constants: Mapping[str, object] = _NO_CLAIMS,
     hooks: Iterable[ClaimHook] = (),
 ) -> dict[str, object]:
@@ -126,6 +127,7 @@ def build_claims(
         issuer: the issuer identifier, verbatim.
         now: seconds since the epoch.
         jti: the token's id, never used before.
+        status: where its status is found; None if it is on no list.
         constants: claims of the operator that are the same in every such token; none is closed.
         hooks: of the operator, called last.
 
@@ -148,6 +150,8 @@ def build_claims(
         "exp": now + authorization.token_ttl,
         "jti": jti,
     }
+    if status is not None:  # Token Status List §6.1
+        claims["status"] = status
     for contribute in CONTRIBUTORS:
         claims.update(contribute(authorization))
     claims.update(constants)

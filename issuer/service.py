@@ -1,6 +1,6 @@
 """Issue a token: the pipeline that every token request runs through (RFC 6749 §3.2, §4)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from issuer.access_token import (
@@ -28,6 +28,8 @@ from issuer.grants.authorization import Authorization, GrantType
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.usage import UsageLog
 from issuer.reuse import ReusedTokens, SeenRequest, Wanted, reuse_window, same_thing
+from issuer.status.indexes import StatusIndexes
+from issuer.status.positions import Position, join_resources, status_claim
 from issuer.token_request import TokenRequest
 from keys.errors import NoSigningKey, SignerUnavailable
 from keys.jwt import MAX_TOKEN_BYTES
@@ -58,8 +60,10 @@ class TokenService:
         authenticator: decides which client a request comes from.
         keys: know which key signs.
         usage: remembers which credential and scopes were used, to be written later.
+        new_jti: makes the id of a token that stands at a position, or on no list.
         reused: the tokens that may be given again.
         hooks: of the operator, which add further claims.
+        indexes: give tokens their places on status lists; without them no token has one.
     """
 
     def __init__(
@@ -69,31 +73,34 @@ class TokenService:
         keys: SigningKeys,
         usage: UsageLog,
         *,
+        new_jti: Callable[[Position | None], str],
         reused: ReusedTokens,
         hooks: Iterable[ClaimHook] = (),
+        indexes: StatusIndexes | None = None,
     ) -> None:
         self._config = config
         self._authenticator = authenticator
         self._keys = keys
         self._usage = usage
+        self._new_jti = new_jti
         self._reused = reused
         self._hooks = tuple(hooks)
+        self._indexes = indexes
 
     async def issue(
-        self, request: TokenRequest, *, now: int, jti: str, fingerprint: bytes | None = None
+        self, request: TokenRequest, *, now: int, fingerprint: bytes | None = None
     ) -> IssuedToken:
         """Authenticate the client, decide what it gets, build the claims, sign.
 
         Args:
             request: a well-formed request.
             now: seconds since the epoch.
-            jti: an id that no token has had.
             fingerprint: of the request, if `repeat` shall know it.
 
         Raises:
             OAuthError: the request is refused.
-            TemporarilyUnavailable: there is no key to sign with, or what keeps it does not answer;
-                a token is never unsigned.
+            TemporarilyUnavailable: there is no key to sign with, or what keeps it does not answer,
+                or no place on a status list; a token is never unsigned, nor beyond revocation.
             ServerError: the token is longer than any API of ours takes, or a claim hook failed.
         """
         # Authentication first: RFC 6749 §5.2 tells an unauthenticated peer nothing of grants.
@@ -112,13 +119,13 @@ class TokenService:
             issued = await self._reused.get(
                 Wanted(what, client, signer.kid, now),
                 window,
-                lambda: self._make(client, authorization, signer, now, jti),
+                lambda: self._make(client, authorization, signer, now),
             )
             if fingerprint is not None and request.evidence.may_repeat:
                 seen = SeenRequest(authenticated, authorization, what)
                 self._reused.remember(fingerprint, seen)
         else:
-            issued = await self._make(client, authorization, signer, now, jti)
+            issued = await self._make(client, authorization, signer, now)
         self._note_use(authenticated, authorization, now)
         return issued
 
@@ -165,13 +172,16 @@ class TokenService:
             self._usage.note(client_id, credential_id, resource, authorization.scopes, now)
 
     async def _make(
-        self, client: Client, authorization: Authorization, signer: Signer, now: int, jti: str
+        self, client: Client, authorization: Authorization, signer: Signer, now: int
     ) -> IssuedToken:
+        position = await self._find_place(client, authorization, now)
+        jti = self._new_jti(position)
         claims = build_claims(
             authorization,
             issuer=self._config.issuer,
             now=now,
             jti=jti,
+            status=None if position is None else status_claim(position, self._config.base),
             constants=constant_claims(client, authorization),
             hooks=self._hooks,
         )
@@ -192,6 +202,23 @@ class TokenService:
             kid=signer.kid,
             authorization_details=authorization.authorization_details,
         )
+
+    async def _find_place(
+        self, client: Client, authorization: Authorization, now: int
+    ) -> Position | None:
+        """Find a place on a status list, for a token that lives longer than news of it take."""
+        ttl = authorization.token_ttl
+        if self._indexes is None or ttl <= self._config.withdrawal_seconds:
+            return None
+        if not any(client.policies[each].status_list for each in authorization.resources):
+            return None
+        whose = (
+            authorization.client_id,
+            authorization.subject,
+            join_resources(authorization.resources),
+        )
+        place = self._indexes.take(*whose, ttl=ttl, now=now)
+        return place or await self._indexes.obtain(*whose, ttl=ttl, now=now)
 
 
 def find_grant(grant_type: str | None, registration: ClientRegistration) -> GrantType[Any]:

@@ -21,7 +21,6 @@ class TokenEndpoint:
         service: issues tokens.
         url: the public URL of the endpoint.
         clock: seconds since the epoch.
-        new_jti: returns an id that no token has had.
         events: where `token.issued` and `token.refused` go.
     """
 
@@ -31,13 +30,11 @@ class TokenEndpoint:
         *,
         url: str,
         clock: Callable[[], int],
-        new_jti: Callable[[], str],
         events: EventSink,
     ) -> None:
         self._service = service
         self._url = url
         self._clock = clock
-        self._new_jti = new_jti
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,9 +52,7 @@ class TokenEndpoint:
             request = parse_token_request(
                 headers, query, body, url=self._url, peer_address=peer_address(scope)
             )
-            issued = await self._service.issue(
-                request, now=now, jti=self._new_jti(), fingerprint=fingerprint
-            )
+            issued = await self._service.issue(request, now=now, fingerprint=fingerprint)
         self._events(
             Event.TOKEN_ISSUED,
             client_id=issued.client_id,

@@ -105,6 +105,11 @@ class TokenPolicy:
     tls_client_certificate_bound_access_tokens: Annotated[
         Flag, Option(flag="--certificate-bound/--no-certificate-bound")
     ] = Field(default=False, description="only certificate-bound tokens")
+    status_list: Annotated[Flag, Option(flag="--status-list/--no-status-list")] = Field(
+        default=True,
+        exclude_if=bool,
+        description="tokens for it have a place on a status list, so that they can be revoked",
+    )
     claims: Annotated[Claims, Option(flag="--claims", metavar="FILE", unset=True)] = Field(
         default_factory=dict,
         exclude_if=is_unset,

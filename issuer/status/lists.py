@@ -56,7 +56,7 @@ class StatusLists:
     """The status of every token of this issuer, as far as the registry's changes were read.
 
     Args:
-        longest: seconds that a token may live, at the most.
+        longest: seconds from now to the end of the last token that may have been given a place.
     """
 
     def __init__(self, *, longest: int) -> None:

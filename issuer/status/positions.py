@@ -75,7 +75,7 @@ class StatusBlock(NamedTuple):
         size: how many there are.
         client_id: whom the tokens are issued to.
         subject: their `sub`.
-        resource: their audience.
+        resource: their audience; of several, `join_resources` makes one text.
         reserved_at: seconds since the epoch; no token of the block is issued before it, nor
             `WINDOW` seconds after it.
     """
@@ -118,6 +118,11 @@ def bucket_for(now: int, ttl: int) -> int:
 def bucket_end(bucket: int) -> int:
     """Return when the last token of a bucket has expired, in seconds since the epoch."""
     return bucket * BUCKET
+
+
+def join_resources(resources: tuple[str, ...]) -> str:
+    """Write the audiences of a token as one text; no URI has a space (RFC 3986 §2)."""
+    return resources[0] if len(resources) == 1 else " ".join(resources)
 
 
 def status_claim(position: Position, base: str) -> dict[str, object]:

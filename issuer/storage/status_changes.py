@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select
 
 from issuer.registry.errors import InvalidValue
 from issuer.status.lists import StatusLists
@@ -113,7 +113,10 @@ def _conditions(selection: TokenSelection, now: int) -> list[ColumnElement[bool]
     if selection.subject is not None:
         conditions.append(func.coalesce(_block.subject, _block.client_id) == selection.subject)
     if selection.resource is not None:
-        conditions.append(_block.resource == selection.resource)
+        # Of tokens for several resources the column has all; see `join_resources`.
+        among = (" " + _block.resource + " ").contains(f" {selection.resource} ", autoescape=True)
+        several = and_(_block.resource.contains(" "), among)
+        conditions.append(or_(_block.resource == selection.resource, several))
     if selection.issued_before is not None:
         conditions.append(_block.reserved_at < selection.issued_before)
     return conditions

@@ -28,8 +28,9 @@ from issuer.registry.resource import TokenPolicy
 from issuer.registry.usage import UsageLog
 from issuer.reuse import ReusedTokens
 from issuer.service import TokenService
+from issuer.status.indexes import StatusIndexes
 from issuer.status.lists import StatusLists
-from issuer.status.positions import Position, Status, StatusBlock
+from issuer.status.positions import Position, Status, StatusBlock, new_jti
 from keys.errors import NoSigningKey
 from keys.jwk import PublicJwk
 from keys.signers.batch import BatchingSigner
@@ -229,6 +230,7 @@ class TestIssuer:
     statuses: StatusLists = field(default_factory=lambda: StatusLists(longest=86_400))
     store: StatusStore = field(default_factory=lambda: StatusStore())
     hooks: Sequence[ClaimHook] = ()
+    indexes: StatusIndexes | None = None
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -237,9 +239,9 @@ class TestIssuer:
     def _record(self, event: str, /, **fields: object) -> None:
         self.events.append((event, fields))
 
-    def _next_jti(self) -> str:
+    def _next_jti(self, position: Position | None) -> str:
         self._jti += 1
-        return f"jti-{self._jti}"
+        return f"jti-{self._jti}" if position is None else new_jti(position, bytes)
 
     @property
     def authenticator(self) -> ClientAuthenticator:
@@ -304,12 +306,13 @@ class TestIssuer:
                     self.authenticator,
                     self.keys,
                     self.usage,
+                    new_jti=self._next_jti,
                     reused=self.reused,
                     hooks=self.hooks,
+                    indexes=self.indexes,
                 ),
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,
-                new_jti=self._next_jti,
                 events=self._record,
             )
         return self._endpoint

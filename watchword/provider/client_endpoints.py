@@ -19,12 +19,12 @@ from issuer.ports import HotStore
 from issuer.registry.usage import UsageLog
 from issuer.reuse import ReusedTokens
 from issuer.service import TokenService
+from issuer.status.indexes import StatusIndexes
 from issuer.status.lists import StatusLists
+from issuer.status.positions import new_jti
 from watchword.clock import wall_clock
 from watchword.provider.key_ring import KeyRing
 from watchword.provider.operators import Operators
-
-_JTI_BYTES = 16
 
 
 def client_endpoints(
@@ -34,6 +34,7 @@ def client_endpoints(
     keys: KeyRing,
     usage: UsageLog,
     lists: StatusLists,
+    indexes: StatusIndexes,
     writes: HotStore,
     operators: Operators,
     hooks: Sequence[ClaimHook],
@@ -47,6 +48,7 @@ def client_endpoints(
         keys: sign, and verify what they signed.
         usage: remembers which credentials and scopes were used.
         lists: what became of tokens.
+        indexes: give tokens their places on these lists.
         writes: where that is written.
         operators: may revoke the tokens of others.
         hooks: add claims to tokens.
@@ -61,12 +63,13 @@ def client_endpoints(
                 authenticator,
                 keys,
                 usage,
+                new_jti=partial(new_jti, random_bytes=secrets.token_bytes),
                 reused=ReusedTokens(lists, memo_key=secrets.token_bytes(32)),
                 hooks=hooks,
+                indexes=indexes,
             ),
             url=config.base + TOKEN_PATH,
             clock=wall_clock,
-            new_jti=partial(secrets.token_urlsafe, _JTI_BYTES),
             events=events,
         ),
         INTROSPECTION_PATH: IntrospectionEndpoint(reader, tokens, keys, config, events=events),

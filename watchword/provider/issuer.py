@@ -35,7 +35,7 @@ from watchword.provider.key_ring import KeyRing, ring_policy
 from watchword.provider.key_upkeep import KeyUpkeep
 from watchword.provider.operators import Operators
 from watchword.provider.slow_hash_worker import SlowHashWorker
-from watchword.provider.token_status import RegistryWrites, TokenStatus
+from watchword.provider.token_status import PRUNE_SECONDS, RegistryWrites, TokenStatus
 from watchword.registry import is_missing, open_registry
 from watchword.settings import Settings
 
@@ -47,6 +47,9 @@ TIMEOUT_SECONDS = 2.0
 
 UPKEEP_SECONDS = 10.0
 """Between two writings of what was used, and two looks for secrets that end soon."""
+
+KEEP_UP_SECONDS = 1.0
+"""Between two looks whether tokens of the time to come have places on status lists."""
 
 DOCUMENT_POLL_SECONDS = 1.0
 
@@ -97,9 +100,11 @@ class IssuerApp:
                 raise
         self._source = ThreadedSource(self.registry, timeout=TIMEOUT_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
-        self.statuses = TokenStatus(self.config, self.registry, self._source, clock=wall_clock)
         self.writes = RegistryWrites(self.registry, timeout=TIMEOUT_SECONDS)
         self._operators = Operators(settings, self.registry)
+        self.statuses = TokenStatus(
+            self.config, self.registry, self._source, self.writes, clock=wall_clock, events=events
+        )
         self._slow_hashes = SlowHashWorker()
         self._usage = UsageLog()
         self._metadata_version: object = None
@@ -152,6 +157,7 @@ class IssuerApp:
             keys=self.keys,
             usage=self._usage,
             lists=self.statuses.lists,
+            indexes=self.statuses.indexes,
             writes=self.writes,
             operators=self._operators,
             hooks=find_hooks(self._settings.claim_hooks, self._events),
@@ -186,6 +192,7 @@ class IssuerApp:
 
     def start(self) -> None:
         """Start following the registry and the key store."""
+        self.statuses.start()
         self._following.start()
         if self.registry.is_open:
             self._watch_registry()
@@ -205,6 +212,7 @@ class IssuerApp:
                 await self._following.stop()
             finally:
                 await self._jobs.stop()
+                await self.statuses.stop()
                 await self.writes.close()
             await asyncio.to_thread(self._write_usage)
 
@@ -305,6 +313,18 @@ class IssuerApp:
                 name="usage",
                 every=UPKEEP_SECONDS,
                 run=lambda: asyncio.to_thread(self._write_usage),
+            ),
+            Job(
+                name="status indexes",
+                every=KEEP_UP_SECONDS,
+                run=self.statuses.keep_up,
+                longest=KEEP_UP_SECONDS,
+            ),
+            Job(
+                name="status pruning",
+                every=PRUNE_SECONDS,
+                run=self.statuses.prune,
+                expected=(RegistryError,),
             ),
             Job(
                 name="expiring",

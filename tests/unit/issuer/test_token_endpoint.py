@@ -40,7 +40,7 @@ async def test_the_pipeline_knows_the_url_and_the_peer(client: tuple[str, int] |
             return None
 
         async def issue(
-            self, request: TokenRequest, *, now: int, jti: str, fingerprint: bytes | None
+            self, request: TokenRequest, *, now: int, fingerprint: bytes | None
         ) -> IssuedToken:
             seen.append(request.evidence)
             raise InvalidClient(Reason.NO_CREDENTIALS)
