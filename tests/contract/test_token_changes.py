@@ -24,6 +24,7 @@ from issuer.status.positions import (
     status_claim,
 )
 from issuer.storage.engines.database import Statement
+from issuer.storage.status_changes import TokenSelection, find_ranges
 from keys.encoding import encode_base64url
 from tests.support.registry import NOW, RESOURCE
 from tests.support.status_blocks import SIZE, give_blocks, jti_of
@@ -315,3 +316,20 @@ def test_while_the_database_is_away_nothing_is_revoked(operations, registry, mon
     monkeypatch.setattr(registry.registry, "_opened", None)
     with pytest.raises(StoreUnavailable):
         operations.change_tokens({"action": "revoke", "client_id": "till"})
+
+
+def test_a_token_for_several_resources_is_hit_by_each_of_them(registry):
+    """And a resource whose name is part of another's has its own tokens alone."""
+    registry.registry.settle_issuer(ISSUER, own=RESOURCE, serving=True)
+    give(
+        registry,
+        (0, "till", "till", "urn:a urn:b_c", 60),
+        (16, "till", "till", "urn:b_c", 60),
+        (32, "till", "till", "urn:bxc urn:a:b", 60),
+    )
+    for resource, hit in (("urn:a", 16), ("urn:b_c", 32), ("urn:a:b", 16), ("urn", 0)):
+        selection = TokenSelection(resource=resource)
+        found = registry.registry._database.read(
+            lambda connection, what=selection: find_ranges(connection, what, NOW)
+        )
+        assert sum(each.size for each in found) == hit, resource

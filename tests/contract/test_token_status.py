@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from issuer.config import IssuerConfig
+from issuer.events import ignore_event
 from issuer.registry.errors import StoreUnavailable
 from issuer.status.positions import Position, Status, bucket_for
 from issuer.storage import status
@@ -12,7 +13,7 @@ from issuer.storage.hot import open_hot_store
 from issuer.storage.source import ThreadedSource
 from tests.support.registry import NOW
 from watchword.provider import token_status
-from watchword.provider.token_status import TokenStatus
+from watchword.provider.token_status import RegistryWrites, TokenStatus
 
 BUCKET = bucket_for(NOW, 3600)
 APPEND = "INSERT INTO status_changes (bucket, first, size, status) VALUES ($1, $2, $3, $4)"
@@ -28,7 +29,12 @@ async def followed(registry, clock):
     """Follow a registry as one worker does."""
     with closing(ThreadedSource(registry.registry, timeout=5)) as source:
         config = IssuerConfig(issuer="https://auth.example")
-        yield TokenStatus(config, registry.registry, source, clock=clock)
+        writes = RegistryWrites(registry.registry, timeout=5)
+        node = TokenStatus(
+            config, registry.registry, source, writes, clock=clock, events=ignore_event
+        )
+        yield node
+        await writes.close()
 
 
 def statuses(node, count=5):

@@ -38,7 +38,7 @@ def test_a_resource_moves_to_another_algorithm(tmp_path: Path) -> None:
     """Without a key 503, never another algorithm; with one, at once, and the API takes both."""
     place = make_place(tmp_path)
     place.add_key()
-    place.json("resources", "create", API, "--scope", "read")
+    place.json("resources", "create", API, "--scope", "read", "--no-status-list")
     client = place.json("clients", "create", "orders", "--resource", API, "--all-scopes")
     with running(place):
         status, before = ask(place, client)

@@ -169,5 +169,5 @@ class Tokens(RuleBasedStateMachine):
         self.patch.undo()
 
 
-TestTokens = Tokens.TestCase
+TestTokens = pytest.mark.rfc("tsl-13.3-1")(Tokens.TestCase)
 TestTokens.settings = settings(stateful_step_count=30, deadline=None)
