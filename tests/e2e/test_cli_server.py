@@ -126,6 +126,27 @@ def test_a_client_without_the_scope_is_told_which_one_it_lacks(run, become):
     assert "watchword:audit:read" in refused(run("audit", "list"))
 
 
+def test_tokens_are_revoked_from_afar(place, run, become):
+    """One, all of a client, and with the client; who lacks the scope is told which."""
+    client = document(run("clients", "create", "pos", "--scope", "read", "--json"))
+    token = place.ask(client).json()["access_token"]
+    one = document(run("token", "revoke", "-", "--suspend", "--json", stdin=token + "\n"))
+    assert one == {"action": "suspend", "tokens": 1, "dry_run": False}
+    every = document(run("token", "revoke", "--client", "pos", "--dry-run", "--json"))
+    assert every["tokens"] >= 1
+    assert "TOKEN: not together with" in refused(run("token", "revoke", token, "--jti", "x"), 2)
+    assert "TOKEN: is no access token" in refused(run("token", "revoke", "x"), 2)
+    assert "no such client" in refused(run("token", "revoke", "--client", "pso", "--yes"))
+    told = run("clients", "disable", "pos")
+    assert "watchword token revoke --client pos" in told.stderr
+    told = run("clients", "delete", "pos", "--revoke-tokens", "--yes")
+    assert told.stderr == "client pos is deleted; its tokens are revoked\n"
+    trail = document(run("audit", "list", "--target", "pos", "--json"))["entries"]
+    assert [each["action"] for each in trail][:2] == ["client.deleted", "token.revoked"]
+    become("viewer")
+    assert "watchword:tokens:write" in refused(run("token", "revoke", "--jti", "x" * 22))
+
+
 def test_wrong_credentials_are_told_in_one_line(run, monkeypatch):
     """Without the secret."""
     monkeypatch.setenv("WATCHWORD_CLIENT_SECRET", "not-the-secret-of-anybody")
