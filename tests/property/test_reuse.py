@@ -22,7 +22,7 @@ BUCKET = NOW // 1800 + 40  # later than any token of a run ends
 class Numbered(TestIssuer):
     """An issuer whose tokens have an index each."""
 
-    def _next_jti(self) -> str:
+    def _next_jti(self, position: Position | None) -> str:
         self._jti += 1
         return new_jti(Position(BUCKET, self._jti), bytes)
 
