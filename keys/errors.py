@@ -4,7 +4,9 @@ The text of an error never holds key material. ``KeyStoreError`` is written for 
 that names the file and the remedy.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class KeysError(Exception):
@@ -42,6 +44,66 @@ class JwtFault(StrEnum):
     NOT_YET_VALID = "not_yet_valid"
     LIFETIME_TOO_LONG = "lifetime_too_long"
     INVALID_IDENTITY = "invalid_identity"
+
+
+class Diagnosis(NamedTuple):
+    """Why there is a refusal, and what to do about it; for operators, never for an answer."""
+
+    cause: str
+    remedy: str
+
+
+JWT_DIAGNOSES: Mapping[JwtFault, Diagnosis] = {
+    JwtFault.TOKEN_TOO_LONG: Diagnosis(
+        "The token has more bytes than are looked at.",
+        "Have fewer scopes and claims in it, or raise `max_token_bytes` of the API.",
+    ),
+    JwtFault.MALFORMED_TOKEN: Diagnosis(
+        "It is not three base64url parts with strict JSON in the first two, "
+        "or its header asks for an extension.",
+        "Send the whole access token as the issuer gave it: not cut off, encrypted or encoded.",
+    ),
+    JwtFault.WRONG_TYPE: Diagnosis(
+        "`typ` is not `at+jwt` (RFC 9068): an ID token, or a JWT of another kind.",
+        "Send an access token; have the issuer write RFC 9068 tokens.",
+    ),
+    JwtFault.WRONG_ALGORITHM: Diagnosis(
+        "The token is signed with an algorithm that is not accepted here.",
+        "Add the algorithm to `algorithms` of the API, if the issuer signs with it.",
+    ),
+    JwtFault.FORBIDDEN_HEADER: Diagnosis(
+        "The header brings a key, an address of keys, compression or a nested token.",
+        "None if it is an attack; an issuer that writes such headers is to leave them out.",
+    ),
+    JwtFault.INVALID_KID: Diagnosis(
+        "`kid` is missing, empty, too long or no string.",
+        "Have the issuer write `kid` in every token, and in every key that it publishes.",
+    ),
+    JwtFault.BAD_SIGNATURE: Diagnosis(
+        "The signature was not made with the key that `kid` names: changed, cut off or forged.",
+        "Compare the token with the one that the issuer gave; a forged one has no remedy here.",
+    ),
+    JwtFault.INVALID_TIME: Diagnosis(
+        "`iat` or `exp` is missing, a time is no number of seconds, or `exp` is before `iat`.",
+        "Have the issuer write `iat` and `exp` as JSON numbers.",
+    ),
+    JwtFault.EXPIRED: Diagnosis(
+        "`exp` is over.",
+        "Get a new token before the old one ends; compare the clocks if it is new.",
+    ),
+    JwtFault.NOT_YET_VALID: Diagnosis(
+        "`nbf` or `iat` is in the future.",
+        "Compare the clocks of issuer and API.",
+    ),
+    JwtFault.LIFETIME_TOO_LONG: Diagnosis(
+        "From `iat` to `exp` it is longer than is accepted.",
+        "Have the issuer give shorter tokens, or raise `max_lifetime` of the API.",
+    ),
+    JwtFault.INVALID_IDENTITY: Diagnosis(
+        "`sub`, `client_id` or `jti` is missing, empty, too long or no string.",
+        "Have the issuer write RFC 9068 tokens, which have all three.",
+    ),
+}
 
 
 class InvalidJwt(KeysError):

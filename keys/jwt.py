@@ -5,7 +5,7 @@ such as RFC 9068, is up to its own reader. Nothing here trusts a claim: `parse_j
 sender says, `verify_signature` and the checks say whether to believe it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ FUTURE_IAT = 60
 _LARGEST_DATE = 2**53  # beyond it, JSON numbers stop being exact integers (RFC 7493 §2.2)
 # Keys and compression named by the token itself, and nested tokens: never looked at, always
 # refused (RFC 8725 §3.10). The JWS parser refused `crit` and `b64` before.
-_FORBIDDEN = frozenset({"jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "cty", "enc"})
+FORBIDDEN_HEADERS = frozenset({"jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "cty", "enc"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,20 +117,43 @@ def check_header(members: Mapping[str, Any], profile: JwtProfile) -> JwtHeader:
     Raises:
         InvalidJwt: another kind of token, another algorithm, a forbidden header, no usable kid.
     """
+    for _, check in HEADER_CHECKS:
+        check(members, profile)
+    return JwtHeader(members["alg"], members["kid"])
+
+
+def _check_type(members: Mapping[str, Any], profile: JwtProfile) -> None:
     found = members.get("typ")
     # RFC 8725 §3.11: explicit typing, so that one kind of token cannot pass for another. Media
     # types are case-insensitive, and `application/` may be left out (RFC 7515 §4.1.9).
     if not isinstance(found, str) or found.lower().removeprefix("application/") != profile.typ:
         raise InvalidJwt(JwtFault.WRONG_TYPE)
-    alg: str = members["alg"]
-    if alg not in profile.algorithms:  # RFC 8725 §3.1: an allow-list, exact and case-sensitive
+
+
+def _check_algorithm(members: Mapping[str, Any], profile: JwtProfile) -> None:
+    # RFC 8725 §3.1: an allow-list, exact and case-sensitive
+    if members["alg"] not in profile.algorithms:
         raise InvalidJwt(JwtFault.WRONG_ALGORITHM)
-    if not _FORBIDDEN.isdisjoint(members):
+
+
+def _check_members(members: Mapping[str, Any], profile: JwtProfile) -> None:
+    if not FORBIDDEN_HEADERS.isdisjoint(members):
         raise InvalidJwt(JwtFault.FORBIDDEN_HEADER)
+
+
+def _check_kid(members: Mapping[str, Any], profile: JwtProfile) -> None:
     kid = members.get("kid")
     if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_LENGTH:
         raise InvalidJwt(JwtFault.INVALID_KID)
-    return JwtHeader(alg, kid)
+
+
+HEADER_CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any], JwtProfile], None]], ...] = (
+    ("type", _check_type),
+    ("algorithm", _check_algorithm),
+    ("header members", _check_members),
+    ("kid", _check_kid),
+)
+"""The checks of a header by name, in order; each raises InvalidJwt, and none depends on another."""
 
 
 def verify_signature(jwt: ParsedJwt, key: PublicJwk) -> None:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from keys.remote.jwks_client import JwksClient
     from resource_api.access_token import AccessToken, verify
     from resource_api.config import ResourcePolicy
-    from resource_api.errors import InvalidToken, KeysUnavailable, Reason, ResourceError
+    from resource_api.errors import InvalidToken, Reason, ResourceError
+    from resource_api.errors import KeysUnavailable as KeysUnavailable
+    from resource_api.explanation import explain
     from resource_api.guard import require
     from resource_api.middleware import BearerMiddleware
 
@@ -37,6 +39,7 @@ _HOMES = {
     "Reason": "resource_api.errors",
     "ResourceError": "resource_api.errors",
     "ResourcePolicy": "resource_api.config",
+    "explain": "resource_api.explanation",
     "require": "resource_api.guard",
     "verify": "resource_api.access_token",
 }
@@ -48,10 +51,10 @@ __all__ = [
     "HttpJwks",
     "InvalidToken",
     "JwksClient",
-    "KeysUnavailable",
     "Reason",
     "ResourceError",
     "ResourcePolicy",
+    "explain",
     "require",
     "verify",
 ]

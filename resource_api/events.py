@@ -1,10 +1,11 @@
 """Events of a protected API: their fixed names, and what to look at when one is a warning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from keys.events import REMEDIES, KeyEvent, LogEvents
 from resource_api.errors import Reason
+from resource_api.reasons import DIAGNOSES
 
 
 class Event(StrEnum):
@@ -20,13 +21,16 @@ class Event(StrEnum):
 
 # The claims are checked after the signature, so a caller without a token of a trusted issuer cannot
 # cause a warning about issuer or audience.
-_REMEDIES = {
+_WARNINGS = (
+    Reason.WRONG_AUDIENCE,
+    Reason.WRONG_ISSUER,
+    Reason.NO_KEYS,
+    Reason.STATUS_UNAVAILABLE,
+)
+_REMEDIES: Mapping[str, str] = {
     **REMEDIES,
-    Reason.WRONG_AUDIENCE: "is `resource` the identifier that the issuer has for this API?",
-    Reason.WRONG_ISSUER: "is `issuer` the identifier that the issuer publishes?",
-    Reason.NO_KEYS: "the issuer's keys could not be had; see jwks.stale",
+    **{reason: DIAGNOSES[reason].remedy for reason in _WARNINGS},
     Event.STATUS_LIST_STALE: "can the list be reached, and does a key of the issuer sign it?",
-    Reason.STATUS_UNAVAILABLE: "a status list could not be had; see status_list.stale",
 }
 
 

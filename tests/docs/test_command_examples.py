@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```console\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
 VOLATILE = re.compile(
     r"ww[sr]_[\w-]{43,}|(?<![\w-])[\w-]{342}"
     r"|(?<![\w-])[\w-]{43}(?![\w-])|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-    r"|\b[0-9a-f]{16}\b|\b(?=\w*\d)[0-9a-f]{10}\b|by \w+ \(cli\)|\b00\d\d\b"
+    r"|\b[0-9a-f]{16}\b|\b(?=\w*\d)[0-9a-f]{10}\b|by \w+ \(cli\)|(?<=expired )\d+ \w+|\b00\d\d\b"
 )
 
 

@@ -52,7 +52,12 @@ BEFORE_SERVING = [
     "db set-issuer {issuer} --yes",
     "clients create demo --scope read --scope write --json",
 ]
-WHILE_SERVING = ["scenario", "token get --json", "token inspect {access_token}"]
+WHILE_SERVING = [
+    "scenario",
+    "token get --json",
+    "token inspect {access_token}",
+    "token explain {access_token}",
+]
 
 
 def test_every_command_finds_what_it_imports(

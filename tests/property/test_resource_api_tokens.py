@@ -1,6 +1,7 @@
 """Any bytes: an access token or a refusal of ours; our claim checks against those of PyJWT."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jwt
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 from keys.encoding import decode_base64url, encode_base64url, parse_json_object
 from keys.errors import InvalidJws
 from keys.jws import parse_compact
-from resource_api import AccessToken, InvalidToken, ResourceError, ResourcePolicy, verify
+from resource_api import AccessToken, InvalidToken, ResourceError, ResourcePolicy, explain, verify
 from resource_api.bearer import parse_bearer
+from resource_api.explanation import Outcome
+from resource_api.status_list import StatusList
 from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge, dump, segment
 from tests.support.protected_api import ProtectedApi
+from tests.support.status_lists import pack, status
 
 FORGE = TokenForge()
 GOOD = FORGE.token()
@@ -30,11 +34,19 @@ dates = st.one_of(
 
 
 def judge(token: bytes) -> AccessToken | InvalidToken:
-    """Verify; anything but a token or a refusal of ours fails the test by itself."""
+    """Verify; anything but a token or a refusal of ours fails the test by itself.
+
+    The explanation of the token says the same, with the same reason.
+    """
+    told = explain(token, FORGE.keys, POLICY, now=NOW)
+    verdict: AccessToken | InvalidToken
     try:
-        return verify(token, FORGE.keys, POLICY, now=NOW)
+        verdict = verify(token, FORGE.keys, POLICY, now=NOW)
     except InvalidToken as refusal:
-        return refusal
+        verdict = refusal
+    assert told.accepted is isinstance(verdict, AccessToken)
+    assert told.reason == (None if isinstance(verdict, AccessToken) else verdict.reason)
+    return verdict
 
 
 @given(st.binary(max_size=200))
@@ -76,7 +88,7 @@ def test_any_signed_header_yields_a_verdict(header: dict[str, Any]) -> None:
         assert not {"crit", "jwk"} & header.keys()
 
 
-@given(st.dictionaries(st.sampled_from([*FORGE.good_claims, "nbf", "cnf", "x"]), json_values))
+@given(st.dictionaries(st.sampled_from([*FORGE.good_claims, "nbf", "cnf", "status"]), json_values))
 def test_any_signed_claims_yield_a_verdict(claims: dict[str, Any]) -> None:
     """A token with odd claims is refused, or odd only where nothing is checked."""
     verdict = judge(FORGE.token(**claims))
@@ -174,3 +186,57 @@ def test_cached_verdicts_are_fresh_verdicts(steps: list[int], data: st.DataObjec
                     await asyncio.sleep(0)
 
     asyncio.run(story())
+
+
+LIST = f"{ISSUER}/status-lists/1"
+STATUSES = StatusList(pack((0, 1, 2, 3), 2), 2, issued_at=NOW, expires_at=NOW + 60, ttl=8)
+mutations: Mapping[str, Sequence[Any]] = {
+    "iss": [DROP, "https://x.example"],
+    "aud": [DROP, [RESOURCE], [RESOURCE, 7], "x"],
+    "exp": [DROP, NOW - 11, NOW - 10, NOW - 9, NOW + 90_000, "x"],
+    "iat": [DROP, NOW + 60, NOW + 61, True],
+    "nbf": [NOW + 10, NOW + 11, None],
+    "sub": [DROP, "", "x" * 256],
+    "cnf": [{}],
+    "scope": [DROP, "", "a  b", []],
+    "authorization_details": [[], {}, [{"type": "x"}], [{}]],
+    "status": [*(status(LIST, idx) for idx in (0, 1, 2, 3, 4, -1, True)), status(ISSUER), {}],
+}
+headers: Mapping[str, Sequence[Any]] = {
+    "typ": [DROP, "JWT", "application/AT+JWT"],
+    "alg": ["none", "ES256", 1, DROP],
+    "kid": [DROP, "", "other", 7, "x" * 256],
+    "jwk": [{}],
+    "crit": [[]],
+}
+
+
+@given(
+    st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in mutations.items()}),
+    st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in headers.items()}),
+    st.sampled_from([0, 0, 0, 9000]),
+    st.sampled_from([None, (-9, b"A"), (-20, b"."), (40, b"!"), (200, b"A")]),
+    st.sampled_from([{}, {LIST: STATUSES}]),
+)
+def test_an_explanation_has_the_reason_of_validation(
+    claims: dict[str, Any],
+    header: dict[str, Any],
+    padding: int,
+    change: tuple[int, bytes] | None,
+    lists: dict[str, StatusList],
+) -> None:
+    """Any number of mistakes at once: the first that is told is the one that validation raises."""
+    spoilt = bytearray(FORGE.token(header=header, x="x" * padding, **claims))
+    if change is not None:
+        spoilt[change[0] : change[0] + 1] = change[1]
+    token = bytes(spoilt)
+    told = explain(token, FORGE.keys, POLICY, now=NOW, status_lists=lists)
+    reason = None
+    try:
+        verify(token, FORGE.keys, POLICY, now=NOW, status_lists=lists)
+    except InvalidToken as refusal:
+        reason = refusal.reason
+    assert told.reason == reason
+    assert told.accepted is (reason is None)
+    first = next((each for each in told.findings if each.outcome is not Outcome.PASSED), None)
+    assert reason == (first and first.reason)

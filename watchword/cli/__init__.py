@@ -21,7 +21,7 @@ _SUMMARIES = {
     "audit": "The audit trail: list.",
     "apply": "Make clients and resources equal to a file, in one transaction.",
     "export": "Print clients and resources as a file for apply, without secrets.",
-    "token": "Tokens: get one, read one, revoke.",
+    "token": "Tokens: get one, read one, say why one is refused, revoke.",
     "db": "The registry database: status, upgrade, backup, restore.",
     "serve": "Serve the provider: issuer and demo API, or one of them.",
     "scenario": "Run the consumer's scenario against a running provider.",

@@ -286,9 +286,17 @@ def read_line() -> bytes:
     return b"" if sys.stdin is None else sys.stdin.buffer.readline(_LONGEST_LINE)
 
 
-def read_token() -> str:
-    """Read a token from the first line of standard input, without white space around it."""
-    return "" if sys.stdin is None else sys.stdin.readline(_LONGEST_TOKEN).strip()
+def read_token(given: str) -> str:
+    """Return the token that a command was given, without white space or `Bearer` before it.
+
+    Args:
+        given: the argument; `-` for the first line of standard input.
+    """
+    text = given
+    if given == "-":
+        text = "" if sys.stdin is None else sys.stdin.readline(_LONGEST_TOKEN)
+    scheme, _, token = text.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else text.strip()
 
 
 def read_secret() -> str:

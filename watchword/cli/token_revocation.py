@@ -80,8 +80,8 @@ def revoke(
     if suspend:
         mistakes.exclude("--suspend", [("--restore", restore)])
     _check_selection(given, mistakes)
-    if token == "-" and not mistakes:  # noqa: S105 - a word, not a secret
-        given["token"] = read_token()
+    if token is not None and not mistakes:
+        given["token"] = read_token(token)
     document: Json = {"action": action, "dry_run": dry_run, **given}
     mistakes.check(TokenChangeDocument, document)
     try:

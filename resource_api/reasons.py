@@ -1,0 +1,84 @@
+"""Cause and remedy of every `Reason` for which an API refuses a request."""
+
+from collections.abc import Mapping
+
+from keys.errors import JWT_DIAGNOSES, Diagnosis
+from resource_api.errors import Reason
+
+DIAGNOSES: Mapping[Reason, Diagnosis] = {
+    **{Reason(fault): each for fault, each in JWT_DIAGNOSES.items()},
+    Reason.NO_CREDENTIALS: Diagnosis(
+        "There is no `Authorization` header, or an empty one.",
+        "Send `Authorization: Bearer TOKEN`; see that proxies in between pass it on.",
+    ),
+    Reason.FOREIGN_SCHEME: Diagnosis(
+        "`Authorization` is of another scheme, such as `Basic` or `DPoP`.",
+        "Send the token with the scheme `Bearer`.",
+    ),
+    Reason.MALFORMED_AUTHORIZATION: Diagnosis(
+        "What follows `Bearer` is not one token: empty, with spaces, quotes or a comma.",
+        "Send the token alone, after one space.",
+    ),
+    Reason.SEVERAL_CREDENTIALS: Diagnosis(
+        "There are several `Authorization` headers, or several credentials in one.",
+        "Send one; look for a proxy or library that adds its own.",
+    ),
+    Reason.UNKNOWN_KEY: Diagnosis(
+        "The issuer publishes no key with the token's `kid` and `alg`.",
+        "Is it a token of this issuer? Its key may have been withdrawn: get a new token.",
+    ),
+    Reason.WRONG_ISSUER: Diagnosis(
+        "`iss` is not the issuer that this API trusts, byte for byte.",
+        "Is `issuer` the identifier that the issuer publishes?",
+    ),
+    Reason.WRONG_AUDIENCE: Diagnosis(
+        "`aud` does not name this API, byte for byte.",
+        "Is `resource` the identifier that the issuer has for this API?",
+    ),
+    Reason.SENDER_CONSTRAINED: Diagnosis(
+        "The token is bound to a key (`cnf`), whose possession cannot be proven here.",
+        "Have the client registered without binding for this API.",
+    ),
+    Reason.INVALID_STATUS: Diagnosis(
+        "The claim `status` names no place on a list of this issuer, the list has an unknown "
+        "status there, or what is served there is not that list.",
+        "Set `status_lists` of the policy if the issuer has its lists elsewhere; see "
+        "`status_list.stale` in the log.",
+    ),
+    Reason.UNCHECKED_STATUS: Diagnosis(
+        "The token has a status, and `verify` was given no list, or a `TokenValidator` no source.",
+        "Give it one; `BearerMiddleware` has one by default.",
+    ),
+    Reason.TOKEN_REVOKED: Diagnosis(
+        "The issuer revoked the token.",
+        "Get a new token; that is refused too if the client was disabled.",
+    ),
+    Reason.TOKEN_SUSPENDED: Diagnosis(
+        "The issuer suspended the token.",
+        "Get a new token; this one counts again once it is restored.",
+    ),
+    Reason.STATUS_UNAVAILABLE: Diagnosis(
+        "The status list that the token names is not at hand, or too old to count.",
+        "Can the list be reached? See `status_list.stale` in the log.",
+    ),
+    Reason.INVALID_SCOPE_CLAIM: Diagnosis(
+        "`scope` is not names with single spaces between, such as an array.",
+        "Have the issuer write `scope` as RFC 9068 has it.",
+    ),
+    Reason.INSUFFICIENT_SCOPE: Diagnosis(
+        "The token is good and lacks a scope of the route; the challenge names all it needs.",
+        "Ask for these scopes; grant them to the client if it may have them.",
+    ),
+    Reason.INVALID_DETAILS_CLAIM: Diagnosis(
+        "`authorization_details` is not a list of objects with a `type` each.",
+        "Have the issuer write the claim as RFC 9396 has it.",
+    ),
+    Reason.INSUFFICIENT_DETAILS: Diagnosis(
+        "The token is good and has no authorization details that match what is asked of the route.",
+        "Ask for such details; grant their type to the client if it may have them.",
+    ),
+    Reason.NO_KEYS: Diagnosis(
+        "The issuer's key set was never had, or is too old to count.",
+        "Can the issuer be reached? See `jwks.stale` in the log.",
+    ),
+}

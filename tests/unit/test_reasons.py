@@ -1,0 +1,50 @@
+"""Every reason has a cause and a remedy, and the page of reasons has them all."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import pytest
+
+import issuer.errors
+import issuer.reasons
+import resource_api.errors
+import resource_api.reasons
+from keys.errors import JWT_DIAGNOSES, Diagnosis, JwtFault
+from scripts.reasons_page import build_page
+
+TABLES = {
+    "keys/errors.py": (JwtFault, JWT_DIAGNOSES),
+    "issuer/reasons.py": (issuer.errors.Reason, issuer.reasons.DIAGNOSES),
+    "resource_api/reasons.py": (resource_api.errors.Reason, resource_api.reasons.DIAGNOSES),
+}
+
+
+@pytest.mark.parametrize(("reasons", "table"), TABLES.values(), ids=TABLES)
+def test_every_reason_has_a_cause_and_a_remedy(
+    reasons: type[StrEnum], table: Mapping[str, Diagnosis], request: pytest.FixtureRequest
+) -> None:
+    """A sentence each, that can stand in a table."""
+    missing = sorted(set(reasons) - set(table))
+    assert not missing, f"write cause and remedy of {', '.join(missing)} in {request.node.name}"
+    for reason in reasons:
+        cause, remedy = table[reason]
+        assert cause.endswith("."), reason
+        assert remedy.endswith((".", "?")), reason
+        assert not set("|\n") & set(cause + remedy), reason
+
+
+@pytest.mark.parametrize(("reasons", "table"), TABLES.values(), ids=TABLES)
+def test_no_two_reasons_have_one_cause(
+    reasons: type[StrEnum], table: Mapping[str, Diagnosis]
+) -> None:
+    """Two codes with the same words would be one code."""
+    causes = [table[reason].cause for reason in reasons]
+    assert len(set(causes)) == len(causes)
+
+
+def test_the_page_has_every_reason() -> None:
+    """Once in each of the two tables at most."""
+    page = build_page()
+    for reason in {*issuer.errors.Reason, *resource_api.errors.Reason}:
+        sides = [reason in set(each.Reason) for each in (issuer.errors, resource_api.errors)]
+        assert page.count(f"\n| `{reason}` |") == sum(sides), reason
