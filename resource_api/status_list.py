@@ -53,6 +53,18 @@ class StatusReference(NamedTuple):
     idx: int
 
 
+class Version(NamedTuple):
+    """Which changes a list has, as an issuer of ours states it: `status_list_version`.
+
+    Args:
+        feed: what the number belongs to; those of two feeds cannot be compared.
+        change: the number of the latest change of the list.
+    """
+
+    feed: str
+    change: int
+
+
 class Statuses(Protocol):
     """The statuses of the tokens on one list."""
 
@@ -64,10 +76,17 @@ class Statuses(Protocol):
 class StatusList:
     """A list that was verified. Times are seconds since the epoch, `ttl` seconds."""
 
-    __slots__ = ("_bits", "_data", "_mask", "expires_at", "issued_at", "size", "ttl")
+    __slots__ = ("_bits", "_data", "_mask", "expires_at", "issued_at", "size", "ttl", "version")
 
     def __init__(
-        self, data: bytes, bits: int, *, issued_at: float, expires_at: float, ttl: float
+        self,
+        data: bytes,
+        bits: int,
+        *,
+        issued_at: float,
+        expires_at: float,
+        ttl: float,
+        version: Version | None = None,
     ) -> None:
         """Hold the unfolded bytes of a list of 1, 2, 4 or 8 bits a token."""
         self._data = data
@@ -78,6 +97,18 @@ class StatusList:
         self.expires_at = expires_at
         """Infinite for a list that states none."""
         self.ttl = ttl
+        self.version = version
+
+    def is_older_than(self, other: "StatusList") -> bool:
+        """Tell whether the other one may know of revocations that this one does not.
+
+        The clocks of an issuer's nodes differ, so that `iat` decides only between lists that do not
+        state their changes, or number them in different ways.
+        """
+        mine, theirs = self.version, other.version
+        if mine is not None and theirs is not None and mine.feed == theirs.feed:
+            return mine.change < theirs.change
+        return self.issued_at < other.issued_at
 
     def status(self, idx: int) -> int | None:
         """Give the status at an index from 0 on; None if the list ends before it."""
@@ -197,7 +228,16 @@ def verify_status_list(parsed: ParsedJwt, key: PublicJwk, *, uri: str, now: floa
         issued_at=issued_at,
         expires_at=expires_at,
         ttl=max(SHORTEST_TTL, min(LONGEST_TTL, ttl)),
+        version=_read_version(claims.get("status_list_version")),
     )
+
+
+def _read_version(member: object) -> Version | None:
+    """Read a member that no standard has; whatever else stands there is of another issuer."""
+    match member:
+        case {"feed": str(feed), "change": int(change)} if type(change) is int:
+            return Version(feed, change)
+    return None
 
 
 def _unfold(member: object) -> tuple[int, bytes]:

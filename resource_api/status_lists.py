@@ -242,7 +242,7 @@ class StatusListClient:
         statuses = await asyncio.to_thread(
             verify_status_list, parsed, key, uri=uri, now=self._clock()
         )
-        if held.statuses is not None and statuses.issued_at < held.statuses.issued_at:
+        if held.statuses is not None and statuses.is_older_than(held.statuses):
             raise InvalidStatusList("an older list than the one at hand")
         held.key, held.etag = key, answer.headers.get("etag")
         return statuses

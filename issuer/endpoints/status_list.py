@@ -16,7 +16,7 @@ from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Headers, Receive, Scope, Send, respond
 from issuer.endpoints.document import refuse_method, send_document, strong_etag
 from issuer.service import SigningKeys
-from issuer.status.lists import BITS, StatusLists
+from issuer.status.lists import BITS, StatusLists, Version
 from issuer.status.positions import LISTS_PATH, parse_list_id
 from keys.encoding import encode_base64url
 from keys.errors import NoSigningKey, SignerUnavailable
@@ -38,6 +38,7 @@ class _Edition(NamedTuple):
     """What a signed list says of when: the same for all workers and nodes that know as much."""
 
     etag: bytes
+    version: Version
     issued_at: int
     expires_at: int
 
@@ -153,11 +154,11 @@ class StatusListEndpoint:
         epoch = as_of // period
         # Numbers of another feed, such as after a failover, may stand for other changes, and a
         # validator must not keep what a key signed that was withdrawn.
-        origin = zlib.crc32(f"{lists.feed} {kid}".encode())
+        origin = zlib.crc32(f"{version.feed} {kid}".encode())
         return _Edition(
-            etag=f'W/"{origin:08x}-{version}-{epoch}"'.encode(),
-            # As true as what is read of the registry: a node that lags cannot undo what another
-            # told, since validators refuse a list that is older than theirs.
+            etag=f'W/"{origin:08x}-{version.change}-{epoch}"'.encode(),
+            version=version,
+            # As true as what is read of the registry.
             issued_at=as_of,
             expires_at=(epoch + 1) * period + life,
         )
@@ -182,6 +183,12 @@ class StatusListEndpoint:
             "iat": edition.issued_at,
             "exp": edition.expires_at,
             "ttl": self._config.status_list_ttl,
+            # A member of our own, by which validators tell an older list from a newer one: `iat` is
+            # of the clock of this node, and others have theirs.
+            "status_list_version": {
+                "feed": f"{zlib.crc32(edition.version.feed.encode()):08x}",
+                "change": edition.version.change,
+            },
             "status_list": {
                 "bits": BITS,
                 "lst": encode_base64url(_compress(packed)),

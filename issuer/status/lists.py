@@ -47,8 +47,20 @@ _TABLES: Mapping[Status, bytes] = {
 }
 
 
+class Version(NamedTuple):
+    """Which changes a list has: all of a feed up to the latest one of this list.
+
+    Args:
+        feed: what the number belongs to; those of two feeds cannot be compared.
+        change: the number of the change; 0 before the first.
+    """
+
+    feed: str
+    change: int
+
+
 class _List(NamedTuple):
-    version: int
+    version: Version
     packed: bytes
 
 
@@ -87,13 +99,13 @@ class StatusLists:
             feed: what the numbers of the changes belong to.
         """
         altered: dict[tuple[int, int], bytearray] = {}
-        versions: dict[tuple[int, int], int] = {}
+        versions: dict[tuple[int, int], Version] = {}
         for change in changes:
             for key, first, end in _parts(change):
                 if key not in altered:
                     altered[key] = bytearray(self.packed(*key))
                 _change(altered[key], first, end, _TABLES[change.status])
-                versions[key] = change.number
+                versions[key] = Version(feed, change.number)
         self._lists = self._lists | {
             key: _List(versions[key], bytes(packed)) for key, packed in altered.items()
         }
@@ -133,10 +145,10 @@ class StatusLists:
         known = self._lists.get((bucket, part))
         return _UNCHANGED if known is None else known.packed
 
-    def version(self, bucket: int, part: int) -> int:
-        """Return the number of the latest change of a list; 0 before the first."""
+    def version(self, bucket: int, part: int) -> Version:
+        """Return which changes a list has; of two nodes, the one with the later change has more."""
         known = self._lists.get((bucket, part))
-        return 0 if known is None else known.version
+        return Version(self.feed, 0) if known is None else known.version
 
     def is_live(self, bucket: int, part: int, now: int) -> bool:
         """Tell whether a list exists: one that a token may name, and bounded in number.

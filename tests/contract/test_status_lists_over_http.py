@@ -196,6 +196,24 @@ async def test_a_list_that_goes_back_in_time_is_refused(api: ListedApi) -> None:
     assert (await api.ask()).status == 200
 
 
+async def test_what_another_node_tells_counts_though_its_clock_is_behind(api: ListedApi) -> None:
+    """Nodes' clocks differ, the numbers of changes do not; those of another feed do not compare."""
+
+    async def told(change: int, *statuses: int, iat: int, feed: str = "f") -> int:
+        api.publish(*statuses, iat=iat, status_list_version={"feed": feed, "change": change})
+        api.advance(8)
+        await api.ask()
+        await api.settle()
+        return (await api.ask()).status
+
+    assert await told(4, 0, iat=NOW + 5) == 200
+    assert await told(5, 1, iat=NOW) == 401
+    assert await told(4, 0, iat=NOW + 6) == 401
+    assert api.events[-2][1]["reason"] == "an older list than the one at hand"
+    assert await told(3, 0, iat=NOW - 1, feed="g") == 401
+    assert await told(3, 0, iat=NOW, feed="g") == 200
+
+
 async def test_an_operator_may_shorten_how_long_a_list_serves() -> None:
     """`stale_for` counts from the last good answer, if it ends before `exp`."""
     async with listed_api(stale_for=20) as api:

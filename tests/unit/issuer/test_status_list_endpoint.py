@@ -106,6 +106,7 @@ async def test_a_list_is_a_signed_jwt_of_its_own_type(served):
         "iat": NOW,
         "exp": (NOW // 1200 + 1) * 1200 + 3600,
         "ttl": 8,
+        "status_list_version": {"feed": f"{zlib.crc32(b'feed'):08x}", "change": 4},
     }
     assert packed.pop("bits") == 2
     assert packed.pop("aggregation_uri") == f"{ISSUER}/status-lists"

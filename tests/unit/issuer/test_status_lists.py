@@ -114,11 +114,20 @@ def test_a_change_that_changes_nothing_is_known(change, alters):
 def test_a_version_is_the_number_of_the_latest_change_of_its_list():
     """A range over a border changes both lists, and no other one."""
     lists = lists_of(revoke(7, PART - 1, 2), revoke(9, PART + 5))
-    versions = [lists.version(BUCKET_NUMBER, part) for part in range(3)]
+    versions = [lists.version(BUCKET_NUMBER, part).change for part in range(3)]
     assert versions == [7, 9, 0]
-    assert lists.version(BUCKET_NUMBER + 1, 0) == 0
+    assert lists.version(BUCKET_NUMBER + 1, 0).change == 0
     assert lists.status(Position(BUCKET_NUMBER, PART - 1)) is Status.INVALID
     assert lists.status(Position(BUCKET_NUMBER, PART)) is Status.INVALID
+
+
+def test_a_version_belongs_to_the_feed_that_told_of_it():
+    """After a restore, numbers begin anew: what was known before is not compared with them."""
+    lists = StatusLists(longest=3600)
+    lists.apply([revoke(7, 0)], NOW, counts={}, feed="before")
+    lists.apply([revoke(2, PART)], NOW, counts={}, feed="after")
+    versions = [lists.version(BUCKET_NUMBER, part) for part in range(3)]
+    assert versions == [("before", 7), ("after", 2), ("after", 0)]
 
 
 def test_lists_without_a_change_share_their_memory():
@@ -151,7 +160,7 @@ def test_lists_are_as_old_as_the_last_reading_that_came_to_its_end():
     lists.apply([revoke(2, 1)], NOW, counts={})
     lists.apply([revoke(3, 2)], None, counts={})
     assert lists.as_of == NOW
-    assert lists.version(BUCKET_NUMBER, 0) == 3
+    assert lists.version(BUCKET_NUMBER, 0).change == 3
 
 
 def test_a_list_is_dropped_an_hour_after_its_bucket():
@@ -159,10 +168,10 @@ def test_a_list_is_dropped_an_hour_after_its_bucket():
     lists = lists_of(revoke(1, 0))
     over = bucket_end(BUCKET_NUMBER) + KEPT_SECONDS
     lists.apply([], over - 1, counts={})
-    assert lists.version(BUCKET_NUMBER, 0) == 1
+    assert lists.version(BUCKET_NUMBER, 0).change == 1
     assert lists.status(Position(BUCKET_NUMBER, 1)) is Status.VALID
     lists.apply([], over, counts={})
-    assert lists.version(BUCKET_NUMBER, 0) == 0
+    assert lists.version(BUCKET_NUMBER, 0).change == 0
     assert lists.status(Position(BUCKET_NUMBER, 1)) is Status.INVALID
 
 

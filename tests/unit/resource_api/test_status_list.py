@@ -279,6 +279,23 @@ def test_a_list_need_not_expire() -> None:
     assert (read.expires_at, read.issued_at) == (float("inf"), NOW + 60)
 
 
+@pytest.mark.parametrize(
+    ("member", "version"),
+    [
+        ({"feed": "f", "change": 7}, ("f", 7)),
+        (DROP, None),
+        (7, None),
+        ({"feed": "f", "change": True}, None),
+        ({"feed": "f", "change": 1.5}, None),
+        ({"change": 7}, None),
+    ],
+)
+def test_a_list_may_state_which_changes_it_has(member: object, version: object) -> None:
+    """No standard knows the member, so that anything else in its place is ignored."""
+    signed = list_token(FORGE, URI, status_list_version=member)
+    assert parse_status_list(signed, FORGE.keys, uri=URI, now=NOW).version == version
+
+
 def test_a_list_may_be_signed_with_any_key_of_the_issuer() -> None:
     """The algorithm of lists need not be that of this API's tokens."""
     keys = JwkSet(keys=(FORGE.jwk, ES256.jwk))
