@@ -56,9 +56,10 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """Give a provider's place with a key, where time is compressed."""
+    """Give a provider's place with a key, where time is compressed and keys alone are judged by."""
     place = make_place(tmp_path, **SETTINGS)
     place.add_key()
+    place.json("resources", "update", place.url, "--no-status-list")
     return place
 
 
