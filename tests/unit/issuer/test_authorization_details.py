@@ -170,6 +170,7 @@ def test_a_number_and_true_are_different_schemas():
     ("types", "why"),
     [
         ([{"type": "a b", "schema": {}}], "is no type of authorization details"),
+        ([{"type": 'a"b', "schema": {}}], "is no type of authorization details"),
         ([{"type": "x" * 256, "schema": {}}], "is no type of authorization details"),
         ([{"type": "t", "schema": {}}] * 2, "t is named twice"),
         ([{"type": f"t{i}", "schema": {}} for i in range(MAX_TYPES + 1)], "at most 32 types"),
