@@ -58,13 +58,14 @@ def decide(
     targets = _targets(request, client, asked, details)
     scopes = _granted_scopes(request, client, targets, asked, details)
     policies = [client.policies[each.resource] for each in targets]
-    policy = _shared_policy(policies, client)
+    policy = policies[0] if len(policies) == 1 else _shared_policy(policies, client)
+    lives = [registration.token_ttl]
     for each in policies:
         _require_binding(client, each)
+        lives.append(each.token_ttl)
     # The shortest of the client's and the resources' lives; the configured one if there is none.
     # None is longer than signing keys are published for.
-    lives = [registration.token_ttl, *(each.token_ttl for each in policies)]
-    told = [ttl for ttl in lives if ttl is not None] or [config.token_ttl]
+    told = [ttl for ttl in lives if ttl is not None] or (config.token_ttl,)
     return Authorization(
         # RFC 9068 §2.2: without a resource owner `sub` identifies the client.
         subject=registration.client_id,
@@ -74,7 +75,7 @@ def decide(
         token_ttl=min(config.max_token_ttl, *told),
         alg=policy.signing_alg,
         authorization_details=check_details(details, targets, client) if details else (),
-        further_resources=tuple(each.resource for each in targets[1:]),
+        further_resources=tuple([each.resource for each in targets[1:]]),
     )
 
 
@@ -167,9 +168,9 @@ def _named_targets(resources: tuple[str, ...], client: Client) -> tuple[Resource
         # Byte for byte first; then `https://host/` finds `https://host`, and the other way round
         # (RFC 3986 §6.2.3).
         found = [granted.get(each) or granted.get(other_form(each) or "") for each in resources]
-        known = tuple(each for each in found if each is not None)
+        known = tuple([each for each in found if each is not None])
         if len(known) == len(found):
-            return tuple(dict.fromkeys(known))
+            return known if len(known) == 1 else tuple(dict.fromkeys(known))
     raise InvalidTarget(
         Reason.INVALID_TARGET,
         _target_fault(resources, client),
