@@ -17,8 +17,8 @@ from issuer.registry.client import Client
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import check_json_size
 from keys.encoding import encode_base64url
+from keys.jwt import ACCESS_TOKEN_TYPE
 
-TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 BEARER = "Bearer"
 """The token type of tokens that are not bound to a key (RFC 6750 §4)."""
 
@@ -37,6 +37,9 @@ class IssuedToken(NamedTuple):
     kid: str
     token_type: str
     authorization_details: tuple[Mapping[str, object], ...] = ()
+    issued_token_type: str | None = None
+    subject: str | None = None
+    """Whom the client acts for; None where it acts for itself."""
     reused: bool = False
     """Whether another request got it before."""
 
@@ -189,7 +192,7 @@ def _added_by(
 
 
 @lru_cache(maxsize=64)
-def header_segment(alg: str, kid: str, typ: str = TOKEN_TYPE) -> str:
+def header_segment(alg: str, kid: str, typ: str = ACCESS_TOKEN_TYPE) -> str:
     """Encode the header of every token of one key and type (RFC 9068 §2.1, RFC 7515 §4.1).
 
     `typ` keeps other JWTs of the issuer from being taken for access tokens (RFC 8725 §3.11).

@@ -7,7 +7,6 @@ knows itself: its keys, and the statuses of its tokens.
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from issuer.access_token import TOKEN_TYPE
 from issuer.config import MAX_TOKEN_TTL
 from issuer.errors import Reason, TemporarilyUnavailable
 from issuer.registry.errors import StoreUnavailable
@@ -15,6 +14,7 @@ from issuer.status.positions import Position, Status, position_of
 from keys.errors import InvalidJwt
 from keys.jwk import PublicJwk
 from keys.jwt import (
+    ACCESS_TOKEN_TYPE,
     MAX_TOKEN_BYTES,
     JwtProfile,
     ParsedJwt,
@@ -25,7 +25,9 @@ from keys.jwt import (
 )
 from keys.key_types import ALGORITHMS
 
-_PROFILE = JwtProfile(typ=TOKEN_TYPE, algorithms=frozenset(ALGORITHMS), max_bytes=MAX_TOKEN_BYTES)
+_PROFILE = JwtProfile(
+    typ=ACCESS_TOKEN_TYPE, algorithms=frozenset(ALGORITHMS), max_bytes=MAX_TOKEN_BYTES
+)
 
 _REFUSED = {
     Status.INVALID: Reason.TOKEN_REVOKED,

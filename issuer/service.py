@@ -24,7 +24,8 @@ from issuer.errors import (
     UnsupportedGrantType,
 )
 from issuer.grants import GRANTS
-from issuer.grants.authorization import Authorization, GrantType
+from issuer.grants.authorization import Authorization, GrantType, Lookup
+from issuer.own_tokens import OwnTokens
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.usage import UsageLog
 from issuer.reuse import ReusedTokens, SeenRequest, Wanted, reuse_window, same_thing
@@ -61,6 +62,7 @@ class TokenService:
         keys: know which key signs.
         usage: remembers which credential and scopes were used, to be written later.
         new_jti: makes the id of a token that stands at a position, or on no list.
+        tokens: verifies tokens that are shown for others.
         reused: the tokens that may be given again.
         hooks: of the operator, which add further claims.
         indexes: give tokens their places on status lists; without them no token has one.
@@ -74,6 +76,7 @@ class TokenService:
         usage: UsageLog,
         *,
         new_jti: Callable[[Position | None], str],
+        tokens: OwnTokens,
         reused: ReusedTokens,
         hooks: Iterable[ClaimHook] = (),
         indexes: StatusIndexes | None = None,
@@ -83,6 +86,7 @@ class TokenService:
         self._keys = keys
         self._usage = usage
         self._new_jti = new_jti
+        self._tokens = tokens
         self._reused = reused
         self._hooks = tuple(hooks)
         self._indexes = indexes
@@ -107,7 +111,8 @@ class TokenService:
         authenticated = await self._authenticator.authenticate(request.evidence, now=now)
         client = authenticated.client
         grant = find_grant(request.grant_type, client.registration)
-        facts = await grant.prepare(request, client)
+        lookup = Lookup(self._tokens, self._authenticator.clients, now)
+        facts = await grant.prepare(request, client, lookup)
         authorization = grant.decide(request, client, self._config, facts)
         try:
             signer = self._keys.signer(now, authorization.alg)
@@ -201,6 +206,8 @@ class TokenService:
             jti=jti,
             kid=signer.kid,
             authorization_details=authorization.authorization_details,
+            issued_token_type=authorization.issued_token_type,
+            subject=None if authorization.actor is None else authorization.subject,
         )
 
     async def _find_place(

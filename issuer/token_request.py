@@ -21,6 +21,13 @@ class TokenRequest(NamedTuple):
         grant_type: refused after authentication if it was omitted.
         scope: what is asked for (RFC 6749 §3.3).
         authorization_details: what is asked for in detail (RFC 9396 §2).
+        subject_token: in an exchange, the token of the party that the client acts for, and so are
+            all that follow (RFC 8693 §2.1).
+        subject_token_type: what it is.
+        actor_token: a token of the client itself.
+        actor_token_type: what it is.
+        requested_token_type: what is asked for.
+        audience: as `resource`, once.
     """
 
     evidence: Evidence
@@ -28,6 +35,12 @@ class TokenRequest(NamedTuple):
     grant_type: str | None = None
     scope: str | None = None
     authorization_details: str | None = None
+    subject_token: str | None = None
+    subject_token_type: str | None = None
+    actor_token: str | None = None
+    actor_token_type: str | None = None
+    requested_token_type: str | None = None
+    audience: str | None = None
 
     def __repr__(self) -> str:
         """Show who asks for what kind of grant; other parameters may be tokens."""

@@ -15,6 +15,8 @@ from keys.jwk import PublicJwk
 from keys.jws import parse_header, split_compact
 from keys.key_types import verifier
 
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1, a media type
+
 MAX_TOKEN_BYTES = 8192
 """The longest token that an issuer of ours issues, and that an API looks at unless told otherwise.
 

@@ -12,6 +12,7 @@ from keys.errors import InvalidJwt
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
 from keys.jwt import (
+    ACCESS_TOKEN_TYPE,
     HeaderMemo,
     JwtProfile,
     ParsedJwt,
@@ -25,8 +26,6 @@ from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason
 from resource_api.scope import parse_scope_claim
 from resource_api.status_list import Statuses, check_status, read_status
-
-TOKEN_TYPE = "at+jwt"  # noqa: S105  # RFC 9068 §4, a media type
 
 
 class _Proven(NamedTuple):
@@ -111,7 +110,7 @@ def verify(
 def profile_of(*policies: ResourcePolicy) -> JwtProfile:
     """Give the kind of JWT that at least one of some policies accepts."""
     return JwtProfile(
-        typ=TOKEN_TYPE,
+        typ=ACCESS_TOKEN_TYPE,  # RFC 9068 §4
         algorithms=frozenset[str]().union(*(policy.algorithms for policy in policies)),
         max_bytes=max(policy.max_token_bytes for policy in policies),
     )

@@ -45,8 +45,7 @@ def describe_option(member: str, option: Option, schema: dict[str, Any]) -> dict
     form = {"integer": "number", "boolean": "flag", "array": "list"}.get(value["type"], "text")
     if value["type"] == "object":
         form = "file" if option.metavar == "FILE" else "pairs"
-    if option.metavar == "TYPE=FILE":
-        form = "schemas"
+    form = {"TYPE=FILE": "schemas", "JSON": "objects"}.get(option.metavar or "", form)
     described: dict[str, object] = {
         "member": member,
         "flag": option.flag,

@@ -113,7 +113,7 @@ class ClientAuthenticator:
     """
 
     def __init__(self, clients: KnownClients, *verifiers: Verifier[Any]) -> None:
-        self._clients = clients
+        self.clients = clients
         by_class = {type(verifier): verifier for verifier in verifiers}
         self._methods = [(row.find, by_class[row.verifier]) for row in METHODS.values()]
 
@@ -130,20 +130,20 @@ class ClientAuthenticator:
             TemporarilyUnavailable: the store would have to be asked and cannot answer.
         """
         found, verifier = self._choose(evidence)
-        client = self._clients.get_cached(found.client_id)
+        client = self.clients.get_cached(found.client_id)
         # Also for a client that the view does not have: the same work, so the same time.
         credential_id = verifier.verify_cached(client, found, now)
         if client is not None and credential_id is not None and client.is_active(now):
             return AuthenticatedClient(client, credential_id)
         try:
-            client = await self._clients.fetch(found.client_id)
+            client = await self.clients.fetch(found.client_id)
         except StoreUnavailable:
             # Neither accepted nor refused: RFC 6749 §5.2 has no code for that, and 503 makes the
             # client try again.
             raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
         # Now the store decides: a secret added a second ago is accepted, and one that was revoked a
         # second ago is refused.
-        any_slow = self._clients.has_slow_secrets
+        any_slow = self.clients.has_slow_secrets
         credential_id = await verifier.verify(client, found, now, any_slow=any_slow)
         if client is None or credential_id is None:
             reason = verifier.explain(client, found, now)
@@ -163,7 +163,7 @@ class ClientAuthenticator:
         """
         client = proof.client
         return (
-            self._clients.get_cached(client.client_id) is client
+            self.clients.get_cached(client.client_id) is client
             and client.is_active(now)
             and any(
                 secret.secret_id == proof.credential_id and secret.is_live(now)

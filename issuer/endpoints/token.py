@@ -58,6 +58,7 @@ class TokenEndpoint:
             client_id=issued.client_id,
             kid=issued.kid,
             jti=issued.jti,
+            subject=issued.subject,
             reused=issued.reused or None,
         )
         return JSON, _token_body(issued)
@@ -67,10 +68,12 @@ def _token_body(issued: IssuedToken) -> bytes:
     # An f-string is much faster than a JSON encoder, and safe here: a token is base64url, and
     # the grammar of a scope has neither quote nor backslash (RFC 6749 §3.3).
     scope = f',"scope":"{" ".join(issued.scopes)}"' if issued.scopes else ""
+    kind = issued.issued_token_type  # RFC 8693 §2.2.1: REQUIRED in the answer to an exchange
+    exchanged = f',"issued_token_type":"{kind}"' if kind else ""
     details = ""
     if issued.authorization_details:  # RFC 9396 §7: MUST be returned as granted
         details = f',"authorization_details":{json.dumps(issued.authorization_details)}'
     return (
         f'{{"access_token":"{issued.access_token}","token_type":"{issued.token_type}",'
-        f'"expires_in":{issued.expires_in}{scope}{details}}}'
+        f'"expires_in":{issued.expires_in}{scope}{exchanged}{details}}}'
     ).encode("ascii")

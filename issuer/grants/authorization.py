@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
+from issuer.client_auth.methods import KnownClients
 from issuer.config import IssuerConfig
+from issuer.own_tokens import OwnTokens
 from issuer.registry.client import Client
 from issuer.token_request import TokenRequest
 
@@ -25,6 +27,7 @@ class Authorization(NamedTuple):
         confirmation: the key that the token is bound to (`cnf`, RFC 7800 §3.1).
         authorization_details: fine-grained rights (RFC 9396 §9.1).
         further_resources: the other audiences, where an operator allows several (RFC 8707 §2).
+        issued_token_type: of a token that is given in exchange (RFC 8693 §2.2.1); else None.
     """
 
     subject: str
@@ -37,11 +40,26 @@ class Authorization(NamedTuple):
     confirmation: Mapping[str, object] | None = None
     authorization_details: tuple[Mapping[str, object], ...] = ()
     further_resources: tuple[str, ...] = ()
+    issued_token_type: str | None = None
 
     @property
     def resources(self) -> tuple[str, ...]:
         """All audiences."""
         return (self.resource, *self.further_resources)
+
+
+class Lookup(NamedTuple):
+    """Where `prepare` finds what it needs.
+
+    Args:
+        tokens: verifies the issuer's own tokens.
+        clients: the registry as this process knows it.
+        now: seconds since the epoch.
+    """
+
+    tokens: OwnTokens
+    clients: KnownClients
+    now: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +73,5 @@ class GrantType(Generic[Facts]):
             facts. Pure.
     """
 
-    prepare: Callable[[TokenRequest, Client], Awaitable[Facts]]
+    prepare: Callable[[TokenRequest, Client, Lookup], Awaitable[Facts]]
     decide: Callable[[TokenRequest, Client, IssuerConfig, Facts], Authorization]

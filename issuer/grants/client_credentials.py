@@ -4,7 +4,7 @@ Pure. Chooses the resource that the token is for (RFC 8707 §2, RFC 9068 §3), t
 the algorithm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from issuer.config import IssuerConfig
 from issuer.errors import (
@@ -16,7 +16,7 @@ from issuer.errors import (
     UnauthorizedClient,
     listing,
 )
-from issuer.grants.authorization import Authorization
+from issuer.grants.authorization import Authorization, Lookup
 from issuer.grants.details import (
     Details,
     are_granted,
@@ -32,7 +32,7 @@ from issuer.token_request import TokenRequest
 from keys.identifiers import check_resource, other_form
 
 
-async def prepare(request: TokenRequest, client: Client) -> None:
+async def prepare(request: TokenRequest, client: Client, lookup: Lookup) -> None:
     """Do nothing: the client and its permissions are all that is decided from."""
 
 
@@ -52,34 +52,46 @@ def decide(
     registration = client.registration
     if not registration.grants:
         raise UnauthorizedClient(Reason.NOTHING_GRANTED, client_id=registration.client_id)
-    asked = _asked_scopes(request, client)
+    asked = asked_scopes(request, client)
     sent = request.authorization_details
     details = () if sent is None else parse_details(sent, registration.client_id)
     targets = _targets(request, client, asked, details)
     scopes = _granted_scopes(request, client, targets, asked, details)
     policies = [client.policies[each.resource] for each in targets]
     policy = policies[0] if len(policies) == 1 else _shared_policy(policies, client)
-    lives = [registration.token_ttl]
     for each in policies:
-        _require_binding(client, each)
-        lives.append(each.token_ttl)
-    # The shortest of the client's and the resources' lives; the configured one if there is none.
-    # None is longer than signing keys are published for.
-    told = [ttl for ttl in lives if ttl is not None] or (config.token_ttl,)
+        require_binding(client, each)
     return Authorization(
         # RFC 9068 §2.2: without a resource owner `sub` identifies the client.
         subject=registration.client_id,
         client_id=registration.client_id,
         resource=targets[0].resource,
         scopes=scopes,
-        token_ttl=min(config.max_token_ttl, *told),
+        token_ttl=token_life(client, policies, config),
         alg=policy.signing_alg,
         authorization_details=check_details(details, targets, client) if details else (),
         further_resources=tuple([each.resource for each in targets[1:]]),
     )
 
 
-def _asked_scopes(request: TokenRequest, client: Client) -> tuple[str, ...] | None:
+def token_life(client: Client, policies: Iterable[TokenPolicy], config: IssuerConfig) -> int:
+    """Return the life of a token in seconds: the shortest of the client's and the resources'.
+
+    The configured one if none has any; none is longer than signing keys are published for.
+    """
+    lives = [client.registration.token_ttl]
+    for each in policies:
+        lives.append(each.token_ttl)
+    told = [ttl for ttl in lives if ttl is not None] or (config.token_ttl,)
+    return min(config.max_token_ttl, *told)
+
+
+def asked_scopes(request: TokenRequest, client: Client) -> tuple[str, ...] | None:
+    """Return the scopes that a request names; None if it names none.
+
+    Raises:
+        InvalidScope: the parameter is malformed.
+    """
     if request.scope is None:
         return None
     try:
@@ -99,7 +111,7 @@ def _targets(
     """Choose the resources: as asked, or the one that scope and details infer, or the default."""
     permissions = client.grants
     if request.resources:
-        return _named_targets(request.resources, client)
+        return named_targets(request.resources, client)
     if len(permissions) == 1 or (asked is None and not details):
         return permissions[:1]
     # RFC 9068 §3: without `resource` the audience is inferred from the scope, and from details as
@@ -113,7 +125,7 @@ def _targets(
     if details and having_scopes:
         raise type_not_allowed(details, having_scopes, client.client_id)
     granted = dict.fromkeys(scope for each in permissions for scope in each.scopes)
-    raise _scope_not_allowed(request, client, tuple(granted))
+    raise scope_not_allowed(request, client, tuple(granted))
 
 
 def _granted_scopes(
@@ -127,7 +139,7 @@ def _granted_scopes(
         for each in targets:
             if not set(asked) <= set(each.scopes):
                 # No silent down-scoping: the whole request fails (RFC 6749 §3.3).
-                raise _scope_not_allowed(request, client, each.scopes)
+                raise scope_not_allowed(request, client, each.scopes)
         return asked
     # RFC 9396 §3.1: details and scope are independent requirements. A request for details alone
     # gets nothing beside them: the default is for requests that name no right at all.
@@ -160,7 +172,12 @@ def _shared_policy(policies: Sequence[TokenPolicy], client: Client) -> TokenPoli
     return first
 
 
-def _named_targets(resources: tuple[str, ...], client: Client) -> tuple[ResourcePermission, ...]:
+def named_targets(resources: tuple[str, ...], client: Client) -> tuple[ResourcePermission, ...]:
+    """Return what the client may ask for on the resources that a request names.
+
+    Raises:
+        InvalidTarget: one is malformed, unknown or not the client's.
+    """
     # RFC 8707 §2 lets `resource` repeat; a token for two resources can be replayed from one to the
     # other, so that an operator has to allow it.
     if len(resources) == 1 or client.registration.several_resources:
@@ -193,9 +210,10 @@ def _target_fault(resources: tuple[str, ...], client: Client) -> str:
     )
 
 
-def _scope_not_allowed(
+def scope_not_allowed(
     request: TokenRequest, client: Client, granted: tuple[str, ...]
 ) -> InvalidScope:
+    """Refuse scopes that are not all among those that this request could have had."""
     if set((request.scope or "").split(" ")) <= set(granted):
         description = "the scopes belong to several resources: name one with resource"
     else:
@@ -205,7 +223,7 @@ def _scope_not_allowed(
     )
 
 
-def _require_binding(client: Client, policy: TokenPolicy) -> None:
+def require_binding(client: Client, policy: TokenPolicy) -> None:
     """Refuse a Bearer token where a bound one is required; this version cannot bind any.
 
     RFC 9449 §5.2, RFC 8705 §3.4: what MUST be bound is never issued unbound.

@@ -20,7 +20,8 @@ from issuer.registration.metadata import (
 )
 from issuer.registration.request import InvalidToken
 from issuer.registry.audit import Actor, Via
-from issuer.registry.client import Client, ClientRegistration, check_client_id
+from issuer.registry.client import Client, ClientRegistration
+from issuer.registry.client_id import check_client_id
 from issuer.registry.credentials import DUMMY_FAST, NewSecret, generate_secret, hash_secret
 from issuer.registry.errors import InvalidValue, StoreUnavailable, UnknownResource, UnknownScope
 from issuer.registry.initial_access_token import (

@@ -4,8 +4,8 @@ Times are integer seconds since the epoch. Objects are immutable; a change makes
 """
 
 import dataclasses
-import re
 from collections.abc import Collection, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticKnownError
 
 from issuer.registry.claims import Claims
+from issuer.registry.client_id import ClientId
 from issuer.registry.credentials import (
     ALL_MATERIAL,
     MAXIMUM_SUBJECT_LENGTH,
@@ -24,7 +25,7 @@ from issuer.registry.credentials import (
     check_tls_subject,
 )
 from issuer.registry.errors import InvalidValue
-from issuer.registry.permission import ResourcePermission
+from issuer.registry.permission import ExchangePermission, ResourcePermission, check_exchanges
 from issuer.registry.resource_name import ResourceName
 from issuer.registry.schema import (
     MODEL,
@@ -45,26 +46,13 @@ from issuer.registry.schema import (
 if TYPE_CHECKING:
     from issuer.registry.resource import TokenPolicy
 
-# RFC 6749 appendix A.1: client-id = *VSCHAR. The space is left out (RFC 6749 allows it), since it
-# would be lost in log lines and shells.
-_CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
 _MAXIMUM_NAME_LENGTH = 255
 _MAXIMUM_METADATA_BYTES = 4096
 
 CLIENT_CREDENTIALS = "client_credentials"
-GRANT_TYPES = (CLIENT_CREDENTIALS,)
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
+GRANT_TYPES = (CLIENT_CREDENTIALS, TOKEN_EXCHANGE)
 """Grant types that a client may be registered for; `issuer.grants` has what each does."""
-
-
-def check_client_id(text: str) -> str:
-    """Return a client id unchanged if it is 1 to 255 visible ASCII characters.
-
-    Raises:
-        InvalidValue: the id is empty, too long, or holds a space, control or non-ASCII character.
-    """
-    if not _CLIENT_ID.fullmatch(text):
-        raise InvalidValue("a client id is 1 to 255 visible ASCII characters without space")
-    return text
 
 
 def _check_name(text: str) -> str:
@@ -124,11 +112,6 @@ _TlsSubject = Annotated[
     | None,
     Registrable(),
 ]
-_ClientId = Annotated[
-    Text,
-    AfterValidator(check_client_id),
-    Field(json_schema_extra={"pattern": f"^{_CLIENT_ID.pattern}$"}),
-]
 _GrantType = Annotated[
     Text, AfterValidator(_check_grant_type), Field(json_schema_extra={"enum": list(GRANT_TYPES)})
 ]
@@ -138,7 +121,7 @@ _GrantType = Annotated[
 class ClientRegistration:
     """A client as an operator wants it, by the names of RFC 7591 §2 where it has some."""
 
-    client_id: _ClientId = Field(description="1 to 255 visible ASCII characters without space")
+    client_id: ClientId = Field(description="1 to 255 visible ASCII characters without space")
     client_name: Annotated[
         _ClientName | None, Registrable(), Option(flag="--name", metavar="TEXT", unset=True)
     ] = Field(default=None, description="a name for people")
@@ -160,7 +143,10 @@ class ClientRegistration:
     tls_client_auth_san_ip: _TlsSubject = Field(default=None, exclude_if=is_unset)
     tls_client_auth_san_email: _TlsSubject = Field(default=None, exclude_if=is_unset)
     grant_types: Annotated[tuple[_GrantType, ...], Option(flag="--grant-type", metavar="TYPE")] = (
-        Field(default=GRANT_TYPES, description="grant types that it may use; none refuses them all")
+        Field(
+            default=(CLIENT_CREDENTIALS,),
+            description="grant types that it may use; none refuses them all",
+        )
     )
     grants: tuple[ResourcePermission, ...] = Field(
         default=(), description="what it may ask for, its default resource first"
@@ -197,6 +183,21 @@ class ClientRegistration:
         default=False,
         exclude_if=is_unset,
         description="a token of it may be for several of its resources",
+    )
+    token_exchange: Annotated[
+        tuple[ExchangePermission, ...],
+        AfterValidator(check_exchanges),
+        Option(
+            flag="--token-exchange",
+            metavar="JSON",
+            unset=True,
+            help="Tokens of which callers it may exchange, and for which resource: an object with"
+            " subject_resource, resource, subjects and max_depth; repeat it for more.",
+        ),
+    ] = Field(
+        default=(),
+        exclude_if=is_unset,
+        description="tokens of which callers it may exchange, and for which resource",
     )
     disabled: Annotated[Flag, Option(flag="--disabled/--enabled")] = Field(
         default=False, description="refuse it"
@@ -337,6 +338,13 @@ def facts_of_client(registration: ClientRegistration) -> Facts:
     described["grant_types"] = sorted(registration.grant_types)
     if registration.introspects:
         described["introspects"] = sorted(registration.introspects)
+    if registration.token_exchange:
+        described["token_exchange"] = [
+            each | {"subjects": sorted(each["subjects"])}
+            for each in sorted(
+                described["token_exchange"], key=itemgetter("subject_resource", "resource")
+            )
+        ]
     facts: dict[tuple[str, str | None], Any] = {
         (name, None): value for name, value in described.items()
     }

@@ -1,4 +1,4 @@
-"""What a client may ask for on one resource: scopes, and types of authorization details."""
+"""What a client may ask for on one resource: scopes, types of authorization details, exchanges."""
 
 import dataclasses
 from collections.abc import Collection, Iterable
@@ -8,7 +8,9 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from issuer.registry.authorization_details import TypeName, check_type_names
+from issuer.registry.client_id import ClientId
 from issuer.registry.errors import InvalidValue
+from issuer.registry.resource_name import ResourceName
 from issuer.registry.schema import MODEL, Scopes, Text, is_unset
 
 
@@ -92,3 +94,53 @@ class ResourcePermission:
                 each.name for each in self.rights if each not in gone and each.kind != "scope"
             ),
         )
+
+
+ANY_SUBJECT = "*"
+"""In the place of client ids: the tokens of every client."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=MODEL)
+class ExchangePermission:
+    """Tokens of which callers a client may exchange, and what for (RFC 8693)."""
+
+    subject_resource: ResourceName = Field(
+        description="the API that the client itself is: the audience of the tokens that it is sent"
+    )
+    resource: ResourceName = Field(
+        description="what the new tokens are for; the client needs a grant on it as well"
+    )
+    # The client ids of RFC 6749 have `*` among them: here it can name no client of that id.
+    subjects: tuple[ClientId, ...] = Field(
+        description="clients whose tokens it may exchange, or * for every client",
+        json_schema_extra={"minItems": 1},
+    )
+    max_depth: Annotated[int, Field(strict=True, ge=1, le=5)] = Field(
+        default=1, description="how many clients may act one for another, itself included"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a permission for no subject."""
+        if not self.subjects:
+            raise InvalidValue(f"an exchange for {self.resource} needs at least one subject, or *")
+
+    def covers(self, parties: Collection[str]) -> bool:
+        """Tell whether tokens that these clients stand behind may be exchanged."""
+        return ANY_SUBJECT in self.subjects or set(parties) <= set(self.subjects)
+
+
+def check_exchanges(exchanges: tuple[ExchangePermission, ...]) -> tuple[ExchangePermission, ...]:
+    """Return permissions unchanged if no two are for the same tokens and the same resource.
+
+    Raises:
+        InvalidValue: naming the first two that are.
+    """
+    seen: set[tuple[str, str]] = set()
+    for each in exchanges:
+        pair = (each.subject_resource, each.resource)
+        if pair in seen:
+            raise InvalidValue(
+                f"two exchanges of tokens for {pair[0]} on {pair[1]}; put their subjects into one"
+            )
+        seen.add(pair)
+    return exchanges

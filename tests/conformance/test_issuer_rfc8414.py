@@ -36,7 +36,10 @@ def test_metadata_says_what_the_tables_hold() -> None:
         "status_list_aggregation_endpoint": "https://auth.example/status-lists",
         "revocation_endpoint": "https://auth.example/revoke",
         "introspection_endpoint": "https://auth.example/introspect",
-        "grant_types_supported": ["client_credentials"],
+        "grant_types_supported": [
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "revocation_endpoint_auth_methods_supported": [
             "client_secret_basic",

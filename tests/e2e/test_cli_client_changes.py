@@ -1,5 +1,7 @@
 """`watchword clients update`: what is named changes, the rest stays."""
 
+import json
+
 import pytest
 
 from issuer.administration.local import Administration
@@ -192,3 +194,25 @@ def test_a_client_without_resources_must_be_told_where(run):
     assert "--add-scope: the client has no resource yet" in refused(done, code=2)
     named = ("--add-scope", "read", "--resource", ISSUER, "--grant-type", "client_credentials")
     assert granted(run("clients", "update", "idle", *named, "--json")) == {ISSUER: ("read", None)}
+
+
+def test_whose_tokens_a_client_may_exchange_is_an_object_each_time(run):
+    """RFC 8693: the option repeats, and `--unset` takes all of them away."""
+    first = {"subject_resource": ISSUER, "resource": "https://next.example", "subjects": ["web"]}
+    second = first | {"resource": "https://other.example", "subjects": ["*"], "max_depth": 2}
+    options = [word for each in (first, second) for word in ("--token-exchange", json.dumps(each))]
+    created = document(run("clients", "create", "orders", *options, "--json"))
+    assert created["token_exchange"] == [first | {"max_depth": 1}, second]
+    shown = run("clients", "show", "orders").stdout
+    assert f"{ISSUER} to https://next.example for web (depth 1)" in shown
+    wrong = {
+        "[]": "--token-exchange: must be a JSON object",
+        "{": "--token-exchange: must be a JSON object",
+        json.dumps(first | {"subjects": []}): "needs at least one subject",
+        json.dumps(first | {"depth": 2}): "depth",
+    }
+    for text, words in wrong.items():
+        change = ("clients", "update", "orders", "--token-exchange", text)
+        assert words in refused(run(*change), code=2)
+    run("clients", "update", "orders", "--unset", "token-exchange")
+    assert "token_exchange" not in document(run("clients", "show", "orders", "--json"))

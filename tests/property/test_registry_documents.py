@@ -12,7 +12,7 @@ from issuer.administration.declaration.yaml_form import write_declaration
 from issuer.registry.claims import CLOSED_CLAIMS
 from issuer.registry.client import GRANT_TYPES, ClientRegistration
 from issuer.registry.credentials import MATERIAL, TLS_SUBJECTS, AuthMethod
-from issuer.registry.permission import ResourcePermission
+from issuer.registry.permission import ExchangePermission, ResourcePermission
 from issuer.registry.resource import Resource, describe_resource
 from issuer.registry.schema import members_of, narrowed, read, write
 from keys.key_types import ALGORITHMS
@@ -76,6 +76,19 @@ def grants(draw: st.DrawFn) -> ResourcePermission:
     )
 
 
+EXCHANGES = st.lists(
+    st.builds(
+        ExchangePermission,
+        subject_resource=URIS,
+        resource=URIS,
+        subjects=st.just(("*",)) | st.lists(CLIENT_IDS, min_size=1, max_size=3).map(tuple),
+        max_depth=st.integers(1, 5),
+    ),
+    max_size=3,
+    unique_by=lambda each: (each.subject_resource, each.resource),
+).map(tuple)
+
+
 @st.composite
 def registrations(draw: st.DrawFn) -> ClientRegistration:
     """Make anything that the registry accepts as a client."""
@@ -96,6 +109,7 @@ def registrations(draw: st.DrawFn) -> ClientRegistration:
         expires_at=draw(TIMES),
         metadata=draw(METADATA),
         claims=draw(CLAIMS),
+        token_exchange=draw(EXCHANGES),
     )
 
 

@@ -307,6 +307,7 @@ class TestIssuer:
                     self.keys,
                     self.usage,
                     new_jti=self._next_jti,
+                    tokens=self.own_tokens,
                     reused=self.reused,
                     hooks=self.hooks,
                     indexes=self.indexes,

@@ -75,8 +75,8 @@ class ClientChanges(ClientOptions, GrantChanges):
         typer.Option(
             metavar="NAME",
             help="Remove a value: name, token-ttl, reuse-window, expires-at, default-scope,"
-            " introspects, authorization-details-type, metadata, metadata.KEY or claims; repeat it"
-            " for more.",
+            " introspects, token-exchange, authorization-details-type, metadata, metadata.KEY or"
+            " claims; repeat it for more.",
         ),
     ] = None
 

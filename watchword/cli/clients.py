@@ -363,6 +363,8 @@ def print_client(client: "Json", now: int) -> None:
         )
     if "introspects" in client:
         shown["introspects"] = " ".join(client["introspects"])
+    if "token_exchange" in client:
+        shown["token_exchange"] = "; ".join(map(_write_exchange, client["token_exchange"]))
     shown["metadata"] = _write_notes(client["metadata"])
     print_fields(shown)
     if client.get("secrets"):
@@ -372,6 +374,12 @@ def print_client(client: "Json", now: int) -> None:
 def _state(client: "Json") -> str:
     state: str = client["state"]
     return "enabled, secret expired" if state == "secret_expired" else state
+
+
+def _write_exchange(exchange: "Json") -> str:
+    subjects = " ".join(exchange["subjects"])
+    way = f"{exchange['subject_resource']} to {exchange['resource']}"
+    return f"{way} for {subjects} (depth {exchange['max_depth']})"
 
 
 def _write_notes(notes: Mapping[str, Any]) -> str | None:

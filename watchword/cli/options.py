@@ -61,7 +61,7 @@ class AttributeOption:
 
     def parameter(self) -> inspect.Parameter:
         """Return the parameter from which typer makes the option."""
-        lists = dict.fromkeys(("list", "pairs", "schemas"), list[str])
+        lists = dict.fromkeys(("list", "objects", "pairs", "schemas"), list[str])
         value: Any = bool if self.form == "flag" else lists.get(self.form, str)
         option = typer.Option(self.flag, metavar=self.metavar, help=self.help)
         return inspect.Parameter(
@@ -226,6 +226,20 @@ def load_schemas(texts: Sequence[str]) -> list[dict[str, Any]]:
     return [{"type": name, "schema": load_object(path)} for name, path in pairs.items()]
 
 
+def read_objects(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Read objects of JSON.
+
+    Raises:
+        ValueError: one is none.
+    """
+    from keys.encoding import parse_json_object
+
+    try:
+        return [parse_json_object(text.encode("utf-8", "surrogateescape")) for text in texts]
+    except ValueError as error:
+        raise ValueError(f"must be a JSON object: {error}") from None
+
+
 def read_number(text: str) -> int | str:
     """Read a whole number; other text is returned as it is, for the schema to refuse or accept."""
     return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
@@ -236,6 +250,7 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "number": read_number,
     "flag": bool,
     "list": read_words,
+    "objects": read_objects,
     "pairs": read_pairs,
     "file": load_object,
     "schemas": load_schemas,

@@ -64,6 +64,7 @@ def client_endpoints(
                 keys,
                 usage,
                 new_jti=partial(new_jti, random_bytes=secrets.token_bytes),
+                tokens=tokens,
                 reused=ReusedTokens(lists, memo_key=secrets.token_bytes(32)),
                 hooks=hooks,
                 indexes=indexes,

@@ -19,6 +19,8 @@ from issuer.administration.http.openapi import (
 from issuer.client_auth.methods import METHODS
 from issuer.config import IssuerConfig
 from issuer.endpoints.status_list import LIST_TYPE
+from issuer.grants import GRANTS
+from issuer.grants.token_exchange import TOKEN_TYPES
 from issuer.introspection import RESPONSE_TYPE
 from issuer.metadata import (
     INTROSPECTION_PATH,
@@ -47,13 +49,19 @@ _TOKEN_REQUEST: Json = {
     "type": "object",
     "required": ["grant_type"],
     "properties": {
-        "grant_type": {"const": "client_credentials"},
+        "grant_type": {"enum": list(GRANTS)},
         "scope": {"type": "string", "description": "the client's default if left out"},
         "resource": {"type": "string", "description": "RFC 8707; the client's default if left out"},
         "authorization_details": {
             "type": "string",
             "description": "RFC 9396: a JSON array of objects, each with a type",
         },
+        "subject_token": {"type": "string", "description": "RFC 8693: what is exchanged"},
+        "subject_token_type": {"enum": list(TOKEN_TYPES)},
+        "actor_token": {"type": "string", "description": "a token of the client for itself"},
+        "actor_token_type": {"enum": list(TOKEN_TYPES)},
+        "requested_token_type": {"enum": list(TOKEN_TYPES)},
+        "audience": {"type": "string", "description": "as resource, in an exchange"},
         "client_id": {"type": "string", "description": "unless it comes by HTTP Basic"},
         "client_secret": {"type": "string"},
     },
@@ -66,6 +74,7 @@ _TOKEN: Json = {
         "token_type": {"const": "Bearer"},
         "expires_in": {"type": "integer"},
         "scope": {"type": "string"},
+        "issued_token_type": {"enum": list(TOKEN_TYPES), "description": "in an exchange"},
         "authorization_details": {
             "type": "array",
             "items": {"type": "object", "required": ["type"]},

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from issuer.registry.client import ClientRegistration, check_client_id
+from issuer.registry.client import ClientRegistration, facts_of_client
+from issuer.registry.client_id import check_client_id
 from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import InvalidValue
-from issuer.registry.permission import ResourcePermission
+from issuer.registry.permission import ExchangePermission, ResourcePermission
 from tests.support.issuer import make_client
 from tests.support.registry import RESOURCE
 
@@ -167,3 +168,45 @@ def test_default_scopes_are_some_of_the_scopes(defaults, words):
 def test_a_client_expires_at_its_second(end, now, expired):
     """The span is half open, as that of a secret is."""
     assert make_client(expires_at=end).is_expired(now) is expired
+
+
+def exchange(**changes):
+    """Make a permission to exchange tokens, changed as named."""
+    named = {"subject_resource": RESOURCE, "resource": "https://next.example", "subjects": ("web",)}
+    return ExchangePermission(**(named | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"subjects": ()}, "needs at least one subject"),
+        ({"subjects": ("a b",)}, "a client id is"),
+        ({"resource": "nowhere"}, "resource identifier"),
+        ({"subject_resource": "nowhere"}, "resource identifier"),
+        ({"max_depth": 0}, "greater than or equal to 1"),
+        ({"max_depth": 6}, "less than or equal to 5"),
+        ({"max_depth": "1"}, "valid integer"),
+    ],
+)
+def test_a_permission_to_exchange_says_whose_tokens_and_what_for(changes, words):
+    """Whatever is left out or mistyped would let more act for more."""
+    with pytest.raises(ValidationError, match=words):
+        exchange(**changes)
+
+
+def test_tokens_for_one_resource_are_exchanged_by_one_permission():
+    """Of two, it would be unclear whose depth counts."""
+    with pytest.raises(ValidationError, match="two exchanges of tokens for"):
+        ClientRegistration(client_id="a", token_exchange=(exchange(), exchange(max_depth=2)))
+
+
+def test_the_order_of_exchanges_and_of_their_subjects_means_nothing():
+    """Equal facts are no change in a plan."""
+    one, other = exchange(subjects=("b", "a")), exchange(resource="https://other.example")
+    turned = (other, exchange(subjects=("a", "b")))
+    first, second = (
+        facts_of_client(ClientRegistration(client_id="a", token_exchange=each))
+        for each in ((one, other), turned)
+    )
+    assert first == second
+    assert first != facts_of_client(ClientRegistration(client_id="a", token_exchange=(one,)))
