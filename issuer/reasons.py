@@ -161,6 +161,71 @@ _GRANT: Mapping[Reason, Diagnosis] = {
     ),
 }
 
+_EXCHANGE: Mapping[Reason, Diagnosis] = {
+    Reason.SUBJECT_MISSING: Diagnosis(
+        "`subject_token` is missing.", "Send the token that the caller sent."
+    ),
+    Reason.SUBJECT_TYPE: Diagnosis(
+        "`subject_token_type` is missing, or is no access token or JWT.",
+        "Send `urn:ietf:params:oauth:token-type:access_token`; no other kind is exchanged.",
+    ),
+    Reason.ACTOR_TYPE: Diagnosis(
+        "`actor_token` and `actor_token_type` are not both there, or the type is another.",
+        "Leave both out: the client has authenticated.",
+    ),
+    Reason.ACTOR_TOKEN: Diagnosis(
+        "The actor token is not a live, unbound token of the client for itself.",
+        "Leave it out: the client has authenticated.",
+    ),
+    Reason.REQUESTED_TYPE: Diagnosis(
+        "`requested_token_type` is no access token or JWT.", "Leave it out."
+    ),
+    Reason.DETAILS_NOT_EXCHANGED: Diagnosis(
+        "An exchange was to give `authorization_details`.",
+        "Leave them out; use scopes for what is done in the name of a caller.",
+    ),
+    Reason.NOTHING_EXCHANGED: Diagnosis(
+        "The client has no permission to exchange tokens.",
+        "`watchword clients update ID --token-exchange JSON`, if it may.",
+    ),
+    Reason.SUBJECT_AUDIENCE: Diagnosis(
+        "The subject token is for another API than the client is, or for several.",
+        "Send a token that a caller sent to it; `subject_resource` has to be its `aud`.",
+    ),
+    Reason.SUBJECT_IS_OWN: Diagnosis(
+        "The subject token was issued to the client itself.",
+        "Ask for a token with `grant_type=client_credentials`.",
+    ),
+    Reason.SUBJECT_BOUND: Diagnosis(
+        "The subject token is bound to a key (`cnf`), whose possession cannot be proven here.",
+        "Have the caller registered without binding for this API.",
+    ),
+    Reason.SUBJECT_NOT_ACTIVE: Diagnosis(
+        "A client that the subject token names is gone, disabled or expired.",
+        "`watchword clients show ID` of its `sub`, `client_id` and `act`.",
+    ),
+    Reason.SUBJECT_NOT_ALLOWED: Diagnosis(
+        "The permission does not name the subject of the token, or the client that sent it.",
+        "Add both to `subjects`, if the client may act for them.",
+    ),
+    Reason.MAY_NOT_ACT: Diagnosis(
+        "`may_act` of the subject token names another client.",
+        "Only the client that it names may exchange the token.",
+    ),
+    Reason.CHAIN_TOO_LONG: Diagnosis(
+        "More clients would act one for another than `max_depth` of the permission.",
+        "Raise it, if the chain is meant to be so long.",
+    ),
+    Reason.SEVERAL_TARGETS: Diagnosis(
+        "The request names several targets, or none where several are possible.",
+        "Name one resource; exchange once for each.",
+    ),
+    Reason.TARGET_NOT_EXCHANGED: Diagnosis(
+        "The client has no permission to exchange such a token for the resource.",
+        "Add it with `watchword clients update ID --token-exchange JSON`, if it may.",
+    ),
+}
+
 _TOKEN: Mapping[Reason, Diagnosis] = {
     **{Reason(fault): each for fault, each in JWT_DIAGNOSES.items()},
     Reason.TOKEN_TOO_LONG: Diagnosis(
@@ -218,4 +283,11 @@ _ISSUER: Mapping[Reason, Diagnosis] = {
     ),
 }
 
-DIAGNOSES: Mapping[Reason, Diagnosis] = {**_REQUEST, **_CLIENT, **_GRANT, **_TOKEN, **_ISSUER}
+DIAGNOSES: Mapping[Reason, Diagnosis] = {
+    **_REQUEST,
+    **_CLIENT,
+    **_GRANT,
+    **_EXCHANGE,
+    **_TOKEN,
+    **_ISSUER,
+}

@@ -21,6 +21,7 @@ from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
 from keys.jws import parse_compact
 from keys.jwt import (
+    ACCESS_TOKEN_TYPE,
     FORBIDDEN_HEADERS,
     FUTURE_IAT,
     HEADER_CHECKS,
@@ -30,7 +31,7 @@ from keys.jwt import (
     ParsedJwt,
     verify_signature,
 )
-from resource_api.access_token import CHECKS, TOKEN_TYPE, parse_token, profile_of
+from resource_api.access_token import CHECKS, parse_token, profile_of
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason, ResourceError
 from resource_api.status_list import Statuses, StatusReference, check_status, read_status
@@ -286,7 +287,7 @@ DESCRIPTIONS: Mapping[str, Description] = {
         lambda seen: f"{seen.token.count(b'.') + 1} parts",
     ),
     "type": Description(
-        "RFC 9068 §4, RFC 8725 §3.11", lambda seen: f'typ "{TOKEN_TYPE}"', _member("typ")
+        "RFC 9068 §4, RFC 8725 §3.11", lambda seen: f'typ "{ACCESS_TOKEN_TYPE}"', _member("typ")
     ),
     "algorithm": Description(
         "RFC 8725 §3.1",

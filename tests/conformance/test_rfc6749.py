@@ -145,7 +145,7 @@ async def test_events_name_the_token_but_never_hold_it() -> None:
     issuer = TestIssuer()
     answer = await issuer.ask()
     name, fields = issuer.events[0]
-    assert (name, set(fields)) == ("token.issued", {"client_id", "kid", "jti", "reused"})
+    assert (name, set(fields)) == ("token.issued", {"client_id", "kid", "jti", "reused", "subject"})
     assert fields["jti"] == answer.claims["jti"]
     assert answer.json["access_token"] not in repr(issuer.events)
     assert SECRET not in repr(issuer.events)
