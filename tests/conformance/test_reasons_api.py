@@ -1,0 +1,149 @@
+"""Every way in which an API refuses a request has a reason of its own, the one in its log."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+
+from resource_api.access_token import verify
+from resource_api.config import ResourcePolicy
+from resource_api.errors import InvalidToken, Reason, StatusUnavailable
+from resource_api.guard import require, require_details
+from resource_api.status_list import StatusList
+from tests.support.attack import ATTACKER, FORGE, GOOD, HEADER, OTHER_KEY, PAYLOAD, SIGNATURE
+from tests.support.forge import DROP, ISSUER, NOW, RESOURCE
+from tests.support.protected_api import ProtectedApi, ask, bearer
+from tests.support.reasons import Row, check_table
+from tests.support.status_lists import pack, status
+
+LIST = f"{ISSUER}/status-lists/1"
+STATUSES = StatusList(pack((0, 1, 2, 3), 2), 2, issued_at=NOW, expires_at=NOW + 60, ttl=8)
+Ask = Callable[[], Awaitable[object]]
+
+
+class Lists:
+    """The issuer's lists in memory; None stands for one that cannot be had."""
+
+    def __init__(self, statuses: StatusList | None) -> None:
+        self.statuses = statuses
+
+    def current(self, uri: str) -> StatusList | None:
+        """Give the list."""
+        return self.statuses
+
+    async def get(self, uri: str) -> StatusList:
+        """Refuse: what is not at hand cannot be had."""
+        raise StatusUnavailable(1)
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+def sent(*values: bytes) -> Ask:
+    """Send these Authorization lines."""
+
+    async def send() -> object:
+        api = ProtectedApi(FORGE)
+        await ask(api.app, "GET", "/read", *((b"authorization", value) for value in values))
+        return api.reason
+
+    return send
+
+
+def shown(token: bytes = GOOD, *, keys_fail: bool = False, **options: Any) -> Ask:
+    """Send a token as Bearer."""
+
+    async def send() -> object:
+        api = ProtectedApi(FORGE, **options)
+        api.issuer.fails = ConnectionError() if keys_fail else None
+        await ask(api.app, "GET", "/read", bearer(token))
+        return api.reason
+
+    return send
+
+
+def forged(*, header: Mapping[str, Any] | None = None, **claims: Any) -> Ask:
+    """Send a good token with one change, well signed."""
+    return shown(FORGE.token(header=header, **claims))
+
+
+def listed(idx: int, statuses: StatusList | None = STATUSES) -> Ask:
+    """Send a token that has a place on a list."""
+    return shown(FORGE.token(status=status(LIST, idx)), status_lists=Lists(statuses))
+
+
+def guarded(guard: Any) -> Ask:
+    """Send a good token to a route that wants more."""
+
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("not to be reached")
+
+    return shown(app=guard.app(endpoint))
+
+
+async def verified_without_lists() -> object:
+    """Validate a token that has a status where no list is looked at."""
+    policy = ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
+    token = FORGE.token(status=status(LIST))
+    with pytest.raises(InvalidToken) as refusal:
+        verify(token, FORGE.keys, policy, now=NOW)
+    return refusal.value.reason
+
+
+R = Reason
+ROWS = [
+    Row(R.NO_CREDENTIALS, "no Authorization header", sent()),
+    Row(R.FOREIGN_SCHEME, "another scheme", sent(b"Basic eDp5")),
+    Row(R.MALFORMED_AUTHORIZATION, "more than one token68", sent(b"Bearer a b")),
+    Row(R.SEVERAL_CREDENTIALS, "two Authorization headers", sent(b"Bearer a", b"Bearer b")),
+    Row(R.TOKEN_TOO_LONG, "more than 8 KB", forged(x="x" * 8192)),
+    Row(R.MALFORMED_TOKEN, "two parts", shown(b"a.b")),
+    Row(R.MALFORMED_TOKEN, "crit", forged(header={"crit": ["exp"]})),
+    Row(R.MALFORMED_TOKEN, "claims that are no JSON", shown(HEADER + b".eA." + SIGNATURE)),
+    Row(R.WRONG_TYPE, "an ID token", forged(header={"typ": "JWT"})),
+    Row(R.WRONG_ALGORITHM, "none", forged(header={"alg": "none"})),
+    Row(R.FORBIDDEN_HEADER, "a key in the header", forged(header={"jwk": ATTACKER})),
+    Row(R.INVALID_KID, "no kid", forged(header={"kid": DROP})),
+    Row(R.UNKNOWN_KEY, "a kid that is not published", shown(OTHER_KEY.token())),
+    Row(R.BAD_SIGNATURE, "another signature", shown(HEADER + b"." + PAYLOAD + b".AAAA")),
+    Row(R.WRONG_ISSUER, "another iss", forged(iss=ISSUER + "/")),
+    Row(R.WRONG_AUDIENCE, "another aud", forged(aud="https://other.example")),
+    Row(R.INVALID_TIME, "exp that is no number", forged(exp="x")),
+    Row(R.INVALID_TIME, "exp before iat", forged(iat=NOW, exp=NOW - 5)),
+    Row(R.EXPIRED, "exp is over", forged(iat=NOW - 99, exp=NOW - 10)),
+    Row(R.NOT_YET_VALID, "nbf ahead", forged(nbf=NOW + 11)),
+    Row(R.NOT_YET_VALID, "iat ahead", forged(iat=NOW + 61)),
+    Row(R.LIFETIME_TOO_LONG, "more than a day", forged(exp=NOW + 90_000)),
+    Row(R.INVALID_IDENTITY, "no sub", forged(sub=DROP)),
+    Row(R.SENDER_CONSTRAINED, "a bound token", forged(cnf={"jkt": "x"})),
+    Row(R.INVALID_STATUS, "a status that names no list", forged(status={})),
+    Row(R.INVALID_STATUS, "a list that is not the issuer's", forged(status=status("https://x"))),
+    Row(R.INVALID_STATUS, "a list that ends before the index", listed(4)),
+    Row(R.INVALID_STATUS, "a status of an application", listed(3)),
+    Row(R.UNCHECKED_STATUS, "no lists", verified_without_lists),
+    Row(R.TOKEN_REVOKED, "revoked", listed(1)),
+    Row(R.TOKEN_SUSPENDED, "suspended", listed(2)),
+    Row(R.STATUS_UNAVAILABLE, "the list cannot be had", listed(0, None)),
+    Row(R.INVALID_SCOPE_CLAIM, "scope is an array", forged(scope=["read"])),
+    Row(R.INSUFFICIENT_SCOPE, "a scope is lacking", guarded(require("admin"))),
+    Row(R.INVALID_DETAILS_CLAIM, "details that are no list", forged(authorization_details={})),
+    Row(R.INSUFFICIENT_DETAILS, "details are lacking", guarded(require_details("payment"))),
+    Row(R.NO_KEYS, "the key set cannot be had", shown(keys_fail=True)),
+]
+SHARED: Mapping[Reason, str] = {
+    R.MALFORMED_TOKEN: "no token at all: which rule of its form it breaks makes no difference",
+    R.INVALID_TIME: "the issuer writes times that mean nothing",
+    R.NOT_YET_VALID: "the clocks differ, whichever claim shows it",
+    R.INVALID_STATUS: "nothing tells the status; status_list.stale has more where a list is wrong",
+}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.cause for row in ROWS])
+async def test_a_refused_request_has_its_reason(row: Row) -> None:
+    """The log says which check it was, whatever the answer says."""
+    assert await row.ask() == row.reason
+
+
+def test_every_reason_of_an_api_has_a_request_and_one_cause() -> None:
+    """A new code needs a row; a second cause of a code needs a word why."""
+    check_table(ROWS, Reason, SHARED, "tests/conformance/test_reasons_api.py")
