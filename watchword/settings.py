@@ -157,6 +157,9 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] | None = Field(
         None, description="`console` on a terminal, else `json`"
     )
+    request_log: bool = Field(
+        False, description="whether `serve` logs each request, as `request.answered`"
+    )
     client_id: str | None = Field(
         None, description="for `scenario` and `token get`; plain `CLIENT_ID` is understood too"
     )

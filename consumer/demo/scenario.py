@@ -1,19 +1,21 @@
-"""The demo scenario over HTTP: open route, refusals, tokens, reading and writing.
+"""The demo scenario over HTTP: open route, refusals, tokens, reading and writing, revoking.
 
 Each request is printed with its reason and its answer, which is compared with the expected one.
-RFC 6749 §4.4, RFC 6750 §3.1, RFC 9068 §4.
+RFC 6749 §4.4, RFC 6750 §3.1, RFC 9068 §4, RFC 7009 §2.
 """
 
 import json
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
 from consumer.client_auth import ClientSecretBasic
 from consumer.deadline import Deadline
+from consumer.demo.token_check import is_on_status_list, verify_with_jwks
 from consumer.errors import ConsumerError
 from consumer.fetch import FetchAnswer, FetchRequest
 from consumer.metadata import (
@@ -25,17 +27,6 @@ from consumer.metadata import (
 from consumer.origin import parse_origin
 from consumer.token_request import build_token_request, parse_token_response
 from consumer.token_scheme import BEARER
-from keys.errors import KeysError
-from keys.jwks import parse_jwk_set
-from keys.jwt import (
-    MAX_TOKEN_BYTES,
-    JwtProfile,
-    check_identity,
-    check_times,
-    parse_jwt,
-    verify_signature,
-)
-from keys.key_types import ALGORITHMS
 
 VALUE = "foo-bar-moo"
 TIMEOUT = 10.0
@@ -44,6 +35,12 @@ _LONGEST_BODY = 200
 _SHOWN_OF_A_TOKEN = 12
 _PATIENCE = 30.0
 _PAUSE = 0.1
+_USES = 100
+"""Requests with one token, about which the API asks the issuer nothing."""
+_REVALIDATION = 15
+"""Seconds between two looks of an API at what the issuer withdrew, if the issuer does not say."""
+_LATE = 5
+"""Seconds for all that a busy machine delays."""
 
 Rotate = Callable[[], tuple[str, float]]
 """Rotate the signing key; return the `kid` of the one that will sign, and in how many seconds."""
@@ -119,6 +116,8 @@ class _Scenario:
         self._tokens: list[str] = []
         self._token_endpoint = ""
         self._jwks_uri = ""
+        self._revocation_endpoint: str | None = None
+        self._told_within = 0.0
 
     def ending(self, reason: str) -> str:
         return self._presentable(f"the scenario ends here: {reason}")
@@ -128,6 +127,7 @@ class _Scenario:
         token = self._token("read write", "a token for reading and writing")
         self._read_and_write(token)
         self._beyond(token)
+        self._revocation()
 
     def rotate(self, rotate: Rotate, out: Callable[[str], None]) -> None:
         """Go on while another key takes over; no request may be refused."""
@@ -143,20 +143,13 @@ class _Scenario:
 
     def _until_signed_by(self, kid: str, token: str, patience: float) -> int:
         """Get tokens and read with an old one until this key signs; count the requests."""
-        say, unsaid = self._say, list[str]()
-        self._say = unsaid.append
         end = time.monotonic() + patience
-        try:
+        with self._quietly() as unsaid:
             while self._signer(self._token("read", "a token meanwhile"), self._jwks()) != kid:
                 answer = self._call("GET", "/read-resource", "read meanwhile", token)
                 _expect_json(answer, {"resource": VALUE})
                 _expect("another key", "another key" if time.monotonic() < end else "the same")
                 time.sleep(_PAUSE)
-        except _Unexpected:
-            say(unsaid[-1])
-            raise
-        finally:
-            self._say = say
         return len(unsaid)
 
     def _refusals(self) -> None:
@@ -186,6 +179,55 @@ class _Scenario:
         kid = self._signer(token, self._jwks())
         self._say(f"checked the token's signature without the issuer's help => valid, key {kid}")
 
+    def _revocation(self) -> None:
+        """End a token before its time; its API learns of that without asking about any token."""
+        token = self._token("read", "a token to be revoked")
+        if self._revocation_endpoint is None or not is_on_status_list(token):
+            self._say("the token is on no status list, so it counts until it ends => not revoked")
+            return
+        with self._quietly():
+            for _ in range(_USES):
+                answer = self._call("GET", "/read-resource", "read again", token)
+                _expect_json(answer, {"resource": VALUE})
+        self._say(f"{_USES} requests with it => all of them 200 OK")
+        answer = self._ask(self._revocation_request(token), "revoke the token")
+        _expect("200", str(answer.status_code))
+        self._until_refused(token)
+
+    def _until_refused(self, token: str) -> None:
+        began, is_over = time.monotonic(), False
+        with self._quietly() as unsaid:
+            while not is_over:
+                answer = self._call("GET", "/read-resource", "read with the revoked token", token)
+                took = time.monotonic() - began
+                is_over = answer.status_code != 200 or took > self._told_within
+                time.sleep(0 if is_over else _PAUSE)
+        self._say(unsaid[-1])
+        _expect("401 invalid_token", _verdict(answer))
+        self._say(f"it was refused {took:.1f} s after it was revoked, at request {len(unsaid)}")
+
+    @contextmanager
+    def _quietly(self) -> Iterator[list[str]]:
+        """Keep lines back, but for the one whose answer was not the expected one."""
+        say, unsaid = self._say, list[str]()
+        self._say = unsaid.append
+        try:
+            yield unsaid
+        except _Unexpected:
+            say(unsaid[-1])
+            raise
+        finally:
+            self._say = say
+
+    def _revocation_request(self, token: str) -> FetchRequest:
+        """Build the request of RFC 7009 §2.1, by the client whose token it is."""
+        form = {"token": token, "token_type_hint": "access_token"}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        now = time.time()  # noqa: TID251 - a shell
+        self._good.apply(form, headers, audience=self._issuer, now=now)
+        url, body = self._revocation_endpoint or "", urlencode(form).encode("ascii")
+        return FetchRequest(method="POST", url=url, headers=headers, body=body)
+
     def _jwks(self) -> bytes:
         request = FetchRequest(method="GET", url=self._jwks_uri, headers={})
         answer = self._ask(request, "the issuer's public keys, open to everyone")
@@ -194,7 +236,8 @@ class _Scenario:
 
     def _signer(self, token: str, jwks: bytes) -> str:
         try:
-            return verify_with_jwks(token, jwks, issuer=self._issuer)
+            now = time.time()  # noqa: TID251 - a shell
+            return verify_with_jwks(token, jwks, issuer=self._issuer, now=now)
         except ValueError as error:
             raise _Unexpected(f"expected a valid signature, got: {error}") from None
 
@@ -217,10 +260,17 @@ class _Scenario:
 
     def _discover(self) -> None:
         # Discovery is not a step of the scenario, so it is not printed.
-        answer = _as_fetched(self._send(build_metadata_request(self._issuer)))
-        metadata = parse_metadata(answer, self._issuer, allow_insecure_http=False)
+        answer = self._send(build_metadata_request(self._issuer))
+        metadata = parse_metadata(_as_fetched(answer), self._issuer, allow_insecure_http=False)
         self._token_endpoint = metadata.token_endpoint
         self._jwks_uri = metadata.jwks_uri or ""
+        document = _document(answer)
+        endpoint = document.get("revocation_endpoint")
+        if isinstance(endpoint, str):
+            self._revocation_endpoint = check_endpoint(endpoint, allow_insecure_http=False)
+        # Half of it may be spent in a shared cache on the way.
+        seconds = document.get("jwks_revalidation_seconds")
+        self._told_within = 2 * (seconds if isinstance(seconds, int) else _REVALIDATION) + _LATE
 
     def _write(self, reason: str, token: str) -> httpx.Response:
         return self._call("POST", "/write-resource", reason, token, body={"value": VALUE})
@@ -315,38 +365,3 @@ def _expect(wanted: str, got: str) -> None:
 def _tampered(token: str) -> str:
     signed, dot, signature = token.rpartition(".")
     return f"{signed}{dot}{'B' if signature[:1] == 'A' else 'A'}{signature[1:]}"
-
-
-def verify_with_jwks(token: str, jwks: bytes, *, issuer: str) -> str:
-    """Return the `kid` of the key that signed a token which has not expired.
-
-    Shows that an API can check a token without asking the issuer (RFC 7515 §5.2). A consumer never
-    does this with its own tokens: to a client they are opaque (RFC 6749 §1.4).
-
-    Args:
-        token: a JWT access token (RFC 9068).
-        jwks: the JWK set as it was served.
-        issuer: what the token's `iss` has to be.
-
-    Raises:
-        ValueError: no such key, another signature, or not such a token; says which.
-    """
-    profile = JwtProfile(
-        # A closed table: what the header asks for never decides how it is checked (RFC 8725 §3.1).
-        typ="at+jwt", algorithms=frozenset(ALGORITHMS), max_bytes=MAX_TOKEN_BYTES
-    )  # fmt: skip
-    try:
-        parsed = parse_jwt(token.encode(), profile)
-        key = parse_jwk_set(jwks).select(parsed.header.kid, parsed.header.alg)
-        if key is None:
-            raise ValueError("the key of the token is not among the issuer's keys")
-        verify_signature(parsed, key)
-        # Whom the token is for is the API's question, and the API has answered it.
-        now = time.time()  # noqa: TID251 - a shell
-        check_times(parsed.claims, now, leeway=0, max_lifetime=math.inf)
-        check_identity(parsed.claims, "sub", "client_id", "jti")
-    except KeysError as error:
-        raise ValueError(f"the token does not stand: {error}") from None
-    if parsed.claims.get("iss") != issuer:
-        raise ValueError("the token is of another issuer")
-    return key.kid

@@ -22,7 +22,10 @@ class DemoProvider:
         self.turns = []  # which kids the next tokens are signed with, before the last one
         self.resource = None
         self.tokens = {}
+        self.revoked = {}  # how many requests each token is still good for
         self.spoilt = {}
+        self.has_lists = True
+        self.late = 2  # requests that a revoked token gets through
         self.seen = []
 
     def spoil(self, method, path, number, status, document, **headers):
@@ -43,6 +46,7 @@ class DemoProvider:
             ("GET", "/.well-known/oauth-authorization-server"): self.metadata,
             ("POST", "/token"): self.token,
             ("GET", "/jwks"): self.jwks,
+            ("POST", "/revoke"): self.revoke,
             ("GET", "/read-resource"): self.read,
             ("POST", "/write-resource"): self.write,
         }
@@ -51,7 +55,13 @@ class DemoProvider:
     def metadata(self, request):
         return answer(
             200,
-            {"issuer": ISSUER, "token_endpoint": f"{ISSUER}/token", "jwks_uri": f"{ISSUER}/jwks"},
+            {
+                "issuer": ISSUER,
+                "token_endpoint": f"{ISSUER}/token",
+                "jwks_uri": f"{ISSUER}/jwks",
+                "revocation_endpoint": f"{ISSUER}/revoke",
+                "jwks_revalidation_seconds": 8,
+            },
         )
 
     def token(self, request):
@@ -59,7 +69,9 @@ class DemoProvider:
         if (scheme, base64.b64decode(credentials).decode()) != ("Basic", f"{CLIENT}:{SECRET}"):
             return answer(401, {"error": "invalid_client"})
         scope = parse_qs(request.content.decode())["scope"][0]
-        token = self.sign(scope=scope)
+        list_uri = f"{ISSUER}/status-lists/1-0"
+        status = {"status": {"status_list": {"idx": 0, "uri": list_uri}}} if self.has_lists else {}
+        token = self.sign(scope=scope, **status)
         self.tokens[token] = scope
         document = {"access_token": token, "token_type": "Bearer", "expires_in": 3600}
         return answer(200, document | {"scope": scope})
@@ -76,6 +88,12 @@ class DemoProvider:
         facts = {"use": "sig", "alg": "RS256"}
         return answer(200, {"keys": [key | {"kid": kid} | facts for kid in self.kids]})
 
+    def revoke(self, request):
+        """End a token of the client after a few more requests."""
+        assert request.headers["Authorization"].startswith("Basic ")
+        self.revoked[parse_qs(request.content.decode())["token"][0]] = self.late
+        return answer(200, {})
+
     def read(self, request):
         return self.guard(request, "read") or answer(200, {"resource": self.resource})
 
@@ -90,8 +108,10 @@ class DemoProvider:
         header = request.headers.get("Authorization")
         if header is None:
             return answer(401, "", **{"WWW-Authenticate": 'Bearer realm="api"'})
-        granted = self.tokens.get(header.removeprefix("Bearer "))
-        if granted is None:
+        token = header.removeprefix("Bearer ")
+        granted = self.tokens.get(token)
+        self.revoked |= {token: self.revoked.get(token, 1_000) - 1}
+        if granted is None or self.revoked[token] < 0:
             return answer(401, "", **{"WWW-Authenticate": 'Bearer error="invalid_token"'})
         if scope not in granted.split():
             challenge = f'Bearer error="insufficient_scope", scope="{scope}"'

@@ -33,6 +33,8 @@ INDEX_PATH = "/"
 DESCRIPTION_PATH = "/openapi.json"
 DESCRIPTION_MAX_AGE = 300  # seconds
 
+_LOGGED_CHARACTERS = 100
+
 _UNSTORED = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 # What a peer may call its request; anything else is replaced, so that log lines stay clean.
@@ -95,6 +97,8 @@ class Provider:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", name)]
+                if self._settings.request_log:
+                    self._log(scope, message["status"])
             await send(message)
 
         endpoint: Endpoint = _not_found
@@ -102,6 +106,11 @@ class Provider:
             path = scope["path"]
             endpoint = self._routes.get(path) or self._find_below(path) or endpoint
         await endpoint(scope, receive, send_with_id)
+
+    def _log(self, scope: Scope, status: int) -> None:
+        # Where nothing is served, a path may be anything, such as a token; a query always may.
+        path = None if status == 404 else scope["path"][:_LOGGED_CHARACTERS]
+        self._events("request.answered", method=scope["method"], path=path, status=status)
 
     def _find_below(self, path: str) -> Endpoint | None:
         if not path.startswith(self._below):

@@ -18,6 +18,9 @@ EXPECTED = [
     ("POST /token", '200 OK {"access_token":"'),
     ("POST /write-resource", "403 Forbidden {}"),
     ("GET /jwks", '200 OK {"keys":['),
+    ("POST /token", '200 OK {"access_token":"'),
+    ("POST /revoke", "200 OK {}"),
+    ("GET /read-resource", "401 Unauthorized"),
 ]
 
 
@@ -51,8 +54,10 @@ def test_the_story_is_told_in_order(provider):
         method, path = request.split()
         assert line.startswith(f"[Consumer]: {method} {ISSUER}{path}, ")
         assert line.partition("=> response: ")[2].startswith(response)
-    assert "signature" in lines[-2]
-    assert "key-1" in lines[-2]
+    assert "signature" in lines[11]
+    assert "key-1" in lines[11]
+    assert lines[13] == "[Consumer]: 100 requests with it => all of them 200 OK"
+    assert lines[-2].endswith("after it was revoked, at request 3")
     assert lines[-1] == "[Consumer]: every answer was the expected one"
 
 
@@ -124,6 +129,13 @@ def test_neither_secret_nor_token_is_shown(provider):
             "expected 403 insufficient_scope, got 401 invalid_token",
         ),
         (("GET", "/jwks", 1), (503, ""), "expected 200, got 503"),
+        (("POST", "/revoke", 1), (503, {}), "expected 200, got 503"),
+        (("GET", "/read-resource", 10), (401, ""), 'expected 200 {"resource":"foo-bar-moo"}'),
+        (
+            ("GET", "/read-resource", 104),
+            (503, ""),
+            "expected 401 invalid_token, got 503 without an error code",
+        ),
         (("GET", "/jwks", 1), (200, {"keys": []}), "expected a valid signature, got: "),
         (
             ("GET", "/.well-known/oauth-authorization-server", 1),
@@ -141,6 +153,24 @@ def test_an_answer_that_does_not_belong_ends_the_story(provider, where, answer, 
     assert lines[-1].startswith("[Consumer]: the scenario ends here: ")
     assert said in lines[-1]
     assert all(line.isprintable() for line in lines)
+
+
+def test_a_token_that_stays_good_ends_the_story(provider, monkeypatch):
+    """A revocation without effect is not waited for longer than the issuer said, and a little."""
+    provider.late = 1_000
+    monkeypatch.setattr("consumer.demo.scenario._LATE", -16)
+    code, lines = tell(provider)
+    assert code == 1
+    assert "expected 401 invalid_token, got 200" in lines[-1]
+
+
+def test_a_token_on_no_list_is_not_revoked(provider):
+    """The story says so and goes on."""
+    provider.has_lists = False
+    code, lines = tell(provider)
+    assert code == 0
+    assert lines[-2].endswith("on no status list, so it counts until it ends => not revoked")
+    assert ("POST", "/revoke") not in provider.seen
 
 
 def test_a_provider_that_is_not_there_is_one_line(provider):
@@ -194,7 +224,8 @@ def test_a_rotation_refuses_no_request(provider):
 
 def test_a_request_refused_meanwhile_ends_the_story(provider):
     """It is shown, though the requests around it are not."""
-    provider.spoil("GET", "/read-resource", 4, 401, "")
+    # Two readings, a hundred with the token that is revoked then, and three until it is refused.
+    provider.spoil("GET", "/read-resource", 3 + 100 + 3 + 1, 401, "")
     code, lines = tell(provider, rotate=rotation(provider, "key-1"))
     assert code == 1
     assert lines[-2].endswith("/read-resource, read meanwhile => response: 401 Unauthorized")

@@ -43,12 +43,12 @@ def _folder_with_a_key(made_keys, tmp_path, monkeypatch):
 
 
 @asynccontextmanager
-async def serving(*, only=None, **settings):
+async def serving(*, only=None, log=None, **settings):
     """Yield a client of a provider with these settings."""
     loaded = load_settings(**settings)
     provider = Provider(
         loaded,
-        Events(form="json", stream=io.StringIO()),
+        Events(form="json", stream=log or io.StringIO()),
         value=MemoryValue(),
         started=wall_clock(),
         only=only,
@@ -191,6 +191,20 @@ async def test_the_index_is_read_only():
         for method in ("POST", "PUT", "DELETE", "OPTIONS"):
             refused = await client.request(method, "/")
             assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_requests_are_logged_if_asked_for(is_on):
+    """Neither a query nor the path of a 404 is in the log: either may hold a token."""
+    log = io.StringIO()
+    async with serving(request_log=is_on, log=log) as client:
+        await client.get("/healthz?access_token=SECRET")
+        await client.get("/SECRET")
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    asked = [line for line in lines if line["event"] == "request.answered"]
+    told = [(line["method"], line.get("path"), line["status"]) for line in asked]
+    assert told == ([("GET", "/healthz", 200), ("GET", None, 404)] if is_on else [])
+    assert "SECRET" not in log.getvalue()
 
 
 async def test_nothing_but_http_is_served():

@@ -1,8 +1,10 @@
-"""Checking a token with nothing but the published keys."""
+"""Looking into a token with nothing but the published keys."""
+
+import time
 
 import pytest
 
-from consumer.demo.scenario import verify_with_jwks
+from consumer.demo.token_check import is_on_status_list, verify_with_jwks
 from tests.support.demo_provider import ISSUER, DemoProvider, answer
 
 
@@ -14,7 +16,7 @@ def provider():
 
 def verified(provider, token):
     """Verify a token with the provider's JWK set."""
-    return verify_with_jwks(token, provider.jwks(None).content, issuer=ISSUER)
+    return verify_with_jwks(token, provider.jwks(None).content, issuer=ISSUER, now=time.time())
 
 
 def test_a_good_token_names_its_key(provider):
@@ -46,13 +48,24 @@ def test_what_is_no_token_is_refused(provider, token):
     """Nor does it break anything."""
     with pytest.raises(ValueError):
         verified(provider, token)
+    with pytest.raises(ValueError):
+        is_on_status_list(token)
+
+
+def test_a_token_with_a_status_is_on_a_list(provider):
+    """Any other counts until it ends."""
+    status = {"status_list": {"idx": 0, "uri": f"{ISSUER}/status-lists/1-0"}}
+    assert is_on_status_list(provider.sign(status=status))
+    assert not is_on_status_list(provider.sign())
 
 
 @pytest.mark.parametrize("document", [{"keys": []}, {"keys": "x"}, {}, [], {"keys": [{"kty": 1}]}])
 def test_keys_that_are_none_are_refused(provider, document):
     """A set without the key, or no set at all."""
     with pytest.raises(ValueError):
-        verify_with_jwks(provider.sign(), answer(200, document).content, issuer=ISSUER)
+        verify_with_jwks(
+            provider.sign(), answer(200, document).content, issuer=ISSUER, now=time.time()
+        )
 
 
 def test_a_key_that_was_never_published_is_refused(provider):
