@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from issuer.administration.token_changes import all_tokens_of, change_tokens
 from issuer.errors import OAuthError, Reason, TemporarilyUnavailable
 from issuer.registration.metadata import (
     ClientMetadata,
@@ -129,10 +130,11 @@ class Registrar:
         return await self._change(work, actor=update.client_id, request_id=request_id)
 
     async def delete(self, client_id: str, access: str, *, request_id: str | None) -> None:
-        """Delete a client on its own word."""
+        """Delete a client on its own word, and revoke its tokens (RFC 7592 §2.3)."""
 
         def work(edit: RegistryEdit) -> None:
             _prove(edit, client_id, access, edit.now)
+            change_tokens(edit, all_tokens_of(client_id), administration=None)
             edit.delete_client(client_id)
 
         await self._change(work, actor=client_id, request_id=request_id)

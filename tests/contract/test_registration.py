@@ -15,8 +15,11 @@ from issuer.registration.service import Registrar
 from issuer.registry.audit import Action, Via
 from issuer.registry.errors import UnknownRegistrationToken, UnknownResource, UnknownScope
 from issuer.registry.initial_access_token import describe_registration_token
+from issuer.status.positions import StatusBlock, bucket_for
+from issuer.storage.engines.database import Statement
 from tests.support.registration import make_token
 from tests.support.registry import NOW, RESOURCE, TESTER, orders
+from tests.support.status_blocks import SIZE, give_blocks
 
 GRANTS = [{"resource": RESOURCE, "scope": "write read", "default_scope": "read"}]
 
@@ -196,6 +199,24 @@ async def test_a_client_changes_and_deletes_itself(registry, service):
     assert registry.find_client(client_id) is None
     trail = registry.list_audit(target=client_id)[:2]
     assert [entry.actor.request_id for entry in trail] == ["r2", "r1"]
+
+
+@pytest.mark.rfc("7592-1")
+async def test_the_tokens_of_a_client_that_deletes_itself_end_with_it(registry, service):
+    """RFC 7592 §2.3: what it was granted SHOULD count no more."""
+    text, _ = make_token(registry, grants=GRANTS)
+    made = await register(service, text)
+    client_id = made.client.client_id
+    bucket = bucket_for(NOW, 3600)
+    block = StatusBlock(bucket, 0, SIZE, client_id, client_id, RESOURCE, NOW - 60)
+    await asyncio.to_thread(give_blocks, registry.registry._database, NOW, block)
+    await service.delete(client_id, made.access_token, request_id="r1")
+    written = Statement("SELECT bucket, first, size, status FROM status_changes")
+    assert [tuple(row) for row in registry.registry._database.read_one(written)] == [
+        (bucket, 0, SIZE, 1)
+    ]
+    trail = registry.list_audit(target=client_id)[:2]
+    assert {entry.action.value for entry in trail} == {"token.revoked", "client.deleted"}
 
 
 @pytest.mark.parametrize("client_id", ["", "till", "a\0b", "é", "\ud800", "x" * 256, "' OR 1=1--"])
