@@ -1,7 +1,8 @@
 """Get access tokens as a client and put them on requests: the consumer's side of OAuth 2.0.
 
-`ClientCredentials` is an `httpx.Auth`, and `TokenSource` gives the token itself, for requests that
-are sent by other means; `consumer.httpx2_auth` has both for httpx2.
+`ClientCredentials` is an `httpx.Auth`, `TokenExchange` gives one for each caller that a service
+acts for, and `TokenSource` gives the token itself, for requests that are sent by other means;
+`consumer.httpx2_auth` has them for httpx2.
 """
 
 from importlib.util import find_spec
@@ -26,7 +27,7 @@ from consumer.errors import (  # noqa: E402
 )
 
 if TYPE_CHECKING:
-    from consumer.auth import ClientCredentials, TokenSource
+    from consumer.auth import ClientCredentials, TokenExchange, TokenSource
 
 __all__ = [
     "ClientAuth",
@@ -38,6 +39,7 @@ __all__ = [
     "InvalidTokenResponse",
     "MetadataError",
     "TokenEndpointUnreachable",
+    "TokenExchange",
     "TokenRequestRefused",
     "TokenSource",
 ]
@@ -45,7 +47,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Import httpx when it is needed: it costs a tenth of a second."""
-    if name not in ("ClientCredentials", "TokenSource"):
+    if name not in ("ClientCredentials", "TokenExchange", "TokenSource"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from consumer import auth
 

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus, unquote
 
 # Replacing a shorter secret would damage every text, and the gaps would tell what it was.
 _SHORTEST_REDACTED = 4
-_REDACTED = "(secret)"
+REDACTED = "(secret)"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Both alphabets of RFC 4648, and what form encoding makes of the first one's last two letters.
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]|%2[BbFf]){4,}")
@@ -62,9 +62,9 @@ class _PlainSecret:
         if len(self.client_secret) < _SHORTEST_REDACTED:
             return text
         secret = _in_every_spelling(self.client_secret)
-        redacted = secret.sub(_REDACTED, text)
+        redacted = secret.sub(REDACTED, text)
         return _BASE64.sub(
-            lambda run: _REDACTED if _is_encoded(secret, run[0]) else run[0], redacted
+            lambda run: REDACTED if _is_encoded(secret, run[0]) else run[0], redacted
         )
 
 

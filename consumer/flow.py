@@ -5,13 +5,14 @@ step out, sets its outcome and asks for the next. RFC 6749 §4.4, RFC 6750 §3.1
 """
 
 import copy
+import dataclasses
 import threading
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
-from consumer.client_auth import ClientAuth
+from consumer.client_auth import REDACTED, ClientAuth
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.fetch import FetchAnswer, FetchRequest
 from consumer.metadata import build_further_requests, build_metadata_request, parse_metadata
@@ -44,6 +45,25 @@ class TokenPlan:
     allow_insecure_http: bool = False
     patience: float = 60.0
     """Seconds after which a token request that still has not ended counts as lost."""
+    subject_token: str | None = field(default=None, repr=False)
+    """A caller's token, which is exchanged (RFC 8693); None for the client's own token."""
+
+    def redact(self, text: str) -> str:
+        """Take what is secret out of a text that comes from elsewhere."""
+        text = self.auth.redact(text)
+        if self.subject_token is None:
+            return text
+        # Without its last part a token is worth nothing.
+        for part in (self.subject_token, self.subject_token.rpartition(".")[2]):
+            text = text.replace(part, REDACTED) if part else text
+        return text
+
+
+@dataclass(slots=True)
+class Discovery:
+    """Where the issuer gives out tokens, once that is known; flows of one client share it."""
+
+    endpoint: str | None = None
 
 
 class PendingTokenRequest:
@@ -136,7 +156,12 @@ class TokenFlow:
     """The shared part of all requests of one consumer: its token, and the way to a new one."""
 
     def __init__(
-        self, plan: TokenPlan, *, clock: Callable[[], float], wall_clock: Callable[[], float]
+        self,
+        plan: TokenPlan,
+        *,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        discovery: Discovery | None = None,
     ) -> None:
         """Start without a token.
 
@@ -144,23 +169,33 @@ class TokenFlow:
             plan: whose tokens to get.
             clock: seconds of a monotonic clock.
             wall_clock: seconds since the epoch, for the proofs that a client signs.
+            discovery: shared with other flows of the client; None for one of its own.
         """
-        self._plan = plan
+        self.plan = plan
         self._clock = clock
         self._wall_clock = wall_clock
         self._lock = threading.Lock()  # held for a decision, never while waiting or sending
         self._cache = TokenCache()
         self._pending: PendingTokenRequest | None = None
-        self._discovered: str | None = None
+        self._discovery = discovery or Discovery()
 
     def inherited(self) -> "TokenFlow":
         """Return the flow of a forked child: it has the token, and no request in progress.
 
         The thread that fetches, or holds the lock, exists in the parent alone.
         """
-        flow = TokenFlow(self._plan, clock=self._clock, wall_clock=self._wall_clock)
-        flow._cache, flow._discovered = self._cache, self._discovered
+        flow = self.acting_for(self.plan.subject_token)
+        flow._cache = self._cache
         return flow
+
+    def acting_for(self, subject_token: str | None) -> "TokenFlow":
+        """Return a flow of the same client that exchanges this token of a caller."""
+        return TokenFlow(
+            dataclasses.replace(self.plan, subject_token=subject_token),
+            clock=self._clock,
+            wall_clock=self._wall_clock,
+            discovery=self._discovery,
+        )
 
     def steps(self, origin: Origin) -> Generator[Step, None, None]:
         """Yield the steps of one API request: a token, the attempt, and at most one more of both.
@@ -168,7 +203,7 @@ class TokenFlow:
         Raises:
             ConsumerError: no token is to be had, or the API's address is not safe for one.
         """
-        require_secure(origin, allow_insecure_http=self._plan.allow_insecure_http)
+        require_secure(origin, allow_insecure_http=self.plan.allow_insecure_http)
         first = Attempt((yield from self.token(origin)))
         yield first
         self._learn(first, origin)
@@ -219,7 +254,7 @@ class TokenFlow:
             if isinstance(choice, Use | Refuse):
                 return choice
             if self._pending is None or now >= self._pending.lost_at:
-                self._pending = PendingTokenRequest(lost_at=now + self._plan.patience)
+                self._pending = PendingTokenRequest(lost_at=now + self.plan.patience)
                 return _Fetcher(self._pending, choice)
             if isinstance(choice, RenewEarly):
                 return Use(choice.token)
@@ -254,8 +289,10 @@ class TokenFlow:
         pending.complete(outcome)
 
     def _fetch_token(self) -> Generator[Step, None, Token]:
-        plan = self._plan
-        endpoint = plan.token_endpoint or self._discovered or (yield from self._discover())
+        plan = self.plan
+        endpoint = plan.token_endpoint or self._discovery.endpoint
+        if endpoint is None:
+            endpoint = yield from self._discover()
         request = build_token_request(
             endpoint,
             plan.auth,
@@ -264,33 +301,32 @@ class TokenFlow:
             scope=plan.scope,
             resource=plan.resource,
             authorization_details=plan.authorization_details,
+            subject_token=plan.subject_token,
         )
         fetch = Fetch(request)
         yield fetch
         try:
-            return parse_token_response(
-                fetch.result(), plan.auth, now=self._clock(), scheme=plan.scheme
-            )
+            return parse_token_response(fetch.result(), plan, now=self._clock(), scheme=plan.scheme)
         except TokenRequestRefused:
             raise
         except ConsumerError:
             # No OAuth server answered there: perhaps the endpoint has moved.
-            self._discovered = None
+            self._discovery.endpoint = None
             raise
 
     def _discover(self) -> Generator[Step, None, str]:
         answer = yield from self._fetch_metadata()
         metadata = parse_metadata(
-            answer, self._plan.issuer, allow_insecure_http=self._plan.allow_insecure_http
+            answer, self.plan.issuer, allow_insecure_http=self.plan.allow_insecure_http
         )
-        self._discovered = metadata.token_endpoint
+        self._discovery.endpoint = metadata.token_endpoint
         return metadata.token_endpoint
 
     def _fetch_metadata(self) -> Generator[Step, None, FetchAnswer]:
-        fetch = Fetch(build_metadata_request(self._plan.issuer))
+        fetch = Fetch(build_metadata_request(self.plan.issuer))
         yield fetch
         answer = fetch.result()
-        for request in build_further_requests(self._plan.issuer):
+        for request in build_further_requests(self.plan.issuer):
             if not is_absent(answer.status):
                 break
             fetch = Fetch(request)

@@ -1,9 +1,10 @@
-"""`ClientCredentials` and `TokenSource` for httpx2 (RFC 6749 §4.4, RFC 6750 §2.1)."""
+"""`ClientCredentials`, `TokenExchange` and `TokenSource` for httpx2 (RFC 6749, 6750, 8693)."""
 
 import httpx2
 
 from consumer.credentials import ClientCredentialsBase
 from consumer.http_library import HttpLibrary
+from consumer.token_exchange import TokenExchangeBase
 from consumer.token_source import TokenSourceBase
 
 _Transport = httpx2.BaseTransport | httpx2.AsyncBaseTransport
@@ -26,5 +27,11 @@ class ClientCredentials(
     ClientCredentialsBase[httpx2.Request, httpx2.Response, _Transport], httpx2.Auth
 ):
     """Authorize the requests of `httpx2` clients, sync and async, with the client's own token."""
+
+    _library = _LIBRARY
+
+
+class TokenExchange(TokenExchangeBase[httpx2.Request, httpx2.Response, _Transport], httpx2.Auth):
+    """Authorize requests of `httpx2` clients in the name of callers: `auth=….for_caller(t)`."""
 
     _library = _LIBRARY

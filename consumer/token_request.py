@@ -1,4 +1,4 @@
-"""Build the token request and parse the response (RFC 6749 §4.4.2, §5.1, §5.2).
+"""Build the token request and parse the response (RFC 6749 §4.4.2, §5.1, §5.2, RFC 8693 §2).
 
 The access token itself is opaque to a client and is never parsed.
 """
@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from consumer.client_auth import ClientAuth
@@ -32,6 +32,17 @@ _DECIMAL = re.compile(r"[0-9]{1,16}")
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7E]")
 _LONGEST_DESCRIPTION = 200
 
+_TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
+_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name
+
+
+class Redacting(Protocol):
+    """Knows what is secret of a token request."""
+
+    def redact(self, text: str) -> str:
+        """Replace what is secret in text that comes from elsewhere."""
+        ...
+
 
 def build_token_request(
     endpoint: str,
@@ -42,8 +53,9 @@ def build_token_request(
     scope: str | None = None,
     resource: str | None = None,
     authorization_details: str | None = None,
+    subject_token: str | None = None,
 ) -> FetchRequest:
-    """Build the request of the client credentials grant.
+    """Build the request of the client credentials grant, or of a token exchange.
 
     Args:
         endpoint: the token endpoint's URL; nothing is ever added to it (RFC 6749 §2.3.1).
@@ -53,6 +65,7 @@ def build_token_request(
         scope: names divided by single spaces, or None for the issuer's default.
         resource: the API that the token is for (RFC 8707), or None for the issuer's default.
         authorization_details: rights in detail (RFC 9396 §2), a JSON array, or None for none.
+        subject_token: the access token that is exchanged, or None for the client's own token.
     """
     wanted = {
         "grant_type": "client_credentials",
@@ -60,6 +73,13 @@ def build_token_request(
         "resource": resource,
         "authorization_details": authorization_details,
     }
+    if subject_token is not None:
+        # RFC 8693 §2.1. Without an actor token: the client authenticates, and acts as itself.
+        wanted |= {
+            "grant_type": _TOKEN_EXCHANGE,
+            "subject_token": subject_token,
+            "subject_token_type": _ACCESS_TOKEN,
+        }
     # RFC 6749 §3.2: a parameter without a value counts as omitted, so it is left out.
     form = {name: value for name, value in wanted.items() if value}
     headers = {
@@ -96,13 +116,13 @@ def _has_type(value: object) -> bool:
 
 
 def parse_token_response(
-    answer: FetchAnswer, auth: ClientAuth, *, now: float, scheme: BearerScheme = BEARER
+    answer: FetchAnswer, secrets: Redacting, *, now: float, scheme: BearerScheme = BEARER
 ) -> Token:
     """Return the token of a good answer.
 
     Args:
         answer: what the token endpoint said.
-        auth: the method used, which keeps its secret out of an error's description.
+        secrets: keeps what was sent and is secret out of an error's description.
         now: the moment of receipt, in seconds of a monotonic clock.
         scheme: the one kind of token that is understood.
 
@@ -112,7 +132,7 @@ def parse_token_response(
         InvalidTokenResponse: anything else that is not a token response of RFC 6749 §5.1.
     """
     if answer.status != 200:
-        raise _refusal(answer, auth)
+        raise _refusal(answer, secrets)
     try:
         document = parse_json_object(answer)
     except ValueError as error:
@@ -152,7 +172,7 @@ def _lifetime(expires_in: object) -> float:
     return float(expires_in)
 
 
-def _refusal(answer: FetchAnswer, auth: ClientAuth) -> ConsumerError:
+def _refusal(answer: FetchAnswer, secrets: Redacting) -> ConsumerError:
     if 300 <= answer.status < 400:
         # A redirect would carry the secret to an address that was not configured.
         return InvalidTokenResponse(f"the token endpoint redirects ({answer.status}); not followed")
@@ -162,9 +182,9 @@ def _refusal(answer: FetchAnswer, auth: ClientAuth) -> ConsumerError:
         document = {}
     code = document.get("error")
     if isinstance(code, str) and _ERROR_CODE.fullmatch(code):
-        description = _readable(document.get("error_description"), auth)
+        description = _readable(document.get("error_description"), secrets)
         return TokenRequestRefused(
-            auth.redact(code), description, answer.status, retry_after(answer)
+            secrets.redact(code), description, answer.status, retry_after(answer)
         )
     reason = f"the token endpoint answered {answer.status} without an OAuth error"
     if answer.status == 429 or answer.status >= 500:
@@ -172,8 +192,8 @@ def _refusal(answer: FetchAnswer, auth: ClientAuth) -> ConsumerError:
     return InvalidTokenResponse(reason)
 
 
-def _readable(description: object, auth: ClientAuth) -> str | None:
+def _readable(description: object, secrets: Redacting) -> str | None:
     if not isinstance(description, str):
         return None
     # The secret is replaced before the text is shortened, which could leave half of it in place.
-    return _NOT_PRINTABLE.sub("?", auth.redact(description))[:_LONGEST_DESCRIPTION]
+    return _NOT_PRINTABLE.sub("?", secrets.redact(description))[:_LONGEST_DESCRIPTION]

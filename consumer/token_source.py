@@ -251,7 +251,7 @@ class TokenSourceBase(Generic[TransportT]):
         try:
             yield
         except self._library.errors as error:
-            said = self._plan.auth.redact(str(error)) or type(error).__name__
+            said = self._plan.redact(str(error)) or type(error).__name__
             where = parse_origin(fetch.request.url)
             # Without its cause, whose text may repeat lines that the server sent.
             fetch.failure = TokenEndpointUnreachable(f"{where} cannot be reached: {said}")
@@ -268,11 +268,14 @@ class TokenSourceBase(Generic[TransportT]):
         }
         if self._transport is not None:
             return options | {"transport": self._transport}
+        return options | {"verify": self._made_tls_context()}
+
+    def _made_tls_context(self) -> ssl.SSLContext:
         # Without a lock, since a child that is forked meanwhile would wait for it for ever. Two
         # threads come here at once only when a token request counts as lost.
         if self._tls_context is None:
             self._tls_context = self._library.tls_context(**self._tls_options)
-        return options | {"verify": self._tls_context}
+        return self._tls_context
 
 
 def _check_way(token_endpoint: str | None, allow_insecure_http: bool) -> None:

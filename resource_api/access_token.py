@@ -6,8 +6,9 @@ are checked one after another, as `CHECKS` lists them.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
+from keys.encoding import encode_base64url
 from keys.errors import InvalidJwt
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
@@ -28,6 +29,29 @@ from resource_api.scope import parse_scope_claim
 from resource_api.status_list import Statuses, check_status, read_status
 
 
+class TokenText:
+    """A token as it was received, for those who have to show it again; in no repr and no pickle."""
+
+    __slots__ = ("_signature", "_signing_input")
+
+    def __init__(self, parsed: ParsedJwt) -> None:
+        """Keep the parts of a parsed token."""
+        self._signing_input = parsed.signing_input
+        self._signature = parsed.signature
+
+    def reveal(self) -> str:
+        """Write the compact serialisation; the parser accepts one spelling of it only."""
+        return f"{self._signing_input.decode('ascii')}.{encode_base64url(self._signature)}"
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "TokenText(...)"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: a pickle may be kept, or sent, where no token may be."""
+        raise TypeError("the text of a token is not pickled")
+
+
 class _Proven(NamedTuple):
     issuer: str
     subject: str
@@ -38,6 +62,7 @@ class _Proven(NamedTuple):
     issued_at: float
     jti: str
     claims: Mapping[str, Any]
+    presented: TokenText
 
 
 class AccessToken(_Proven):
@@ -48,6 +73,11 @@ class AccessToken(_Proven):
 
     # A tuple underneath, because one is made for every request and costs a fifth of a dataclass.
     __slots__ = ()
+
+    @property
+    def text(self) -> str:
+        """The token as the caller sent it, such as for an exchange; as secret as a password."""
+        return self.presented.reveal()
 
     def __new__(cls) -> "AccessToken":
         """Refuse: a token that was not verified is not one."""
@@ -167,6 +197,7 @@ def verify_parsed(
         claims["iat"],
         claims["jti"],
         MappingProxyType(claims),
+        TokenText(parsed),
     )
     return tuple.__new__(AccessToken, proven)
 

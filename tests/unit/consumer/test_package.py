@@ -20,6 +20,7 @@ def test_the_public_names():
         "InvalidTokenResponse",
         "MetadataError",
         "TokenEndpointUnreachable",
+        "TokenExchange",
         "TokenRequestRefused",
         "TokenSource",
     ]

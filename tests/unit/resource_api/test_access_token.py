@@ -1,5 +1,6 @@
 """Unit tests of `resource_api.access_token`: bounds, reasons, and foreign exceptions."""
 
+import pickle
 from typing import Any
 
 import cryptography.exceptions
@@ -208,3 +209,21 @@ def test_each_check_looks_at_its_own_claims_alone() -> None:
         check({**FORGE.good_claims, **others}, POLICY, NOW)
         with pytest.raises((InvalidToken, InvalidJwt)):
             check({**FORGE.good_claims, **FAULTS[name][0]}, POLICY, NOW)
+
+
+def test_the_text_of_a_token_is_there_for_an_exchange_and_nowhere_else() -> None:
+    """Whoever has it can use it: it is in no repr, and no pickle takes it along."""
+    token = FORGE.token()
+    verified = verify(token, FORGE.keys, POLICY, now=NOW)
+    assert verified.text == token.decode()
+    signature = token.decode().rpartition(".")[2]
+    for shown in (
+        repr(verified),
+        str(verified),
+        repr(verified._asdict()),
+        repr(vars(type(verified))),
+    ):
+        assert signature not in shown
+    for kept in (verified, verified.presented):
+        with pytest.raises(TypeError, match="pickle"):
+            pickle.dumps(kept)
