@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import statistics
 import time
+from collections.abc import Sequence
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -62,14 +63,13 @@ def _sign_held(seconds: float) -> tuple[float, float]:
 
 
 def measure_round(
-    data: Prepared, server: Running, key: rsa.RSAPrivateKey, tokens: int
+    requests: Sequence[bytes], server: Running, key: rsa.RSAPrivateKey, tokens: int
 ) -> dict[str, float]:
     """Run one load between two measurements of the bare signature."""
     processes = len(server.workers)
-    request = [data.token_request()]
     before = sign_limit(processes, 0.4, key)
     cpu = sum(cpu_seconds(pid) for pid in server.workers)
-    load = run_load_apart(server.address, request, connections=CONNECTIONS, total=tokens)
+    load = run_load_apart(server.address, requests, connections=CONNECTIONS, total=tokens)
     cpu = sum(cpu_seconds(pid) for pid in server.workers) - cpu
     after = sign_limit(processes, 0.4, key)
     sign_cpu = (before[0] + after[0]) / 2
@@ -82,12 +82,19 @@ def measure_round(
     }
 
 
-def measure(data: Prepared, workers: int, rounds: int, tokens: int) -> dict[str, float]:
-    """Return the median of each figure over several rounds."""
+def measure(
+    data: Prepared,
+    workers: int,
+    rounds: int,
+    tokens: int,
+    requests: Sequence[bytes] | None = None,
+) -> dict[str, float]:
+    """Return the median of each figure over several rounds, of requests for a token if not told."""
+    requests = requests or [data.token_request()]
     key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
     with provider(data, workers=workers) as server:
-        measure_round(data, server, key, tokens // 4)  # warm caches, view and connections
-        measured = [measure_round(data, server, key, tokens) for _ in range(rounds)]
+        measure_round(requests, server, key, tokens // 4)  # warm caches, view and connections
+        measured = [measure_round(requests, server, key, tokens) for _ in range(rounds)]
     names = list(measured[0])
     return {name: round(statistics.median(each[name] for each in measured), 3) for name in names}
 

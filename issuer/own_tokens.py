@@ -4,7 +4,9 @@ Pure. What an API checks by what the issuer publishes (RFC 9068 §4), the issuer
 knows itself: its keys, and the statuses of its tokens.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 from issuer.config import MAX_TOKEN_TTL
@@ -17,7 +19,6 @@ from keys.jwt import (
     ACCESS_TOKEN_TYPE,
     MAX_TOKEN_BYTES,
     JwtProfile,
-    ParsedJwt,
     check_identity,
     check_times,
     parse_jwt,
@@ -101,8 +102,23 @@ class OwnToken(NamedTuple):
         return f"OwnToken(client_id={self.client_id!r}, jti={self.jti!r}, status={self.status!r})"
 
 
+REMEMBERED = 2048
+"""Tokens whose signature one process does not verify again; the least recently used goes first."""
+
+
+class _Signed(NamedTuple):
+    """What stays as it is for as long as the key is published: claims, key, place."""
+
+    claims: Mapping[str, Any]
+    key: PublicJwk
+    position: Position | None
+
+
 class OwnTokens:
     """Verifies tokens of one issuer without asking anything but memory.
+
+    The same token is introspected, or exchanged, again and again: its signature is verified once.
+    Its key, times and status are looked at each time.
 
     Args:
         issuer: the issuer identifier.
@@ -115,6 +131,7 @@ class OwnTokens:
         self._base = issuer.removesuffix("/")
         self._keys = keys
         self._statuses = statuses
+        self._signed: OrderedDict[bytes, _Signed] = OrderedDict()
 
     def verify(self, token: str, *, now: int) -> OwnToken:
         """Return a token of ours that may be used now.
@@ -144,27 +161,42 @@ class OwnTokens:
             NotOwnToken: it is none; the first check that failed is the reason.
             TemporarilyUnavailable: what became of it is not known yet.
         """
+        raw = token.encode("utf-8", "replace")
+        digest = sha256(raw).digest()
+        signed = self._signed.get(digest)
         try:
-            parsed = parse_jwt(token.encode("utf-8", "replace"), _PROFILE)
-            verify_signature(parsed, self._key_of(parsed, now))
-            claims = parsed.claims
-            if claims.get("iss") != self._issuer:
-                raise NotOwnToken(Reason.WRONG_ISSUER)
-            check_times(claims, now, leeway, MAX_TOKEN_TTL)
-            check_identity(claims, "sub", "client_id", "jti")
+            # A key that was withdrawn, or is another by now, proves nothing any more.
+            if signed is None or self._keys.public_key(signed.key.kid, now) is not signed.key:
+                signed = self._read(raw, now)
+            check_times(signed.claims, now, leeway, MAX_TOKEN_TTL)
         except InvalidJwt as error:
             raise NotOwnToken(Reason(error.fault)) from None
+        self._remember(digest, signed)
+        claims, key, position = signed
         try:
-            position = position_of(claims, self._base)
             status = Status.VALID if position is None else self._statuses.status(position)
-        except ValueError:
-            raise NotOwnToken(Reason.INVALID_STATUS) from None
         except StoreUnavailable:
             raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
-        return OwnToken(claims, parsed.header.kid, position, status)
+        return OwnToken(claims, key.kid, position, status)
 
-    def _key_of(self, parsed: ParsedJwt, now: int) -> PublicJwk:
+    def _read(self, raw: bytes, now: int) -> _Signed:
+        """Check all of a token that stays as it is for as long as its key does."""
+        parsed = parse_jwt(raw, _PROFILE)
         key = self._keys.public_key(parsed.header.kid, now)
         if key is None:
             raise NotOwnToken(Reason.UNKNOWN_KEY)
-        return key
+        verify_signature(parsed, key)
+        claims = parsed.claims
+        if claims.get("iss") != self._issuer:
+            raise NotOwnToken(Reason.WRONG_ISSUER)
+        check_identity(claims, "sub", "client_id", "jti")
+        try:
+            return _Signed(claims, key, position_of(claims, self._base))
+        except ValueError:
+            raise NotOwnToken(Reason.INVALID_STATUS) from None
+
+    def _remember(self, digest: bytes, signed: _Signed) -> None:
+        self._signed[digest] = signed
+        self._signed.move_to_end(digest)
+        if len(self._signed) > REMEMBERED:
+            self._signed.popitem(last=False)

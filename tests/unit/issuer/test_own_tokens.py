@@ -1,5 +1,6 @@
 """Unit tests of `issuer.own_tokens`: which tokens are the issuer's own, and what became of them."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -172,3 +173,43 @@ def test_a_representation_shows_which_token_it_is_and_nothing_else() -> None:
     assert repr(verify(FORGE.token(note="private"))) == (
         "OwnToken(client_id='svc-a', jti='token-1', status=<Status.VALID: 0>)"
     )
+
+
+def test_the_signature_of_a_token_is_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key, times and status are looked at each time, so whatever ends a token ends it at once."""
+    known = Known()
+    tokens, token = own_tokens(known), FORGE.token(status=status_claim(PLACE, ISSUER)).decode()
+    tokens.verify(token, now=NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr("issuer.own_tokens.verify_signature", None)  # called, it would fail
+        assert tokens.verify(token, now=NOW).position == PLACE
+        for now, reason in ((NOW + 300, Reason.EXPIRED), (NOW - 61, Reason.NOT_YET_VALID)):
+            with pytest.raises(NotOwnToken) as caught:
+                tokens.verify(token, now=now)
+            assert caught.value.reason is reason
+        known.statuses[PLACE] = Status.INVALID
+        with pytest.raises(NotOwnToken) as caught:
+            tokens.verify(token, now=NOW)
+        assert caught.value.reason is Reason.TOKEN_REVOKED
+    known.statuses.clear()
+    published = known.keys.pop(FORGE.jwk.kid)
+    with pytest.raises(NotOwnToken) as caught:
+        tokens.verify(token, now=NOW)
+    assert caught.value.reason is Reason.UNKNOWN_KEY
+    other = TokenForge(private_key("PS256"), alg="PS256").jwk
+    known.keys[FORGE.jwk.kid] = dataclasses.replace(other, kid=FORGE.jwk.kid)
+    with pytest.raises(NotOwnToken):
+        tokens.verify(token, now=NOW)
+    known.keys[FORGE.jwk.kid] = published
+    tokens.verify(token, now=NOW)
+
+
+def test_what_is_remembered_is_bounded_and_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens that are none of ours are not remembered, however many are sent."""
+    monkeypatch.setattr("issuer.own_tokens.REMEMBERED", 3)
+    tokens = own_tokens(Known())
+    for number in range(5):
+        tokens.verify(FORGE.token(jti=f"t{number}").decode(), now=NOW)
+        with pytest.raises(NotOwnToken):
+            tokens.verify(FORGE.token(iss=f"https://{number}.example").decode(), now=NOW)
+    assert len(tokens._signed) == 3
