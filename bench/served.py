@@ -70,11 +70,20 @@ class Prepared:
 
     def token_request(self, client_id: str | None = None, secret: str | None = None) -> bytes:
         """Return a token request by client_secret_basic, ready to be sent."""
+        form = b"grant_type=client_credentials&scope=read%20write"
+        return self._request("/token", form, client_id, secret)
+
+    def revocation_request(self, token: str) -> bytes:
+        """Return a request by which the client revokes a token of its own."""
+        return self._request("/revoke", b"token=" + token.encode())
+
+    def _request(
+        self, path: str, form: bytes, client_id: str | None = None, secret: str | None = None
+    ) -> bytes:
         basic = ClientSecretBasic(client_id or self.client_id, secret or self.client_secret)
         headers = {"content-type": "application/x-www-form-urlencoded"}
         basic.apply({}, headers, audience="", now=0.0)
-        body = b"grant_type=client_credentials&scope=read%20write"
-        return build_request("POST", "/token", headers, body)
+        return build_request("POST", path, headers, form)
 
     def open_registry(self) -> Registry:
         """Open the registry as an operator beside the provider does; the caller closes it."""

@@ -6,10 +6,11 @@ import multiprocessing
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import uvicorn
@@ -131,6 +132,63 @@ class Connection:
         self._socket.close()
 
 
+@dataclass(slots=True)
+class Shown:
+    """The tokens that probers show: those that must end at some time, and one that must not."""
+
+    ending: list[str]
+    good: str = ""
+    stop: Event = field(default_factory=Event)
+
+
+class Prober(Thread):
+    """Shows tokens to one API, again and again, until told to stop."""
+
+    PACE = 0.1
+    """Seconds between two looks at one API, the error of the times."""
+
+    def __init__(self, address: tuple[str, int], shown: Shown) -> None:
+        super().__init__()
+        self.refused_at: dict[str, float] = {}
+        """By token, when it was refused first."""
+        self.wrong: list[str] = []
+        """Answers that must not be."""
+        self.good = 0
+        """Answers to good tokens."""
+        self._address = address
+        self._shown = shown
+        self._seen: set[str] = set()
+
+    def run(self) -> None:
+        """Ask."""
+        with closing(Connection(self._address)) as connection:
+            while not self._shown.stop.is_set():
+                self._look(connection)
+                time.sleep(self.PACE)
+
+    def wait_for_first_look(self, token: str) -> None:
+        """Return when the API has answered to a token once, and remembers it."""
+        end = time.monotonic() + 30
+        while token not in self._seen:
+            if time.monotonic() > end:
+                raise TimeoutError("an API does not answer")
+            time.sleep(0.01)
+
+    def _look(self, connection: Connection) -> None:
+        for token in list(self._shown.ending):
+            status = connection.show(token).status
+            if status == 401:
+                self.refused_at.setdefault(token, time.time())
+            elif status != 200 or token in self.refused_at:
+                self.wrong.append(f"{status} for a token that ends")
+            self._seen.add(token)
+        if self._shown.good:
+            status = connection.show(self._shown.good).status
+            self.good += 1
+            if status != 200:
+                self.wrong.append(f"{status} for a good token")
+
+
 def _read(peer: socket.socket) -> Answer:
     data = b""
     while b"\r\n\r\n" not in data:
@@ -167,14 +225,14 @@ def wait_until_ready(addresses: list[tuple[str, int]], *, timeout: float = 30) -
         connection.close()
 
 
-def get_token(data: Prepared, issuer: tuple[str, int]) -> str:
-    """Get a token of the bench's client.
+def get_token(data: Prepared, issuer: tuple[str, int], client_id: str | None = None) -> str:
+    """Get a token, of the bench's own client if none is named.
 
     Raises:
         AssertionError: the issuer refused it.
     """
     with socket.create_connection(issuer, timeout=30) as peer:
-        peer.sendall(data.token_request())
+        peer.sendall(data.token_request(client_id))
         answer = peer.recv(65_536)
     assert answer.startswith(b"HTTP/1.1 200 "), answer[:200]
     return json.loads(answer.partition(b"\r\n\r\n")[2])["access_token"]
@@ -182,5 +240,14 @@ def get_token(data: Prepared, issuer: tuple[str, int]) -> str:
 
 def kid_of(token: str) -> str:
     """Read which key signed a token, without a check."""
-    head = token.partition(".")[0]
-    return json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"]
+    return _segment(token, 0)["kid"]
+
+
+def jti_of(token: str) -> str:
+    """Read the id of a token, without a check."""
+    return _segment(token, 1)["jti"]
+
+
+def _segment(token: str, number: int) -> dict[str, Any]:
+    encoded = token.split(".")[number]
+    return json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))

@@ -19,13 +19,13 @@ import random
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from threading import Event, Thread
+from contextlib import ExitStack
 
 from bench.loadgen import free_port
 from bench.served import Prepared, Running, prepared, provider, run_command
 from bench.validators import (
-    Connection,
+    Prober,
+    Shown,
     Trust,
     get_token,
     kid_of,
@@ -37,58 +37,6 @@ VALIDATORS = 20
 STATUS_LIST_TTL = 15
 MARGIN = 1
 """Seconds that may be added to `WATCHWORD_STATUS_LIST_TTL`."""
-
-_PACE = 0.1
-"""Seconds between two looks at one API, the error of the times."""
-
-
-class Round:
-    """One withdrawal: the token that must end, and the one that must not."""
-
-    def __init__(self, old: str) -> None:
-        self.old = old
-        self.new = ""
-        self.stop = Event()
-
-
-class Prober(Thread):
-    """Shows both tokens to one API, again and again, until told to stop."""
-
-    def __init__(self, address: tuple[str, int], about: Round) -> None:
-        super().__init__()
-        self.refused_at: float | None = None
-        self.wrong: list[str] = []
-        """Answers that must not be."""
-        self.good = 0
-        """Answers to good tokens."""
-        self._address = address
-        self._round = about
-        self._started = Event()
-
-    def run(self) -> None:
-        """Ask."""
-        with closing(Connection(self._address)) as connection:
-            while not self._round.stop.is_set():
-                self._look(connection)
-                self._started.set()
-                time.sleep(_PACE)
-
-    def wait_for_first_look(self) -> None:
-        """Return when the API has answered once, and remembers the token."""
-        if not self._started.wait(30):
-            raise TimeoutError("an API does not answer")
-
-    def _look(self, connection: Connection) -> None:
-        status = connection.show(self._round.old).status
-        if status == 401:
-            self.refused_at = self.refused_at or time.time()
-        elif status != 200 or self.refused_at is not None:
-            self.wrong.append(f"{status} for the withdrawn key")
-        if self._round.new:
-            status = connection.show(self._round.new).status
-            self.good += 1
-            if status != 200:
-                self.wrong.append(f"{status} for a good token")
 
 
 class Bench:
@@ -119,17 +67,18 @@ class Bench:
         self, data: Prepared, server: Running, addresses: list[tuple[str, int]]
     ) -> dict[str, object]:
         self._wait_for_successor(data)
-        about = Round(get_token(data, server.address))
-        probers = [Prober(address, about) for address in addresses]
+        old = get_token(data, server.address)
+        shown = Shown([old])
+        probers = [Prober(address, shown) for address in addresses]
         for prober in probers:
             prober.start()
         for prober in probers:
-            prober.wait_for_first_look()
-        kid = kid_of(about.old)
+            prober.wait_for_first_look(old)
+        kid = kid_of(old)
         with ThreadPoolExecutor() as apart:
             revoke = ["keys", "revoke", kid, "--yes"]
             done = apart.submit(run_command, data, self.settings, *revoke)
-            about.new = self._new_token(data, server, kid)
+            shown.good = self._new_token(data, server, kid)
             promoted = time.time()
         if done.result().returncode:
             raise AssertionError(done.result().stderr)
@@ -137,14 +86,16 @@ class Bench:
         while not all(prober.refused_at and prober.good > 2 for prober in probers):
             if time.time() > changed + 3 * self.ttl + 30:
                 break
-            time.sleep(_PACE)
-        about.stop.set()
+            time.sleep(Prober.PACE)
+        shown.stop.set()
         for prober in probers:
             prober.join()
         return self._judge(probers, changed, promoted)
 
     def _judge(self, probers: list[Prober], changed: float, promoted: float) -> dict[str, object]:
-        times = [(prober.refused_at or float("inf")) - changed for prober in probers]
+        times = [
+            max(prober.refused_at.values(), default=float("inf")) - changed for prober in probers
+        ]
         found = {
             "last": round(max(times), 2),
             "median": round(statistics.median(times), 2),
