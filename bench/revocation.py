@@ -79,8 +79,8 @@ FULL = (
     Stage(ttl=1, at_once=1, rounds=15, load_seconds=60),
 )
 QUICK = (
-    Stage(ttl=15, at_once=3, rounds=1, load_seconds=0),
-    Stage(ttl=1, at_once=1, rounds=3, load_seconds=8),
+    Stage(ttl=15, at_once=2, rounds=1, load_seconds=0),
+    Stage(ttl=1, at_once=1, rounds=2, load_seconds=6),
 )
 
 
@@ -195,7 +195,7 @@ class Bench:
 
     def _revoke(self, token: str) -> tuple[float, float]:
         """Run the command; give when it was started, and when its change was committed."""
-        time.sleep(random.random() * min(self._stage.ttl, 2))
+        time.sleep(random.random() * min(self._stage.ttl, 1.5))
         position = read_jti(jti_of(token))
         assert position is not None
         with ThreadPoolExecutor(1) as apart:
