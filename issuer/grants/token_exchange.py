@@ -194,7 +194,7 @@ def _allowed(subject: OwnToken, client: Client) -> list[ExchangePermission]:
     sent_to = [
         each
         for each in client.registration.token_exchange
-        if subject.audience in ((each.subject_resource,), (other_form(each.subject_resource),))
+        if _is_only(subject.audience, each.subject_resource)
     ]
     if not sent_to:
         raise _refused(Reason.SUBJECT_AUDIENCE, _NOT_EXCHANGEABLE, client_id)
@@ -210,6 +210,15 @@ def _allowed(subject: OwnToken, client: Client) -> list[ExchangePermission]:
         why = "the subject token names another client in may_act"
         raise _refused(Reason.MAY_NOT_ACT, why, client_id)
     return sent_to
+
+
+def _is_only(audience: tuple[str, ...], resource: str) -> bool:
+    return len(audience) == 1 and _same(audience[0], resource)
+
+
+def _same(one: str, other: str) -> bool:
+    """Compare two identifiers; `https://host/` is `https://host` (RFC 3986 §6.2.3)."""
+    return one == other or one == other_form(other)
 
 
 def _target(request: TokenRequest, client: Client, allowed: list[ExchangePermission]) -> str:
@@ -235,7 +244,7 @@ def _check_target(
 ) -> None:
     """Refuse a target, subject or chain that no permission of the client has."""
     client_id = client.client_id
-    found = [each for each in allowed if resource in (each.resource, other_form(each.resource))]
+    found = [each for each in allowed if _same(resource, each.resource)]
     if not found:
         why = "this client may not exchange the subject token for this resource"
         raise InvalidTarget(Reason.TARGET_NOT_EXCHANGED, why, client_id=client_id, asked=resource)

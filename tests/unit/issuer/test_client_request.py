@@ -14,6 +14,7 @@ from issuer.client_request import (
     ClientAssertion,
     ClientPassword,
     Evidence,
+    form_decode,
     parse_client_request,
 )
 from issuer.errors import InvalidClient, InvalidRequest, OAuthError, Reason
@@ -270,3 +271,25 @@ def test_each_endpoint_recognises_its_own_parameters() -> None:
     assert request.resources == ()
     assert request.evidence.url == "https://auth.example/revoke"
     assert repr(request) == "ClientRequest(evidence=Evidence(client_id='a'))"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("https%3A%2F%2Fa.example", "https://a.example"),
+        ("https%3a%2f%2fa.example", "https://a.example"),
+        ("urn%3Aa+b", "urn:a b"),
+        ("%253A%252F", "%3A%2F"),
+        ("%2%3A5", None),
+        ("%%3A", None),
+        ("%3A%", None),
+        ("%3A%00", None),
+    ],
+)
+def test_the_escapes_of_a_uri_are_read_as_all_others(text: str, value: str | None) -> None:
+    """Quickly where there are no others, and never twice."""
+    if value is None:
+        with pytest.raises(InvalidRequest):
+            form_decode(text)
+    else:
+        assert form_decode(text) == value
