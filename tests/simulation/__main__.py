@@ -5,9 +5,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.simulation.faults import FAULTS
-from tests.simulation.rotation import find_counterexample
-from tests.simulation.world import Parts
+from tests.simulation.counterexample import find_counterexample
+from tests.simulation.revocation import REVOCATION
+from tests.simulation.rotation import ROTATION
+
+SUBJECTS = {each.name: each for each in (ROTATION, REVOCATION)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,16 +20,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "random network, and judge every token by what is promised. A counterexample is printed "
         "with its seed and timeline; the exit code is then 1.",
     )
-    parser.add_argument("subject", choices=["rotation"], help="what is simulated")
+    parser.add_argument("subject", choices=[*SUBJECTS], help="what is simulated")
     parser.add_argument("--seed", type=int, default=0, help="the seed of the first run (0)")
     parser.add_argument("--runs", type=_count, default=1000, help="how many runs (1000)")
-    parser.add_argument("--fault", choices=sorted(FAULTS), help="plant this fault, to see it found")
+    parser.add_argument("--fault", metavar="NAME", help="plant this fault, to see it found")
     options = parser.parse_args(arguments)
-    parts = FAULTS[options.fault] if options.fault else Parts()
+    subject, fault = SUBJECTS[options.subject], options.fault
+    if fault not in (None, *subject.faults):
+        parser.error(f"--fault: must be one of {', '.join(sorted(subject.faults))}")
     begun = time.process_time()
-    found = find_counterexample(range(options.seed, options.seed + options.runs), parts)
+    found = find_counterexample(subject, range(options.seed, options.seed + options.runs), fault)
     if found is not None:
-        print(found.written(f" --fault {options.fault}" if options.fault else ""))
+        print(found.written(f" --fault {fault}" if fault else ""))
         return 1
     rate = options.runs / (time.process_time() - begun)
     print(

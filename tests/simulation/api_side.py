@@ -124,7 +124,7 @@ class Validator:
         try:
             await network.hop(self.number)
             if self.traits.through_cdn:
-                answer = await self._world.cdn.jwks(etag)
+                answer = await self._world.cdn.get(etag)
             else:
                 answer = await ask_issuer(self._world, etag)
             await network.hop(self.number)

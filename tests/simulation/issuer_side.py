@@ -107,13 +107,14 @@ class _View:
         return self.version
 
     def records(self) -> tuple[StoredKey, ...]:
-        return tuple(StoredKey(ring_key=key, jwk=_jwk(key.kid)) for key in self.ring)
+        return tuple(StoredKey(ring_key=key, jwk=public_jwk(key.kid)) for key in self.ring)
 
     def signer(self, kid: str) -> Signature:
         return Signature(kid)
 
 
-def _jwk(kid: str) -> PublicJwk:
+def public_jwk(kid: str) -> PublicJwk:
+    """Give the public half of the key of this name."""
     # One key pair under every name: making one for each key would take most of the time.
     return PublicJwk(kid=kid, alg=ALG, kty="OKP", key=_PUBLIC_KEY)
 

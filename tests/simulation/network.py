@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,14 @@ class Network:
         """Tell by how much the clock of a node was set wrong."""
         wrong = self._wrong("clock", node)
         return wrong.amount if wrong else 0.0
+
+    def is_store_away(self, node: int) -> bool:
+        """Tell whether a node cannot reach the store now."""
+        return self._wrong("store_away", node) is not None
+
+    def loses_answer(self, node: int) -> bool:
+        """Tell whether the answer of the store to a change is lost on its way to a node."""
+        return self._wrong("answers_lost", node) is not None and self._chance.random() < 0.5
 
     async def hop(self, validator: int | None = None) -> None:
         """Let the time of one way pass; a consumer is as close as a validator without trouble.
@@ -101,14 +110,15 @@ class _Stored:
 class SharedCache:
     """A cache as RFC 9111 has it, such as a CDN: keeps good answers for `s-maxage` or `max-age`."""
 
-    def __init__(self, world: "World") -> None:
-        """Begin empty."""
+    def __init__(self, world: "World", ask: Callable[[str | None], Awaitable[Fetched]]) -> None:
+        """Begin empty; `ask` asks the issuer, with an entity tag."""
         self._world = world
+        self._ask = ask
         self._stored: _Stored | None = None
         self.filled = asyncio.Event()
         """Set whenever an answer of the issuer is stored."""
 
-    async def jwks(self, etag: str | None) -> Fetched:
+    async def get(self, etag: str | None) -> Fetched:
         """Answer from the store while it is fresh, and from the issuer otherwise.
 
         Raises:
@@ -118,10 +128,12 @@ class SharedCache:
         if stored is None or now >= stored.since + stored.fresh_for:
             known = stored.answer.headers["etag"] if stored else None
             await self._world.network.hop()
-            answer = await ask_issuer(self._world, known)
+            answer = await self._ask(known)
             await self._world.network.hop()
             if answer.status == 304 and stored is not None:
-                answer = Fetched(status=200, headers=answer.headers, body=stored.answer.body)
+                # RFC 9111 §3.2: what the 304 does not say anew stays.
+                headers = {**stored.answer.headers, **answer.headers}
+                answer = Fetched(status=200, headers=headers, body=stored.answer.body)
             if answer.status != 200:
                 return answer
             stored = self._stored = _Stored(answer, now, _shared_lifetime(answer))

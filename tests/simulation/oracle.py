@@ -8,7 +8,6 @@ after that a validator has the time of one more try.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from tests.simulation.scenario import (
     COOLDOWN,
@@ -18,7 +17,7 @@ from tests.simulation.scenario import (
     Trouble,
     ValidatorTraits,
 )
-from tests.simulation.trace import Seen, Trace
+from tests.simulation.trace import Breach, Seen, Trace
 
 LARGEST_SET = 50
 LARGEST_DOCUMENT = 65_536
@@ -29,20 +28,6 @@ FUTURE_IAT = 60
 """Seconds that a token's date may lie ahead of a validator's clock."""
 FOR_UNKNOWN_KIDS = 2
 """Fetches that unknown kids may cause in a minute."""
-
-
-class Breach(NamedTuple):
-    """A promise that was not kept, and when."""
-
-    at: float
-    rule: str
-    said: str
-    about: tuple[str, ...] = ()
-    """Whom and which token it concerns."""
-
-    def __str__(self) -> str:
-        """Write it as one line."""
-        return f"at {self.at:.3f}: {self.rule}: {self.said}"
 
 
 @dataclass(slots=True)

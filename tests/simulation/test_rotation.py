@@ -7,8 +7,8 @@ import pytest
 
 from tests.simulation import oracle
 from tests.simulation.__main__ import main
-from tests.simulation.faults import FAULTS
-from tests.simulation.rotation import find_counterexample, judge
+from tests.simulation.counterexample import find_counterexample, judge
+from tests.simulation.rotation import ROTATION
 from tests.simulation.scenario import draw_scenario
 from tests.simulation.world import Parts, run
 
@@ -21,15 +21,15 @@ RUNS_UNTIL_FOUND = 30
 @pytest.mark.parametrize("first", range(0, 4 * RUNS, RUNS))
 def test_every_promise_is_kept(first):
     """No good token is refused, no withdrawn key believed too long, no node without a signer."""
-    found = find_counterexample(range(first, first + RUNS), Parts())
+    found = find_counterexample(ROTATION, range(first, first + RUNS))
 
     assert found is None, found.written()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", ROTATION.faults)
 def test_a_planted_fault_is_found(fault):
     """A simulation that finds nothing proves something only if it finds what is there."""
-    tried = (judge(draw_scenario(seed), FAULTS[fault]) for seed in range(RUNS_UNTIL_FOUND))
+    tried = (judge(ROTATION, draw_scenario(seed), fault) for seed in range(RUNS_UNTIL_FOUND))
 
     assert any(tried)
 

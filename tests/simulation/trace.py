@@ -18,6 +18,20 @@ class Seen(NamedTuple):
         return f"{self.at:10.3f}  {self.who:<12}{self.what:<12}{said}"
 
 
+class Breach(NamedTuple):
+    """A promise that was not kept, and when."""
+
+    at: float
+    rule: str
+    said: str
+    about: tuple[str, ...] = ()
+    """Whom and which token it concerns."""
+
+    def __str__(self) -> str:
+        """Write it as one line."""
+        return f"at {self.at:.3f}: {self.rule}: {self.said}"
+
+
 class Trace:
     """Everything that was seen, in order."""
 

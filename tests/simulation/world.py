@@ -19,7 +19,7 @@ from keys.remote.jwks_client import JwksClient
 from keys.ring import RingPolicy
 from tests.simulation.api_side import Consumer, Validator, is_signed_by
 from tests.simulation.issuer_side import ALG, ISSUER, Node, Store
-from tests.simulation.network import Network, SharedCache
+from tests.simulation.network import Network, SharedCache, ask_issuer
 from tests.simulation.probes import Probes
 from tests.simulation.scenario import EPOCH, Action, Scenario
 from tests.simulation.trace import Trace
@@ -78,7 +78,7 @@ class World:
         self._trace = trace
         self._tasks: set[asyncio.Task[None]] = set()
         self.network = Network(self, scenario.troubles)
-        self.cdn = SharedCache(self)
+        self.cdn = SharedCache(self, partial(ask_issuer, self))
         self.store = parts.store(self)
         self.store.carry_out("operator", "generate", plan_generation((), EPOCH, self.policy, ALG))
         self.nodes = [Node(self, n, skew) for n, skew in enumerate(scenario.node_skews)]
