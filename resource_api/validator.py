@@ -101,7 +101,7 @@ class VerifiedTokenCache:
     __slots__ = ("_clock", "_half", "_old", "_young")
 
     def __init__(self, bound: int = 4096, *, clock: Callable[[], float]) -> None:
-        """Hold at most this many tokens, of some 1.5 KB each; 0 switches the memory off.
+        """Hold at most this many tokens, of some 2.5 KB each; 0 switches the memory off.
 
         Args:
             bound: how many.
