@@ -229,6 +229,7 @@ def test_workers_share_the_story_and_are_restarted(tmp_path: Path) -> None:
 def test_the_halves_run_apart(tmp_path: Path) -> None:
     """An API alone finds the keys over HTTP; neither half serves the other's routes."""
     issuer = new_place(tmp_path)
+    issuer.settings["WATCHWORD_STATUS_LIST_TTL"] = "2"
     api = Place(tmp_path, make_place(tmp_path).port, {"WATCHWORD_ISSUER": issuer.url})
     with running(issuer, "--only", "issuer"), running(api, "--only", "api"):
         client = issuer.json("clients", "create", "apart", "--all-scopes")
@@ -236,6 +237,22 @@ def test_the_halves_run_apart(tmp_path: Path) -> None:
         assert api.get("/read-resource", headers=bearer(answer)).status_code == 200
         assert api.ask(client).status_code == 404
         assert issuer.get("/public").status_code == 404
+        told = Place(
+            tmp_path,
+            issuer.port,
+            issuer.settings
+            | {
+                "WATCHWORD_API": api.url,
+                "CLIENT_ID": "apart",
+                "CLIENT_SECRET": client["client_secret"],
+            },
+        )
+        done = told.run("scenario")
+        assert done.returncode == 0, done.stdout
+        assert "after it was revoked, at request" in done.stdout
+        # Without lists a token counts until it ends, and the story says so.
+        assert issuer.run("resources", "update", issuer.url, "--no-status-list").returncode == 0
+        assert eventually(lambda: "on no status list" in told.run("scenario").stdout)
 
 
 @pytest.mark.rfc("8414-3.1-1")
