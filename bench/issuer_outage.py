@@ -122,7 +122,7 @@ class Outage:
                     kind = "restarted" if number < EACH else "started late"
                     copy = data.folder / f"{kind}-{number}" / "jwks.json"
                     trust = Trust(issuer=self.issuer, policy=self.policy, copy=copy)
-                    _run_until_copied(old.enter_context(validator(trust)), copy)
+                    _run_until_copied(old.enter_context(validator(trust)), copy, token)
                 wait_until_ready(staying)
                 for address in staying:
                     call("stays", address)
@@ -203,12 +203,15 @@ def _last(answers: list[tuple[float, float, Answer]], status: int) -> float | No
     return max((asked for asked, _, answer in answers if answer.status == status), default=None)
 
 
-def _run_until_copied(address: tuple[str, int], copy: Path) -> None:
+def _run_until_copied(address: tuple[str, int], copy: Path, token: str) -> None:
     wait_until_ready([address])
+    with closing(Connection(address)) as connection:
+        connection.show(token)
+    lists = copy.with_name(f"{copy.name}.lists")
     end = time.monotonic() + 10
-    while not copy.exists():
+    while not (copy.exists() and any(lists.glob("*.jwt"))):
         if time.monotonic() > end:
-            raise TimeoutError("a validator left no copy")
+            raise TimeoutError("a validator left no copies")
         time.sleep(0.02)
 
 

@@ -132,8 +132,8 @@ class FetchFailed(KeysError):
     """A peer's answer is not what was asked for; the text says what it was, not its content."""
 
 
-class KeySetCopyRefused(KeysError):
-    """A copy of a key set that cannot be read, written or trusted; its text is one line."""
+class CopyRefused(KeysError):
+    """A copy of what an issuer published, which cannot be used; its text is one line."""
 
 
 class KeyStoreError(KeysError):

@@ -17,6 +17,8 @@ class Event(StrEnum):
     JWKS_RESTORED = KeyEvent.JWKS_RESTORED
     JWKS_COPY_REFUSED = KeyEvent.JWKS_COPY_REFUSED
     STATUS_LIST_STALE = "status_list.stale"
+    STATUS_LIST_RESTORED = "status_list.restored"
+    STATUS_LIST_COPY_REFUSED = "status_list.copy_refused"
 
 
 # The claims are checked after the signature, so a caller without a token of a trusted issuer cannot
@@ -30,6 +32,7 @@ _WARNINGS = (
 _REMEDIES: Mapping[str, str] = {
     **REMEDIES,
     **{reason: DIAGNOSES[reason].remedy for reason in _WARNINGS},
+    Event.STATUS_LIST_COPY_REFUSED: "the API works without a copy of this status list on disk",
     Event.STATUS_LIST_STALE: "can the list be reached, and does a key of the issuer sign it?",
 }
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from keys.errors import FetchFailed, NoKeySet, UnknownKey
+from keys.errors import CopyRefused, FetchFailed, NoKeySet, UnknownKey
 from keys.events import EventSink
 from keys.jwk import PublicJwk
 from keys.remote.answer import FETCH_TIMEOUT
 from keys.remote.http_get import HttpGet
+from keys.remote.jwks_client import JwksClient
 from resource_api.errors import InvalidToken, Reason, StatusUnavailable
 from resource_api.events import Event, log_events
 from resource_api.status_list import (
@@ -29,6 +30,7 @@ from resource_api.status_list import (
     parse_list_token,
     verify_status_list,
 )
+from resource_api.status_list_copies import StatusListCopies
 from resource_api.validator import KeySource
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class _OnLoop:
 
     fetching: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    unsaved: dict[str, bytes] = field(default_factory=dict)
+    saving: asyncio.Task[None] | None = None
 
 
 class StatusListClient:
@@ -74,7 +78,8 @@ class StatusListClient:
 
     A request waits only for the first fetch of a list, which it shares with all others, and for
     one while no list is in force. What is at hand is asked for again by the list's `ttl` after it
-    was fetched, and serves until its `exp` while it cannot be had.
+    was fetched, and serves until its `exp` while it cannot be had. Where the keys have a copy on
+    disk, the lists have copies in a folder beside it, for a start while the issuer is away.
     """
 
     def __init__(
@@ -92,15 +97,17 @@ class StatusListClient:
         """Prepare; nothing is fetched before a token names a list.
 
         Args:
-            keys: the issuer's, which sign its lists.
+            keys: the issuer's, which sign its lists. The copies of a `JwksClient` with the copy
+                `jwks.json` are in the folder `jwks.json.lists`.
             stale_for: seconds after which a list that could not be confirmed serves no longer, if
                 that is before its `exp`.
             client: an httpx client of the caller's, which then also closes it. What it gets for a
                 loopback address counts only if no proxy was in between.
             clock: seconds since the epoch.
             monotonic: monotonic seconds.
-            on_event: gets `status_list.stale` (uri, reason, failures); by default it goes to the
-                logger `watchword.resource_api`.
+            on_event: gets `status_list.stale` (uri, reason, failures), `status_list.restored` (uri,
+                age in seconds since it was issued) and `status_list.copy_refused` (uri, reason); by
+                default they go to the logger `watchword.resource_api`.
             timeout: seconds after which a fetch counts as failed.
             jitter: gives numbers from 0 to 1, by which the processes of an API ask at different
                 times.
@@ -113,6 +120,10 @@ class StatusListClient:
         self._on_event = on_event or log_events(clock=monotonic)
         self._timeout = timeout
         self._jitter = jitter
+        copy = keys.copy if isinstance(keys, JwksClient) else None
+        self._copies: StatusListCopies | None = None
+        if copy is not None:
+            self._copies = StatusListCopies(copy.path.with_name(f"{copy.path.name}.lists"))
         self._held: dict[str, _Held] = {}
         self._waiting = 0
         self._loops: dict[asyncio.AbstractEventLoop, _OnLoop] = {}
@@ -160,6 +171,8 @@ class StatusListClient:
         if fetches:
             await asyncio.wait(fetches)
         here.fetching.clear()  # one that had not begun does not say so itself
+        if here.saving is not None:
+            await asyncio.wait([here.saving], timeout=self._timeout)
 
     def _here(self) -> _OnLoop:
         loop = asyncio.get_running_loop()
@@ -209,10 +222,12 @@ class StatusListClient:
         started = self._monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                statuses = await self._fetch(uri, held)
+                statuses = await self._fetch(here, uri, held)
         except Exception as error:
             # Whatever it is, none of it may reach a request: the list at hand serves on.
             self._note_failure(uri, held, error)
+            if self._copies is not None and held.statuses is None:
+                await self._restore(self._copies, uri, held)
         else:
             self._note_success(held, statuses, started)
         finally:
@@ -220,7 +235,7 @@ class StatusListClient:
         self._make_room(uri)
         self._schedule(here, uri, held)
 
-    async def _fetch(self, uri: str, held: _Held) -> StatusList:
+    async def _fetch(self, here: _OnLoop, uri: str, held: _Held) -> StatusList:
         headers = {"accept": MEDIA_TYPE, "accept-encoding": "gzip"}
         published = self._keys.current()
         # What a key signed that was withdrawn since is not to be confirmed.
@@ -236,16 +251,59 @@ class StatusListClient:
             raise FetchFailed(f"status {answer.status}")
         if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise FetchFailed(f"not {MEDIA_TYPE}")
+        statuses = await self._judge(uri, held, answer.body)
+        held.etag = answer.headers.get("etag")
+        if self._copies is not None and len(here.unsaved) < MAXIMUM_LISTS:
+            here.unsaved[uri] = answer.body
+            if here.saving is None:
+                here.saving = asyncio.create_task(self._save(here, self._copies))
+        return statuses
+
+    async def _judge(self, uri: str, held: _Held, body: bytes) -> StatusList:
         # On a thread: a list of a million tokens takes milliseconds.
-        parsed = await asyncio.to_thread(parse_list_token, answer.body)
+        parsed = await asyncio.to_thread(parse_list_token, body)
         key = await self._keys.key(parsed.header.kid, parsed.header.alg)
         statuses = await asyncio.to_thread(
             verify_status_list, parsed, key, uri=uri, now=self._clock()
         )
         if held.statuses is not None and statuses.is_older_than(held.statuses):
             raise InvalidStatusList("an older list than the one at hand")
-        held.key, held.etag = key, answer.headers.get("etag")
+        held.key = key
         return statuses
+
+    async def _save(self, here: _OnLoop, copies: StatusListCopies) -> None:
+        """Keep lists on disk; a disk that fails or is slow keeps no request waiting."""
+        try:
+            while here.unsaved:
+                uri = next(iter(here.unsaved))
+                try:
+                    await asyncio.to_thread(copies.save, uri, here.unsaved.pop(uri))
+                except CopyRefused as error:
+                    self._on_event(Event.STATUS_LIST_COPY_REFUSED, uri=uri, reason=str(error))
+                    if uri in self._held:
+                        self._held[uri].etag = None  # asked for in full, it is written next time
+        finally:
+            here.saving = None
+
+    async def _restore(self, copies: StatusListCopies, uri: str, held: _Held) -> None:
+        """Take the list that was kept on disk, if it may still serve."""
+        try:
+            async with asyncio.timeout(self._timeout):  # a request may be waiting for this
+                body = await asyncio.to_thread(copies.load, uri)
+                statuses = None if body is None else await self._judge(uri, held, body)
+        except Exception as error:
+            self._on_event(Event.STATUS_LIST_COPY_REFUSED, uri=uri, reason=_reason_of(error))
+            return
+        if statuses is None:
+            return
+        now = self._clock()
+        age = now - statuses.issued_at
+        held.statuses, held.is_refused = statuses, False
+        # Nothing else that is signed says when it was good last.
+        left = min(statuses.expires_at - now, self._stale_for - max(0.0, age))
+        held.good_until = self._monotonic() + left
+        if left > 0:
+            self._on_event(Event.STATUS_LIST_RESTORED, uri=uri, age=round(age))
 
     def _note_success(self, held: _Held, statuses: StatusList, started: float) -> None:
         left = statuses.expires_at - self._clock()
@@ -313,7 +371,7 @@ def _size_of(held: _Held) -> int:
 
 def _reason_of(error: Exception) -> str:
     """Name a failure without repeating foreign text in the logs."""
-    if isinstance(error, FetchFailed | InvalidStatusList):
+    if isinstance(error, CopyRefused | FetchFailed | InvalidStatusList):
         return str(error)
     if isinstance(error, UnknownKey):
         return "a list that no key of the issuer signed"

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from keys.errors import FetchFailed, InvalidJwkSet, KeySetCopyRefused, NoKeySet, UnknownKey
+from keys.errors import CopyRefused, FetchFailed, InvalidJwkSet, NoKeySet, UnknownKey
 from keys.events import EventSink, KeyEvent, LogEvents
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet, parse_jwk_set
@@ -81,7 +81,8 @@ class JwksClient:
                 (kids, age in seconds) and `jwks.copy_refused` (reason); by default they go to the
                 logger `watchword.resource_api`.
             timeout: seconds after which a fetch counts as failed.
-            copy: keeps the last good set on disk, for a start while the issuer is away.
+            copy: keeps the last good set on disk, for a start while the issuer is away; the
+                issuer's status lists have their copies beside it.
             jitter: gives numbers from 0 to 1, by which the processes of an API ask at different
                 times.
         """
@@ -90,7 +91,8 @@ class JwksClient:
         self._clock = clock
         self._on_event = on_event or LogEvents(clock=clock)
         self._timeout = timeout
-        self._copy = copy
+        self.copy = copy
+        """Keeps the last good set on disk; None without one."""
         self._jitter = jitter
         self._state = CacheState()
         self._waiting = 0
@@ -225,7 +227,7 @@ class JwksClient:
         current = self._state.keys
         if current is not None and current is not before:
             self._on_event(KeyEvent.JWKS_REFRESHED, kids=[key.kid for key in current.keys])
-        copy = self._copy
+        copy = self.copy
         if copy is not None and copy.is_due(answer.body, freshness) and here.saving is None:
             save = partial(copy.save, answer.body, freshness, age=now - started)
             here.saving = asyncio.get_running_loop().create_task(self._save(here, save))
@@ -234,15 +236,15 @@ class JwksClient:
         now = self._clock()
         self._state = after_failure(self._state, self._policy, now=now, jitter=self._jitter())
         self._on_event(KeyEvent.JWKS_STALE, reason=_reason_of(error), failures=self._state.failures)
-        if self._copy is not None and self._state.keys is None:
-            await self._restore(self._copy)
+        if self.copy is not None and self._state.keys is None:
+            await self._restore(self.copy)
 
     async def _restore(self, copy: "KeySetCopy") -> None:
         """Take the set that was kept on disk, if it may still serve."""
         try:
             async with asyncio.timeout(self._timeout):  # a request may be waiting for this
                 kept = await asyncio.to_thread(copy.load)
-        except (KeySetCopyRefused, TimeoutError) as error:
+        except (CopyRefused, TimeoutError) as error:
             self._on_event(KeyEvent.JWKS_COPY_REFUSED, reason=_reason_of(error))
             return
         now = self._clock()
@@ -264,7 +266,7 @@ class JwksClient:
         """Keep an answer on disk; a disk that fails or is slow keeps no request waiting."""
         try:
             await asyncio.to_thread(save)
-        except KeySetCopyRefused as error:
+        except CopyRefused as error:
             self._on_event(KeyEvent.JWKS_COPY_REFUSED, reason=str(error))
         finally:
             here.saving = None
@@ -296,6 +298,6 @@ def _tick(client: "ref[JwksClient]", here: _OnLoop) -> None:
 
 def _reason_of(error: Exception) -> str:
     """Name a failure without repeating foreign text in the logs."""
-    if isinstance(error, FetchFailed | InvalidJwkSet | KeySetCopyRefused):
+    if isinstance(error, FetchFailed | InvalidJwkSet | CopyRefused):
         return str(error)
     return type(error).__name__

@@ -1,25 +1,21 @@
 """A copy on disk of the last good key set, for a start while the issuer is away.
 
 One JSON file: the issuer, when the set was fetched by the wall clock, how long it serves from then
-on, and the set as it was published. Nothing in it is secret; an account that could change it could
-have its own tokens accepted, so owner and mode are judged as those of private keys are.
+on, and the set as it was published.
 """
 
 import json
-import os
-import stat
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from keys.encoding import parse_json_object
-from keys.errors import InvalidJwkSet, KeySetCopyRefused
-from keys.file_access import file_fault, folder_fault, folders_above
+from keys.errors import CopyRefused, InvalidJwkSet
 from keys.identifiers import check_issuer
 from keys.jwks import MAXIMUM_BYTES, JwkSet, parse_jwk_set
 from keys.remote.jwks_cache import Freshness
+from keys.remote.kept_file import KeptFile
 
 _MAXIMUM_FILE = MAXIMUM_BYTES + 4096
 _KEPT_SHARE = 0.1
@@ -57,7 +53,8 @@ class KeySetCopy:
         Raises:
             ValueError: the issuer identifier cannot be one.
         """
-        self._path = Path(path)
+        self.path = Path(path)
+        self._file = KeptFile(self.path)
         self._issuer = check_issuer(issuer)
         self._clock = clock
         self._body = self._saved = b""
@@ -67,20 +64,17 @@ class KeySetCopy:
         """Read the copy, if there is one. Blocks: call it off the event loop.
 
         Raises:
-            KeySetCopyRefused: it cannot be read, or is not to be trusted.
+            CopyRefused: it cannot be read, or is not to be trusted.
         """
-        try:
-            document = self._read()
-        except FileNotFoundError:
+        document = self._file.read(_MAXIMUM_FILE)
+        if document is None:
             return None
-        except OSError as error:
-            raise KeySetCopyRefused(f"{self._path} cannot be read: {error.strerror}") from None
         try:
             kept = self._understand(parse_json_object(document))
         except (ValueError, OverflowError, InvalidJwkSet):  # an integer may exceed every float
-            raise KeySetCopyRefused(f"{self._path} is damaged; delete it") from None
+            raise CopyRefused(f"{self.path} is damaged; delete it") from None
         if kept.age < 0:
-            raise KeySetCopyRefused(f"{self._path} is dated in the future; is the clock right?")
+            raise CopyRefused(f"{self.path} is dated in the future; is the clock right?")
         return kept
 
     def is_due(self, body: bytes, freshness: Freshness) -> bool:
@@ -110,7 +104,7 @@ class KeySetCopy:
             age: seconds since it was asked for.
 
         Raises:
-            KeySetCopyRefused: it cannot be written, or another account could change it.
+            CopyRefused: it cannot be written, or another account could change it.
         """
         now, body = self._clock(), body or self._body
         copy = {
@@ -119,24 +113,8 @@ class KeySetCopy:
             "good_for": freshness.dead_after,
             "jwks": json.loads(body),
         }
-        try:
-            self._write(json.dumps(copy).encode())
-        except OSError as error:
-            raise KeySetCopyRefused(f"{self._path} cannot be written: {error.strerror}") from None
+        self._file.write(json.dumps(copy).encode())
         self._saved, self._saved_at = body, now
-
-    def _read(self) -> bytes:
-        self._check_folders()
-        # A pipe in its place must not keep the thread for ever.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-        with os.fdopen(os.open(self._path, flags), "rb") as file:
-            facts = os.fstat(file.fileno())
-            fault = file_fault(self._path, facts)
-            if not stat.S_ISREG(facts.st_mode):
-                fault = f"{self._path} is not a regular file; remove it"
-            if fault is not None:
-                raise KeySetCopyRefused(fault)
-            return file.read(_MAXIMUM_FILE)
 
     def _understand(self, copy: dict[str, object]) -> KeptKeySet:
         match copy:
@@ -150,32 +128,5 @@ class KeySetCopy:
                 age = float(self._clock() - fetched_at)
                 return KeptKeySet(keys=keys, age=age, good_for=good_for)
             case {"issuer": str() as other} if other != self._issuer:
-                raise KeySetCopyRefused(f"{self._path} is of another issuer; give each its own")
+                raise CopyRefused(f"{self.path} is of another issuer; give each its own")
         raise ValueError
-
-    def _write(self, document: bytes) -> None:
-        folder = self._folders()[-1]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._check_folders()
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{self._path.name}.")  # mode 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(document)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path.resolve())
-        except BaseException:
-            Path(name).unlink()
-            raise
-
-    def _check_folders(self) -> None:
-        for folder in self._folders():
-            fault = folder_fault(folder, folder.stat(), private=False)
-            if fault is not None:
-                raise KeySetCopyRefused(fault)
-
-    def _folders(self) -> list[Path]:
-        try:
-            return folders_above(self._path)
-        except RuntimeError:
-            raise KeySetCopyRefused(f"{self._path} is a link to itself; remove it") from None

@@ -17,6 +17,7 @@ from keys.jwt import ParsedJwt
 from keys.remote.answer import Fetched
 from keys.remote.http_jwks import REVALIDATION
 from keys.remote.jwks_cache import CachePolicy
+from keys.remote.kept_file import KeptFile
 from keys.remote.key_set_copy import KeySetCopy
 from resource_api.config import ResourcePolicy
 from resource_api.errors import ResourceError
@@ -37,21 +38,29 @@ def is_signed_by(parsed: ParsedJwt, key: PublicJwk) -> None:
         raise InvalidJwt(JwtFault.BAD_SIGNATURE)
 
 
-class Disk(KeySetCopy):
-    """A validator's copy of the key set, on a disk that is a variable."""
+class Disk(KeptFile):
+    """A file on a disk that is a variable."""
+
+    def __init__(self) -> None:
+        """Begin with an empty disk."""
+        self._content: bytes | None = None
+
+    def read(self, maximum: int) -> bytes | None:
+        """Give what was written last."""
+        return self._content
+
+    def write(self, content: bytes) -> None:
+        """Keep it."""
+        self._content = content
+
+
+class Copy(KeySetCopy):
+    """A validator's copy of the key set."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """Begin with an empty disk."""
         super().__init__("/key-set.json", ISSUER, clock=clock)
-        self._content: bytes | None = None
-
-    def _read(self) -> bytes:
-        if self._content is None:
-            raise FileNotFoundError
-        return self._content
-
-    def _write(self, document: bytes) -> None:
-        self._content = document
+        self._file = Disk()
 
 
 class Validator:
@@ -70,7 +79,7 @@ class Validator:
             algorithms=frozenset({ALG}),
             leeway=settings.leeway,
         )
-        self._disk = Disk(self.clock)
+        self._disk = Copy(self.clock)
         self._begin()
 
     def _begin(self) -> None:
@@ -95,7 +104,7 @@ class Validator:
         """Forget everything that was in memory, and perhaps what was on disk."""
         await self.keys.aclose()
         if not keeps_disk:
-            self._disk = Disk(self.clock)
+            self._disk = Copy(self.clock)
         self._begin()
         self._world.note(self.name, "restarted", keeps_disk=keeps_disk)
 

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
+from keys.remote.key_set_copy import KeySetCopy
 from resource_api import BearerMiddleware
 from resource_api.status_lists import StatusListClient
 from tests.support.clock import Clock
@@ -21,13 +23,14 @@ PATH = "/status-lists/1-0"
 class ListedApi:
     """A protected API with its issuer, whose lists come over a real socket, and its clocks."""
 
-    def __init__(self, server: KeySetServer, **options: Any) -> None:
+    def __init__(self, server: KeySetServer, copy: Path | None = None, **options: Any) -> None:
         """Put a middleware in front of an application that answers 200."""
         self.server = server
         self.forge = TokenForge(issuer=server.url)
         self.wall, self.monotonic = Clock(NOW), Clock(1000)
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.keys = JwksClient(HttpJwks(server.url), on_event=self.record)
+        kept = None if copy is None else KeySetCopy(copy, server.url, clock=self.wall)
+        self.keys = JwksClient(HttpJwks(server.url), on_event=self.record, copy=kept)
         self.lists = StatusListClient(
             self.keys,
             clock=self.wall,
@@ -83,6 +86,11 @@ class ListedApi:
         """Turn both clocks."""
         self.wall.advance(seconds)
         self.monotonic.advance(seconds)
+
+    @property
+    def told(self) -> list[str]:
+        """List the reasons for which copies of lists were refused."""
+        return [f["reason"] for name, f in self.events if name == "status_list.copy_refused"]
 
     async def aclose(self) -> None:
         """End what is under way."""

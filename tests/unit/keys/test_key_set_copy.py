@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keys.errors import KeySetCopyRefused, NoKeySet
+from keys.errors import CopyRefused, NoKeySet
 from keys.jwks import parse_jwk_set
 from keys.remote.answer import Fetched
 from keys.remote.jwks_cache import Freshness
@@ -40,7 +40,7 @@ def copy(tmp_path: Path, clock: Clock) -> KeySetCopy:
 
 def path_of(copy: KeySetCopy) -> Path:
     """Give the file."""
-    return copy._path
+    return copy.path
 
 
 async def run_once(
@@ -118,7 +118,7 @@ def test_a_copy_that_is_not_to_be_believed(
     copy.save(FORGE.jwks_document, FRESHNESS, age=0)
     document = json.loads(path_of(copy).read_bytes())
     path_of(copy).write_text(json.dumps(document | change))
-    with pytest.raises(KeySetCopyRefused, match=told):
+    with pytest.raises(CopyRefused, match=told):
         copy.load()
 
 
@@ -127,7 +127,7 @@ def test_a_copy_that_is_damaged(copy: KeySetCopy, content: bytes) -> None:
     """Whatever is in the file is a refusal, and a large one is not read whole."""
     copy.save(FORGE.jwks_document, FRESHNESS, age=0)
     path_of(copy).write_bytes(content)
-    with pytest.raises(KeySetCopyRefused, match="is damaged; delete it"):
+    with pytest.raises(CopyRefused, match="is damaged; delete it"):
         copy.load()
 
 
@@ -135,12 +135,12 @@ def test_a_copy_that_others_can_change(copy: KeySetCopy) -> None:
     """Neither the file nor its folder is open to other accounts, for reading nor for writing."""
     copy.save(FORGE.jwks_document, FRESHNESS, age=0)
     path_of(copy).chmod(0o646)
-    with pytest.raises(KeySetCopyRefused, match="is open to others; run: chmod 600"):
+    with pytest.raises(CopyRefused, match="is open to others; run: chmod 600"):
         copy.load()
     path_of(copy).chmod(0o600)
     path_of(copy).parent.chmod(0o777)
     for act in (copy.load, lambda: copy.save(FORGE.jwks_document, FRESHNESS, age=0)):
-        with pytest.raises(KeySetCopyRefused, match="is open to others; run: chmod 700"):
+        with pytest.raises(CopyRefused, match="is open to others; run: chmod 700"):
             act()
 
 
@@ -149,13 +149,13 @@ def test_a_copy_that_cannot_be_read_or_written(copy: KeySetCopy, tmp_path: Path)
     copy.save(FORGE.jwks_document, FRESHNESS, age=0)
     path_of(copy).unlink()
     path_of(copy).mkdir()
-    with pytest.raises(KeySetCopyRefused, match=r"cannot be read: Is a directory"):
+    with pytest.raises(CopyRefused, match=r"cannot be read: Is a directory"):
         copy.load()
-    with pytest.raises(KeySetCopyRefused, match=r"cannot be written: Is a directory"):
+    with pytest.raises(CopyRefused, match=r"cannot be written: Is a directory"):
         copy.save(FORGE.jwks_document, FRESHNESS, age=0)
     assert os.listdir(path_of(copy).parent) == ["jwks.json"]
     (tmp_path / "file").touch()
-    with pytest.raises(KeySetCopyRefused, match="cannot be written: "):
+    with pytest.raises(CopyRefused, match="cannot be written: "):
         KeySetCopy(tmp_path / "file" / "x" / "jwks.json", ISSUER).save(b"{}", FRESHNESS, age=0)
 
 
@@ -167,10 +167,10 @@ def test_what_is_no_file_is_not_waited_for(copy: KeySetCopy, kind: str) -> None:
     path.unlink()
     os.mkfifo(path, 0o600) if kind == "pipe" else path.symlink_to(path)
     told = "is not a regular file; remove it" if kind == "pipe" else "is a link to itself"
-    with pytest.raises(KeySetCopyRefused, match=told):
+    with pytest.raises(CopyRefused, match=told):
         copy.load()
     if kind == "loop":
-        with pytest.raises(KeySetCopyRefused, match=told):
+        with pytest.raises(CopyRefused, match=told):
             copy.save(FORGE.jwks_document, FRESHNESS, age=0)
 
 
