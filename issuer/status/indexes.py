@@ -76,6 +76,7 @@ class StatusIndexes:
         store: reserves numbers and writes who owns them.
         new_random: returns so many random bytes.
         events: told when owners cannot be written, and when they are.
+        ttl: seconds that a token lives where neither client nor resource says otherwise.
         outage: seconds of an outage of the store for which indexes are kept in reserve.
     """
 
@@ -85,16 +86,22 @@ class StatusIndexes:
         *,
         new_random: Callable[[int], bytes],
         events: EventSink,
+        ttl: int = 3_600,
         outage: int = 3_600,
     ) -> None:
         self._store = store
         self._new_random = new_random
         self._events = events
-        self._spare = SpareIndexes(store, outage=outage)
+        self._spare = SpareIndexes(store, ttl=ttl, outage=outage)
         self._supplies: OrderedDict[Key, _Supply] = OrderedDict()
         self._carving: dict[Key, asyncio.Task[bool]] = {}
         self._fresh: dict[Key, _Block] = {}
         self._unwritten: deque[StatusBlock] = deque()
+
+    @property
+    def stocked(self) -> bool:
+        """Tell whether numbers are reserved, so that a token needs no answer of the store."""
+        return bool(self._spare)
 
     def take(
         self, client_id: str, subject: str, resource: str, *, ttl: int, now: int

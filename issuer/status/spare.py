@@ -10,7 +10,7 @@ from collections import deque
 
 from issuer.ports import HotStore
 from issuer.registry.errors import StoreUnavailable
-from issuer.status.positions import BUCKET, COUNTER
+from issuer.status.positions import BUCKET, COUNTER, bucket_for
 
 SMALLEST_RANGE, LARGEST_RANGE = 2**12, 2**17
 """Indexes reserved at once; if it were more, the tokens of many workers would be on more lists."""
@@ -23,11 +23,14 @@ class SpareIndexes:
 
     Args:
         store: reserves numbers.
+        ttl: seconds that a token lives which asks for nothing else: its bucket is provided for
+            before there is one.
         outage: seconds of an outage of the store that are provided for.
     """
 
-    def __init__(self, store: HotStore, *, outage: int) -> None:
+    def __init__(self, store: HotStore, *, ttl: int, outage: int) -> None:
         self._store = store
+        self._ttl = ttl
         self._ahead = -(-outage // BUCKET) + 1
         self._ranges: dict[int, deque[range]] = {}
         self._count = SMALLEST_RANGE
@@ -35,6 +38,10 @@ class SpareIndexes:
         self._asked: dict[int, int] = {}
         self._reserving: dict[int, asyncio.Task[StoreUnavailable | None]] = {}
         self._away = False
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._ranges)
 
     async def cut(self, bucket: int, size: int, now: int) -> tuple[int, range] | None:
         """Cut off up to `size` indexes, and return them with their bucket.
@@ -72,6 +79,7 @@ class SpareIndexes:
         Raises:
             StoreUnavailable: the store is away.
         """
+        self._asked[bucket_for(now, self._ttl) - now // BUCKET] = now
         self._asked = {
             ahead: at for ahead, at in self._asked.items() if abs(now - at) <= _ASKED_SECONDS
         }

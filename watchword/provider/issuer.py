@@ -187,8 +187,9 @@ class IssuerApp:
         return self._following.succeeds("keys")
 
     def store_answers(self) -> bool:
-        """Tell whether the registry answered when it was last asked."""
-        return self.registry.is_open and self._following.succeeds("registry")
+        """Tell whether the registry answered when last asked, and the first tokens have places."""
+        answers = self.registry.is_open and self._following.succeeds("registry")
+        return answers and self.statuses.indexes.stocked
 
     def start(self) -> None:
         """Start following the registry and the key store."""
@@ -198,6 +199,7 @@ class IssuerApp:
             self._watch_registry()
         self._wake_followers()
         self._jobs.start()
+        self._jobs.wake("status indexes")
 
     async def stop(self) -> None:
         """Stop following and close what was opened, whatever any part of it raises."""

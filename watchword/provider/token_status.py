@@ -96,6 +96,7 @@ class TokenStatus:
             writes,
             new_random=secrets.token_bytes,
             events=events,
+            ttl=config.token_ttl,
             outage=config.outage_seconds,
         )
         self._config = config

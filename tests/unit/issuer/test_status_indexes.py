@@ -341,3 +341,25 @@ async def test_what_no_token_asked_for_in_an_hour_is_given_up():
     await desk.obtain(now=NOW + 5_400)
     await desk.indexes.keep_up(NOW + 5_400)
     assert len(desk.indexes._spare._ranges) == 4
+
+
+async def test_a_worker_has_indexes_before_the_first_token():
+    """So that an outage, or a store that is slow at that moment, keeps no known client waiting."""
+    desk = Desk(outage=7_200)
+    assert not desk.indexes.stocked
+    await desk.indexes.keep_up(NOW)
+    assert desk.indexes.stocked
+    desk.store.away = True
+    for later in range(0, 7_200, 600):
+        for ttl in (300, TTL):
+            assert await desk.obtain(20, now=NOW + later, ttl=ttl)
+
+
+async def test_a_worker_without_a_token_for_hours_keeps_its_indexes():
+    """They are those of the buckets of now."""
+    desk = Desk()
+    for half_hours in range(12):
+        await desk.indexes.keep_up(NOW + half_hours * BUCKET)
+    desk.store.away = True
+    assert await desk.obtain(now=NOW + 11 * BUCKET + 60)
+    assert len(desk.indexes._spare._ranges) <= 4
