@@ -1,8 +1,4 @@
-"""Write watchword/cli/options.json, the command line's options, from the schema of the registry.
-
-Run from the root of the checkout, as scripts/docs does. With ``--check``: change nothing, exit 1 if
-the file is not what would be written.
-"""
+"""Write watchword/cli/options.json, the command line's options, from the schema of the registry."""
 
 import json
 import sys
@@ -13,21 +9,16 @@ from pydantic import TypeAdapter
 from issuer.registry.client import ClientRegistration
 from issuer.registry.resource import Resource
 from issuer.registry.schema import Option, marks_of
+from scripts.generated import write_or_check
 from watchword.cli.options import OPTIONS_FILE
 
 MODELS = {"client": ClientRegistration, "resource": Resource}
 
 
-def main(arguments: list[str]) -> int:
-    """Write or check the file; return the exit code."""
+def write_options() -> str:
+    """Write the options of all commands as JSON."""
     options = {kind: describe(model) for kind, model in MODELS.items()}
-    text = json.dumps(options, indent=2, ensure_ascii=False) + "\n"
-    if arguments != ["--check"]:
-        OPTIONS_FILE.write_text(text, encoding="utf-8")
-    elif not OPTIONS_FILE.exists() or OPTIONS_FILE.read_text(encoding="utf-8") != text:
-        print(f"{OPTIONS_FILE.name} is not up to date; run scripts/docs", file=sys.stderr)
-        return 1
-    return 0
+    return json.dumps(options, indent=2, ensure_ascii=False) + "\n"
 
 
 def describe(model: type[Any]) -> list[dict[str, object]]:
@@ -80,4 +71,4 @@ def write_help(schema: dict[str, Any], value: dict[str, Any], form: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check(OPTIONS_FILE, write_options()))

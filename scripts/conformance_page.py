@@ -1,17 +1,11 @@
-"""Write docs/reference/conformance.md from the list of requirements and the marks of the tests.
-
-Run from the root of the checkout, as scripts/docs does. With ``--check``: change nothing, exit 1 if
-the page is not what would be written.
-"""
+"""Write docs/reference/conformance.md from the list of requirements and the marks of the tests."""
 
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
+from scripts.generated import write_or_check
 from tests.support.requirements import Proof, Requirement, find_proofs, load_requirements
-
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "conformance.md"
 
 # Heading, and the documents under it, by the first part of the id.
 SECTIONS = (
@@ -46,17 +40,6 @@ What Watchword promises of the specifications, rule by rule, and the tests that 
 id is document, section, number. "(profile)" marks a choice that is stricter than the document, or
 one it leaves open. Run the tests of one rule with `scripts/test` and the file named beside it.
 """
-
-
-def main(arguments: list[str]) -> int:
-    """Write or check the page; return the exit code."""
-    page = build_page(load_requirements(), find_proofs())
-    if arguments != ["--check"]:
-        PAGE.write_text(page, encoding="utf-8")
-    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page:
-        print(f"{PAGE.name} is not up to date; run scripts/docs", file=sys.stderr)
-        return 1
-    return 0
 
 
 def build_page(requirements: Iterable[Requirement], proofs: Iterable[Proof]) -> str:
@@ -99,4 +82,5 @@ def _links(tests: Counter[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    page = build_page(load_requirements(), find_proofs())
+    sys.exit(write_or_check("docs/reference/conformance.md", page))

@@ -1,18 +1,12 @@
-"""Write docs/reference/reasons.md from the tables of reasons.
-
-Run from the root of the checkout, as scripts/docs does. With ``--check``: change nothing, exit 1 if
-the page is not what would be written.
-"""
+"""Write docs/reference/reasons.md from the tables of reasons."""
 
 import sys
-from pathlib import Path
 
 import issuer.errors
 import issuer.reasons
 import resource_api.errors
 import resource_api.reasons
-
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "reasons.md"
+from scripts.generated import write_or_check
 
 INTRODUCTION = """\
 # Reasons of refusals
@@ -46,17 +40,6 @@ refused before there is a request are [there](http.md#limits-of-a-connection) to
 """
 
 
-def main(arguments: list[str]) -> int:
-    """Write or check the page; return the exit code."""
-    page = build_page()
-    if arguments != ["--check"]:
-        PAGE.write_text(page, encoding="utf-8")
-    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page:
-        print(f"{PAGE.name} is not up to date; run scripts/docs", file=sys.stderr)
-        return 1
-    return 0
-
-
 def build_page() -> str:
     """Build the page as Markdown; a reason without cause and remedy is a KeyError."""
     api, told = resource_api.reasons.DIAGNOSES, resource_api.errors.DESCRIPTIONS
@@ -71,4 +54,4 @@ def _row(reason: str, *cells: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check("docs/reference/reasons.md", build_page()))

@@ -1,16 +1,10 @@
-"""Write docs/reference/settings.md from the settings themselves.
-
-Run from the root of the checkout, as scripts/docs does. With ``--check``: change nothing, exit 1 if
-the page is not what would be written.
-"""
+"""Write docs/reference/settings.md from the settings themselves."""
 
 import sys
-from pathlib import Path
 
+from scripts.generated import write_or_check
 from watchword.setting_sources import PREFIX
 from watchword.settings import SETTINGS_FILE, Settings
-
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "settings.md"
 
 INTRODUCTION = f"""\
 # Settings
@@ -29,17 +23,6 @@ exit code 2. The variables that Kubernetes sets in a pod beside a Service named 
 """
 
 
-def main(arguments: list[str]) -> int:
-    """Write or check the page; return the exit code."""
-    page = build_page()
-    if arguments != ["--check"]:
-        PAGE.write_text(page, encoding="utf-8")
-    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page:
-        print(f"{PAGE.name} is not up to date; run scripts/docs", file=sys.stderr)
-        return 1
-    return 0
-
-
 def build_page() -> str:
     """Build the page as Markdown."""
     rows = []
@@ -50,4 +33,4 @@ def build_page() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check("docs/reference/settings.md", build_page()))
