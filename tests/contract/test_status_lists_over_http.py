@@ -180,7 +180,7 @@ async def test_a_list_that_is_not_to_be_believed(api: ListedApi, fault: str) -> 
 
 
 async def test_a_list_that_goes_back_in_time_is_refused(api: ListedApi) -> None:
-    """It could bring back to life what was revoked; one of the same moment is taken."""
+    """It could call a revoked token valid; one of the same moment is taken."""
     api.publish(1, iat=NOW + 5)
     assert (await api.ask()).status == 401
     api.publish(0, iat=NOW + 4)
