@@ -64,8 +64,8 @@ class TokenService:
         new_jti: makes the id of a token that stands at a position, or on no list.
         tokens: verifies tokens that are shown for others.
         reused: the tokens that may be given again.
+        indexes: give tokens their places on status lists.
         hooks: of the operator, which add further claims.
-        indexes: give tokens their places on status lists; without them no token has one.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class TokenService:
         new_jti: Callable[[Position | None], str],
         tokens: OwnTokens,
         reused: ReusedTokens,
+        indexes: StatusIndexes,
         hooks: Iterable[ClaimHook] = (),
-        indexes: StatusIndexes | None = None,
     ) -> None:
         self._config = config
         self._authenticator = authenticator
@@ -88,8 +88,8 @@ class TokenService:
         self._new_jti = new_jti
         self._tokens = tokens
         self._reused = reused
-        self._hooks = tuple(hooks)
         self._indexes = indexes
+        self._hooks = tuple(hooks)
 
     async def issue(
         self, request: TokenRequest, *, now: int, fingerprint: bytes | None = None
@@ -215,7 +215,7 @@ class TokenService:
     ) -> Position | None:
         """Find a place on a status list, for a token that lives longer than news of it take."""
         ttl = authorization.token_ttl
-        if self._indexes is None or ttl <= self._config.withdrawal_seconds:
+        if ttl <= self._config.withdrawal_seconds:
             return None
         if not any(client.policies[each].status_list for each in authorization.resources):
             return None

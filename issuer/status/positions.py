@@ -55,16 +55,6 @@ class Position(NamedTuple):
     bucket: int
     index: int  # type: ignore[assignment] # nobody calls the method of tuples that it hides
 
-    @property
-    def list_id(self) -> str:
-        """The id of the list that the token is on."""
-        return f"{self.bucket}-{self.index // PART}"
-
-    @property
-    def offset(self) -> int:
-        """The token's index on that list: `idx`."""
-        return self.index % PART
-
 
 class StatusBlock(NamedTuple):
     """Indexes of one bucket that tokens of one client, subject and resource are given.

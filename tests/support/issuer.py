@@ -176,6 +176,16 @@ class StatusStore:
         raise NotImplementedError
 
 
+class NoPlaces:
+    """Gives no token a place on a status list."""
+
+    def take(self, *whose: str, ttl: int, now: int) -> None:
+        """Give none."""
+
+    async def obtain(self, *whose: str, ttl: int, now: int) -> None:
+        """Give none."""
+
+
 @dataclass(slots=True)
 class Answer:
     """What came back over ASGI."""
@@ -230,7 +240,7 @@ class TestIssuer:
     statuses: StatusLists = field(default_factory=lambda: StatusLists(longest=86_400))
     store: StatusStore = field(default_factory=lambda: StatusStore())
     hooks: Sequence[ClaimHook] = ()
-    indexes: StatusIndexes | None = None
+    indexes: StatusIndexes | NoPlaces = field(default_factory=NoPlaces)
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None

@@ -143,9 +143,8 @@ def write_problem(kind: ProblemKind, detail: str, fields: Iterable[Field] = ()) 
 def write_refusal(error: errors.RegistryError, kind: ProblemKind) -> Json:
     """Write the problem document of a refusal by the registry."""
     if kind == UNAVAILABLE:
-        return write_problem(
-            kind, "not done yet; try again soon"
-        )  # where the database is, is for the log
+        # Where the database is, is for the log.
+        return write_problem(kind, "not done yet; try again soon")
     match error:
         case InvalidDocument():
             fields: list[Field] = [(each.path, each.why) for each in error.mistakes]

@@ -45,7 +45,7 @@ async def test_a_token_says_where_its_status_is_found():
     position = position_of(claims, ISSUER)
     assert claims["status"] == {
         "status_list": {
-            "idx": position.offset,
+            "idx": position.index,
             "uri": f"{ISSUER}/status-lists/{bucket_for(NOW, 3600)}-0",
         }
     }
