@@ -1,6 +1,5 @@
 """Revoke, suspend and restore tokens: what an operator asks for, and which tokens that is."""
 
-from dataclasses import replace
 from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -227,9 +226,10 @@ def _require_known(reading: RegistryReading, wanted: TokenChangeDocument, now: i
 def _administrators(
     reading: RegistryReading, selection: TokenSelection, now: int, administration: str | None
 ) -> list[str]:
-    if administration is None or selection.resource not in (None, administration):
+    if administration is None:
         return []
-    return reading.find_token_owners(replace(selection, resource=administration), now)
+    # Whatever the request names: a token for another resource may be for the administration too.
+    return reading.find_token_owners(selection, now, among=administration)
 
 
 def _mistake(member: str, why: str) -> InvalidDocument:

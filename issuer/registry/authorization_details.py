@@ -26,6 +26,8 @@ MAX_COST = 500
 """Steps of checking one value, with every `$ref` written out; see `_Measure`."""
 MAX_STEPS = 10_000
 """Steps of checking one object, some 5 to 10 µs each: its values times the cost of its schema."""
+MAX_LEVELS = 50
+"""Schemas within each other, with every `$ref` written out: checking calls itself for each."""
 
 _MAX_TYPE_LENGTH = 255
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -138,7 +140,8 @@ class _Measure:
 
     Every subschema counts 1, and what compares values more. A `$ref` counts as what it refers to,
     each time: a chain of definitions with two references each is small to write and exponential to
-    check. A reference that leads back to itself could loop without end, or as deep as the value.
+    check. A reference that leads back to itself could loop without end, or as deep as the value; a
+    long chain of references leads deeper than Python can call.
     """
 
     def __init__(self, root: Mapping[str, Any]) -> None:
@@ -146,7 +149,9 @@ class _Measure:
         if not isinstance(definitions, dict):
             raise InvalidValue("$defs must be an object")
         self._definitions = definitions
-        self._costs: dict[str, int | None] = {}  # None while it is being counted
+        # By name, cost and levels; None while they are being counted.
+        self._sizes: dict[str, tuple[int, int] | None] = {}
+        self._level = self._deepest = 0
         for name in definitions:
             self._definition(name)
         members = {name: value for name, value in root.items() if name not in ("$schema", "$defs")}
@@ -155,12 +160,17 @@ class _Measure:
     def _definition(self, name: str) -> int:
         if name not in self._definitions:
             raise InvalidValue(f"the schema refers to {name[:200]!a}, which $defs does not have")
-        if name not in self._costs:
-            self._costs[name] = None
-            self._costs[name] = self._schema(self._definitions[name])
-        cost = self._costs[name]
-        if cost is None:
+        if name not in self._sizes:
+            self._sizes[name] = None
+            before, self._deepest = self._deepest, self._level
+            cost = self._schema(self._definitions[name])
+            self._sizes[name] = cost, self._deepest - self._level
+            self._deepest = max(before, self._deepest)
+        size = self._sizes[name]
+        if size is None:
             raise InvalidValue(f"the definition {name[:200]!a} of the schema refers to itself")
+        cost, levels = size
+        self._reach(self._level + levels)
         return cost
 
     def _schema(self, schema: object) -> int:
@@ -168,7 +178,16 @@ class _Measure:
             return 1
         if not isinstance(schema, dict):
             raise InvalidValue("a schema is an object, true or false")
-        return 1 + sum(self._keyword(name, value) for name, value in schema.items())
+        self._level += 1
+        self._reach(self._level)
+        cost = 1 + sum(self._keyword(name, value) for name, value in schema.items())
+        self._level -= 1
+        return cost
+
+    def _reach(self, level: int) -> None:
+        if level > MAX_LEVELS:
+            raise InvalidValue(f"the schema has more than {MAX_LEVELS} levels, $ref written out")
+        self._deepest = max(self._deepest, level)
 
     def _keyword(self, name: str, value: object) -> int:
         if name in _SCHEMA:

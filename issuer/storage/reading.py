@@ -112,9 +112,11 @@ class RegistryReading:
         """Find the indexes of tokens that may be alive; see `find_ranges`."""
         return find_ranges(self._connection, selection, now)
 
-    def find_token_owners(self, selection: TokenSelection, now: int) -> list[str]:
-        """Find the clients that tokens were issued to."""
-        return find_owners(self._connection, selection, now)
+    def find_token_owners(
+        self, selection: TokenSelection, now: int, *, among: str | None = None
+    ) -> list[str]:
+        """Find the clients that tokens were issued to; only of those for a resource, if named."""
+        return find_owners(self._connection, selection, now, among=among)
 
     def find_resource(self, identifier: str) -> RegisteredResource | None:
         """Read one resource, once in the transaction, or None if there is no such identifier."""

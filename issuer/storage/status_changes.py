@@ -64,9 +64,20 @@ def find_ranges(connection: Connection, selection: TokenSelection, now: int) -> 
     return _joined(IndexRange(*row) for row in connection.execute(wanted))
 
 
-def find_owners(connection: Connection, selection: TokenSelection, now: int) -> list[str]:
-    """Return the clients that the selected tokens were issued to."""
+def find_owners(
+    connection: Connection, selection: TokenSelection, now: int, *, among: str | None
+) -> list[str]:
+    """Return the clients that the selected tokens were issued to.
+
+    Args:
+        connection: the transaction.
+        selection: which tokens.
+        now: seconds since the epoch.
+        among: only of tokens that are for this resource too.
+    """
     wanted = select(_block.client_id).where(*_conditions(selection, now)).distinct()
+    if among is not None:
+        wanted = wanted.where(_is_for(among))
     return sorted(connection.scalars(wanted))
 
 
@@ -113,13 +124,16 @@ def _conditions(selection: TokenSelection, now: int) -> list[ColumnElement[bool]
     if selection.subject is not None:
         conditions.append(func.coalesce(_block.subject, _block.client_id) == selection.subject)
     if selection.resource is not None:
-        # Of tokens for several resources the column has all; see `join_resources`.
-        among = (" " + _block.resource + " ").contains(f" {selection.resource} ", autoescape=True)
-        several = and_(_block.resource.contains(" "), among)
-        conditions.append(or_(_block.resource == selection.resource, several))
+        conditions.append(_is_for(selection.resource))
     if selection.issued_before is not None:
         conditions.append(_block.reserved_at < selection.issued_before)
     return conditions
+
+
+def _is_for(resource: str) -> ColumnElement[bool]:
+    # Of tokens for several resources the column has all; see `join_resources`.
+    among = (" " + _block.resource + " ").contains(f" {resource} ", autoescape=True)
+    return or_(_block.resource == resource, and_(_block.resource.contains(" "), among))
 
 
 def _joined(ranges: Iterable[IndexRange]) -> list[IndexRange]:

@@ -288,9 +288,16 @@ def test_tokens_for_the_administration_take_what_they_are_for(caller, registry, 
     administer().create_client(
         {"client_id": "boss", "resources": [ADMINISTRATION], "scope": "clients:write"}
     )
-    give(registry, (COUNT, "boss", "boss", ADMINISTRATION, 60))
+    give(
+        registry,
+        (COUNT, "boss", "boss", ADMINISTRATION, 60),
+        (COUNT + 16, "boss", "boss", f"urn:both {ADMINISTRATION}", 60),
+    )
     for selection in (
         {"client_id": "boss"},
+        {"resource": "urn:both"},
+        {"client_id": "boss", "resource": "urn:both"},
+        {"jti": jti_of(BUCKET, COUNT + 17)},
         {"jti": jti_of(BUCKET, COUNT + 1)},
         {"issued_before": write_time(NOW)},
         {"resource": ADMINISTRATION},

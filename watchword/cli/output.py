@@ -168,7 +168,13 @@ def print_json_list(name: str, items: Iterable[object]) -> None:
 
 
 def _json(document: object) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    # JSON (RFC 8259 §7) has the other controls of a terminal stand in a string as they are.
+    return "".join(
+        each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text
+    )
 
 
 def say(message: str) -> None:
@@ -203,7 +209,7 @@ def print_fields(fields: Mapping[str, object]) -> None:
     table = Table.grid(padding=(0, 2))
     for name, value in fields.items():
         if value is not None:
-            table.add_row(name, printable(str(value)))
+            table.add_row(printable(name), printable(str(value)))
     _print_rich(table)
 
 

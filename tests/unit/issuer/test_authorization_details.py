@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from issuer.registry.authorization_details import (
     MAX_COST,
+    MAX_LEVELS,
     MAX_SCHEMA_BYTES,
     MAX_STEPS,
     MAX_TYPES,
@@ -45,7 +46,18 @@ def doubling(levels):
     }
 
 
+def chain(levels, *, backwards=False):
+    """Make definitions that each refer to the next one, as they come first or last."""
+    names = range(levels)
+    links = {f"d{i}": {"not": {"$ref": f"#/$defs/d{i + 1}"}} for i in names} | {f"d{levels}": {}}
+    definitions = dict(sorted(links.items(), key=lambda link: int(link[0][1:]), reverse=backwards))
+    return {"$defs": definitions, "properties": {"a": {"$ref": "#/$defs/d0"}}}
+
+
 REFUSED = {
+    "a long chain": (chain(300), f"more than {MAX_LEVELS} levels"),
+    "a chain from its end": (chain(300, backwards=True), f"more than {MAX_LEVELS} levels"),
+    "a chain one too long": (chain(24, backwards=True), f"more than {MAX_LEVELS} levels"),
     "no schema": ({"properties": {"a": {"type": "money"}}}, "no JSON Schema: see 'properties/a/t"),
     "not even an object": ({"properties": {"a": []}}, "is an object, true or false"),
     "of the wrong shape": ({"required": 1}, "no JSON Schema: see 'required'"),
@@ -98,6 +110,17 @@ def test_a_schema_nested_too_deeply_is_refused():
         schema = {"items": schema}
     with pytest.raises(InvalidValue, match="nested more than"):
         check_schema({"properties": {"a": schema}})
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_longest_chain_of_references_can_be_checked(backwards):
+    """Also by a server, whose calls are some dozens deep already."""
+    schema = check_schema(chain(23, backwards=backwards))
+
+    def check_deeper(calls):
+        return check_deeper(calls - 1) if calls else schema.fault({"type": "t", "a": 1})
+
+    assert check_deeper(100) == "properties/a/not"
 
 
 @pytest.mark.rfc("9396-2-1")

@@ -60,6 +60,21 @@ def test_what_a_terminal_would_act_upon_is_escaped(text, shown, capsys):
     assert capsys.readouterr().err == shown + "\n"
 
 
+def test_names_and_documents_are_escaped_as_well(capsys):
+    """A claim of a token that somebody sent may have any name; JSON leaves C1 controls alone."""
+    print_fields({"\x1b]0;x\x07": "1"})
+    hostile = {"\x9b2J": ["\u202egpj.exe", "\x7f\x85", "\udcff", "é 漢 😀"]}
+    print_json(hostile)
+    print_json_list("n\x9b", [hostile])
+    out = capsys.readouterr().out
+    assert out.replace("\n", "").isprintable()
+    assert "é 漢 😀" in out
+    fields, shown, listed = out.partition("\n{")[0], *out.partition("\n{")[2].split("\n}\n{")
+    assert r"\x1b]0;x\x07" in fields
+    assert json.loads("{" + shown + "}") == hostile
+    assert json.loads("{" + listed) == {"n\x9b": [hostile]}
+
+
 def test_square_brackets_are_no_markup(capsys):
     """The library that makes the tables would take them for colours."""
     print_fields({"name": "[red]x[/red] :key:", "none": None})
