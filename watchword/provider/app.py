@@ -205,6 +205,8 @@ class Provider:
         await receive()
         if self._issuer is not None:
             self._issuer.start()
+            # Before anything is served: the first tokens need places on the status lists.
+            await self._issuer.statuses.keep_up()
         if self._api is not None:
             await self._api.start()
         await send({"type": "lifespan.startup.complete"})

@@ -199,7 +199,6 @@ class IssuerApp:
             self._watch_registry()
         self._wake_followers()
         self._jobs.start()
-        self._jobs.wake("status indexes")
 
     async def stop(self) -> None:
         """Stop following and close what was opened, whatever any part of it raises."""
