@@ -19,7 +19,7 @@ from issuer.status.positions import (
     StatusChange,
     bucket_for,
 )
-from issuer.status.spare import LARGEST_RANGE, SMALLEST_RANGE
+from issuer.status.spare import SMALLEST_RANGE
 from tests.support.hot_store import SharedStore
 
 NOW = 1_800_000_000  # the begin of a half hour
@@ -316,8 +316,9 @@ async def test_ranges_are_reserved_ahead_and_grow_with_use():
     assert len(desk.indexes._spare._ranges) <= 6
 
 
-async def test_no_range_is_larger_than_the_bound():
+async def test_no_range_is_larger_than_the_bound(monkeypatch):
     """However many tokens there are."""
+    monkeypatch.setattr("issuer.status.spare.LARGEST_RANGE", 2 * SMALLEST_RANGE)
     desk = Desk()
     sizes = Counter()
     reserve = desk.store.reserve
@@ -327,8 +328,8 @@ async def test_no_range_is_larger_than_the_bound():
         return await reserve(name, count)
 
     desk.store.reserve = note
-    await desk.obtain(300_000)
-    assert max(sizes) == LARGEST_RANGE
+    await desk.obtain(20_000)
+    assert max(sizes) == 2 * SMALLEST_RANGE
 
 
 async def test_what_no_token_asked_for_in_an_hour_is_given_up():
