@@ -18,6 +18,7 @@ from watchword.cli.options import (
     load_object,
     read_attributes,
     read_unset,
+    unset_choices,
 )
 from watchword.cli.output import Mistakes
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from issuer.registry.schema import Json
 
 _NOTE = "metadata."
+_FURTHER = (DEFAULT_SCOPE, DETAILS_TYPE, f"{_NOTE}KEY")
+"""What `--unset` takes away beside attributes."""
 _SUBJECTS = {
     "dn": "tls_client_auth_subject_dn",
     "dns": "tls_client_auth_san_dns",
@@ -74,9 +77,7 @@ class ClientChanges(ClientOptions, GrantChanges):
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Remove a value: name, token-ttl, reuse-window, expires-at, default-scope,"
-            " introspects, token-exchange, authorization-details-type, metadata, metadata.KEY or"
-            " claims; repeat it for more.",
+            help=f"Remove a value: {unset_choices('client', _FURTHER)}; repeat it for more.",
         ),
     ] = None
 
@@ -118,8 +119,7 @@ def read_patch(options: ClientChanges, mistakes: Mistakes, now: int) -> "Json":
         if name in (options.unset or ()):
             mistakes.exclude(f"--unset {name}", [(f"--{name}", typed)])
     notes = [name for name in names if name.startswith(_NOTE) and name != _NOTE]
-    others = (*of_grants, f"{_NOTE}KEY")
-    read_unset("client", [each for each in names if each not in notes], patch, mistakes, others)
+    read_unset("client", [each for each in names if each not in notes], patch, mistakes, _FURTHER)
     for name in notes:
         kept = patch.setdefault("metadata", {})
         key = name.removeprefix(_NOTE)

@@ -149,6 +149,12 @@ def read_attributes(kind: Kind, typed: Mapping[str, Any], mistakes: Mistakes) ->
     return members
 
 
+def unset_choices(kind: Kind, others: Sequence[str] = ()) -> str:
+    """List the values that `--unset` takes away: those of attributes, and others."""
+    *most, last = (*(each.name for each in attribute_options(kind) if each.unset), *others)
+    return f"{', '.join(most)} or {last}"
+
+
 def read_unset(
     kind: Kind, names: Sequence[str], patch: "Json", mistakes: Mistakes, others: Sequence[str] = ()
 ) -> None:
@@ -164,8 +170,7 @@ def read_unset(
     members = {each.name: each.member for each in attribute_options(kind) if each.unset}
     for name in names:
         if name not in members:
-            *most, last = (*members, *others)
-            mistakes.add(f"--unset: choose {', '.join(most)} or {last}")
+            mistakes.add(f"--unset: choose {unset_choices(kind, others)}")
         elif members[name] in patch:
             mistakes.add(f"--unset {name}: another option sets or unsets it as well")
         else:

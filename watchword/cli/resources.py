@@ -12,6 +12,7 @@ from watchword.cli.options import (
     read_attributes,
     read_unset,
     read_words,
+    unset_choices,
     with_options,
 )
 from watchword.cli.output import (
@@ -69,11 +70,7 @@ class ResourceChanges(Attributes):
     ] = False
     unset: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Remove a value: token-ttl, reuse-window, alg, claims or"
-            " authorization-details-type.",
-        ),
+        typer.Option(metavar="NAME", help=f"Remove a value: {unset_choices('resource')}."),
     ] = None
 
     def applied_to(self, held: list[str]) -> list[str]:
@@ -188,7 +185,7 @@ def delete(identifier: Identifier, yes: YesFlag = False, server: ServerOption = 
 
 def check_identifier(identifier: str) -> Mistakes:
     """Return what is wrong with a resource identifier, as the first mistakes of a command."""
-    from issuer.registry.resource_name import check_resource_identifier
+    from issuer.registry.names import check_resource_identifier
 
     mistakes = Mistakes()
     with mistakes.of("URI"):
