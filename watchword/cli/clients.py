@@ -49,12 +49,7 @@ from watchword.cli.registry import (
     resource_finder,
     warn_of_bindings,
 )
-from watchword.cli.token_revocation import (
-    RevokeTokensFlag,
-    live_tokens,
-    told_of_tokens,
-    wants_revocation,
-)
+from watchword.cli.token_revocation import RevokeTokensFlag, decide_revocation
 from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -210,10 +205,9 @@ def disable(
     Example: watchword clients disable orders-service --revoke-tokens
     """
     with administration(server, client_secrets.check_client(client_id)) as operations:
-        live = None if revoke_tokens else live_tokens(operations, client_id)
-        revoke = revoke_tokens or wants_revocation(client_id, live)
+        revoke, told = decide_revocation(operations, client_id, wanted=revoke_tokens)
         operations.update_client(client_id, {"disabled": True}, revoke_tokens=revoke)
-    say(f"client {client_id} is disabled; {told_of_tokens(client_id, live, revoked=revoke)}")
+    say(f"client {client_id} is disabled; {told}")
 
 
 @app.command()
@@ -241,10 +235,11 @@ def delete(
     with administration(server, client_secrets.check_client(client_id)) as operations:
         operations.show_client(client_id)  # the question is asked about a client that exists
         require_yes(f"Delete the client {client_id} and its secrets?", yes=yes)
-        live = None if revoke_tokens else live_tokens(operations, client_id)
-        revoke = revoke_tokens or (not yes and wants_revocation(client_id, live))
+        revoke, told = decide_revocation(
+            operations, client_id, wanted=revoke_tokens, may_ask=not yes
+        )
         operations.delete_client(client_id, revoke_tokens=revoke)
-    say(f"client {client_id} is deleted; {told_of_tokens(client_id, live, revoked=revoke)}")
+    say(f"client {client_id} is deleted; {told}")
 
 
 def _left_to_the_registry(options: ClientOptions, all_scopes: bool) -> "Json":

@@ -121,36 +121,44 @@ def _count(tokens: int) -> str:
     return f"at most {tokens} live token{'' if tokens == 1 else 's'}" if tokens else "no live token"
 
 
-def live_tokens(operations: "Operations", client_id: str) -> int | None:
-    """Tell how many live tokens a client has at most; None if that is not told."""
+def decide_revocation(
+    operations: "Operations", client_id: str, *, wanted: bool, may_ask: bool = True
+) -> tuple[bool, str]:
+    """Tell whether the tokens of a client that is disabled or deleted go too, and what to say.
+
+    Args:
+        operations: tell how many live tokens it has.
+        client_id: the client.
+        wanted: whether the command line says so.
+        may_ask: whether to ask on a terminal if it does not.
+    """
+    live = 0 if wanted else _live_tokens(operations, client_id)
+    if wanted or (live and may_ask and _agreed(f"{client_id} has {_count(live)}.")):
+        return True, "its tokens are revoked"
+    if not live:
+        return False, "tokens that it has remain valid until they expire"
+    return False, (
+        f"{_count(live)} of it will be accepted until they expire; to end them:"
+        f" watchword token revoke --client {client_id}"
+    )
+
+
+def _live_tokens(operations: "Operations", client_id: str) -> int:
     from issuer.registry.errors import AccessRefused, BeyondAuthority, UnknownClient
 
     wanted = {"action": "revoke", "client_id": client_id, "dry_run": True}
     try:
         tokens: int = operations.change_tokens(wanted)["tokens"]
     except (AccessRefused, BeyondAuthority, UnknownClient):  # the change itself says so
-        return None
+        return 0
     return tokens
 
 
-def wants_revocation(client_id: str, live: int | None) -> bool:
-    """Ask on a terminal whether the tokens of a client shall be revoked as well."""
-    if not live or not (sys.stdin.isatty() and sys.stderr.isatty()):
+def _agreed(what: str) -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     try:
-        require_yes(f"{client_id} has {_count(live)}. Revoke them as well?", yes=False)
+        require_yes(f"{what} Revoke them as well?", yes=False)
     except CommandFailed:
         return False
     return True
-
-
-def told_of_tokens(client_id: str, live: int | None, *, revoked: bool) -> str:
-    """Say what became of the tokens of a client that was disabled or deleted."""
-    if revoked:
-        return "its tokens are revoked"
-    if not live:
-        return "tokens that it has remain valid until they expire"
-    return (
-        f"{_count(live)} of it will be accepted until they expire; to end them:"
-        f" watchword token revoke --client {client_id}"
-    )
