@@ -25,8 +25,8 @@ from issuer.registry.credentials import (
 )
 from issuer.registry.errors import InvalidDocument, InvalidValue
 from issuer.registry.mistakes import Mistake, mistakes_of, unknown
+from issuer.registry.names import check_resource_identifier
 from issuer.registry.resource import Resource
-from issuer.registry.resource_name import check_resource_identifier
 from issuer.registry.schema import (
     MODEL,
     Document,

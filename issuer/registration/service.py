@@ -22,7 +22,6 @@ from issuer.registration.metadata import (
 from issuer.registration.request import InvalidToken
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import Client, ClientRegistration
-from issuer.registry.client_id import check_client_id
 from issuer.registry.credentials import DUMMY_FAST, NewSecret, generate_secret, hash_secret
 from issuer.registry.errors import InvalidValue, StoreUnavailable, UnknownResource, UnknownScope
 from issuer.registry.initial_access_token import (
@@ -31,6 +30,7 @@ from issuer.registry.initial_access_token import (
     make_access_token,
     parse_token_id,
 )
+from issuer.registry.names import check_client_id
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.reading import RegistryReading
 from issuer.storage.registry import Registry

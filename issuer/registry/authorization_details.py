@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from issuer.registry.errors import InvalidValue
-from issuer.registry.schema import MODEL, SCOPE_TOKEN_PATTERN, Text, check_json_size, parse_scope
+from issuer.registry.schema import MODEL, SCOPE_TOKEN_PATTERN, Text, check_json_size, is_scope_token
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -239,15 +239,12 @@ def check_type_name(name: str) -> str:
     Raises:
         InvalidValue: it has others, or more than 255.
     """
-    try:
-        if len(name) <= _MAX_TYPE_LENGTH and parse_scope(name) == (name,):
-            return name
-    except ValueError:
-        pass
-    raise InvalidValue(
-        f"{name[:_MAX_TYPE_LENGTH]!a} is no type of authorization details: 1 to {_MAX_TYPE_LENGTH}"
-        " visible ASCII characters without space, quote and backslash"
-    )
+    if len(name) > _MAX_TYPE_LENGTH or not is_scope_token(name):
+        raise InvalidValue(
+            f"{name[:_MAX_TYPE_LENGTH]!a} is no type of authorization details: 1 to"
+            f" {_MAX_TYPE_LENGTH} visible ASCII characters without space, quote and backslash"
+        )
+    return name
 
 
 TypeName = Annotated[

@@ -13,7 +13,6 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticKnownError
 
 from issuer.registry.claims import Claims
-from issuer.registry.client_id import ClientId
 from issuer.registry.credentials import (
     ALL_MATERIAL,
     MAXIMUM_SUBJECT_LENGTH,
@@ -25,8 +24,8 @@ from issuer.registry.credentials import (
     check_tls_subject,
 )
 from issuer.registry.errors import InvalidValue
+from issuer.registry.names import ClientId, ResourceName
 from issuer.registry.permission import ExchangePermission, ResourcePermission, check_exchanges
-from issuer.registry.resource_name import ResourceName
 from issuer.registry.schema import (
     MODEL,
     Flag,

@@ -8,9 +8,8 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from issuer.registry.authorization_details import TypeName, check_type_names
-from issuer.registry.client_id import ClientId
 from issuer.registry.errors import InvalidValue
-from issuer.registry.resource_name import ResourceName
+from issuer.registry.names import ClientId, ResourceName
 from issuer.registry.schema import MODEL, Scopes, Text, is_unset
 
 

@@ -16,8 +16,8 @@ from issuer.registry.authorization_details import DetailsType, check_types
 from issuer.registry.claims import Claims
 from issuer.registry.client import Facts
 from issuer.registry.errors import InvalidValue, UnknownScope
+from issuer.registry.names import ResourceName
 from issuer.registry.permission import ResourcePermission, Right, rights_of
-from issuer.registry.resource_name import ResourceName
 from issuer.registry.schema import (
     MODEL,
     SCOPE_TOKEN_PATTERN,
@@ -27,8 +27,8 @@ from issuer.registry.schema import (
     ReuseWindow,
     Text,
     TokenTtl,
+    is_scope_token,
     is_unset,
-    parse_scope,
     write,
     write_time,
 )
@@ -54,20 +54,13 @@ def check_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
         InvalidValue: naming the first scope that is not.
     """
     for scope in scopes:
-        if not _is_scope_token(scope):
+        if not is_scope_token(scope):
             raise InvalidValue(
                 f"{scope!a} is not a scope: visible ASCII without space, quote and backslash"
             )
         if scopes.count(scope) > 1:
             raise InvalidValue(f"the scope {scope} is named twice")
     return scopes
-
-
-def _is_scope_token(text: str) -> bool:
-    try:
-        return parse_scope(text) == (text,)
-    except ValueError:
-        return False
 
 
 def _check_own_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:

@@ -56,6 +56,14 @@ def parse_scope(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text.split(" ")))
 
 
+def is_scope_token(text: str) -> bool:
+    """Tell whether a text is a single token of a scope value."""
+    try:
+        return parse_scope(text) == (text,)
+    except ValueError:
+        return False
+
+
 # RFC 3339 §5.6, without fractions of a second.
 _DATE_TIME = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"

@@ -117,7 +117,7 @@ def revoke(
 
 def check_client(client_id: str, mistakes: Mistakes | None = None) -> Mistakes:
     """Add what is wrong with a client id to the mistakes of a command, and return them."""
-    from issuer.registry.client_id import check_client_id
+    from issuer.registry.names import check_client_id
 
     mistakes = Mistakes() if mistakes is None else mistakes
     with mistakes.of("ID"):

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from issuer.registry.client import ClientRegistration, facts_of_client
-from issuer.registry.client_id import check_client_id
 from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import InvalidValue
+from issuer.registry.names import check_client_id
 from issuer.registry.permission import ExchangePermission, ResourcePermission
 from tests.support.issuer import make_client
 from tests.support.registry import RESOURCE

@@ -1,4 +1,4 @@
-"""The id of a client, wherever it is written (RFC 6749 §2.2)."""
+"""What clients and resources are named by, wherever it is written (RFC 6749 §2.2, RFC 8707 §2)."""
 
 import re
 from typing import Annotated
@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import Text
+from keys.identifiers import check_resource
 
 # RFC 6749 appendix A.1: client-id = *VSCHAR. The space is left out (RFC 6749 allows it), since it
 # would be lost in log lines and shells.
@@ -28,4 +29,24 @@ ClientId = Annotated[
     Text,
     AfterValidator(check_client_id),
     Field(json_schema_extra={"pattern": f"^{_CLIENT_ID.pattern}$"}),
+]
+
+
+def check_resource_identifier(text: str) -> str:
+    """Return a resource identifier unchanged if RFC 8707 §2 allows it.
+
+    Raises:
+        InvalidValue: it is not an absolute URI without fragment, of at most 2048 characters.
+    """
+    try:
+        check_resource(text)
+    except ValueError as error:
+        raise InvalidValue(f"the resource identifier {text!a} {error}") from None
+    return text
+
+
+ResourceName = Annotated[
+    Text,
+    AfterValidator(check_resource_identifier),
+    Field(json_schema_extra={"format": "uri", "maxLength": 2048}),
 ]
