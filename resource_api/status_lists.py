@@ -237,9 +237,8 @@ class StatusListClient:
 
     async def _fetch(self, here: _OnLoop, uri: str, held: _Held) -> StatusList:
         headers = {"accept": MEDIA_TYPE, "accept-encoding": "gzip"}
-        published = self._keys.current()
         # What a key signed that was withdrawn since is not to be confirmed.
-        if held.etag is not None and published is not None and held.key in published.keys:
+        if held.etag is not None and self._is_published(held.key):
             headers["if-none-match"] = held.etag
         answer = await self._http(uri, headers)
         if answer.status == 304 and "if-none-match" in headers and held.statuses is not None:
@@ -266,10 +265,16 @@ class StatusListClient:
         statuses = await asyncio.to_thread(
             verify_status_list, parsed, key, uri=uri, now=self._clock()
         )
-        if held.statuses is not None and statuses.is_older_than(held.statuses):
+        # Nor does it keep out the issuer's own list: a stolen key may have signed any number.
+        known = held.statuses if self._is_published(held.key) else None
+        if known is not None and statuses.is_older_than(known):
             raise InvalidStatusList("an older list than the one at hand")
         held.key = key
         return statuses
+
+    def _is_published(self, key: PublicJwk | None) -> bool:
+        published = self._keys.current()
+        return published is not None and key in published.keys
 
     async def _save(self, here: _OnLoop, copies: StatusListCopies) -> None:
         """Keep lists on disk; a disk that fails or is slow keeps no request waiting."""

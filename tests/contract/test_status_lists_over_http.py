@@ -263,6 +263,22 @@ async def test_a_list_signed_by_a_withdrawn_key_is_not_confirmed(api: ListedApi)
     assert (await api.ask(api.token(1))).status == 401
 
 
+async def test_a_list_signed_by_a_withdrawn_key_keeps_out_no_other(api: ListedApi) -> None:
+    """Whoever stole the key may have dated it, and numbered its changes, as late as can be."""
+    forged = {"feed": "f", "change": 2**53}
+    api.publish(0, iat=NOW + 5, status_list_version=forged)
+    assert (await api.ask()).status == 200
+    api.forge = TokenForge(OTHER_KEY, issuer=api.server.url)
+    api.server.body = api.forge.jwks_document
+    assert await api.keys.refresh()
+    api.publish(1, iat=NOW, status_list_version={"feed": "f", "change": 5})
+    api.advance(8)
+    await api.ask()
+    await api.settle()
+    assert (await api.ask()).status == 401
+    assert api.reason == "token_revoked"
+
+
 async def test_a_foreign_issuer_by_the_standard_alone_works(api: ListedApi) -> None:
     """Lists elsewhere, of one bit, without `iss`, `exp` and `ttl`; and statuses of its own."""
     async with key_set_server(b"") as elsewhere:
