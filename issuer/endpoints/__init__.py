@@ -1,1 +1,1 @@
-"""ASGI endpoints of the issuer: the token endpoint and public documents."""
+"""ASGI endpoints of the issuer: those that authenticate clients, and public documents."""

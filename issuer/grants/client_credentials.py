@@ -37,7 +37,7 @@ async def prepare(request: TokenRequest, client: Client, lookup: Lookup) -> None
 
 
 def decide(
-    request: TokenRequest, client: Client, config: IssuerConfig, facts: None = None
+    request: TokenRequest, client: Client, config: IssuerConfig, facts: None
 ) -> Authorization:
     """Decide what the client gets.
 

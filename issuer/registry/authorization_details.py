@@ -113,7 +113,7 @@ def _checked(text: str) -> DetailsSchema:
     schema = DetailsSchema(text)
     if schema.cost > MAX_COST:
         raise InvalidValue(
-            f"the schema takes more than {MAX_COST} steps to check, $ref written out"
+            f"the schema takes more than {MAX_COST} steps to check, $ref written out; shorten it"
         )
     from jsonschema import Draft202012Validator, SchemaError
 

@@ -50,7 +50,7 @@ def check_claim_names(names: Iterable[object]) -> None:
         if not (1 <= len(name) <= _LONGEST_NAME and name.isprintable()):
             raise InvalidValue(f"the name of a claim is 1 to {_LONGEST_NAME} printable characters")
         if name in CLOSED_CLAIMS:
-            raise InvalidValue(f"the claim {name} has a meaning of its own and cannot be set")
+            raise InvalidValue(f"the claim {name} has a meaning of its own; choose another name")
 
 
 def _check_claims(claims: dict[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_hooks_add_claims_after_all_others():
 def test_a_hook_writes_no_claim_that_resource_servers_decide_by(name):
     """Also none that this token lacks: a hook cannot make it look like a token of a user."""
     assert problem_with({"a": 1, name: "x"}) == (
-        f"the claim {name} has a meaning of its own and cannot be set"
+        f"the claim {name} has a meaning of its own; choose another name"
     )
 
 
@@ -185,7 +185,7 @@ def test_a_hook_changes_nothing_of_what_was_authorized():
         (
             lambda _: {"scope": "admin"},
             {
-                "problem": "the claim scope has a meaning of its own and cannot be set",
+                "problem": "the claim scope has a meaning of its own; choose another name",
                 "exception": None,
             },
         ),

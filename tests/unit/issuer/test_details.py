@@ -218,7 +218,7 @@ async def test_details_infer_the_resource():
 def decide(*resources: str, on: Any, **asked: Any) -> Any:
     """Decide what a request for some resources gets."""
     request = TokenRequest(Evidence(), resources, "client_credentials", **asked)
-    return client_credentials.decide(request, on, IssuerConfig(issuer=ISSUER))
+    return client_credentials.decide(request, on, IssuerConfig(issuer=ISSUER), None)
 
 
 def shared(*, one: Any = None, other: Any = None, **changes: Any) -> Any:

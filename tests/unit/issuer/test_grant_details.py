@@ -28,7 +28,8 @@ def decide(client: Client, *, scope: str | None = None, token_ttl: int = 3600) -
         scope=scope,
         resources=(),
     )
-    return decide_authorization(request, client, IssuerConfig(issuer=ISSUER, token_ttl=token_ttl))
+    config = IssuerConfig(issuer=ISSUER, token_ttl=token_ttl)
+    return decide_authorization(request, client, config, None)
 
 
 def told(client: Client, scope: str) -> str | None:
