@@ -211,8 +211,8 @@ class Settings(BaseSettings):
         15,
         ge=1,
         le=3600,
-        description="seconds until the last validator knows that a key was withdrawn: how often"
-        " validators look, and shared caches between them and the issuer",
+        description="seconds until the last validator knows that a token was revoked or a key"
+        " withdrawn: how often validators look, and shared caches between them and the issuer",
     )
     failed_auth_limit: int = Field(
         60, ge=0, description="without effect yet: failed authentications are not limited"

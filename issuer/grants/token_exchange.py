@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from issuer.config import IssuerConfig
 from issuer.errors import (
     InvalidRequest,
+    InvalidScope,
     InvalidTarget,
     Reason,
     TemporarilyUnavailable,
@@ -93,7 +94,12 @@ def decide(
     both = tuple(scope for scope in target.scopes if scope in held)
     asked = asked_scopes(request, client)
     # Never what only one of them has: the caller lends no more than it holds itself.
-    if not both or (asked is not None and not set(asked) <= set(both)):
+    if not both:
+        why = "the subject token has none of the scopes that this client may ask for there"
+        raise InvalidScope(
+            Reason.SCOPE_NOT_ALLOWED, why, client_id=client.client_id, asked=request.scope
+        )
+    if asked is not None and not set(asked) <= set(both):
         raise scope_not_allowed(request, client, both)
     policy = client.policies[target.resource]
     require_binding(client, policy)

@@ -39,6 +39,7 @@ async def test_scope_is_what_both_the_caller_and_the_client_have(
     answer = await exchange(issuer, FORGE.token(scope=held), scope=asked)
     if got is None:
         assert refusal(issuer, answer) == ("invalid_scope", "scope_not_allowed")
+        assert not answer.json["error_description"].endswith(": ")  # a list of nothing helps nobody
     else:
         assert (answer.json["scope"], answer.claims["scope"]) == (got, got)
 

@@ -196,6 +196,20 @@ def test_a_client_without_resources_must_be_told_where(run):
     assert granted(run("clients", "update", "idle", *named, "--json")) == {ISSUER: ("read", None)}
 
 
+def test_what_comes_to_nothing_is_warned_of(run):
+    """A mistyped resource has no tokens, of which a gateway would never be told."""
+    mistyped = f"{ISSUER}/x"
+    exchange = {"subject_resource": mistyped, "resource": ORDERS, "subjects": ["web"]}
+    done = run("clients", "create", "gate", "--introspects", mistyped)
+    assert f"warning: {mistyped} is no resource here" in done.stderr
+    assert "may ask for nothing yet" not in done.stderr
+    done = run("clients", "update", "gate", "--introspects", ISSUER)
+    assert "warning" not in done.stderr
+    done = run("clients", "update", "gate", "--token-exchange", json.dumps(exchange))
+    for words in (f"{mistyped} is no resource", "--grant-type urn:", f"{ORDERS} it needs a grant"):
+        assert words in done.stderr
+
+
 def test_whose_tokens_a_client_may_exchange_is_an_object_each_time(run):
     """RFC 8693: the option repeats, and `--unset` takes all of them away."""
     first = {"subject_resource": ISSUER, "resource": "https://next.example", "subjects": ["web"]}
@@ -209,7 +223,8 @@ def test_whose_tokens_a_client_may_exchange_is_an_object_each_time(run):
         "[]": "--token-exchange: must be a JSON object",
         "{": "--token-exchange: must be a JSON object",
         json.dumps(first | {"subjects": []}): "needs at least one subject",
-        json.dumps(first | {"depth": 2}): "depth",
+        json.dumps(first | {"depth": 2}): "--token-exchange: depth: is not known here",
+        json.dumps({"resource": ISSUER, "subject_resource": ISSUER}): "subjects: is missing",
     }
     for text, words in wrong.items():
         change = ("clients", "update", "orders", "--token-exchange", text)

@@ -272,7 +272,7 @@ def test_every_registered_method_can_be_said(run, method, option, member):
         (["till", "--scope", 'a"b'], "--scope"),
         (["till", "--scope", ""], "--scope"),
         (["till", "--resource", "orders"], "--resource"),
-        (["till", "--grant", f"{ISSUER}"], "--grant: must be scopes"),
+        (["till", "--grant", f"{ISSUER}"], "--grant: scope: must be scopes"),
         (["till", "--grant", f"{ISSUER} read", "--scope", "read"], "--grant: not together with"),
         (["till", "--no-grants", "--scope", "read"], "--no-grants: not together with --scope"),
         (["till", "--grant-type", "password"], "--grant-type: 'password' is no grant here"),

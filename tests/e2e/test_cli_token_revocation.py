@@ -81,7 +81,8 @@ def test_one_token_is_suspended_and_restored_without_a_question(run, rows):
     jti = jti_of(BUCKET, 3)
     done = document(run("token", "revoke", "--jti", jti, "--suspend", "--json"))
     assert done == {"action": "suspend", "tokens": 1, "dry_run": False}
-    assert run("token", "revoke", "--jti", jti, "--restore").returncode == 0
+    restored = run("token", "revoke", "--jti", jti, "--restore")
+    assert restored.stderr.endswith("restored: at most 1 live token; what is revoked stays so\n")
     assert rows() == [(3, 1, 2), (3, 1, 0)]
     trail = document(run("audit", "list", "--target", jti, "--json"))["entries"]
     assert [each["action"] for each in trail] == ["token.restored", "token.suspended"]
@@ -91,7 +92,7 @@ def test_one_token_is_suspended_and_restored_without_a_question(run, rows):
 def test_everything_before_a_time_is_revoked(run, rows):
     """For a resource, or for all of them."""
     told = run("token", "revoke", "--issued-before", "2020-01-01T00:00:00Z", "--yes")
-    assert told.stderr == "revoked: no live token\n"
+    assert told.stderr == "revoked: no live token that is on a status list\n"
     assert rows() == []
     done = run("token", "revoke", "--resource", ISSUER, "--yes")
     assert (done.returncode, rows()) == (0, [(0, 32, 1)])

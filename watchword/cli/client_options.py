@@ -24,6 +24,7 @@ from watchword.cli.output import Mistakes
 
 if TYPE_CHECKING:
     from issuer.registry.schema import Json
+    from watchword.cli.registry import Operations
 
 _NOTE = "metadata."
 _FURTHER = (DEFAULT_SCOPE, DETAILS_TYPE, f"{_NOTE}KEY")
@@ -139,3 +140,36 @@ def _displaced(members: "Json") -> "Json":
     fitting = next((names for method, names in MATERIAL.items() if method == typed), ALL_MATERIAL)
     gone = (name for name in ALL_MATERIAL if (given and name not in given) or name not in fitting)
     return dict.fromkeys(gone)
+
+
+def find_without_effect(client: "Json", operations: "Operations") -> list[str]:
+    """Say what a client was given to introspect or exchange that comes to nothing as things are."""
+    from issuer.registry.client import TOKEN_EXCHANGE
+
+    exchanges = client.get("token_exchange", ())
+    granted = {each["resource"] for each in client["grants"]}
+    named = [*client.get("introspects", ()), *(each["subject_resource"] for each in exchanges)]
+    found = [
+        f"{each} is no resource here, so there is no token for it"
+        for each in dict.fromkeys(named)
+        if _is_unknown(each, operations)
+    ]
+    if exchanges and TOKEN_EXCHANGE not in client["grant_types"]:
+        found.append(f"to exchange tokens it needs --grant-type {TOKEN_EXCHANGE}")
+    ungranted = [each["resource"] for each in exchanges if each["resource"] not in granted]
+    return found + [
+        f"to exchange tokens for {each} it needs a grant on it" for each in dict.fromkeys(ungranted)
+    ]
+
+
+def _is_unknown(resource: str, operations: "Operations") -> bool:
+    """Tell whether there is no such resource, as far as the caller may read resources."""
+    from issuer.registry.errors import RegistryError, UnknownResource
+
+    try:
+        operations.show_resource(resource)
+    except UnknownResource:
+        return True
+    except RegistryError:
+        return False
+    return False

@@ -12,6 +12,7 @@ from watchword.cli.client_options import (
     LABELS,
     ClientChanges,
     ClientOptions,
+    find_without_effect,
     read_members,
     read_patch,
 )
@@ -107,12 +108,13 @@ def create(
             document |= spread(options, find, all_scopes=all_scopes)
         document = with_types(options, document, find)
         created = operations.create_client(document).document
+        without_effect = find_without_effect(created, operations)
         on_offer = () if created["grants"] else _on_offer(options, operations)
     print_json(created) if as_json else print_client(created, now)
     if "client_secret" in created and not as_json:
         say("Keep the secret now: it is not shown again.")
-    _warn(created)
-    if not (created["grants"] or options.no_grants):
+    _warn(created, without_effect)
+    if not (created["grants"] or options.no_grants or "introspects" in created):
         _say_what_is_on_offer(client_id, on_offer)
 
 
@@ -190,8 +192,9 @@ def update(
     with administration(server, mistakes) as operations:
         change = partial(_update, operations, client_id, patch, options, forget)
         client = again_after_conflict(change).document
+        without_effect = find_without_effect(client, operations)
     print_json(client) if as_json else print_client(client, now)
-    _warn(client)
+    _warn(client, without_effect)
     if "token_endpoint_auth_method" in patch:
         _warn_without_secret(client, now)
 
@@ -290,8 +293,8 @@ def _say_what_is_on_offer(client_id: str, on_offer: "Iterable[tuple[str, str]]")
         say(f"  {resource} has: {scopes}")
 
 
-def _warn(client: "Json") -> None:
-    """Warn if a client gets no tokens for now, because of its method or of what it asks for."""
+def _warn(client: "Json", without_effect: "Iterable[str]") -> None:
+    """Warn of what has no effect, and if its method or bindings let a client get no tokens."""
     from issuer.client_auth.methods import METHODS
 
     method, consequence = (
@@ -303,6 +306,8 @@ def _warn(client: "Json") -> None:
             f"warning: the token endpoint does not take {method} yet in this version; {consequence}"
         )
     warn_of_bindings(client, consequence)
+    for each in without_effect:
+        say(f"warning: {each}")
 
 
 def _warn_without_secret(client: "Json", now: int) -> None:

@@ -132,9 +132,9 @@ class Mistakes:
 
     def _labelled(self, mistakes: "Iterable[Mistake]") -> Iterator[str]:
         for mistake in mistakes:
-            member = str(mistake.path[0]) if mistake.path else ""
+            member, *within = [each for each in mistake.path if isinstance(each, str)] or [""]
             label = self._labels.get(member, member)
-            yield f"{label}: {mistake.why}" if member else mistake.why
+            yield ": ".join(filter(None, [label, *within, mistake.why]))
 
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -209,8 +209,14 @@ def print_fields(fields: Mapping[str, object]) -> None:
     table = Table.grid(padding=(0, 2))
     for name, value in fields.items():
         if value is not None:
-            table.add_row(printable(name), printable(str(value)))
+            table.add_row(printable(name), printable(_written(value)))
     _print_rich(table)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
 
 
 def _print_rich(table: Any) -> None:  # noqa: ANN401 - rich is imported lazily

@@ -40,7 +40,7 @@ IssuedBefore = Annotated[
 
 def revoke(
     token: Annotated[
-        str | None, typer.Argument(metavar="[TOKEN]", help="One token, or - for stdin.")
+        str | None, typer.Argument(metavar="TOKEN", help="One token, or - for stdin.")
     ] = None,
     jti: Annotated[str | None, typer.Option(metavar="ID", help="The token of this id.")] = None,
     client: Annotated[
@@ -95,7 +95,8 @@ def revoke(
         print_json(done)
     else:
         would = "would be " if dry_run else ""
-        say(f"{would}{_DONE[action]}: {_count(done['tokens'])}")
+        final = "; what is revoked stays so" if restore else ""
+        say(f"{would}{_DONE[action]}: {_count(done['tokens'])}{final}")
 
 
 def _check_selection(given: "Json", mistakes: Mistakes) -> None:
@@ -118,7 +119,9 @@ def _ask(operations: "Operations", document: "Json") -> None:
 
 
 def _count(tokens: int) -> str:
-    return f"at most {tokens} live token{'' if tokens == 1 else 's'}" if tokens else "no live token"
+    if not tokens:
+        return "no live token that is on a status list"
+    return f"at most {tokens} live token{'' if tokens == 1 else 's'}"
 
 
 def decide_revocation(

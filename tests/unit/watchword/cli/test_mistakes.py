@@ -87,7 +87,7 @@ def test_of_a_part_of_a_document_only_its_members_are_checked():
 
 
 def test_what_the_registry_refuses_names_the_option_that_was_typed():
-    """A member without an option keeps its name in the document."""
+    """A member without an option keeps its name in the document, and so does one within it."""
     found = [
         Mistake(("grants", 0, "scope"), "is no scope"),
         Mistake(("new",), "is not known here"),
@@ -95,6 +95,7 @@ def test_what_the_registry_refuses_names_the_option_that_was_typed():
     ]
     with pytest.raises(WrongUsage) as refusal, Mistakes({"grants": "--grant"}).labelled():
         raise InvalidDocument(found)
-    assert refusal.value.lines == ("--grant: is no scope", "new: is not known here", "too much")
+    told = ("--grant: scope: is no scope", "new: is not known here", "too much")
+    assert refusal.value.lines == told
     with pytest.raises(InvalidDocument), Mistakes().labelled():
         raise InvalidDocument(found)

@@ -75,6 +75,13 @@ def test_names_and_documents_are_escaped_as_well(capsys):
     assert json.loads("{" + listed) == {"n\x9b": [hostile]}
 
 
+def test_values_are_written_for_people(capsys):
+    """Claims as JSON, which is what they are typed as, and a choice in words."""
+    print_fields({"claims": {"tenant": "café", "tier": None}, "status_list": False})
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == ['claims       {"tenant": "café", "tier": null}', "status_list  no"]
+
+
 def test_square_brackets_are_no_markup(capsys):
     """The library that makes the tables would take them for colours."""
     print_fields({"name": "[red]x[/red] :key:", "none": None})
