@@ -44,6 +44,7 @@ class HttpGet:
         self._client = client
         self._clock = clock
         self._context: ssl.SSLContext | None = None
+        self._reading: asyncio.Task[ssl.SSLContext] | None = None
         self._read_again_at = 0.0
 
     async def __call__(self, url: str, headers: Mapping[str, str]) -> Fetched:
@@ -60,18 +61,29 @@ class HttpGet:
 
         if self._client is not None:
             return await self._read(self._client, url, headers)
-        now = self._clock()
-        if self._context is None or now >= self._read_again_at:
-            # Reading all certificates takes longer than all the rest.
-            self._context = await asyncio.to_thread(httpx.create_ssl_context)
-            self._read_again_at = now + CERTIFICATES_FOR
         # A client for each fetch: no idle connection, no tie to an event loop.
         # Only this machine may answer for loopback: a proxy could name keys of its own.
         may_be_proxied = not is_loopback(urlsplit(url).hostname or "")
         async with httpx.AsyncClient(
-            timeout=FETCH_TIMEOUT, verify=self._context, trust_env=may_be_proxied
+            timeout=FETCH_TIMEOUT, verify=await self._certificates(), trust_env=may_be_proxied
         ) as client:
             return await self._read(client, url, headers)
+
+    async def _certificates(self) -> "ssl.SSLContext":
+        """Return the certificates that the system trusts, read once for all who ask meanwhile."""
+        import httpx
+
+        now = self._clock()
+        if self._context is not None and now < self._read_again_at:
+            return self._context
+        reading, loop = self._reading, asyncio.get_running_loop()
+        if reading is None or reading.done() or reading.get_loop() is not loop:
+            # It takes longer than all the rest of a fetch.
+            reading = loop.create_task(asyncio.to_thread(httpx.create_ssl_context))
+            self._reading = reading
+        self._context = await asyncio.shield(reading)
+        self._read_again_at = now + CERTIFICATES_FOR
+        return self._context
 
     async def _read(
         self, client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]

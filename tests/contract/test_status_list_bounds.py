@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from resource_api.errors import StatusUnavailable
@@ -68,8 +69,8 @@ async def test_forged_uris_cause_no_fetch(api: ListedApi) -> None:
 
 
 async def test_lists_in_memory_are_bounded(api: ListedApi) -> None:
-    """A thousand lists that the issuer signs: 64 stay, and those that are used are among them."""
-    for number in range(200):
+    """Of a hundred that the issuer signs 64 stay, and those that are used are among them."""
+    for number in range(100):
         path = f"/status-lists/{number}-0"
         uri = api.server.url + path
         api.server.lists[path] = list_token(api.forge, uri)
@@ -110,8 +111,25 @@ async def test_lists_that_are_all_being_fetched_make_no_room(api: ListedApi) -> 
     api.server.lists |= {uri.removeprefix(api.server.url): b"" for uri in uris}
     waiting = [asyncio.create_task(api.lists.get(uri)) for uri in uris]
     await until(lambda: len(api.lists._here().fetching) == MAXIMUM_LISTS)
-    with pytest.raises(StatusUnavailable):
-        await api.lists.get(api.uri)
+    async with asyncio.timeout(1):  # at once: it waits for no fetch
+        with pytest.raises(StatusUnavailable):
+            await api.lists.get(f"{api.server.url}/status-lists/{MAXIMUM_LISTS}-0")
     for task in waiting:
         task.cancel()
     await asyncio.wait(waiting)
+
+
+async def test_fetches_that_begin_together_read_the_certificates_once(
+    api: ListedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes far longer than a fetch, and all cores if it were done for each."""
+    await api.keys.warm()
+    read: list[object] = []
+    create = httpx.create_ssl_context
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda: read.append(create()) or read[-1])
+    uris = [f"{api.server.url}/status-lists/{number}-0" for number in range(8)]
+    for uri in uris:
+        api.server.lists[uri.removeprefix(api.server.url)] = list_token(api.forge, uri)
+    found = await asyncio.gather(*map(api.lists.get, uris))
+    assert [each.status(0) for each in found] == [0] * 8
+    assert len(read) == 1
