@@ -83,10 +83,14 @@ class HotStore(Protocol):
         """
         ...
 
-    async def own(self, block: StatusBlock) -> None:
+    async def own(self, block: StatusBlock) -> bool:
         """Write who owns the indexes of a block; when it returns, every node can read it.
 
         Written twice it counts once, so a call that failed may be made again.
+
+        Returns:
+            Whether no token may have an index of it: the client was disabled or deleted meanwhile,
+            perhaps by who revoked its tokens and did not find this block.
         """
         ...
 

@@ -1,6 +1,7 @@
 """Administer the registry beside its database: every operation is one transaction."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from issuer.administration.transactions import Transactions
 from issuer.registry.audit import Actor, AuditEntry, Via, describe_entry
 from issuer.registry.client import Client, ClientRegistration, describe_client
 from issuer.registry.credentials import describe_secret
-from issuer.registry.errors import InvalidValue, ResourceInUse
+from issuer.registry.errors import InvalidValue, ResourceInUse, UnknownClient
 from issuer.registry.initial_access_token import (
     RegistrationTokenDocument,
     describe_registration_token,
@@ -157,9 +158,10 @@ class Administration:
         """Delete a client with its grants and secrets, and revoke its tokens if asked to."""
 
         def work(edit: RegistryEdit) -> None:
-            if revoke_tokens:
-                self._change_tokens(edit, all_tokens_of(client_id))
             edit.delete_client(client_id, revision=revision)
+            if revoke_tokens:  # last: until the client is held, its tokens may become more
+                with suppress(UnknownClient):  # it has no live token
+                    self._change_tokens(edit, all_tokens_of(client_id))
 
         self._transactions.change(work)
 

@@ -247,11 +247,13 @@ class StatusIndexes:
         return supply.size
 
     async def _own(self, block: StatusBlock) -> bool:
-        """Write who owns a block, or note to do it; False if too many wait for that."""
+        """Write who owns a block, or note to do it; False if it must not be used.
+
+        Its client has ended, or too many blocks wait to be written.
+        """
         if not self._unwritten:  # else the store is away
             try:
-                await self._store.own(block)
-                return True
+                return not await self._store.own(block)
             except StoreUnavailable:
                 pass
         if len(self._unwritten) >= MAX_UNWRITTEN:

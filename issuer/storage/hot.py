@@ -51,10 +51,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a batch came to: the claims that succeeded, and the first number of each block."""
+    """What a batch came to.
+
+    Args:
+        claimed: the digests whose claims succeeded.
+        firsts: the first number of each block, by its counter.
+        ended: the owners of blocks that may get no tokens.
+    """
 
     claimed: frozenset[bytes]
     firsts: Mapping[str, int]
+    ended: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -87,9 +94,9 @@ class _Owner:
     block: StatusBlock
     future: asyncio.Future[Any]
 
-    def join(self, batch: Batch) -> Callable[[Written], None]:
+    def join(self, batch: Batch) -> Callable[[Written], bool]:
         batch.owned.append(self.block)
-        return lambda written: None
+        return lambda written: self.block.client_id in written.ended
 
 
 @dataclass(slots=True)
@@ -159,11 +166,11 @@ class BatchedWrites:
         self._enter(block)
         return int(await block.future)
 
-    async def own(self, block: StatusBlock) -> None:
+    async def own(self, block: StatusBlock) -> bool:
         """Write who owns a block; see `HotStore`."""
         owner = _Owner(block, self._future())
         self._enter(owner)
-        await owner.future
+        return bool(await owner.future)
 
     async def set_status(self, position: Position, status: Status) -> None:
         """Give a token another status; see `HotStore`."""
@@ -286,9 +293,9 @@ class SqliteHotStore(BatchedWrites):
                 name: int(connection.execute(_SQLITE_RESERVE, (name, count)).fetchone()[0]) - count
                 for name, count in batch.blocks.items()
             }
-            own_in_file(connection, batch.owned)
+            ended = own_in_file(connection, batch.owned)
             change_in_file(connection, batch.statuses)
-        return Written(claimed, firsts)
+        return Written(claimed, firsts, ended)
 
 
 # In one order, so that two batches never wait for each other in a circle.
@@ -344,9 +351,9 @@ class PostgresHotStore(BatchedWrites):
                 if not (batch.blocks or batch.owned or batch.statuses):
                     return Written(await _claim(connection, batch), {})
                 async with connection.transaction():  # all statements count, or none does
-                    await own_on_server(connection, batch.owned)
+                    ended = await own_on_server(connection, batch.owned)
                     written = Written(
-                        await _claim(connection, batch), await _reserve(connection, batch)
+                        await _claim(connection, batch), await _reserve(connection, batch), ended
                     )
                     await change_on_server(connection, batch.statuses)  # last: it takes a lock
                     return written

@@ -31,6 +31,14 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::t
 ON CONFLICT DO NOTHING
 """
 
+_ACTIVE_IN_FILE = "SELECT 1 FROM clients WHERE client_id = ? AND NOT disabled"
+# Whoever disables or deletes a client waits for this lock, and finds the blocks; who holds the row
+# already has not committed, and is not waited for.
+_ACTIVE_ON_SERVER = """
+SELECT client_id FROM clients WHERE client_id = ANY($1::text[]) AND NOT disabled
+ORDER BY client_id FOR SHARE SKIP LOCKED
+"""
+
 _CHANGE_IN_FILE = "INSERT INTO status_changes (bucket, first, size, status) VALUES (?, ?, 1, ?)"
 _CHANGE_ON_SERVER = """
 INSERT INTO status_changes (bucket, first, size, status)
@@ -100,15 +108,36 @@ def read_news(database: Database, cursor: int) -> StatusNews:
     )
 
 
-def own_in_file(connection: sqlite3.Connection, blocks: Iterable[StatusBlock]) -> None:
-    """Write who owns blocks of indexes to a registry file, in a transaction that waits for it."""
-    connection.executemany(_OWN_IN_FILE, map(_row, blocks))
+def own_in_file(connection: sqlite3.Connection, blocks: Iterable[StatusBlock]) -> frozenset[str]:
+    """Write who owns blocks of indexes to a registry file, in a transaction that waits for it.
+
+    Returns:
+        The owners that may get no tokens: they are disabled or deleted.
+    """
+    owners = set()
+    for block in blocks:
+        connection.execute(_OWN_IN_FILE, _row(block))
+        owners.add(block.client_id)
+    return frozenset(
+        each for each in owners if not connection.execute(_ACTIVE_IN_FILE, (each,)).fetchone()
+    )
 
 
-async def own_on_server(connection: Any, blocks: Iterable[StatusBlock]) -> None:  # noqa: ANN401
-    """Write who owns blocks of indexes to PostgreSQL."""
-    if columns := list(map(list, zip(*map(_row, blocks), strict=True))):
-        await connection.execute(_OWN_ON_SERVER, *columns)
+async def own_on_server(
+    connection: Any,  # noqa: ANN401
+    blocks: Sequence[StatusBlock],
+) -> frozenset[str]:
+    """Write who owns blocks of indexes to PostgreSQL, in a transaction.
+
+    Returns:
+        The owners that may get no tokens: they are disabled or deleted, or are about to be changed.
+    """
+    if not blocks:
+        return frozenset()
+    owners = {block.client_id for block in blocks}
+    active = await connection.fetch(_ACTIVE_ON_SERVER, list(owners))
+    await connection.execute(_OWN_ON_SERVER, *map(list, zip(*map(_row, blocks), strict=True)))
+    return frozenset(owners - {row["client_id"] for row in active})
 
 
 def change_in_file(

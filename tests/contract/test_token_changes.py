@@ -1,5 +1,6 @@
 """`Administration.change_tokens` over every engine: which tokens, what is written, what is not."""
 
+import asyncio
 import json
 
 import pytest
@@ -24,6 +25,7 @@ from issuer.status.positions import (
     status_claim,
 )
 from issuer.storage.engines.database import Statement
+from issuer.storage.hot import open_hot_store
 from issuer.storage.status_changes import TokenSelection, find_ranges
 from keys.encoding import encode_base64url
 from tests.support.registry import NOW, RESOURCE
@@ -257,7 +259,35 @@ def test_disabling_and_deleting_a_client_may_revoke_its_tokens(operations, regis
     operations.delete_client("shop", revoke_tokens=True)
     assert statuses(registry) == [1] * COUNT
     actions = [each["action"] for each in operations.list_audit(limit=3).items]
-    assert actions == ["client.deleted", "token.revoked", "token.revoked"]
+    assert actions == ["token.revoked", "client.deleted", "token.revoked"]
+    operations.create_client({"client_id": "new"})
+    operations.delete_client("new", revoke_tokens=True)  # it has none
+
+
+def test_a_client_that_has_ended_gets_no_further_places(operations, registry):
+    """A worker that does not know yet must not take a block that the revocation did not find."""
+    database = registry.registry._database
+
+    async def own(client_id, first):
+        store = open_hot_store(database, timeout=5, now=lambda: NOW)
+        try:
+            return await store.own(
+                StatusBlock(BUCKET, first, SIZE, client_id, client_id, RESOURCE, NOW)
+            )
+        finally:
+            await store.close()
+
+    registry.registry.settle_issuer(ISSUER, own=RESOURCE, serving=True)
+    for place, client_id in enumerate(("till", "shop")):
+        operations.create_client({"client_id": client_id})
+        assert not asyncio.run(own(client_id, 16 * place))
+    operations.update_client("till", {"disabled": True}, revoke_tokens=True)
+    operations.delete_client("shop", revoke_tokens=True)
+    assert rows(registry) == [(0, 16, REVOKED), (16, 16, REVOKED)]
+    for place, client_id in enumerate(("till", "shop"), 2):
+        assert asyncio.run(own(client_id, 16 * place))
+    operations.update_client("till", {"disabled": False})
+    assert not asyncio.run(own("till", 64))
 
 
 @pytest.fixture

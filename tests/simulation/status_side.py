@@ -92,9 +92,10 @@ class Writes:
         """Reserve numbers."""
         return await self._write(lambda registry: registry.reserve(name, count))
 
-    async def own(self, block: StatusBlock) -> None:
-        """Write whose a block is."""
+    async def own(self, block: StatusBlock) -> bool:
+        """Write whose a block is; no client ends."""
         await self._write(lambda registry: registry.own(block))
+        return False
 
     async def set_status(self, position: Position, status: Status) -> None:
         """Revoke, suspend or restore one token."""

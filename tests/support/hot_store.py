@@ -13,6 +13,8 @@ class SharedStore:
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
         self.owned: set[StatusBlock] = set()
+        self.ended: set[str] = set()
+        """Clients that were disabled or deleted."""
         self.reservations = 0
         self.away = False
         self.loses_answers = False
@@ -40,8 +42,9 @@ class SharedStore:
         self._leave()
         return first
 
-    async def own(self, block: StatusBlock) -> None:
+    async def own(self, block: StatusBlock) -> bool:
         """Note the owner of a block."""
         await self._answer()
         self.owned.add(block)
         self._leave()
+        return block.client_id in self.ended

@@ -171,7 +171,7 @@ class StatusStore:
         """Reserve nothing."""
         raise NotImplementedError
 
-    async def own(self, block: StatusBlock) -> None:
+    async def own(self, block: StatusBlock) -> bool:
         """Own nothing."""
         raise NotImplementedError
 

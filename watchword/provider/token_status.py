@@ -48,9 +48,9 @@ class RegistryWrites:
         """Reserve a block of numbers; see `HotStore`."""
         return await self._store().reserve(name, count)
 
-    async def own(self, block: StatusBlock) -> None:
+    async def own(self, block: StatusBlock) -> bool:
         """Write who owns a block; see `HotStore`."""
-        await self._store().own(block)
+        return await self._store().own(block)
 
     async def set_status(self, position: Position, status: Status) -> None:
         """Give a token another status; see `HotStore`."""

@@ -82,6 +82,21 @@ async def test_a_block_is_owned_before_a_token_has_an_index_of_it():
     assert all(0 <= each.index < SMALLEST_BLOCK for each in got)
 
 
+async def test_a_client_that_has_ended_gets_no_block():
+    """The store knows first: whoever revoked its tokens did not find this block."""
+    desk = Desk()
+    await desk.obtain(3)
+    desk.store.ended.add("app")
+    got = await desk.obtain(13)
+    assert len(got) == 13
+    with pytest.raises(TemporarilyUnavailable) as refused:
+        await desk.obtain()
+    assert refused.value.reason is Reason.NO_STATUS_INDEX
+    assert await desk.obtain(key=("other", "other", "urn:orders"))
+    desk.store.ended.clear()
+    assert await desk.obtain()
+
+
 async def test_a_client_that_is_fast_never_waits_after_its_first_token():
     """The next block is carved when half of one is gone, twice as large until the bound."""
     desk = Desk()
