@@ -46,7 +46,8 @@ CONNECTIONS = 32
 PATIENCE = 30.0
 CHUNK = 500
 _LITERAL = re.compile(r"'[^']*'|\b\d+\b")
-_LOOK_UP = re.compile(r"FROM clients\b")
+# Not the one that goes with each writing of an owner: whether the client has ended meanwhile.
+_LOOK_UP = re.compile(r"FROM clients\b(?!.*AND NOT disabled)")
 _OWNER = re.compile(r"INSERT INTO (status_blocks|counters)\b")
 _USE = re.compile(r"UPDATE \w+ SET last_used_at")
 # Every ten seconds, with or without tokens; and what only frames other statements.

@@ -1,7 +1,6 @@
 """Administer the registry beside its database: every operation is one transaction."""
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,15 +20,15 @@ from issuer.administration.idempotency import once, parse_retryable
 from issuer.administration.operations import Page, Versioned, check_limit, read_entry_number
 from issuer.administration.token_changes import (
     TokenChangeDocument,
-    all_tokens_of,
     change_tokens,
     foresee_token_change,
+    revoke_all_tokens,
 )
 from issuer.administration.transactions import Transactions
 from issuer.registry.audit import Actor, AuditEntry, Via, describe_entry
 from issuer.registry.client import Client, ClientRegistration, describe_client
 from issuer.registry.credentials import describe_secret
-from issuer.registry.errors import InvalidValue, ResourceInUse, UnknownClient
+from issuer.registry.errors import InvalidValue, ResourceInUse
 from issuer.registry.initial_access_token import (
     RegistrationTokenDocument,
     describe_registration_token,
@@ -147,7 +146,7 @@ class Administration:
             after = self._registration(edit, new)
             changed = edit.replace_client(after, revision=revision)
             if revoke_tokens:
-                self._change_tokens(edit, all_tokens_of(client_id))
+                revoke_all_tokens(edit, client_id, administration=self._administration)
             return _shown(changed, self._now())
 
         return self._transactions.change(work)
@@ -159,9 +158,8 @@ class Administration:
 
         def work(edit: RegistryEdit) -> None:
             edit.delete_client(client_id, revision=revision)
-            if revoke_tokens:  # last: until the client is held, its tokens may become more
-                with suppress(UnknownClient):  # it has no live token
-                    self._change_tokens(edit, all_tokens_of(client_id))
+            if revoke_tokens:
+                revoke_all_tokens(edit, client_id, administration=self._administration)
 
         self._transactions.change(work)
 

@@ -1,5 +1,6 @@
 """Revoke, suspend and restore tokens: what an operator asks for, and which tokens that is."""
 
+from contextlib import suppress
 from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -65,11 +66,6 @@ class TokenChangeDocument(Document):
         return self
 
 
-def all_tokens_of(client_id: str) -> TokenChangeDocument:
-    """Return what revokes all tokens of a client."""
-    return read_document(TokenChangeDocument, {"action": "revoke", "client_id": client_id})
-
-
 class _TokenChange(NamedTuple):
     """What a request comes to: indexes, and what the audit trail says of them."""
 
@@ -99,6 +95,16 @@ def change_tokens(
     change = _plan(edit, wanted, edit.now, administration)
     edit.change_tokens(change.ranges, _STATUSES[wanted.action], change.target, change.described)
     return _describe(change, wanted)
+
+
+def revoke_all_tokens(edit: RegistryEdit, client_id: str, *, administration: str | None) -> None:
+    """Revoke all tokens of a client, which was disabled or deleted just before if it is to be.
+
+    In this order, since its tokens may become more until the transaction holds the client.
+    """
+    wanted = read_document(TokenChangeDocument, {"action": "revoke", "client_id": client_id})
+    with suppress(UnknownClient):  # it is deleted, and has no live token
+        change_tokens(edit, wanted, administration=administration)
 
 
 def foresee_token_change(

@@ -7,10 +7,9 @@ take database connections from the token endpoint; changes wait for each other a
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from typing import TypeVar
 
-from issuer.administration.token_changes import all_tokens_of, change_tokens
+from issuer.administration.token_changes import revoke_all_tokens
 from issuer.errors import OAuthError, Reason, TemporarilyUnavailable
 from issuer.registration.metadata import (
     ClientMetadata,
@@ -24,13 +23,7 @@ from issuer.registration.request import InvalidToken
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import DUMMY_FAST, NewSecret, generate_secret, hash_secret
-from issuer.registry.errors import (
-    InvalidValue,
-    StoreUnavailable,
-    UnknownClient,
-    UnknownResource,
-    UnknownScope,
-)
+from issuer.registry.errors import InvalidValue, StoreUnavailable, UnknownResource, UnknownScope
 from issuer.registry.initial_access_token import (
     InitialAccessToken,
     is_access_token,
@@ -142,8 +135,7 @@ class Registrar:
         def work(edit: RegistryEdit) -> None:
             _prove(edit, client_id, access, edit.now)
             edit.delete_client(client_id)
-            with suppress(UnknownClient):  # it has no live token
-                change_tokens(edit, all_tokens_of(client_id), administration=None)
+            revoke_all_tokens(edit, client_id, administration=None)
 
         await self._change(work, actor=client_id, request_id=request_id)
 
