@@ -142,7 +142,7 @@ def test_tokens_are_revoked_from_afar(place, run, become):
     told = run("clients", "delete", "pos", "--revoke-tokens", "--yes")
     assert told.stderr == "client pos is deleted; its tokens are revoked\n"
     trail = document(run("audit", "list", "--target", "pos", "--json"))["entries"]
-    assert [each["action"] for each in trail][:2] == ["client.deleted", "token.revoked"]
+    assert [each["action"] for each in trail][:2] == ["token.revoked", "client.deleted"]
     become("viewer")
     assert "watchword:tokens:write" in refused(run("token", "revoke", "--jti", "x" * 22))
 
