@@ -135,13 +135,15 @@ def compare(
     """Tell what came more often with tokens than without."""
     more = busy - alone  # of each statement, and none below zero
     extra = more.total() - sum(_count(more, each) for each in (_USE, _OWNER, _ASIDE))
+    owners = _count(busy, _OWNER)
     return {
         "tokens": tokens,
         "statements_with_tokens": busy.total(),
         "statements_without_tokens": alone.total(),
-        "more_with_tokens": extra,
+        "more_with_tokens": max(0, extra - LOOK * owners),
+        "looks_after_owners_at_most": LOOK * owners,
         "look_ups_with_tokens": _count(busy, _LOOK_UP),
-        "owners_written": _count(busy, _OWNER),
+        "owners_written": owners,
         "uses_written": _count(busy, _USE),
         "uses_at_most": CLIENTS * (1 + len(SCOPES)) * (1 + math.ceil(seconds / 60)),
     }
@@ -173,8 +175,7 @@ def measure(workers: dict[str, Counted], seconds: float) -> dict[str, dict]:
 def missed_bars(engine: str, found: dict) -> list[str]:
     """Name what is above its bar."""
     bars = {
-        "statements": found["more_with_tokens"]
-        <= LIMIT * found["tokens"] + LOOK * found["owners_written"],
+        "statements": found["more_with_tokens"] <= LIMIT * found["tokens"],
         "owners": found["owners_written"] / found["tokens"] <= OWNERS_LIMIT,
         "look-ups": found["look_ups_with_tokens"] == 0,
         "uses": found["uses_written"] <= found["uses_at_most"],
@@ -198,7 +199,7 @@ def main() -> int:
     result = {
         "name": "statements",
         "ratio": round(max(ratios), 6),
-        "against": "tokens issued; statements beyond those of the same worker without tokens",
+        "against": "tokens issued; statements beyond those without tokens, and looks after writes",
         "limit": LIMIT,
         "details": {**details, "missed": missed},
     }
