@@ -20,6 +20,7 @@ from keys.jwk import PublicJwk
 from keys.remote.answer import FETCH_TIMEOUT
 from keys.remote.http_get import HttpGet
 from keys.remote.jwks_client import JwksClient
+from keys.remote.per_loop import on_this_loop
 from resource_api.errors import InvalidToken, Reason, StatusUnavailable
 from resource_api.events import Event, log_events
 from resource_api.status_list import (
@@ -175,14 +176,7 @@ class StatusListClient:
             await asyncio.wait([here.saving], timeout=self._timeout)
 
     def _here(self) -> _OnLoop:
-        loop = asyncio.get_running_loop()
-        here = self._loops.get(loop)
-        if here is None:
-            here = _OnLoop()
-            # What a closed loop left behind never ends.
-            alive = {each: what for each, what in [*self._loops.items()] if not each.is_closed()}
-            self._loops = {**alive, loop: here}
-        return here
+        return on_this_loop(self._loops, _OnLoop)
 
     async def _wait_for(self, fetching: asyncio.Task[None]) -> None:
         self._waiting += 1

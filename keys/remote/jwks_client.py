@@ -32,6 +32,7 @@ from keys.remote.jwks_cache import (
     status_of,
     while_asking_for_kid,
 )
+from keys.remote.per_loop import on_this_loop
 
 if TYPE_CHECKING:
     from keys.remote.key_set_copy import KeySetCopy
@@ -165,14 +166,7 @@ class JwksClient:
             await asyncio.wait([here.saving], timeout=self._timeout)
 
     def _here(self) -> _OnLoop:
-        loop = asyncio.get_running_loop()
-        here = self._loops.get(loop)
-        if here is None:
-            here = _OnLoop()
-            # What a closed loop left behind never ends.
-            alive = {each: what for each, what in [*self._loops.items()] if not each.is_closed()}
-            self._loops = {**alive, loop: here}
-        return here
+        return on_this_loop(self._loops, _OnLoop)
 
     async def _wait_for(self, fetching: asyncio.Task[None]) -> None:
         self._waiting += 1
