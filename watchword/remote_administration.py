@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -17,7 +18,7 @@ from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenReques
 from consumer.origin import parse_origin
 from issuer.administration.http import BASE
 from issuer.administration.http.problems import clean, read_problem
-from issuer.administration.http.route import write_path, write_tag
+from issuer.administration.http.route import parse_query, write_path, write_tag
 from issuer.administration.operations import Page, Versioned, pages
 from issuer.registry.errors import (
     AccessRefused,
@@ -39,6 +40,8 @@ TIMEOUT = 30.0
 _NAME = re.compile(r"[\x21-\x7e]{1,2048}")
 _TAG = re.compile(r'"(\d{1,18})"')
 _SCOPE = re.compile(r'\bscope="([^"]*)"')
+_NOTHING_THERE = frozenset({"invalid_target", "unauthorized_client"})
+"""Error codes of the token endpoint for a client that holds nothing on the administration."""
 _MERGE_PATCH = "application/merge-patch+json"
 Query = Mapping[str, str | int | None]
 
@@ -68,13 +71,15 @@ class RemoteAdministration:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._server = server
+        self._client_id = client_id
         self._base = server.removesuffix("/") + BASE
+        self._resource = resource or self._base
         try:
             auth = ClientCredentials(
                 server,
                 client_id,
                 client_secret,
-                resource=resource or self._base,
+                resource=self._resource,
                 transport=transport,
                 timeout=TIMEOUT,
             )
@@ -245,6 +250,8 @@ class RemoteAdministration:
                     extensions={"trace": self._deadline.trace},
                 )
         except TokenRequestRefused as error:
+            if error.code in _NOTHING_THERE:
+                raise self._lacking(str(error), _scopes_of(method, path, given)) from None
             is_later = error.status == 429 or error.status >= 500
             raise (StoreUnavailable if is_later else AccessRefused)(str(error)) from None
         except TokenEndpointUnreachable as error:
@@ -264,14 +271,22 @@ class RemoteAdministration:
             return self._told(read_problem(_json(answer)))
         if answer.status_code == 403:
             needed = _SCOPE.search(answer.headers.get("www-authenticate", ""))
-            scopes = f": {clean(needed[1])}" if needed else ""
-            return AccessRefused(f"{self._server} asks for scopes that the client lacks{scopes}")
+            why = f"{self._server} asks for more than the client holds"
+            return self._lacking(why, clean(needed[1])) if needed else AccessRefused(why)
         if answer.status_code == 401:
             return AccessRefused(f"{self._server} does not take the client's token")
         if answer.status_code in (429, 502, 503, 504):
             status = answer.status_code
             return StoreUnavailable(f"{self._server} cannot answer now ({status}); try again")
         return _strange(answer)
+
+    def _lacking(self, why: str, scopes: str) -> AccessRefused:
+        """Say which scopes a command takes, and how an operator grants them."""
+        add = " ".join(f"--add-scope {scope}" for scope in scopes.split())
+        return AccessRefused(
+            f"{why}; the command needs {scopes}: watchword clients update {self._client_id}"
+            f" --resource {self._resource} {add}"
+        )
 
     def _told(self, error: RegistryError) -> RegistryError:
         if isinstance(error, StoreUnavailable):
@@ -290,6 +305,14 @@ def _headers(
     if idempotency_key is not None:
         headers["idempotency-key"] = idempotency_key
     return headers
+
+
+def _scopes_of(method: str, path: tuple[str, ...], query: Mapping[str, object]) -> str:
+    # The table brings all shapes of documents with it, and only a refusal needs it.
+    from issuer.administration.http.routes import find_route
+
+    route = find_route(method, path).route
+    return " ".join(route.needs(parse_query(urlencode(query).encode(), route.query)))
 
 
 def _client(client_id: str) -> tuple[str, ...]:

@@ -12,12 +12,18 @@ ORDERS = "https://orders.example"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """Serve a provider with an administrator and a client that may only read clients."""
+    """Serve a provider with an administrator, one who may only read clients, and a stranger."""
     place = make_place(tmp_path_factory.mktemp("provider"))
     place.add_key()
+    administration = f"{place.url}/admin/api/v1"
+    grants = {
+        "root": f"{administration} {' '.join(ADMIN_SCOPES)}",
+        "viewer": f"{administration} watchword:clients:read",
+        "stranger": f"{place.url} read",
+    }
     clients = {
-        name: place.json("clients", "create", name, "--grant", f"{place.url}/admin/api/v1 {scopes}")
-        for name, scopes in (("root", " ".join(ADMIN_SCOPES)), ("viewer", "watchword:clients:read"))
+        name: place.json("clients", "create", name, "--grant", grant)
+        for name, grant in grants.items()
     }
     with running(place):
         yield place, clients
@@ -63,7 +69,7 @@ def test_clients_are_administered_from_afar(place, run):
     changed = document(run("clients", "update", "till", "--add-scope", "write", "--json"))
     assert changed["scope"] == "read write"
     listed = document(run("clients", "list", "--json"))["clients"]
-    assert {each["client_id"] for each in listed} == {"root", "till", "viewer"}
+    assert {each["client_id"] for each in listed} == {"root", "stranger", "till", "viewer"}
     added = document(run("clients", "secrets", "add", "till", "--json"))
     assert place.ask(client | added).status_code == 200
     assert run("clients", "secrets", "revoke", "till", client["secret_id"]).returncode == 0
@@ -118,12 +124,18 @@ def test_what_is_refused_is_refused_in_the_same_words(run, arguments, code, word
     assert words in refused(run(*arguments), code=code)
 
 
-def test_a_client_without_the_scope_is_told_which_one_it_lacks(run, become):
-    """One scope for each verb."""
+def test_a_client_without_the_scope_is_told_which_one_it_lacks(place, run, become):
+    """One scope for each verb, also where it gets no token, and the command that grants it."""
     become("viewer")
     assert document(run("clients", "show", "root", "--json"))["client_id"] == "root"
     assert "watchword:clients:write" in refused(run("clients", "disable", "root"))
     assert "watchword:audit:read" in refused(run("audit", "list"))
+    become("stranger")
+    revoke = ("token", "revoke", "--client", "stranger", "--yes")
+    told = refused(run(*revoke))
+    remedy = told.partition("the command needs watchword:tokens:write: watchword ")[2]
+    assert place.run(*remedy.split()).returncode == 0
+    assert eventually(lambda: run(*revoke).returncode == 0)
 
 
 def test_tokens_are_revoked_from_afar(place, run, become):

@@ -30,6 +30,7 @@ class Server:
         self.requests = []
         self.answers = []
         self.token_status = 200
+        self.token_error = None
 
     def __call__(self, request):
         if request.url.path == "/.well-known/oauth-authorization-server":
@@ -38,7 +39,8 @@ class Server:
             self.asked = request.content.decode()
             token = {"access_token": "t1", "token_type": "Bearer", "expires_in": 60}
             later = self.token_status == 503
-            error = {"error": "temporarily_unavailable" if later else "invalid_client"}
+            usual = "temporarily_unavailable" if later else "invalid_client"
+            error = {"error": self.token_error or usual}
             body = token if self.token_status == 200 else error
             return httpx.Response(self.token_status, json=body)
         self.requests.append(request)
@@ -151,11 +153,11 @@ def test_a_key_is_sent_and_nothing_is_tried_again_by_itself(server, remote):
         (httpx.ConnectError("refused"), StoreUnavailable, "cannot be reached: refused"),
         (httpx.ReadTimeout(""), StoreUnavailable, "ReadTimeout"),
         (httpx.Response(401), AccessRefused, "does not take the client's token"),
-        (httpx.Response(403), AccessRefused, "scopes that the client lacks"),
+        (httpx.Response(403), AccessRefused, "asks for more than the client holds"),
         (
             httpx.Response(403, headers={"www-authenticate": 'Bearer realm="x", scope="a b"'}),
             AccessRefused,
-            "lacks: a b",
+            f"needs a b: watchword .* root --resource {BASE} --add-scope a --add-scope b",
         ),
         (httpx.Response(200, text="<html>"), AccessRefused, "not as an administration does"),
         (httpx.Response(200, json={"clients": {}}), AccessRefused, "not one of the"),
@@ -197,6 +199,28 @@ def test_a_client_that_the_issuer_does_not_know_is_told(server, remote):
     with pytest.raises(AccessRefused, match="invalid_client"):
         remote.list_clients()
     assert server.requests == []
+
+
+@pytest.mark.parametrize("code", ["invalid_target", "unauthorized_client"])
+@pytest.mark.parametrize(
+    ("command", "scopes"),
+    [
+        (lambda remote: remote.change_tokens({}), "tokens:write"),
+        (lambda remote: remote.delete_client("till"), "clients:write"),
+        (
+            lambda remote: remote.delete_client("till", revoke_tokens=True),
+            "clients:write watchword:tokens:write",
+        ),
+        (lambda remote: remote.list_audit(target="a b"), "audit:read"),
+    ],
+)
+def test_a_client_without_any_scope_is_told_what_the_command_needs(
+    server, remote, code, command, scopes
+):
+    """It gets no token at all, so that no challenge can say it."""
+    server.token_status, server.token_error = 400, code
+    with pytest.raises(AccessRefused, match=f"{code}; the command needs watchword:{scopes}: "):
+        command(remote)
 
 
 def test_an_issuer_that_cannot_answer_leaves_it_open(server, remote):
