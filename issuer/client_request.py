@@ -38,12 +38,15 @@ _VSCHARS = re.compile(r"[\x20-\x7E]+")
 # third of its time.
 
 
-@dataclass(frozen=True, slots=True)
-class ClientPassword:
+class ClientPassword(NamedTuple):
     """A client id and a plain secret (RFC 6749 §2.3.1)."""
 
     client_id: str
-    secret: str = field(repr=False)
+    secret: str
+
+    def __repr__(self) -> str:
+        """Show whose secret it is, not the secret."""
+        return f"ClientPassword(client_id={self.client_id!r})"
 
 
 @dataclass(frozen=True, slots=True)

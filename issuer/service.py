@@ -215,15 +215,13 @@ class TokenService:
     ) -> Position | None:
         """Find a place on a status list, for a token that lives longer than news of it take."""
         ttl = authorization.token_ttl
+        resources = authorization.resources
         if ttl <= self._config.withdrawal_seconds:
             return None
-        if not any(client.policies[each].status_list for each in authorization.resources):
+        listed = [client.policies[each].status_list for each in resources]
+        if not any(listed):
             return None
-        whose = (
-            authorization.client_id,
-            authorization.subject,
-            join_resources(authorization.resources),
-        )
+        whose = (authorization.client_id, authorization.subject, join_resources(resources))
         place = self._indexes.take(*whose, ttl=ttl, now=now)
         return place or await self._indexes.obtain(*whose, ttl=ttl, now=now)
 

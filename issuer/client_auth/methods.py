@@ -8,7 +8,7 @@ answer, so that neither tells which client ids exist (RFC 6749 §2.3.1, RFC 9700
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import Evidence
@@ -96,8 +96,7 @@ METHODS: Mapping[AuthMethod, Method[Any]] = {
 """The methods that the token endpoint supports, by registered name; any other is refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticatedClient:
+class AuthenticatedClient(NamedTuple):
     """A client that has proven its identity, and the id of the credential that it did so with."""
 
     client: Client

@@ -7,7 +7,6 @@ below it, but for the index at `/`; everything else is 404.
 import asyncio
 import json
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +21,7 @@ from resource_api.demo import PATHS
 from resource_api.demo.values import ResourceValue
 from watchword.logging import Events, request_id
 from watchword.provider.issuer import IssuerApp
+from watchword.randomness import random_ids
 from watchword.settings import Settings
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def _request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)
-    return secrets.token_bytes(8).hex().encode()  # without the calls of `token_hex`
+    return random_ids(8).hex().encode()
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

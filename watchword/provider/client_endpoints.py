@@ -25,6 +25,7 @@ from issuer.status.positions import new_jti
 from watchword.clock import wall_clock
 from watchword.provider.key_ring import KeyRing
 from watchword.provider.operators import Operators
+from watchword.randomness import random_ids
 
 
 def client_endpoints(
@@ -63,7 +64,7 @@ def client_endpoints(
                 authenticator,
                 keys,
                 usage,
-                new_jti=partial(new_jti, random_bytes=secrets.token_bytes),
+                new_jti=partial(new_jti, random_bytes=random_ids),
                 tokens=tokens,
                 reused=ReusedTokens(lists, memo_key=secrets.token_bytes(32)),
                 indexes=indexes,

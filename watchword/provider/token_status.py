@@ -1,7 +1,6 @@
 """The status of this provider's tokens: the lists follow the registry's changes, and are served."""
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -19,6 +18,7 @@ from issuer.storage.hot import BatchedWrites
 from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
 from issuer.storage.status import READ_AT_MOST
+from watchword.randomness import random_ids
 
 PRUNE_SECONDS = 3_600.0
 """Between two removals of what is known of tokens that have ended."""
@@ -94,7 +94,7 @@ class TokenStatus:
         self.lists = StatusLists(longest=config.max_token_ttl + ahead)
         self.indexes = StatusIndexes(
             writes,
-            new_random=secrets.token_bytes,
+            new_random=random_ids,
             events=events,
             ttl=config.token_ttl,
             outage=config.outage_seconds,
