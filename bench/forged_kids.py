@@ -295,7 +295,7 @@ def serve(jwk: PublicJwk, port: int, cooldown: float) -> None:
         apart = protect()  # whose fetch for a forged kid does not use up the cool-down of the other
         await apart.warm()
         costs["refusal_ns"] = await Flood(apart).cost("kid")
-        await apart.jwks.aclose()
+        await apart.aclose()
         config = uvicorn.Config(
             serve_all, port=port, log_level="error", access_log=False, lifespan="off"
         )

@@ -3,26 +3,14 @@
 Plain ASGI, no framework. Denied by default: what is open is listed, method and exact path.
 """
 
-import asyncio
-import re
-import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from contextlib import AsyncExitStack
 from contextvars import ContextVar
-from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
-from keys.events import EventSink
-from keys.remote.http_jwks import HttpJwks
-from keys.remote.jwks_client import JwksClient
 from resource_api.access_token import AccessToken
-from resource_api.bearer import build_refusal, check_token68, find_bearer
-from resource_api.config import ResourcePolicy, build_metadata, metadata_path, metadata_url
-from resource_api.errors import InvalidToken, ResourceError
-from resource_api.events import Event, log_events
+from resource_api.errors import ResourceError
 from resource_api.open_routes import OpenRoutes
-from resource_api.status_lists import StatusListClient
-from resource_api.validator import KeySource, StatusSource, TokenValidator, TrustedIssuer
+from resource_api.protection import Protection, ProtectionSettings
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -35,8 +23,6 @@ SCOPE_KEY: Final = "access_token"
 REQUEST_KEY: Final = "resource_api.request"
 """Where the guard of an ASGI application finds the `GuardedRequest` in the ASGI scope."""
 
-_HARMLESS_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
 
 class BearerMiddleware:
     """Let requests through that carry a valid access token, and those to open routes."""
@@ -45,83 +31,46 @@ class BearerMiddleware:
         self,
         app: ASGIApp,
         *,
-        resource: str,
-        issuer: str | None = None,
-        jwks: KeySource | None = None,
-        jwks_uri: str | None = None,
-        status_lists: StatusSource | None = None,
-        policy: ResourcePolicy | None = None,
-        issuers: Iterable[TrustedIssuer] | None = None,
+        protection: Protection | None = None,
         open_routes: Iterable[tuple[str, str]] = (),
         readiness_path: str | None = None,
-        cache_size: int = 4096,
-        clock: Callable[[], float] = time.time,  # noqa: TID251  # the shell where the clock enters
-        on_event: EventSink | None = None,
+        **settings: Unpack[ProtectionSettings],
     ) -> None:
         """Protect an application.
 
         Args:
             app: what to protect.
-            resource: this API's identifier, which tokens must name as their audience.
-            issuer: the identifier of the only issuer whose tokens are accepted.
-            jwks: that issuer's keys; by default found over HTTP from its metadata.
-            jwks_uri: where the keys are, for an issuer without metadata.
-            status_lists: that issuer's; by default fetched over HTTP as tokens name them.
-            policy: all bounds, if the defaults will not do; must name the same issuer and resource.
-            issuers: the trusted issuers, instead of the five above.
+            protection: whose tokens are accepted, and for which API.
             open_routes: (method, path) pairs that need no token, `GET` includes `HEAD`; the path
                 decoded and below `root_path`, `/static/*` for all below `/static/`.
             readiness_path: of a probe without a token: 200 while each issuer's keys are there.
-            cache_size: how many verified tokens to remember; 0 for none.
-            clock: seconds since the epoch.
-            on_event: gets each `resource_api.events.Event`; by default they are logged.
+            settings: the keywords of `Protection`, instead of one: `issuer` and `resource` at
+                least.
 
         Raises:
             ValueError: settings that cannot be or contradict each other.
+            TypeError: a protection and settings for another, or neither.
         """
-        if (issuer is None) == (issuers is None) or (
-            issuer is None and (jwks, jwks_uri, status_lists, policy) != (None,) * 4
-        ):
-            raise ValueError("give issuers alone, or issuer with its keys, lists and policy")
-        self.issuers = tuple(issuers or ())
-        on_event = on_event or _log_about(resource, issuer, self.issuers)
-        if issuer is not None:
-            policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
-            keys = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
-            self.issuers = (TrustedIssuer(policy, keys, status_lists),)
-        self.issuers = tuple(_with_lists(each, clock, on_event) for each in self.issuers)
-        validator = TokenValidator(self.issuers, clock=clock, cache_size=cache_size)
+        if protection is not None and settings:
+            raise TypeError("give protection, or what one is made of: " + ", ".join(settings))
         self.app = app
-        self.policy, self.jwks = self.issuers[0].policy, self.issuers[0].keys
-        if self.policy.resource != resource or issuer not in (None, self.policy.issuer):
-            raise ValueError("policy is for another issuer or resource")
-        self._cached, self._validate = validator.cached, validator.validate
-        self._on_event, self._readiness_path = on_event, readiness_path
-        self._metadata = build_metadata([each.policy for each in self.issuers])
-        self._metadata_path = metadata_path(resource)
-        opened = [*open_routes, *_probe_route(readiness_path)]
-        self._open = OpenRoutes(opened, document=self._metadata_path)
+        self.protection = protection or Protection(**settings)
+        self._readiness_path = readiness_path
+        document = self.protection.metadata_path
+        self._open = OpenRoutes([*open_routes, *_probe_route(readiness_path)], document=document)
 
     @property
     def ready(self) -> bool:
         """Say whether the tokens of every issuer can be judged now."""
-        # Looking has keys fetched that are due, so that a probe alone gets an idle API ready.
-        return None not in [issuer.keys.current() for issuer in self.issuers]
+        return self.protection.ready
 
     async def warm(self) -> bool:
-        """Get the keys before there is traffic; say whether those of every issuer are there.
-
-        Each issuer is asked at most once, and for no longer than a fetch may take.
-        """
-        return all(await asyncio.gather(*(issuer.keys.warm() for issuer in self.issuers)))
+        """Get the keys before there is traffic; say whether those of every issuer are there."""
+        return await self.protection.warm()
 
     async def aclose(self) -> None:
-        """Stop what is being fetched, of each issuer whatever another raises."""
-        async with AsyncExitStack() as closing:
-            for issuer in self.issuers:
-                closing.push_async_callback(issuer.keys.aclose)
-                if issuer.statuses is not None:
-                    closing.push_async_callback(issuer.statuses.aclose)
+        """Stop what is being fetched."""
+        await self.protection.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -136,9 +85,9 @@ class BearerMiddleware:
             await self._serve_open(path, scope, receive, send)
 
     async def _serve_open(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if path == self._metadata_path:
+        if path == self.protection.metadata_path:
             headers = [(b"cache-control", b"public, max-age=300")]
-            await _send_json(200, headers, self._metadata, scope, send)
+            await _send_json(200, headers, self.protection.metadata, scope, send)
         elif path == self._readiness_path:
             await self._send_readiness(scope, send)
         elif REQUEST_KEY in scope:  # let through by another middleware in front of this one
@@ -147,7 +96,7 @@ class BearerMiddleware:
             await self._pass(GuardedRequest(self, None, scope, send), scope, receive)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        for issuer in self.issuers:
+        for issuer in self.protection.issuers:
             issuer.keys.current()  # starts the first fetch, so that readiness needs no request
         try:
             await self.app(scope, receive, send)
@@ -157,9 +106,7 @@ class BearerMiddleware:
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             # Only the start of a request is checked: a response may stream on beyond `exp`.
-            sent = find_bearer(scope["headers"])
-            # A token that is remembered was checked to be one, character by character.
-            token = self._cached(sent) or await self._validate(check_token68(sent))
+            token = await self.protection.authenticate(scope["headers"])
         except ResourceError as error:
             await self.refuse(error, scope, send)
             return
@@ -186,12 +133,8 @@ class BearerMiddleware:
     async def refuse(self, error: ResourceError, scope: Scope, send: Send) -> None:
         """Answer a request with a refusal and report it."""
         self.report(error, scope)
-        status, headers, body = build_refusal(
-            error,
-            realm=self.policy.realm,
-            resource_metadata=metadata_url(self.policy.resource, scope.get("root_path", "")),
-            scope=self.policy.scopes_supported,
-        )
+        root_path = scope.get("root_path", "")
+        status, headers, body = self.protection.refusal(error, root_path=root_path)
         prefix = "http"
         if scope["type"] == "websocket":
             if "websocket.http.response" not in scope.get("extensions", {}):
@@ -203,15 +146,7 @@ class BearerMiddleware:
 
     def report(self, error: ResourceError, scope: Scope) -> None:
         """Report a refusal."""
-        fields: dict[str, object] = {"reason": error.reason.value, "status": error.status}
-        token = scope.get(SCOPE_KEY)
-        if token is not None:
-            fields["client_id"] = token.client_id
-        kid = error.kid if isinstance(error, InvalidToken) else None
-        # A kid is the caller's text until its key is known: only a harmless one is repeated.
-        if kid is not None and _HARMLESS_KID.fullmatch(kid):
-            fields["kid"] = kid
-        self._on_event(Event.REQUEST_REFUSED, **fields)
+        self.protection.report(error, scope.get(SCOPE_KEY))
 
     async def _send_readiness(self, scope: Scope, send: Send) -> None:
         headers = [(b"cache-control", b"no-store")]
@@ -220,22 +155,6 @@ class BearerMiddleware:
             return
         body = b'{"status":"unavailable","failing":["jwks"]}'
         await _send_json(503, [*headers, (b"retry-after", b"1")], body, scope, send)
-
-
-def _log_about(resource: str, issuer: str | None, issuers: tuple[TrustedIssuer, ...]) -> EventSink:
-    named = [issuer] if issuer is not None else [each.policy.issuer for each in issuers]
-    about = f"(issuer={', '.join(map(repr, named))}, resource={resource!r})"
-    return log_events(clock=time.monotonic, about=about)
-
-
-def _with_lists(
-    issuer: TrustedIssuer, clock: Callable[[], float], on_event: EventSink
-) -> TrustedIssuer:
-    """Have the status lists of an issuer fetched over HTTP, unless it has a source of its own."""
-    if issuer.statuses is not None:
-        return issuer
-    lists = StatusListClient(issuer.keys, clock=clock, on_event=on_event)
-    return replace(issuer, statuses=lists)
 
 
 def _probe_route(path: str | None) -> list[tuple[str, str]]:

@@ -190,7 +190,7 @@ async def test_a_withdrawn_key_ends_within_the_stated_interval() -> None:
         seconds, apis = await time_withdrawal(server, server.url, validators=5)
         assert seconds < 1 + BUSY
         for api in apis:
-            await api.jwks.aclose()
+            await api.aclose()
 
 
 @pytest.mark.attack("V40")
@@ -210,4 +210,4 @@ async def test_a_withdrawn_key_ends_in_time_behind_a_shared_cache(tmp_path: Path
             # Ten validators ask about once a second each; the cache asks for all of them.
             assert server.requests["/jwks"] <= 2 + seconds + 2
             for api in apis:
-                await api.jwks.aclose()
+                await api.aclose()

@@ -301,7 +301,7 @@ async def test_a_foreign_issuer_by_the_standard_alone_works(api: ListedApi) -> N
                 token = api.forge.token(status=status(uri, idx))
                 assert (await ask(app, "GET", "/read", bearer(token))).status == wanted
         assert api.reason == "invalid_status"
-        for issuer in app.issuers:
+        for issuer in app.protection.issuers:
             await issuer.keys.aclose()
             await issuer.statuses.aclose()
 

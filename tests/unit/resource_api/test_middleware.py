@@ -9,7 +9,7 @@ import pytest
 import resource_api
 from keys.events import ignore_event
 from keys.remote.jwks_client import JwksClient
-from resource_api import BearerMiddleware, ResourcePolicy, middleware, require
+from resource_api import BearerMiddleware, ResourcePolicy, protection, require
 from resource_api.validator import TrustedIssuer
 from tests.support.clock import Clock
 from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
@@ -27,8 +27,9 @@ async def never(scope: Any, receive: Any, send: Any) -> None:
 def test_three_settings_are_enough() -> None:
     """An application, its issuer and its own name; keys are found over HTTP."""
     api = BearerMiddleware(never, issuer=ISSUER, resource=RESOURCE)
-    assert api.policy == ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
-    assert not api.jwks.ready
+    (trusted,) = api.protection.issuers
+    assert trusted.policy == ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
+    assert not trusted.keys.ready
 
 
 def test_policy_must_be_for_this_resource() -> None:
@@ -53,7 +54,7 @@ async def test_keys_are_fetched_over_http_and_the_fetch_is_reported(
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
 
-    monkeypatch.setattr(middleware, "HttpJwks", http_jwks)
+    monkeypatch.setattr(protection, "HttpJwks", http_jwks)
     api = BearerMiddleware(
         app,
         issuer=ISSUER,
@@ -72,7 +73,7 @@ async def test_the_number_of_remembered_tokens_is_a_setting(size: int, remembere
     api = ProtectedApi(cache_size=size)
     token = api.forge.token()
     assert (await api.ask(token)).status == 200
-    assert (api.app._cached(token) is not None) == remembered
+    assert (api.app.protection.cached(token) is not None) == remembered
 
 
 async def test_lifespan_starts_the_first_fetch_and_ends_it() -> None:
@@ -296,7 +297,7 @@ async def test_several_issuers_can_be_trusted() -> None:
     assert (await ask(app, "GET", "/read", bearer(forge.token()))).status == 401
     document = await ask(app, "GET", "/.well-known/oauth-protected-resource")
     assert document.json["authorization_servers"] == [ISSUER, OTHER]
-    kept = [(each.policy, each.keys) for each in app.issuers]
+    kept = [(each.policy, each.keys) for each in app.protection.issuers]
     assert kept == [(each.policy, each.keys) for each in issuers]
 
 

@@ -1,0 +1,192 @@
+"""What protects one API, whatever serves it: trusted issuers, their keys, validation, refusals.
+
+No framework is known here. What serves requests, such as `BearerMiddleware`, hands over the raw
+headers, and gets an `AccessToken` or the refusal to answer with.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from typing import TypedDict
+
+from keys.events import EventSink
+from keys.remote.http_jwks import HttpJwks
+from keys.remote.jwks_client import JwksClient
+from resource_api.access_token import AccessToken
+from resource_api.bearer import build_refusal, check_token68, find_bearer
+from resource_api.config import ResourcePolicy, build_metadata, metadata_path, metadata_url
+from resource_api.errors import InvalidToken, ResourceError
+from resource_api.events import Event, log_events
+from resource_api.status_lists import StatusListClient
+from resource_api.validator import KeySource, StatusSource, TokenValidator, TrustedIssuer
+
+_HARMLESS_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class ProtectionSettings(TypedDict, total=False):
+    """The keywords of `Protection`, for what takes the same and makes one."""
+
+    resource: str
+    issuer: str | None
+    jwks: KeySource | None
+    jwks_uri: str | None
+    status_lists: StatusSource | None
+    policy: ResourcePolicy | None
+    issuers: Iterable[ResourcePolicy | TrustedIssuer] | None
+    cache_size: int
+    clock: Callable[[], float]
+    on_event: EventSink | None
+
+
+class Protection:
+    """Validate the tokens that requests to one API bring, and write the refusals."""
+
+    def __init__(
+        self,
+        *,
+        resource: str,
+        issuer: str | None = None,
+        jwks: KeySource | None = None,
+        jwks_uri: str | None = None,
+        status_lists: StatusSource | None = None,
+        policy: ResourcePolicy | None = None,
+        issuers: Iterable[ResourcePolicy | TrustedIssuer] | None = None,
+        cache_size: int = 4096,
+        clock: Callable[[], float] = time.time,  # noqa: TID251  # the shell where the clock enters
+        on_event: EventSink | None = None,
+    ) -> None:
+        """Protect an API; nothing is fetched yet.
+
+        Args:
+            resource: this API's identifier, which tokens must name as their audience.
+            issuer: the identifier of the only issuer whose tokens are accepted.
+            jwks: that issuer's keys; by default found over HTTP from its metadata.
+            jwks_uri: where the keys are, for an issuer without metadata.
+            status_lists: that issuer's; by default fetched over HTTP as tokens name them.
+            policy: all bounds, if the defaults will not do; must name the same issuer and resource.
+            issuers: the trusted issuers, instead of the five above: a policy for one whose keys are
+                found over HTTP, a `TrustedIssuer` for one whose keys come another way.
+            cache_size: how many verified tokens to remember; 0 for none.
+            clock: seconds since the epoch.
+            on_event: gets each `resource_api.events.Event`; by default they are logged.
+
+        Raises:
+            ValueError: settings that cannot be or contradict each other.
+        """
+        if (issuer is None) == (issuers is None) or (
+            issuer is None and (jwks, jwks_uri, status_lists, policy) != (None,) * 4
+        ):
+            raise ValueError("give issuers alone, or issuer with its keys, lists and policy")
+        trusted = list(issuers or ())
+        self._on_event = on_event = on_event or _log_about(resource, issuer, trusted)
+        if issuer is not None:
+            policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
+            keys = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
+            trusted = [TrustedIssuer(policy, keys, status_lists)]
+        self.issuers = tuple(_complete(each, clock, on_event) for each in trusted)
+        """The trusted issuers, each with its keys and status lists."""
+        validator = TokenValidator(self.issuers, clock=clock, cache_size=cache_size)
+        self.policy = self.issuers[0].policy
+        """That of the first issuer, which challenges take realm and scopes from."""
+        if self.policy.resource != resource or issuer not in (None, self.policy.issuer):
+            raise ValueError("policy is for another issuer or resource")
+        # The methods themselves: they are called for every request.
+        self.cached = validator.cached
+        """Give a token that was validated before and still would be; costs no await."""
+        self.validate = validator.validate
+        """Validate a token of the Authorization header; raises `ResourceError`."""
+        self.metadata = build_metadata([each.policy for each in self.issuers])
+        """The RFC 9728 document, as JSON."""
+        self.metadata_path = metadata_path(resource)
+        """The path that the document is served on; None for a resource that has none."""
+
+    async def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> AccessToken:
+        """Validate the token of a request.
+
+        Args:
+            headers: raw, the names in lower case, as ASGI has them.
+
+        Raises:
+            ResourceError: the refusal that the request is to be answered with.
+        """
+        sent = find_bearer(headers)
+        # A token that is remembered was checked to be one, character by character.
+        return self.cached(sent) or await self.validate(check_token68(sent))
+
+    def refusal(
+        self, error: ResourceError, *, root_path: str = ""
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Give status, raw headers and JSON body of a refusal.
+
+        Args:
+            error: why.
+            root_path: where the API is mounted, as the ASGI scope of the request says.
+        """
+        return build_refusal(
+            error,
+            realm=self.policy.realm,
+            resource_metadata=metadata_url(self.policy.resource, root_path),
+            scope=self.policy.scopes_supported,
+        )
+
+    def report(self, error: ResourceError, token: AccessToken | None = None) -> None:
+        """Report a refusal, of a token that was valid if one is given."""
+        fields: dict[str, object] = {"reason": error.reason.value, "status": error.status}
+        if token is not None:
+            fields["client_id"] = token.client_id
+        kid = error.kid if isinstance(error, InvalidToken) else None
+        # A kid is the caller's text until its key is known: only a harmless one is repeated.
+        if kid is not None and _HARMLESS_KID.fullmatch(kid):
+            fields["kid"] = kid
+        self._on_event(Event.REQUEST_REFUSED, **fields)
+
+    @property
+    def ready(self) -> bool:
+        """Say whether the tokens of every issuer can be judged now; to be asked in an event loop.
+
+        Keys that are due are fetched in the background, so that a probe alone gets an idle API
+        ready.
+        """
+        return None not in [issuer.keys.current() for issuer in self.issuers]
+
+    async def warm(self) -> bool:
+        """Get the keys before there is traffic; say whether those of every issuer are there.
+
+        Each issuer is asked at most once, and for no longer than a fetch may take.
+        """
+        return all(await asyncio.gather(*(issuer.keys.warm() for issuer in self.issuers)))
+
+    async def aclose(self) -> None:
+        """Stop what is being fetched, of each issuer whatever another raises."""
+        async with AsyncExitStack() as closing:
+            for issuer in self.issuers:
+                closing.push_async_callback(issuer.keys.aclose)
+                if issuer.statuses is not None:
+                    closing.push_async_callback(issuer.statuses.aclose)
+
+
+def _log_about(
+    resource: str, issuer: str | None, trusted: Iterable[ResourcePolicy | TrustedIssuer]
+) -> EventSink:
+    named = [issuer] if issuer is not None else [_policy_of(each).issuer for each in trusted]
+    about = f"(issuer={', '.join(map(repr, named))}, resource={resource!r})"
+    return log_events(clock=time.monotonic, about=about)
+
+
+def _policy_of(trusted: ResourcePolicy | TrustedIssuer) -> ResourcePolicy:
+    return trusted if isinstance(trusted, ResourcePolicy) else trusted.policy
+
+
+def _complete(
+    trusted: ResourcePolicy | TrustedIssuer, clock: Callable[[], float], on_event: EventSink
+) -> TrustedIssuer:
+    """Have keys and status lists fetched over HTTP where an issuer has no source of its own."""
+    if isinstance(trusted, ResourcePolicy):
+        keys: KeySource = JwksClient(HttpJwks(trusted.issuer), on_event=on_event)
+        trusted = TrustedIssuer(trusted, keys)
+    if trusted.statuses is not None:
+        return trusted
+    lists = StatusListClient(trusted.keys, clock=clock, on_event=on_event)
+    return TrustedIssuer(trusted.policy, trusted.keys, lists)

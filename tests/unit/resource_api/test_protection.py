@@ -1,0 +1,103 @@
+"""What protects an API without any framework: issuers, authentication, refusals."""
+
+import inspect
+import json
+from typing import Any
+
+import pytest
+
+from keys.events import ignore_event
+from resource_api import BearerMiddleware, ResourcePolicy
+from resource_api.errors import InsufficientScope, InvalidToken, Reason, ResourceError
+from resource_api.protection import Protection, ProtectionSettings
+from resource_api.validator import TrustedIssuer
+from tests.support.clock import Clock
+from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
+from tests.support.protected_api import ProtectedApi, ask, bearer
+
+OTHER = "https://other.example"
+
+
+def protect(api: ProtectedApi, **settings: Any) -> Protection:
+    """Make a protection that has the keys of a test's issuer."""
+    settings = {"issuer": ISSUER, "jwks": api.jwks} | settings
+    return Protection(resource=RESOURCE, clock=Clock(NOW), on_event=api.record, **settings)
+
+
+def test_its_keywords_are_named_once() -> None:
+    """What takes the same keywords takes them all, under the same names."""
+    keywords = inspect.signature(Protection).parameters.keys()
+    assert keywords == ProtectionSettings.__annotations__.keys()
+
+
+async def test_a_request_is_authenticated_by_its_headers() -> None:
+    """The token comes back; the second time from memory, without the signature being verified."""
+    api = ProtectedApi()
+    protection, sent = protect(api), api.forge.token()
+    assert protection.cached(sent) is None
+    token = await protection.authenticate([(b"accept", b"*/*"), bearer(sent)])
+    assert (token.issuer, token.scopes) == (ISSUER, {"read", "write"})
+    assert protection.cached(sent) is token
+    assert await protection.authenticate([bearer(sent)]) is token
+
+
+@pytest.mark.parametrize("root_path", ["", "/v1"])
+async def test_a_refusal_is_the_one_of_the_middleware(root_path: str) -> None:
+    """Whatever serves the API, a caller gets the same status, headers and body, to the byte."""
+    api = ProtectedApi()
+    protection = protect(api)
+
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
+        await api.app({**scope, "root_path": root_path}, receive, send)
+
+    for lines in ([], [bearer(b"no token")], [bearer(b"a.b.c")]):
+        with pytest.raises(ResourceError) as caught:
+            await protection.authenticate(lines)
+        status, headers, body = protection.refusal(caught.value, root_path=root_path)
+        answer = await ask(mounted, "GET", f"{root_path}/read", *lines)
+        assert (status, headers, body) == (answer.status, answer.lines, answer.body)
+
+
+async def test_a_refusal_is_reported_with_what_is_known_of_the_token() -> None:
+    """The client of a token that was valid; of another one its key, if that is a harmless text."""
+    api = ProtectedApi()
+    protection = protect(api)
+    token = await protection.authenticate([bearer(api.forge.token())])
+    protection.report(InsufficientScope(("write",)), token)
+    assert api.events[-1] == (
+        "request.refused",
+        {"reason": "insufficient_scope", "status": 403, "client_id": token.client_id},
+    )
+    for kid, told in (("a-key", {"kid": "a-key"}), ("line\nbreak", {})):
+        protection.report(InvalidToken(Reason.UNKNOWN_KEY, kid=kid))
+        fields = {"reason": "unknown_key", "status": 401, **told}
+        assert api.events[-1] == ("request.refused", fields)
+
+
+async def test_an_issuer_may_be_named_by_its_policy_alone() -> None:
+    """Its keys and lists are found over HTTP, as for the only issuer."""
+    api, forge = ProtectedApi(), TokenForge(issuer=OTHER)
+    policy = ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
+    known = TrustedIssuer(ResourcePolicy(issuer=OTHER, resource=RESOURCE), api.jwks)
+    protection = Protection(
+        resource=RESOURCE, issuers=[policy, known], clock=Clock(NOW), on_event=ignore_event
+    )
+    assert [each.policy.issuer for each in protection.issuers] == [ISSUER, OTHER]
+    assert all(each.statuses is not None for each in protection.issuers)
+    assert json.loads(protection.metadata)["authorization_servers"] == [ISSUER, OTHER]
+    token = await protection.authenticate([bearer(forge.token())])
+    assert token.issuer == OTHER
+    await protection.aclose()
+
+
+async def test_a_middleware_takes_a_protection_or_makes_one() -> None:
+    """One protection may serve several front ends; both ways at once contradict each other."""
+    api = ProtectedApi()
+    protection = protect(api)
+    app = BearerMiddleware(api.protected, protection=protection)
+    assert app.protection is protection
+    assert (await ask(app, "GET", "/read", bearer(api.forge.token()))).status == 200
+    with pytest.raises(TypeError, match="give protection, or what one is made of: issuer"):
+        BearerMiddleware(api.protected, protection=protection, issuer=ISSUER)
+    with pytest.raises(TypeError, match="resource"):
+        BearerMiddleware(api.protected)
