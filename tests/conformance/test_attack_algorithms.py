@@ -15,9 +15,10 @@ from keys.encoding import decode_base64url
 from keys.key_types import ALGORITHMS, algorithm, verifier
 from resource_api import InvalidToken, ResourcePolicy, verify
 from tests.support.attack import assert_invalid_token
-from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge, dump, segment
-from tests.support.keys import private_key, public_key_of
+from tests.support.keys import public_key_of
 from tests.support.protected_api import ProtectedApi
+from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge, dump, segment
+from watchword.testing.keys import private_key
 
 POLICY = ResourcePolicy(issuer=ISSUER, resource=RESOURCE, algorithms=tuple(ALGORITHMS))
 ELLIPTIC = [alg for alg in ALGORITHMS if algorithm(alg).kty == "EC"]

@@ -12,8 +12,8 @@ from tests.support.attack import (
     OTHER_KEY,
     assert_invalid_token,
 )
-from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, dump
 from tests.support.protected_api import ProtectedApi
+from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, dump
 
 
 @pytest.fixture

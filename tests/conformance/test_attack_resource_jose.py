@@ -21,9 +21,9 @@ from tests.support.attack import (
     assert_invalid_request,
     assert_invalid_token,
 )
-from tests.support.forge import DROP, TokenForge, dump, segment
 from tests.support.keys import rsa_key, weak_rsa_key
 from tests.support.protected_api import ProtectedApi
+from watchword.testing.forge import DROP, TokenForge, dump, segment
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from tests.support.attack import (
     assert_invalid_token,
     assert_no_credentials,
 )
-from tests.support.forge import dump
 from tests.support.protected_api import ProtectedApi, ask, bearer
+from watchword.testing.forge import dump
 
 
 @pytest.fixture

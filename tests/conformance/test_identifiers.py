@@ -15,7 +15,6 @@ from issuer.registry.resource import Resource
 from issuer.registry.schema import read
 from keys.remote.http_jwks import HttpJwks
 from resource_api import ResourcePolicy
-from tests.support.forge import TokenForge
 from tests.support.identifiers import (
     BAD_ISSUERS,
     BAD_RESOURCES,
@@ -28,6 +27,7 @@ from tests.support.protected_api import ProtectedApi, ask
 from watchword.cli.output import WrongUsage
 from watchword.cli.resources import check_identifier
 from watchword.settings import SettingsError, load_settings
+from watchword.testing.forge import TokenForge
 
 REFUSALS = (WrongUsage, ValueError, ConsumerError, RegistryError, SettingsError)
 

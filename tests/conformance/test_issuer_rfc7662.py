@@ -20,7 +20,6 @@ from issuer.status.positions import (
     status_claim,
 )
 from keys.errors import SignerUnavailable
-from tests.support.forge import TokenForge
 from tests.support.issuer import (
     API,
     FORM,
@@ -36,6 +35,7 @@ from tests.support.issuer import (
     make_client,
 )
 from tests.support.keys import rsa_key
+from watchword.testing.forge import TokenForge
 
 FORGE = TokenForge(rsa_key(), issuer=ISSUER, resource=API, now=NOW)
 PLACE = Position(bucket_for(NOW, 300), 5)

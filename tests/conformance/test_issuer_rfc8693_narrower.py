@@ -13,8 +13,8 @@ from tests.support.exchange import (
     make_service,
     refusal,
 )
-from tests.support.forge import DROP
 from tests.support.issuer import NOW, OTHER_API
+from watchword.testing.forge import DROP
 
 
 @pytest.mark.rfc("8693-P-1")

@@ -11,10 +11,10 @@ from resource_api.errors import InvalidToken, Reason, StatusUnavailable
 from resource_api.guard import require, require_details
 from resource_api.status_list import StatusList
 from tests.support.attack import ATTACKER, FORGE, GOOD, HEADER, OTHER_KEY, PAYLOAD, SIGNATURE
-from tests.support.forge import DROP, ISSUER, NOW, RESOURCE
 from tests.support.protected_api import ProtectedApi, ask, bearer
 from tests.support.reasons import Row, check_table
 from tests.support.status_lists import pack, status
+from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE
 
 LIST = f"{ISSUER}/status-lists/1"
 STATUSES = StatusList(pack((0, 1, 2, 3), 2), 2, issued_at=NOW, expires_at=NOW + 60, ttl=8)

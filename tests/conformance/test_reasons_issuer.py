@@ -27,7 +27,6 @@ from tests.support.exchange import (
     issuer_of,
     make_service,
 )
-from tests.support.forge import DROP
 from tests.support.hot_store import SharedStore
 from tests.support.issuer import (
     API,
@@ -46,6 +45,7 @@ from tests.support.issuer import (
 )
 from tests.support.reasons import Row, check_table
 from tests.support.registration import JSON, BoundedBody, bearer, open_reception
+from watchword.testing.forge import DROP
 
 Ask = Callable[[], Awaitable[object]]
 Change = Callable[[TestIssuer], object]

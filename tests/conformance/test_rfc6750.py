@@ -6,8 +6,8 @@ import pytest
 
 from resource_api.errors import DESCRIPTIONS, Reason
 from resource_api.guard import require
-from tests.support.forge import NOW, TokenForge
 from tests.support.protected_api import Answer, ProtectedApi, ask, bearer
+from watchword.testing.forge import NOW, TokenForge
 
 FORGE = TokenForge()
 METADATA = "https://api.example/.well-known/oauth-protected-resource"

@@ -12,8 +12,8 @@ import pytest
 from keys.errors import FetchFailed
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
-from tests.support.clock import Clock
-from tests.support.forge import TokenForge
+from watchword.testing.clock import Clock
+from watchword.testing.forge import TokenForge
 
 FORGE = TokenForge()
 ISSUER = "https://as.example/t1"

@@ -6,8 +6,8 @@ import pytest
 
 from keys.jwks import JwkSet
 from resource_api import AccessToken, InvalidToken, Reason, ResourcePolicy, verify
-from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge, dump, segment
 from tests.support.keys import rsa_key
+from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge, dump, segment
 
 FORGE = TokenForge()
 POLICY = ResourcePolicy(issuer=ISSUER, resource=RESOURCE)

@@ -4,8 +4,8 @@ import pytest
 
 from resource_api import ResourcePolicy
 from resource_api.config import metadata_path, metadata_url
-from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.protected_api import ProtectedApi, ask
+from watchword.testing.forge import ISSUER, RESOURCE, TokenForge
 
 
 @pytest.mark.rfc("9728-2-1", "9728-3-1")

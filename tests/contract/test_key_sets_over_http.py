@@ -14,12 +14,12 @@ from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
 from keys.remote.key_set_copy import KeySetCopy
 from resource_api import BearerMiddleware
-from tests.support.clock import Clock
-from tests.support.forge import NOW, RESOURCE, TokenForge
 from tests.support.key_set_server import BAD_ANSWERS, MANY, KeySetServer, key_set_server
 from tests.support.keys import rsa_key
 from tests.support.nginx import caching_nginx, find_nginx
 from tests.support.protected_api import ask, bearer
+from watchword.testing.clock import Clock
+from watchword.testing.forge import NOW, RESOURCE, TokenForge
 
 FORGE, NEWER = TokenForge(), TokenForge(rsa_key(1))
 KID = FORGE.jwk.kid

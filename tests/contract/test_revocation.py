@@ -14,7 +14,6 @@ from issuer.registry.credentials import NewSecret, hash_secret
 from issuer.registry.permission import ResourcePermission
 from issuer.status.positions import Position, bucket_for, new_jti, status_claim
 from tests.contract.test_hot_store import outage
-from tests.support.forge import TokenForge
 from tests.support.issuer import FORM, SECRET, basic, call
 from tests.support.keys import key_file, rsa_key, write_key_file
 from tests.support.registry import TESTER
@@ -22,6 +21,7 @@ from watchword.clock import wall_clock
 from watchword.logging import Events
 from watchword.provider.issuer import IssuerApp
 from watchword.settings import load_settings
+from watchword.testing.forge import TokenForge
 
 TILL, GATEWAY, OPERATOR = "till", "gateway", "operator"
 

@@ -9,11 +9,11 @@ import pytest
 from resource_api.errors import StatusUnavailable
 from resource_api.status_list import MAX_UNFOLDED_BYTES, StatusList
 from resource_api.status_lists import MAXIMUM_LISTS, UNUSED_FOR
-from tests.support.forge import TokenForge
 from tests.support.key_set_server import key_set_server
 from tests.support.keys import rsa_key
 from tests.support.listed_api import PATH, ListedApi, listed_api, until
 from tests.support.status_lists import list_token, status, status_list
+from watchword.testing.forge import TokenForge
 
 OTHER_KEY = rsa_key(1)
 

@@ -12,12 +12,12 @@ import pytest
 from keys.errors import CopyRefused
 from resource_api import status_list_copies
 from resource_api.status_list_copies import KEPT_FOR, MAXIMUM_FILES, StatusListCopies
-from tests.support.forge import DROP, NOW, TokenForge
 from tests.support.key_set_server import KeySetServer, key_set_server
 from tests.support.keys import rsa_key
 from tests.support.listed_api import ListedApi, until
 from tests.support.protected_api import Answer
 from tests.support.status_lists import list_token, pack
+from watchword.testing.forge import DROP, NOW, TokenForge
 
 OTHER_KEY = rsa_key(1)
 

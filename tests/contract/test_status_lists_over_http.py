@@ -13,12 +13,12 @@ from keys.remote.jwks_client import JwksClient
 from resource_api import BearerMiddleware, InvalidToken, Reason, ResourcePolicy
 from resource_api.errors import StatusUnavailable
 from resource_api.status_list import MAX_UNFOLDED_BYTES
-from tests.support.forge import DROP, NOW, RESOURCE, TokenForge
 from tests.support.key_set_server import BAD_ANSWERS, MANY, KeySetServer, key_set_server
 from tests.support.keys import rsa_key
 from tests.support.listed_api import PATH, ListedApi, answer, listed_api, until
 from tests.support.protected_api import ask, bearer
 from tests.support.status_lists import list_token, pack, status, status_list
+from watchword.testing.forge import DROP, NOW, RESOURCE, TokenForge
 
 OTHER_KEY = rsa_key(1)
 SLOW = {"hangs", "drips"}

@@ -11,8 +11,8 @@ import pytest
 
 from issuer.status.positions import Position, bucket_for, new_jti, status_claim
 from keys.encoding import decode_base64url
-from tests.support.forge import TokenForge, dump
 from tests.support.provider import Place, eventually, make_place, running
+from watchword.testing.forge import TokenForge, dump
 
 TTL = 1
 BUSY = 3.0

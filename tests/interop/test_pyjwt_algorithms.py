@@ -10,8 +10,9 @@ from keys.jwk import parse_public_jwk
 from keys.jwks import build_jwk_set
 from keys.key_types import ALGORITHMS
 from resource_api import ResourcePolicy, verify
-from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
-from tests.support.keys import private_key, public_key_of
+from tests.support.keys import public_key_of
+from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
+from watchword.testing.keys import private_key
 
 SHARED = sorted(ALGORITHMS.keys() & get_default_algorithms().keys())
 UNTIMED = {"verify_exp": False, "verify_iat": False}

@@ -22,8 +22,8 @@ from keys.remote.jwks_cache import (
     while_asking_for_kid,
 )
 from keys.remote.jwks_client import JwksClient
-from tests.support.clock import Clock
 from tests.support.keys import public_rsa_jwk
+from watchword.testing.clock import Clock
 
 POLICY = CachePolicy()
 SETS = [JwkSet(keys=(public_rsa_jwk(n),)) for n in range(2)]

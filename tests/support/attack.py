@@ -1,8 +1,8 @@
 """What the attack tests of a protected API share: tokens, keys, and what a refusal looks like."""
 
-from tests.support.forge import TokenForge
 from tests.support.keys import rsa_key
 from tests.support.protected_api import Answer, ProtectedApi
+from watchword.testing.forge import TokenForge
 
 FORGE = TokenForge()
 GOOD = FORGE.token()

@@ -5,7 +5,6 @@ from typing import Any
 from issuer.registry.client import CLIENT_CREDENTIALS, TOKEN_EXCHANGE, Client
 from issuer.registry.permission import ExchangePermission, ResourcePermission
 from issuer.status.positions import Position, bucket_for
-from tests.support.forge import TokenForge
 from tests.support.issuer import (
     API,
     ISSUER,
@@ -18,7 +17,9 @@ from tests.support.issuer import (
     basic,
     make_client,
 )
-from tests.support.keys import private_key, rsa_key
+from tests.support.keys import rsa_key
+from watchword.testing.forge import TokenForge
+from watchword.testing.keys import private_key
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 JWT = "urn:ietf:params:oauth:token-type:jwt"

@@ -9,27 +9,23 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from keys.errors import KeyStoreError
 from keys.jwk import PublicJwk, parse_public_jwk, public_jwk, thumbprint
-from keys.key_types import algorithm, generate_private_key
 from keys.ring import RingKey
 from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey, render_key_file, render_private_pem
 from keys.stores.store import KeyStore
+from watchword.testing.keys import private_key
 
 SIZE_OF_WEAK_KEY = 1024
 
 
 def rsa_key(n: int = 0) -> RSAPrivateKey:
     """Return the n-th 2048-bit key of this session; the same n gives the same key."""
-    return _generated(n)
-
-
-@cache
-def _generated(n: int) -> RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65_537, key_size=2048)
+    key = private_key("RS256", n)
+    assert isinstance(key, RSAPrivateKey)
+    return key
 
 
 @cache
@@ -123,16 +119,6 @@ def _published_key(crv: str | None = None, d: str = "", alg: str = "", seed: str
         "ML-DSA-87": mldsa.MLDSA87PrivateKey,
     }[alg]
     return public_jwk(kind.from_seed_bytes(bytes.fromhex(seed)), alg)
-
-
-def private_key(alg: str, n: int = 0) -> PrivateKeyTypes:
-    """Return the n-th key of this session for an algorithm; RSA algorithms share their keys."""
-    return rsa_key(n) if algorithm(alg).kty == "RSA" else _generated_for(alg, n)
-
-
-@cache
-def _generated_for(alg: str, n: int) -> PrivateKeyTypes:
-    return generate_private_key(alg)
 
 
 def public_key_of(alg: str, n: int = 0) -> PublicJwk:

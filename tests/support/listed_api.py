@@ -11,11 +11,11 @@ from keys.remote.jwks_client import JwksClient
 from keys.remote.key_set_copy import KeySetCopy
 from resource_api import BearerMiddleware
 from resource_api.status_lists import StatusListClient
-from tests.support.clock import Clock
-from tests.support.forge import NOW, RESOURCE, TokenForge
 from tests.support.key_set_server import KeySetServer, key_set_server
 from tests.support.protected_api import Answer, ask, bearer
 from tests.support.status_lists import list_token, pack, status
+from watchword.testing.clock import Clock
+from watchword.testing.forge import NOW, RESOURCE, TokenForge
 
 PATH = "/status-lists/1-0"
 

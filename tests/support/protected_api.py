@@ -8,8 +8,8 @@ from typing import Any
 from keys.remote.answer import Fetched
 from keys.remote.jwks_client import JwksClient
 from resource_api.middleware import BearerMiddleware
-from tests.support.clock import Clock
-from tests.support.forge import NOW, TokenForge
+from watchword.testing.clock import Clock
+from watchword.testing.forge import NOW, TokenForge
 
 
 @dataclass(frozen=True, kw_only=True)

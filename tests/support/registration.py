@@ -17,9 +17,9 @@ from issuer.registry.initial_access_token import (
 )
 from issuer.registry.schema import read
 from issuer.storage.registry import Registry
-from tests.support.clock import Clock
 from tests.support.issuer import Answer, call
 from tests.support.registry import NOW, RESOURCE, TESTER, RegistryHarness, orders
+from watchword.testing.clock import Clock
 
 BASE = "https://auth.example/t1"
 BILLING = "urn:example:billing"

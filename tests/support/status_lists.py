@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keys.encoding import encode_base64url
-from tests.support.forge import DROP, NOW, TokenForge, dump
+from watchword.testing.forge import DROP, NOW, TokenForge, dump
 
 
 def pack(statuses: Sequence[int], bits: int) -> bytes:

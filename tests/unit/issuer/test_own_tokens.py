@@ -11,8 +11,9 @@ from issuer.status.lists import StatusLists
 from issuer.status.positions import Position, Status, status_claim
 from keys.jwk import PublicJwk
 from keys.key_types import ALGORITHMS
-from tests.support.forge import DROP, ISSUER, NOW, TokenForge
-from tests.support.keys import private_key, rsa_key
+from tests.support.keys import rsa_key
+from watchword.testing.forge import DROP, ISSUER, NOW, TokenForge
+from watchword.testing.keys import private_key
 
 FORGE = TokenForge()
 PLACE = Position(1_000_001, 7)

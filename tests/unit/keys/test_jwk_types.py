@@ -10,7 +10,8 @@ from keys.errors import InvalidJwk
 from keys.jwk import PRIVATE_MEMBERS, parse_public_jwk, public_jwk, thumbprint
 from keys.key_types import ALGORITHMS, KEY_TYPES, algorithm
 from keys.weak_keys import find_ed25519_weakness
-from tests.support.keys import private_key, public_key_of
+from tests.support.keys import public_key_of
+from watchword.testing.keys import private_key
 
 CURVES = {"ES256": ("P-256", 32), "ES384": ("P-384", 48), "ES512": ("P-521", 66)}
 LENGTHS = {"ML-DSA-44": 1312, "ML-DSA-65": 1952, "ML-DSA-87": 2592}

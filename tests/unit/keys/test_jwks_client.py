@@ -12,10 +12,10 @@ from keys.jwk import PublicJwk
 from keys.remote.answer import Fetched
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import MAXIMUM_WAITING, JwksClient, _tick
-from tests.support.clock import Clock
-from tests.support.forge import TokenForge
 from tests.support.keys import rsa_key
 from tests.support.protected_api import Issuer
+from watchword.testing.clock import Clock
+from watchword.testing.forge import TokenForge
 
 FORGE = TokenForge()
 NEWER = TokenForge(rsa_key(1))

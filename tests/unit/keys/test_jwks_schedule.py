@@ -11,8 +11,8 @@ import pytest
 
 from keys.remote.answer import Fetched
 from keys.remote.jwks_client import JwksClient
-from tests.support.forge import TokenForge
 from tests.support.keys import rsa_key
+from watchword.testing.forge import TokenForge
 
 FORGE = TokenForge()
 NEWER = TokenForge(rsa_key(1))

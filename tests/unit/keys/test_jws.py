@@ -6,7 +6,7 @@ import pytest
 
 from keys.errors import InvalidJws
 from keys.jws import parse_compact, parse_header, split_compact
-from tests.support.forge import TokenForge, dump, segment
+from watchword.testing.forge import TokenForge, dump, segment
 
 FORGE = TokenForge()
 

@@ -14,10 +14,10 @@ from keys.remote.answer import Fetched
 from keys.remote.jwks_cache import Freshness
 from keys.remote.jwks_client import JwksClient
 from keys.remote.key_set_copy import KeySetCopy
-from tests.support.clock import Clock
-from tests.support.forge import TokenForge
 from tests.support.keys import rsa_key
 from tests.support.protected_api import Issuer
+from watchword.testing.clock import Clock
+from watchword.testing.forge import TokenForge
 
 FORGE = TokenForge()
 NEWER = TokenForge(rsa_key(1))

@@ -18,7 +18,8 @@ from keys.stores.key_file import (
     render_key_file,
     render_private_pem,
 )
-from tests.support.keys import private_key, public_key_of, rsa_key
+from tests.support.keys import public_key_of, rsa_key
+from watchword.testing.keys import private_key
 
 
 @pytest.mark.rfc("7518-3-1")

@@ -14,7 +14,7 @@ from keys.jwks import JwkSet
 from keys.jwt import HeaderMemo
 from resource_api import InvalidToken, Reason, ResourcePolicy, verify
 from resource_api.access_token import CHECKS, parse_token, profile_of, verify_parsed
-from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
+from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
 
 FORGE = TokenForge()
 POLICY = ResourcePolicy(issuer=ISSUER, resource=RESOURCE)

@@ -7,9 +7,9 @@ import pytest
 from keys.remote.jwks_client import JwksClient
 from resource_api.demo.app import MAX_BODY, create_demo_api
 from resource_api.demo.values import MemoryValue, ResourceValue, SharedValue
-from tests.support.clock import Clock
-from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.protected_api import Answer, Issuer, ask, bearer
+from watchword.testing.clock import Clock
+from watchword.testing.forge import ISSUER, RESOURCE, TokenForge
 
 FORGE = TokenForge()
 

@@ -12,8 +12,8 @@ from resource_api.access_token import AccessToken, verify
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason
 from resource_api.guard import require_details
-from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
 from tests.support.protected_api import ProtectedApi, ask, bearer
+from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
 
 FORGE = TokenForge()
 POLICY = ResourcePolicy(issuer=ISSUER, resource=RESOURCE)

@@ -8,9 +8,9 @@ from resource_api import BearerMiddleware, HttpJwks, JwksClient
 from resource_api.config import ResourcePolicy
 from resource_api.events import Event, log_events
 from resource_api.validator import TrustedIssuer
-from tests.support.clock import Clock
-from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.protected_api import ProtectedApi, ask, bearer
+from watchword.testing.clock import Clock
+from watchword.testing.forge import ISSUER, RESOURCE, TokenForge
 
 LOGGER = "watchword.resource_api"
 FORGE = TokenForge()

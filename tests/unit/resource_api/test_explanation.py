@@ -20,9 +20,9 @@ from resource_api.explanation import (
     show_time,
 )
 from resource_api.status_list import Statuses, StatusList
-from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
 from tests.support.keys import rsa_key
 from tests.support.status_lists import pack, status
+from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
 
 FORGE = TokenForge()
 OTHER = TokenForge(rsa_key(1))

@@ -14,8 +14,8 @@ from starlette.websockets import WebSocketDisconnect
 
 from resource_api import require
 from resource_api.errors import InsufficientScope
-from tests.support.forge import TokenForge
 from tests.support.protected_api import ProtectedApi
+from watchword.testing.forge import TokenForge
 
 FORGE = TokenForge()
 READER = {"authorization": f"Bearer {FORGE.token(scope='read').decode()}"}

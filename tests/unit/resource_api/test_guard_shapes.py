@@ -10,8 +10,8 @@ import pytest
 from resource_api import require
 from resource_api.errors import InsufficientScope
 from resource_api.guard import _wrapped_by
-from tests.support.forge import TokenForge
 from tests.support.protected_api import ProtectedApi, ask, bearer
+from watchword.testing.forge import TokenForge
 
 FORGE = TokenForge()
 

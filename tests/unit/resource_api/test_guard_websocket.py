@@ -11,8 +11,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from resource_api import require
 from resource_api.errors import InsufficientScope
-from tests.support.forge import TokenForge
 from tests.support.protected_api import ProtectedApi, ask, bearer
+from watchword.testing.forge import TokenForge
 
 FORGE = TokenForge()
 READER = {"authorization": f"Bearer {FORGE.token(scope='read').decode()}"}

@@ -7,8 +7,8 @@ import pytest
 from resource_api import BearerMiddleware, ResourcePolicy, require
 from resource_api.errors import InsufficientScope, InvalidToken, Reason
 from resource_api.middleware import CURRENT, REQUEST_KEY, GuardedRequest
-from tests.support.forge import ISSUER, RESOURCE, TokenForge
 from tests.support.protected_api import ProtectedApi, ask, bearer
+from watchword.testing.forge import ISSUER, RESOURCE, TokenForge
 
 FORGE = TokenForge()
 READER = bearer(FORGE.token(scope="read"))

@@ -11,10 +11,10 @@ from keys.events import ignore_event
 from keys.remote.jwks_client import JwksClient
 from resource_api import BearerMiddleware, ResourcePolicy, protection, require
 from resource_api.validator import TrustedIssuer
-from tests.support.clock import Clock
-from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
 from tests.support.keys import rsa_key
 from tests.support.protected_api import Issuer, ProtectedApi, ask, bearer
+from watchword.testing.clock import Clock
+from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
 
 OTHER = "https://other.example"
 

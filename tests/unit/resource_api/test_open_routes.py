@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from resource_api import BearerMiddleware
 from resource_api.config import metadata_url
 from resource_api.open_routes import OpenRoutes
-from tests.support.forge import ISSUER, TokenForge
 from tests.support.protected_api import ProtectedApi
+from watchword.testing.forge import ISSUER, TokenForge
 
 OPEN = OpenRoutes(
     [("GET", "/health"), ("POST", "/hook"), ("GET", "/static/*")], document="/.well-known/x"

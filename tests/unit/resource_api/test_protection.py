@@ -11,9 +11,9 @@ from resource_api import BearerMiddleware, ResourcePolicy
 from resource_api.errors import InsufficientScope, InvalidToken, Reason, ResourceError
 from resource_api.protection import Protection, ProtectionSettings
 from resource_api.validator import TrustedIssuer
-from tests.support.clock import Clock
-from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
 from tests.support.protected_api import ProtectedApi, ask, bearer
+from watchword.testing.clock import Clock
+from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
 
 OTHER = "https://other.example"
 

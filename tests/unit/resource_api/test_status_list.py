@@ -21,9 +21,9 @@ from resource_api.status_list import (
     parse_status_list,
     read_status,
 )
-from tests.support.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
 from tests.support.keys import rsa_key
 from tests.support.status_lists import list_token, pack, status
+from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
 
 FORGE, OTHER = TokenForge(), TokenForge(rsa_key(1))
 ES256 = TokenForge(alg="ES256")

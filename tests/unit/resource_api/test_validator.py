@@ -9,11 +9,11 @@ from resource_api import AccessToken, InvalidToken, Reason, ResourcePolicy, veri
 from resource_api.errors import StatusUnavailable
 from resource_api.status_list import StatusList
 from resource_api.validator import TokenValidator, TrustedIssuer, VerifiedTokenCache
-from tests.support.clock import Clock
-from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
 from tests.support.keys import rsa_key
 from tests.support.protected_api import ProtectedApi
 from tests.support.status_lists import pack, status
+from watchword.testing.clock import Clock
+from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
 
 FORGE = TokenForge()
 KEYS = FORGE.keys

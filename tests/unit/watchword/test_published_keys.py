@@ -4,10 +4,10 @@ import pytest
 
 from issuer.endpoints.document import Document
 from keys.errors import NoKeySet, UnknownKey
-from tests.support.clock import Clock
-from tests.support.forge import TokenForge
 from tests.support.keys import rsa_key
 from watchword.provider.published_keys import PublishedKeys
+from watchword.testing.clock import Clock
+from watchword.testing.forge import TokenForge
 
 OLD, NEW = TokenForge(), TokenForge(rsa_key(1))
 

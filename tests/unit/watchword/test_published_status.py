@@ -10,10 +10,10 @@ from issuer.status.positions import PART, Position, Status, StatusChange, status
 from resource_api import InvalidToken, Reason, ResourcePolicy
 from resource_api.errors import StatusUnavailable
 from resource_api.validator import TokenValidator, TrustedIssuer
-from tests.support.clock import Clock
-from tests.support.forge import ISSUER, NOW, RESOURCE, TokenForge
 from watchword.provider.published_keys import PublishedKeys
 from watchword.provider.published_status import PublishedStatuses
+from watchword.testing.clock import Clock
+from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
 
 CONFIG = IssuerConfig(issuer=ISSUER + "/", outage_seconds=600)
 BUCKET = NOW // 1800 + 1

@@ -10,7 +10,7 @@ from keys.encoding import encode_base64url
 from keys.jwk import public_jwk
 from keys.jwks import JwkSet, build_jwk_set
 from keys.key_types import verifier
-from tests.support.keys import private_key as key_for
+from watchword.testing.keys import private_key as key_for
 
 ISSUER = "https://as.example"
 RESOURCE = "https://api.example"
@@ -31,7 +31,7 @@ class TokenForge:
         resource: str = RESOURCE,
         now: float = NOW,
     ) -> None:
-        """Take the session's first key unless told otherwise."""
+        """Take the first key of this process unless told otherwise."""
         self.private_key = private_key or key_for(alg)
         self.jwk = public_jwk(self.private_key, alg)
         self.issuer = issuer
@@ -67,7 +67,7 @@ class TokenForge:
             "scope": "read write",
         }
 
-    def token(self, *, header: Mapping[str, Any] | None = None, **claims: Any) -> bytes:
+    def token(self, *, header: Mapping[str, Any] | None = None, **claims: object) -> bytes:
         """Give the good token with these members changed, properly signed."""
         return self.raw(
             dump(_changed(self.good_header, header or {})),
@@ -95,7 +95,7 @@ def segment(data: bytes) -> bytes:
 
 
 def dump(members: Mapping[str, Any]) -> bytes:
-    """Write compact JSON; NaN and Infinity included, for a forger writes what he likes."""
+    """Write compact JSON; NaN and Infinity included."""
     return json.dumps(members, separators=(",", ":")).encode()
 
 
