@@ -1,10 +1,10 @@
 """`httpx.Auth` over a `TokenSource`: a token on every request of a client, sync or async."""
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import closing
+from contextlib import aclosing, closing
 from typing import Generic, TypeVar
 
-from consumer.flow import Attempt, Step
+from consumer.flow import Attempt
 from consumer.http_library import ApiRequest, ApiResponse
 from consumer.origin import Origin
 from consumer.token_source import TokenSourceBase, TransportT
@@ -12,7 +12,8 @@ from consumer.token_source import TokenSourceBase, TransportT
 RequestT = TypeVar("RequestT", bound=ApiRequest)
 ResponseT = TypeVar("ResponseT", bound=ApiResponse)
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 §9.2.1
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that can be repeated whatever became of the first time (RFC 9110 §9.2.1)."""
 
 
 class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, ResponseT, TransportT]):
@@ -20,55 +21,65 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
 
     def sync_auth_flow(self, request: RequestT) -> Generator[RequestT, ResponseT, None]:
         """Authorize one request of a sync client."""
-        with closing(self._steps(request)) as steps:
-            for step in steps:
-                match step:
-                    case Attempt():
-                        self._authorize(request, step)
-                        response = yield request
-                        self._note(step, request, response)
-                    case _:
-                        self._carry_out(step)
+        made = self._fresh_attempt(request)
+        if made is not None:
+            response = yield request
+            if response.status_code != 401:
+                return
+            self._note(made, request, response)
+        with closing(self.attempts(_origin(request), made)) as attempts:
+            for attempt in attempts:
+                request.headers["Authorization"] = attempt.authorization
+                response = yield request
+                self._note(attempt, request, response)
 
     async def async_auth_flow(self, request: RequestT) -> AsyncGenerator[RequestT, ResponseT]:
         """Authorize one request of an async client, on asyncio or trio."""
-        with closing(self._steps(request)) as steps:
-            for step in steps:
-                match step:
-                    case Attempt():
-                        self._authorize(request, step)
-                        response = yield request
-                        self._note(step, request, response)
-                    case _:
-                        await self._carry_out_async(step)
+        made = self._fresh_attempt(request)
+        if made is not None:
+            response = yield request
+            if response.status_code != 401:
+                return
+            self._note(made, request, response)
+        async with aclosing(self.attempts_async(_origin(request), made)) as attempts:
+            async for attempt in attempts:
+                request.headers["Authorization"] = attempt.authorization
+                response = yield request
+                self._note(attempt, request, response)
 
-    def _steps(self, request: RequestT) -> Generator[Step, None, None]:
-        url = request.url
-        return self._current_flow().steps(Origin(url.scheme, url.host, url.port))
-
-    def _authorize(self, request: RequestT, attempt: Attempt) -> None:
-        request.headers["Authorization"] = self._plan.scheme.authorization(attempt.token)
+    def _fresh_attempt(self, request: RequestT) -> Attempt | None:
+        """Put a token on the request if that takes no thought: nothing here is slower than that."""
+        if request.url.scheme != "https":
+            return None  # whether a token may go there is to be looked at
+        attempt = self._current_flow().fresh_attempt()
+        if attempt is not None:
+            request.headers["Authorization"] = attempt.authorization
+        return attempt
 
     def _note(self, attempt: Attempt, request: RequestT, response: ResponseT) -> None:
         answered = _answered_request(request, response)
         # After a redirect to another origin the library has taken our token off the request:
         # whatever that server answers, it is not about our token.
-        if answered.headers.get("Authorization") != self._plan.scheme.authorization(attempt.token):
+        if answered.headers.get("Authorization") != attempt.authorization:
             return
-        status = response.status_code
-        attempt.accepted = status < 400 or status == 403
-        if status == 401:
-            error = self._plan.scheme.error(response.headers.get_list("www-authenticate"))
-            attempt.rejected = error == "invalid_token"
-            # A redirected POST may have done its work before the 401 came.
-            unchanged = answered is request or request.method in _SAFE_METHODS
-            attempt.replayable = attempt.rejected and unchanged and self._has_body(request)
+        # A redirected POST may have done its work before the 401 came.
+        unchanged = answered is request or request.method in SAFE_METHODS
+        attempt.answered(
+            response.status_code,
+            response.headers.get_list("www-authenticate"),
+            can_repeat=unchanged and self._has_body(request),
+        )
 
     def _has_body(self, request: RequestT) -> bool:
         try:
             return isinstance(request.content, bytes)
         except self._library.request_not_read:
             return False  # a stream, which can be sent only once
+
+
+def _origin(request: ApiRequest) -> Origin:
+    url = request.url
+    return Origin(url.scheme, url.host, url.port)
 
 
 def _answered_request(request: ApiRequest, response: ApiResponse) -> ApiRequest:

@@ -7,7 +7,7 @@ step out, sets its outcome and asks for the next. RFC 6749 §4.4, RFC 6750 §3.1
 import copy
 import dataclasses
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -136,17 +136,32 @@ class Wait:
 
 
 class Attempt:
-    """Step: send the API request with this token. The shell sets what the API answered to it."""
+    """Step: send the API request with this token. The shell says what the API answered to it."""
 
-    def __init__(self, token: Token) -> None:
+    def __init__(self, token: Token, scheme: BearerScheme = BEARER) -> None:
         """Send with this token."""
         self.token = token
+        self.authorization = scheme.authorization(token)
+        """The value of the request's `Authorization` header field."""
+        self._scheme = scheme
         self.accepted = False
         """The API did what was asked, or refused for another reason than the token."""
         self.rejected = False
         """The API answered 401 `invalid_token` to this very token."""
         self.replayable = False
         """The request could be sent once more just as it was."""
+
+    def answered(self, status: int, challenges: Iterable[str], *, can_repeat: bool) -> None:
+        """Set what the API answered to this very token.
+
+        Args:
+            status: of the answer.
+            challenges: the lines of its `WWW-Authenticate`.
+            can_repeat: whether the request can be sent once more just as it was.
+        """
+        self.accepted = status < 400 or status == 403
+        self.rejected = status == 401 and self._scheme.error(challenges) == "invalid_token"
+        self.replayable = self.rejected and can_repeat
 
 
 Step = Fetch | Wait | Attempt
@@ -197,15 +212,30 @@ class TokenFlow:
             discovery=self._discovery,
         )
 
-    def steps(self, origin: Origin) -> Generator[Step, None, None]:
+    def fresh_attempt(self) -> Attempt | None:
+        """Return the attempt of an API request for which nothing is to be decided.
+
+        The usual case, without a lock or a step: the token is fresh, and no API has refused one
+        lately. What the API answers counts only if it is 401; then `steps` goes on from there.
+        """
+        token = self._cache.undisputed(now=self._clock())
+        return None if token is None else Attempt(token, self.plan.scheme)
+
+    def steps(self, origin: Origin, made: Attempt | None = None) -> Generator[Step, None, None]:
         """Yield the steps of one API request: a token, the attempt, and at most one more of both.
+
+        Args:
+            origin: the API.
+            made: the first attempt, if it has been made already.
 
         Raises:
             ConsumerError: no token is to be had, or the API's address is not safe for one.
         """
-        require_secure(origin, allow_insecure_http=self.plan.allow_insecure_http)
-        first = Attempt((yield from self.token(origin)))
-        yield first
+        first = made
+        if first is None:
+            require_secure(origin, allow_insecure_http=self.plan.allow_insecure_http)
+            first = Attempt((yield from self.token(origin)), self.plan.scheme)
+            yield first
         self._learn(first, origin)
         if not (first.rejected and first.replayable):
             return
@@ -215,7 +245,7 @@ class TokenFlow:
             return  # the API's own answer stands; the next request reports what is wrong
         # The same token again: this API refuses fresh ones too, so it is not worth a retry.
         if token is not first.token:
-            second = Attempt(token)
+            second = Attempt(token, self.plan.scheme)
             yield second
             self._learn(second, origin)
 

@@ -113,6 +113,13 @@ class TokenCache:
             return RenewEarly(token)
         return Use(token)
 
+    def undisputed(self, *, now: float) -> Token | None:
+        """Return the token if `choose` would have it used by a request to any API."""
+        token = self.token
+        if token is None or self._refusals or token.freshness(now) is not Freshness.FRESH:
+            return None
+        return token
+
     def store(self, token: Token) -> None:
         """Take a new token as the current one."""
         self.token = token

@@ -14,7 +14,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -22,10 +22,10 @@ from consumer.client_auth import ClientAuth, choose_client_auth
 from consumer.deadline import Deadline, no_answer_within
 from consumer.errors import TokenEndpointUnreachable
 from consumer.fetch import BoundedBody, FetchAnswer
-from consumer.flow import Fetch, Step, TokenFlow, TokenPlan, Wait
+from consumer.flow import Attempt, Fetch, Step, TokenFlow, TokenPlan, Wait
 from consumer.http_library import Fetched, HttpLibrary
 from consumer.metadata import check_endpoint, check_issuer, check_resource
-from consumer.origin import parse_origin
+from consumer.origin import Origin, parse_origin
 from consumer.token_cache import Token
 from consumer.token_request import write_details
 
@@ -158,6 +158,43 @@ class TokenSourceBase(Generic[TransportT]):
                     token: Token = end.value
                     return token
                 await self._carry_out_async(step)
+
+    def attempts(
+        self, origin: Origin, made: Attempt | None = None
+    ) -> Generator[Attempt, None, None]:
+        """Yield the attempts of one API request, and get a token before each.
+
+        The caller sends the request with the attempt's `authorization` and tells the attempt what
+        was `answered`; where another token is worth a try, a second attempt comes.
+
+        Args:
+            origin: the API.
+            made: the first attempt, if it has been made already.
+
+        Raises:
+            ConsumerError: no token is to be had, or the API's address is not safe for one.
+        """
+        with closing(self._current_flow().steps(origin, made)) as steps:
+            for step in steps:
+                if isinstance(step, Attempt):
+                    yield step
+                else:
+                    self._carry_out(step)
+
+    async def attempts_async(
+        self, origin: Origin, made: Attempt | None = None
+    ) -> AsyncGenerator[Attempt, None]:
+        """Yield attempts as `attempts` does, on asyncio or trio.
+
+        Raises:
+            ConsumerError: no token is to be had, or the API's address is not safe for one.
+        """
+        with closing(self._current_flow().steps(origin, made)) as steps:
+            for step in steps:
+                if isinstance(step, Attempt):
+                    yield step
+                else:
+                    await self._carry_out_async(step)
 
     def _begin(self) -> None:
         self._process = os.getpid()

@@ -339,3 +339,33 @@ def test_the_kind_of_token_that_the_plan_names_is_the_one_that_is_taken(clock):
     assert Walk(other).fetched(answer(document)).sends == "t1"
     with pytest.raises(InvalidTokenResponse):
         Walk(make_flow(clock)).fetched(answer(document))
+
+
+def test_a_fresh_token_is_sent_without_a_step(flow, clock):
+    """Nothing is to be decided; a cold start, a token near its end and a refusal need a step."""
+    assert flow.fresh_attempt() is None
+    warm(flow)
+    assert flow.fresh_attempt().authorization == "Bearer t1"
+    clock.advance(3600 - 30)
+    assert flow.fresh_attempt() is None
+
+
+def test_what_was_sent_without_a_step_goes_on_with_one(flow):
+    """401 `invalid_token`: a new token and a second attempt; from then on the steps decide."""
+    warm(flow)
+    made = flow.fresh_attempt()
+    made.answered(401, ['Bearer error="invalid_token"'], can_repeat=True)
+    steps = flow.steps(API, made)
+    fetch = next(steps)
+    fetch.answer = token_answer("t2")
+    assert next(steps).authorization == "Bearer t2"
+    assert flow.fresh_attempt() is None
+
+
+@pytest.mark.parametrize("challenge", ['Bearer error="insufficient_scope"', "Bearer"])
+def test_another_401_ends_what_was_sent_without_a_step(flow, challenge):
+    """Another token would not help."""
+    warm(flow)
+    made = flow.fresh_attempt()
+    made.answered(401, [challenge], can_repeat=True)
+    assert list(flow.steps(API, made)) == []
