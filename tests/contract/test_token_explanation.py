@@ -74,7 +74,8 @@ async def test_a_good_token_is_accepted(run: Run, monkeypatch: pytest.MonkeyPatc
             ((), f"bearer {token}\n"),
         ):
             done = await told.ask("token", "explain", *arguments, stdin=stdin)
-            assert (done.returncode, done.stderr) == (0, "Accepted: every check passed.\n")
+            said = f"Accepted for {told.server.url}: every check passed.\n"
+            assert (done.returncode, done.stderr) == (0, said)
             assert done.stdout.count("passed") == 17
             assert token not in done.stdout
 
@@ -96,8 +97,31 @@ async def test_every_mistake_of_a_token_is_told(run: Run, monkeypatch: pytest.Mo
         assert "expired 6" in checks["times"]["found"]
         plain = await told.ask("token", "explain", *other, stdin=token.decode())
         assert plain.returncode == 1
-        assert plain.stderr.startswith("Refused: wrong_audience. `aud` does not name this API")
+        why = "wrong_audience. `aud` does not name this API"
+        assert plain.stderr.startswith(f"Refused for https://x.example: {why}")
         assert token.decode() not in plain.stdout + plain.stderr
+
+
+@pytest.mark.parametrize(
+    ("audience", "judged_for"),
+    [
+        ("https://orders.example", "https://orders.example"),
+        (["urn:orders", "urn:billing"], "urn:orders"),
+        ([], None),
+        (["no URI"], None),
+        ([1], None),
+        (7, None),
+    ],
+)
+async def test_without_a_resource_the_audience_of_the_token_is_taken(
+    run: Run, monkeypatch: pytest.MonkeyPatch, audience: object, judged_for: str | None
+) -> None:
+    """The API of the settings where the token names none, which is then what is wrong with it."""
+    async with explaining(run, monkeypatch) as told:
+        done, checks = await told.checks(told.forge.token(aud=audience))
+        outcome = "failed" if judged_for is None else "passed"
+        assert json.loads(done.stdout)["resource"] == (judged_for or told.server.url)
+        assert (checks["audience"]["outcome"], done.returncode) == (outcome, judged_for is None)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +165,7 @@ async def test_a_list_that_cannot_be_had_decides_nothing(
         done = await told.ask("token", "explain", token.decode())
         assert done.returncode == 1
         assert f"{told.server.url}{LIST} does not answer: status 500" in done.stderr
-        assert "Not decided: status_unavailable" in done.stderr
+        assert f"Not decided for {told.server.url}: status_unavailable" in done.stderr
 
 
 async def test_without_the_issuer_the_rest_is_checked(

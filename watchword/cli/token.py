@@ -111,7 +111,7 @@ def explain(
     token: TokenArgument = None,
     resource: Annotated[
         str | None,
-        typer.Option(help="The API that is to accept it; WATCHWORD_API_RESOURCE if left out."),
+        typer.Option(help="The API that is to accept it; the token's audience if left out."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -123,6 +123,8 @@ def explain(
 
     settings = load_settings()
     text = _given_token(token)
+    if resource is None:
+        resource = _audience_of(text) or settings.default_resource
     policy = _policy(settings, resource)
     explanation = asyncio.run(_explain(text.encode("utf-8", "replace"), policy))
     if as_json:
@@ -132,7 +134,7 @@ def explain(
             {**verdict, "issuer": policy.issuer, "resource": policy.resource, "checks": checks}
         )
     else:
-        _print_explanation(explanation)
+        _print_explanation(explanation, policy.resource)
     raise typer.Exit(0 if explanation.accepted else 1)
 
 
@@ -150,14 +152,29 @@ def _given_token(argument: str | None) -> str:
     return token
 
 
-def _policy(settings: "Settings", resource: str | None) -> "ResourcePolicy":
+def _audience_of(token: str) -> str | None:
+    """Return the API that a token is for, the first of several; None if it names none."""
+    from keys.encoding import parse_json_object
+    from keys.errors import InvalidJws
+    from keys.identifiers import check_resource
+    from keys.jws import parse_compact
+
+    try:
+        audience = parse_json_object(parse_compact(token).payload).get("aud")
+        first = next(iter(audience), None) if isinstance(audience, list) else audience
+        return check_resource(first) if isinstance(first, str) else None
+    except (InvalidJws, ValueError):
+        return None
+
+
+def _policy(settings: "Settings", resource: str) -> "ResourcePolicy":
     from keys.key_types import ALGORITHMS
     from resource_api.config import ResourcePolicy
 
     try:
         return ResourcePolicy(
             issuer=settings.issuer,
-            resource=settings.default_resource if resource is None else resource,
+            resource=resource,
             algorithms=tuple(ALGORITHMS),
         )
     except ValueError as error:
@@ -195,7 +212,7 @@ async def _explain(token: bytes, policy: "ResourcePolicy") -> "Explanation":
         await keys.aclose()
 
 
-def _print_explanation(explanation: "Explanation") -> None:
+def _print_explanation(explanation: "Explanation", resource: str) -> None:
     from resource_api.reasons import DIAGNOSES
 
     print_table(
@@ -207,10 +224,11 @@ def _print_explanation(explanation: "Explanation") -> None:
     )
     reason = explanation.reason
     if reason is None:
-        say("Accepted: every check passed.")
+        say(f"Accepted for {resource}: every check passed.")
         return
     verdict = "Refused" if explanation.refused else "Not decided"
-    say(f"{verdict}: {reason}. {DIAGNOSES[reason].cause} {DIAGNOSES[reason].remedy}")
+    diagnosis = DIAGNOSES[reason]
+    say(f"{verdict} for {resource}: {reason}. {diagnosis.cause} {diagnosis.remedy}")
 
 
 def scenario(
