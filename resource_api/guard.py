@@ -16,15 +16,8 @@ from weakref import WeakKeyDictionary
 from resource_api.access_token import AccessToken
 from resource_api.authorization_details import needed_details
 from resource_api.errors import InsufficientScope
-from resource_api.middleware import (
-    CURRENT,
-    REQUEST_KEY,
-    ASGIApp,
-    GuardedRequest,
-    Receive,
-    Scope,
-    Send,
-)
+from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest
+from resource_api.middleware import ASGIApp, Receive, Scope, Send
 from resource_api.scope import check_scope_names, require_scopes
 
 Demand = Callable[[], None]

@@ -4,13 +4,13 @@ Plain ASGI, no framework. Denied by default: what is open is listed, method and 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from contextvars import ContextVar
 from typing import Any, Final, Unpack
 
 from resource_api.access_token import AccessToken
 from resource_api.errors import ResourceError
+from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest, is_refusal
 from resource_api.open_routes import OpenRoutes
-from resource_api.protection import Protection, ProtectionSettings
+from resource_api.protection import Answer, Protection, ProtectionSettings
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -20,8 +20,6 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SCOPE_KEY: Final = "access_token"
 """Where an application finds the `AccessToken` of a request in the ASGI scope."""
-REQUEST_KEY: Final = "resource_api.request"
-"""Where the guard of an ASGI application finds the `GuardedRequest` in the ASGI scope."""
 
 
 class BearerMiddleware:
@@ -56,8 +54,9 @@ class BearerMiddleware:
         self.app = app
         self.protection = protection or Protection(**settings)
         self._readiness_path = readiness_path
-        document = self.protection.metadata_path
-        self._open = OpenRoutes([*open_routes, *_probe_route(readiness_path)], document=document)
+        self._open = OpenRoutes(
+            open_routes, document=self.protection.metadata_path, readiness_path=readiness_path
+        )
 
     @property
     def ready(self) -> bool:
@@ -86,14 +85,13 @@ class BearerMiddleware:
 
     async def _serve_open(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path == self.protection.metadata_path:
-            headers = [(b"cache-control", b"public, max-age=300")]
-            await _send_json(200, headers, self.protection.metadata, scope, send)
+            await _send_answer(self.protection.metadata_answer(), scope, send)
         elif path == self._readiness_path:
-            await self._send_readiness(scope, send)
+            await _send_answer(self.protection.readiness(), scope, send)
         elif REQUEST_KEY in scope:  # let through by another middleware in front of this one
             await self.app(scope, receive, send)
         else:
-            await self._pass(GuardedRequest(self, None, scope, send), scope, receive)
+            await self._pass(AsgiRequest(self, None, scope, send), scope, receive)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         for issuer in self.protection.issuers:
@@ -111,10 +109,10 @@ class BearerMiddleware:
             await self.refuse(error, scope, send)
             return
         scope[SCOPE_KEY] = token
-        scope[REQUEST_KEY] = request = GuardedRequest(self, token, scope, send)
+        scope[REQUEST_KEY] = request = AsgiRequest(self, token, scope, send)
         await self._pass(request, scope, receive)
 
-    async def _pass(self, request: "GuardedRequest", scope: Scope, receive: Receive) -> None:
+    async def _pass(self, request: "AsgiRequest", scope: Scope, receive: Receive) -> None:
         """Run the application, and answer in its place if a guard refused the request."""
         before = CURRENT.get()
         # Set for open routes too: servers may start a request in the context of another one.
@@ -122,7 +120,7 @@ class BearerMiddleware:
         try:
             await self.app(scope, receive, request.send)
         except Exception as error:
-            if not (await request.settle() and _is_refusal(error)):
+            if not (await request.settle() and is_refusal(error)):
                 raise
         else:
             await request.settle()
@@ -148,69 +146,30 @@ class BearerMiddleware:
         """Report a refusal."""
         self.protection.report(error, scope.get(SCOPE_KEY))
 
-    async def _send_readiness(self, scope: Scope, send: Send) -> None:
-        headers = [(b"cache-control", b"no-store")]
-        if self.ready:
-            await _send_json(200, headers, b'{"status":"ok"}', scope, send)
-            return
-        body = b'{"status":"unavailable","failing":["jwks"]}'
-        await _send_json(503, [*headers, (b"retry-after", b"1")], body, scope, send)
 
-
-def _probe_route(path: str | None) -> list[tuple[str, str]]:
-    if path is None:
-        return []
-    if not path.startswith("/") or path.endswith("/*"):
-        raise ValueError("readiness_path must be one path, which starts with a slash")
-    return [("GET", path)]
-
-
-async def _send_json(
-    status: int, headers: list[tuple[bytes, bytes]], body: bytes, scope: Scope, send: Send
-) -> None:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        *headers,
-    ]
+async def _send_answer(answer: Answer, scope: Scope, send: Send) -> None:
+    status, headers, body = answer
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
-class GuardedRequest:
-    """One request that was let in, and what it may still do: a guard can refuse it.
+class AsgiRequest(GuardedRequest):
+    """A request and what is sent in answer to it, until a guard refuses it."""
 
-    A guard's exception passes the application's exception handlers and its middleware, and may be
-    caught anywhere. So the refusal is kept here: once there is one, nothing that the application
-    sends goes out, and the refusal goes instead.
-    """
-
-    __slots__ = ("_last", "_refusal", "_scope", "_send", "middleware", "over", "token")
+    __slots__ = ("_last", "_scope", "_send", "middleware")
 
     def __init__(
         self, middleware: BearerMiddleware, token: AccessToken | None, scope: Scope, send: Send
     ) -> None:
+        super().__init__(token)
         self.middleware = middleware
-        self.token = token
-        """What the request showed; None on an open route."""
-        self.over = False
-        """Whether the answer is given or the application done: what comes after has no rights.
-
-        Servers start the next request of a connection in the context of this one as soon as its
-        answer is complete, while its background tasks still run.
-        """
         self._scope = scope
         self._send = send
-        self._refusal: ResourceError | None = None
         self._last = ""
-
-    def refuse(self, error: ResourceError) -> None:
-        """Refuse the request; may be called on any thread."""
-        self._refusal = self._refusal or error
 
     async def send(self, message: Message) -> None:
         """Pass a message of the application on, unless the request was refused."""
-        if self._refusal is None:
+        if self.refusal is None:
             self._last = message["type"]
             if self._last in _BODY and not message.get("more_body", False):
                 self.over = True
@@ -223,30 +182,21 @@ class GuardedRequest:
 
         A response that has begun cannot become a refusal: it stays as it is, cut off.
         """
-        if self._refusal is None or self._last == _REFUSED:
-            return self._refusal is not None
+        if self.refusal is None or self._last == _REFUSED:
+            return self.refusal is not None
         last, self._last = self._last, _REFUSED
         self.over = True
         if not last:
-            await self.middleware.refuse(self._refusal, self._scope, self._send)
+            await self.middleware.refuse(self.refusal, self._scope, self._send)
             return True
-        self.middleware.report(self._refusal, self._scope)
+        self.middleware.report(self.refusal, self._scope)
         if last in _OPEN_WEBSOCKET:
-            close = {"type": "websocket.close", "code": 1008, "reason": self._refusal.error}
+            close = {"type": "websocket.close", "code": 1008, "reason": self.refusal.error}
             await self._send(close)
             return True
         return False
 
 
-CURRENT: ContextVar[GuardedRequest | None] = ContextVar("resource_api.request", default=None)
-"""The request that is being served; frameworks take it along to threads and tasks."""
-
 _REFUSED = "refused"
 _BODY = frozenset({"http.response.body", "http.response.pathsend"})
 _OPEN_WEBSOCKET = frozenset({"websocket.accept", "websocket.send"})
-
-
-def _is_refusal(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_refusal(one) for one in error.exceptions)
-    return isinstance(error, ResourceError)

@@ -19,12 +19,19 @@ _BELOW = re.compile(r"(?:(?!\.{1,2}(?:/|\Z))[^/\\%]+/)*(?:(?!\.{1,2}\Z)[^/\\%]+)
 class OpenRoutes:
     """The routes that need no token; whatever is not listed needs one."""
 
-    def __init__(self, routes: Iterable[tuple[str, str]], *, document: str | None) -> None:
+    def __init__(
+        self,
+        routes: Iterable[tuple[str, str]],
+        *,
+        document: str | None,
+        readiness_path: str | None = None,
+    ) -> None:
         """Read the list.
 
         Args:
             document: the path of the metadata document, if there is one: it is public, or a caller
                 without a token could not learn where to get one (RFC 9728 §3.1).
+            readiness_path: that of the readiness probe, if there is one.
             routes: (method, path) pairs, the path decoded and without query. `/static/*` stands for
                 all paths below `/static/`. With `GET`, `HEAD` is open too (RFC 9110 §9.3.2).
 
@@ -33,7 +40,7 @@ class OpenRoutes:
         """
         self._exact = {("GET", document), ("HEAD", document)} if document is not None else set()
         prefixes: set[tuple[str, str]] = set()
-        for entry in routes:
+        for entry in [*routes, *_probe_route(readiness_path)]:
             method, path = _check_entry(entry)
             for name in ("GET", "HEAD") if method == "GET" else (method,):
                 if path.endswith(_PREFIX_END):
@@ -76,6 +83,14 @@ def path_below(path: str, root_path: str) -> str:
 def encode_path(path: str) -> bytes:
     """Encode a path as clients do (RFC 3986 §2.1, §3.3)."""
     return quote(path, safe="/:@!$&'()*+,;=-._~", errors="replace").encode()
+
+
+def _probe_route(path: str | None) -> list[tuple[str, str]]:
+    if path is None:
+        return []
+    if not path.startswith("/") or path.endswith("/*"):
+        raise ValueError("readiness_path must be one path, which starts with a slash")
+    return [("GET", path)]
 
 
 def _check_entry(entry: object) -> tuple[str, str]:

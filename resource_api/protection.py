@@ -22,6 +22,9 @@ from resource_api.events import Event, log_events
 from resource_api.status_lists import StatusListClient
 from resource_api.validator import KeySource, StatusSource, TokenValidator, TrustedIssuer
 
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, raw headers with names in lower case, and body of an answer."""
+
 _HARMLESS_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -115,10 +118,8 @@ class Protection:
         # A token that is remembered was checked to be one, character by character.
         return self.cached(sent) or await self.validate(check_token68(sent))
 
-    def refusal(
-        self, error: ResourceError, *, root_path: str = ""
-    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Give status, raw headers and JSON body of a refusal.
+    def refusal(self, error: ResourceError, *, root_path: str = "") -> Answer:
+        """Give the answer of a request that is refused.
 
         Args:
             error: why.
@@ -151,6 +152,18 @@ class Protection:
         """
         return None not in [issuer.keys.current() for issuer in self.issuers]
 
+    def readiness(self) -> Answer:
+        """Give the answer to a readiness probe; to be asked in an event loop, as `ready` is."""
+        headers = [(b"cache-control", b"no-store")]
+        if self.ready:
+            return _json_answer(200, headers, b'{"status":"ok"}')
+        body = b'{"status":"unavailable","failing":["jwks"]}'
+        return _json_answer(503, [*headers, (b"retry-after", b"1")], body)
+
+    def metadata_answer(self) -> Answer:
+        """Give the answer to a request for the RFC 9728 document."""
+        return _json_answer(200, [(b"cache-control", b"public, max-age=300")], self.metadata)
+
     async def warm(self) -> bool:
         """Get the keys before there is traffic; say whether those of every issuer are there.
 
@@ -165,6 +178,11 @@ class Protection:
                 closing.push_async_callback(issuer.keys.aclose)
                 if issuer.statuses is not None:
                     closing.push_async_callback(issuer.statuses.aclose)
+
+
+def _json_answer(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Answer:
+    length = (b"content-length", str(len(body)).encode())
+    return status, [(b"content-type", b"application/json"), length, *headers], body
 
 
 def _log_about(

@@ -6,7 +6,7 @@ import pytest
 
 from resource_api import BearerMiddleware, ResourcePolicy, require
 from resource_api.errors import InsufficientScope, InvalidToken, Reason
-from resource_api.middleware import CURRENT, REQUEST_KEY, GuardedRequest
+from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest
 from tests.support.protected_api import ProtectedApi, ask, bearer
 from watchword.testing.forge import ISSUER, RESOURCE, TokenForge
 
