@@ -3,6 +3,7 @@
 Values are checked by the constructor, so that no other code has to.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -40,6 +41,8 @@ class IssuerConfig:
         document_max_age: seconds that the JWK set and the metadata may be cached.
         withdrawal_seconds: seconds within which validators learn that a key or token was withdrawn.
         outage_seconds: how long known clients get tokens while the registry is away.
+        authorization_endpoint: whether there is one, though it refuses every request.
+        token_origins: the origins whose pages may ask for tokens, as browsers write them.
 
     Raises:
         ValueError: a value is not allowed.
@@ -51,6 +54,8 @@ class IssuerConfig:
     document_max_age: int = 300
     withdrawal_seconds: int = 15
     outage_seconds: int = 3600
+    authorization_endpoint: bool = False
+    token_origins: Collection[str] = ()
 
     def __post_init__(self) -> None:
         check_issuer(self.issuer)

@@ -7,6 +7,7 @@ from issuer.config import IssuerConfig
 from issuer.grants import GRANTS
 from issuer.status.positions import LISTS_PATH
 
+AUTHORIZATION_PATH = "/authorize"
 TOKEN_PATH = "/token"  # noqa: S105 - a path
 JWKS_PATH = "/jwks"
 INTROSPECTION_PATH = "/introspect"
@@ -49,9 +50,11 @@ def build_metadata(
         # RFC 8414 §2: left out, it would mean client_secret_basic alone.
         **{f"{each}_endpoint_auth_methods_supported": list(METHODS) for each in _AUTHENTICATING},
         "introspection_signing_alg_values_supported": [signing_alg],  # RFC 9701 §7
-        # REQUIRED by RFC 8414 §2; there is no authorization endpoint, so there is no response type.
+        # REQUIRED by RFC 8414 §2; an authorization endpoint, if there is one, refuses them all.
         "response_types_supported": [],
     }
+    if config.authorization_endpoint:
+        document["authorization_endpoint"] = config.base + AUTHORIZATION_PATH
     if names := sorted(set(scopes)):
         document["scopes_supported"] = names
     if names := sorted(set(details_types)):

@@ -7,8 +7,10 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from issuer.registry.errors import InvalidValue
 from issuer.storage.database_url import parse_database_url
-from keys.identifiers import check_issuer, check_resource
+from keys.identifiers import check_issuer, check_resource, split_server_url
 from watchword.setting_sources import PREFIX
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Issuer = Annotated[str, AfterValidator(check_issuer)]
 Resource = Annotated[str, AfterValidator(check_resource)]
@@ -50,6 +52,29 @@ def _host_names(text: str) -> str:
     return text
 
 
+def _origins(text: str) -> str:
+    from issuer.endpoints.cross_origin import ANY_ORIGIN
+
+    names = split_names(text)
+    if ANY_ORIGIN in names and len(names) > 1:
+        raise ValueError(f"{ANY_ORIGIN} allows every origin; leave the others out")
+    for name in names if names != (ANY_ORIGIN,) else ():
+        _check_origin(name)
+    return text
+
+
+def _check_origin(name: str) -> None:
+    """Take an origin only as browsers write it (RFC 6454 §6.2): it is compared byte for byte."""
+    try:
+        url = split_server_url(name)
+    except ValueError as error:
+        raise ValueError(f"an origin {error}") from None
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    port = "" if url.port in (None, DEFAULT_PORTS[url.scheme]) else f":{url.port}"
+    if name != (origin := f"{url.scheme}://{host}{port}"):
+        raise ValueError(f"must be origins as browsers write them, such as {origin}")
+
+
 def split_names(text: str) -> tuple[str, ...]:
     """Split a setting that lists names with commas between."""
     return tuple(name for part in text.split(",") if (name := part.strip()))
@@ -69,6 +94,7 @@ KeySigner = Annotated[
     Literal["local", "pkcs11", "aws-kms"], AfterValidator(_signer_with_its_settings)
 ]
 SigningAlg = Annotated[str, AfterValidator(_signing_alg)]
+TokenOrigins = Annotated[str, AfterValidator(_origins)]
 JwksUriHosts = Annotated[str, AfterValidator(_host_names)]
 Unavailable = Annotated[
     str | None, AfterValidator(_not_built), Field(description="not available yet")

@@ -38,6 +38,7 @@ from watchword.setting_values import (
     KeySigner,
     Resource,
     SigningAlg,
+    TokenOrigins,
     Unavailable,
     split_names,
 )
@@ -196,6 +197,16 @@ class Settings(BaseSettings):
         description="functions that add claims to tokens, `package.module:attribute`, with commas"
         " between",
     )
+    authorization_endpoint: bool = Field(
+        False,
+        description="whether the metadata name an authorization endpoint, which refuses every"
+        " request: for clients that demand one, such as the SDKs of MCP",
+    )
+    token_cors_origins: TokenOrigins | None = Field(
+        None,
+        description="origins, with commas between, whose web pages may ask for tokens with the"
+        " credentials of a client, or `*` for all; none if unset",
+    )
     drain_seconds: float = Field(
         0.5,
         ge=0,
@@ -265,6 +276,11 @@ class Settings(BaseSettings):
     def private_jwks_hosts(self) -> tuple[str, ...]:
         """The hosts that a registered `jwks_uri` may name whatever their addresses."""
         return split_names((self.jwks_uri_hosts or "").lower())
+
+    @property
+    def token_origins(self) -> tuple[str, ...]:
+        """The origins whose pages may ask for tokens."""
+        return split_names(self.token_cors_origins or "")
 
     @property
     def keys_folder(self) -> Path:

@@ -25,7 +25,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 JSON = b"application/json"
 
 # RFC 6749 §5.1: no-store MUST be on every response with a token; here it is on errors as well.
-_UNSTORED = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
+UNSTORED = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 
 MAX_ASKED = 256
 """Characters of a client's request parameter that a log event holds."""
@@ -112,7 +112,7 @@ async def answer_form(
         events(refused, reason=Reason.INTERNAL, exception=fault)
         await _respond_error(send, ServerError(Reason.INTERNAL))
     else:
-        await respond(send, 200, ((b"content-type", media_type), *_UNSTORED), body)
+        await respond(send, 200, ((b"content-type", media_type), *UNSTORED), body)
 
 
 def _describe_fault(refusal: OAuthError) -> dict[str, object]:
@@ -132,7 +132,7 @@ async def _read_form(scope: Scope, receive: Receive) -> bytes:
 
 
 async def _respond_error(send: Send, error: OAuthError) -> None:
-    headers = ((b"content-type", JSON), *_UNSTORED, *error.headers)
+    headers = ((b"content-type", JSON), *UNSTORED, *error.headers)
     await respond(send, error.status, headers, error_body(error))
 
 

@@ -22,12 +22,12 @@ from watchword.process.server import GracefulServer
 from watchword.process.workers import RunWorker, Supervisor, WorkerContext, exec_again
 from watchword.provider.app import Part, Provider
 from watchword.provider.issuer import IssuerApp
+from watchword.setting_values import DEFAULT_PORTS
 from watchword.settings import WITHOUT_EFFECT, Settings, SettingsError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _GARBAGE_THRESHOLD = 700
 """Objects between two collections while requests are served: Python's own default."""
 
@@ -258,7 +258,7 @@ def warnings_at_start(settings: Settings, *, port: int) -> list[str]:
         if name in settings.model_fields_set
     ]
     issuer = urlsplit(settings.issuer)
-    if is_loopback(issuer.hostname) and (issuer.port or _DEFAULT_PORTS[issuer.scheme]) != port:
+    if is_loopback(issuer.hostname) and (issuer.port or DEFAULT_PORTS[issuer.scheme]) != port:
         found.append(
             f"clients look for the issuer at {settings.issuer}, but this server listens on port"
             f" {port}; set WATCHWORD_ISSUER"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from issuer.administration.http import BASE as ADMIN_PATH
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
+from issuer.endpoints.cross_origin import readable_everywhere
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.events import fan_out
 from issuer.metadata import REGISTRATION_PATH
@@ -177,21 +178,21 @@ class Provider:
             paths.add(path)
         self._routes |= dict.fromkeys(paths, endpoint)
 
-    def _index(self) -> DocumentEndpoint:
+    def _index(self) -> Endpoint:
         """Write what a visitor finds at the root."""
         from watchword.provider.openapi import build_index
 
         return self._describe(build_index)
 
-    def _description(self) -> DocumentEndpoint:
+    def _description(self) -> Endpoint:
         """Write the description of all that is served."""
         from watchword.provider.openapi import build_openapi
 
         return self._describe(build_openapi)
 
-    def _describe(self, build: Callable[..., bytes]) -> DocumentEndpoint:
+    def _describe(self, build: Callable[..., bytes]) -> Endpoint:
         body = build(self._settings, issuer=self._issuer is not None, api=self._has_api)
-        return DocumentEndpoint(lambda: Document(body, DESCRIPTION_MAX_AGE))
+        return readable_everywhere(DocumentEndpoint(lambda: Document(body, DESCRIPTION_MAX_AGE)))
 
     def _readiness(self) -> dict[str, Callable[[], bool]]:
         checks: dict[str, Callable[[], bool]] = {"serving": lambda: not self._leaving}

@@ -1,4 +1,4 @@
-"""Wire the endpoints that authenticate clients: tokens, introspection and revocation."""
+"""Wire the endpoints that clients use: tokens, introspection, revocation, authorization."""
 
 import secrets
 from collections.abc import Sequence
@@ -8,12 +8,19 @@ from issuer.access_token import ClaimHook
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Endpoint
+from issuer.endpoints.authorization import refuse_authorization
+from issuer.endpoints.cross_origin import posted_from
 from issuer.endpoints.introspection import IntrospectionEndpoint
 from issuer.endpoints.revocation import RevocationEndpoint
 from issuer.endpoints.sent_token import TokenReader
 from issuer.endpoints.token import TokenEndpoint
 from issuer.events import EventSink
-from issuer.metadata import INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH
+from issuer.metadata import (
+    AUTHORIZATION_PATH,
+    INTROSPECTION_PATH,
+    REVOCATION_PATH,
+    TOKEN_PATH,
+)
 from issuer.own_tokens import OwnTokens
 from issuer.ports import HotStore
 from issuer.registry.usage import UsageLog
@@ -57,23 +64,22 @@ def client_endpoints(
     """
     reader = TokenReader(authenticator=authenticator, usage=usage, clock=wall_clock)
     tokens = OwnTokens(config.issuer, keys, lists)
+    service = TokenService(
+        config,
+        authenticator,
+        keys,
+        usage,
+        new_jti=partial(new_jti, random_bytes=random_ids),
+        tokens=tokens,
+        reused=ReusedTokens(lists, memo_key=secrets.token_bytes(32)),
+        indexes=indexes,
+        hooks=hooks,
+    )
+    url = config.base + TOKEN_PATH
+    token = TokenEndpoint(service, url=url, clock=wall_clock, events=events)
     return {
-        TOKEN_PATH: TokenEndpoint(
-            TokenService(
-                config,
-                authenticator,
-                keys,
-                usage,
-                new_jti=partial(new_jti, random_bytes=random_ids),
-                tokens=tokens,
-                reused=ReusedTokens(lists, memo_key=secrets.token_bytes(32)),
-                indexes=indexes,
-                hooks=hooks,
-            ),
-            url=config.base + TOKEN_PATH,
-            clock=wall_clock,
-            events=events,
-        ),
+        **({AUTHORIZATION_PATH: refuse_authorization} if config.authorization_endpoint else {}),
+        TOKEN_PATH: posted_from(config.token_origins, token),
         INTROSPECTION_PATH: IntrospectionEndpoint(reader, tokens, keys, config, events=events),
         REVOCATION_PATH: RevocationEndpoint(
             reader,

@@ -12,6 +12,7 @@ from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Endpoint
+from issuer.endpoints.cross_origin import readable_everywhere
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.events import EventSink
 from issuer.metadata import JWKS_PATH, build_metadata, metadata_paths
@@ -83,6 +84,8 @@ class IssuerApp:
             document_max_age=settings.jwks_max_age,
             withdrawal_seconds=settings.status_list_ttl,
             outage_seconds=settings.registry_outage_seconds,
+            authorization_endpoint=settings.authorization_endpoint,
+            token_origins=settings.token_origins,
         )
         self._settings = settings
         self._refusal = ""
@@ -163,9 +166,9 @@ class IssuerApp:
             hooks=find_hooks(self._settings.claim_hooks, self._events),
             events=self._events,
         )
-        jwks = DocumentEndpoint(self.jwks)
-        metadata = DocumentEndpoint(lambda: self._metadata)
-        lists = self.statuses.endpoint(self.keys)
+        jwks = readable_everywhere(DocumentEndpoint(self.jwks))
+        metadata = readable_everywhere(DocumentEndpoint(lambda: self._metadata))
+        lists = readable_everywhere(self.statuses.endpoint(self.keys))
         routes: dict[str, Endpoint] = dict.fromkeys(metadata_paths(self.config), metadata)
         for base in {"", self.config.path}:
             routes |= {base + path: endpoint for path, endpoint in of_clients.items()}

@@ -23,6 +23,7 @@ from issuer.grants import GRANTS
 from issuer.grants.token_exchange import TOKEN_TYPES
 from issuer.introspection import RESPONSE_TYPE
 from issuer.metadata import (
+    AUTHORIZATION_PATH,
     INTROSPECTION_PATH,
     JWKS_PATH,
     REGISTRATION_PATH,
@@ -107,7 +108,9 @@ def build_openapi(settings: Settings, *, issuer: bool, api: bool) -> bytes:
         issuer: whether the issuer is served, and the administration with it.
         api: whether the demo API is served.
     """
-    config = IssuerConfig(issuer=settings.issuer)
+    config = IssuerConfig(
+        issuer=settings.issuer, authorization_endpoint=settings.authorization_endpoint
+    )
     paths: Json = {}
     schemes: Json = {}
     if issuer:
@@ -175,6 +178,8 @@ def _issuer_paths(config: IssuerConfig) -> Json:
         base + INTROSPECTION_PATH: {"post": _introspection_operation()},
         base + REVOCATION_PATH: {"post": _revocation_operation()},
     }
+    if config.authorization_endpoint:
+        paths[base + AUTHORIZATION_PATH] = dict.fromkeys(("get", "post"), _refused_authorization())
     for path in (base + JWKS_PATH, base + "/.well-known/jwks.json"):
         paths[path] = _get("Public signing keys (RFC 7517)")
     for path in metadata_paths(config):
@@ -223,6 +228,15 @@ def _introspection_operation() -> Json:
 def _revocation_operation() -> Json:
     answer = _answer("It does not count any more, or never did", _OBJECT)
     return _client_form("revoke", "Revoke a token (RFC 7009)", _SENT_TOKEN, answer)
+
+
+def _refused_authorization() -> Json:
+    return {
+        "summary": "Refuse an authorization request: there are no users (RFC 6749 §4.1.2.1)",
+        "tags": ["issuer"],
+        "security": [],
+        "responses": {"400": _answer("`unsupported_response_type`, whatever was asked", _ERROR)},
+    }
 
 
 def _client_form(name: str, summary: str, request: Json, answer: Json) -> Json:

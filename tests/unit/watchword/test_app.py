@@ -224,3 +224,26 @@ async def test_nothing_but_http_is_served():
     await provider({"type": "websocket", "path": "/public", "headers": []}, None, send)
     assert json.dumps(sent) == '[{"type": "websocket.close", "code": 1008}]'
     await provider._api.stop()
+
+
+async def test_pages_of_any_origin_read_the_documents_and_of_named_ones_ask_for_tokens():
+    """What Swagger UI on an API's origin needs; by default no page may ask for tokens."""
+    documents = (
+        "/jwks",
+        "/.well-known/oauth-authorization-server",
+        "/status-lists",
+        "/openapi.json",
+    )
+    asked = {"origin": "https://app.example", "access-control-request-method": "POST"}
+    async with serving(token_cors_origins="https://app.example") as client:
+        for path in documents:
+            assert (await client.get(path)).headers["access-control-allow-origin"] == "*"
+        preflight = await client.options("/token", headers=asked)
+        assert preflight.headers["access-control-allow-methods"] == "POST"
+        wrong = await client.post("/token", auth=("x", "y"), data={}, headers=asked)
+        assert wrong.headers["access-control-allow-origin"] == "https://app.example"
+    async with serving() as client:
+        assert (await client.options("/token", headers=asked)).status_code == 405
+        assert_not_found(await client.get("/authorize"))
+    async with serving(authorization_endpoint=True) as client:
+        assert (await client.get("/authorize")).status_code == 400

@@ -24,7 +24,7 @@ METHODS = ("get", "put", "post", "delete", "patch")
 def settings(request, tmp_path, monkeypatch):
     """Give settings with a key to sign with, for an issuer without and with a path."""
     monkeypatch.chdir(tmp_path)
-    loaded = load_settings(issuer=request.param)
+    loaded = load_settings(issuer=request.param, authorization_endpoint=True)
     write_key_file(loaded.data_dir / "keys", key_file())
     return loaded
 
