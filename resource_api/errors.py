@@ -40,6 +40,7 @@ class Reason(StrEnum):
     STATUS_UNAVAILABLE = "status_unavailable"
     INVALID_SCOPE_CLAIM = "invalid_scope_claim"
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    INSUFFICIENT_CLAIM = "insufficient_claim"
     INVALID_DETAILS_CLAIM = "invalid_authorization_details_claim"
     INSUFFICIENT_DETAILS = "insufficient_authorization_details"
     NO_KEYS = "no_keys"
@@ -64,6 +65,7 @@ DESCRIPTIONS: dict[Reason, str] = dict.fromkeys(Reason, _UNTRUSTED) | {
     Reason.INVALID_IDENTITY: _MALFORMED,
     Reason.INVALID_SCOPE_CLAIM: _MALFORMED,
     Reason.INSUFFICIENT_SCOPE: "the access token lacks a needed scope",
+    Reason.INSUFFICIENT_CLAIM: "the access token lacks a needed claim",
     Reason.INVALID_DETAILS_CLAIM: _MALFORMED,
     Reason.INSUFFICIENT_DETAILS: "the access token lacks needed authorization details",
     Reason.NO_KEYS: _UNDECIDED,
@@ -139,6 +141,15 @@ class InsufficientScope(ResourceError):
         """Refuse, naming all scopes that the route needs."""
         super().__init__(Reason.INSUFFICIENT_SCOPE)
         self.needed = needed
+
+
+class InsufficientClaim(InsufficientScope):
+    """A valid token without a claim that the route needs; the challenge names no scope."""
+
+    def __init__(self) -> None:
+        """Refuse; what is needed is not told."""
+        ResourceError.__init__(self, Reason.INSUFFICIENT_CLAIM)
+        self.needed = ()
 
 
 class InsufficientDetails(InsufficientScope):

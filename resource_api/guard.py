@@ -13,12 +13,10 @@ from types import FunctionType, MethodType
 from typing import Any, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
 
-from resource_api.access_token import AccessToken
-from resource_api.authorization_details import needed_details
 from resource_api.errors import InsufficientScope
 from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest
 from resource_api.middleware import ASGIApp, Receive, Scope, Send
-from resource_api.scope import check_scope_names, require_scopes
+from resource_api.requirements import Need, Requirement, all_of, details
 
 Demand = Callable[[], None]
 Endpoint = TypeVar("Endpoint")
@@ -31,9 +29,9 @@ _BODIES: WeakKeyDictionary[FunctionType, FunctionType] = WeakKeyDictionary()
 class Guard:
     """Guard a function, method or class, as a decorator, or an ASGI application, with `app`."""
 
-    def __init__(self, check: Callable[[AccessToken], None]) -> None:
-        """Guard by a check, which raises `InsufficientScope` for a token without the rights."""
-        self._check = check
+    def __init__(self, requirement: Requirement) -> None:
+        """Let requests through whose token meets a requirement."""
+        self._check = requirement.check
 
     def __call__(self, endpoint: Endpoint) -> Endpoint:
         """Guard an endpoint or dependency: a function of any signature, a method, or a class.
@@ -123,14 +121,15 @@ class Guard:
         return None
 
 
-def require(*scopes: str) -> Guard:
-    """Demand scopes of a route: `@require("orders:read")` above the endpoint.
+def require(*needs: Need) -> Guard:
+    """Demand scopes and other needs of a route: `@require("orders:read")` above the endpoint.
+
+    All that is named is needed, `resource_api.requirements` has more than scopes.
 
     Raises:
-        ValueError: no scope, or one that cannot be a scope.
+        ValueError: nothing is named, or what cannot be a scope.
     """
-    needed = check_scope_names(scopes)
-    return Guard(lambda token: require_scopes(token.scopes, needed))
+    return Guard(all_of(*needs))
 
 
 def require_details(
@@ -142,31 +141,24 @@ def require_details(
     privileges: Collection[str] = (),
     identifier: str | None = None,
 ) -> Guard:
-    """Demand authorization details of a route, all of them of one object (RFC 9396 §2.2).
+    """Demand authorization details of a route: short for `require(details(…))`.
 
     `@require_details("payment", actions=["initiate"])` above the endpoint, or, where it depends on
     the request, `require_details("account", identifier=account_id).demand()` in it.
 
-    Args:
-        kind: the `type` of the object.
-        actions: texts that must all be in its list of this name; an object without one does not do.
-        locations: likewise.
-        datatypes: likewise.
-        privileges: likewise.
-        identifier: what its `identifier` must be.
-
     Raises:
         ValueError: no type, or a text in the place of a collection.
     """
-    needed = needed_details(
-        kind,
-        actions=actions,
-        locations=locations,
-        datatypes=datatypes,
-        privileges=privileges,
-        identifier=identifier,
+    return Guard(
+        details(
+            kind,
+            actions=actions,
+            locations=locations,
+            datatypes=datatypes,
+            privileges=privileges,
+            identifier=identifier,
+        )
     )
-    return Guard(lambda token: needed.require(token.authorization_details))
 
 
 def _refuse_kind(endpoint: object) -> NoReturn:

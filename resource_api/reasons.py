@@ -69,6 +69,10 @@ DIAGNOSES: Mapping[Reason, Diagnosis] = {
         "The token is good and lacks a scope of the route; the challenge names all it needs.",
         "Ask for these scopes; grant them to the client if it may have them.",
     ),
+    Reason.INSUFFICIENT_CLAIM: Diagnosis(
+        "The token is good, and a claim that the route needs is absent or has another value.",
+        "Have the issuer give the client this claim, if it may have it.",
+    ),
     Reason.INVALID_DETAILS_CLAIM: Diagnosis(
         "`authorization_details` is not a list of objects with a `type` each.",
         "Have the issuer write the claim as RFC 9396 has it.",

@@ -9,6 +9,7 @@ from resource_api.access_token import verify
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason, StatusUnavailable
 from resource_api.guard import require, require_details
+from resource_api.requirements import claim
 from resource_api.status_list import StatusList
 from tests.support.attack import ATTACKER, FORGE, GOOD, HEADER, OTHER_KEY, PAYLOAD, SIGNATURE
 from tests.support.protected_api import ProtectedApi, ask, bearer
@@ -126,6 +127,7 @@ ROWS = [
     Row(R.STATUS_UNAVAILABLE, "the list cannot be had", listed(0, None)),
     Row(R.INVALID_SCOPE_CLAIM, "scope is an array", forged(scope=["read"])),
     Row(R.INSUFFICIENT_SCOPE, "a scope is lacking", guarded(require("admin"))),
+    Row(R.INSUFFICIENT_CLAIM, "a claim is lacking", guarded(require(claim("tenant", "a")))),
     Row(R.INVALID_DETAILS_CLAIM, "details that are no list", forged(authorization_details={})),
     Row(R.INSUFFICIENT_DETAILS, "details are lacking", guarded(require_details("payment"))),
     Row(R.NO_KEYS, "the key set cannot be had", shown(keys_fail=True)),

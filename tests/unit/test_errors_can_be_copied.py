@@ -18,6 +18,7 @@ from watchword.cli.output import WrongUsage
 from watchword.settings import SettingsError
 
 SAMPLES = (
+    (resource_errors.InsufficientClaim, lambda found: found()),
     (resource_errors.InsufficientDetails, lambda found: found()),
     (resource_errors.InsufficientScope, lambda found: found(("read", "write"))),
     (resource_errors.KeysUnavailable, lambda found: found(7)),
