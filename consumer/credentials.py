@@ -12,8 +12,7 @@ from consumer.token_source import TokenSourceBase, TransportT
 RequestT = TypeVar("RequestT", bound=ApiRequest)
 ResponseT = TypeVar("ResponseT", bound=ApiResponse)
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Methods that can be repeated whatever became of the first time (RFC 9110 §9.2.1)."""
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 §9.2.1
 
 
 class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, ResponseT, TransportT]):
@@ -63,7 +62,7 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
         if answered.headers.get("Authorization") != attempt.authorization:
             return
         # A redirected POST may have done its work before the 401 came.
-        unchanged = answered is request or request.method in SAFE_METHODS
+        unchanged = answered is request or request.method in _SAFE_METHODS
         attempt.answered(
             response.status_code,
             response.headers.get_list("www-authenticate"),

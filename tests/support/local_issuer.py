@@ -21,6 +21,8 @@ class LocalIssuer(ThreadingHTTPServer):
         self.revoked = set()
         self.token_waiting_time = 0.05
         self.dripping_path = None
+        self.moved_to = None
+        self.bodies = []
         self._lock = threading.Lock()
 
     def count(self, path):
@@ -51,13 +53,28 @@ class _Handler(BaseHTTPRequestHandler):
                 if scheme == "Bearer" and token not in self.server.revoked:
                     self._answer(200, {"seen": token})
                 else:
-                    self._answer(401, {}, 'Bearer realm="api", error="invalid_token"')
+                    challenge = {"WWW-Authenticate": 'Bearer realm="api", error="invalid_token"'}
+                    self._answer(401, {}, **challenge)
+            case "/refusing":
+                self._answer(401, {"error": "invalid_client"})
+            case "/moved":
+                self._answer(307, {}, Location=self.server.moved_to)
             case _:
                 self._answer(404, {})
 
     def do_POST(self):
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._read_body()
         self.do_GET()
+
+    def _read_body(self):
+        """Read the body and keep it: both ways that HTTP has to say how long it is."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        self.server.bodies.append((self.path, body))
 
     def _drip(self):
         """Send a head that never ends, until the client has had enough."""
@@ -67,13 +84,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"a")
                 threading.Event().wait(0.02)
 
-    def _answer(self, status, document, challenge=None):
+    def _answer(self, status, document, **headers):
         body = json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        if challenge:
-            self.send_header("WWW-Authenticate", challenge)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
