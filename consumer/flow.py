@@ -28,7 +28,7 @@ from consumer.token_cache import (
 )
 from consumer.token_request import build_token_request, parse_token_response
 from consumer.token_scheme import BEARER, BearerScheme
-from keys.identifiers import is_absent
+from keys.identifiers import InsecureHttp, is_absent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class TokenPlan:
     authorization_details: str | None = None
     token_endpoint: str | None = None
     scheme: BearerScheme = BEARER
-    allow_insecure_http: bool = False
+    allow_insecure_http: InsecureHttp = False
     patience: float = 60.0
     """Seconds after which a token request that still has not ended counts as lost."""
     subject_token: str | None = field(default=None, repr=False)

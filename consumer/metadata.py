@@ -7,6 +7,7 @@ from consumer.errors import MetadataError, TokenEndpointUnreachable
 from consumer.fetch import FetchAnswer, FetchRequest, parse_json_object, retry_after
 from consumer.origin import parse_origin, require_secure
 from keys import identifiers
+from keys.identifiers import InsecureHttp
 
 # File servers and object stores call a document by the last two; it is parsed strictly anyway.
 _MEDIA_TYPES = frozenset({"application/json", "text/plain", "application/octet-stream"})
@@ -21,7 +22,7 @@ class IssuerMetadata:
     jwks_uri: str | None
 
 
-def check_issuer(issuer: str, *, allow_insecure_http: bool) -> str:
+def check_issuer(issuer: str, *, allow_insecure_http: InsecureHttp) -> str:
     """Return the issuer identifier unchanged if it can be one (RFC 8414 §2).
 
     Raises:
@@ -29,11 +30,10 @@ def check_issuer(issuer: str, *, allow_insecure_http: bool) -> str:
         InsecureUrl: plain http to another machine.
     """
     try:
-        identifiers.check_issuer(issuer, allow_insecure_http=True)
+        require_secure(parse_origin(issuer), allow_insecure_http=allow_insecure_http)
+        return identifiers.check_issuer(issuer, allow_insecure_http=allow_insecure_http)
     except ValueError as error:
         raise ValueError(f"the issuer {error}") from None
-    require_secure(parse_origin(issuer), allow_insecure_http=allow_insecure_http)
-    return issuer
 
 
 def check_resource(resource: str) -> str:
@@ -48,7 +48,7 @@ def check_resource(resource: str) -> str:
         raise ValueError(f"the resource {error}") from None
 
 
-def check_endpoint(url: str, *, allow_insecure_http: bool) -> str:
+def check_endpoint(url: str, *, allow_insecure_http: InsecureHttp) -> str:
     """Return an endpoint's URL unchanged if a credential may be sent there.
 
     Raises:
@@ -86,7 +86,7 @@ def _ask_for(url: str) -> FetchRequest:
 
 
 def parse_metadata(
-    answer: FetchAnswer, issuer: str, *, allow_insecure_http: bool
+    answer: FetchAnswer, issuer: str, *, allow_insecure_http: InsecureHttp
 ) -> IssuerMetadata:
     """Return the metadata if they are this issuer's and usable.
 
@@ -115,7 +115,7 @@ def parse_metadata(
     return IssuerMetadata(issuer=issuer, token_endpoint=endpoint, jwks_uri=jwks_uri)
 
 
-def _url(document: dict[str, Any], member: str, allow_insecure_http: bool) -> str | None:
+def _url(document: dict[str, Any], member: str, allow_insecure_http: InsecureHttp) -> str | None:
     value = document.get(member)
     if value is None:
         return None

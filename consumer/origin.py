@@ -7,7 +7,7 @@ loopback interface, which no other machine can listen to.
 from dataclasses import dataclass
 
 from consumer.errors import InsecureUrl
-from keys.identifiers import is_loopback, split_server_url
+from keys.identifiers import InsecureHttp, allows_http, is_loopback, split_server_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,16 @@ def parse_origin(url: str) -> Origin:
     return Origin(parts.scheme, parts.host, parts.port)
 
 
-def require_secure(origin: Origin, *, allow_insecure_http: bool) -> None:
+def require_secure(origin: Origin, *, allow_insecure_http: InsecureHttp) -> None:
     """Refuse an origin to which no credential may be sent.
 
     Raises:
-        InsecureUrl: plain http to another machine, or a scheme that is not HTTP at all.
+        InsecureUrl: plain http to another machine for which it is not allowed, or a scheme that is
+            not HTTP at all.
     """
-    if origin.is_secure or (allow_insecure_http and origin.scheme == "http"):
+    if origin.is_secure:
         return
-    raise InsecureUrl(f"{origin} is not https: no credential is sent over plain http")
+    if origin.scheme == "http" and allows_http(origin.host, allow_insecure_http):
+        return
+    remedy = "; name the host in allow_insecure_http if it must be" if allow_insecure_http else ""
+    raise InsecureUrl(f"{origin} is not https: no credential is sent over plain http{remedy}")

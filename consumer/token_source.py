@@ -28,6 +28,7 @@ from consumer.metadata import check_endpoint, check_issuer, check_resource
 from consumer.origin import Origin, parse_origin
 from consumer.token_cache import Token
 from consumer.token_request import write_details
+from keys.identifiers import InsecureHttp
 
 TransportT = TypeVar("TransportT")
 
@@ -57,7 +58,7 @@ class TokenSourceBase(Generic[TransportT]):
         resource: str | None = None,
         authorization_details: Iterable[Mapping[str, Any]] | None = None,
         token_endpoint: str | None = None,
-        allow_insecure_http: bool = False,
+        allow_insecure_http: InsecureHttp = False,
         transport: TransportT | None = None,
         verify: ssl.SSLContext | bool = True,
         cert: str | tuple[str, str] | None = None,
@@ -77,7 +78,7 @@ class TokenSourceBase(Generic[TransportT]):
             resource: the API that the token is for (RFC 8707); None for the issuer's default.
             authorization_details: rights in detail (RFC 9396), objects that each have a `type`.
             token_endpoint: where tokens are given out, if it is not to be discovered.
-            allow_insecure_http: send secrets and tokens over plain http, for anyone to read.
+            allow_insecure_http: send also over plain http: inside a private network, and to names.
             transport: carries the token requests, instead of the library's own; never closed here.
             verify: as in the library's own clients, and so are the next two.
             cert: the certificate to show.
@@ -315,7 +316,7 @@ class TokenSourceBase(Generic[TransportT]):
         return self._tls_context
 
 
-def _check_way(token_endpoint: str | None, allow_insecure_http: bool) -> None:
+def _check_way(token_endpoint: str | None, allow_insecure_http: InsecureHttp) -> None:
     if allow_insecure_http:
         _log.warning("plain http is allowed: secrets and tokens can be read on the way")
     if token_endpoint is not None:

@@ -7,8 +7,10 @@ read differently is refused. docs/decisions/0008-identifiers.md has the reasons.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 MAXIMUM_LENGTH = 2048
@@ -31,6 +33,28 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 # level domain looks like that (RFC 3696 §2).
 _NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 
+InsecureHttp: TypeAlias = bool | Collection[str]
+"""Which other machines plain http may lead to: none (False), those of a private network (True), or
+those and the hosts that are named."""
+
+# `.internal` is reserved by ICANN, `.local` by RFC 6762 §3; `.svc` is what Kubernetes has.
+_PRIVATE_SUFFIXES = (".internal", ".local", ".svc", ".svc.cluster.local")
+# RFC 1918 §3, RFC 3927 §2.1, RFC 4193 §3.1, RFC 4291 §2.5.6. Not `is_private`: that has addresses
+# for documentation and reserved ones too, and others in each Python.
+_PRIVATE_NETWORKS = tuple(
+    map(
+        ip_network,
+        (
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "169.254.0.0/16",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ServerUrl:
@@ -47,7 +71,11 @@ class ServerUrl:
 
         RFC 6749 §2.3.1 and RFC 6750 §5.2 ask for TLS; no other machine listens on loopback.
         """
-        return self.scheme == "https" or is_loopback(self.host)
+        return self.may_be_asked()
+
+    def may_be_asked(self, insecure_http: InsecureHttp = False) -> bool:
+        """Whether keys, secrets or tokens may travel: securely, or where plain http is allowed."""
+        return self.scheme == "https" or allows_http(self.host, insecure_http)
 
 
 def is_loopback(host: str | None) -> bool:
@@ -61,13 +89,49 @@ def is_loopback(host: str | None) -> bool:
     """
     if host is None or host.lower() == "localhost":
         return host is not None
-    try:
-        address: IPv4Address | IPv6Address = ip_address(host)
-    except ValueError:
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def allows_http(host: str, insecure_http: InsecureHttp) -> bool:
+    """Tell whether plain http may lead to a host: always to this machine, else as it is allowed.
+
+    A host counts as one of a private network if it is a name of a single label, such as `keycloak`
+    in a compose file, a name below `.internal`, `.local`, `.svc` or `.svc.cluster.local`, or a
+    private or link-local address. Any other needs to be named.
+
+    Args:
+        host: a name or an address without brackets.
+        insecure_http: what is allowed.
+    """
+    if is_loopback(host):
+        return True
+    if not insecure_http:
         return False
+    host = host.lower()
+    if _is_private(host):
+        return True
+    if insecure_http is True:
+        return False
+    named = [insecure_http] if isinstance(insecure_http, str) else insecure_http
+    return host in {name.lower() for name in named}
+
+
+def _is_private(host: str) -> bool:
+    address = _address(host)
+    if address is not None:
+        return any(address in network for network in _PRIVATE_NETWORKS)
+    return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
     # `::ffff:127.0.0.1` connects to 127.0.0.1, though not every Python calls it loopback.
     inner = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (inner or address).is_loopback
+    return inner or address
 
 
 def split_server_url(url: str) -> ServerUrl:
@@ -87,7 +151,7 @@ def split_server_url(url: str) -> ServerUrl:
     return ServerUrl(parts.scheme, host, port, parts.path)
 
 
-def check_issuer(identifier: str, *, allow_insecure_http: bool = False) -> str:
+def check_issuer(identifier: str, *, allow_insecure_http: InsecureHttp = False) -> str:
     """Return an issuer identifier unchanged if RFC 8414 §2 and our profile allow it.
 
     An absolute https URL, http on loopback only, without query and fragment, whose path is plain
@@ -96,7 +160,7 @@ def check_issuer(identifier: str, *, allow_insecure_http: bool = False) -> str:
 
     Args:
         identifier: the identifier.
-        allow_insecure_http: whether plain http may lead to another machine.
+        allow_insecure_http: which other machines plain http may lead to.
 
     Raises:
         ValueError: it is not allowed; the text says what to change and does not repeat it.
@@ -104,8 +168,13 @@ def check_issuer(identifier: str, *, allow_insecure_http: bool = False) -> str:
     url = split_server_url(identifier)
     if "?" in identifier:
         raise ValueError("must not have a query; remove everything from the '?' on")
-    if not (allow_insecure_http or url.is_secure):
-        raise ValueError("plain http is for loopback hosts only; use https")
+    if not url.may_be_asked(allow_insecure_http):
+        raise ValueError(
+            "plain http is allowed for hosts of a private network; use https, or name this host too"
+            if allow_insecure_http
+            else "plain http is for loopback hosts only; use https, or set allow_insecure_http "
+            "inside a private network"
+        )
     if not _PLAIN_PATH.fullmatch(url.path) or {".", ".."} & set(url.path.split("/")):
         raise ValueError("its path must be plain segments; remove '%', '//', '.' and '..'")
     return identifier

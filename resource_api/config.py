@@ -3,10 +3,16 @@
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import unquote, urlsplit
 
-from keys.identifiers import check_issuer, check_resource, insert_well_known, publishes_metadata
+from keys.identifiers import (
+    InsecureHttp,
+    check_issuer,
+    check_resource,
+    insert_well_known,
+    publishes_metadata,
+)
 from keys.jwt import MAX_TOKEN_BYTES
 from keys.key_types import ALGORITHMS
 from resource_api.open_routes import encode_path
@@ -39,12 +45,17 @@ class ResourcePolicy:
     """The longest `exp - iat` that is accepted."""
     status_lists: str = ""
     """The URL below which the issuer's status lists are; by default the issuer identifier."""
+    allow_insecure_http: InsecureHttp = False
+    """Which other machines the issuer may be on with plain http: for a compose file or a cluster
+    without TLS. True for the hosts of a private network, a collection of host names for these
+    besides; whoever is on the way can put keys of their own in place of the issuer's."""
     realm: str = "api"
     scopes_supported: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        _check("issuer", check_issuer, self.issuer)
+        check_url = partial(check_issuer, allow_insecure_http=self.allow_insecure_http)
+        _check("issuer", check_url, self.issuer)
         _check("resource", check_resource, self.resource)
         # A string would be a collection of its letters.
         if not self.algorithms or not ALGORITHMS.keys() >= set(self.algorithms):
@@ -57,7 +68,7 @@ class ResourcePolicy:
             raise ValueError("realm must be printable ASCII without quotes")
         if self.status_lists:
             # Like an issuer identifier: what is below it can be told without decoding anything.
-            _check("status_lists", check_issuer, self.status_lists)
+            _check("status_lists", check_url, self.status_lists)
         if self.scopes_supported:
             check_scope_names(self.scopes_supported)
 

@@ -12,6 +12,7 @@ class Event(StrEnum):
     """An event by the name that log lines and metrics have; a name never changes."""
 
     REQUEST_REFUSED = "request.refused"
+    INSECURE_HTTP = "insecure_http.allowed"
     JWKS_REFRESHED = KeyEvent.JWKS_REFRESHED
     JWKS_STALE = KeyEvent.JWKS_STALE
     JWKS_RESTORED = KeyEvent.JWKS_RESTORED
@@ -32,6 +33,7 @@ _WARNINGS = (
 _REMEDIES: Mapping[str, str] = {
     **REMEDIES,
     **{reason: DIAGNOSES[reason].remedy for reason in _WARNINGS},
+    Event.INSECURE_HTTP: "whoever is on the way to this issuer can forge tokens; use https",
     Event.STATUS_LIST_COPY_REFUSED: "the API works without a copy of this status list on disk",
     Event.STATUS_LIST_STALE: "can the list be reached, and does a key of the issuer sign it?",
 }

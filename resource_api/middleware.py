@@ -54,8 +54,9 @@ class BearerMiddleware:
         self.app = app
         self.protection = protection or Protection(**settings)
         self._readiness_path = readiness_path
+        self._metadata_path = self.protection.metadata_path
         self._open = OpenRoutes(
-            open_routes, document=self.protection.metadata_path, readiness_path=readiness_path
+            open_routes, document=self._metadata_path, readiness_path=readiness_path
         )
 
     @property
@@ -84,7 +85,7 @@ class BearerMiddleware:
             await self._serve_open(path, scope, receive, send)
 
     async def _serve_open(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if path == self.protection.metadata_path:
+        if path == self._metadata_path:
             await _send_answer(self.protection.metadata_answer(), scope, send)
         elif path == self._readiness_path:
             await _send_answer(self.protection.readiness(), scope, send)

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from typing import TypedDict
 
 from keys.events import EventSink
+from keys.identifiers import InsecureHttp
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
 from resource_api.access_token import AccessToken
@@ -38,6 +39,7 @@ class ProtectionSettings(TypedDict, total=False):
     status_lists: StatusSource | None
     policy: ResourcePolicy | None
     issuers: Iterable[ResourcePolicy | TrustedIssuer] | None
+    allow_insecure_http: InsecureHttp
     cache_size: int
     clock: Callable[[], float]
     on_event: EventSink | None
@@ -56,6 +58,7 @@ class Protection:
         status_lists: StatusSource | None = None,
         policy: ResourcePolicy | None = None,
         issuers: Iterable[ResourcePolicy | TrustedIssuer] | None = None,
+        allow_insecure_http: InsecureHttp = False,
         cache_size: int = 4096,
         clock: Callable[[], float] = time.time,  # noqa: TID251  # the shell where the clock enters
         on_event: EventSink | None = None,
@@ -71,6 +74,7 @@ class Protection:
             policy: all bounds, if the defaults will not do; must name the same issuer and resource.
             issuers: the trusted issuers, instead of the five above: a policy for one whose keys are
                 found over HTTP, a `TrustedIssuer` for one whose keys come another way.
+            allow_insecure_http: that of the policy; only where none is given.
             cache_size: how many verified tokens to remember; 0 for none.
             clock: seconds since the epoch.
             on_event: gets each `resource_api.events.Event`; by default they are logged.
@@ -78,15 +82,18 @@ class Protection:
         Raises:
             ValueError: settings that cannot be or contradict each other.
         """
-        if (issuer is None) == (issuers is None) or (
-            issuer is None and (jwks, jwks_uri, status_lists, policy) != (None,) * 4
-        ):
+        if policy is not None and allow_insecure_http:
+            raise ValueError("set allow_insecure_http in the policy")
+        own = (jwks, jwks_uri, status_lists, policy, allow_insecure_http or None)
+        if (issuer is None) == (issuers is None) or (issuer is None and own != (None,) * 5):
             raise ValueError("give issuers alone, or issuer with its keys, lists and policy")
         trusted = list(issuers or ())
         self._on_event = on_event = on_event or _log_about(resource, issuer, trusted)
         if issuer is not None:
-            policy = policy or ResourcePolicy(issuer=issuer, resource=resource)
-            keys = jwks or JwksClient(HttpJwks(issuer, jwks_uri=jwks_uri), on_event=on_event)
+            policy = policy or ResourcePolicy(
+                issuer=issuer, resource=resource, allow_insecure_http=allow_insecure_http
+            )
+            keys = jwks or _keys_over_http(policy, on_event, jwks_uri)
             trusted = [TrustedIssuer(policy, keys, status_lists)]
         self.issuers = tuple(_complete(each, clock, on_event) for each in trusted)
         """The trusted issuers, each with its keys and status lists."""
@@ -100,10 +107,16 @@ class Protection:
         """Give a token that was validated before and still would be; costs no await."""
         self.validate = validator.validate
         """Validate a token of the Authorization header; raises `ResourceError`."""
-        self.metadata = build_metadata([each.policy for each in self.issuers])
+
+    @property
+    def metadata_path(self) -> str | None:
+        """The path that `metadata` is served on; None for a resource that has none."""
+        return metadata_path(self.policy.resource)
+
+    @property
+    def metadata(self) -> bytes:
         """The RFC 9728 document, as JSON."""
-        self.metadata_path = metadata_path(resource)
-        """The path that the document is served on; None for a resource that has none."""
+        return build_metadata([each.policy for each in self.issuers])
 
     async def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> AccessToken:
         """Validate the token of a request.
@@ -202,9 +215,18 @@ def _complete(
 ) -> TrustedIssuer:
     """Have keys and status lists fetched over HTTP where an issuer has no source of its own."""
     if isinstance(trusted, ResourcePolicy):
-        keys: KeySource = JwksClient(HttpJwks(trusted.issuer), on_event=on_event)
-        trusted = TrustedIssuer(trusted, keys)
+        trusted = TrustedIssuer(trusted, _keys_over_http(trusted, on_event))
+    if trusted.policy.allow_insecure_http:
+        on_event(Event.INSECURE_HTTP, issuer=trusted.policy.issuer)
     if trusted.statuses is not None:
         return trusted
     lists = StatusListClient(trusted.keys, clock=clock, on_event=on_event)
     return TrustedIssuer(trusted.policy, trusted.keys, lists)
+
+
+def _keys_over_http(
+    policy: ResourcePolicy, on_event: EventSink, jwks_uri: str | None = None
+) -> JwksClient:
+    allowed = policy.allow_insecure_http
+    fetch = HttpJwks(policy.issuer, jwks_uri=jwks_uri, allow_insecure_http=allowed)
+    return JwksClient(fetch, on_event=on_event)

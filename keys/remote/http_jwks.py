@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from keys.encoding import parse_json_object
 from keys.errors import FetchFailed
 from keys.identifiers import (
+    InsecureHttp,
     check_issuer,
     is_absent,
     is_loopback,
@@ -42,6 +43,7 @@ class HttpJwks:
         *,
         jwks_uri: str | None = None,
         client: "httpx.AsyncClient | None" = None,
+        allow_insecure_http: InsecureHttp = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing is fetched yet.
@@ -51,15 +53,20 @@ class HttpJwks:
             jwks_uri: its key set, for an issuer that publishes no metadata.
             client: an httpx client of the caller's, which then also closes it. What it gets for a
                 loopback address counts only if no proxy was in between.
+            allow_insecure_http: which other machines may be asked over plain http. Whoever is on
+                the way there can put keys of their own in place of the issuer's.
             clock: monotonic seconds.
 
         Raises:
-            ValueError: a URI that is neither https nor on a loopback host.
+            ValueError: a URI that is neither https nor on a host that plain http may lead to.
         """
         self._issuer = issuer
-        self._may_be_local = is_loopback(split_server_url(check_issuer(issuer)).host)
+        found = split_server_url(check_issuer(issuer, allow_insecure_http=allow_insecure_http))
+        self._may_be_local = is_loopback(found.host)
         if jwks_uri is not None:
-            _secure_host(jwks_uri)
+            _check_host(jwks_uri, allow_insecure_http)
+        # What an issuer on https says must not lead to a less secure place than its own.
+        self._insecure_http = allow_insecure_http if found.scheme == "http" else False
         self._configured = self._jwks_uri = jwks_uri
         self._http = HttpGet(maximum=MAXIMUM_BYTES, client=client, clock=clock)
         self._clock = clock
@@ -109,7 +116,7 @@ class HttpJwks:
                 raise FetchFailed("metadata of another issuer")
             if not isinstance(jwks_uri, str):
                 raise FetchFailed("metadata without jwks_uri")
-            host = _secure_host(jwks_uri)
+            host = _check_host(jwks_uri, self._insecure_http)
         except ValueError:
             raise FetchFailed("metadata that is malformed or names an unsafe jwks_uri") from None
         # RFC 8725 §3.10: metadata from elsewhere must not make us call our own machine.
@@ -144,8 +151,8 @@ def _interval_of(value: object) -> int | None:
     return value
 
 
-def _secure_host(jwks_uri: str) -> str:
+def _check_host(jwks_uri: str, insecure_http: InsecureHttp) -> str:
     url = split_server_url(jwks_uri)
-    if not url.is_secure:
-        raise ValueError("jwks_uri must be https unless its host is loopback")
+    if not url.may_be_asked(insecure_http):
+        raise ValueError("jwks_uri must be https, unless plain http may lead to its host")
     return url.host

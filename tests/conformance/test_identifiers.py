@@ -13,6 +13,7 @@ from issuer.config import IssuerConfig
 from issuer.registry.errors import RegistryError
 from issuer.registry.resource import Resource
 from issuer.registry.schema import read
+from keys.identifiers import InsecureHttp, split_server_url
 from keys.remote.http_jwks import HttpJwks
 from resource_api import ResourcePolicy
 from tests.support.identifiers import (
@@ -20,7 +21,8 @@ from tests.support.identifiers import (
     BAD_RESOURCES,
     GOOD_ISSUERS,
     GOOD_RESOURCES,
-    PLAIN_HTTP_ISSUERS,
+    PRIVATE_HTTP_ISSUERS,
+    PUBLIC_HTTP_ISSUERS,
     WITHOUT_METADATA,
 )
 from tests.support.protected_api import ProtectedApi, ask
@@ -38,6 +40,22 @@ ISSUER_ENTRIES: dict[str, Callable[[str], object]] = {
     "key fetcher": lambda text: HttpJwks(text)._issuer,
     "consumer": lambda text: check_consumer_issuer(text, allow_insecure_http=False),
     "consumer object": lambda text: ClientCredentials(text, "id", "secret")._plan.issuer,
+}
+
+INSECURE_ENTRIES: dict[str, Callable[[str, InsecureHttp], object]] = {
+    "resource_api": lambda text, allowed: ResourcePolicy(
+        issuer=text, resource="urn:x", allow_insecure_http=allowed
+    ),
+    "key fetcher": lambda text, allowed: HttpJwks(text, allow_insecure_http=allowed),
+    "key address": lambda text, allowed: HttpJwks(
+        "https://as.example", jwks_uri=text, allow_insecure_http=allowed
+    ),
+    "consumer": lambda text, allowed: ClientCredentials(
+        text, "id", "secret", allow_insecure_http=allowed
+    ),
+    "token endpoint": lambda text, allowed: ClientCredentials(
+        "https://as.example", "id", "secret", token_endpoint=text, allow_insecure_http=allowed
+    ),
 }
 
 RESOURCE_ENTRIES: dict[str, Callable[[str], object]] = {
@@ -68,7 +86,7 @@ def test_every_package_takes_the_same_issuers(entry: Callable[[str], object]) ->
 
 @pytest.mark.rfc("8414-2-1", "21-1.5-1", "6749-3.2-6")
 @pytest.mark.parametrize("entry", ISSUER_ENTRIES.values(), ids=ISSUER_ENTRIES)
-@pytest.mark.parametrize("identifier", [*BAD_ISSUERS, *PLAIN_HTTP_ISSUERS])
+@pytest.mark.parametrize("identifier", [*BAD_ISSUERS, *PRIVATE_HTTP_ISSUERS, *PUBLIC_HTTP_ISSUERS])
 def test_every_package_refuses_the_same_issuers(
     entry: Callable[[str], object], identifier: str
 ) -> None:
@@ -77,10 +95,17 @@ def test_every_package_refuses_the_same_issuers(
         entry(identifier)
 
 
-@pytest.mark.parametrize("identifier", PLAIN_HTTP_ISSUERS)
-def test_a_consumer_that_allows_plain_http_takes_them(identifier: str) -> None:
-    """The option is about TLS and about nothing else."""
-    assert check_consumer_issuer(identifier, allow_insecure_http=True) == identifier
+@pytest.mark.parametrize("allow", INSECURE_ENTRIES.values(), ids=INSECURE_ENTRIES)
+def test_every_package_allows_the_same_plain_http(
+    allow: Callable[[str, InsecureHttp], object],
+) -> None:
+    """True for the hosts of a private network, and public ones by their names alone."""
+    for issuer in PRIVATE_HTTP_ISSUERS:
+        allow(issuer, True)
+    for issuer in PUBLIC_HTTP_ISSUERS:
+        allow(issuer, [split_server_url(issuer).host])
+        with pytest.raises(REFUSALS):
+            allow(issuer, True)
 
 
 @pytest.mark.parametrize("entry", RESOURCE_ENTRIES.values(), ids=RESOURCE_ENTRIES)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from keys.errors import FetchFailed
+from keys.identifiers import InsecureHttp
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
 from watchword.testing.clock import Clock
@@ -68,6 +69,36 @@ async def test_key_set_is_found_through_metadata() -> None:
     for _ in range(2):
         assert (await source(None)).body == FORGE.jwks_document
     assert [str(request.url) for request in web.requests] == [METADATA, JWKS, JWKS]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "jwks_uri", "allowed", "found"),
+    [
+        ("http://keycloak:8080/demo", "http://keycloak:8080/demo/certs", True, True),
+        ("http://keycloak:8080/demo", "https://keys.example/certs", True, True),
+        ("http://keycloak:8080/demo", "http://keys.example/certs", True, False),
+        ("http://keycloak:8080/demo", "http://keys.example/certs", {"keys.example"}, True),
+        ("http://keycloak:8080/demo", "http://127.0.0.1/certs", True, False),
+        ("https://as.example", "http://keycloak:8080/demo/certs", True, False),
+    ],
+)
+async def test_plain_http_inside_a_network_ends_where_it_is_not_allowed(
+    issuer: str, jwks_uri: str, allowed: InsecureHttp, found: bool
+) -> None:
+    """Metadata lead to hosts that are allowed; those of an issuer on https never to plain http."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if str(request.url) == jwks_uri:
+            return httpx.Response(200, content=FORGE.jwks_document)
+        return httpx.Response(200, json={"issuer": issuer, "jwks_uri": jwks_uri})
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    source = HttpJwks(issuer, client=client, allow_insecure_http=allowed)
+    if found:
+        assert (await source(None)).body == FORGE.jwks_document
+    else:
+        with pytest.raises(FetchFailed, match="unsafe jwks_uri"):
+            await source(None)
 
 
 @pytest.mark.parametrize(

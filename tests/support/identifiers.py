@@ -23,17 +23,41 @@ GOOD_ISSUERS = (
     "http://[::ffff:127.0.0.1]",
 )
 
-# RFC 8414 §2 leaves these to plain http; a consumer may be told aloud to allow them.
-PLAIN_HTTP_ISSUERS = (
+# RFC 8414 §2 leaves these to plain http, which `allow_insecure_http=True` allows.
+PRIVATE_HTTP_ISSUERS = (
+    "http://keycloak:8080/realms/demo",
+    "http://my_service",
+    "http://AUTH.Internal",
+    "http://printer.local",
+    "http://issuer.auth.svc:8080",
+    "http://issuer.auth.svc.cluster.local",
+    "http://10.0.0.1:8080",
+    "http://172.31.255.255",
+    "http://192.168.0.1",
+    "http://169.254.1.1",
+    "http://[fd00::1]:8080",
+    "http://[fe80::1]",
+    "http://[::ffff:10.0.0.1]",
+)
+
+# These are public, or may be: plain http to them needs them to be named.
+PUBLIC_HTTP_ISSUERS = (
     "http://as.example",
     "http://auth.localhost:8080",
     "http://localhost.example",
     "http://127.0.0.1.example",
+    "http://keycloak.",
+    "http://internal.example",
+    "http://svc.cluster.local.example",
+    "http://auth.notinternal.example",
     "http://128.0.0.1",
-    "http://10.0.0.1:8080",
+    "http://172.32.0.1",
+    "http://100.64.0.1",
+    "http://192.0.2.1",
     "http://0.0.0.0:8080",
     "http://[::]:8080",
-    "http://[::ffff:10.0.0.1]",
+    "http://[2001:db8::1]",
+    "http://[::ffff:8.8.8.8]",
 )
 
 BAD_ISSUERS = (
@@ -104,7 +128,8 @@ BAD_ISSUERS = (
 
 GOOD_RESOURCES = (
     *GOOD_ISSUERS,
-    *PLAIN_HTTP_ISSUERS,
+    *PRIVATE_HTTP_ISSUERS,
+    *PUBLIC_HTTP_ISSUERS,
     "https://api.example/a?x=1",
     "https://api.example/a%20b",
     "https://api.example//a/../b",

@@ -256,7 +256,7 @@ def test_the_loud_option_is_loud(world, caplog):
     with caplog.at_level(logging.WARNING, "consumer"):
         credentials = world.credentials(allow_insecure_http=True)
     assert "can be read on the way" in caplog.text
-    sent = world.send("sync", "GET", "http://api.example/x", credentials=credentials)
+    sent = world.send("sync", "GET", "http://api.svc/x", credentials=credentials)
     assert sent.status_code == 200
 
 

@@ -231,7 +231,7 @@ def test_a_token_is_not_sent_over_plain_http(clock):
     away = Origin("http", "api.example")
     with pytest.raises(InsecureUrl):
         Walk(make_flow(clock), away)
-    assert isinstance(Walk(make_flow(clock, allow_insecure_http=True), away).step, Fetch)
+    assert isinstance(Walk(make_flow(clock, allow_insecure_http={"api.example"}), away).step, Fetch)
 
 
 def test_an_attempt_of_which_nothing_is_known_changes_nothing(flow):
@@ -326,7 +326,7 @@ def test_a_yes_to_the_refused_token_itself_heals_nothing(flow):
 def test_a_token_endpoint_over_plain_http_is_taken_where_the_plan_allows_it(clock):
     """The metadata are judged by the same rule as the API's address."""
     plain = METADATA | {"token_endpoint": "http://as.example/token"}
-    walk = Walk(make_flow(clock, token_endpoint=None, allow_insecure_http=True))
+    walk = Walk(make_flow(clock, token_endpoint=None, allow_insecure_http={"as.example"}))
     assert walk.fetched(answer(plain)).step.request.url == "http://as.example/token"
     with pytest.raises(InsecureUrl):
         Walk(make_flow(clock, token_endpoint=None)).fetched(answer(plain))

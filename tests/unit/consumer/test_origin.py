@@ -53,6 +53,13 @@ def test_tls_and_loopback_are_allowed(url):
 
 def test_the_loud_option_allows_http_and_nothing_else():
     """`allow_insecure_http` is about http; other schemes are no way to send a request at all."""
-    require_secure(Origin("http", "api.example"), allow_insecure_http=True)
+    require_secure(Origin("http", "orders"), allow_insecure_http=True)
+    require_secure(Origin("http", "api.example"), allow_insecure_http={"api.example"})
     with pytest.raises(InsecureUrl):
-        require_secure(Origin("ftp", "api.example"), allow_insecure_http=True)
+        require_secure(Origin("ftp", "orders"), allow_insecure_http=True)
+
+
+def test_a_public_host_is_to_be_named():
+    """The message says how."""
+    with pytest.raises(InsecureUrl, match="name the host in allow_insecure_http"):
+        require_secure(Origin("http", "api.example"), allow_insecure_http=True)

@@ -13,7 +13,8 @@ from keys.identifiers import (
 from tests.support.identifiers import (
     BAD_ISSUERS,
     GOOD_RESOURCES,
-    PLAIN_HTTP_ISSUERS,
+    PRIVATE_HTTP_ISSUERS,
+    PUBLIC_HTTP_ISSUERS,
     WITHOUT_METADATA,
 )
 
@@ -66,14 +67,29 @@ def test_a_refusal_is_one_line_without_the_input(identifier: str) -> None:
     assert "as.example" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("identifier", PLAIN_HTTP_ISSUERS)
-def test_plain_http_needs_to_be_allowed_aloud(identifier: str) -> None:
+@pytest.mark.parametrize("identifier", PRIVATE_HTTP_ISSUERS)
+def test_plain_http_inside_a_network_needs_to_be_allowed_aloud(identifier: str) -> None:
     """Nothing else is allowed by it."""
     assert check_issuer(identifier, allow_insecure_http=True) == identifier
-    with pytest.raises(ValueError, match="loopback"):
-        check_issuer(identifier)
+    assert check_issuer(identifier, allow_insecure_http={"as.example"}) == identifier
+    for forbidden in (False, set[str]()):
+        with pytest.raises(ValueError, match="is for loopback hosts only"):
+            check_issuer(identifier, allow_insecure_http=forbidden)
     with pytest.raises(ValueError, match="plain segments"):
         check_issuer(identifier + "/%41", allow_insecure_http=True)
+
+
+@pytest.mark.parametrize("identifier", PUBLIC_HTTP_ISSUERS)
+def test_plain_http_to_a_public_host_needs_its_name(identifier: str) -> None:
+    """Whole, in any case; one that ends alike or has it as a part is another host."""
+    host = split_server_url(identifier).host
+    for named in ({host.upper()}, [host, "other.example"], host):
+        assert check_issuer(identifier, allow_insecure_http=named) == identifier
+    for allowed in (True, {"other.example"}, {host[1:]}, f"a{host}a"):
+        with pytest.raises(ValueError, match="name this host too"):
+            check_issuer(identifier, allow_insecure_http=allowed)
+    with pytest.raises(ValueError, match="is for loopback hosts only"):
+        check_issuer(identifier)
 
 
 @pytest.mark.parametrize("resource", GOOD_RESOURCES)

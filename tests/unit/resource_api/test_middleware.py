@@ -46,7 +46,7 @@ async def test_keys_are_fetched_over_http_and_the_fetch_is_reported(
     """From the issuer's metadata, or the address that was given; both by the one event sink."""
     forge, clock, asked, events = TokenForge(), Clock(NOW), [], []
 
-    def http_jwks(issuer: str, *, jwks_uri: str | None = None) -> Issuer:
+    def http_jwks(issuer: str, *, jwks_uri: str | None, **others: object) -> Issuer:
         asked.append((issuer, jwks_uri))
         return Issuer(forge.jwks_document)
 

@@ -90,6 +90,32 @@ async def test_an_issuer_may_be_named_by_its_policy_alone() -> None:
     await protection.aclose()
 
 
+async def test_plain_http_inside_a_network_is_allowed_aloud(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A warning names the issuer, whether one is given or several; public hosts need their name."""
+    inside = "http://keycloak:8080/realms/demo"
+    Protection(issuer=inside, resource=RESOURCE, allow_insecure_http=True)
+    policy = ResourcePolicy(issuer=inside, resource=RESOURCE, allow_insecure_http=True)
+    Protection(issuers=[policy], resource=RESOURCE)
+    warnings = [each.getMessage() for each in caplog.records]
+    assert len(warnings) == 2
+    assert all(f"insecure_http.allowed issuer='{inside}': whoever" in text for text in warnings)
+    with pytest.raises(ValueError, match="loopback hosts only"):
+        Protection(issuer=inside, resource=RESOURCE)
+    with pytest.raises(ValueError, match="name this host"):
+        Protection(issuer="http://as.example", resource=RESOURCE, allow_insecure_http=True)
+
+
+@pytest.mark.parametrize("named", [{"issuer": ISSUER}, {}])
+def test_a_policy_says_itself_whether_plain_http_is_allowed(named: dict[str, str]) -> None:
+    """Said beside it, it would count for one issuer of several, or for none."""
+    policy = ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
+    settings: dict[str, Any] = {"policy": policy, **named} if named else {"issuers": [policy]}
+    with pytest.raises(ValueError, match=r"in the policy|issuers alone"):
+        Protection(resource=RESOURCE, allow_insecure_http=True, **settings)
+
+
 async def test_a_middleware_takes_a_protection_or_makes_one() -> None:
     """One protection may serve several front ends; both ways at once contradict each other."""
     api = ProtectedApi()
