@@ -14,8 +14,8 @@ from resource_api.status_list import StatusList
 from tests.support.attack import ATTACKER, FORGE, GOOD, HEADER, OTHER_KEY, PAYLOAD, SIGNATURE
 from tests.support.protected_api import ProtectedApi, ask, bearer
 from tests.support.reasons import Row, check_table
-from tests.support.status_lists import pack, status
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE
+from watchword.testing.status_lists import pack, status
 
 LIST = f"{ISSUER}/status-lists/1"
 STATUSES = StatusList(pack((0, 1, 2, 3), 2), 2, issued_at=NOW, expires_at=NOW + 60, ttl=8)

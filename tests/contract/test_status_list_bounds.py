@@ -12,8 +12,8 @@ from resource_api.status_lists import MAXIMUM_LISTS, UNUSED_FOR
 from tests.support.key_set_server import key_set_server
 from tests.support.keys import rsa_key
 from tests.support.listed_api import PATH, ListedApi, listed_api, until
-from tests.support.status_lists import list_token, status, status_list
 from watchword.testing.forge import TokenForge
+from watchword.testing.status_lists import list_token, status, status_list
 
 OTHER_KEY = rsa_key(1)
 

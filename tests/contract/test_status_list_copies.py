@@ -16,8 +16,8 @@ from tests.support.key_set_server import KeySetServer, key_set_server
 from tests.support.keys import rsa_key
 from tests.support.listed_api import ListedApi, until
 from tests.support.protected_api import Answer
-from tests.support.status_lists import list_token, pack
 from watchword.testing.forge import DROP, NOW, TokenForge
+from watchword.testing.status_lists import list_token, pack
 
 OTHER_KEY = rsa_key(1)
 

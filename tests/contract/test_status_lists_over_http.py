@@ -17,8 +17,8 @@ from tests.support.key_set_server import BAD_ANSWERS, MANY, KeySetServer, key_se
 from tests.support.keys import rsa_key
 from tests.support.listed_api import PATH, ListedApi, answer, listed_api, until
 from tests.support.protected_api import ask, bearer
-from tests.support.status_lists import list_token, pack, status, status_list
 from watchword.testing.forge import DROP, NOW, RESOURCE, TokenForge
+from watchword.testing.status_lists import list_token, pack, status, status_list
 
 OTHER_KEY = rsa_key(1)
 SLOW = {"hangs", "drips"}

@@ -16,8 +16,8 @@ from resource_api.bearer import parse_bearer
 from resource_api.explanation import Outcome
 from resource_api.status_list import StatusList
 from tests.support.protected_api import ProtectedApi
-from tests.support.status_lists import pack, status
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge, dump, segment
+from watchword.testing.status_lists import pack, status
 
 FORGE = TokenForge()
 GOOD = FORGE.token()

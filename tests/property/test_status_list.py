@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from keys.encoding import encode_base64url
 from resource_api.status_list import InvalidStatusList, StatusList, parse_status_list
-from tests.support.status_lists import list_token, pack
 from watchword.testing.forge import ISSUER, NOW, TokenForge
+from watchword.testing.status_lists import list_token, pack
 
 FORGE = TokenForge()
 URI = f"{ISSUER}/1"

@@ -13,9 +13,9 @@ from resource_api import BearerMiddleware
 from resource_api.status_lists import StatusListClient
 from tests.support.key_set_server import KeySetServer, key_set_server
 from tests.support.protected_api import Answer, ask, bearer
-from tests.support.status_lists import list_token, pack, status
 from watchword.testing.clock import Clock
 from watchword.testing.forge import NOW, RESOURCE, TokenForge
+from watchword.testing.status_lists import list_token, pack, status
 
 PATH = "/status-lists/1-0"
 

@@ -21,8 +21,8 @@ from resource_api.explanation import (
 )
 from resource_api.status_list import Statuses, StatusList
 from tests.support.keys import rsa_key
-from tests.support.status_lists import pack, status
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
+from watchword.testing.status_lists import pack, status
 
 FORGE = TokenForge()
 OTHER = TokenForge(rsa_key(1))

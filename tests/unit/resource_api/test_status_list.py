@@ -22,8 +22,8 @@ from resource_api.status_list import (
     read_status,
 )
 from tests.support.keys import rsa_key
-from tests.support.status_lists import list_token, pack, status
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
+from watchword.testing.status_lists import list_token, pack, status
 
 FORGE, OTHER = TokenForge(), TokenForge(rsa_key(1))
 ES256 = TokenForge(alg="ES256")

@@ -11,9 +11,9 @@ from resource_api.status_list import StatusList
 from resource_api.validator import TokenValidator, TrustedIssuer, VerifiedTokenCache
 from tests.support.keys import rsa_key
 from tests.support.protected_api import ProtectedApi
-from tests.support.status_lists import pack, status
 from watchword.testing.clock import Clock
 from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
+from watchword.testing.status_lists import pack, status
 
 FORGE = TokenForge()
 KEYS = FORGE.keys

@@ -20,21 +20,26 @@ def status_list(data: bytes, bits: int = 2) -> dict[str, Any]:
 
 
 def list_token(
-    forge: TokenForge, uri: str, data: bytes = bytes(8), *, bits: int = 2, **changes: Any
+    forge: TokenForge,
+    uri: str,
+    data: bytes = bytes(8),
+    *,
+    bits: int = 2,
+    header: Mapping[str, object] | None = None,
+    **changes: object,
 ) -> bytes:
     """Sign a list; `changes` are other claims, `header` those of the header, DROP leaves out."""
-    header = {"alg": forge.jwk.alg, "typ": "statuslist+jwt", "kid": forge.jwk.kid}
-    header |= changes.pop("header", {})
-    claims: Mapping[str, Any] = {
+    good = {"alg": forge.jwk.alg, "typ": "statuslist+jwt", "kid": forge.jwk.kid}
+    claims: Mapping[str, object] = {
         "sub": uri,
         "iat": NOW,
         "exp": NOW + 300,
         "ttl": 8,
         "status_list": status_list(data, bits),
-    } | changes
+    }
     kept = [
         {name: value for name, value in each.items() if value is not DROP}
-        for each in (header, claims)
+        for each in (good | dict(header or {}), {**claims, **changes})
     ]
     return forge.raw(dump(kept[0]), dump(kept[1]))
 

@@ -1,0 +1,109 @@
+"""An issuer of the test kit at its own URL: in place of the network, or on a real socket."""
+
+from contextlib import suppress
+
+import httpx
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient as FastApiClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+import consumer.httpx2_auth
+from consumer import ClientCredentials
+from resource_api import BearerMiddleware, require
+from watchword.testing import Issuer, listening
+
+URL, ORDERS = "https://auth.example.com", "https://orders.example.com"
+
+
+@require("read")
+async def read(request: Request) -> PlainTextResponse:
+    """Answer who asks."""
+    return PlainTextResponse(request.scope["access_token"].client_id)
+
+
+# As in a user's module: made when it is imported, before any test and any issuer.
+starlette = BearerMiddleware(
+    Starlette(routes=[Route("/orders", read)]), issuer=URL, resource=ORDERS
+)
+fastapi = FastAPI()
+fastapi.add_middleware(BearerMiddleware, issuer=URL, resource=ORDERS)
+fastapi.get("/orders", response_model=None)(read)
+
+
+@pytest.mark.parametrize("client", [TestClient(starlette), FastApiClient(fastapi)])
+def test_an_app_that_was_made_before_is_reached_by_its_test_client(client: TestClient) -> None:
+    """It finds the keys of one issuer after another at the URL that it knows."""
+    for _ in range(2):
+        with Issuer(URL, audience=ORDERS).serving() as issuer:
+            assert client.get("/orders").status_code == 401
+            answer = client.get("/orders", headers=issuer.headers(scope="read", client_id="till"))
+            assert (answer.status_code, answer.text) == (200, "till")
+            assert client.get("/orders", headers=issuer.headers(scope="write")).status_code == 403
+            revoked = issuer.headers(scope="read", revoked=True)
+            assert client.get("/orders", headers=revoked).status_code == 401
+
+
+async def test_an_app_is_reached_over_asgi_by_the_real_consumer() -> None:
+    """Token request, keys and status list all stay in this process."""
+    with Issuer(URL, audience=ORDERS).serving() as issuer:
+        auth = ClientCredentials(URL, "billing", "s3cret", scope="read")
+        transport = httpx.ASGITransport(app=starlette)
+        async with httpx.AsyncClient(transport=transport, base_url=ORDERS, auth=auth) as client:
+            assert (await client.get("/orders")).text == "billing"
+        assert issuer.requests["token"] == 1
+
+
+async def test_clients_of_httpx2_are_answered_as_well() -> None:
+    """Sync and async."""
+    with Issuer(URL).serving() as issuer:
+        assert consumer.httpx2_auth.ClientCredentials(URL, "a", "s").token()
+        assert await consumer.httpx2_auth.ClientCredentials(URL, "b", "s").atoken()
+        async with httpx2.AsyncClient() as client:
+            assert (await client.get(f"{URL}/jwks")).json()["keys"]
+        assert issuer.requests["token"] == 2
+
+
+def test_issuers_side_by_side_answer_for_themselves_and_for_nobody_else() -> None:
+    """Two of one host, divided by their paths; what is neither's goes on to the network."""
+    ours, theirs = Issuer(f"{URL}/ours"), Issuer(f"{URL}/theirs")
+    with ours.serving(), theirs.serving(), listening() as elsewhere, httpx.Client() as client:
+        for issuer in (ours, theirs, elsewhere):
+            found = client.get(f"{issuer.url}/jwks")
+            assert found.json()["keys"]
+            assert issuer.requests == {"jwks": 1}
+        well_known = f"{URL}/.well-known/oauth-authorization-server/theirs"
+        assert client.get(well_known).json()["issuer"] == theirs.url
+        assert client.get(f"{ours.url}/nothing").status_code == 404
+    assert not ours.answers(f"{URL}/oursandmore/jwks")
+    assert not ours.answers(f"http://{URL[8:]}/ours/jwks")
+
+
+def test_an_issuer_listens_when_asked() -> None:
+    """Any process of this machine can ask it, with several requests on a connection."""
+    with listening(audience=ORDERS, secret="s3cret") as issuer, httpx.Client() as client:
+        form = {"grant_type": "client_credentials", "scope": "read", "resource": ORDERS}
+        answer = client.post(f"{issuer.url}/token", data=form, auth=("billing", "s3cret"))
+        assert (answer.status_code, answer.json()["scope"]) == (200, "read")
+        refused = client.post(f"{issuer.url}/token", data=form, auth=("billing", "wrong"))
+        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+        assert refused.headers["www-authenticate"].startswith("Basic ")
+        too_large = client.post(f"{issuer.url}/token", content=b"a" * (2**20 + 1))
+        assert too_large.status_code == 413
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{issuer.url}/jwks")
+
+
+def test_what_is_served_ends_with_the_block() -> None:
+    """No client is answered after it, whatever happened in it."""
+    before = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
+    with suppress(RuntimeError), Issuer(URL).serving():
+        assert httpx.HTTPTransport.handle_request is not before[0]
+        raise RuntimeError
+    after = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
+    assert after == before
