@@ -20,7 +20,7 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
 
     def sync_auth_flow(self, request: RequestT) -> Generator[RequestT, ResponseT, None]:
         """Authorize one request of a sync client."""
-        made = self._fresh_attempt(request)
+        made = self._authorize_at_once(request)
         if made is not None:
             response = yield request
             if response.status_code != 401:
@@ -34,7 +34,7 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
 
     async def async_auth_flow(self, request: RequestT) -> AsyncGenerator[RequestT, ResponseT]:
         """Authorize one request of an async client, on asyncio or trio."""
-        made = self._fresh_attempt(request)
+        made = self._authorize_at_once(request)
         if made is not None:
             response = yield request
             if response.status_code != 401:
@@ -46,11 +46,8 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
                 response = yield request
                 self._note(attempt, request, response)
 
-    def _fresh_attempt(self, request: RequestT) -> Attempt | None:
-        """Put a token on the request if that takes no thought: nothing here is slower than that."""
-        if request.url.scheme != "https":
-            return None  # whether a token may go there is to be looked at
-        attempt = self._current_flow().fresh_attempt()
+    def _authorize_at_once(self, request: RequestT) -> Attempt | None:
+        attempt = self.fresh_attempt(request.url.scheme)
         if attempt is not None:
             request.headers["Authorization"] = attempt.authorization
         return attempt

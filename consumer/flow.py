@@ -216,7 +216,7 @@ class TokenFlow:
         """Return the attempt of an API request for which nothing is to be decided.
 
         The usual case, without a lock or a step: the token is fresh, and no API has refused one
-        lately. What the API answers counts only if it is 401; then `steps` goes on from there.
+        lately. If it is refused now, `steps` goes on from there.
         """
         token = self._cache.undisputed(now=self._clock())
         return None if token is None else Attempt(token, self.plan.scheme)

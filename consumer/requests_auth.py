@@ -32,23 +32,30 @@ class TokenAuth(AuthBase):
         Raises:
             ConsumerError: no token is to be had, or the API's address is not safe for one.
         """
-        url = urlsplit(str(request.url))
-        origin = Origin(url.scheme, url.hostname or "", url.port)
-        attempt = next(self._source.attempts(origin))
-        request.headers["Authorization"] = attempt.authorization
-        request.hooks["response"].append(partial(self._answer, attempt, origin))
+        url = str(request.url)
+        fresh = self._source.fresh_attempt(url.partition(":")[0])
+        made = fresh or next(self._source.attempts(_origin(url)))
+        request.headers["Authorization"] = made.authorization
+        request.hooks["response"].append(partial(self._answer, made, fresh is not None))
         return request
 
     def _answer(
-        self, made: Attempt, origin: Origin, response: Response, **options: object
+        self, made: Attempt, was_fresh: bool, response: Response, **options: object
     ) -> Response:
+        if was_fresh and response.status_code != 401:
+            return response
         if response.request.headers.get("Authorization") != made.authorization:
             return response  # of another origin, which was not shown our token
         _note(made, response)
-        for attempt in self._source.attempts(origin, made):
+        for attempt in self._source.attempts(_origin(str(response.request.url)), made):
             response = _send_again(response, attempt, options)
             _note(attempt, response)
         return response
+
+
+def _origin(url: str) -> Origin:
+    parts = urlsplit(url)
+    return Origin(parts.scheme, parts.hostname or "", parts.port)
 
 
 def _note(attempt: Attempt, response: Response) -> None:

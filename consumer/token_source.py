@@ -160,6 +160,16 @@ class TokenSourceBase(Generic[TransportT]):
                     return token
                 await self._carry_out_async(step)
 
+    def fresh_attempt(self, scheme: str) -> Attempt | None:
+        """Return the first attempt of an API request if nothing is to be decided or waited for.
+
+        What was answered counts only if it is 401; `attempts` goes on from there.
+
+        Args:
+            scheme: of the API's URL; whether a token may go to one on plain http is a decision.
+        """
+        return self._current_flow().fresh_attempt() if scheme == "https" else None
+
     def attempts(
         self, origin: Origin, made: Attempt | None = None
     ) -> Generator[Attempt, None, None]:
