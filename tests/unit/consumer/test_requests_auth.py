@@ -1,4 +1,4 @@
-"""`TokenAuth` over https, where a fresh token needs no decision: no network, the adapter answers."""
+"""`TokenAuth` over https, where a fresh token needs no decision, on an adapter that answers."""
 
 from io import BytesIO
 
