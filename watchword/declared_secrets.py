@@ -115,10 +115,10 @@ class DeclaredSecrets:
                 raise ValueError("it is not set")
             return text.strip()  # a line end is as easily set as written
         if reference.file is not None:
-            return _read_secret(self._folder / reference.file)
+            return read_secret_file(self._folder / reference.file)
         path = self._folder / str(reference.generate_to)
         if path.exists():
-            return _read_secret(path)
+            return read_secret_file(path)
         if not path.parent.is_dir():
             raise ValueError(f"there is no folder {path.parent}; make it first")
         return None
@@ -131,7 +131,7 @@ class DeclaredSecrets:
             if _write_new(path, text.encode() + b"\n", suffix=self._random_bytes(8).hex()):
                 written[path] = client.client_id
             else:
-                text = _read_secret(path)  # another process that applies the same file made it
+                text = read_secret_file(path)  # another process that applies the same file made it
             _take(client, reference, text)
         except (OSError, ValueError, InvalidValue) as error:
             why = _reason(error) if isinstance(error, OSError) else str(error)
@@ -149,8 +149,12 @@ def _take(client: ClientInFile, reference: SecretReference, text: str) -> None:
     reference.found(text)
 
 
-def _read_secret(path: Path) -> str:
-    """Read a secret from a file, less what editors leave around it."""
+def read_secret_file(path: Path) -> str:
+    """Read a secret from a file, less what editors leave around it.
+
+    Raises:
+        ValueError, InvalidValue: it cannot be read, or holds no text.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(_MAXIMUM_FILE_BYTES + 1)

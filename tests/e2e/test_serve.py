@@ -342,4 +342,56 @@ def test_dev_mode_needs_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     reader.join()
     process.stdout.close()
     assert list(tmp_path.glob("watchword-dev-*")) == []
+    assert "same secret    admin (administers the provider)\n" in lines
     assert json.dumps(lines).count(client["client_secret"]) == 2  # itself, and in the example
+
+
+def test_dev_mode_serves_the_clients_of_a_file_with_a_secret_of_the_callers(tmp_path: Path) -> None:
+    """Whatever secrets the file refers to; the secret itself is not shown, and administers."""
+    registry = """
+resources:
+  - {resource: "https://orders.example.com", scopes: ["orders:read"]}
+clients:
+  - client_id: billing
+    secrets: [{env: NOT_SET_HERE}, {generate_to: never-written}]
+    grants: [{resource: "https://orders.example.com", scope: "orders:read"}]
+"""
+    (tmp_path / "registry.yaml").write_text(registry)
+    (tmp_path / "secret").write_text("only-for-development\n")
+    place = make_place(tmp_path, TMPDIR=str(tmp_path))
+    with running(place, "--dev", "--apply", "registry.yaml", "--dev-secret", "@secret") as process:
+        billing, demo = (
+            {"client_id": client_id, "client_secret": "only-for-development"}
+            for client_id in ("billing", "demo")
+        )
+        assert place.ask(billing).json()["scope"] == "orders:read"
+        assert place.ask(demo).json()["scope"] == "read write"
+        place.settings |= {
+            "WATCHWORD_CLIENT_ID": "admin",
+            "WATCHWORD_CLIENT_SECRET": "only-for-development",
+        }
+        made = place.run("clients", "list", "--server", place.url)
+        assert "billing" in made.stdout, made.stderr
+        assert process.stdout is not None
+        shown = [next(process.stdout) for _ in range(6)]
+        assert shown[2:4] == [
+            "client_secret  as given\n",
+            "same secret    admin (administers the provider), billing\n",
+        ]
+        assert "only-for-development" not in "".join(shown)
+    assert not (tmp_path / "never-written").exists()
+
+
+def test_dev_mode_ends_where_a_file_cannot_be_applied(tmp_path: Path) -> None:
+    """With every reason, and nothing left behind."""
+    registry = """
+clients:
+  - {client_id: billing, grants: [{resource: "https://orders.example.com", scope: "x"}]}
+"""
+    (tmp_path / "registry.yaml").write_text(registry)
+    done = make_place(tmp_path, TMPDIR=str(tmp_path)).run(
+        "serve", "--dev", "--apply", "registry.yaml"
+    )
+    assert done.returncode == 1
+    assert "https://orders.example.com" in done.stderr
+    assert list(tmp_path.glob("watchword-dev-*")) == []

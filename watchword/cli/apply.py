@@ -64,14 +64,14 @@ def apply(
 
     Example: watchword apply registry.toml --dry-run --prune
     """
-    declaration = _read(file, form)
+    declaration = read_file(file, form)
     if prune and declaration.names_nothing:
         raise WrongUsage(
             f"{file}: names neither clients nor resources;"
             " if --prune is to delete them all, write `clients = []`"
         )
     secrets = _load_secrets(file, declaration)
-    with administration(server, by_file=True, reading=dry_run) as operations, _all_reasons():
+    with administration(server, by_file=True, reading=dry_run) as operations, all_reasons():
         carry_out = partial(operations.apply, declaration, prune=prune, usage_days=usage_days)
         # Look first: only the registry knows which secrets must be made.
         outcome = carry_out(dry_run=True)
@@ -101,8 +101,16 @@ def export(server: ServerOption = None) -> None:
     sys.stdout.write(write_declaration(resources, clients))
 
 
-def _read(file: str, form: str | None) -> "DeclarationFile":
-    """Read the file, or say all that is wrong with it."""
+def read_file(file: str, form: str | None = None) -> "DeclarationFile":
+    """Read a declaration.
+
+    Args:
+        file: its name; `-` for standard input.
+        form: `toml` or `yaml`, for a name without suffix.
+
+    Raises:
+        WrongUsage: with a line for everything that is wrong with it.
+    """
     from issuer.administration.declaration.reader import read_declaration
 
     chosen = _form(file, form)
@@ -168,7 +176,7 @@ def _all_mistakes(file: str) -> Iterator[None]:
 
 
 @contextmanager
-def _all_reasons() -> Iterator[None]:
+def all_reasons() -> Iterator[None]:
     """Say why the registry cannot become what the file says, a line for each reason."""
     from issuer.registry.errors import DeclarationRefused
 

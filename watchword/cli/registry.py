@@ -73,7 +73,7 @@ def administration(
     with wrong.gathered():
         settings = load_settings()
         if server is None:
-            opened = _reading(settings) if reading else _local(settings, by_file=by_file)
+            opened = _reading(settings) if reading else at_hand(settings, by_file=by_file)
         else:
             opened = closing(_remote(server, settings))
     wrong.refuse()  # so from here on there is something to open
@@ -82,7 +82,8 @@ def administration(
 
 
 @contextmanager
-def _local(settings: "Settings", *, by_file: bool) -> "Iterator[Operations]":
+def at_hand(settings: "Settings", *, by_file: bool) -> "Iterator[Administration]":
+    """Open the registry that the settings name, made first if it is not there."""
     from watchword.registry import open_registry
 
     log = ChangeLog(settings)
@@ -102,7 +103,7 @@ def _reading(settings: "Settings") -> "Iterator[Operations]":
         say(f"There is no registry yet: {settings.database.shown} is made by the first change.")
 
 
-def _administer(registry: "Registry", settings: "Settings", *, by_file: bool) -> "Operations":
+def _administer(registry: "Registry", settings: "Settings", *, by_file: bool) -> "Administration":
     import secrets
 
     from issuer.administration.local import Administration
