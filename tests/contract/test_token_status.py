@@ -90,6 +90,15 @@ async def test_the_parts_of_a_bucket_are_known_by_its_counter(registry, database
         assert node.lists.live(NOW) == [(BUCKET, 0), (BUCKET, 1)]
 
 
+async def test_a_node_is_ready_once_its_tokens_have_places_and_lists(registry, clock):
+    """A list that is asked for before is 503."""
+    async with followed(registry, clock) as node:
+        await node.keep_up()
+        assert not node.ready
+        await node.look()
+        assert node.ready
+
+
 async def test_while_the_registry_is_away_the_lists_stay_as_they_are(registry, clock, monkeypatch):
     """Neither older nor newer, and a look says that it failed."""
     async with followed(registry, clock) as node:

@@ -31,6 +31,7 @@ from tests.simulation.status_side import KID, Node, Registry
 from tests.simulation.trace import Trace
 from tests.simulation.virtual_time import run_virtually
 
+_PROBE = 0.1
 _SHOWN = 4
 """The latest tokens of each client that its calls are made with."""
 
@@ -181,6 +182,8 @@ class World:
         """Let everything happen that the scenario has."""
         for node in self.nodes:
             node.start()
+        while not all(node.status.ready for node in self.nodes):  # as a load balancer waits
+            await asyncio.sleep(_PROBE)
         for client_id in self._live:
             self.start(self._use(client_id))
         for trouble in self.scenario.troubles:

@@ -190,9 +190,9 @@ class IssuerApp:
         return self._following.succeeds("keys")
 
     def store_answers(self) -> bool:
-        """Tell whether the registry answered when last asked, and the first tokens have places."""
+        """Tell whether the registry answered when last asked, also about the status of tokens."""
         answers = self.registry.is_open and self._following.succeeds("registry")
-        return answers and self.statuses.indexes.stocked
+        return answers and self.statuses.ready
 
     def start(self) -> None:
         """Start following the registry and the key store."""

@@ -107,6 +107,11 @@ class TokenStatus:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._read_clock = clock()
 
+    @property
+    def ready(self) -> bool:
+        """Tell whether the first tokens have places, and their lists can be served."""
+        return self.indexes.stocked and self.lists.as_of is not None
+
     def start(self) -> None:
         """Note on which event loop tokens are issued."""
         self._loop = asyncio.get_running_loop()
