@@ -1,7 +1,7 @@
 """The policy of one protected resource, and the metadata document that publishes it (RFC 9728)."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from urllib.parse import unquote, urlsplit
@@ -106,18 +106,19 @@ def metadata_path(resource: str) -> str | None:
     return None if url is None else unquote(urlsplit(url).path)
 
 
-def build_metadata(policies: Sequence[ResourcePolicy]) -> bytes:
+def build_metadata(policies: Sequence[ResourcePolicy], scopes: Iterable[str] = ()) -> bytes:
     """Write the document of a resource; empty arrays are left out (§3.2).
 
     Args:
         policies: of this one resource, one for each issuer that it trusts.
+        scopes: to be named besides those that the policies name.
     """
     document: dict[str, object] = {
         "resource": policies[0].resource,
         "authorization_servers": [policy.issuer for policy in policies],
         "bearer_methods_supported": ["header"],
     }
-    scopes = dict.fromkeys(scope for policy in policies for scope in policy.scopes_supported)
-    if scopes:
-        document["scopes_supported"] = list(scopes)
+    named = dict.fromkeys(scope for policy in policies for scope in policy.scopes_supported)
+    if supported := [*(named | dict.fromkeys(scopes))]:
+        document["scopes_supported"] = supported
     return json.dumps(document, separators=(",", ":")).encode()

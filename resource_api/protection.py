@@ -7,7 +7,7 @@ headers, and gets an `AccessToken` or the refusal to answer with.
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AsyncExitStack
 from typing import TypedDict
 
@@ -173,9 +173,15 @@ class Protection:
         body = b'{"status":"unavailable","failing":["jwks"]}'
         return _json_answer(503, [*headers, (b"retry-after", b"1")], body)
 
-    def metadata_answer(self) -> Answer:
-        """Give the answer to a request for the RFC 9728 document."""
-        return _json_answer(200, [(b"cache-control", b"public, max-age=300")], self.metadata)
+    def metadata_answer(self, scopes: Collection[str] = ()) -> Answer:
+        """Give the answer to a request for the RFC 9728 document.
+
+        Args:
+            scopes: to be named besides those that the policies name.
+        """
+        policies = [each.policy for each in self.issuers]
+        body = build_metadata(policies, scopes) if scopes else self.metadata
+        return _json_answer(200, [(b"cache-control", b"public, max-age=300")], body)
 
     async def warm(self) -> bool:
         """Get the keys before there is traffic; say whether those of every issuer are there.

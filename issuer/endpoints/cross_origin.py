@@ -73,7 +73,8 @@ def posted_from(origins: Collection[str], endpoint: Endpoint) -> Endpoint:
     """Let pages of these origins post forms with the credentials of a client."""
     if not origins:
         return endpoint
-    headers = "Authorization, Content-Type"
+    # The last is a header that Swagger UI adds to its token requests.
+    headers = "Authorization, Content-Type, X-Requested-With"
     return CrossOrigin(endpoint, origins=origins, methods="POST", request_headers=headers)
 
 

@@ -78,7 +78,7 @@ async def test_a_preflight_names_what_a_token_request_needs():
     assert grants(answer) == {
         "allow-origin": "https://app.example",
         "allow-methods": "POST",
-        "allow-headers": "Authorization, Content-Type",
+        "allow-headers": "Authorization, Content-Type, X-Requested-With",
         "max-age": "7200",
         "expose-headers": "ETag, Retry-After, WWW-Authenticate, X-Request-Id",
     }
