@@ -15,7 +15,6 @@ from fastapi import (
     WebSocket,
 )
 from fastapi.responses import JSONResponse
-from fastapi.security import SecurityScopes
 from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
@@ -23,7 +22,7 @@ from starlette.websockets import WebSocketDisconnect
 from resource_api import AccessToken, BearerMiddleware, require
 from resource_api.errors import InsufficientScope, ResourceError
 from resource_api.fastapi import Bearer
-from resource_api.requirements import Need, all_of, any_of, claim, details
+from resource_api.requirements import all_of
 from tests.support.protected_api import ProtectedApi, ask
 from watchword.testing.forge import TokenForge
 
@@ -200,103 +199,6 @@ def test_a_dependency_that_swallows_exceptions_lets_nothing_in() -> None:
     assert (client.get("/", headers=STRANGER).status_code, RAN) == (500, ["swallowed"])
 
 
-def test_scopes_of_all_dependencies_of_a_request_count() -> None:
-    """FastAPI remembers results within a request, by the scopes; and hands scopes down."""
-    app = FastAPI()
-    Any_ = Annotated[AccessToken, Depends(BEARER)]
-
-    async def both(token: Any_, needed: SecurityScopes) -> AccessToken:
-        return token
-
-    @app.get("/twice")
-    async def twice(
-        first: Any_,
-        second: Annotated[AccessToken, BEARER.protected("read")],
-        third: Annotated[AccessToken, BEARER.protected("write")],
-    ) -> bool:
-        return first == second == third
-
-    @app.get("/down")
-    async def down(token: Annotated[AccessToken, Security(both, scopes=["write"])]) -> bool:
-        return "write" in token.scopes
-
-    client = TestClient(app)
-    assert client.get("/twice", headers=header(scope="read write")).json() is True
-    assert client.get("/twice", headers=READER).status_code == 403
-    assert client.get("/twice", headers=STRANGER).status_code == 403
-    assert client.get("/down", headers=STRANGER).json() is True
-    assert client.get("/down", headers=READER).status_code == 403
-
-
-TENANT = claim("tenant", "acme")
-PAY = details("payment", actions=["initiate"])
-PAYMENT = {"type": "payment", "actions": ["initiate"]}
-
-
-@pytest.mark.parametrize(
-    ("needs", "good", "bad"),
-    [
-        ((any_of("admin", "read"),), {"scope": "read"}, {"scope": "write"}),
-        ((TENANT,), {"tenant": "acme"}, {"tenant": "globex"}),
-        (("read", TENANT), {"tenant": "acme"}, {"scope": "write", "tenant": "acme"}),
-        (("read", TENANT), {"tenant": "acme"}, {}),
-        ((PAY,), {"authorization_details": [PAYMENT]}, {}),
-        ((all_of("read", any_of(PAY, TENANT)),), {"tenant": "acme"}, {"scope": "read"}),
-    ],
-    ids=str,
-)
-def test_needs_beyond_scopes(needs: tuple[Need, ...], good: Any, bad: Any) -> None:
-    """Alternatives, claims and authorization details, as values that other routes share."""
-    app = FastAPI()
-
-    @app.get("/")
-    async def route(token: Annotated[AccessToken, BEARER.protected(*needs)]) -> str:
-        return token.client_id
-
-    client = TestClient(app)
-    assert client.get("/", headers=header(**good)).status_code == 200
-    assert client.get("/", headers=header(**bad)).status_code == 403
-
-
-def test_needs_that_read_alike_are_kept_apart() -> None:
-    """The text of a need has no values; two routes may need other values of one claim."""
-    app = FastAPI()
-    for tenant in ("acme", "globex"):
-        app.get(f"/{tenant}", dependencies=[BEARER.protected(claim("tenant", tenant))])(lambda: 1)
-    client = TestClient(app)
-    for route in ("acme", "globex"):
-        for tenant in ("acme", "globex"):
-            status = client.get(f"/{route}", headers=header(tenant=tenant)).status_code
-            assert status == (200 if route == tenant else 403)
-
-
-def test_a_need_that_depends_on_the_request() -> None:
-    """A check in the route is answered as one of the dependency, and reported."""
-    app = FastAPI()
-
-    @app.get("/accounts/{account}")
-    def account(account: str, token: Annotated[AccessToken, Depends(BEARER)]) -> str:
-        details("account", identifier=account).check(token)
-        return account
-
-    client = TestClient(app)
-    held = header(authorization_details=[{"type": "account", "identifier": "a1"}])
-    assert client.get("/accounts/a1", headers=held).json() == "a1"
-    refused = client.get("/accounts/a2", headers=held)
-    assert (refused.status_code, API.reason) == (403, "insufficient_authorization_details")
-    assert API.events[-1][1]["client_id"] == "svc-a"
-
-
-def test_a_scope_that_cannot_be_is_no_open_route() -> None:
-    """It is found where `protected` is called, else by the first request."""
-    with pytest.raises(ValueError, match="not a scope"):
-        BEARER.protected("read write")
-    app = FastAPI()
-    app.get("/", dependencies=[Security(BEARER, scopes=["read write"])])(lambda: 1)
-    with pytest.raises(ValueError, match="not a scope"):
-        TestClient(app).get("/", headers=READER)
-
-
 def test_an_application_that_is_closed_by_default() -> None:
     """A route whose author forgot the dependency needs a token; documents stay open."""
     app = FastAPI(dependencies=[Depends(BEARER)])
@@ -319,23 +221,6 @@ def test_an_application_that_is_closed_by_default() -> None:
         pass
     for path in ("/openapi.json", "/readyz", "/.well-known/oauth-protected-resource"):
         assert client.get(path).is_success or path == "/readyz"
-
-
-@pytest.mark.parametrize("wanted", [BEARER.protected("read"), Depends(BEARER)])
-def test_tests_can_put_another_dependency_in_its_place(wanted: Any) -> None:
-    """`dependency_overrides` works by the instance, for all of its routes."""
-    app = FastAPI()
-
-    @app.get("/")
-    async def route(token: Annotated[Any, wanted]) -> str:
-        return str(token)
-
-    client = TestClient(app)
-    assert client.get("/").status_code == 401
-    app.dependency_overrides[BEARER] = lambda: "another"
-    assert client.get("/").json() == "another"
-    app.dependency_overrides.clear()
-    assert client.get("/").status_code == 401
 
 
 def test_websockets() -> None:
