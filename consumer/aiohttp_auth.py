@@ -7,8 +7,8 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from aiohttp.payload import BytesPayload
 from yarl import URL
 
-from consumer.flow import Attempt
 from consumer.origin import Origin, parse_origin
+from consumer.steps import Attempt
 from consumer.token_source import TokenSourceBase
 
 

@@ -11,6 +11,7 @@ _Transport = httpx.BaseTransport | httpx.AsyncBaseTransport
 _LIBRARY = HttpLibrary(
     client=httpx.Client,
     async_client=httpx.AsyncClient,
+    transport=httpx.BaseTransport,
     tls_context=httpx.create_ssl_context,
     errors=(httpx.HTTPError, httpx.InvalidURL, OSError),
     request_not_read=httpx.RequestNotRead,

@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from typing import Generic, TypeVar
 
-from consumer.flow import Attempt
 from consumer.http_library import ApiRequest, ApiResponse
 from consumer.origin import Origin
+from consumer.steps import Attempt
 from consumer.token_source import TokenSourceBase, TransportT
 
 RequestT = TypeVar("RequestT", bound=ApiRequest)

@@ -1,31 +1,23 @@
 """One API request from choosing a token to the last answer, without any I/O.
 
-A flow is a generator of steps. The shell around it (sync or async, httpx or httpx2) carries each
-step out, sets its outcome and asks for the next. RFC 6749 §4.4, RFC 6750 §3.1.
+A flow is a generator of steps (`consumer.steps`). RFC 6749 §4.4, RFC 6750 §3.1.
 """
 
 import copy
 import dataclasses
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from consumer.client_auth import REDACTED, ClientAuth
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
-from consumer.fetch import FetchAnswer, FetchRequest
+from consumer.fetch import FetchAnswer
 from consumer.metadata import build_further_requests, build_metadata_request, parse_metadata
 from consumer.origin import Origin, require_secure
-from consumer.token_cache import (
-    FetchFirst,
-    Freshness,
-    Refuse,
-    RenewEarly,
-    Token,
-    TokenCache,
-    Use,
-)
+from consumer.steps import Attempt, Fetch, PendingTokenRequest, Renew, Step, Wait
+from consumer.token_cache import FetchFirst, Refuse, RenewEarly, Token, TokenCache, Use
 from consumer.token_request import build_token_request, parse_token_response
 from consumer.token_scheme import BEARER, BearerScheme
 from keys.identifiers import InsecureHttp, is_absent
@@ -66,107 +58,6 @@ class Discovery:
     endpoint: str | None = None
 
 
-class PendingTokenRequest:
-    """A token request in progress, and the callers that wait for it; it completes exactly once.
-
-    A caller may wait in a thread, in an asyncio task or in a trio task of any event loop: it gives
-    a function that wakes it from any thread.
-    """
-
-    def __init__(self, *, lost_at: float) -> None:
-        """Begin the request.
-
-        Args:
-            lost_at: the moment, in seconds of a monotonic clock, from which no caller should wait
-                any longer: the one that fetches has ended (a stopped event loop, a forked process).
-        """
-        self.lost_at = lost_at
-        self.outcome: Token | ConsumerError | None = None
-        self._is_complete = False
-        self._lock = threading.Lock()
-        self._wakers: list[Callable[[], object]] = []
-
-    def on_completion(self, wake: Callable[[], object]) -> None:
-        """Have a waiter woken; at once if the request is complete."""
-        with self._lock:
-            if not self._is_complete:
-                self._wakers.append(wake)
-                return
-        wake()
-
-    def complete(self, outcome: Token | ConsumerError | None) -> None:
-        """Set the outcome and wake every waiter.
-
-        Args:
-            outcome: the token, the reason why there is none, or None if the caller that fetched
-                was cancelled: then one of those that waited fetches.
-        """
-        with self._lock:
-            self.outcome = outcome
-            self._is_complete = True
-            wakers, self._wakers = self._wakers, []
-        for wake in wakers:
-            # A waiter whose event loop is closed must not keep the others waiting.
-            with suppress(RuntimeError):
-                wake()
-
-
-class Fetch:
-    """Step: ask the issuer. The shell sets `answer`, or `failure` if there is none."""
-
-    def __init__(self, request: FetchRequest) -> None:
-        """Ask this."""
-        self.request = request
-        self.answer: FetchAnswer | None = None
-        self.failure: ConsumerError | None = None
-
-    def result(self) -> FetchAnswer:
-        """Return the answer or raise the failure."""
-        if self.answer is None:
-            raise self.failure or TokenEndpointUnreachable("the issuer was not asked")
-        return self.answer
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Step: wait until another caller's token request is complete, at most so many seconds."""
-
-    pending: PendingTokenRequest
-    timeout: float
-
-
-class Attempt:
-    """Step: send the API request with this token. The shell says what the API answered to it."""
-
-    def __init__(self, token: Token, scheme: BearerScheme = BEARER) -> None:
-        """Send with this token."""
-        self.token = token
-        self.authorization = scheme.authorization(token)
-        """The value of the request's `Authorization` header field."""
-        self._scheme = scheme
-        self.accepted = False
-        """The API did what was asked, or refused for another reason than the token."""
-        self.rejected = False
-        """The API answered 401 `invalid_token` to this very token."""
-        self.replayable = False
-        """The request could be sent once more just as it was."""
-
-    def answered(self, status: int, challenges: Iterable[str], *, can_repeat: bool) -> None:
-        """Set what the API answered to this very token.
-
-        Args:
-            status: of the answer.
-            challenges: the lines of its `WWW-Authenticate`.
-            can_repeat: whether the request can be sent once more just as it was.
-        """
-        self.accepted = status < 400 or status == 403
-        self.rejected = status == 401 and self._scheme.error(challenges) == "invalid_token"
-        self.replayable = self.rejected and can_repeat
-
-
-Step = Fetch | Wait | Attempt
-
-
 class TokenFlow:
     """The shared part of all requests of one consumer: its token, and the way to a new one."""
 
@@ -176,6 +67,7 @@ class TokenFlow:
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        draw: Callable[[], float],
         discovery: Discovery | None = None,
     ) -> None:
         """Start without a token.
@@ -184,11 +76,13 @@ class TokenFlow:
             plan: whose tokens to get.
             clock: seconds of a monotonic clock.
             wall_clock: seconds since the epoch, for the proofs that a client signs.
+            draw: gives a random number from 0 to 1, by which processes renew at different times.
             discovery: shared with other flows of the client; None for one of its own.
         """
         self.plan = plan
         self._clock = clock
         self._wall_clock = wall_clock
+        self._draw = draw
         self._lock = threading.Lock()  # held for a decision, never while waiting or sending
         self._cache = TokenCache()
         self._pending: PendingTokenRequest | None = None
@@ -201,6 +95,7 @@ class TokenFlow:
         """
         flow = self.acting_for(self.plan.subject_token)
         flow._cache = self._cache
+        flow._cache.spread(jitter=self._draw())
         return flow
 
     def acting_for(self, subject_token: str | None) -> "TokenFlow":
@@ -209,6 +104,7 @@ class TokenFlow:
             dataclasses.replace(self.plan, subject_token=subject_token),
             clock=self._clock,
             wall_clock=self._wall_clock,
+            draw=self._draw,
             discovery=self._discovery,
         )
 
@@ -265,8 +161,11 @@ class TokenFlow:
                     return choice.token
                 case Refuse():
                     raise copy.copy(choice.error)
+                case _Fetcher(choice=RenewEarly(token)):
+                    yield from self._renew(choice.pending)
+                    return token
                 case _Fetcher():
-                    return (yield from self._fetch_for_all(choice))
+                    return (yield from self._fetch_for_all(choice.pending))
                 case Wait():
                     yield choice
                     outcome = choice.pending.outcome
@@ -290,30 +189,37 @@ class TokenFlow:
                 return Use(choice.token)
             return Wait(self._pending, self._pending.lost_at - now)
 
-    def _fetch_for_all(self, fetcher: "_Fetcher") -> Generator[Step, None, Token]:
+    def _renew(self, pending: PendingTokenRequest) -> Generator[Step, None, None]:
+        renewal = Renew(self._renewal(pending))
+        yield renewal
+        if not renewal.is_started:
+            self._complete(pending, None)
+
+    def _renewal(self, pending: PendingTokenRequest) -> Generator[Step, None, None]:
+        with suppress(ConsumerError):  # the old token serves, and the next attempt backs off
+            yield from self._fetch_for_all(pending)
+
+    def _fetch_for_all(self, pending: PendingTokenRequest) -> Generator[Step, None, Token]:
         outcome: Token | ConsumerError | None = None
         try:
             outcome = yield from self._fetch_token()
             return outcome
         except ConsumerError as error:
             outcome = copy.copy(error)
-            if isinstance(fetcher.choice, RenewEarly):
-                old = fetcher.choice.token
-                if old.freshness(self._clock()) is not Freshness.EXPIRED:
-                    return old
             raise
         finally:
             # Also when this caller is cancelled: without an outcome, and another caller fetches.
-            self._complete(fetcher.pending, outcome)
+            self._complete(pending, outcome)
 
     def _complete(
         self, pending: PendingTokenRequest, outcome: Token | ConsumerError | None
     ) -> None:
         with self._lock:
             if isinstance(outcome, Token):
-                self._cache.store(outcome)
-            elif outcome is not None:
-                self._cache.record_failure(outcome, now=self._clock())
+                self._cache.store(outcome, jitter=self._draw())
+            else:
+                error = outcome or TokenEndpointUnreachable("the token request was broken off")
+                self._cache.record_failure(error, now=self._clock())
             if self._pending is pending:
                 self._pending = None
         pending.complete(outcome)

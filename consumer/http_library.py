@@ -93,6 +93,8 @@ class HttpLibrary:
 
     client: Callable[..., FetchClient]
     async_client: Callable[..., AsyncFetchClient]
+    transport: type
+    """What the transports of sync clients are."""
     tls_context: Callable[..., ssl.SSLContext]
     errors: tuple[type[Exception], ...]
     request_not_read: type[Exception]

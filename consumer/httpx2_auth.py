@@ -11,6 +11,7 @@ _Transport = httpx2.BaseTransport | httpx2.AsyncBaseTransport
 _LIBRARY = HttpLibrary(
     client=httpx2.Client,
     async_client=httpx2.AsyncClient,
+    transport=httpx2.BaseTransport,
     tls_context=httpx2.create_ssl_context,
     errors=(httpx2.HTTPError, httpx2.InvalidURL, OSError),
     request_not_read=httpx2.RequestNotRead,

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 
-from consumer.flow import Attempt
 from consumer.origin import Origin
+from consumer.steps import Attempt
 from consumer.token_source import TokenSourceBase
 
 

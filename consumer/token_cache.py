@@ -5,16 +5,17 @@ monotonic clock, so that setting the wall clock changes nothing. RFC 6749 §5.1,
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from consumer.errors import ConsumerError
 from consumer.origin import Origin
 
 MAX_ORIGINS = 256
 
-# The last fifth of a life, at most a minute, is for early renewal: time for several attempts
-# with back-off while the old token is still valid, and never more than 20 % extra token requests.
-_EARLY_SHARE, _EARLY_LIMIT = 0.20, 60.0
+# A token is renewed before its end, at a random moment of a window: processes that were started
+# together do not ask for their next tokens together. The window takes a fifth of a life, at most a
+# minute. Between it and the end there is time for further attempts, if the first ones fail.
+_WINDOW_SHARE, _WINDOW_LIMIT = 0.20, 60.0
+_RETRY_SHARE, _RETRY_LIMIT = 0.10, 60.0
 # A token is not used in its last moments, so that it does not expire on the way.
 _TRAVEL_SHARE, _TRAVEL_LIMIT = 0.05, 5.0
 
@@ -22,14 +23,6 @@ _BACK_OFF_LIMIT = 60.0
 # An API that refuses a fresh token has a fault that renewal cannot cure. It is asked again after
 # this time, which doubles with each fresh token that it refuses.
 _INCURABLE_WAIT, _INCURABLE_LIMIT = 60.0, 960.0
-
-
-class Freshness(StrEnum):
-    """How far the life of a token has gone."""
-
-    FRESH = "fresh"
-    NEAR_EXPIRY = "near_expiry"
-    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,14 +34,20 @@ class Token:
     lifetime: float
     scope: str | None = None
 
-    def freshness(self, now: float) -> Freshness:
-        """Tell how far the token's life has gone."""
+    def is_usable(self, now: float) -> bool:
+        """Tell whether the token can still be sent."""
         left = self.received_at + self.lifetime - now
-        if left <= min(self.lifetime * _TRAVEL_SHARE, _TRAVEL_LIMIT):
-            return Freshness.EXPIRED
-        if left <= min(self.lifetime * _EARLY_SHARE, _EARLY_LIMIT):
-            return Freshness.NEAR_EXPIRY
-        return Freshness.FRESH
+        return left > min(self.lifetime * _TRAVEL_SHARE, _TRAVEL_LIMIT)
+
+    def renew_at(self, jitter: float) -> float:
+        """Return from when on a new token should replace this one.
+
+        Args:
+            jitter: the place in the window, from 0 for its end to 1 for its beginning.
+        """
+        early = min(self.lifetime * _RETRY_SHARE, _RETRY_LIMIT)
+        early += min(self.lifetime * _WINDOW_SHARE, _WINDOW_LIMIT) * jitter
+        return self.received_at + self.lifetime - early
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class RenewEarly:
-    """One caller should fetch a new token; this one serves all others meanwhile."""
+    """A new token should be fetched in the background; this one serves meanwhile."""
 
     token: Token
 
@@ -97,35 +96,40 @@ class TokenCache:
         self.token: Token | None = None
         self._refusals: dict[Origin, _Refusal] = {}
         self._failures = 0
-        self._renew_not_before = 0.0
+        self._renew_at = 0.0
         self._fetch_not_before = 0.0
         self._last_failure: ConsumerError | None = None
 
     def choose(self, origin: Origin | None, *, now: float) -> Choice:
         """Decide what a request to an API starts with."""
         token = self.token
-        freshness = Freshness.EXPIRED if token is None else token.freshness(now)
-        if token is None or freshness is Freshness.EXPIRED or self._is_refused(token, origin, now):
+        if token is None or not token.is_usable(now) or self._is_refused(token, origin, now):
             if self._last_failure is not None and now < self._fetch_not_before:
                 return Refuse(self._last_failure)
             return FetchFirst()
-        if freshness is Freshness.NEAR_EXPIRY and now >= self._renew_not_before:
+        if now >= self._renew_at:
             return RenewEarly(token)
         return Use(token)
 
     def undisputed(self, *, now: float) -> Token | None:
         """Return the token if `choose` would have it used by a request to any API."""
         token = self.token
-        if token is None or self._refusals or token.freshness(now) is not Freshness.FRESH:
+        if token is None or self._refusals or now >= self._renew_at or not token.is_usable(now):
             return None
         return token
 
-    def store(self, token: Token) -> None:
-        """Take a new token as the current one."""
+    def store(self, token: Token, *, jitter: float) -> None:
+        """Take a new token as the current one, to be renewed at this place of its window."""
         self.token = token
         self._failures = 0
-        self._renew_not_before = self._fetch_not_before = 0.0
+        self._renew_at = token.renew_at(jitter)
+        self._fetch_not_before = 0.0
         self._last_failure = None
+
+    def spread(self, *, jitter: float) -> None:
+        """Renew at another place of the window, as a forked child of the process does."""
+        if self.token is not None:
+            self._renew_at = self.token.renew_at(jitter)
 
     def record_failure(self, error: ConsumerError, *, now: float) -> None:
         """Remember that a fetch failed.
@@ -136,9 +140,9 @@ class TokenCache:
         self._failures += 1
         back_off = min(2.0 ** min(self._failures - 1, 10), _BACK_OFF_LIMIT)
         quiet_until = now + max(back_off, error.retry_after or 0.0)
-        self._renew_not_before = max(self._renew_not_before, quiet_until)
+        self._renew_at = max(self._renew_at, quiet_until)
         if error.retry_after is not None:
-            self._fetch_not_before = self._renew_not_before
+            self._fetch_not_before = max(self._fetch_not_before, quiet_until)
         self._last_failure = error
 
     def reject(self, token: Token, origin: Origin, *, now: float) -> None:
@@ -148,7 +152,7 @@ class TokenCache:
         API out of order must not take the token away from the others.
         """
         if token is not self.token:
-            return
+            return  # it has been replaced already
         before = self._refusals.get(origin)
         if before is None:
             if len(self._refusals) >= MAX_ORIGINS:

@@ -61,8 +61,6 @@ class TokenExchangeBase(
         return acting
 
     def _acting_for(self, text: str) -> Self:
-        if self._transport is None:
-            self._made_tls_context()  # one for all callers
         acting = type(self).__new__(type(self))
         vars(acting).update(vars(self))
         acting._flow = self._flow.acting_for(text)

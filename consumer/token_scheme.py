@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from consumer.token_cache import Token
 
 MAX_HEADER_LENGTH = 8192
+# What `resource_api` says where the settings are wrong and every token would be refused. The codes
+# of RFC 6750 §3.1 do not tell this apart; the sentences of other servers are not guessed at.
+_INCURABLE = frozenset(
+    {"the access token is from another issuer", "the access token is for another audience"}
+)
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _SEPARATOR = re.compile(r"[ \t,]*")
@@ -42,13 +47,27 @@ class BearerScheme:
         """Return the value of the `Authorization` header field (RFC 6750 §2.1)."""
         return f"{self.name} {token.value}"
 
-    def error(self, www_authenticate: Iterable[str]) -> str | None:
-        """Return the `error` of this scheme's challenge (RFC 6750 §3), or None without one."""
+    def challenge(self, www_authenticate: Iterable[str]) -> Mapping[str, str]:
+        """Return the parameters of this scheme's challenge (RFC 6750 §3); none without one.
+
+        Of several, the first that has an `error`.
+        """
+        found: Mapping[str, str] = {}
         for header in www_authenticate:
             for challenge in parse_challenges(header):
-                if challenge.scheme == self.name.lower() and "error" in challenge.parameters:
-                    return challenge.parameters["error"]
-        return None
+                if challenge.scheme == self.name.lower():
+                    if "error" in challenge.parameters:
+                        return challenge.parameters
+                    found = found or challenge.parameters
+        return found
+
+    def rejects_token(self, www_authenticate: Iterable[str]) -> bool:
+        """Tell whether a 401 says that another token may be accepted (RFC 6750 §3.1)."""
+        challenge = self.challenge(www_authenticate)
+        return (
+            challenge.get("error") == "invalid_token"
+            and challenge.get("error_description") not in _INCURABLE
+        )
 
 
 BEARER = BearerScheme()

@@ -1,41 +1,50 @@
 """`TokenSource`: a client's current token, for callers that send their requests by other means.
 
-Carries the steps of a flow out over an HTTP library, synchronously and asynchronously. Knows no
-library by name: `auth` and `httpx2_auth` each hand theirs in. Token requests go through a client of
-their own that follows no redirects and runs none of the caller's event hooks, so the client's
-secret is sent to the issuer alone.
+Carries the steps of a flow out, synchronously and asynchronously. Knows no HTTP library by name:
+`auth` and `httpx2_auth` each hand theirs in.
 """
 
-import asyncio
 import copy
 import logging
 import os
 import ssl
-import sys
-import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from consumer.client_auth import ClientAuth, choose_client_auth
-from consumer.deadline import Deadline, no_answer_within
-from consumer.errors import TokenEndpointUnreachable
-from consumer.fetch import BoundedBody, FetchAnswer
-from consumer.flow import Attempt, Fetch, Step, TokenFlow, TokenPlan, Wait
-from consumer.http_library import Fetched, HttpLibrary
+from consumer.flow import TokenFlow, TokenPlan
+from consumer.http_library import HttpLibrary
+from consumer.issuer_http import IssuerHttp
 from consumer.metadata import check_endpoint, check_issuer, check_resource
-from consumer.origin import Origin, parse_origin
+from consumer.origin import Origin
+from consumer.steps import Attempt, Fetch, Renew, Step, Wait
 from consumer.token_cache import Token
 from consumer.token_request import write_details
+from consumer.waiting import start_on_event_loop, start_on_thread, wait, wait_async
 from keys.identifiers import InsecureHttp
 
 TransportT = TypeVar("TransportT")
 
-_NOT_COPIED = frozenset({"_process", "_flow", "_tls_context"})
+_NOT_COPIED = frozenset({"_process", "_flow"})
 _PATIENCE = 6.0  # in timeouts: the longest a token request can take is a few of them
 
+_BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # of Linux; others count sleep
+
 _log = logging.getLogger("consumer")
+
+
+def boot_time() -> float:
+    """Return the seconds of a clock that never jumps and goes on while the machine sleeps.
+
+    `time.monotonic` stands still then on Linux: a token would seem young a day later.
+    """
+    return time.monotonic() if _BOOT_TIME is None else time.clock_gettime(_BOOT_TIME)
+
+
+def _random() -> float:
+    return int.from_bytes(os.urandom(4)) / 2**32  # never the same in two processes
 
 
 class TokenSourceBase(Generic[TransportT]):
@@ -64,7 +73,7 @@ class TokenSourceBase(Generic[TransportT]):
         cert: str | tuple[str, str] | None = None,
         trust_env: bool = True,
         timeout: float = 10.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_time,
     ) -> None:
         """Set whose tokens to get; nothing is sent before the first one is needed.
 
@@ -103,9 +112,8 @@ class TokenSourceBase(Generic[TransportT]):
             patience=_PATIENCE * timeout,
         )
         self._clock = clock
-        self._timeout = timeout
-        self._transport = transport
-        self._tls_options = {"verify": verify, "cert": cert, "trust_env": trust_env}
+        tls = {"verify": verify, "cert": cert, "trust_env": trust_env}
+        self._issuer_http = IssuerHttp(self._library, transport, tls, timeout=timeout, clock=clock)
         self._begin()
 
     def __repr__(self) -> str:
@@ -209,8 +217,12 @@ class TokenSourceBase(Generic[TransportT]):
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        self._flow = TokenFlow(self._plan, clock=self._clock, wall_clock=time.time)  # noqa: TID251 - a shell
-        self._tls_context: ssl.SSLContext | None = None
+        self._flow = TokenFlow(
+            self._plan,
+            clock=self._clock,
+            wall_clock=time.time,  # noqa: TID251 - a shell
+            draw=_random,
+        )
 
     def _current_flow(self) -> TokenFlow:
         if self._process != os.getpid():  # a child, forked when perhaps a thread was fetching
@@ -221,109 +233,22 @@ class TokenSourceBase(Generic[TransportT]):
     def _carry_out(self, step: Step) -> None:
         match step:
             case Wait():
-                _wait(step)
+                wait(step)
+            case Renew():
+                start_on_thread(step, self._carry_out)
             case Fetch():
-                self._fetch(step)
+                self._issuer_http.fetch(step, self._plan.redact)
 
     async def _carry_out_async(self, step: Step) -> None:
         match step:
             case Wait():
-                await _wait_async(step)
+                await wait_async(step)
+            case Renew() if self._issuer_http.needs_event_loop:
+                start_on_event_loop(step, self._carry_out_async)
+            case Renew():
+                start_on_thread(step, self._carry_out)
             case Fetch():
-                await self._fetch_async(step)
-
-    def _fetch(self, fetch: Fetch) -> None:
-        options, asked = self._client_options(fetch.request.url), fetch.request
-        with self._noting_failure(fetch):
-            deadline, give_up_at = Deadline(), self._clock() + self._timeout
-            client = self._library.client(**options)
-            try:
-                with (
-                    deadline.within(self._timeout),
-                    client.stream(
-                        asked.method,
-                        asked.url,
-                        headers=asked.headers,
-                        content=asked.body,
-                        extensions={"trace": deadline.trace},
-                    ) as response,
-                ):
-                    answer = self._receive(response, give_up_at)
-                fetch.answer = answer
-            finally:
-                if self._transport is None:
-                    client.close()
-
-    async def _fetch_async(self, fetch: Fetch) -> None:
-        import anyio  # here, because sync clients can do without
-
-        options, asked = self._client_options(fetch.request.url), fetch.request
-        with self._noting_failure(fetch):
-            client = self._library.async_client(**options)
-            try:
-                with anyio.fail_after(self._timeout):
-                    async with client.stream(
-                        asked.method, asked.url, headers=asked.headers, content=asked.body
-                    ) as response:
-                        fetch.answer = await self._receive_async(response)
-            except TimeoutError:
-                raise TimeoutError(no_answer_within(self._timeout)) from None
-            finally:
-                if self._transport is None:
-                    await client.aclose()
-
-    def _receive(self, response: Fetched, give_up_at: float) -> FetchAnswer:
-        reception = BoundedBody(response.status_code, response.headers)
-        if reception.wants_more:
-            for chunk in response.iter_raw() if reception.is_packed else response.iter_bytes():
-                # The clock too: a connection that the caller's transport kept is not traced.
-                if self._clock() >= give_up_at:
-                    raise TimeoutError(no_answer_within(self._timeout))
-                if not reception.add(chunk):
-                    break
-        return reception.answer()
-
-    async def _receive_async(self, response: Fetched) -> FetchAnswer:
-        reception = BoundedBody(response.status_code, response.headers)
-        if reception.wants_more:
-            chunks = response.aiter_raw() if reception.is_packed else response.aiter_bytes()
-            async for chunk in chunks:
-                if not reception.add(chunk):
-                    break
-            if isinstance(chunks, AsyncGenerator):
-                await chunks.aclose()  # left to the collector, it could run in no event loop
-        return reception.answer()
-
-    @contextmanager
-    def _noting_failure(self, fetch: Fetch) -> Iterator[None]:
-        try:
-            yield
-        except self._library.errors as error:
-            said = self._plan.redact(str(error)) or type(error).__name__
-            where = parse_origin(fetch.request.url)
-            # Without its cause, whose text may repeat lines that the server sent.
-            fetch.failure = TokenEndpointUnreachable(f"{where} cannot be reached: {said}")
-
-    def _client_options(self, url: str) -> Mapping[str, Any]:
-        # A client costs 0.15 ms, its TLS context 20 ms and more. So the context is made once, and
-        # the client anew for each token request: it belongs to the event loop that it is used in,
-        # keeps no idle connection that the issuer has closed, and needs no closing by the caller.
-        options: dict[str, Any] = {
-            "timeout": self._timeout,
-            "follow_redirects": False,
-            "trust_env": self._tls_options["trust_env"] and parse_origin(url).may_be_proxied,
-            "headers": {"Accept-Encoding": "identity"},
-        }
-        if self._transport is not None:
-            return options | {"transport": self._transport}
-        return options | {"verify": self._made_tls_context()}
-
-    def _made_tls_context(self) -> ssl.SSLContext:
-        # Without a lock, since a child that is forked meanwhile would wait for it for ever. Two
-        # threads come here at once only when a token request counts as lost.
-        if self._tls_context is None:
-            self._tls_context = self._library.tls_context(**self._tls_options)
-        return self._tls_context
+                await self._issuer_http.fetch_async(step, self._plan.redact)
 
 
 def _check_way(token_endpoint: str | None, allow_insecure_http: InsecureHttp) -> None:
@@ -331,28 +256,3 @@ def _check_way(token_endpoint: str | None, allow_insecure_http: InsecureHttp) ->
         _log.warning("plain http is allowed: secrets and tokens can be read on the way")
     if token_endpoint is not None:
         check_endpoint(token_endpoint, allow_insecure_http=allow_insecure_http)
-
-
-def _wait(step: Wait) -> None:
-    done = threading.Event()
-    step.pending.on_completion(done.set)
-    done.wait(step.timeout)
-
-
-async def _wait_async(step: Wait) -> None:
-    import anyio  # here, because sync clients can do without
-
-    done, schedule = anyio.Event(), _scheduler()
-    step.pending.on_completion(lambda: schedule(done.set))
-    with anyio.move_on_after(step.timeout):
-        await done.wait()
-
-
-def _scheduler() -> Callable[[Callable[[], object]], object]:
-    """Return what runs a function in this event loop when called from any thread."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
-        schedule: Callable[[Callable[[], object]], object]
-        schedule = trio.lowlevel.current_trio_token().run_sync_soon
-        return schedule
-    return asyncio.get_running_loop().call_soon_threadsafe

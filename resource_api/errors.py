@@ -46,8 +46,9 @@ class Reason(StrEnum):
     NO_KEYS = "no_keys"
 
 
-# One sentence for many reasons: which check failed is not told. "expired" is the exception, since a
-# client can act on it and can read it in the token itself.
+# One sentence for many reasons: which check failed is not told. The exceptions are what a client
+# can read in the token itself and act on: "expired" calls for another token, issuer and audience
+# for other settings. The consumer knows the sentences of these two (`consumer/token_scheme.py`).
 _UNTRUSTED = "the access token is not valid here"
 _MALFORMED = "the access token is malformed"
 _UNDECIDED = "access tokens cannot be checked at the moment"
@@ -60,6 +61,8 @@ DESCRIPTIONS: dict[Reason, str] = dict.fromkeys(Reason, _UNTRUSTED) | {
     Reason.SEVERAL_CREDENTIALS: "send exactly one Authorization header",
     Reason.TOKEN_TOO_LONG: "the access token is too long",
     Reason.MALFORMED_TOKEN: _MALFORMED,
+    Reason.WRONG_ISSUER: "the access token is from another issuer",
+    Reason.WRONG_AUDIENCE: "the access token is for another audience",
     Reason.INVALID_TIME: _MALFORMED,
     Reason.EXPIRED: "the access token expired",
     Reason.INVALID_IDENTITY: _MALFORMED,

@@ -334,7 +334,7 @@ class _Scenario:
 
 
 def _verdict(answer: httpx.Response) -> str:
-    error = BEARER.error(answer.headers.get_list("www-authenticate"))
+    error = BEARER.challenge(answer.headers.get_list("www-authenticate")).get("error")
     return f"{answer.status_code} {error or 'without an error code'}"
 
 

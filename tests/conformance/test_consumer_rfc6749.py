@@ -10,7 +10,6 @@ import pytest
 from consumer.client_auth import ClientSecretBasic, ClientSecretPost
 from consumer.errors import InvalidTokenResponse
 from consumer.fetch import FetchAnswer
-from consumer.token_cache import Freshness
 from consumer.token_request import parse_token_response
 from tests.support.consumer_flow import applied, token_request
 
@@ -121,5 +120,5 @@ def test_5_1_the_token_is_never_parsed(value):
 def test_5_1_expiry_is_receipt_and_lifetime_less_a_margin():
     """The token is not counted on for all of `expires_in`."""
     token = judged(GOOD | {"expires_in": 100})
-    assert token.freshness(94.9) is not Freshness.EXPIRED
-    assert token.freshness(95.0) is Freshness.EXPIRED
+    assert token.is_usable(94.9)
+    assert not token.is_usable(95.0)

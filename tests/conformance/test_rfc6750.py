@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from consumer.token_scheme import BEARER
 from resource_api.errors import DESCRIPTIONS, Reason
 from resource_api.guard import require
 from tests.support.protected_api import Answer, ProtectedApi, ask, bearer
@@ -78,13 +79,28 @@ def test_descriptions_are_a_fixed_list() -> None:
 
 @pytest.mark.rfc("6750-3.1-2")
 async def test_descriptions_do_not_tell_checks_apart() -> None:
-    """Who sends a foreign token does not learn which check it failed."""
+    """Who sends a forged token does not learn which check it failed."""
     api = ProtectedApi(FORGE)
-    foreign = [FORGE.token(iss="https://x.example"), FORGE.token(aud="https://x.example")]
-    foreign.append(FORGE.token(header={"kid": "unknown"}))
-    assert len({(await api.ask(token)).body for token in foreign}) == 1
+    forged = [FORGE.token(header={"kid": "unknown"}), FORGE.token(header={"typ": "JWT"})]
+    assert len({(await api.ask(token)).body for token in forged}) == 1
     reasons = [fields["reason"] for name, fields in api.events if name == "request.refused"]
-    assert reasons == ["wrong_issuer", "wrong_audience", "unknown_key"]
+    assert reasons == ["unknown_key", "wrong_type"]
+
+
+@pytest.mark.rfc("6750-3.1-2")
+async def test_a_client_is_told_what_its_settings_have_to_do_with_it() -> None:
+    """The consumer knows by these sentences that another token would be refused as well."""
+    api = ProtectedApi(FORGE)
+    told = []
+    for token in (FORGE.token(iss="https://x.example"), FORGE.token(aud="https://x.example")):
+        challenge = (await api.ask(token)).challenge or ""
+        assert BEARER.challenge([challenge])["error"] == "invalid_token"
+        assert not BEARER.rejects_token([challenge])
+        told.append(BEARER.challenge([challenge])["error_description"])
+    assert told == [
+        "the access token is from another issuer",
+        "the access token is for another audience",
+    ]
 
 
 @pytest.mark.rfc("6750-2.1-1", "9700-4.10-1")

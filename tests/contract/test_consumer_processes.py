@@ -91,7 +91,7 @@ def test_a_transport_of_the_callers_is_shared_by_copies(library):
     transport = http.HTTPTransport(verify=False)
     credentials = module.ClientCredentials("https://as.example", "i", "s", transport=transport)
     for other in (copy.copy(credentials), copy.deepcopy(credentials)):
-        assert vars(other)["_transport"] is transport
+        assert other._issuer_http._transport is transport
     transport.close()
 
 

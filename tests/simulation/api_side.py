@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from consumer.client_auth import ClientSecretBasic
 from consumer.errors import ConsumerError, TokenEndpointUnreachable
-from consumer.flow import Attempt, Fetch, TokenFlow, TokenPlan, Wait
+from consumer.flow import TokenFlow, TokenPlan
 from consumer.origin import parse_origin
+from consumer.steps import Attempt, Fetch, Renew, Wait
 from keys.errors import InvalidJwt, JwtFault
 from keys.events import ignore_event
 from keys.jwk import PublicJwk
@@ -158,7 +159,9 @@ class Consumer:
             auth=ClientSecretBasic("svc", "a secret of the simulation"),
             token_endpoint=f"{ISSUER}/token",
         )
-        self._flow = TokenFlow(plan, clock=world.now, wall_clock=world.now)
+        self._flow = TokenFlow(
+            plan, clock=world.now, wall_clock=world.now, draw=self._chance.random
+        )
 
     async def live(self, pause: float) -> None:
         """Call one API after another.
@@ -177,6 +180,9 @@ class Consumer:
                 match step:
                     case Fetch():
                         await self._fetch(step)
+                    case Renew():
+                        step.is_started = True
+                        self._world.start(self._renew(step))
                     case Wait():
                         done = asyncio.Event()
                         step.pending.on_completion(done.set)
@@ -188,6 +194,11 @@ class Consumer:
                         step.replayable = True
         except ConsumerError as error:
             self._world.note(self.name, "no token", said=type(error).__name__)
+
+    async def _renew(self, renew: Renew) -> None:
+        for step in renew.steps:
+            assert isinstance(step, Fetch)
+            await self._fetch(step)
 
     async def _fetch(self, step: Fetch) -> None:
         try:

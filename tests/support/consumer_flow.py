@@ -4,8 +4,9 @@ import json
 
 from consumer.client_auth import ClientSecretBasic
 from consumer.fetch import FetchAnswer
-from consumer.flow import Attempt, Fetch, TokenFlow, TokenPlan
+from consumer.flow import TokenFlow, TokenPlan
 from consumer.origin import Origin
+from consumer.steps import Attempt, Fetch, Renew
 from consumer.token_request import build_token_request
 
 ISSUER = "https://as.example"
@@ -43,7 +44,10 @@ def make_flow(clock, **changes):
     """Return a flow whose token endpoint needs no discovery, unless told otherwise."""
     plan = {"token_endpoint": f"{ISSUER}/token", "auth": ClientSecretBasic("id", "s3cret")}
     return TokenFlow(
-        TokenPlan(**({"issuer": ISSUER} | plan | changes)), clock=clock, wall_clock=lambda: NOW
+        TokenPlan(**({"issuer": ISSUER} | plan | changes)),
+        clock=clock,
+        wall_clock=lambda: NOW,
+        draw=lambda: 0.0,
     )
 
 
@@ -83,6 +87,15 @@ class Walk:
         self.step.accepted, self.step.rejected = not rejected, rejected
         self.step.replayable = rejected and replayable
         return self.go_on()
+
+    def renewing(self, *, is_started=True):
+        """Settle a `Renew`; return the walk through the steps in the background, and go on."""
+        assert isinstance(self.step, Renew)
+        self.step.is_started = is_started
+        renewal = Walk.__new__(Walk)
+        renewal.steps = self.step.steps
+        self.go_on()
+        return renewal.go_on() if is_started else None
 
     def go_on(self):
         """Take the next step; None at the end."""

@@ -20,6 +20,7 @@ class LocalIssuer(ThreadingHTTPServer):
         self.lifetime = 3600
         self.revoked = set()
         self.token_waiting_time = 0.05
+        self.no_more_waiting = threading.Event()
         self.dripping_path = None
         self.moved_to = None
         self.bodies = []
@@ -45,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
                 endpoint = f"{self.server.url}/token"
                 self._answer(200, {"issuer": self.server.url, "token_endpoint": endpoint})
             case "/token":
-                threading.Event().wait(self.server.token_waiting_time)
+                self.server.no_more_waiting.wait(self.server.token_waiting_time)
                 token = {"access_token": f"t{number}", "token_type": "Bearer"}
                 self._answer(200, token | {"expires_in": self.server.lifetime})
             case "/api":

@@ -10,15 +10,12 @@ import httpx2
 import pytest
 
 from consumer import ClientSecretBasic, ClientSecretPost, auth, httpx2_auth
-from consumer.errors import (
-    InsecureUrl,
-    InvalidTokenResponse,
-    TokenEndpointUnreachable,
-)
+from consumer.errors import InsecureUrl, InvalidTokenResponse, TokenEndpointUnreachable
 from tests.support.consumer_flow import ISSUER, HandClock
 
 API = "https://api.example"
 LIBRARIES = {"httpx": (httpx, auth), "httpx2": (httpx2, httpx2_auth)}
+OTHER = "the access token is for another audience"
 REFUSED = {"WWW-Authenticate": 'Bearer realm="api", error="invalid_token"'}
 
 
@@ -142,6 +139,7 @@ def test_a_fresh_token_that_is_refused_is_the_end(world, how):
         (401, 'Bearer error="invalid_request"'),
         (401, 'Bearer realm="api"'),
         (401, 'Basic realm="error=invalid_token"'),
+        (401, f'Bearer error="invalid_token", error_description="{OTHER}"'),
         (403, 'Bearer error="invalid_token"'),
         (500, ""),
     ],

@@ -11,13 +11,12 @@ from consumer.errors import (
     TokenEndpointUnreachable,
     TokenRequestRefused,
 )
-from consumer.flow import Fetch, Wait
 from consumer.origin import Origin
+from consumer.steps import Fetch, Renew, Wait
 from consumer.token_scheme import BearerScheme
 from tests.support.consumer_flow import (
     API,
     ISSUER,
-    OTHER_API,
     HandClock,
     Walk,
     answer,
@@ -121,35 +120,87 @@ def test_a_lost_leader_is_replaced_after_a_while(flow, clock):
     assert lost.fetched(token_answer("t3")).sends == "t3"  # it was alive after all
 
 
-def test_one_renews_early_while_the_others_go_on(flow, clock):
-    """Near expiry nobody waits but the one that renews."""
+def test_no_request_waits_for_a_renewal(flow, clock):
+    """Near expiry one request starts it, and goes on with the old token as the others do."""
     warm(flow)
-    clock.advance(3550)
-    renewing = Walk(flow)
-    assert isinstance(renewing.step, Fetch)
-    assert [Walk(flow).sends, Walk(flow).sends] == ["t1", "t1"]
-    assert renewing.fetched(token_answer("t2")).sends == "t2"
+    clock.advance(3540)
+    first = Walk(flow)
+    renewal = first.renewing()
+    assert [first.sends, Walk(flow).sends, Walk(flow).sends] == ["t1", "t1", "t1"]
+    assert renewal.fetched(token_answer("t2")).step is None
     assert Walk(flow).sends == "t2"
 
 
-def test_a_failed_early_renewal_is_survived(flow, clock):
-    """The old token serves, and the next callers do not try at once."""
+def test_a_failed_renewal_is_tried_again_later(flow, clock):
+    """The old token serves, and the next requests do not try at once."""
     warm(flow)
-    clock.advance(3550)
-    assert Walk(flow).fetched(DOWN).sends == "t1"
+    clock.advance(3540)
+    assert Walk(flow).renewing().fetched(DOWN).step is None
     assert Walk(flow).sends == "t1"
     clock.advance(1)
+    assert isinstance(Walk(flow).step, Renew)
+
+
+def test_a_renewal_waits_as_long_as_the_issuer_asks(flow, clock):
+    """`Retry-After` counts while the old token serves, and after its end too."""
+    warm(flow, lifetime=3600)
+    clock.advance(3540)
+    quiet = answer({"error": "slow_down"}, 429, **{"retry-after": "70"})
+    Walk(flow).renewing().fetched(quiet)
+    clock.advance(50)
+    assert Walk(flow).sends == "t1"
+    clock.advance(10)
+    with pytest.raises(TokenRequestRefused, match="slow_down"):
+        Walk(flow)
+    clock.advance(10)
     assert isinstance(Walk(flow).step, Fetch)
 
 
-def test_an_early_renewal_that_takes_too_long_is_not_survived(flow, clock):
-    """When it fails after the old token's end there is nothing left to send."""
+def test_who_comes_after_the_end_waits_for_the_renewal(flow, clock):
+    """It is under way already: no second token request, and a failure is told to all."""
     warm(flow)
-    clock.advance(3550)
+    clock.advance(3540)
+    renewal = Walk(flow).renewing()
+    clock.advance(57)
+    late, later = Walk(flow), Walk(flow)
+    assert isinstance(late.step, Wait)
+    renewal.fetched(token_answer("t2"))
+    assert [late.go_on().sends, later.go_on().sends] == ["t2", "t2"]
+
+
+def test_a_renewal_that_cannot_be_started_is_one_that_failed(flow, clock):
+    """No thread is to be had: the old token serves, and a second later it is tried again."""
+    warm(flow)
+    clock.advance(3540)
     walk = Walk(flow)
-    clock.advance(60)
-    with pytest.raises(TokenEndpointUnreachable):
-        walk.fetched(DOWN)
+    walk.renewing(is_started=False)
+    assert [walk.sends, Walk(flow).sends] == ["t1", "t1"]
+    clock.advance(1)
+    assert isinstance(Walk(flow).step, Renew)
+
+
+def test_a_renewal_that_is_broken_off_is_one_that_failed(flow, clock):
+    """Its event loop was closed, or a client's own authentication method raised something."""
+    warm(flow)
+    clock.advance(3540)
+    Walk(flow).renewing().steps.close()
+    assert Walk(flow).sends == "t1"
+    clock.advance(1)
+    assert isinstance(Walk(flow).step, Renew)
+
+
+def test_processes_renew_at_moments_of_their_own():
+    """A minute's window, over which random numbers spread them; a fork draws another one."""
+    clock, drawn = HandClock(), iter([1.0, 0.5, 0.25, 0.0])
+    flow = make_flow(clock)
+    flow._draw = lambda: next(drawn)
+    warm(flow)
+    clock.advance(3480)
+    assert isinstance(Walk(flow).step, Renew)
+    child = flow.inherited()
+    assert Walk(child).sends == "t1"
+    clock.advance(30)
+    assert isinstance(Walk(child).step, Renew)
 
 
 def test_an_issuer_that_asks_for_quiet_is_left_alone(flow, clock):
@@ -160,62 +211,6 @@ def test_an_issuer_that_asks_for_quiet_is_left_alone(flow, clock):
         Walk(flow)
     clock.advance(30)
     assert isinstance(Walk(flow).step, Fetch)
-
-
-def test_a_rejected_token_is_replaced_and_the_request_sent_again(flow):
-    """One token request, one retry."""
-    warm(flow)
-    walk = Walk(flow).answered(rejected=True)
-    assert isinstance(walk.step, Fetch)
-    assert walk.fetched(token_answer("t2")).sends == "t2"
-    assert walk.answered().step is None
-
-
-def test_a_token_that_is_newer_than_the_rejected_one_is_used(flow):
-    """A late 401 does not cost a second token request."""
-    warm(flow)
-    early, late = Walk(flow), Walk(flow)
-    early.answered(rejected=True).fetched(token_answer("t2"))
-    assert late.answered(rejected=True).sends == "t2"
-
-
-def test_a_request_that_cannot_be_repeated_is_not(flow):
-    """But the next one does not use the rejected token."""
-    warm(flow)
-    assert Walk(flow).answered(rejected=True, replayable=False).step is None
-    assert isinstance(Walk(flow).step, Fetch)
-
-
-def test_there_is_never_a_second_retry(flow):
-    """A fresh token that is refused as well ends the matter."""
-    warm(flow)
-    walk = Walk(flow).answered(rejected=True).fetched(token_answer("t2"))
-    assert walk.answered(rejected=True).step is None
-
-
-def test_an_incurable_401_costs_no_more_token_requests(flow, clock):
-    """One call, one answer, until the API has been left alone for a while."""
-    warm(flow)
-    Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered(rejected=True)
-    for _ in range(100):
-        assert Walk(flow).answered(rejected=True).step is None
-    clock.advance(60)
-    assert isinstance(Walk(flow).step, Fetch)
-
-
-def test_other_apis_keep_the_token_that_one_rejected(flow):
-    """One API out of order does not stop the others, not even while the issuer is down."""
-    warm(flow)
-    Walk(flow, API).answered(rejected=True).fetched(DOWN)
-    assert Walk(flow, OTHER_API).sends == "t1"
-
-
-def test_if_no_new_token_is_to_be_had_the_answer_stands(flow):
-    """The 401 is the answer; the next request reports what is wrong with the issuer."""
-    warm(flow)
-    assert Walk(flow).answered(rejected=True).fetched(DOWN).step is None
-    with pytest.raises(TokenEndpointUnreachable):
-        Walk(flow).fetched(DOWN)
 
 
 def test_a_token_without_life_serves_those_who_waited(flow):
@@ -232,15 +227,6 @@ def test_a_token_is_not_sent_over_plain_http(clock):
     with pytest.raises(InsecureUrl):
         Walk(make_flow(clock), away)
     assert isinstance(Walk(make_flow(clock, allow_insecure_http={"api.example"}), away).step, Fetch)
-
-
-def test_an_attempt_of_which_nothing_is_known_changes_nothing(flow):
-    """A shell that was interrupted says nothing: the token serves on, and nothing is repeated."""
-    walk = Walk(flow).fetched(token_answer("t1"))
-    step = walk.step
-    assert (step.accepted, step.rejected, step.replayable) == (False, False, False)
-    assert walk.go_on().step is None
-    assert Walk(flow).sends == "t1"
 
 
 def test_a_forked_child_goes_on_with_the_token_and_fetches_by_itself(clock):
@@ -268,59 +254,6 @@ def test_who_waits_is_told_for_how_long(flow, clock):
     clock.advance(20)
     assert isinstance(leader.step, Fetch)
     assert Walk(flow).step.timeout == 40
-
-
-def test_an_api_that_heals_is_forgiven_and_asked_as_before(flow, clock):
-    """Only by a newer token that it accepts, and only itself."""
-    warm(flow)
-    Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered()
-    walk = Walk(flow)
-    assert walk.sends == "t2"
-    walk.answered()
-    # The refusal of t1 is forgotten: one of t2 is the first one, and costs no waiting.
-    assert isinstance(Walk(flow).answered(rejected=True).step, Fetch)
-
-
-def test_a_refusal_of_the_second_token_is_noted_for_that_api_alone(flow):
-    """The other API's next request is not held up by it, nor is its refusal counted there."""
-    warm(flow)
-    Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered(rejected=True)
-    assert isinstance(Walk(flow, OTHER_API).answered(rejected=True).step, Fetch)
-
-
-def test_what_an_api_says_yes_to_heals_no_other_api(flow):
-    """An API that refuses fresh tokens is left alone, whatever its neighbour accepts."""
-    warm(flow)
-    Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered(rejected=True)
-    Walk(flow, OTHER_API).answered()
-    assert Walk(flow).answered(rejected=True).step is None
-
-
-def test_a_refusal_of_the_second_token_is_noted_for_the_api_that_refused(flow, clock):
-    """Not before it was left alone for a while, and then for certain, a third one is fetched."""
-    warm(flow)
-    Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered(rejected=True)
-    assert Walk(flow).sends == "t2"
-    clock.advance(60)
-    assert isinstance(Walk(flow).step, Fetch)
-    assert Walk(flow, OTHER_API).sends == "t2"
-
-
-def test_an_attempt_of_which_nothing_is_known_heals_nothing(flow):
-    """Only a yes to the newer token does; here t2 is the second fresh one that is refused."""
-    warm(flow)
-    walk = Walk(flow).answered(rejected=True).fetched(token_answer("t2"))
-    assert walk.go_on().step is None
-    assert Walk(flow).answered(rejected=True).step is None
-
-
-def test_a_yes_to_the_refused_token_itself_heals_nothing(flow):
-    """An open route of the same API says yes to any token."""
-    warm(flow)
-    early, late = Walk(flow), Walk(flow)
-    early.answered(rejected=True, replayable=False)
-    assert late.answered().step is None
-    assert isinstance(Walk(flow).step, Fetch)
 
 
 def test_a_token_endpoint_over_plain_http_is_taken_where_the_plan_allows_it(clock):
@@ -360,12 +293,3 @@ def test_what_was_sent_without_a_step_goes_on_with_one(flow):
     fetch.answer = token_answer("t2")
     assert next(steps).authorization == "Bearer t2"
     assert flow.fresh_attempt() is None
-
-
-@pytest.mark.parametrize("challenge", ['Bearer error="insufficient_scope"', "Bearer"])
-def test_another_401_ends_what_was_sent_without_a_step(flow, challenge):
-    """Another token would not help."""
-    warm(flow)
-    made = flow.fresh_attempt()
-    made.answered(401, [challenge], can_repeat=True)
-    assert list(flow.steps(API, made)) == []

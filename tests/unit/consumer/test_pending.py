@@ -2,7 +2,7 @@
 
 import threading
 
-from consumer.flow import PendingTokenRequest
+from consumer.steps import PendingTokenRequest
 from consumer.token_cache import Token
 
 TOKEN = Token(value="t", received_at=0.0, lifetime=1.0)

@@ -6,7 +6,6 @@ from consumer.errors import TokenEndpointUnreachable
 from consumer.token_cache import (
     MAX_ORIGINS,
     FetchFirst,
-    Freshness,
     Origin,
     Refuse,
     RenewEarly,
@@ -25,28 +24,28 @@ def make_token(lifetime=3600.0, received_at=0.0):
 def cache_with(token):
     """Return a cache that has this token."""
     cache = TokenCache()
-    cache.store(token)
+    cache.store(token, jitter=0.0)
     return cache
 
 
 @pytest.mark.rfc("21-3.2.3-1")
 @pytest.mark.parametrize(
-    ("lifetime", "now", "standing"),
+    ("lifetime", "window", "end"),
     [
-        (3600, 0, Freshness.FRESH),
-        (3600, 3539.9, Freshness.FRESH),
-        (3600, 3540, Freshness.NEAR_EXPIRY),
-        (3600, 3594.9, Freshness.NEAR_EXPIRY),
-        (3600, 3595, Freshness.EXPIRED),
-        (10, 7.9, Freshness.FRESH),
-        (10, 8, Freshness.NEAR_EXPIRY),
-        (10, 9.5, Freshness.EXPIRED),
-        (0, 0, Freshness.EXPIRED),
+        (86400, (86280, 86340), 86395),
+        (3600, (3480, 3540), 3595),
+        (300, (210, 270), 295),
+        (100, (70, 90), 95),
+        (10, (7, 9), 9.5),
+        (0, (0, 0), 0),
     ],
 )
-def test_a_token_is_renewed_early_and_given_up_before_its_end(lifetime, now, standing):
-    """Early is the last fifth, at most a minute; the end is a twentieth, at most 5 s, before."""
-    assert standing is make_token(lifetime).freshness(now)
+def test_a_token_is_renewed_early_and_given_up_before_its_end(lifetime, window, end):
+    """The window takes a fifth, at most a minute; as long is left for the case that it fails."""
+    token = make_token(lifetime)
+    assert window == (token.renew_at(1.0), token.renew_at(0.0))
+    assert token.is_usable(max(end - 0.1, 0)) is (lifetime > 0)
+    assert not token.is_usable(end)
 
 
 @pytest.mark.rfc("9700-4.10-1")
@@ -67,8 +66,8 @@ def test_the_first_failure_is_followed_by_a_second_of_quiet():
 def test_a_short_life_is_renewed_early_too():
     """However young the clock is: a new token is renewed when it is time."""
     cache = cache_with(token := make_token(1.0))
-    assert Use(token) == cache.choose(API, now=0.75)
-    assert RenewEarly(token) == cache.choose(API, now=0.85)
+    assert Use(token) == cache.choose(API, now=0.85)
+    assert RenewEarly(token) == cache.choose(API, now=0.9)
 
 
 def test_an_empty_cache_needs_a_token():
@@ -117,7 +116,7 @@ def test_retry_after_is_honoured():
     cache.record_failure(error, now=0.0)
     assert Refuse(error) == cache.choose(API, now=29.9)
     assert FetchFirst() == cache.choose(API, now=30.0)
-    cache.store(token := make_token())
+    cache.store(token := make_token(), jitter=0.0)
     assert Use(token) == cache.choose(API, now=1.0)
 
 
@@ -132,7 +131,7 @@ def test_a_rejected_token_is_not_sent_there_again():
 def test_only_the_token_that_was_rejected_is_affected():
     """A late 401 about an old token does not touch the new one."""
     cache = cache_with(old := make_token())
-    cache.store(new := make_token())
+    cache.store(new := make_token(), jitter=0.0)
     cache.reject(old, API, now=1.0)
     assert Use(new) == cache.choose(API, now=1.0)
     assert not cache.has_refusals
@@ -145,7 +144,7 @@ def test_a_fresh_token_that_is_rejected_too_stops_the_renewing():
     moment = 0.0
     for wait in (60.0, 120.0, 240.0, 480.0, 960.0, 960.0):
         assert FetchFirst() == cache.choose(API, now=moment)
-        cache.store(token := make_token(1e9))
+        cache.store(token := make_token(1e9), jitter=0.0)
         for _ in range(3):  # several callers report the same token
             cache.reject(token, API, now=moment)
         assert Use(token) == cache.choose(API, now=moment + wait - 0.1)
@@ -156,7 +155,7 @@ def test_a_cure_is_remembered():
     """When the API accepts the next token, the next refusal is a first one again."""
     cache = cache_with(first := make_token())
     cache.reject(first, API, now=0.0)
-    cache.store(second := make_token())
+    cache.store(second := make_token(), jitter=0.0)
     cache.accept(second, API, now=1.0)
     assert not cache.has_refusals
     cache.reject(second, API, now=2.0)
@@ -168,9 +167,9 @@ def test_an_open_route_does_not_pass_for_a_cure():
     cache = cache_with(first := make_token(1e9))
     cache.reject(first, API, now=0.0)
     cache.accept(first, API, now=0.0)
-    cache.store(second := make_token(1e9))
+    cache.store(second := make_token(1e9), jitter=0.0)
     cache.reject(second, API, now=0.0)
-    cache.store(third := make_token(1e9))
+    cache.store(third := make_token(1e9), jitter=0.0)
     cache.accept(third, API, now=59.0)
     assert cache.has_refusals
     cache.accept(third, API, now=60.0)

@@ -220,7 +220,7 @@ def test_no_token_of_a_caller_is_shown_copied_or_pickled(world):
             copied(acting)
     again = pickle.loads(pickle.dumps(exchange))
     assert again.for_caller(Caller("one")) is not acting
-    assert acting._tls_context is exchange._tls_context
+    assert acting._issuer_http is exchange._issuer_http
 
 
 async def test_the_issuer_gives_what_the_consumer_asks_for():
