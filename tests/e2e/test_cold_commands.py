@@ -65,7 +65,7 @@ def test_every_command_finds_what_it_imports(
 ) -> None:
     """Each is run once, the server as well; what they do is tested, and measured, elsewhere."""
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-    lines = [*BEFORE_SERVING, *WHILE_SERVING, "serve"]
+    lines = [*BEFORE_SERVING, *WHILE_SERVING, "serve", "mock"]  # `test_cli_mock` starts the last
     for command in map(" ".join, COMMANDS):
         assert any(line.startswith(command) for line in lines), command
     place = make_place(tmp_path, WATCHWORD_KEY_PASSPHRASE="correct horse")

@@ -24,9 +24,16 @@ _SUMMARIES = {
     "token": "Tokens: get one, read one, say why one is refused, revoke.",
     "db": "The registry database: status, upgrade, backup, restore.",
     "serve": "Serve the provider: issuer and demo API, or one of them.",
+    "mock": "Serve a mock issuer for tests, which gives any token to anyone.",
     "scenario": "Run the consumer's scenario against a running provider.",
 }
-_COMMANDS = {"apply": "apply", "export": "apply", "serve": "serve", "scenario": "token"}
+_COMMANDS = {
+    "apply": "apply",
+    "export": "apply",
+    "serve": "serve",
+    "mock": "mock",
+    "scenario": "token",
+}
 """Commands by themselves, with the modules that they are in; the rest are groups."""
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from keys.identifiers import check_issuer, metadata_urls
 from keys.jwk import PublicJwk
-from watchword.testing.clock import Clock
+from watchword.testing.clock import Clock, RunningClock
 from watchword.testing.endpoints import Answer, Asked, answer, claims_of
 from watchword.testing.faults import Fault, FaultScript
 from watchword.testing.forge import DROP, TokenForge
@@ -53,7 +53,7 @@ class Issuer:
         lifetime: int = 3600,
         secret: str | None = None,
         claims: Mapping[str, Any] | None = None,
-        clock: Clock | None = None,
+        clock: Clock | RunningClock | None = None,
     ) -> None:
         """Be an issuer.
 

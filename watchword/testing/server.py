@@ -1,5 +1,7 @@
 """Reach an issuer for tests over a socket: for what runs in another process or another language."""
 
+import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from watchword.testing.clock import RunningClock
+from watchword.testing.control import PREFIX, control
 from watchword.testing.endpoints import Answer, Asked
 from watchword.testing.issuer import Issuer
 
@@ -15,22 +19,31 @@ _MAXIMUM_BODY = 2**20
 
 
 class IssuerServer(ThreadingHTTPServer):
-    """Serves one issuer over plain HTTP."""
+    """Serves one issuer over plain HTTP, with the calls of `control` below `/mock/`."""
 
     daemon_threads = True
     request_queue_size = 128
     issuer: Issuer
+    """Whose answers are served; set before requests are, since its URL may name the port."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Bind the address; `issuer` is set before requests are served.
+        """Bind an address.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: it cannot be had.
         """
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as above
+        """Report what went wrong, unless the client has gone."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
     def answer(self, asked: Asked) -> Answer:
         """Answer a request."""
+        if urlsplit(asked.url).path.startswith(PREFIX):
+            return control(self.issuer, asked)
         return self.issuer.answer(asked)
 
 
@@ -42,9 +55,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         length = self.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > _MAXIMUM_BODY:
+        is_known = length.isascii() and length.isdigit() and "transfer-encoding" not in self.headers
+        if not is_known or int(length[:9]) > _MAXIMUM_BODY:
+            # What follows cannot be told from the next request.
             self.close_connection = True
-            self._send(Answer(status=413, headers={"connection": "close"}))
+            status = 413 if is_known else 411
+            self._send(Answer(status=status, headers={"connection": "close"}))
             return
         lines = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
         own = urlsplit(self.server.issuer.url)
@@ -79,13 +95,14 @@ def listening(*, port: int = 0, **settings: Any) -> Iterator[Issuer]:  # noqa: A
 
     Args:
         port: 0 takes a free one; the issuer's `url` names it.
-        settings: those of `Issuer` but for the URL.
+        settings: those of `Issuer` but for the URL; the clock runs, unless it is given.
 
     Raises:
         OSError: the port cannot be had.
     """
     with IssuerServer("127.0.0.1", port) as server:
-        server.issuer = Issuer(f"http://127.0.0.1:{server.server_port}", **settings)
+        url = f"http://127.0.0.1:{server.server_port}"
+        server.issuer = Issuer(url, **{"clock": RunningClock(), **settings})
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
