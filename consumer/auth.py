@@ -13,6 +13,7 @@ _LIBRARY = HttpLibrary(
     async_client=httpx.AsyncClient,
     transport=httpx.BaseTransport,
     tls_context=httpx.create_ssl_context,
+    error=httpx.HTTPError,
     errors=(httpx.HTTPError, httpx.InvalidURL, OSError),
     request_not_read=httpx.RequestNotRead,
 )

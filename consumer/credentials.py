@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from typing import Generic, TypeVar
 
+from consumer.errors import ConsumerError
 from consumer.http_library import ApiRequest, ApiResponse
 from consumer.origin import Origin
 from consumer.steps import Attempt
@@ -26,11 +27,15 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
             if response.status_code != 401:
                 return
             self._note(made, request, response)
-        with closing(self.attempts(_origin(request), made)) as attempts:
-            for attempt in attempts:
-                request.headers["Authorization"] = attempt.authorization
-                response = yield request
-                self._note(attempt, request, response)
+        try:
+            with closing(self.attempts(_origin(request), made)) as attempts:
+                for attempt in attempts:
+                    request.headers["Authorization"] = attempt.authorization
+                    response = yield request
+                    self._note(attempt, request, response)
+        except ConsumerError as error:
+            error.request = request
+            raise
 
     async def async_auth_flow(self, request: RequestT) -> AsyncGenerator[RequestT, ResponseT]:
         """Authorize one request of an async client, on asyncio or trio."""
@@ -40,11 +45,15 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
             if response.status_code != 401:
                 return
             self._note(made, request, response)
-        async with aclosing(self.attempts_async(_origin(request), made)) as attempts:
-            async for attempt in attempts:
-                request.headers["Authorization"] = attempt.authorization
-                response = yield request
-                self._note(attempt, request, response)
+        try:
+            async with aclosing(self.attempts_async(_origin(request), made)) as attempts:
+                async for attempt in attempts:
+                    request.headers["Authorization"] = attempt.authorization
+                    response = yield request
+                    self._note(attempt, request, response)
+        except ConsumerError as error:
+            error.request = request
+            raise
 
     def _authorize_at_once(self, request: RequestT) -> Attempt | None:
         attempt = self.fresh_attempt(request.url.scheme)

@@ -4,12 +4,26 @@ No message ever holds a secret or a token. Every class can be copied, because on
 request is reported to each of the callers that waited for it.
 """
 
+from functools import cache
+from typing import Any
+
+_REMEDIES = {
+    "invalid_client": "check the client's id and secret, and that the client is enabled",
+    "invalid_scope": "ask with `scope` for what the client is granted",
+    "invalid_target": "name with `resource` an API that the client is registered for",
+    "unauthorized_client": "allow the client this grant type at the issuer",
+    "unsupported_grant_type": "use an issuer that has this grant type",
+    "invalid_authorization_details": "ask for details that the client is granted",
+}
+
 
 class ConsumerError(Exception):
     """No usable access token, or no safe place to send it; the base of everything below."""
 
     retry_after: float | None = None
     """Seconds that the issuer asked to be left alone for, if it did."""
+    request: Any
+    """The request to the API that was not sent, as the errors of httpx have it."""
 
 
 class TokenRequestRefused(ConsumerError):
@@ -29,9 +43,15 @@ class TokenRequestRefused(ConsumerError):
         self.status = status
         self.retry_after = retry_after
 
-    def __str__(self) -> str:
+    @property
+    def answer(self) -> str:
+        """Say what the issuer answered, without what to do about it."""
         told = f": {self.description}" if self.description else ""
         return f"the token request was refused with {self.status} {self.code}{told}"
+
+    def __str__(self) -> str:
+        remedy = f"; {_REMEDIES[self.code]}" if self.code in _REMEDIES else ""
+        return f"{self.answer}{remedy}"
 
 
 class TokenEndpointUnreachable(ConsumerError):
@@ -57,3 +77,27 @@ class MetadataError(ConsumerError):
 
 class InsecureUrl(ConsumerError):
     """A credential would have travelled over plain http to another machine."""
+
+
+def error_of(base: type[Exception], error: ConsumerError) -> ConsumerError:
+    """Return an error as one that is also an error of an HTTP library.
+
+    Args:
+        base: the base of the library's errors, such as `httpx.HTTPError`.
+        error: the error; it keeps its type, too.
+    """
+    kind = _also(type(error), base)  # type: ignore[arg-type]  # classes can be hashed
+    made = kind.__new__(kind)
+    base.__init__(made, str(error))
+    made.args = error.args
+    vars(made).update(vars(error), _plain=error, _base=base)
+    return made.with_traceback(error.__traceback__)
+
+
+@cache
+def _also(kind: type[ConsumerError], base: type[Exception]) -> type[ConsumerError]:
+    return type(kind.__name__, (kind, base), {"__module__": kind.__module__, "__reduce__": _reduce})
+
+
+def _reduce(error: Any) -> tuple[Any, ...]:  # noqa: ANN401 - of a type that is made when needed
+    return error_of, (error._base, error._plain)

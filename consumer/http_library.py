@@ -96,5 +96,8 @@ class HttpLibrary:
     transport: type
     """What the transports of sync clients are."""
     tls_context: Callable[..., ssl.SSLContext]
+    error: type[Exception]
+    """The base of the library's errors, and so of ours."""
     errors: tuple[type[Exception], ...]
+    """All that the library raises when a request fails."""
     request_not_read: type[Exception]

@@ -13,6 +13,7 @@ _LIBRARY = HttpLibrary(
     async_client=httpx2.AsyncClient,
     transport=httpx2.BaseTransport,
     tls_context=httpx2.create_ssl_context,
+    error=httpx2.HTTPError,
     errors=(httpx2.HTTPError, httpx2.InvalidURL, OSError),
     request_not_read=httpx2.RequestNotRead,
 )

@@ -28,6 +28,8 @@ ASSUMED_LIFETIME = 300.0
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 # RFC 6749 §5.2: the characters of `error`; what lies outside is no code.
 _ERROR_CODE = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]{1,100}")
+# RFC 6749 §3.3: scope-token.
+_SCOPE_NAME = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 _DECIMAL = re.compile(r"[0-9]{1,16}")
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7E]")
 _LONGEST_DESCRIPTION = 200
@@ -90,6 +92,30 @@ def build_token_request(
     return FetchRequest(
         method="POST", url=endpoint, headers=headers, body=urlencode(form).encode("ascii")
     )
+
+
+def write_scope(scope: str | Iterable[str] | None) -> str | None:
+    """Write a scope as the parameter has it (RFC 6749 §3.3); None stays None.
+
+    Args:
+        scope: names, one by one or in a text that divides them by single spaces.
+
+    Raises:
+        ValueError: there is none, or one that cannot be a name.
+    """
+    if scope is None:
+        return None
+    names = scope.split(" ") if isinstance(scope, str) else list(scope)
+    if not any(names):
+        # RFC 6749 §3.3: to ask for nothing is to ask for the issuer's default.
+        raise ValueError("the scope names nothing; leave it out for the issuer's default")
+    for name in names:
+        if not _SCOPE_NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a scope: printable ASCII without space, quote or "
+                "backslash; in a text, names are divided by single spaces"
+            )
+    return " ".join(names)
 
 
 def write_details(details: Iterable[Mapping[str, Any]] | None) -> str | None:

@@ -9,11 +9,12 @@ import logging
 import os
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
-from contextlib import closing
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from consumer.client_auth import ClientAuth, choose_client_auth
+from consumer.errors import ConsumerError, error_of
 from consumer.flow import TokenFlow, TokenPlan
 from consumer.http_library import HttpLibrary
 from consumer.issuer_http import IssuerHttp
@@ -21,11 +22,12 @@ from consumer.metadata import check_endpoint, check_issuer, check_resource
 from consumer.origin import Origin
 from consumer.steps import Attempt, Fetch, Renew, Step, Wait
 from consumer.token_cache import Token
-from consumer.token_request import write_details
+from consumer.token_request import write_details, write_scope
 from consumer.waiting import start_on_event_loop, start_on_thread, wait, wait_async
 from keys.identifiers import InsecureHttp
 
 TransportT = TypeVar("TransportT")
+_Steps = TypeVar("_Steps", bound=Generator[Step, None, Any])
 
 _NOT_COPIED = frozenset({"_process", "_flow"})
 _PATIENCE = 6.0  # in timeouts: the longest a token request can take is a few of them
@@ -63,7 +65,7 @@ class TokenSourceBase(Generic[TransportT]):
         client_secret: str | None = None,
         *,
         client_id: str | None = None,
-        scope: str | None = None,
+        scope: str | Iterable[str] | None = None,
         resource: str | None = None,
         authorization_details: Iterable[Mapping[str, Any]] | None = None,
         token_endpoint: str | None = None,
@@ -83,7 +85,7 @@ class TokenSourceBase(Generic[TransportT]):
                 with `client_secret`, for `ClientSecretBasic`.
             client_secret: the client's secret.
             client_id: the id by its name, instead of `client`.
-            scope: names divided by single spaces; None for the issuer's default.
+            scope: names, in a text or one by one; None for the issuer's default.
             resource: the API that the token is for (RFC 8707); None for the issuer's default.
             authorization_details: rights in detail (RFC 9396), objects that each have a `type`.
             token_endpoint: where tokens are given out, if it is not to be discovered.
@@ -96,7 +98,7 @@ class TokenSourceBase(Generic[TransportT]):
             clock: seconds of a clock that never jumps.
 
         Raises:
-            ValueError: issuer, resource, details, endpoint, id or secret cannot be one.
+            ValueError: issuer, scope, resource, details, endpoint, id or secret cannot be one.
             TypeError: `client` is neither an id nor a way to authenticate.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
@@ -104,7 +106,7 @@ class TokenSourceBase(Generic[TransportT]):
         self._plan = TokenPlan(
             issuer=check_issuer(issuer, allow_insecure_http=allow_insecure_http),
             auth=choose_client_auth(client, client_secret, client_id),
-            scope=scope,
+            scope=write_scope(scope),
             resource=None if resource is None else check_resource(resource),
             authorization_details=write_details(authorization_details),
             token_endpoint=token_endpoint,
@@ -144,7 +146,7 @@ class TokenSourceBase(Generic[TransportT]):
         Raises:
             ConsumerError: no token is to be had.
         """
-        with closing(self._current_flow().token()) as steps:
+        with self._stepping(self._current_flow().token()) as steps:
             while True:
                 try:
                     step = next(steps)
@@ -159,7 +161,7 @@ class TokenSourceBase(Generic[TransportT]):
         Raises:
             ConsumerError: no token is to be had.
         """
-        with closing(self._current_flow().token()) as steps:
+        with self._stepping(self._current_flow().token()) as steps:
             while True:
                 try:
                     step = next(steps)
@@ -193,7 +195,7 @@ class TokenSourceBase(Generic[TransportT]):
         Raises:
             ConsumerError: no token is to be had, or the API's address is not safe for one.
         """
-        with closing(self._current_flow().steps(origin, made)) as steps:
+        with self._stepping(self._current_flow().steps(origin, made)) as steps:
             for step in steps:
                 if isinstance(step, Attempt):
                     yield step
@@ -208,7 +210,7 @@ class TokenSourceBase(Generic[TransportT]):
         Raises:
             ConsumerError: no token is to be had, or the API's address is not safe for one.
         """
-        with closing(self._current_flow().steps(origin, made)) as steps:
+        with self._stepping(self._current_flow().steps(origin, made)) as steps:
             for step in steps:
                 if isinstance(step, Attempt):
                     yield step
@@ -229,6 +231,15 @@ class TokenSourceBase(Generic[TransportT]):
             self._flow = self._flow.inherited()
             self._process = os.getpid()
         return self._flow
+
+    @contextmanager
+    def _stepping(self, steps: _Steps) -> Iterator[_Steps]:
+        try:
+            yield steps
+        except ConsumerError as error:
+            raise error_of(self._library.error, error) from None
+        finally:
+            steps.close()
 
     def _carry_out(self, step: Step) -> None:
         match step:

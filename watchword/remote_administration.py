@@ -251,7 +251,7 @@ class RemoteAdministration:
                 )
         except TokenRequestRefused as error:
             if error.code in _NOTHING_THERE:
-                raise self._lacking(str(error), _scopes_of(method, path, given)) from None
+                raise self._lacking(error.answer, _scopes_of(method, path, given)) from None
             is_later = error.status == 429 or error.status >= 500
             raise (StoreUnavailable if is_later else AccessRefused)(str(error)) from None
         except TokenEndpointUnreachable as error:

@@ -16,6 +16,7 @@ from consumer.token_request import (
     ASSUMED_LIFETIME,
     parse_token_response,
     write_details,
+    write_scope,
 )
 from tests.support.consumer_flow import token_request
 
@@ -155,12 +156,12 @@ def test_an_oauth_error_keeps_code_description_and_status():
         judged({"error": "invalid_scope", "error_description": "no such scope"}, 400)
     error = caught.value
     assert (error.code, error.description, error.status) == ("invalid_scope", "no such scope", 400)
-    assert str(error) == "the token request was refused with 400 invalid_scope: no such scope"
+    assert error.answer == "the token request was refused with 400 invalid_scope: no such scope"
 
 
 def test_an_oauth_error_may_come_without_description():
     """Only the code is required; a description that is no text counts as none."""
-    with pytest.raises(TokenRequestRefused, match=r"refused with 401 invalid_client$"):
+    with pytest.raises(TokenRequestRefused, match=r"refused with 401 invalid_client; check"):
         judged({"error": "invalid_client", "error_description": 7}, 401)
 
 
@@ -204,3 +205,33 @@ def test_a_redirect_is_not_followed():
     """It would take the secret to an address that nobody configured."""
     with pytest.raises(InvalidTokenResponse, match="redirects"):
         judged(b"", 307, location="https://elsewhere.example")
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        (None, None),
+        ("orders:read", "orders:read"),
+        ("a b", "a b"),
+        (["a", "b"], "a b"),
+        (("a",), "a"),
+        (iter(["a", "b"]), "a b"),
+    ],
+)
+def test_a_scope_is_a_text_or_its_names(given, written):
+    """One parameter comes of either (RFC 6749 §3.3)."""
+    assert write_scope(given) == written
+
+
+@pytest.mark.parametrize("given", ["", [], " ", [""], iter(())])
+def test_a_scope_that_names_nothing_is_refused(given):
+    """It would be left out, and the issuer would give all that the client may have."""
+    with pytest.raises(ValueError, match="leave it out"):
+        write_scope(given)
+
+
+@pytest.mark.parametrize("given", ["a  b", "a\nb", 'a"', "\\", "é", ["a b"], ["a", ""], " a"])
+def test_what_cannot_be_a_scope_is_refused(given):
+    """Where it is given, and not by the issuer."""
+    with pytest.raises(ValueError, match="no name of a scope"):
+        write_scope(given)
