@@ -15,6 +15,7 @@ from keys.events import EventSink
 from keys.identifiers import InsecureHttp
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
+from keys.telemetry import CountedEvents
 from resource_api.access_token import AccessToken
 from resource_api.bearer import build_refusal, check_token68, find_bearer
 from resource_api.config import ResourcePolicy, build_metadata, metadata_path, metadata_url
@@ -88,7 +89,8 @@ class Protection:
         if (issuer is None) == (issuers is None) or (issuer is None and own != (None,) * 5):
             raise ValueError("give issuers alone, or issuer with its keys, lists and policy")
         trusted = list(issuers or ())
-        self._on_event = on_event = on_event or _log_about(resource, issuer, trusted)
+        on_event = CountedEvents(on_event or _log_about(resource, issuer, trusted))
+        self._on_event = on_event
         if issuer is not None:
             policy = policy or ResourcePolicy(
                 issuer=issuer, resource=resource, allow_insecure_http=allow_insecure_http

@@ -12,6 +12,7 @@ from keys.encoding import inflate, is_gzip
 from keys.errors import FetchFailed
 from keys.identifiers import is_loopback
 from keys.remote.answer import FETCH_TIMEOUT, Fetched
+from keys.telemetry import traced_exchange
 
 if TYPE_CHECKING:
     import ssl
@@ -60,14 +61,14 @@ class HttpGet:
         import httpx
 
         if self._client is not None:
-            return await self._read(self._client, url, headers)
+            return await self._get(self._client, url, headers)
         # A client for each fetch: no idle connection, no tie to an event loop.
         # Only this machine may answer for loopback: a proxy could name keys of its own.
         may_be_proxied = not is_loopback(urlsplit(url).hostname or "")
         async with httpx.AsyncClient(
             timeout=FETCH_TIMEOUT, verify=await self._certificates(), trust_env=may_be_proxied
         ) as client:
-            return await self._read(client, url, headers)
+            return await self._get(client, url, headers)
 
     async def _certificates(self) -> "ssl.SSLContext":
         """Return the certificates that the system trusts, read once for all who ask meanwhile."""
@@ -84,6 +85,14 @@ class HttpGet:
         self._context = await asyncio.shield(reading)
         self._read_again_at = now + CERTIFICATES_FOR
         return self._context
+
+    async def _get(
+        self, client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]
+    ) -> Fetched:
+        with traced_exchange("GET", url) as exchange:
+            fetched = await self._read(client, url, {**headers, **exchange.headers})
+            exchange.status = fetched.status
+        return fetched
 
     async def _read(
         self, client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]
