@@ -170,6 +170,7 @@ class RemoteAdministration:
         dry_run: bool = False,
         prune: bool = False,
         usage_days: int = 30,
+        revoke_tokens: bool = False,
     ) -> Json:
         from issuer.administration.declaration.document import write_sent
 
@@ -177,6 +178,7 @@ class RemoteAdministration:
             "dry_run": str(dry_run).lower(),
             "prune": str(prune).lower(),
             "usage_days": usage_days,
+            **_revoking(revoke_tokens),
         }
         return _json(self._ask("POST", ("apply",), write_sent(declaration), query=query))
 

@@ -171,7 +171,9 @@ class Administration:
         """
         wanted = read_document(TokenChangeDocument, document)
         if not wanted.dry_run:
-            return self._transactions.change(lambda edit: self._change_tokens(edit, wanted))
+            return self._transactions.change(
+                lambda edit: change_tokens(edit, wanted, administration=self._administration)
+            )
         return self._transactions.foresee(
             lambda reading: foresee_token_change(
                 reading, wanted, by=self._by, now=self._now(), administration=self._administration
@@ -275,17 +277,16 @@ class Administration:
         dry_run: bool = False,
         prune: bool = False,
         usage_days: int = 30,
+        revoke_tokens: bool = False,
     ) -> Json:
-        """Make the registry what a declaration says, in one transaction.
+        """Make the registry what a declaration says, in one transaction; return the difference.
 
         Args:
             declaration: with the secrets that are at hand.
             dry_run: only tell what would be done.
             prune: what the declaration does not have, goes.
             usage_days: how far back to look for who used what goes.
-
-        Returns:
-            The difference.
+            revoke_tokens: revoke all tokens of the clients that are deleted or disabled.
         """
         # Loaded by need: of all operations this one alone takes a declaration.
         from issuer.administration.declaration import apply as declared
@@ -299,6 +300,8 @@ class Administration:
             # Never prune the calling client: it would lock itself out.
             kept_clients=frozenset({self._by.name} if self._by.via is Via.API else ()),
             usage_days=usage_days,
+            revoke_tokens=revoke_tokens,
+            administration=self._administration,
         )
 
         def preview(reading: RegistryReading) -> tuple["Outcome", list[AuditEntry]]:
@@ -311,9 +314,8 @@ class Administration:
                 edit, declaration, options, random_bytes=self._random_bytes
             )
 
-        if dry_run:
-            return declared.describe_outcome(self._transactions.foresee(preview))
-        return declared.describe_outcome(self._transactions.change(carry_out))
+        run = self._transactions
+        return declared.describe_outcome(run.foresee(preview) if dry_run else run.change(carry_out))
 
     def list_registration_tokens(self) -> list[Json]:
         """List the initial access tokens of dynamic registration, never the tokens themselves."""
@@ -339,9 +341,6 @@ class Administration:
     def revoke_registration_token(self, token_id: str) -> None:
         """End an initial access token."""
         self._transactions.change(lambda edit: edit.revoke_registration_token(token_id))
-
-    def _change_tokens(self, edit: RegistryEdit, wanted: TokenChangeDocument) -> Json:
-        return change_tokens(edit, wanted, administration=self._administration)
 
     def _create(
         self,

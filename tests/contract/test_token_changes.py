@@ -28,6 +28,7 @@ from issuer.storage.engines.database import Statement
 from issuer.storage.hot import open_hot_store
 from issuer.storage.status_changes import TokenSelection, find_ranges
 from keys.encoding import encode_base64url
+from tests.support.declaration import declaration, declared
 from tests.support.registry import NOW, RESOURCE
 from tests.support.status_blocks import SIZE, give_blocks, jti_of
 
@@ -262,6 +263,28 @@ def test_disabling_and_deleting_a_client_may_revoke_its_tokens(operations, regis
     assert actions == ["token.revoked", "client.deleted", "token.revoked"]
     operations.create_client({"client_id": "new"})
     operations.delete_client("new", revoke_tokens=True)  # it has none
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize(("revoke", "status"), [(False, 0), (True, 1)])
+def test_a_declaration_may_revoke_the_tokens_of_clients_that_go(
+    operations, registry, revoke, status
+):
+    """Of those that it deletes or disables; without it, and before, their live tokens are told."""
+    for client_id in ("shop", "till", "idle"):
+        operations.create_client({"client_id": client_id})
+    wanted = declaration(declared("till", disabled=True), declared("new"))
+    options = {"prune": True, "revoke_tokens": revoke}
+    foreseen = operations.apply(wanted, dry_run=True, **options)
+    assert rows(registry) == []
+    done = operations.apply(wanted, **options)
+    live = [{"client_id": "till", "tokens": 48}, {"client_id": "shop", "tokens": 32}]
+    for outcome in (foreseen, done):
+        assert outcome["tokens"]["revoke"] is revoke
+        assert sorted(outcome["tokens"]["live"], key=live.index) == live
+    assert statuses(registry) == [status] * COUNT
+    again = operations.apply(wanted, **options)
+    assert again["tokens"]["live"] == []
 
 
 def test_a_client_that_has_ended_gets_no_further_places(operations, registry):

@@ -190,7 +190,7 @@ def test_a_file_that_says_nothing_does_not_prune_everything(run):
 
 
 def test_a_dry_run_names_who_used_what_goes(tmp_path):
-    """From the records of a provider that has given tokens."""
+    """From the records of a provider that has given tokens; and how many of them would live on."""
     place = make_place(tmp_path)
     place.add_key()
     client = place.json("clients", "create", "till", "--scope", "read")
@@ -202,6 +202,10 @@ def test_a_dry_run_names_who_used_what_goes(tmp_path):
     assert lines[:2] == ["- client till", "Of what goes, this was used in the last 1 day:"]
     assert lines[2].startswith(f"    client till: secret {client['secret_id']}, last at 20")
     assert lines[3].startswith(f"    client till: read on {place.url}, last at 20")
+    assert "client till: at most 16 live tokens of it will be accepted until" in done.stderr
+    assert "to end them: watchword token revoke --client till\n" in done.stderr
+    done = place.run("apply", "registry.toml", "--prune", "--dry-run", "--revoke-tokens")
+    assert "client till: its tokens would be revoked\n" in done.stderr
 
 
 def test_two_at_once_are_as_good_as_one(tmp_path):
@@ -258,6 +262,10 @@ def test_a_server_is_asked_the_same_way(tmp_path, monkeypatch, capsys):
         )
         told = refused(run("apply", "registry.yaml", "--server", place.url), 1, lines=2)
         assert "client b: no such resource: urn:b" in told
+        (here / "registry.yaml").write_text("clients: []")
+        done = run("apply", "registry.yaml", *options, "--revoke-tokens")
+        assert done.stdout.startswith("- client till\n")
+        assert done.stderr.endswith("client till: its tokens are revoked\n")
 
 
 def test_a_server_that_is_not_there_leaves_no_secret_behind(run, tmp_path, monkeypatch):

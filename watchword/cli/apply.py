@@ -13,6 +13,7 @@ import typer
 
 from watchword.cli.output import CommandFailed, JsonFlag, WrongUsage, print_json, say
 from watchword.cli.registry import ServerOption, administration
+from watchword.cli.token_revocation import describe_live_tokens
 
 if TYPE_CHECKING:
     from issuer.administration.declaration.document import DeclarationFile
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 Form = Literal["toml", "yaml"]
 
 
+RevokeTokensFlag = Annotated[
+    bool,
+    typer.Option(
+        "--revoke-tokens", help="Revoke all tokens of clients that are deleted or disabled, too."
+    ),
+]
 _FORMS: dict[str, Form] = {".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}
 _STANDARD_INPUT = "-"
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
@@ -57,6 +64,7 @@ def apply(
         str | None,
         typer.Option("--format", metavar="FORM", help="toml or yaml, for a file without suffix."),
     ] = None,
+    revoke_tokens: RevokeTokensFlag = False,
     server: ServerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -72,7 +80,13 @@ def apply(
         )
     secrets = _load_secrets(file, declaration)
     with administration(server, by_file=True, reading=dry_run) as operations, all_reasons():
-        carry_out = partial(operations.apply, declaration, prune=prune, usage_days=usage_days)
+        carry_out = partial(
+            operations.apply,
+            declaration,
+            prune=prune,
+            usage_days=usage_days,
+            revoke_tokens=revoke_tokens,
+        )
         # Look first: only the registry knows which secrets must be made.
         outcome = carry_out(dry_run=True)
         if not dry_run:
@@ -84,6 +98,16 @@ def apply(
         print_json(outcome)
     else:
         sys.stdout.write(render_outcome(outcome))
+    _say_what_is_live(outcome)
+
+
+def _say_what_is_live(outcome: "Json") -> None:
+    """Say of each client that is deleted or disabled what becomes of its tokens."""
+    for each in outcome["tokens"]["live"]:
+        left = describe_live_tokens(each["client_id"], each["tokens"])
+        ended = "are revoked" if outcome["applied"] else "would be revoked"
+        told = f"its tokens {ended}" if outcome["tokens"]["revoke"] else left
+        say(f"client {each['client_id']}: {told}")
 
 
 def export(server: ServerOption = None) -> None:

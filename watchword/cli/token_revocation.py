@@ -140,7 +140,12 @@ def decide_revocation(
         return True, "its tokens are revoked"
     if not live:
         return False, "tokens that it has remain valid until they expire"
-    return False, (
+    return False, describe_live_tokens(client_id, live)
+
+
+def describe_live_tokens(client_id: str, live: int) -> str:
+    """Say of a client that is no more how many tokens of it are good, and how to end them."""
+    return (
         f"{_count(live)} of it will be accepted until they expire; to end them:"
         f" watchword token revoke --client {client_id}"
     )

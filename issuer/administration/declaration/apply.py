@@ -21,6 +21,7 @@ from issuer.administration.declaration.plan import (
     Step,
     make_plan,
 )
+from issuer.administration.token_changes import revoke_all_tokens
 from issuer.registry.audit import Action, Actor, AuditEntry
 from issuer.registry.client import ClientRegistration, Facts, facts_of_client
 from issuer.registry.credentials import ClientSecret
@@ -28,6 +29,7 @@ from issuer.registry.errors import DeclarationRefused
 from issuer.registry.resource import Resource, describe_resource, facts_of_resource
 from issuer.registry.schema import Json, same_json, write, write_time
 from issuer.registry.usage import LastUse
+from issuer.storage.status_changes import TokenSelection
 
 if TYPE_CHECKING:
     from issuer.storage.edit import RegistryEdit
@@ -54,12 +56,16 @@ class Outcome:
         applied: whether they were taken.
         usage: who used what goes.
         usage_days: since how many days.
+        live_tokens: how many each client has at most that is deleted or disabled, by its id.
+        revoke_tokens: whether these are revoked.
     """
 
     plan: Plan
     applied: bool
     usage: tuple[LastUse, ...]
     usage_days: int
+    live_tokens: tuple[tuple[str, int], ...] = ()
+    revoke_tokens: bool = False
 
 
 def preview_declaration(
@@ -75,8 +81,7 @@ def preview_declaration(
         DeclarationRefused: it cannot be.
     """
     plan = make_plan(declaration, _read_state(reading, declaration, options, now), options)
-    usage = _read_usage(reading, plan, since=now - options.usage_days * _SECONDS_A_DAY)
-    return Outcome(plan=plan, applied=False, usage=usage, usage_days=options.usage_days)
+    return _read_outcome(reading, plan, options, now, applied=False)
 
 
 def apply_declaration(
@@ -102,10 +107,12 @@ def apply_declaration(
     ]
     if missing:
         raise DeclarationRefused(missing)
-    usage = _read_usage(edit, plan, since=edit.now - options.usage_days * _SECONDS_A_DAY)
+    outcome = _read_outcome(edit, plan, options, edit.now, applied=True)
     for step in plan.steps:
         _take(edit, step, random_bytes)
-    return Outcome(plan=plan, applied=True, usage=usage, usage_days=options.usage_days)
+    for client_id in _ended_clients(plan) if options.revoke_tokens else ():
+        revoke_all_tokens(edit, client_id, administration=options.administration)
+    return outcome
 
 
 def foresee_entries(plan: Plan, *, by: Actor, now: int) -> list[AuditEntry]:
@@ -156,6 +163,32 @@ def _loses_rights(declared: Sequence[Resource], present: dict[str, Resource]) ->
     """Tell whether a resource loses a scope or type, which any client could hold."""
     pairs = ((present.get(each.resource), each) for each in declared)
     return any(before and set(before.rights) - set(after.rights) for before, after in pairs)
+
+
+def _read_outcome(
+    reading: "RegistryReading", plan: Plan, options: ApplyOptions, now: int, *, applied: bool
+) -> Outcome:
+    """Read what is known of what goes, before it does."""
+    live = (
+        (client_id, sum(each.size for each in reading.find_tokens(selection, now)))
+        for client_id in _ended_clients(plan)
+        for selection in [TokenSelection(client_id=client_id)]
+    )
+    return Outcome(
+        plan=plan,
+        applied=applied,
+        usage=_read_usage(reading, plan, since=now - options.usage_days * _SECONDS_A_DAY),
+        usage_days=options.usage_days,
+        live_tokens=tuple((client_id, count) for client_id, count in live if count),
+        revoke_tokens=options.revoke_tokens,
+    )
+
+
+def _ended_clients(plan: Plan) -> Iterator[str]:
+    """Yield the clients that are deleted or disabled."""
+    for each in lost_permissions(plan):
+        if each.client_id is not None and each.resource is None:
+            yield each.client_id
 
 
 def _read_usage(reading: "RegistryReading", plan: Plan, *, since: int) -> tuple[LastUse, ...]:
@@ -249,6 +282,10 @@ def describe_outcome(outcome: Outcome) -> Json:
             "days": outcome.usage_days,
             "takes_away": any(map(_takes_away, changes)),
             "uses": [_describe_use(use) for use in outcome.usage],
+        },
+        "tokens": {
+            "revoke": outcome.revoke_tokens,
+            "live": [{"client_id": name, "tokens": count} for name, count in outcome.live_tokens],
         },
     }
 

@@ -48,12 +48,17 @@ class ApplyOptions:
         kept_resources: resources that stay in any case.
         kept_clients: clients that stay in any case.
         usage_days: how far back to look for who used what goes.
+        revoke_tokens: whether clients that are deleted or disabled lose their tokens too.
+        administration: whose tokens only those may revoke who hold what they are for; None for an
+            operator who has the database itself.
     """
 
     prune: bool = False
     kept_resources: frozenset[str] = field(default=frozenset())
     kept_clients: frozenset[str] = field(default=frozenset())
     usage_days: int = 30
+    revoke_tokens: bool = False
+    administration: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ The endpoint serves by it, the middleware in front takes the scopes from it, and
 from it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from issuer.administration.declaration.document import SentDeclaration, read_sent
@@ -81,6 +81,11 @@ _APPLY = (
         default=30,
         most=MAXIMUM_USAGE_DAYS,
         description="how far back to look for who used what goes",
+    ),
+    replace(
+        _REVOKE_TOKENS,
+        description="revoke all tokens of the clients that are deleted or disabled as well; takes"
+        " `watchword:tokens:write` too",
     ),
 )
 
@@ -345,6 +350,7 @@ ROUTES: Final = (
             dry_run=call.flag("dry_run"),
             prune=call.flag("prune"),
             usage_days=call.number("usage_days"),
+            revoke_tokens=call.flag("revoke_tokens"),
         ),
         summary="Make the registry what a declaration says, in one transaction",
         query=_APPLY,

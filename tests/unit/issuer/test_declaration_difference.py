@@ -180,6 +180,7 @@ def test_the_json_has_what_the_lines_have():
         ],
         "notes": [],
         "usage": {"days": 30, "takes_away": False, "uses": []},
+        "tokens": {"revoke": False, "live": []},
     }
     assert SECRET not in json.dumps(described)
 
