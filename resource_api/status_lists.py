@@ -130,7 +130,11 @@ class StatusListClient:
         self._loops: dict[asyncio.AbstractEventLoop, _OnLoop] = {}
 
     def current(self, uri: str) -> StatusList | None:
-        """Give the list if it is in force, and have it asked for in the background when due."""
+        """Give the list if it is in force, and have it asked for in the background when due.
+
+        Raises:
+            RuntimeError: it is to be asked for, and no event loop runs on this thread.
+        """
         held = self._held.get(uri)
         if held is None:
             return None

@@ -28,7 +28,11 @@ class KeySource(Protocol):
         ...
 
     def current(self) -> JwkSet | None:
-        """Give the usable set without waiting."""
+        """Give the usable set without waiting.
+
+        Raises:
+            RuntimeError: this has something fetched, and no event loop runs on this thread.
+        """
         ...
 
     async def key(self, kid: str, alg: str) -> PublicJwk:
@@ -51,7 +55,7 @@ class StatusSource(Protocol):
     """
 
     def current(self, uri: str) -> Statuses | None:
-        """Give a usable list without waiting."""
+        """Give a usable list without waiting; raises `RuntimeError` as `KeySource.current` does."""
         ...
 
     async def get(self, uri: str) -> Statuses:

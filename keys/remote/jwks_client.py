@@ -121,7 +121,11 @@ class JwksClient:
         return self.ready
 
     def current(self) -> JwkSet | None:
-        """Give the usable set, if any, and have the issuer asked in the background when due."""
+        """Give the usable set, if any, and have the issuer asked in the background when due.
+
+        Raises:
+            RuntimeError: the issuer is to be asked, and no event loop runs on this thread.
+        """
         now = self._clock()
         state = self._state
         if now < state.refresh_at:
