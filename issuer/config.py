@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from keys.identifiers import check_issuer
+from keys.identifiers import InsecureHttp, check_issuer
 
 MAX_TOKEN_TTL = 86_400
 """Longest life of an access token, in seconds.
@@ -36,6 +36,7 @@ class IssuerConfig:
 
     Args:
         issuer: the issuer identifier, compared byte for byte (RFC 8414 §3.3).
+        allow_insecure_http: which other machines than this one may be the issuer on plain http.
         token_ttl: life of a token in seconds where neither client nor resource says otherwise.
         max_token_ttl: the longest life of any token in seconds, whatever client or resource say.
         document_max_age: seconds that the JWK set and the metadata may be cached.
@@ -49,6 +50,7 @@ class IssuerConfig:
     """
 
     issuer: str
+    allow_insecure_http: InsecureHttp = False
     token_ttl: int = 3600
     max_token_ttl: int = MAX_TOKEN_TTL
     document_max_age: int = 300
@@ -58,7 +60,7 @@ class IssuerConfig:
     token_origins: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        check_issuer(self.issuer)
+        check_issuer(self.issuer, allow_insecure_http=self.allow_insecure_http)
         check_token_ttl(self.token_ttl)
         check_token_ttl(self.max_token_ttl)
         if self.document_max_age < 0:

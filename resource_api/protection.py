@@ -183,7 +183,12 @@ class Protection:
         """
         policies = [each.policy for each in self.issuers]
         body = build_metadata(policies, scopes) if scopes else self.metadata
-        return _json_answer(200, [(b"cache-control", b"public, max-age=300")], body)
+        # Any page may read it, as what the issuer publishes (Fetch standard §3.3).
+        headers = [
+            (b"cache-control", b"public, max-age=300"),
+            (b"access-control-allow-origin", b"*"),
+        ]
+        return _json_answer(200, headers, body)
 
     async def warm(self) -> bool:
         """Get the keys before there is traffic; say whether those of every issuer are there.

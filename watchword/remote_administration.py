@@ -30,6 +30,7 @@ from issuer.registry.errors import (
 )
 from issuer.registry.schema import Json
 from keys.encoding import parse_json_object
+from keys.identifiers import InsecureHttp
 
 if TYPE_CHECKING:
     from issuer.administration.declaration.document import Declaration
@@ -54,6 +55,7 @@ class RemoteAdministration:
         client_id: a client that holds scopes on the administration.
         client_secret: its secret.
         resource: the administration's identifier, if the server has another than the usual one.
+        allow_insecure_http: which other machines may be asked over plain http.
         transport: carries all requests, instead of the network.
 
     Raises:
@@ -68,6 +70,7 @@ class RemoteAdministration:
         client_id: str,
         client_secret: str,
         resource: str | None = None,
+        allow_insecure_http: InsecureHttp = False,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._server = server
@@ -80,6 +83,7 @@ class RemoteAdministration:
                 client_id,
                 client_secret,
                 resource=self._resource,
+                allow_insecure_http=allow_insecure_http,
                 transport=transport,
                 timeout=TIMEOUT,
             )

@@ -7,13 +7,35 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from issuer.registry.errors import InvalidValue
 from issuer.storage.database_url import parse_database_url
-from keys.identifiers import check_issuer, check_resource, split_server_url
+from keys.identifiers import InsecureHttp, check_issuer, check_resource, split_server_url
 from watchword.setting_sources import PREFIX
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-Issuer = Annotated[str, AfterValidator(check_issuer)]
 Resource = Annotated[str, AfterValidator(check_resource)]
+
+
+def _issuer(identifier: str, info: ValidationInfo) -> str:
+    # What is wrong in itself is not in `data`, and is reported by itself.
+    allowed = info.data.get("allow_insecure_http", True)
+    return check_issuer(identifier, allow_insecure_http=allowed)
+
+
+def _insecure_http(value: bool | str) -> InsecureHttp:
+    if isinstance(value, bool) or value.lower() in ("true", "false"):
+        return str(value).lower() == "true"
+    names = split_names(value.lower())
+    for name in names:
+        try:
+            host = split_server_url(f"http://{name}").host
+        except ValueError:
+            host = ""
+        if host != name:
+            raise ValueError(
+                "must be true, false or the names of hosts with commas between, such as"
+                " auth.test.example.com"
+            )
+    return names
 
 
 def _not_built(value: str | None) -> None:
@@ -89,6 +111,9 @@ def _database_url(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+Issuer = Annotated[str, AfterValidator(_issuer)]
+AllowInsecureHttp = Annotated[bool | str, AfterValidator(_insecure_http)]
+"""Written as text or as in TOML; what is kept is a bool, or the names that are allowed too."""
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_database_url)]
 KeySigner = Annotated[
     Literal["local", "pkcs11", "aws-kms"], AfterValidator(_signer_with_its_settings)

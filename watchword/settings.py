@@ -21,7 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from issuer.config import MAX_TOKEN_TTL
+from issuer.config import MAX_TOKEN_TTL, IssuerConfig
 from issuer.storage.database_url import DatabasePlace, SqliteFile, parse_database_url
 from keys.identifiers import is_loopback
 from watchword.claim_hooks import ClaimHooks, loading_hooks
@@ -32,6 +32,7 @@ from watchword.setting_sources import (
     is_of_service,
 )
 from watchword.setting_values import (
+    AllowInsecureHttp,
     DatabaseUrl,
     Issuer,
     JwksUriHosts,
@@ -76,9 +77,15 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
+    allow_insecure_http: AllowInsecureHttp = Field(
+        False,
+        description="whether the issuer may be on plain http beyond loopback, for development:"
+        " `true` for hosts of a private network, or host names with commas between for those too",
+    )
     issuer: Issuer = Field(
         "http://localhost:8080",
-        description="issuer identifier, exactly as in `iss`; https unless the host is loopback",
+        description="issuer identifier, exactly as in `iss`; https unless the host is loopback, or"
+        " plain http is allowed",
     )
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
@@ -278,9 +285,19 @@ class Settings(BaseSettings):
         return split_names((self.jwks_uri_hosts or "").lower())
 
     @property
-    def token_origins(self) -> tuple[str, ...]:
-        """The origins whose pages may ask for tokens."""
-        return split_names(self.token_cors_origins or "")
+    def issuer_config(self) -> IssuerConfig:
+        """What the issuer is configured with."""
+        return IssuerConfig(
+            issuer=self.issuer,
+            allow_insecure_http=self.allow_insecure_http,
+            token_ttl=self.token_ttl,
+            max_token_ttl=self.max_token_ttl,
+            document_max_age=self.jwks_max_age,
+            withdrawal_seconds=self.status_list_ttl,
+            outage_seconds=self.registry_outage_seconds,
+            authorization_endpoint=self.authorization_endpoint,
+            token_origins=split_names(self.token_cors_origins or ""),
+        )
 
     @property
     def keys_folder(self) -> Path:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from keys.encoding import parse_json_object
+from keys.identifiers import InsecureHttp
 from keys.key_types import ALGORITHMS
 from resource_api.config import ResourcePolicy
 from resource_api.demo import PUBLIC, READ_RESOURCE, WRITE_RESOURCE
@@ -28,6 +29,7 @@ def create_demo_api(
     *,
     issuer: str,
     resource: str,
+    allow_insecure_http: InsecureHttp = False,
     jwks: KeySource | None = None,
     value: ResourceValue | None = None,
     open_routes: Iterable[tuple[str, str]] = OPEN_ROUTES,
@@ -38,6 +40,7 @@ def create_demo_api(
     Args:
         issuer: the only issuer whose tokens count.
         resource: this API's identifier.
+        allow_insecure_http: which other machines the issuer may be on with plain http.
         jwks: the issuer's keys; found over HTTP if not given.
         value: where the resource is kept; in this process if not given.
         open_routes: what needs no token.
@@ -48,6 +51,7 @@ def create_demo_api(
     policy = ResourcePolicy(
         issuer=issuer,
         resource=resource,
+        allow_insecure_http=allow_insecure_http,
         algorithms=tuple(ALGORITHMS),
         scopes_supported=(READ, WRITE),
     )

@@ -63,7 +63,7 @@ def set_issuer(
 
     settings = load_settings()
     try:
-        check_issuer(issuer)
+        check_issuer(issuer, allow_insecure_http=settings.allow_insecure_http)
     except ValueError as error:
         raise WrongUsage(f"URL: {error}") from None
     if is_missing(settings):

@@ -132,7 +132,11 @@ def _remote(server: str, settings: "Settings") -> "RemoteAdministration":
     client_id, secret = client_credentials(settings)
     try:
         return RemoteAdministration(
-            server, client_id=client_id, client_secret=secret, resource=settings.admin_resource
+            server,
+            client_id=client_id,
+            client_secret=secret,
+            resource=settings.admin_resource,
+            allow_insecure_http=settings.allow_insecure_http,
         )
     except (ConsumerError, InvalidValue) as error:
         raise WrongUsage(f"--server: {error}") from None

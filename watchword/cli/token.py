@@ -175,6 +175,7 @@ def _policy(settings: "Settings", resource: str) -> "ResourcePolicy":
         return ResourcePolicy(
             issuer=settings.issuer,
             resource=resource,
+            allow_insecure_http=settings.allow_insecure_http,
             algorithms=tuple(ALGORITHMS),
         )
     except ValueError as error:
@@ -193,7 +194,8 @@ async def _explain(token: bytes, policy: "ResourcePolicy") -> "Explanation":
         if reason := fields.get("reason"):
             say(f"watchword: {fields.get('uri', policy.issuer)} does not answer: {reason}")
 
-    keys = JwksClient(HttpJwks(policy.issuer), on_event=tell)
+    fetch = HttpJwks(policy.issuer, allow_insecure_http=policy.allow_insecure_http)
+    keys = JwksClient(fetch, on_event=tell)
     lists = StatusListClient(keys, on_event=tell)
     try:
         await keys.warm()
@@ -305,7 +307,8 @@ def _request_token(settings: "Settings", asked: dict[str, str | None]) -> dict[s
     client_id, secret = client_credentials(settings)
     auth = ClientSecretBasic(client_id, secret)
     published = _ask(build_metadata_request(settings.issuer), auth)
-    metadata = parse_metadata(published, settings.issuer, allow_insecure_http=False)
+    allowed = settings.allow_insecure_http
+    metadata = parse_metadata(published, settings.issuer, allow_insecure_http=allowed)
     request = build_token_request(
         metadata.token_endpoint,
         auth,

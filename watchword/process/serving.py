@@ -257,6 +257,11 @@ def warnings_at_start(settings: Settings, *, port: int) -> list[str]:
         for name in WITHOUT_EFFECT
         if name in settings.model_fields_set
     ]
+    if settings.allow_insecure_http:
+        found.append(
+            "WATCHWORD_ALLOW_INSECURE_HTTP is set: over plain http secrets and tokens can be read"
+            " on the way, and keys replaced; use https outside of development"
+        )
     issuer = urlsplit(settings.issuer)
     if is_loopback(issuer.hostname) and (issuer.port or DEFAULT_PORTS[issuer.scheme]) != port:
         found.append(

@@ -64,6 +64,7 @@ class AdminApp:
             policy=ResourcePolicy(
                 issuer=settings.issuer,
                 resource=settings.administration,
+                allow_insecure_http=settings.allow_insecure_http,
                 # One key, one algorithm: a token of any of ours is as good.
                 algorithms=tuple(ALGORITHMS),
                 realm="administration",

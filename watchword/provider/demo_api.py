@@ -39,13 +39,16 @@ class DemoApiApp:
     ) -> None:
         self._jwks: KeySource
         if published is None:
-            self._jwks = JwksClient(HttpJwks(settings.issuer), on_event=events)
+            allowed = settings.allow_insecure_http
+            fetch = HttpJwks(settings.issuer, allow_insecure_http=allowed)
+            self._jwks = JwksClient(fetch, on_event=events)
         else:
             self._jwks = PublishedKeys(published)
         self._prefix = prefix
         self._api = create_demo_api(
             issuer=settings.issuer,
             resource=settings.default_resource,
+            allow_insecure_http=settings.allow_insecure_http,
             jwks=self._jwks,
             status_lists=statuses,
             value=value,

@@ -10,7 +10,6 @@ from time import monotonic
 
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
-from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.cross_origin import readable_everywhere
 from issuer.endpoints.document import Document, DocumentEndpoint
@@ -77,16 +76,7 @@ class IssuerApp:
         self._events = events
         self._started = started
         self._checked = checked
-        self.config = IssuerConfig(
-            issuer=settings.issuer,
-            token_ttl=settings.token_ttl,
-            max_token_ttl=settings.max_token_ttl,
-            document_max_age=settings.jwks_max_age,
-            withdrawal_seconds=settings.status_list_ttl,
-            outage_seconds=settings.registry_outage_seconds,
-            authorization_endpoint=settings.authorization_endpoint,
-            token_origins=settings.token_origins,
-        )
+        self.config = settings.issuer_config
         self._settings = settings
         self._refusal = ""
         # Without a key there is nothing to serve, nor to make a database for.

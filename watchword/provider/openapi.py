@@ -108,9 +108,7 @@ def build_openapi(settings: Settings, *, issuer: bool, api: bool) -> bytes:
         issuer: whether the issuer is served, and the administration with it.
         api: whether the demo API is served.
     """
-    config = IssuerConfig(
-        issuer=settings.issuer, authorization_endpoint=settings.authorization_endpoint
-    )
+    config = settings.issuer_config
     paths: Json = {}
     schemes: Json = {}
     if issuer:
@@ -150,7 +148,7 @@ def build_index(settings: Settings, *, issuer: bool, api: bool) -> bytes:
         issuer: whether the issuer is served.
         api: whether the demo API is served.
     """
-    config = IssuerConfig(issuer=settings.issuer)
+    config = settings.issuer_config
     links = {
         "metadata": _origin(settings.issuer) + metadata_paths(config)[0],
         "jwks": config.base + JWKS_PATH,

@@ -247,3 +247,15 @@ async def test_pages_of_any_origin_read_the_documents_and_of_named_ones_ask_for_
         assert_not_found(await client.get("/authorize"))
     async with serving(authorization_endpoint=True) as client:
         assert (await client.get("/authorize")).status_code == 400
+
+
+@pytest.mark.parametrize("only", [None, "api"])
+async def test_an_issuer_on_plain_http_inside_a_network_is_served_whole(only):
+    """Each part that names the issuer takes it, where the setting does."""
+    options = {"issuer": "http://watchword:8080", "allow_insecure_http": "true", "demo_api": "on"}
+    async with serving(only=only, **options) as client:
+        assert (await client.get("/read-resource")).status_code == 401
+        if only is None:
+            assert (await client.get("/admin/api/v1/clients")).status_code == 401
+            metadata = (await client.get("/.well-known/oauth-authorization-server")).json()
+            assert metadata["token_endpoint"] == "http://watchword:8080/token"

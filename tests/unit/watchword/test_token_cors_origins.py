@@ -21,7 +21,7 @@ def test_origins_are_listed_with_commas_between(
     given: str | None, origins: tuple[str, ...]
 ) -> None:
     """No page may ask unless its origin is named."""
-    assert load_settings(token_cors_origins=given).token_origins == origins
+    assert load_settings(token_cors_origins=given).issuer_config.token_origins == origins
 
 
 @pytest.mark.parametrize(
