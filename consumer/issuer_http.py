@@ -5,7 +5,7 @@ event hooks, so that the client's secret is sent to the issuer alone.
 """
 
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,6 +48,11 @@ class IssuerHttp:
     def __getstate__(self) -> dict[str, Any]:
         """Give the settings to a copy or a pickle; a TLS context cannot be in one."""
         return vars(self) | {"_tls_context": None}
+
+    @property
+    def settings(self) -> tuple[Hashable, ...]:
+        """Where requests go and what they show; two with the same get the same answers."""
+        return (self._transport, *self._tls_options.values())
 
     @property
     def needs_event_loop(self) -> bool:

@@ -20,6 +20,7 @@ from consumer.http_library import HttpLibrary
 from consumer.issuer_http import IssuerHttp
 from consumer.metadata import check_endpoint, check_issuer, check_resource
 from consumer.origin import Origin
+from consumer.shared_flows import share
 from consumer.steps import Attempt, Fetch, Renew, Step, Wait
 from consumer.token_cache import Token
 from consumer.token_request import write_details, write_scope
@@ -53,7 +54,8 @@ class TokenSourceBase(Generic[TransportT]):
     """What the `TokenSource` and `ClientCredentials` of both libraries have in common.
 
     One object may serve many clients, threads and event loops at the same time. All of them share
-    one token, and however many wait for it, it is requested once.
+    one token, and however many wait for it, it is requested once. So do objects that were made with
+    the same arguments.
     """
 
     _library: ClassVar[HttpLibrary]
@@ -102,7 +104,7 @@ class TokenSourceBase(Generic[TransportT]):
             TypeError: `client` is neither an id nor a way to authenticate.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
-        _check_way(token_endpoint, allow_insecure_http)
+        allow_insecure_http = _check_way(token_endpoint, allow_insecure_http)
         self._plan = TokenPlan(
             issuer=check_issuer(issuer, allow_insecure_http=allow_insecure_http),
             auth=choose_client_auth(client, client_secret, client_id),
@@ -126,8 +128,8 @@ class TokenSourceBase(Generic[TransportT]):
     def __getstate__(self) -> dict[str, Any]:
         """Give the settings, the client's secret among them, to a copy or a pickle.
 
-        A copy gets a token of its own. A pickle is as secret as what it holds; a transport or a
-        TLS context of the caller's cannot be in one.
+        What comes of it shares the token in the same process. A pickle is as secret as what it
+        holds; a transport or a TLS context of the caller's cannot be in one.
         """
         return {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
 
@@ -219,17 +221,18 @@ class TokenSourceBase(Generic[TransportT]):
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        self._flow = TokenFlow(
+        flow = TokenFlow(
             self._plan,
             clock=self._clock,
             wall_clock=time.time,  # noqa: TID251 - a shell
             draw=_random,
         )
+        self._flow = share(flow, self._clock, *self._issuer_http.settings)
 
     def _current_flow(self) -> TokenFlow:
         if self._process != os.getpid():  # a child, forked when perhaps a thread was fetching
-            self._flow = self._flow.inherited()
             self._process = os.getpid()
+            self._flow = share(self._flow.inherited(), self._clock, *self._issuer_http.settings)
         return self._flow
 
     @contextmanager
@@ -262,8 +265,12 @@ class TokenSourceBase(Generic[TransportT]):
                 await self._issuer_http.fetch_async(step, self._plan.redact)
 
 
-def _check_way(token_endpoint: str | None, allow_insecure_http: InsecureHttp) -> None:
+def _check_way(token_endpoint: str | None, allow_insecure_http: InsecureHttp) -> InsecureHttp:
+    """Return where plain http is allowed, as a value that can be hashed."""
     if allow_insecure_http:
         _log.warning("plain http is allowed: secrets and tokens can be read on the way")
     if token_endpoint is not None:
         check_endpoint(token_endpoint, allow_insecure_http=allow_insecure_http)
+    if isinstance(allow_insecure_http, bool | str):
+        return allow_insecure_http
+    return frozenset(allow_insecure_http)

@@ -101,10 +101,10 @@ def test_credentials_are_a_source_too(library):
     assert sent == f"Bearer {credentials.token().value}" == "Bearer t1"
 
 
-def test_a_copy_gets_a_token_of_its_own(library):
-    """Settings are copied, a token is not."""
+def test_a_copy_shares_the_token(library):
+    """It is one more object of the same client."""
     source = make(library, Issuer(library[0]))
-    assert [source.token().value, copy.copy(source).token().value] == ["t1", "t2"]
+    assert [source.token().value, copy.copy(source).token().value] == ["t1", "t1"]
 
 
 def test_a_method_is_told_audience_and_time(library, monkeypatch):

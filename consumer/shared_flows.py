@@ -1,0 +1,37 @@
+"""One flow for all objects of a process that were made with the same settings."""
+
+import os
+from collections.abc import Hashable
+from weakref import ref
+
+from consumer.flow import TokenFlow
+
+_flows: dict[Hashable, ref[TokenFlow]] = {}
+
+
+def share(flow: TokenFlow, *settings: Hashable) -> TokenFlow:
+    """Return the flow that was shared under the same plan and settings, or else share this one.
+
+    It is shared for as long as an object uses it. The client's secret is part of the plan: who does
+    not know it gets no token that was got with it. There is no lock, for which a forked child could
+    wait for ever: at worst, two objects that are made at the same moment ask for a token each.
+
+    Args:
+        flow: a new one.
+        settings: what else has to be the same; nothing is shared if one cannot be hashed.
+    """
+    key = (os.getpid(), flow.plan, *settings)
+    try:
+        known = _flows.get(key)
+    except TypeError:
+        return flow
+    found = None if known is None else known()
+    if found is not None:
+        return found
+
+    def forget(ended: ref[TokenFlow]) -> None:
+        if _flows.get(key) is ended:
+            del _flows[key]
+
+    _flows[key] = ref(flow, forget)
+    return flow

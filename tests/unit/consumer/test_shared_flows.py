@@ -1,0 +1,113 @@
+"""Objects that were made with the same arguments share one token."""
+
+import gc
+import ssl
+from collections import Counter
+
+import httpx
+import pytest
+
+from consumer import ClientSecretPost, shared_flows
+from consumer.auth import ClientCredentials, TokenSource
+from tests.support.consumer_flow import ISSUER, HandClock
+
+TOKEN = {"token_type": "Bearer", "expires_in": 3600}
+
+
+class Issuer:
+    """Gives out numbered tokens."""
+
+    def __init__(self):
+        self.requests = Counter()
+        self.transport = httpx.MockTransport(self)
+
+    def __call__(self, request):
+        self.requests[str(request.url)] += 1
+        return httpx.Response(200, json=TOKEN | {"access_token": f"t{self.requests.total()}"})
+
+
+@pytest.fixture
+def issuer():
+    """An issuer of its own for each test."""
+    return Issuer()
+
+
+CLOCK = HandClock()
+
+
+def make(issuer, kind=ClientCredentials, **changes):
+    """Make an object whose token requests go to this issuer."""
+    options = {
+        "client_id": "id",
+        "client_secret": "s3cret",
+        "scope": "read",
+        "resource": "https://api.example",
+        "token_endpoint": f"{ISSUER}/token",
+        "transport": issuer.transport,
+        "clock": CLOCK,
+    } | changes
+    return kind(ISSUER, **options)
+
+
+def test_the_same_arguments_share_one_token(issuer):
+    """Whichever class they are of."""
+    objects = [make(issuer), make(issuer), make(issuer, TokenSource), make(issuer, scope=["read"])]
+    assert {each.token().value for each in objects} == {"t1"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": "other"},
+        {"client_secret": "other"},
+        {"scope": "write"},
+        {"resource": None},
+        {"authorization_details": [{"type": "payment"}]},
+        {"token_endpoint": f"{ISSUER}/other"},
+        {"transport": Issuer().transport},
+        {"verify": ssl.create_default_context()},
+        {"clock": HandClock()},
+        {"client": ClientSecretPost("id", "s3cret"), "client_id": None, "client_secret": None},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_others_do_not(issuer, changes):
+    """Above all, who knows another secret gets no token that was got with this one."""
+    kept, other = make(issuer), make(issuer, **changes)
+    kept.token()
+    assert other.token() is not kept.token()
+
+
+def test_nothing_outlives_the_objects(issuer):
+    """Neither the token nor the secret, once the last object is gone."""
+    gc.collect()
+    before = len(shared_flows._flows)
+    kept, other = make(issuer), make(issuer)
+    other.token()
+    assert len(shared_flows._flows) == before + 1
+    del kept, other
+    gc.collect()
+    assert len(shared_flows._flows) == before
+    assert make(issuer).token().value == "t2"
+
+
+def test_a_method_that_cannot_be_hashed_is_of_one_object(issuer):
+    """There is no telling whether two of them are the same."""
+
+    class Method(dict):
+        def apply(self, form, headers, *, audience, now):
+            """Add nothing."""
+
+        def redact(self, text):
+            return text
+
+    options = {"client": Method(), "client_id": None, "client_secret": None}
+    first, second = make(issuer, **options), make(issuer, **options)
+    assert [first.token().value, second.token().value] == ["t1", "t2"]
+
+
+def test_allowed_hosts_may_be_a_set(issuer):
+    """As `allow_insecure_http` takes them."""
+    options = {"allow_insecure_http": {"as.example"}}
+    first, second = make(issuer, **options), make(issuer, **options)
+    assert first.token() is second.token()
