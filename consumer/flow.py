@@ -13,6 +13,7 @@ from typing import assert_never
 
 from consumer.client_auth import REDACTED, ClientAuth
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
+from consumer.events import Event, reason_of
 from consumer.fetch import FetchAnswer
 from consumer.metadata import build_further_requests, build_metadata_request, parse_metadata
 from consumer.origin import Origin, require_secure
@@ -20,6 +21,7 @@ from consumer.steps import Attempt, Fetch, PendingTokenRequest, Renew, Step, Wai
 from consumer.token_cache import FetchFirst, Refuse, RenewEarly, Token, TokenCache, Use
 from consumer.token_request import build_token_request, parse_token_response
 from consumer.token_scheme import BEARER, BearerScheme
+from keys.events import EventSink, ignore_event
 from keys.identifiers import InsecureHttp, is_absent
 
 
@@ -68,6 +70,7 @@ class TokenFlow:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         draw: Callable[[], float],
+        on_event: EventSink = ignore_event,
         discovery: Discovery | None = None,
     ) -> None:
         """Start without a token.
@@ -77,12 +80,14 @@ class TokenFlow:
             clock: seconds of a monotonic clock.
             wall_clock: seconds since the epoch, for the proofs that a client signs.
             draw: gives a random number from 0 to 1, by which processes renew at different times.
+            on_event: gets each `consumer.events.Event`.
             discovery: shared with other flows of the client; None for one of its own.
         """
         self.plan = plan
         self._clock = clock
         self._wall_clock = wall_clock
         self._draw = draw
+        self._on_event = on_event
         self._lock = threading.Lock()  # held for a decision, never while waiting or sending
         self._cache = TokenCache()
         self._pending: PendingTokenRequest | None = None
@@ -105,6 +110,7 @@ class TokenFlow:
             clock=self._clock,
             wall_clock=self._wall_clock,
             draw=self._draw,
+            on_event=self._on_event,
             discovery=self._discovery,
         )
 
@@ -223,6 +229,22 @@ class TokenFlow:
             if self._pending is pending:
                 self._pending = None
         pending.complete(outcome)
+        self._report(pending, outcome)
+
+    def _report(self, pending: PendingTokenRequest, outcome: Token | ConsumerError | None) -> None:
+        plan, now = self.plan, self._clock()
+        about = {"issuer": plan.issuer, "resource": plan.resource, "scope": plan.scope}
+        fields: dict[str, object] = {name: value for name, value in about.items() if value}
+        fields["seconds"] = round(now - (pending.lost_at - plan.patience), 3)
+        if isinstance(outcome, Token):
+            self._on_event(Event.TOKEN_RENEWED, lifetime=outcome.lifetime, **fields)
+            return
+        token = self._cache.token
+        goes_on = token is not None and token.is_usable(now)
+        event = Event.TOKEN_RENEWAL_FAILED if goes_on else Event.TOKEN_REQUEST_FAILED
+        if outcome is not None and outcome.retry_after is not None:
+            fields["retry_after"] = outcome.retry_after
+        self._on_event(event, reason=reason_of(outcome), **fields)
 
     def _fetch_token(self) -> Generator[Step, None, Token]:
         plan = self.plan
@@ -280,6 +302,8 @@ class TokenFlow:
                 self._cache.reject(attempt.token, origin, now=self._clock())
             else:
                 self._cache.accept(attempt.token, origin, now=self._clock())
+        if attempt.rejected:
+            self._on_event(Event.TOKEN_REJECTED, issuer=self.plan.issuer, api=str(origin))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from consumer.fetch import BoundedBody, FetchAnswer
 from consumer.http_library import Fetched, HttpLibrary
 from consumer.origin import parse_origin
 from consumer.steps import Fetch
+from keys.telemetry import traced_exchange
 
 
 class IssuerHttp:
@@ -67,7 +68,10 @@ class IssuerHttp:
             redact: takes what is secret out of an error's text.
         """
         options, asked = self._client_options(fetch.request.url), fetch.request
-        with self._noting_failure(fetch, redact):
+        with (
+            self._noting_failure(fetch, redact),
+            traced_exchange(asked.method, asked.url) as exchange,
+        ):
             deadline, give_up_at = Deadline(), self._clock() + self._timeout
             client = self._library.client(**options)
             try:
@@ -76,11 +80,12 @@ class IssuerHttp:
                     client.stream(
                         asked.method,
                         asked.url,
-                        headers=asked.headers,
+                        headers={**asked.headers, **exchange.headers},
                         content=asked.body,
                         extensions={"trace": deadline.trace},
                     ) as response,
                 ):
+                    exchange.status = response.status_code
                     answer = self._receive(response, give_up_at)
                 fetch.answer = answer
             finally:
@@ -92,13 +97,20 @@ class IssuerHttp:
         import anyio  # here, because sync clients can do without
 
         options, asked = self._client_options(fetch.request.url), fetch.request
-        with self._noting_failure(fetch, redact):
+        with (
+            self._noting_failure(fetch, redact),
+            traced_exchange(asked.method, asked.url) as exchange,
+        ):
             client = self._library.async_client(**options)
             try:
                 with anyio.fail_after(self._timeout):
                     async with client.stream(
-                        asked.method, asked.url, headers=asked.headers, content=asked.body
+                        asked.method,
+                        asked.url,
+                        headers={**asked.headers, **exchange.headers},
+                        content=asked.body,
                     ) as response:
+                        exchange.status = response.status_code
                         fetch.answer = await self._receive_async(response)
             except TimeoutError:
                 raise TimeoutError(no_answer_within(self._timeout)) from None

@@ -5,7 +5,6 @@ Carries the steps of a flow out, synchronously and asynchronously. Knows no HTTP
 """
 
 import copy
-import logging
 import os
 import ssl
 import time
@@ -15,6 +14,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from consumer.client_auth import ClientAuth, choose_client_auth
 from consumer.errors import ConsumerError, error_of
+from consumer.events import LOGGER, log_events
 from consumer.flow import TokenFlow, TokenPlan
 from consumer.http_library import HttpLibrary
 from consumer.issuer_http import IssuerHttp
@@ -25,7 +25,9 @@ from consumer.steps import Attempt, Fetch, Renew, Step, Wait
 from consumer.token_cache import Token
 from consumer.token_request import write_details, write_scope
 from consumer.waiting import start_on_event_loop, start_on_thread, wait, wait_async
+from keys.events import EventSink
 from keys.identifiers import InsecureHttp
+from keys.telemetry import CountedEvents
 
 TransportT = TypeVar("TransportT")
 _Steps = TypeVar("_Steps", bound=Generator[Step, None, Any])
@@ -34,8 +36,6 @@ _NOT_COPIED = frozenset({"_process", "_flow"})
 _PATIENCE = 6.0  # in timeouts: the longest a token request can take is a few of them
 
 _BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # of Linux; others count sleep
-
-_log = logging.getLogger("consumer")
 
 
 def boot_time() -> float:
@@ -78,14 +78,14 @@ class TokenSourceBase(Generic[TransportT]):
         trust_env: bool = True,
         timeout: float = 10.0,
         clock: Callable[[], float] = boot_time,
+        on_event: EventSink | None = None,
     ) -> None:
         """Set whose tokens to get; nothing is sent before the first one is needed.
 
         Args:
             issuer: the issuer identifier, to the letter (RFC 8414 §3.3).
-            client: how the client authenticates, such as `ClientSecretPost(id, secret)`; or its id,
-                with `client_secret`, for `ClientSecretBasic`.
-            client_secret: the client's secret.
+            client: the client's id, or a value that authenticates: `ClientSecretPost(id, secret)`.
+            client_secret: the secret that goes with the id, both sent as `ClientSecretBasic` does.
             client_id: the id by its name, instead of `client`.
             scope: names, in a text or one by one; None for the issuer's default.
             resource: the API that the token is for (RFC 8707); None for the issuer's default.
@@ -98,6 +98,7 @@ class TokenSourceBase(Generic[TransportT]):
             trust_env: whether the environment's certificates and (not for loopback) proxies count.
             timeout: seconds for each request to the issuer, from connecting to the last byte.
             clock: seconds of a clock that never jumps.
+            on_event: gets each `consumer.events.Event`; by default they are logged.
 
         Raises:
             ValueError: issuer, scope, resource, details, endpoint, id or secret cannot be one.
@@ -115,7 +116,7 @@ class TokenSourceBase(Generic[TransportT]):
             allow_insecure_http=allow_insecure_http,
             patience=_PATIENCE * timeout,
         )
-        self._clock = clock
+        self._clock, self._on_event = clock, on_event
         tls = {"verify": verify, "cert": cert, "trust_env": trust_env}
         self._issuer_http = IssuerHttp(self._library, transport, tls, timeout=timeout, clock=clock)
         self._begin()
@@ -226,8 +227,14 @@ class TokenSourceBase(Generic[TransportT]):
             clock=self._clock,
             wall_clock=time.time,  # noqa: TID251 - a shell
             draw=_random,
+            on_event=CountedEvents(self._on_event or self._log_events()),
         )
         self._flow = share(flow, self._clock, *self._issuer_http.settings)
+
+    def _log_events(self) -> EventSink:
+        plan = self._plan
+        about = f"(issuer={plan.issuer!r}, resource={plan.resource!r}, scope={plan.scope!r})"
+        return log_events(clock=self._clock, about=about)
 
     def _current_flow(self) -> TokenFlow:
         if self._process != os.getpid():  # a child, forked when perhaps a thread was fetching
@@ -268,7 +275,7 @@ class TokenSourceBase(Generic[TransportT]):
 def _check_way(token_endpoint: str | None, allow_insecure_http: InsecureHttp) -> InsecureHttp:
     """Return where plain http is allowed, as a value that can be hashed."""
     if allow_insecure_http:
-        _log.warning("plain http is allowed: secrets and tokens can be read on the way")
+        LOGGER.warning("plain http is allowed: secrets and tokens can be read on the way")
     if token_endpoint is not None:
         check_endpoint(token_endpoint, allow_insecure_http=allow_insecure_http)
     if isinstance(allow_insecure_http, bool | str):

@@ -4,16 +4,15 @@ On threads, asyncio and trio, mixed as they come.
 """
 
 import asyncio
-import logging
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
+from consumer.events import LOGGER
 from consumer.steps import Renew, Step, Wait
 
-_log = logging.getLogger("consumer")
 _tasks: set[asyncio.Task[None]] = set()  # an event loop keeps no task alive
 
 
@@ -84,4 +83,4 @@ def _faults_in_the_log() -> Iterator[None]:
     try:
         yield
     except Exception:
-        _log.exception("the token could not be renewed")
+        LOGGER.exception("the token could not be renewed")

@@ -69,6 +69,7 @@ class LogEvents:
         clock: Callable[[], float],
         remedies: Mapping[str, str] = REMEDIES,
         about: str = "",
+        logger: logging.Logger = LOGGER,
     ) -> None:
         """Prepare.
 
@@ -76,7 +77,9 @@ class LogEvents:
             clock: monotonic seconds.
             remedies: what to look at, by event or reason; only these are warnings.
             about: the settings that warnings repeat.
+            logger: what the events are logged with.
         """
+        self._logger = logger
         self._clock = clock
         self._remedies = remedies
         self._about = about
@@ -86,13 +89,13 @@ class LogEvents:
         """Log one event."""
         kind = event if event in self._remedies else str(fields.get("reason", ""))
         is_warning = kind in self._remedies and self._is_due(kind)
-        if not is_warning and not LOGGER.isEnabledFor(logging.INFO):
+        if not is_warning and not self._logger.isEnabledFor(logging.INFO):
             return  # a flood of refusals need not be put into words
         text = " ".join([event, *(f"{key}={value!r}" for key, value in fields.items())])
         if is_warning:
-            LOGGER.warning("%s: %s %s", text, self._remedies[kind], self._about)
+            self._logger.warning("%s: %s %s", text, self._remedies[kind], self._about)
         else:
-            LOGGER.info("%s", text)
+            self._logger.info("%s", text)
 
     def _is_due(self, kind: str) -> bool:
         now = self._clock()

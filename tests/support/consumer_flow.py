@@ -8,6 +8,7 @@ from consumer.flow import TokenFlow, TokenPlan
 from consumer.origin import Origin
 from consumer.steps import Attempt, Fetch, Renew
 from consumer.token_request import build_token_request
+from keys.events import ignore_event
 
 ISSUER = "https://as.example"
 API = Origin("https", "api.example")
@@ -40,7 +41,7 @@ class HandClock:
         self.now += seconds
 
 
-def make_flow(clock, **changes):
+def make_flow(clock, on_event=ignore_event, **changes):
     """Return a flow whose token endpoint needs no discovery, unless told otherwise."""
     plan = {"token_endpoint": f"{ISSUER}/token", "auth": ClientSecretBasic("id", "s3cret")}
     return TokenFlow(
@@ -48,6 +49,7 @@ def make_flow(clock, **changes):
         clock=clock,
         wall_clock=lambda: NOW,
         draw=lambda: 0.0,
+        on_event=on_event,
     )
 
 

@@ -251,7 +251,7 @@ def test_no_secret_over_plain_http(world, addresses):
 
 def test_the_loud_option_is_loud(world, caplog):
     """Whoever allows plain http reads about it in the log."""
-    with caplog.at_level(logging.WARNING, "consumer"):
+    with caplog.at_level(logging.WARNING, "watchword.consumer"):
         credentials = world.credentials(allow_insecure_http=True)
     assert "can be read on the way" in caplog.text
     sent = world.send("sync", "GET", "http://api.svc/x", credentials=credentials)
