@@ -68,6 +68,7 @@ def test_any_client_gets_a_token_that_its_keys_verify(tmp_path: Path) -> None:
     ("arguments", "code", "line"),
     [
         (["--claim", "tenant"], 2, "watchword: --claim: must be NAME=VALUE"),
+        (["--profile", "ping"], 2, "watchword: --profile: profile must be one of rfc9068, "),
         (["--alg", "none"], 2, "watchword: --alg: unknown algorithm"),
         (["--issuer", "http://auth.example.com"], 2, "watchword: --issuer: plain http"),
         (["--host", "192.0.2.1"], 1, "watchword: cannot listen on 192.0.2.1 port"),

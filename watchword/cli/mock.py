@@ -37,6 +37,9 @@ def mock(
     secret: Annotated[
         str | None, typer.Option(help="The secret of all clients; any will do if left out.")
     ] = None,
+    profile: Annotated[
+        str, typer.Option(help="Whose tokens: rfc9068, keycloak, auth0, entra, cognito or okta.")
+    ] = "rfc9068",
     token_ttl: Annotated[int, typer.Option(min=1, help="Life of a token in seconds.")] = 3600,
     alg: Annotated[str, typer.Option(help="What tokens are signed with.")] = "RS256",
     claim: Annotated[
@@ -51,6 +54,7 @@ def mock(
     """
     settings = {
         "secret": secret,
+        "profile": profile,
         "lifetime": token_ttl,
         "alg": alg,
         "claims": _read_claims(claim or []),
@@ -94,7 +98,12 @@ def _make_issuer(url: str, settings: dict[str, Any]) -> "Issuer":
     from keys.errors import UnknownAlgorithm
     from watchword.testing.clock import RunningClock
     from watchword.testing.issuer import Issuer
+    from watchword.testing.shapes import shape_of
 
+    mistakes = Mistakes()
+    with mistakes.of("--profile"):
+        shape_of(settings["profile"])
+    mistakes.refuse()
     try:
         return Issuer(url, clock=RunningClock(), **settings)
     except UnknownAlgorithm as error:

@@ -26,6 +26,7 @@ _TOKEN_MEMBERS: Mapping[str, type | tuple[type, ...]] = {
     "client_id": str,
     "subject": str,
     "lifetime": int,
+    "profile": str,
     "claims": dict,
     "header": dict,
     **dict.fromkeys(_FLAGS, bool),

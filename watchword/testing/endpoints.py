@@ -150,7 +150,7 @@ def _issue(issuer: "Issuer", asked: Asked, claims: Mapping[str, Any]) -> dict[st
     about = {**_exchanged(request, client_id), **claims}
     audience = list(request.resources) or ([request.audience] if request.audience else [])
     token = issuer.token(
-        scope=request.scope,
+        scope=request.scope or (),
         audience=audience[0] if len(audience) == 1 else audience or None,
         client_id=client_id,
         claims=about,

@@ -16,7 +16,7 @@ from watchword.testing.endpoints import Answer, Asked, answer, claims_of
 from watchword.testing.faults import Fault, FaultScript
 from watchword.testing.forge import DROP, TokenForge
 from watchword.testing.keys import private_key
-from watchword.testing.status_lists import status
+from watchword.testing.shapes import Stated, shape_of
 
 if TYPE_CHECKING:
     from resource_api.protection import ProtectionSettings
@@ -29,6 +29,7 @@ ELSEWHERE = "https://elsewhere.test"
 """The issuer or audience of a token that names the wrong one."""
 
 _NEVER_PUBLISHED = -1
+_NOTHING = dict.fromkeys(("scope", "client_id", "jti", "aud"), DROP)  # of what a forge has itself
 _MOST_KEYS = 8
 _MOST_REVOKED = 10_000
 
@@ -49,6 +50,7 @@ class Issuer:
         url: str = URL,
         *,
         audience: str = AUDIENCE,
+        profile: str = "rfc9068",
         alg: str = "RS256",
         lifetime: int = 3600,
         secret: str | None = None,
@@ -60,6 +62,7 @@ class Issuer:
         Args:
             url: the issuer identifier, `iss` of the tokens.
             audience: `aud` of tokens that are for no other API.
+            profile: whose shape its tokens have, by its name in `resource_api.profiles.PROFILES`.
             alg: what tokens are signed with.
             lifetime: seconds from `iat` to `exp`.
             secret: of all clients; None takes any client with any secret, or with none.
@@ -67,11 +70,13 @@ class Issuer:
             clock: seconds since the epoch; by default one that stands at the present.
 
         Raises:
-            ValueError: the URL cannot be an issuer's.
+            ValueError: the URL cannot be an issuer's, or no profile has that name.
             UnknownAlgorithm: the algorithm is none of ours.
         """
         self.url = check_issuer(url, allow_insecure_http=True)
         self.audience = audience
+        self.profile = profile
+        shape_of(profile)
         self.alg = alg
         self.lifetime = lifetime
         self.secret = secret
@@ -88,13 +93,14 @@ class Issuer:
     def token(
         self,
         *,
-        scope: str | Iterable[str] | None = None,
+        scope: str | Iterable[str] = (),
         audience: str | list[str] | None = None,
         client_id: str = CLIENT_ID,
         subject: str | None = None,
         lifetime: int | None = None,
         claims: Mapping[str, Any] | None = None,
         header: Mapping[str, Any] | None = None,
+        profile: str | None = None,
         expired: bool = False,
         not_yet_valid: bool = False,
         wrong_issuer: bool = False,
@@ -105,43 +111,44 @@ class Issuer:
         """Make a token, good but for what is asked for.
 
         Args:
-            scope: names divided by spaces, or one by one; None for a token without a scope.
+            scope: names divided by spaces, or one by one.
             audience: the API that it is for; None for this issuer's.
-            client_id: whom it was issued to.
-            subject: whom it is about; None for the client itself.
+            client_id, subject: whom it was issued to, and is about; None for the client itself.
             lifetime: seconds from `iat` to `exp`; None for this issuer's.
             claims: further claims, or others in place of those above; `DROP` leaves one out.
             header: likewise of the header.
-            expired: it ended an hour ago.
-            not_yet_valid: it begins in an hour.
-            wrong_issuer: it names another issuer.
-            wrong_audience: it is for another API.
+            profile: whose shape it has, by its name in `PROFILES`; None for this issuer's.
+            expired, not_yet_valid: it ended an hour ago; it begins in an hour.
+            wrong_issuer, wrong_audience: it names another issuer; another API.
             wrong_key: it names the issuer's key, and another one signed it.
             revoked: the issuer's status list says that it was revoked.
+
+        Raises:
+            ValueError: no profile has that name, or its tokens cannot be revoked.
         """
-        now, jti = int(self.clock()) - 7_200 * expired, uuid.uuid4().hex
-        lifetime = lifetime or (3_600 if expired else self.lifetime)
-        if scope is not None and not isinstance(scope, str):
-            scope = " ".join(scope)
-        stated: dict[str, Any] = {
-            "iss": ELSEWHERE if wrong_issuer else self.url,
-            "sub": subject or client_id,
-            "client_id": client_id,
-            "aud": ELSEWHERE if wrong_audience else audience or self.audience,
-            "iat": now,
-            "exp": now + lifetime + 3_600 * not_yet_valid,
-            "jti": jti,
-            **({"nbf": now + 3_600} if not_yet_valid else {}),
-            **({"scope": scope} if scope else {}),
-            "status": status(f"{self.url.rstrip('/')}/status-lists/{jti}"),
-        }
+        now = int(self.clock()) - 7_200 * expired
+        lasts = lifetime or (3_600 if expired else self.lifetime)
+        stated = Stated(
+            issuer=ELSEWHERE if wrong_issuer else self.url,
+            audience=audience or self.audience,
+            client_id=client_id,
+            subject=subject,
+            scopes=tuple(scope.split() if isinstance(scope, str) else scope),
+            issued_at=now,
+            expires_at=now + lasts + 3_600 * not_yet_valid,
+            jti=uuid.uuid4().hex,
+        )
+        typ, shaped = shape_of(profile or self.profile)(stated)
         if revoked:
-            self._note_revoked(jti)
-        signing = self._keys[-1]
-        forge = self._forge(_NEVER_PUBLISHED) if wrong_key else signing
+            self._revoke(shaped)
+        if not_yet_valid:
+            shaped["nbf"] = now + 3_600
+        if wrong_audience:
+            shaped["aud"] = ELSEWHERE
+        forge = self._forge(_NEVER_PUBLISHED) if wrong_key else self.signing
         return forge.token(
-            header={"kid": signing.jwk.kid, **(header or {})},
-            **{"scope": DROP, **stated, **self.claims, **(claims or {})},
+            header={"kid": self.signing.jwk.kid, "typ": typ, **(header or {})},
+            **{**_NOTHING, **shaped, **self.claims, **(claims or {})},
         ).decode()
 
     def headers(self, **token: Any) -> dict[str, str]:  # noqa: ANN401 - as `token` has them
@@ -168,12 +175,9 @@ class Issuer:
         An API that has looked at the list before looks again after the list's `ttl`.
 
         Raises:
-            ValueError: it is no token, or has no `jti`.
+            ValueError: it is no token, or names no status list.
         """
-        jti = claims_of(token).get("jti")
-        if not isinstance(jti, str):
-            raise ValueError("the token has no jti")
-        self._note_revoked(jti)
+        self._revoke(claims_of(token))
 
     def is_revoked(self, jti: str) -> bool:
         """Say whether a token was revoked."""
@@ -244,7 +248,9 @@ class Issuer:
     def _forge(self, n: int) -> TokenForge:
         return TokenForge(private_key(self.alg, n), alg=self.alg)
 
-    def _note_revoked(self, jti: str) -> None:
+    def _revoke(self, claims: Mapping[str, Any]) -> None:
+        if "status" not in claims or "jti" not in claims:
+            raise ValueError("the token has no status or no jti, so it cannot be revoked")
         if len(self._revoked) >= _MOST_REVOKED:
             raise ValueError(f"{_MOST_REVOKED} tokens were revoked already")
-        self._revoked.add(jti)
+        self._revoked.add(str(claims["jti"]))
