@@ -24,7 +24,8 @@ MAXIMUM_MISTAKES = 100
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_$-]{1,64}")
 _LONGEST_KEY = 64
 # Comparing takes time with the lengths of both, for each.
-_COMPARED = 200
+COMPARED = 200
+"""Known words that `suggest` looks at, the first ones."""
 _LONGEST_WORD = 256
 
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
@@ -124,7 +125,7 @@ def suggest(word: str, known: list[str]) -> str:
 
     Compared without regard to case, since `ClientId` and `client_id` are one mistake.
     """
-    lowered = {each.lower(): each for each in known[:_COMPARED]}
+    lowered = {each.lower(): each for each in known[:COMPARED]}
     near = get_close_matches(word.lower()[:_LONGEST_WORD], list(lowered), n=1)
     return f"; did you mean {lowered[near[0]]}?" if near else ""
 

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from issuer.registry.authorization_details import TypeName, check_type_names
 from issuer.registry.errors import InvalidValue
+from issuer.registry.mistakes import suggest
 from issuer.registry.names import ClientId, ResourceName
 from issuer.registry.schema import MODEL, Scopes, Text, is_unset
 
@@ -126,6 +127,19 @@ class ExchangePermission:
     def covers(self, parties: Collection[str]) -> bool:
         """Tell whether tokens that these clients stand behind may be exchanged."""
         return ANY_SUBJECT in self.subjects or set(parties) <= set(self.subjects)
+
+
+def named_subjects(subjects: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """Return the clients that the subjects of some permissions name, each once."""
+    return tuple(dict.fromkeys(one for each in subjects for one in each if one != ANY_SUBJECT))
+
+
+def unknown_subject(client_id: str, known: list[str]) -> str:
+    """Say that a subject is no client, and which one was probably meant."""
+    return (
+        f"{client_id} is no client here, so there is no token of it to exchange"
+        f"{suggest(client_id, known)}"
+    )
 
 
 def check_exchanges(exchanges: tuple[ExchangePermission, ...]) -> tuple[ExchangePermission, ...]:

@@ -10,6 +10,7 @@ from issuer.administration.declaration.apply import describe_outcome
 from issuer.registry.audit import Actor, Via
 from issuer.registry.authorization_details import DetailsType
 from issuer.registry.errors import DeclarationRefused, RegistryError
+from issuer.registry.permission import ExchangePermission
 from issuer.registry.usage import LastUse, UsageBatch
 from tests.support.declaration import (
     absent,
@@ -292,3 +293,16 @@ def test_a_type_of_details_comes_and_goes_with_its_grants(registry):
     assert registry.find_client("till").grants[0].authorization_details_types == ()
     with pytest.raises(DeclarationRefused, match="no such type of authorization details on"):
         apply(registry, declaration(till), BY)
+
+
+def test_subjects_that_are_no_clients_are_noted(registry):
+    """Those of the file, and of the registry unless they go, are; and `*` is none."""
+    apply(registry, declaration(declared("office"), declared("desk")), BY)
+    subjects = ("till", "office", "tell", "*")
+    exchange = ExchangePermission(subject_resource=RESOURCE, resource=BILLING, subjects=subjects)
+    till = declared("till", token_exchange=(exchange,), secrets=(known(),))
+    unknown = "client till: {} is no client here, so there is no token of it to exchange{}"
+    mistyped = unknown.format("tell", "; did you mean till?")
+    assert preview(registry, declaration(till)).plan.notes == (mistyped,)
+    pruned = preview(registry, declaration(till), prune=True, kept_resources=KEPT).plan.notes
+    assert pruned == (unknown.format("office", ""), mistyped)

@@ -199,7 +199,8 @@ def test_a_client_without_resources_must_be_told_where(run):
 def test_what_comes_to_nothing_is_warned_of(run):
     """A mistyped resource has no tokens, of which a gateway would never be told."""
     mistyped = f"{ISSUER}/x"
-    exchange = {"subject_resource": mistyped, "resource": ORDERS, "subjects": ["web"]}
+    subjects = ["gaet", "gate", "*"]
+    exchange = {"subject_resource": mistyped, "resource": ORDERS, "subjects": subjects}
     done = run("clients", "create", "gate", "--introspects", mistyped)
     assert f"warning: {mistyped} is no resource here" in done.stderr
     assert "may ask for nothing yet" not in done.stderr
@@ -208,6 +209,9 @@ def test_what_comes_to_nothing_is_warned_of(run):
     done = run("clients", "update", "gate", "--token-exchange", json.dumps(exchange))
     for words in (f"{mistyped} is no resource", "--grant-type urn:", f"{ORDERS} it needs a grant"):
         assert words in done.stderr
+    assert "warning: gaet is no client here" in done.stderr
+    assert "to exchange; did you mean gate?\n" in done.stderr
+    assert done.stderr.count("is no client here") == 1
 
 
 def test_whose_tokens_a_client_may_exchange_is_an_object_each_time(run):

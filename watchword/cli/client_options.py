@@ -1,5 +1,6 @@
 """Options of clients: what is typed, and the document or patch that it makes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -145,6 +146,8 @@ def _displaced(members: "Json") -> "Json":
 def find_without_effect(client: "Json", operations: "Operations") -> list[str]:
     """Say what a client was given to introspect or exchange that comes to nothing as things are."""
     from issuer.registry.client import TOKEN_EXCHANGE
+    from issuer.registry.errors import UnknownClient, UnknownResource
+    from issuer.registry.permission import named_subjects, unknown_subject
 
     exchanges = client.get("token_exchange", ())
     granted = {each["resource"] for each in client["grants"]}
@@ -152,8 +155,13 @@ def find_without_effect(client: "Json", operations: "Operations") -> list[str]:
     found = [
         f"{each} is no resource here, so there is no token for it"
         for each in dict.fromkeys(named)
-        if _is_unknown(each, operations)
+        if _is_missing(operations.show_resource, each, UnknownResource)
     ]
+    subjects = named_subjects(each["subjects"] for each in exchanges)
+    show = operations.show_client
+    unknown = [each for each in subjects if _is_missing(show, each, UnknownClient)]
+    known = _client_ids(operations) if unknown else []
+    found += [unknown_subject(each, known) for each in unknown]
     if exchanges and TOKEN_EXCHANGE not in client["grant_types"]:
         found.append(f"to exchange tokens it needs --grant-type {TOKEN_EXCHANGE}")
     ungranted = [each["resource"] for each in exchanges if each["resource"] not in granted]
@@ -162,14 +170,23 @@ def find_without_effect(client: "Json", operations: "Operations") -> list[str]:
     ]
 
 
-def _is_unknown(resource: str, operations: "Operations") -> bool:
-    """Tell whether there is no such resource, as far as the caller may read resources."""
-    from issuer.registry.errors import RegistryError, UnknownResource
+def _client_ids(operations: "Operations") -> list[str]:
+    """List the clients that a mistyped one is compared with; none if they cannot be read."""
+    from issuer.registry.errors import RegistryError
+    from issuer.registry.mistakes import COMPARED
 
     try:
-        operations.show_resource(resource)
-    except UnknownResource:
-        return True
+        return [each["client_id"] for each in operations.list_clients(limit=COMPARED).items]
     except RegistryError:
-        return False
+        return []
+
+
+def _is_missing(show: Callable[[str], object], name: str, missing: type[Exception]) -> bool:
+    """Tell whether there is no such thing, as far as the caller may read such things."""
+    from issuer.registry.errors import RegistryError
+
+    try:
+        show(name)
+    except RegistryError as error:
+        return isinstance(error, missing)
     return False

@@ -26,6 +26,7 @@ from issuer.registry.audit import Action, Actor, AuditEntry
 from issuer.registry.client import ClientRegistration, Facts, facts_of_client
 from issuer.registry.credentials import ClientSecret
 from issuer.registry.errors import DeclarationRefused
+from issuer.registry.permission import named_subjects
 from issuer.registry.resource import Resource, describe_resource, facts_of_resource
 from issuer.registry.schema import Json, same_json, write, write_time
 from issuer.registry.usage import LastUse
@@ -152,7 +153,10 @@ def _read_state(
     if options.prune or _loses_rights(declaration.resources, resources):
         clients = reading.list_clients()
     else:
-        found = (reading.find_client(each.client_id) for each in declaration.clients)
+        exchanges = (each for client in declaration.clients for each in client.token_exchange)
+        named = [each.client_id for each in declaration.clients]
+        named += named_subjects(each.subjects for each in exchanges)
+        found = map(reading.find_client, dict.fromkeys(named))
         clients = [client for client in found if client is not None]
     return RegistryState(
         resources=resources, clients={each.client_id: each for each in clients}, now=now

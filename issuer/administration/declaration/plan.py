@@ -17,7 +17,7 @@ from issuer.registry.credentials import (
     hash_secret,
 )
 from issuer.registry.errors import DeclarationRefused
-from issuer.registry.permission import Right
+from issuer.registry.permission import Right, named_subjects, unknown_subject
 from issuer.registry.resource import Resource, facts_of_resource
 from issuer.registry.schema import same_json
 
@@ -30,7 +30,8 @@ class RegistryState:
 
     Args:
         resources: all of them.
-        clients: those that are declared; all if any could be in the way, or is to go.
+        clients: those that are declared, or that these may exchange tokens of; all if any could be
+            in the way, or is to go.
         now: seconds since the epoch.
     """
 
@@ -227,6 +228,7 @@ def make_plan(declaration: Declaration, state: RegistryState, options: ApplyOpti
         notes=(
             *(note for each in secrets for note in each.notes),
             *_without_credentials(declaration, state),
+            *_unknown_subjects(declaration, state, gone_clients),
         ),
     )
 
@@ -361,3 +363,15 @@ def _without_credentials(declaration: Declaration, state: RegistryState) -> Iter
         is_new = client.client_id not in state.clients
         if is_new and client.token_endpoint_auth_method.uses_secret and not client.secrets:
             yield f"client {client.client_id}: it has no secret yet, so it gets no token"
+
+
+def _unknown_subjects(
+    declaration: Declaration, state: RegistryState, gone_clients: list[Client]
+) -> Iterator[str]:
+    """Yield a note on each client whose tokens may be exchanged and that there will not be."""
+    known = {*state.clients, *(each.client_id for each in declaration.clients)}
+    known -= {each.client_id for each in gone_clients}
+    for client in declaration.clients:
+        for subject in named_subjects(each.subjects for each in client.token_exchange):
+            if subject not in known:
+                yield f"client {client.client_id}: {unknown_subject(subject, sorted(known))}"
