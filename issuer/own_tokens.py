@@ -27,7 +27,9 @@ from keys.jwt import (
 from keys.key_types import ALGORITHMS
 
 _PROFILE = JwtProfile(
-    typ=ACCESS_TOKEN_TYPE, algorithms=frozenset(ALGORITHMS), max_bytes=MAX_TOKEN_BYTES
+    types=frozenset({ACCESS_TOKEN_TYPE}),
+    algorithms=frozenset(ALGORITHMS),
+    max_bytes=MAX_TOKEN_BYTES,
 )
 
 _REFUSED = {

@@ -65,7 +65,7 @@ JWT_DIAGNOSES: Mapping[JwtFault, Diagnosis] = {
     ),
     JwtFault.WRONG_TYPE: Diagnosis(
         "`typ` is not `at+jwt` (RFC 9068): an ID token, or a JWT of another kind.",
-        "Send an access token; have the issuer write RFC 9068 tokens.",
+        "Send an access token; for an issuer of another make, set `profile` of the API.",
     ),
     JwtFault.WRONG_ALGORITHM: Diagnosis(
         "The token is signed with an algorithm that is not accepted here.",
@@ -101,7 +101,7 @@ JWT_DIAGNOSES: Mapping[JwtFault, Diagnosis] = {
     ),
     JwtFault.INVALID_IDENTITY: Diagnosis(
         "`sub`, `client_id` or `jti` is missing, empty, too long or no string.",
-        "Have the issuer write RFC 9068 tokens, which have all three.",
+        "Have the issuer write them; for one of another make, set `profile` of the API.",
     ),
 }
 

@@ -31,19 +31,22 @@ FUTURE_IAT = 60
 _LARGEST_DATE = 2**53  # beyond it, JSON numbers stop being exact integers (RFC 7493 §2.2)
 # Keys and compression named by the token itself, and nested tokens: never looked at, always
 # refused (RFC 8725 §3.10). The JWS parser refused `crit` and `b64` before.
-FORBIDDEN_HEADERS = frozenset({"jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "cty", "enc"})
+CERTIFICATE_THUMBPRINTS = frozenset({"x5t", "x5t#S256"})
+FORBIDDEN_HEADERS = CERTIFICATE_THUMBPRINTS | {"jwk", "jku", "x5u", "x5c", "zip", "cty", "enc"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JwtProfile:
     """The kind of JWT that is accepted, as far as can be told without a key."""
 
-    typ: str
-    """The media type without `application/`, in lower case."""
+    types: frozenset[str | None]
+    """The accepted media types without `application/`, in lower case; None for no `typ`."""
     algorithms: frozenset[str]
     """The accepted `alg` values."""
     max_bytes: int
     """The longest token that is looked at."""
+    ignored: frozenset[str] = frozenset()
+    """Those of `FORBIDDEN_HEADERS` that a header may have all the same."""
 
 
 class JwtHeader(NamedTuple):
@@ -128,7 +131,11 @@ def _check_type(members: Mapping[str, Any], profile: JwtProfile) -> None:
     found = members.get("typ")
     # RFC 8725 §3.11: explicit typing, so that one kind of token cannot pass for another. Media
     # types are case-insensitive, and `application/` may be left out (RFC 7515 §4.1.9).
-    if not isinstance(found, str) or found.lower().removeprefix("application/") != profile.typ:
+    if isinstance(found, str):
+        found = found.lower().removeprefix("application/")
+    elif "typ" in members:
+        raise InvalidJwt(JwtFault.WRONG_TYPE)
+    if found not in profile.types:
         raise InvalidJwt(JwtFault.WRONG_TYPE)
 
 
@@ -139,7 +146,7 @@ def _check_algorithm(members: Mapping[str, Any], profile: JwtProfile) -> None:
 
 
 def _check_members(members: Mapping[str, Any], profile: JwtProfile) -> None:
-    if not FORBIDDEN_HEADERS.isdisjoint(members):
+    if FORBIDDEN_HEADERS & members.keys() - profile.ignored:
         raise InvalidJwt(JwtFault.FORBIDDEN_HEADER)
 
 

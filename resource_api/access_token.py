@@ -13,7 +13,6 @@ from keys.errors import InvalidJwt
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
 from keys.jwt import (
-    ACCESS_TOKEN_TYPE,
     HeaderMemo,
     JwtProfile,
     ParsedJwt,
@@ -25,6 +24,7 @@ from keys.jwt import (
 from resource_api.authorization_details import check_details_claim, needed_details
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason
+from resource_api.profiles import TokenProfile
 from resource_api.scope import parse_scope_claim
 from resource_api.status_list import Statuses, check_status, read_status
 
@@ -61,6 +61,7 @@ class _Proven(NamedTuple):
     expires_at: float
     issued_at: float
     jti: str
+    """Empty for a token of an issuer whose profile does not ask for one."""
     claims: Mapping[str, Any]
     presented: TokenText
 
@@ -139,10 +140,12 @@ def verify(
 
 def profile_of(*policies: ResourcePolicy) -> JwtProfile:
     """Give the kind of JWT that at least one of some policies accepts."""
+    profiles = [policy.token_profile for policy in policies]
     return JwtProfile(
-        typ=ACCESS_TOKEN_TYPE,  # RFC 9068 §4
+        types=frozenset[str | None]().union(*(each.types for each in profiles)),  # RFC 9068 §4
         algorithms=frozenset[str]().union(*(policy.algorithms for policy in policies)),
         max_bytes=max(policy.max_token_bytes for policy in policies),
+        ignored=frozenset[str]().union(*(each.ignored_headers for each in profiles)),
     )
 
 
@@ -173,11 +176,13 @@ def verify_parsed(
     Raises:
         InvalidToken: one of them is wrong.
     """
-    claims = parsed.claims
     try:
         verify_signature(parsed, key)
         if memo is not None:
             memo.remember(parsed.header_segment, parsed.header)
+        profile = policy.token_profile
+        check_marks(parsed.claims, profile)
+        claims = profile.translate(parsed.claims, policy.resource)
         for _, check in CHECKS:
             check(claims, policy, now)
     except InvalidJwt as error:
@@ -195,14 +200,25 @@ def verify_parsed(
         parse_scope_claim(claims["scope"]) if "scope" in claims else frozenset(),
         claims["exp"],
         claims["iat"],
-        claims["jti"],
-        MappingProxyType(claims),
+        claims.get("jti", ""),
+        MappingProxyType(parsed.claims),
         TokenText(parsed),
     )
     return tuple.__new__(AccessToken, proven)
 
 
 Claims = Mapping[str, Any]
+
+
+def check_marks(claims: Claims, profile: TokenProfile) -> None:
+    """Check the claims that tell an access token of a profile from other tokens.
+
+    Raises:
+        InvalidToken: one is missing, or has another value.
+    """
+    for name, value in profile.marks:
+        if claims.get(name) != value:
+            raise InvalidToken(Reason.WRONG_TYPE)
 
 
 def _check_issuer(claims: Claims, policy: ResourcePolicy, now: float) -> None:
@@ -226,7 +242,10 @@ def _check_times(claims: Claims, policy: ResourcePolicy, now: float) -> None:
 
 
 def _check_identity(claims: Claims, policy: ResourcePolicy, now: float) -> None:
-    check_identity(claims, "sub", "client_id", "jti")  # RFC 9068 §2.2 requires them
+    if "jti" in claims or policy.token_profile.must_be_identified:
+        check_identity(claims, "sub", "client_id", "jti")  # RFC 9068 §2.2 requires them
+    else:
+        check_identity(claims, "sub", "client_id")
 
 
 def _check_confirmation(claims: Claims, policy: ResourcePolicy, now: float) -> None:
@@ -263,5 +282,6 @@ CHECKS: tuple[tuple[str, Callable[[Claims, ResourcePolicy, float], None]], ...] 
 """The checks of the claims by name, in order; each raises InvalidToken or InvalidJwt.
 
 Verification stops at the first that fails; an explanation can run them all, since none depends on
-another. Their arguments are claims, policy and time in seconds since the epoch.
+another. Their arguments are what `TokenProfile.translate` gives, policy and time in seconds since
+the epoch.
 """

@@ -1,9 +1,11 @@
 """The policy of one protected resource, and the metadata document that publishes it (RFC 9728)."""
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from keys.identifiers import (
@@ -16,9 +18,14 @@ from keys.identifiers import (
 from keys.jwt import MAX_TOKEN_BYTES
 from keys.key_types import ALGORITHMS
 from resource_api.open_routes import encode_path
+from resource_api.profiles import TokenProfile, find_profile
 from resource_api.scope import check_scope_names
 
+Given = TypeVar("Given")
+Checked = TypeVar("Checked")
+
 _MAX_LEEWAY = 60
+_WORD = re.compile(r"[A-Za-z0-9._~/-]{1,255}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +43,11 @@ class ResourcePolicy:
     """The issuer identifier, compared byte for byte with `iss` (RFC 9068 §4)."""
     resource: str
     """This API's own identifier, which `aud` must contain (RFC 9068 §4, RFC 9728 §2)."""
+    profile: TokenProfile | str = "rfc9068"
+    """What the issuer's tokens look like: `rfc9068`, `keycloak`, `auth0`, `entra`, `cognito`,
+    `okta`, or a profile of one's own."""
+    token_profile: TokenProfile = field(init=False, repr=False, compare=False)
+    """The profile that `profile` names or is."""
     algorithms: Collection[str] = ("RS256",)
     """The `alg` values that are accepted (RFC 8725 §3.1); several while an issuer changes."""
     leeway: int = 10
@@ -56,7 +68,10 @@ class ResourcePolicy:
         """Refuse what cannot be."""
         check_url = partial(check_issuer, allow_insecure_http=self.allow_insecure_http)
         _check("issuer", check_url, self.issuer)
-        _check("resource", check_resource, self.resource)
+        profile = _check("profile", find_profile, self.profile)
+        object.__setattr__(self, "token_profile", profile)
+        check = partial(check_audience, profile=profile)
+        _check("resource", check, self.resource)
         # A string would be a collection of its letters.
         if not self.algorithms or not ALGORITHMS.keys() >= set(self.algorithms):
             raise ValueError("algorithms must be some of " + ", ".join(ALGORITHMS))
@@ -73,11 +88,25 @@ class ResourcePolicy:
             check_scope_names(self.scopes_supported)
 
 
-def _check(name: str, check: Callable[[str], object], value: str) -> None:
+def _check(name: str, check: Callable[[Given], Checked], value: Given) -> Checked:
     try:
-        check(value)
+        return check(value)
     except ValueError as error:
         raise ValueError(f"{name} {error}") from None
+
+
+def check_audience(identifier: str, profile: TokenProfile) -> str:
+    """Return an API's identifier unchanged if tokens of a profile may have it as their audience.
+
+    Raises:
+        ValueError: it is no absolute URI without a fragment, nor a word where the profile allows
+            one.
+    """
+    if not profile.plain_audience or ":" in identifier:
+        return check_resource(identifier)
+    if _WORD.fullmatch(identifier) is None:
+        raise ValueError("must be a URI, or a word of letters, digits, '.', '_', '~', '/' and '-'")
+    return identifier
 
 
 WELL_KNOWN = "oauth-protected-resource"

@@ -21,6 +21,7 @@ from resource_api.bearer import build_refusal, check_token68, find_bearer
 from resource_api.config import ResourcePolicy, build_metadata, metadata_path, metadata_url
 from resource_api.errors import InvalidToken, ResourceError
 from resource_api.events import Event, log_events
+from resource_api.profiles import TokenProfile
 from resource_api.status_lists import StatusListClient
 from resource_api.validator import KeySource, StatusSource, TokenValidator, TrustedIssuer
 
@@ -35,6 +36,7 @@ class ProtectionSettings(TypedDict, total=False):
 
     resource: str
     issuer: str | None
+    profile: TokenProfile | str
     jwks: KeySource | None
     jwks_uri: str | None
     status_lists: StatusSource | None
@@ -54,6 +56,7 @@ class Protection:
         *,
         resource: str,
         issuer: str | None = None,
+        profile: TokenProfile | str = "rfc9068",
         jwks: KeySource | None = None,
         jwks_uri: str | None = None,
         status_lists: StatusSource | None = None,
@@ -69,13 +72,13 @@ class Protection:
         Args:
             resource: this API's identifier, which tokens must name as their audience.
             issuer: the identifier of the only issuer whose tokens are accepted.
+            profile: what its tokens look like, such as `keycloak` (`ResourcePolicy.profile`).
             jwks: that issuer's keys; by default found over HTTP from its metadata.
             jwks_uri: where the keys are, for an issuer without metadata.
             status_lists: that issuer's; by default fetched over HTTP as tokens name them.
             policy: all bounds, if the defaults will not do; must name the same issuer and resource.
-            issuers: the trusted issuers, instead of the five above: a policy for one whose keys are
-                found over HTTP, a `TrustedIssuer` for one whose keys come another way.
-            allow_insecure_http: that of the policy; only where none is given.
+            issuers: instead of the six above: of each its policy, or a `TrustedIssuer` with keys.
+            allow_insecure_http: that of the policy that is made; a given one has its own.
             cache_size: how many verified tokens to remember; 0 for none.
             clock: seconds since the epoch.
             on_event: gets each `resource_api.events.Event`; by default they are logged.
@@ -83,25 +86,24 @@ class Protection:
         Raises:
             ValueError: settings that cannot be or contradict each other.
         """
-        if policy is not None and allow_insecure_http:
-            raise ValueError("set allow_insecure_http in the policy")
-        own = (jwks, jwks_uri, status_lists, policy, allow_insecure_http or None)
-        if (issuer is None) == (issuers is None) or (issuer is None and own != (None,) * 5):
+        if (issuer is None) == (issuers is None) or (
+            issuer is None and (jwks, jwks_uri, status_lists, policy) != (None,) * 4
+        ):
             raise ValueError("give issuers alone, or issuer with its keys, lists and policy")
+        if issuer is not None and policy is None:
+            policy = _make_policy(issuer, resource, profile, allow_insecure_http)
+        elif profile != "rfc9068" or allow_insecure_http:
+            raise ValueError("set profile and allow_insecure_http in the policy of each issuer")
         trusted = list(issuers or ())
-        on_event = CountedEvents(on_event or _log_about(resource, issuer, trusted))
-        self._on_event = on_event
-        if issuer is not None:
-            policy = policy or ResourcePolicy(
-                issuer=issuer, resource=resource, allow_insecure_http=allow_insecure_http
-            )
+        self._on_event = on_event = CountedEvents(on_event or _log_about(resource, issuer, trusted))
+        if policy is not None:
             keys = jwks or _keys_over_http(policy, on_event, jwks_uri)
             trusted = [TrustedIssuer(policy, keys, status_lists)]
         self.issuers = tuple(_complete(each, clock, on_event) for each in trusted)
         """The trusted issuers, each with its keys and status lists."""
         validator = TokenValidator(self.issuers, clock=clock, cache_size=cache_size)
         self.policy = self.issuers[0].policy
-        """That of the first issuer, which challenges take realm and scopes from."""
+        """That of the first issuer: challenges have its realm and scopes."""
         if self.policy.resource != resource or issuer not in (None, self.policy.issuer):
             raise ValueError("policy is for another issuer or resource")
         # The methods themselves: they are called for every request.
@@ -209,6 +211,14 @@ class Protection:
 def _json_answer(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Answer:
     length = (b"content-length", str(len(body)).encode())
     return status, [(b"content-type", b"application/json"), length, *headers], body
+
+
+def _make_policy(
+    issuer: str, resource: str, profile: TokenProfile | str, insecure_http: InsecureHttp
+) -> ResourcePolicy:
+    return ResourcePolicy(
+        issuer=issuer, resource=resource, profile=profile, allow_insecure_http=insecure_http
+    )
 
 
 def _log_about(

@@ -63,7 +63,7 @@ DIAGNOSES: Mapping[Reason, Diagnosis] = {
     ),
     Reason.INVALID_SCOPE_CLAIM: Diagnosis(
         "`scope` is not names with single spaces between, such as an array.",
-        "Have the issuer write `scope` as RFC 9068 has it.",
+        "Have the issuer write `scope` as RFC 9068 has it; for one of another make, set `profile`.",
     ),
     Reason.INSUFFICIENT_SCOPE: Diagnosis(
         "The token is good and lacks a scope of the route; the challenge names all it needs.",

@@ -38,7 +38,7 @@ _REFUSALS: dict[int | None, Reason] = {
 
 # Of whatever algorithm the issuer's key is: a list is no token, and each key has one algorithm.
 _PROFILE = JwtProfile(
-    typ="statuslist+jwt", algorithms=frozenset(ALGORITHMS), max_bytes=MAX_LIST_BYTES
+    types=frozenset({"statuslist+jwt"}), algorithms=frozenset(ALGORITHMS), max_bytes=MAX_LIST_BYTES
 )
 
 

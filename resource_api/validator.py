@@ -12,7 +12,7 @@ from typing import Protocol
 from keys.errors import NoKeySet, UnknownKey
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
-from keys.jwt import HeaderMemo
+from keys.jwt import HeaderMemo, JwtProfile
 from resource_api.access_token import AccessToken, parse_token, profile_of, verify_parsed
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, KeysUnavailable, Reason
@@ -191,19 +191,24 @@ class TokenValidator:
             ValueError: there is no issuer, one is named twice, or they are for several resources.
         """
         trusted = tuple(issuers)
-        self._issuers = {each.policy.issuer: each for each in trusted}
-        if not trusted or len(self._issuers) < len(trusted):
+        if not trusted or len({each.policy.issuer for each in trusted}) < len(trusted):
             raise ValueError("name at least one trusted issuer, and each once")
         if len({each.policy.resource for each in trusted}) > 1:
             raise ValueError("trusted issuers must be for one and the same resource")
-        self._first = trusted[0]
-        self._profile = profile_of(*(each.policy for each in trusted))
+        self._kind = profile_of(*(each.policy for each in trusted))
+        self._issuers = {each.policy.issuer: self._with_kind(each) for each in trusted}
+        self._first = self._issuers[trusted[0].policy.issuer]
         self._clock = clock
         self._memo = HeaderMemo()
         self._verified = VerifiedTokenCache(cache_size, clock=clock)
         # The method itself: it is called for every request.
         self.cached = self._verified.get
         """Give a token that was validated before and still would be; costs no await."""
+
+    def _with_kind(self, issuer: TrustedIssuer) -> tuple[TrustedIssuer, JwtProfile | None]:
+        """Note what kind of JWT an issuer's tokens are, if others accept more than that."""
+        own = profile_of(issuer.policy)
+        return issuer, None if own == self._kind else own
 
     async def validate(self, token: bytes) -> AccessToken:
         """Validate a token as it came in the Authorization header, whatever is remembered.
@@ -213,18 +218,17 @@ class TokenValidator:
             KeysUnavailable: the issuer's keys are not known and cannot be had right now.
             StatusUnavailable: so is the status list that the token names.
         """
-        parsed = parse_token(token, self._profile, self._memo)
+        parsed = parse_token(token, self._kind, self._memo)
         # Unproven as yet, `iss` only chooses whose keys must prove it (RFC 8725 §3.8). A token that
         # names no trusted issuer is checked as one of the first: it is refused all the same, and
         # a warning about a wrong issuer needs a signature of a trusted one.
         named = parsed.claims.get("iss")
-        issuer = self._issuers.get(named, self._first) if isinstance(named, str) else self._first
+        first = self._first
+        issuer, own = self._issuers.get(named, first) if isinstance(named, str) else first
+        if own is not None:  # what another issuer's tokens may have counts for that one alone
+            parsed = parse_token(token, own)
         policy, source = issuer.policy, issuer.keys
         alg, kid = parsed.header
-        if alg not in policy.algorithms:
-            raise InvalidToken(Reason.WRONG_ALGORITHM)
-        if len(token) > policy.max_token_bytes:
-            raise InvalidToken(Reason.TOKEN_TOO_LONG)
         keys = source.current()
         key = keys.select(kid, alg) if keys is not None else None
         if key is None:

@@ -19,7 +19,9 @@ from keys.jwt import (
 from keys.key_types import ALGORITHMS
 
 # A closed table: what the header asks for never decides how it is checked (RFC 8725 §3.1).
-_PROFILE = JwtProfile(typ="at+jwt", algorithms=frozenset(ALGORITHMS), max_bytes=MAX_TOKEN_BYTES)
+_PROFILE = JwtProfile(
+    types=frozenset({"at+jwt"}), algorithms=frozenset(ALGORITHMS), max_bytes=MAX_TOKEN_BYTES
+)
 
 
 def verify_with_jwks(token: str, jwks: bytes, *, issuer: str, now: float) -> str:

@@ -63,6 +63,22 @@ async def explaining(run: Run, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         yield Told(forge, server, ask)
 
 
+async def test_a_token_of_another_vendor_is_explained_by_its_profile(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the API that it is for, which may have a plain word for a name."""
+    async with explaining(run, monkeypatch) as told:
+        token = told.forge.token(header={"typ": "JWT"}, aud="orders-api", typ="Bearer", azp="a")
+        done, checks = await told.checks(token, "--profile", "keycloak")
+        assert (done.returncode, json.loads(done.stdout)["resource"]) == (0, "orders-api")
+        assert checks["identity"]["expected"].startswith("sub, azp or client_id")
+        done, checks = await told.checks(token)
+        assert (done.returncode, checks["type"]["outcome"]) == (1, "failed")
+        done = await told.ask("token", "explain", token.decode(), "--profile", "keykloak")
+        assert done.returncode == 2
+        assert "--profile: must be one of rfc9068, keycloak, " in done.stderr
+
+
 async def test_a_good_token_is_accepted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """As an argument, after `Bearer`, by `-` and through a pipe; exit code 0."""
     async with explaining(run, monkeypatch) as told:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from consumer.fetch import FetchAnswer, FetchRequest
     from resource_api.config import ResourcePolicy
     from resource_api.explanation import Explanation
+    from resource_api.profiles import TokenProfile
     from resource_api.status_list import Statuses
     from watchword.settings import Settings
 
@@ -88,7 +89,7 @@ def inspect(token: TokenArgument = None, as_json: JsonFlag = False) -> None:
     from keys.encoding import parse_json_object
     from keys.errors import InvalidJws
     from keys.jws import parse_compact
-    from resource_api.explanation import describe_age
+    from resource_api.check_descriptions import describe_age
 
     try:
         parsed = parse_compact(_given_token(token))
@@ -113,6 +114,10 @@ def explain(
         str | None,
         typer.Option(help="The API that is to accept it; the token's audience if left out."),
     ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(help="What tokens of the issuer look like: rfc9068, keycloak, auth0, …"),
+    ] = "rfc9068",
     as_json: JsonFlag = False,
 ) -> None:
     """Say check by check why an API accepts or refuses a token; exit 0 if it is accepted, else 1.
@@ -123,9 +128,7 @@ def explain(
 
     settings = load_settings()
     text = _given_token(token)
-    if resource is None:
-        resource = _audience_of(text) or settings.default_resource
-    policy = _policy(settings, resource)
+    policy = _policy(settings, text, resource, profile)
     explanation = asyncio.run(_explain(text.encode("utf-8", "replace"), policy))
     if as_json:
         checks = [each._asdict() for each in explanation.findings]
@@ -152,29 +155,39 @@ def _given_token(argument: str | None) -> str:
     return token
 
 
-def _audience_of(token: str) -> str | None:
+def _audience_of(token: str, profile: "TokenProfile") -> str | None:
     """Return the API that a token is for, the first of several; None if it names none."""
     from keys.encoding import parse_json_object
     from keys.errors import InvalidJws
-    from keys.identifiers import check_resource
     from keys.jws import parse_compact
+    from resource_api.config import check_audience
 
     try:
         audience = parse_json_object(parse_compact(token).payload).get("aud")
         first = next(iter(audience), None) if isinstance(audience, list) else audience
-        return check_resource(first) if isinstance(first, str) else None
+        return check_audience(first, profile) if isinstance(first, str) else None
     except (InvalidJws, ValueError):
         return None
 
 
-def _policy(settings: "Settings", resource: str) -> "ResourcePolicy":
+def _policy(
+    settings: "Settings", token: str, resource: str | None, profile: str
+) -> "ResourcePolicy":
     from keys.key_types import ALGORITHMS
     from resource_api.config import ResourcePolicy
+    from resource_api.profiles import find_profile
 
+    try:
+        named = find_profile(profile)
+    except ValueError as error:
+        raise WrongUsage(f"--profile: {error}") from None
+    if resource is None:
+        resource = _audience_of(token, named) or settings.default_resource
     try:
         return ResourcePolicy(
             issuer=settings.issuer,
             resource=resource,
+            profile=named,
             allow_insecure_http=settings.allow_insecure_http,
             algorithms=tuple(ALGORITHMS),
         )

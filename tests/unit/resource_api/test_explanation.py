@@ -7,18 +7,15 @@ import pytest
 from keys.jwks import JwkSet
 from keys.jwt import HEADER_CHECKS
 from resource_api.access_token import CHECKS, verify
-from resource_api.config import ResourcePolicy
-from resource_api.errors import InvalidToken, Reason, ResourceError, StatusUnavailable
-from resource_api.explanation import (
+from resource_api.check_descriptions import (
     DESCRIPTIONS,
-    Explanation,
-    Finding,
-    Outcome,
     describe_age,
-    explain,
     show_duration,
     show_time,
 )
+from resource_api.config import ResourcePolicy
+from resource_api.errors import InvalidToken, Reason, ResourceError, StatusUnavailable
+from resource_api.explanation import Explanation, Finding, Outcome, explain
 from resource_api.status_list import Statuses, StatusList
 from tests.support.keys import rsa_key
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
