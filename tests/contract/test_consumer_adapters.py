@@ -11,8 +11,8 @@ import requests
 from consumer import InsecureUrl, TokenExchange, TokenRequestRefused, TokenSource
 from consumer.aiohttp_auth import TokenMiddleware
 from consumer.requests_auth import TokenAuth
-from tests.support.consumer_flow import HandClock
 from tests.support.local_issuer import served_issuer
+from watchword.testing.clock import Clock
 
 CALLS = 50
 
@@ -27,7 +27,7 @@ def issuer():
 @pytest.fixture
 def clock():
     """A clock turned by hand, so that tokens expire without waiting."""
-    return HandClock()
+    return Clock(1000)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from consumer import TokenSource
 from consumer.grpc_auth import TokenPlugin
-from tests.support.consumer_flow import HandClock
 from tests.support.local_issuer import served_issuer
+from watchword.testing.clock import Clock
 
 CALLS = 20
 METHOD = "/orders.Orders/List"
@@ -68,7 +68,7 @@ def call_in_tasks(source, address, count):
 @pytest.mark.parametrize("how", [call, call_in_tasks])
 def test_calls_carry_one_token(how, issuer, server):
     """Cold and again when it has expired: one token request each time."""
-    clock = HandClock()
+    clock = Clock(1000)
     source = TokenSource(issuer.url, "id", "s3cret", clock=clock)
     for number in (1, 2):
         assert how(source, server, CALLS) == [f"Bearer t{number}".encode()] * CALLS

@@ -13,8 +13,8 @@ import httpx2
 import pytest
 
 from consumer import auth, httpx2_auth
-from tests.support.consumer_flow import HandClock
 from tests.support.local_issuer import served_issuer
+from watchword.testing.clock import Clock
 
 TASKS, THREADS = 200, 50
 LIBRARIES = {"httpx": (httpx, auth), "httpx2": (httpx2, httpx2_auth)}
@@ -30,7 +30,7 @@ def issuer():
 @pytest.fixture
 def clock():
     """A clock turned by hand, so that tokens expire without waiting."""
-    return HandClock()
+    return Clock(1000)
 
 
 @pytest.fixture(params=LIBRARIES)

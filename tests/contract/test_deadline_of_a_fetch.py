@@ -15,11 +15,11 @@ from keys.errors import NoKeySet
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
 from tests.support.cli import refused, run_in_empty_folder
-from tests.support.consumer_flow import HandClock
 from tests.support.dripping_server import dripping_server
 from tests.support.local_issuer import served_issuer
 from watchword import remote_administration
 from watchword.cli import token
+from watchword.testing.clock import Clock
 
 LIBRARIES = {"httpx": (httpx, auth), "httpx2": (httpx2, httpx2_auth)}
 TIMEOUT, PATIENCE = 0.25, 5.0
@@ -65,7 +65,7 @@ def test_a_dripping_answer_ends_with_the_timeout(how, library, start):
 
 def test_a_connection_of_the_callers_transport_is_no_exception():
     """One that was made before is not known, so the clock is looked at as well."""
-    clock = HandClock()
+    clock = Clock(1000)
 
     class Dripping(httpx.SyncByteStream):
         def __iter__(self):

@@ -1,4 +1,4 @@
-"""What tests of the consumer share: a hand-turned monotonic clock and a flow stepped by hand."""
+"""What tests of the consumer share: token requests, and a flow that is stepped by hand."""
 
 import json
 
@@ -26,19 +26,6 @@ def applied(auth):
     form, headers = {}, {}
     auth.apply(form, headers, audience=ISSUER, now=NOW)
     return form, headers
-
-
-class HandClock:
-    """A monotonic clock that moves only when told to."""
-
-    def __init__(self, now=1000.0):
-        self.now = now
-
-    def __call__(self):
-        return self.now
-
-    def advance(self, seconds):
-        self.now += seconds
 
 
 def make_flow(clock, on_event=ignore_event, **changes):

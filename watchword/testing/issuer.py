@@ -126,16 +126,16 @@ class Issuer:
         Raises:
             ValueError: no profile has that name, or its tokens cannot be revoked.
         """
-        now = int(self.clock()) - 7_200 * expired
-        lasts = lifetime or (3_600 if expired else self.lifetime)
+        now, lasts = int(self.clock()), lifetime or self.lifetime
+        starts = now - lasts - 3_600 if expired else now
         stated = Stated(
             issuer=ELSEWHERE if wrong_issuer else self.url,
             audience=audience or self.audience,
             client_id=client_id,
             subject=subject,
             scopes=tuple(scope.split() if isinstance(scope, str) else scope),
-            issued_at=now,
-            expires_at=now + lasts + 3_600 * not_yet_valid,
+            issued_at=starts,
+            expires_at=starts + lasts + 3_600 * not_yet_valid,
             jti=uuid.uuid4().hex,
         )
         typ, shaped = shape_of(profile or self.profile)(stated)

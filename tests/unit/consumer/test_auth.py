@@ -11,7 +11,8 @@ import pytest
 
 from consumer import ClientSecretBasic, ClientSecretPost, auth, httpx2_auth
 from consumer.errors import InsecureUrl, InvalidTokenResponse, TokenEndpointUnreachable
-from tests.support.consumer_flow import ISSUER, HandClock
+from tests.support.consumer_flow import ISSUER
+from watchword.testing.clock import Clock
 
 API = "https://api.example"
 LIBRARIES = {"httpx": (httpx, auth), "httpx2": (httpx2, httpx2_auth)}
@@ -363,7 +364,7 @@ def test_a_transport_that_was_handed_in_is_not_closed(world, how):
         async def aclose(self):
             closed.append("async")
 
-    clock = HandClock()
+    clock = Clock(1000)
     credentials = world.credentials(transport=Transport(world.issuer), clock=clock)
     for _ in range(2):
         world.send(how, "GET", API, credentials=credentials)
@@ -386,7 +387,7 @@ def test_the_tls_context_is_made_once(world):
     class Counting(world.module.ClientCredentials):
         _library = replace(library, client=client, tls_context=make)
 
-    clock = HandClock()
+    clock = Clock(1000)
     credentials = Counting(
         ISSUER, "id", "s", token_endpoint=f"{ISSUER}/token", clock=clock, trust_env=False
     )

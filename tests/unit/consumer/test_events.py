@@ -14,17 +14,9 @@ from consumer.errors import (
     TokenEndpointUnreachable,
 )
 from consumer.events import reason_of
-from tests.support.consumer_flow import (
-    API,
-    ISSUER,
-    HandClock,
-    Walk,
-    answer,
-    make_flow,
-    token_answer,
-    warm,
-)
+from tests.support.consumer_flow import API, ISSUER, Walk, answer, make_flow, token_answer, warm
 from tests.support.telemetry import Telemetry
+from watchword.testing.clock import Clock
 
 ABOUT = {"issuer": ISSUER, "scope": "read", "seconds": 0.25}
 
@@ -32,7 +24,7 @@ ABOUT = {"issuer": ISSUER, "scope": "read", "seconds": 0.25}
 @pytest.fixture
 def clock():
     """A clock turned by hand."""
-    return HandClock()
+    return Clock(1000)
 
 
 @pytest.fixture

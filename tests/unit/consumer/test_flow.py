@@ -14,16 +14,8 @@ from consumer.errors import (
 from consumer.origin import Origin
 from consumer.steps import Fetch, Renew, Wait
 from consumer.token_scheme import BearerScheme
-from tests.support.consumer_flow import (
-    API,
-    ISSUER,
-    HandClock,
-    Walk,
-    answer,
-    make_flow,
-    token_answer,
-    warm,
-)
+from tests.support.consumer_flow import API, ISSUER, Walk, answer, make_flow, token_answer, warm
+from watchword.testing.clock import Clock
 
 DOWN = TokenEndpointUnreachable("down")
 METADATA = {"issuer": ISSUER, "token_endpoint": f"{ISSUER}/token"}
@@ -32,7 +24,7 @@ METADATA = {"issuer": ISSUER, "token_endpoint": f"{ISSUER}/token"}
 @pytest.fixture
 def clock():
     """A clock turned by hand."""
-    return HandClock()
+    return Clock(1000)
 
 
 @pytest.fixture
@@ -191,7 +183,7 @@ def test_a_renewal_that_is_broken_off_is_one_that_failed(flow, clock):
 
 def test_processes_renew_at_moments_of_their_own():
     """A minute's window, over which random numbers spread them; a fork draws another one."""
-    clock, drawn = HandClock(), iter([1.0, 0.5, 0.25, 0.0])
+    clock, drawn = Clock(1000), iter([1.0, 0.5, 0.25, 0.0])
     flow = make_flow(clock)
     flow._draw = lambda: next(drawn)
     warm(flow)

@@ -4,15 +4,8 @@ import pytest
 
 from consumer.errors import TokenEndpointUnreachable
 from consumer.steps import Fetch
-from tests.support.consumer_flow import (
-    API,
-    OTHER_API,
-    HandClock,
-    Walk,
-    make_flow,
-    token_answer,
-    warm,
-)
+from tests.support.consumer_flow import API, OTHER_API, Walk, make_flow, token_answer, warm
+from watchword.testing.clock import Clock
 
 DOWN = TokenEndpointUnreachable("down")
 
@@ -20,7 +13,7 @@ DOWN = TokenEndpointUnreachable("down")
 @pytest.fixture
 def clock():
     """A clock turned by hand."""
-    return HandClock()
+    return Clock(1000)
 
 
 @pytest.fixture

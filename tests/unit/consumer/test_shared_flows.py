@@ -9,7 +9,8 @@ import pytest
 
 from consumer import ClientSecretPost, shared_flows
 from consumer.auth import ClientCredentials, TokenSource
-from tests.support.consumer_flow import ISSUER, HandClock
+from tests.support.consumer_flow import ISSUER
+from watchword.testing.clock import Clock
 
 TOKEN = {"token_type": "Bearer", "expires_in": 3600}
 
@@ -32,7 +33,7 @@ def issuer():
     return Issuer()
 
 
-CLOCK = HandClock()
+CLOCK = Clock(1000)
 
 
 def make(issuer, kind=ClientCredentials, **changes):
@@ -66,7 +67,7 @@ def test_the_same_arguments_share_one_token(issuer):
         {"token_endpoint": f"{ISSUER}/other"},
         {"transport": Issuer().transport},
         {"verify": ssl.create_default_context()},
-        {"clock": HandClock()},
+        {"clock": Clock(1000)},
         {"client": ClientSecretPost("id", "s3cret"), "client_id": None, "client_secret": None},
     ],
     ids=lambda changes: next(iter(changes)),

@@ -15,11 +15,12 @@ from consumer.errors import TokenRequestRefused
 from consumer.token_exchange import MAX_CALLERS
 from resource_api.access_token import verify
 from resource_api.config import ResourcePolicy
-from tests.support.consumer_flow import ISSUER, HandClock
+from tests.support.consumer_flow import ISSUER
 from tests.support.exchange import FORGE, issuer_of
 from tests.support.issuer import API as OWN_API
 from tests.support.issuer import ISSUER as REAL_ISSUER
 from tests.support.issuer import NOW, SECRET
+from watchword.testing.clock import Clock
 
 API = "https://api.example"
 LIBRARIES = {"httpx": (httpx, auth), "httpx2": (httpx2, httpx2_auth)}
@@ -37,7 +38,7 @@ class World:
     """An issuer and an API in one library's terms; what came in is kept."""
 
     def __init__(self, http, module):
-        self.http, self.module, self.clock = http, module, HandClock()
+        self.http, self.module, self.clock = http, module, Clock(1000)
         self.forms, self.api_requests = [], []
         self.refused = set()
         self.answer = None

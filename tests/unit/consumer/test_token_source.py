@@ -13,7 +13,8 @@ import consumer
 from consumer import auth, httpx2_auth
 from consumer.client_auth import ClientSecretBasic
 from consumer.errors import TokenRequestRefused
-from tests.support.consumer_flow import ISSUER, HandClock
+from tests.support.consumer_flow import ISSUER
+from watchword.testing.clock import Clock
 
 LIBRARIES = {"httpx": (httpx, auth), "httpx2": (httpx2, httpx2_auth)}
 
@@ -72,7 +73,7 @@ def get(source, how):
 @pytest.mark.parametrize("how", ["sync", "asyncio", "trio"])
 def test_a_token_is_requested_once_and_renewed(library, how):
     """It is the same until its end is near."""
-    clock, issuer = HandClock(), Issuer(library[0])
+    clock, issuer = Clock(1000), Issuer(library[0])
     source = make(library, issuer, clock=clock)
     assert [get(source, how).value for _ in range(2)] == ["t1", "t1"]
     assert get(source, how).scope == "read"

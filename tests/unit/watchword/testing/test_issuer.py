@@ -18,6 +18,7 @@ from watchword.testing.endpoints import TOKEN_EXCHANGE
 
 SHAPES = [
     ({"expired": True}, Reason.EXPIRED),
+    ({"expired": True, "lifetime": 86_000}, Reason.EXPIRED),
     ({"not_yet_valid": True}, Reason.NOT_YET_VALID),
     ({"wrong_issuer": True}, Reason.WRONG_ISSUER),
     ({"wrong_audience": True}, Reason.WRONG_AUDIENCE),
