@@ -2,7 +2,8 @@
 
 `ClientCredentials` is an `httpx.Auth`, `TokenExchange` gives one for each caller that a service
 acts for, and `TokenSource` gives the token itself, for requests that are sent by other means;
-`consumer.httpx2_auth` has them for httpx2.
+`consumer.httpx2_auth` has them for httpx2. `consumer.requests_auth`, `consumer.aiohttp_auth` and
+`consumer.grpc_auth` put the tokens of any of them on requests of those libraries.
 """
 
 from importlib.util import find_spec

@@ -3,10 +3,11 @@
 from contextlib import aclosing
 from typing import Any
 
-from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from aiohttp import ClientError, ClientHandlerType, ClientRequest, ClientResponse
 from aiohttp.payload import BytesPayload
 from yarl import URL
 
+from consumer.errors import ConsumerError, error_of
 from consumer.origin import Origin, parse_origin
 from consumer.steps import Attempt
 from consumer.token_source import TokenSourceBase
@@ -40,13 +41,18 @@ class TokenMiddleware:
         """Send a request, with the token if it is to one of the APIs.
 
         Raises:
-            ConsumerError: no token is to be had, or the API's address is not safe for one.
+            ConsumerError: no token is to be had, or the API's address is not safe for one. It is
+                also a `ClientError`.
         """
         origin = _origin(request.url)
         if origin not in self._origins:
             return await handler(request)
         async with aclosing(self._source.attempts_async(origin)) as attempts:
-            response = await _send(await anext(attempts), request, handler)
+            try:
+                first = await anext(attempts)
+            except ConsumerError as error:
+                raise error_of(ClientError, error) from None
+            response = await _send(first, request, handler)
             async for attempt in attempts:
                 response.release()
                 response = await _send(attempt, request, handler)

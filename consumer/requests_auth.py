@@ -4,9 +4,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from requests import PreparedRequest, Response
+from requests import PreparedRequest, RequestException, Response
 from requests.auth import AuthBase
 
+from consumer.errors import ConsumerError, error_of
 from consumer.origin import Origin
 from consumer.steps import Attempt
 from consumer.token_source import TokenSourceBase
@@ -30,11 +31,15 @@ class TokenAuth(AuthBase):
         """Put the token on a request.
 
         Raises:
-            ConsumerError: no token is to be had, or the API's address is not safe for one.
+            ConsumerError: no token is to be had, or the API's address is not safe for one. It is
+                also a `RequestException`.
         """
         url = str(request.url)
         fresh = self._source.fresh_attempt(url.partition(":")[0])
-        made = fresh or next(self._source.attempts(_origin(url)))
+        try:
+            made = fresh or next(self._source.attempts(_origin(url)))
+        except ConsumerError as error:
+            raise error_of(RequestException, error) from None
         request.headers["Authorization"] = made.authorization
         request.hooks["response"].append(partial(self._answer, made, fresh is not None))
         return request

@@ -9,7 +9,7 @@ from consumer.flow import TokenFlow
 _flows: dict[Hashable, ref[TokenFlow]] = {}
 
 
-def share(flow: TokenFlow, *settings: Hashable) -> TokenFlow:
+def share(flow: TokenFlow, *settings: object) -> TokenFlow:
     """Return the flow that was shared under the same plan and settings, or else share this one.
 
     It is shared for as long as an object uses it. The client's secret is part of the plan: who does

@@ -229,7 +229,10 @@ class TokenSourceBase(Generic[TransportT]):
             draw=_random,
             on_event=CountedEvents(self._on_event or self._log_events()),
         )
-        self._flow = share(flow, self._clock, *self._issuer_http.settings)
+        self._flow = self._shared(flow)
+
+    def _shared(self, flow: TokenFlow) -> TokenFlow:
+        return share(flow, self._clock, self._on_event, *self._issuer_http.settings)
 
     def _log_events(self) -> EventSink:
         plan = self._plan
@@ -239,7 +242,7 @@ class TokenSourceBase(Generic[TransportT]):
     def _current_flow(self) -> TokenFlow:
         if self._process != os.getpid():  # a child, forked when perhaps a thread was fetching
             self._process = os.getpid()
-            self._flow = share(self._flow.inherited(), self._clock, *self._issuer_http.settings)
+            self._flow = self._shared(self._flow.inherited())
         return self._flow
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
@@ -139,15 +140,19 @@ def test_the_token_follows_within_the_origin(send, source, issuer):
 
 def test_no_token_over_plain_http(send, source):
     """Nothing is sent to another machine that others could read."""
-    with pytest.raises(InsecureUrl):
+    with pytest.raises(InsecureUrl, match="not https"):
         send(source, "http://api.example", "GET", "/")
 
 
 def test_a_refusal_of_the_issuer_is_raised(send, issuer):
-    """As an error of the consumer, whichever library asks."""
+    """As an error of the consumer, and of the library that asks."""
     source = TokenSource(issuer.url, "id", "s3cret", token_endpoint=f"{issuer.url}/refusing")
-    with pytest.raises(TokenRequestRefused, match="invalid_client"):
+    with pytest.raises(TokenRequestRefused, match="invalid_client") as refused:
         send(source, issuer.url, "GET", "/api")
+    library = requests.RequestException if send is send_with_requests else aiohttp.ClientError
+    assert isinstance(refused.value, library)
+    assert (refused.value.code, refused.value.status) == ("invalid_client", 401)
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
     assert issuer.requests["/api"] == 0
 
 

@@ -142,9 +142,20 @@ def test_events_go_to_the_log(clock, caplog):
 
 
 def test_events_go_to_a_sink(clock, told):
-    """Instead of the log."""
-    make_source(clock, give, on_event=lambda event, **fields: told.append(event)).token()
-    assert told == ["token.renewed"]
+    """Instead of the log; a source with another sink has a token of its own, to tell of."""
+    transport, other = httpx.MockTransport(give), []
+    for sink in (told, other):
+        source = TokenSource(
+            ISSUER,
+            "id",
+            "s3cret",
+            token_endpoint=f"{ISSUER}/token",
+            transport=transport,
+            clock=clock,
+            on_event=lambda event, sink=sink, **fields: sink.append(event),
+        )
+        source.token()
+    assert (told, other) == (["token.renewed"], ["token.renewed"])
 
 
 @pytest.mark.parametrize("how", ["token", "atoken"])
