@@ -110,13 +110,17 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
 
 
 def test_the_light_install_validates_and_consumes(wheel: Path, tmp_path: Path) -> None:
-    """Without extras, API and consumer import, and nothing of the issuer's storage is installed."""
+    """API, consumer and test kit work, and nothing of the issuer's storage is installed."""
     programs = install(tmp_path, str(wheel))
     code = f"""
 from importlib.util import find_spec
 from resource_api import BearerMiddleware
 from consumer import ClientCredentials
+from watchword.testing import Issuer
 import keys
+with Issuer().serving() as issuer:
+    assert ClientCredentials(issuer.url, "billing", "s3cret").token()
+    issuer.protection_settings()
 print([name for name in {SERVER_ONLY!r} if find_spec(name)])
 """
     done = run(programs / "python", "-c", code, cwd=tmp_path)

@@ -117,7 +117,12 @@ def protection_settings(issuer: "Issuer") -> ProtectionSettings:
     reader = HttpJwks(issuer.url, client=client, clock=issuer.clock)
     keys = JwksClient(reader, clock=issuer.clock)
     lists = StatusListClient(keys, client=client, clock=issuer.clock, monotonic=issuer.clock)
-    policy = ResourcePolicy(issuer=issuer.url, resource=issuer.audience, algorithms=(issuer.alg,))
+    policy = ResourcePolicy(
+        issuer=issuer.url,
+        resource=issuer.audience,
+        profile=issuer.profile,
+        algorithms=(issuer.alg,),
+    )
     return ProtectionSettings(
         resource=issuer.audience,
         issuer=issuer.url,

@@ -1,21 +1,26 @@
 """An issuer of the test kit at its own URL: in place of the network, or on a real socket."""
 
 from contextlib import suppress
+from typing import Annotated, Any
 
 import httpx
 import httpx2
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient as FastApiClient
+from flask import Flask
+from flask import request as flask_request
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 import consumer.httpx2_auth
 from consumer import ClientCredentials
-from resource_api import BearerMiddleware, require
+from resource_api import AccessToken, BearerMiddleware, require
+from resource_api.fastapi import Bearer
+from resource_api.wsgi import ENVIRON_KEY, BearerWsgiMiddleware
 from watchword.testing import Issuer, listening
 
 URL, ORDERS = "https://auth.example.com", "https://orders.example.com"
@@ -32,12 +37,29 @@ starlette = BearerMiddleware(
     Starlette(routes=[Route("/orders", read)]), issuer=URL, resource=ORDERS
 )
 fastapi = FastAPI()
-fastapi.add_middleware(BearerMiddleware, issuer=URL, resource=ORDERS)
-fastapi.get("/orders", response_model=None)(read)
+flask = Flask(__name__)
+flask.wsgi_app = BearerWsgiMiddleware(flask.wsgi_app, issuer=URL, resource=ORDERS)  # type: ignore[method-assign]
+bearer = Bearer(issuer=URL, resource=ORDERS)
 
 
-@pytest.mark.parametrize("client", [TestClient(starlette), FastApiClient(fastapi)])
-def test_an_app_that_was_made_before_is_reached_by_its_test_client(client: TestClient) -> None:
+@fastapi.get("/orders")
+async def read_by_fastapi(token: Annotated[AccessToken, bearer.protected("read")]) -> Response:
+    """Answer who asks."""
+    return PlainTextResponse(token.client_id)
+
+
+@flask.get("/orders")
+@require("read")
+def read_by_flask() -> str:
+    """Answer who asks."""
+    token: AccessToken = flask_request.environ[ENVIRON_KEY]
+    return token.client_id
+
+
+@pytest.mark.parametrize(
+    "client", [TestClient(starlette), FastApiClient(fastapi), flask.test_client()]
+)
+def test_an_app_that_was_made_before_is_reached_by_its_test_client(client: Any) -> None:
     """It finds the keys of one issuer after another at the URL that it knows."""
     for _ in range(2):
         with Issuer(URL, audience=ORDERS).serving() as issuer:
@@ -47,6 +69,22 @@ def test_an_app_that_was_made_before_is_reached_by_its_test_client(client: TestC
             assert client.get("/orders", headers=issuer.headers(scope="write")).status_code == 403
             revoked = issuer.headers(scope="read", revoked=True)
             assert client.get("/orders", headers=revoked).status_code == 401
+
+
+def test_an_app_that_is_made_for_the_test_goes_by_the_clock_of_the_issuer() -> None:
+    """All that makes a protection takes the same settings; no URL is taken over."""
+    issuer = Issuer(lifetime=60)
+    app, route = FastAPI(), Flask(__name__)
+    guard = Bearer(**issuer.protection_settings())
+    app.get("/", dependencies=[Depends(guard)])(lambda: {})
+    route.get("/")(lambda: "")
+    guarded = BearerWsgiMiddleware(route.wsgi_app, **issuer.protection_settings())
+    route.wsgi_app = guarded  # type: ignore[method-assign]
+    headers = issuer.headers()
+    clients: list[Any] = [FastApiClient(app), route.test_client()]
+    assert [client.get("/", headers=headers).status_code for client in clients] == [200, 200]
+    issuer.clock.advance(120)
+    assert [client.get("/", headers=headers).status_code for client in clients] == [401, 401]
 
 
 async def test_an_app_is_reached_over_asgi_by_the_real_consumer() -> None:
