@@ -1,6 +1,9 @@
 """The page on MCP servers, with the official SDKs as server and as clients, over real sockets."""
 
+import os
 import re
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ import uvicorn
 
 from tests.support.provider import Place, eventually, free_port, make_place, running
 
+SUPPORT = Path(__file__).parents[1] / "support"
 PAGE = (Path(__file__).parents[2] / "docs/how-to/protect-an-mcp-server.md").read_text()
 SECRET = "only-for-development"
 
@@ -96,6 +100,27 @@ def test_the_consumer_gets_the_tokens_in_place_of_the_sdk(
     before, run = client.split("asyncio.run(main())")
     exec(f"{before}\n{auth}\nasyncio.run(main()){run}", {})
     assert capsys.readouterr().out == "3 orders for agent\n"
+
+
+@pytest.fixture
+def typescript(tmp_path: Path) -> Path:
+    """Give a folder in which Node finds the SDK; without it the test is skipped, in CI it fails."""
+    installed = SUPPORT / "typescript_sdk" / "node_modules"
+    if shutil.which("node") is None or not installed.is_dir():
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("no TypeScript SDK: npm ci --prefix tests/support/typescript_sdk")
+    (tmp_path / "node_modules").symlink_to(installed)
+    return tmp_path
+
+
+@pytest.mark.rfc("mcp-cc-1")
+def test_the_typescript_sdk_calls_a_tool(tools: Tools, typescript: Path) -> None:
+    """Its schema of metadata demands `authorization_endpoint` as well."""
+    (typescript / "client.mjs").write_text(tools.code("js")[0])
+    done = subprocess.run(
+        ["node", "client.mjs"], cwd=typescript, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "3 orders for agent\n"), done.stderr
 
 
 @pytest.mark.rfc("mcp-1", "mcp-4")
