@@ -40,7 +40,7 @@ async def claim_many(url: str, key: rsa.RSAPrivateKey, rounds: int, claims: int)
     ids = map(str, itertools.count())
     ratios = []
     with closing(open_database(url, timeout=TIMEOUT)) as database:
-        store = open_hot_store(database, timeout=TIMEOUT, now=wall_clock)
+        store = open_hot_store(lambda: database, timeout=TIMEOUT, now=wall_clock)
 
         async def claim(count: int) -> None:
             until = wall_clock() + 300

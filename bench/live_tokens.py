@@ -38,10 +38,11 @@ from bench.served import RESOURCE
 from issuer.config import IssuerConfig
 from issuer.events import ignore_event
 from issuer.status.positions import LISTS_PATH, WINDOW, Position, Status, StatusBlock
+from issuer.storage.hot import BatchedWrites
 from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
 from keys.signers.local import LocalSigner
-from watchword.provider.token_status import PRUNE_SECONDS, RegistryWrites, TokenStatus
+from watchword.provider.token_status import PRUNE_SECONDS, TokenStatus
 
 LIMIT = 0.01
 DATABASE_LIMIT_MB = 10
@@ -77,7 +78,7 @@ FULL = Plan(tokens=10_000_000, clients=1_000, month_clients=100)
 QUICK = Plan(tokens=1_000_000, clients=100, month_clients=10)
 
 
-class CountedWrites(RegistryWrites):
+class CountedWrites(BatchedWrites):
     """Counts the rows that places of tokens cause; a batch writes as many, or fewer."""
 
     rows = 0
@@ -117,7 +118,7 @@ class Worker:
             f"sqlite:///{folder / 'registry.db'}", now=self.clock, upgrade=True
         )
         self._source = ThreadedSource(self._registry, timeout=_TIMEOUT)
-        self.writes = CountedWrites(self._registry, timeout=_TIMEOUT)
+        self.writes = CountedWrites(self._registry.open_hot_store(timeout=_TIMEOUT)._open_store)
         self.statuses = TokenStatus(
             IssuerConfig(issuer="https://as.example"),
             self._registry,

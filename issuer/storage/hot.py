@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -135,16 +135,15 @@ class Sweep:
 
 
 class BatchedWrites:
-    """A `HotStore` over a function that writes one batch. All calls come from one event loop.
+    """A `HotStore` over what writes a batch at a time. All calls come from one event loop.
 
     Args:
-        write: writes all of a batch or nothing, and raises `StoreUnavailable` if it cannot.
-        timeout: seconds that a batch may take.
+        open_store: gives that to the first batch; if it raises, the next batch tries again.
     """
 
-    def __init__(self, write: Callable[[Batch], Awaitable[Written]], *, timeout: float) -> None:
-        self._write = write
-        self._timeout = timeout
+    def __init__(self, open_store: "Callable[[], SqliteHotStore | PostgresHotStore]") -> None:
+        self._open_store = open_store
+        self._store: SqliteHotStore | PostgresHotStore | None = None
         self._waiting: deque[_Call] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._closed = False
@@ -185,6 +184,8 @@ class BatchedWrites:
         self._waiting.clear()
         if self._writing is not None:
             await asyncio.wait([self._writing])
+        if self._store is not None:
+            await self._store.close()
 
     def _future(self) -> asyncio.Future[Any]:
         if self._closed:
@@ -212,8 +213,10 @@ class BatchedWrites:
         batch = Batch()
         answers = [call.join(batch) for call in calls]
         try:
-            async with asyncio.timeout(self._timeout):
-                written = await self._write(batch)
+            if self._store is None:
+                self._store = self._open_store()
+            async with asyncio.timeout(self._store.timeout):
+                written = await self._store.write(batch)
         except TimeoutError:
             error = StoreUnavailable("the registry database did not answer in time")
             _fail(calls, error)
@@ -246,8 +249,8 @@ DELETE FROM claims WHERE digest IN (SELECT digest FROM claims WHERE expires_at <
 """
 
 
-class SqliteHotStore(BatchedWrites):
-    """A `HotStore` in a registry file, shared by the processes of one machine.
+class SqliteHotStore:
+    """Writes batches to a registry file, shared by the processes of one machine.
 
     A claim is written with `synchronous=NORMAL`: it outlives every end of the process, but a power
     cut or a crash of the operating system may undo the claims of the last moments before it. A
@@ -261,21 +264,19 @@ class SqliteHotStore(BatchedWrites):
     """
 
     def __init__(self, database: SqliteDatabase, *, timeout: float, now: Callable[[], int]) -> None:
-        super().__init__(self._on_thread, timeout=2 * timeout)
+        self.timeout = 2 * timeout
         self._database = database
         self._now = now
         self._sweep = Sweep()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hot-store")
 
     async def close(self) -> None:
-        """Refuse what waits, wait for the batch under way and end the thread."""
-        await super().close()
+        """End the thread."""
         self._thread.shutdown()
 
-    async def _on_thread(self, batch: Batch) -> Written:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._write_now, batch
-        )
+    async def write(self, batch: Batch) -> Written:
+        """Write all of a batch, or nothing."""
+        return await asyncio.wrap_future(self._thread.submit(self._write_now, batch))
 
     def _write_now(self, batch: Batch) -> Written:
         durable = bool(batch.blocks or batch.owned or batch.statuses)
@@ -315,8 +316,8 @@ DELETE FROM claims USING gone WHERE claims.digest = gone.digest
 """
 
 
-class PostgresHotStore(BatchedWrites):
-    """A `HotStore` in PostgreSQL, shared by all nodes, with a connection of its own.
+class PostgresHotStore:
+    """Writes batches to PostgreSQL, shared by all nodes, by a connection of its own.
 
     A claim and a block are as durable as the server's `synchronous_commit` makes a transaction: by
     default what was answered outlives a crash of the server.
@@ -332,18 +333,18 @@ class PostgresHotStore(BatchedWrites):
     ) -> None:
         from issuer.storage.engines.postgresql_connection import Connections  # with its driver
 
-        super().__init__(self._write_to_server, timeout=timeout)
+        self.timeout = timeout
         self._database = database
         self._now = now
         self._sweep = Sweep()
         self._connections = Connections(database.connector, size=1)
 
     async def close(self) -> None:
-        """Refuse what waits, wait for the batch under way and close the connection."""
-        await super().close()
+        """Close the connection."""
         await self._connections.close()
 
-    async def _write_to_server(self, batch: Batch) -> Written:
+    async def write(self, batch: Batch) -> Written:
+        """Write all of a batch, or nothing."""
         with self._database.explained():
             async with self._connections.use() as connection:
                 if batch.claims:
@@ -379,14 +380,21 @@ async def _reserve(connection: Any, batch: Batch) -> dict[str, int]:  # noqa: AN
     return {row["name"]: row["next"] - batch.blocks[row["name"]] for row in rows}
 
 
-def open_hot_store(database: Database, *, timeout: float, now: Callable[[], int]) -> BatchedWrites:
-    """Open the `HotStore` of a database, to be used and closed on one event loop.
+def open_hot_store(
+    database: Callable[[], Database], *, timeout: float, now: Callable[[], int]
+) -> BatchedWrites:
+    """Return the `HotStore` of a database, to be used and closed on one event loop.
 
     Args:
-        database: from `open_database`; it stays open.
+        database: gives that of `open_database`, or raises; it stays open.
         timeout: seconds to wait for other processes' transactions, and for an answer.
         now: the clock, seconds since the epoch.
     """
-    if isinstance(database, SqliteDatabase):
-        return SqliteHotStore(database, timeout=timeout, now=now)
-    return PostgresHotStore(cast("PostgresDatabase", database), timeout=timeout, now=now)
+
+    def open_store() -> SqliteHotStore | PostgresHotStore:
+        opened = database()
+        if isinstance(opened, SqliteDatabase):
+            return SqliteHotStore(opened, timeout=timeout, now=now)
+        return PostgresHotStore(cast("PostgresDatabase", opened), timeout=timeout, now=now)
+
+    return BatchedWrites(open_store)

@@ -334,12 +334,14 @@ class Registry:
             )
 
     def open_hot_store(self, *, timeout: float) -> BatchedWrites:
-        """Open the writes of the serving loop, to be used and closed on one event loop.
+        """Give the writes of the serving loop, to be used and closed on one event loop.
+
+        They are refused while the registry is not open.
 
         Args:
             timeout: seconds to wait for other processes' transactions, and for an answer.
         """
-        return open_hot_store(self._database, timeout=timeout, now=self._now)
+        return open_hot_store(lambda: self._database, timeout=timeout, now=self._now)
 
     def prune_status(self, *, ended_by: int) -> None:
         """Remove what is known of tokens that had all expired by then; see `prune_status`."""

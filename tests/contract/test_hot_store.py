@@ -27,7 +27,7 @@ INVALID = Status.INVALID
 async def opened(url, *, now=lambda: 0, timeout=5):
     """Open the hot store of a database."""
     with closing(open_database(url, timeout=timeout)) as database:
-        store = open_hot_store(database, timeout=timeout, now=now)
+        store = open_hot_store(lambda: database, timeout=timeout, now=now)
         yield store, database
         await store.close()
 
@@ -200,7 +200,8 @@ from issuer.storage.database_url import open_database
 from issuer.storage.hot import open_hot_store
 
 async def claim_all():
-    store = open_hot_store(open_database(sys.argv[1], timeout=30), timeout=30, now=lambda: 0)
+    database = open_database(sys.argv[1], timeout=30)
+    store = open_hot_store(lambda: database, timeout=30, now=lambda: 0)
     assert await store.claim(sys.argv[2], "ready", 9)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -248,7 +249,7 @@ async def test_expired_claims_are_removed_some_at_a_time(database_url, monkeypat
 
         left = [count()]
         monkeypatch.setattr(hot.Sweep, "PAUSE", 0.0)
-        store._sweep.done(0, removed=hot.Sweep.MOST)
+        store._store._sweep.done(0, removed=hot.Sweep.MOST)
         for number in range(4):
             await store.claim("app", f"next-{number}", 100)
             left.append(count())

@@ -292,7 +292,7 @@ def test_a_client_that_has_ended_gets_no_further_places(operations, registry):
     database = registry.registry._database
 
     async def own(client_id, first):
-        store = open_hot_store(database, timeout=5, now=lambda: NOW)
+        store = open_hot_store(lambda: database, timeout=5, now=lambda: NOW)
         try:
             return await store.own(
                 StatusBlock(BUCKET, first, SIZE, client_id, client_id, RESOURCE, NOW)

@@ -13,7 +13,7 @@ from issuer.storage.hot import open_hot_store
 from issuer.storage.source import ThreadedSource
 from tests.support.registry import NOW
 from watchword.provider import token_status
-from watchword.provider.token_status import RegistryWrites, TokenStatus
+from watchword.provider.token_status import TokenStatus
 
 BUCKET = bucket_for(NOW, 3600)
 APPEND = "INSERT INTO status_changes (bucket, first, size, status) VALUES ($1, $2, $3, $4)"
@@ -29,7 +29,7 @@ async def followed(registry, clock):
     """Follow a registry as one worker does."""
     with closing(ThreadedSource(registry.registry, timeout=5)) as source:
         config = IssuerConfig(issuer="https://auth.example")
-        writes = RegistryWrites(registry.registry, timeout=5)
+        writes = registry.registry.open_hot_store(timeout=5)
         node = TokenStatus(
             config, registry.registry, source, writes, clock=clock, events=ignore_event
         )
@@ -80,7 +80,7 @@ async def test_the_parts_of_a_bucket_are_known_by_its_counter(registry, database
         await node.look()
         assert node.lists.live(NOW) == []
         database = registry.registry._database
-        hot = open_hot_store(database, timeout=5, now=clock)
+        hot = open_hot_store(lambda: database, timeout=5, now=clock)
         try:
             await hot.reserve(f"status:{BUCKET}", 2**20 + 1)
             await hot.reserve("another counter", 1)

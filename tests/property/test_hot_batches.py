@@ -30,6 +30,8 @@ TURN = st.tuples(st.lists(CALL, max_size=12), st.booleans())
 class Database:
     """What a batch is written to: a set and counters, and batches that fail on demand."""
 
+    timeout = 5
+
     def __init__(self):
         self.claimed = set()
         self.counters = Counter()
@@ -52,6 +54,17 @@ class Database:
         self.counters.update(batch.blocks)
         return Written(new, firsts)
 
+    async def close(self):
+        """Hold nothing."""
+
+
+class Silent(Database):
+    """What never answers."""
+
+    async def write(self, batch):
+        """Wait."""
+        await asyncio.Event().wait()
+
 
 def _make(store, kind, *arguments):
     return store.claim(*arguments, 9) if kind == "claim" else getattr(store, kind)(*arguments)
@@ -60,7 +73,7 @@ def _make(store, kind, *arguments):
 async def run(turns):
     """Make the calls of each turn at once; returns each call with its answer."""
     database = Database()
-    store = BatchedWrites(database.write, timeout=5)
+    store = BatchedWrites(lambda: database)
     answers = []
     for calls, failing in turns:
         database.failing = failing
@@ -113,7 +126,7 @@ def test_no_caller_waits_for_a_cancelled_or_closed_writer():
     """Each is refused, those that come after the end as well."""
 
     async def play():
-        hot = BatchedWrites(lambda batch: asyncio.Event().wait(), timeout=60)
+        hot = BatchedWrites(Silent)
         claims = [asyncio.create_task(hot.claim("a", "b", 1)) for _ in range(2)]
         while hot._writing is None:
             await asyncio.sleep(0)
@@ -124,3 +137,27 @@ def test_no_caller_waits_for_a_cancelled_or_closed_writer():
         return [*ends, *await asyncio.gather(hot.claim("a", "b", 1), return_exceptions=True)]
 
     assert [type(end) for end in asyncio.run(play())] == [StoreUnavailable] * 3
+
+
+def test_a_store_that_cannot_be_opened_yet_is_tried_by_each_batch():
+    """The first one that succeeds serves all that follow."""
+
+    async def play():
+        database, left = Database(), [StoreUnavailable("not yet")] * 2
+
+        def open_store():
+            if left:
+                raise left.pop()
+            left.extend([StoreUnavailable("opened twice")] * 9)
+            return database
+
+        hot = BatchedWrites(open_store)
+        claims = (
+            await asyncio.gather(hot.claim("a", id, 1), return_exceptions=True) for id in "wxyz"
+        )
+        return [answer async for (answer,) in claims]
+
+    refused, again, *served = asyncio.run(play())
+    assert isinstance(refused, StoreUnavailable)
+    assert isinstance(again, StoreUnavailable)
+    assert served == [True, True]

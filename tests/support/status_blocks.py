@@ -14,7 +14,7 @@ def give_blocks(database: Any, now: int, *blocks: StatusBlock) -> None:
     """Write who owns blocks, and count their indexes as handed out."""
 
     async def write() -> None:
-        hot = open_hot_store(database, timeout=5, now=lambda: now)
+        hot = open_hot_store(lambda: database, timeout=5, now=lambda: now)
         try:
             for block in blocks:
                 await hot.reserve(f"{COUNTER}{block.bucket}", block.size)

@@ -35,7 +35,7 @@ from watchword.provider.key_ring import KeyRing, ring_policy
 from watchword.provider.key_upkeep import KeyUpkeep
 from watchword.provider.operators import Operators
 from watchword.provider.slow_hash_worker import SlowHashWorker
-from watchword.provider.token_status import PRUNE_SECONDS, RegistryWrites, TokenStatus
+from watchword.provider.token_status import PRUNE_SECONDS, TokenStatus
 from watchword.registry import is_missing, open_registry
 from watchword.settings import Settings
 
@@ -93,7 +93,7 @@ class IssuerApp:
                 raise
         self._source = ThreadedSource(self.registry, timeout=TIMEOUT_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
-        self.writes = RegistryWrites(self.registry, timeout=TIMEOUT_SECONDS)
+        self.writes = self.registry.open_hot_store(timeout=TIMEOUT_SECONDS)
         self._operators = Operators(settings, self.registry)
         self.statuses = TokenStatus(
             self.config, self.registry, self._source, self.writes, clock=wall_clock, events=events

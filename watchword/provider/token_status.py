@@ -13,8 +13,7 @@ from issuer.registry.errors import StoreUnavailable
 from issuer.service import SigningKeys
 from issuer.status.indexes import StatusIndexes
 from issuer.status.lists import StatusLists
-from issuer.status.positions import BUCKET, Position, Status, StatusBlock
-from issuer.storage.hot import BatchedWrites
+from issuer.status.positions import BUCKET
 from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
 from issuer.storage.status import READ_AT_MOST
@@ -22,49 +21,6 @@ from watchword.randomness import random_ids
 
 PRUNE_SECONDS = 3_600.0
 """Between two removals of what is known of tokens that have ended."""
-
-
-class RegistryWrites:
-    """The `HotStore` of a registry that may be opened later; used and closed on one event loop.
-
-    Args:
-        registry: what is written to.
-        timeout: seconds to wait for it.
-
-    Raises:
-        StoreUnavailable: from each method, also while the registry is not open yet.
-    """
-
-    def __init__(self, registry: Registry, *, timeout: float) -> None:
-        self._registry = registry
-        self._timeout = timeout
-        self._opened: BatchedWrites | None = None
-
-    async def claim(self, scope: str, id: str, until: int) -> bool:
-        """Claim an id; see `HotStore`."""
-        return await self._store().claim(scope, id, until)
-
-    async def reserve(self, name: str, count: int) -> int:
-        """Reserve a block of numbers; see `HotStore`."""
-        return await self._store().reserve(name, count)
-
-    async def own(self, block: StatusBlock) -> bool:
-        """Write who owns a block; see `HotStore`."""
-        return await self._store().own(block)
-
-    async def set_status(self, position: Position, status: Status) -> None:
-        """Give a token another status; see `HotStore`."""
-        await self._store().set_status(position, status)
-
-    async def close(self) -> None:
-        """Refuse what waits, and end."""
-        if self._opened is not None:
-            await self._opened.close()
-
-    def _store(self) -> BatchedWrites:
-        if self._opened is None:
-            self._opened = self._registry.open_hot_store(timeout=self._timeout)
-        return self._opened
 
 
 class TokenStatus:
