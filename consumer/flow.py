@@ -21,6 +21,7 @@ from consumer.steps import Attempt, Fetch, PendingTokenRequest, Renew, Step, Wai
 from consumer.token_cache import FetchFirst, Refuse, RenewEarly, Token, TokenCache, Use
 from consumer.token_request import build_token_request, parse_token_response
 from consumer.token_scheme import BEARER, BearerScheme
+from consumer.token_store import StoredToken
 from keys.events import EventSink, ignore_event
 from keys.identifiers import InsecureHttp, is_absent
 
@@ -41,6 +42,12 @@ class TokenPlan:
     """Seconds after which a token request that still has not ended counts as lost."""
     subject_token: str | None = field(default=None, repr=False)
     """A caller's token, which is exchanged (RFC 8693); None for the client's own token."""
+
+    @property
+    def identity(self) -> tuple[str | None, ...]:
+        """What tells the token from others of a client with the same secret."""
+        client = getattr(self.auth, "client_id", None)
+        return (self.issuer, client, self.scope, self.resource, self.authorization_details)
 
     def redact(self, text: str) -> str:
         """Take what is secret out of a text that comes from elsewhere."""
@@ -72,6 +79,7 @@ class TokenFlow:
         draw: Callable[[], float],
         on_event: EventSink = ignore_event,
         discovery: Discovery | None = None,
+        stored: StoredToken | None = None,
     ) -> None:
         """Start without a token.
 
@@ -82,12 +90,14 @@ class TokenFlow:
             draw: gives a random number from 0 to 1, by which processes renew at different times.
             on_event: gets each `consumer.events.Event`.
             discovery: shared with other flows of the client; None for one of its own.
+            stored: the token in a store that other processes use too.
         """
         self.plan = plan
         self._clock = clock
         self._wall_clock = wall_clock
         self._draw = draw
         self._on_event = on_event
+        self._stored = stored
         self._lock = threading.Lock()  # held for a decision, never while waiting or sending
         self._cache = TokenCache()
         self._pending: PendingTokenRequest | None = None
@@ -100,6 +110,7 @@ class TokenFlow:
         """
         flow = self.acting_for(self.plan.subject_token)
         flow._cache = self._cache
+        flow._stored = self._stored
         flow._cache.spread(jitter=self._draw())
         return flow
 
@@ -208,7 +219,7 @@ class TokenFlow:
     def _fetch_for_all(self, pending: PendingTokenRequest) -> Generator[Step, None, Token]:
         outcome: Token | ConsumerError | None = None
         try:
-            outcome = yield from self._fetch_token()
+            outcome = yield from self._obtain_token()
             return outcome
         except ConsumerError as error:
             outcome = copy.copy(error)
@@ -245,6 +256,11 @@ class TokenFlow:
         if outcome is not None and outcome.retry_after is not None:
             fields["retry_after"] = outcome.retry_after
         self._on_event(event, reason=reason_of(outcome), **fields)
+
+    def _obtain_token(self) -> Generator[Step, None, Token]:
+        if self._stored is None:
+            return (yield from self._fetch_token())
+        return (yield from self._stored.obtain(self._cache.token, self._fetch_token))
 
     def _fetch_token(self) -> Generator[Step, None, Token]:
         plan = self.plan

@@ -5,7 +5,7 @@ event hooks, so that the client's secret is sent to the issuer alone.
 """
 
 import ssl
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,7 +51,7 @@ class IssuerHttp:
         return vars(self) | {"_tls_context": None}
 
     @property
-    def settings(self) -> tuple[Hashable, ...]:
+    def settings(self) -> tuple[object, ...]:
         """Where requests go and what they show; two with the same get the same answers."""
         return (self._transport, *self._tls_options.values())
 

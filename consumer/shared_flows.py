@@ -1,12 +1,11 @@
 """One flow for all objects of a process that were made with the same settings."""
 
 import os
-from collections.abc import Hashable
 from weakref import ref
 
 from consumer.flow import TokenFlow
 
-_flows: dict[Hashable, ref[TokenFlow]] = {}
+_flows: dict[object, ref[TokenFlow]] = {}
 
 
 def share(flow: TokenFlow, *settings: object) -> TokenFlow:

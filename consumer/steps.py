@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from consumer.errors import ConsumerError, TokenEndpointUnreachable
 from consumer.fetch import FetchAnswer, FetchRequest
@@ -83,6 +84,23 @@ class Wait:
     timeout: float
 
 
+class Call:
+    """Step: call a function that may block; in an event loop, on a thread."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        """Have it called."""
+        self._function = function
+        self.result: Any = None
+        self.failure: Exception | None = None
+
+    def run(self) -> None:
+        """Call it, and keep what it returned or raised."""
+        try:
+            self.result = self._function()
+        except Exception as error:  # whatever the code of a user raises
+            self.failure = error
+
+
 class Renew:
     """Step: start to carry other steps out in the background. The shell sets `is_started`."""
 
@@ -121,4 +139,4 @@ class Attempt:
         self.replayable = self.rejected and can_repeat
 
 
-Step = Fetch | Wait | Renew | Attempt
+Step = Fetch | Wait | Call | Renew | Attempt

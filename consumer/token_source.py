@@ -21,10 +21,11 @@ from consumer.issuer_http import IssuerHttp
 from consumer.metadata import check_endpoint, check_issuer, check_resource
 from consumer.origin import Origin
 from consumer.shared_flows import share
-from consumer.steps import Attempt, Fetch, Renew, Step, Wait
+from consumer.steps import Attempt, Call, Fetch, Renew, Step, Wait
 from consumer.token_cache import Token
 from consumer.token_request import write_details, write_scope
-from consumer.waiting import start_on_event_loop, start_on_thread, wait, wait_async
+from consumer.token_store import StoredToken, TokenStore
+from consumer.waiting import call_async, start_on_event_loop, start_on_thread, wait, wait_async
 from keys.events import EventSink
 from keys.identifiers import InsecureHttp
 from keys.telemetry import CountedEvents
@@ -77,6 +78,7 @@ class TokenSourceBase(Generic[TransportT]):
         cert: str | tuple[str, str] | None = None,
         trust_env: bool = True,
         timeout: float = 10.0,
+        store: TokenStore | None = None,
         clock: Callable[[], float] = boot_time,
         on_event: EventSink | None = None,
     ) -> None:
@@ -93,15 +95,14 @@ class TokenSourceBase(Generic[TransportT]):
             token_endpoint: where tokens are given out, if it is not to be discovered.
             allow_insecure_http: send also over plain http: inside a private network, and to names.
             transport: carries the token requests, instead of the library's own; never closed here.
-            verify: as in the library's own clients, and so are the next two.
-            cert: the certificate to show.
-            trust_env: whether the environment's certificates and (not for loopback) proxies count.
+            verify, cert, trust_env: as in the library's own clients; loopback is never proxied.
             timeout: seconds for each request to the issuer, from connecting to the last byte.
+            store: where other processes have the same token, such as `TokenFiles(folder)`.
             clock: seconds of a clock that never jumps.
             on_event: gets each `consumer.events.Event`; by default they are logged.
 
         Raises:
-            ValueError: issuer, scope, resource, details, endpoint, id or secret cannot be one.
+            ValueError: a value cannot be one of its kind, or a store is given without a secret.
             TypeError: `client` is neither an id nor a way to authenticate.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
@@ -116,7 +117,7 @@ class TokenSourceBase(Generic[TransportT]):
             allow_insecure_http=allow_insecure_http,
             patience=_PATIENCE * timeout,
         )
-        self._clock, self._on_event = clock, on_event
+        self._clock, self._on_event, self._store = clock, on_event, store
         tls = {"verify": verify, "cert": cert, "trust_env": trust_env}
         self._issuer_http = IssuerHttp(self._library, transport, tls, timeout=timeout, clock=clock)
         self._begin()
@@ -228,16 +229,34 @@ class TokenSourceBase(Generic[TransportT]):
             wall_clock=time.time,  # noqa: TID251 - a shell
             draw=_random,
             on_event=CountedEvents(self._on_event or self._log_events()),
+            stored=None if self._store is None else self._stored_token(self._store),
         )
         self._flow = self._shared(flow)
 
     def _shared(self, flow: TokenFlow) -> TokenFlow:
-        return share(flow, self._clock, self._on_event, *self._issuer_http.settings)
+        return share(flow, self._clock, self._on_event, self._store, *self._issuer_http.settings)
 
     def _log_events(self) -> EventSink:
         plan = self._plan
         about = f"(issuer={plan.issuer!r}, resource={plan.resource!r}, scope={plan.scope!r})"
         return log_events(clock=self._clock, about=about)
+
+    def _stored_token(self, store: TokenStore) -> StoredToken:
+        plan = self._plan
+        secret = getattr(plan.auth, "client_secret", None)
+        if not isinstance(secret, str):
+            raise ValueError(
+                "a store needs a client with a secret, which gives the key of the store"
+            )
+        return StoredToken(
+            store,
+            secret=secret,
+            identity=plan.identity,
+            patience=plan.patience,
+            clock=self._clock,
+            wall_clock=time.time,  # noqa: TID251 - a shell
+            random_bytes=os.urandom,
+        )
 
     def _current_flow(self) -> TokenFlow:
         if self._process != os.getpid():  # a child, forked when perhaps a thread was fetching
@@ -260,6 +279,8 @@ class TokenSourceBase(Generic[TransportT]):
                 wait(step)
             case Renew():
                 start_on_thread(step, self._carry_out)
+            case Call():
+                step.run()
             case Fetch():
                 self._issuer_http.fetch(step, self._plan.redact)
 
@@ -271,6 +292,8 @@ class TokenSourceBase(Generic[TransportT]):
                 start_on_event_loop(step, self._carry_out_async)
             case Renew():
                 start_on_thread(step, self._carry_out)
+            case Call():
+                await call_async(step)
             case Fetch():
                 await self._issuer_http.fetch_async(step, self._plan.redact)
 

@@ -11,9 +11,16 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from consumer.events import LOGGER
-from consumer.steps import Renew, Step, Wait
+from consumer.steps import Call, Renew, Step, Wait
 
 _tasks: set[asyncio.Task[None]] = set()  # an event loop keeps no task alive
+
+
+async def call_async(step: Call) -> None:
+    """Call on a thread what would hold up the event loop."""
+    import anyio  # here, because sync clients can do without
+
+    await anyio.to_thread.run_sync(step.run)
 
 
 def start_on_thread(renew: Renew, carry_out: Callable[[Step], None]) -> None:

@@ -1,0 +1,162 @@
+"""Processes that share a token through `TokenFiles`: over real sockets, files and locks."""
+
+import os
+import pickle
+import stat
+import threading
+
+import anyio
+import pytest
+
+from consumer import auth
+from consumer.client_auth import ClientSecretPost
+from consumer.token_files import TokenFiles
+from tests.support.local_issuer import served_issuer
+
+PROCESSES = 8
+NAME = "0" * 32
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
+
+@pytest.fixture
+def issuer():
+    """A real issuer on a local socket."""
+    with served_issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where the tokens are kept."""
+    return tmp_path / "tokens"
+
+
+def make(issuer, folder, **options):
+    """Make a source that no other object of this process shares."""
+    store = TokenFiles(folder)
+    return auth.TokenSource(issuer.url, "id", "s3cret", store=store, **options)
+
+
+def test_many_processes_ask_once(issuer, folder):
+    """All start without a token, at the same moment."""
+    issuer.token_waiting_time = 0.3
+    reading, writing = os.pipe()
+    children = []
+    for _ in range(PROCESSES):
+        child = os.fork()
+        if not child:
+            try:
+                os.write(writing, make(issuer, folder).token().value.encode())
+            finally:
+                os._exit(0)
+        children.append(child)
+    os.close(writing)
+    for child in children:
+        os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read() == b"t1" * PROCESSES
+    assert issuer.requests["/token"] == 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_tasks_share_it_too(issuer, folder, backend):
+    """On an event loop, which the files do not hold up."""
+    assert make(issuer, folder).token().value == "t1"
+    assert anyio.run(make(issuer, folder).atoken, backend=backend).value == "t1"
+    assert issuer.requests["/token"] == 1
+
+
+def test_a_rejected_token_is_replaced_for_all(issuer, folder):
+    """The process that meets the 401 asks; the others find its token."""
+    import httpx
+
+    sources = [
+        auth.ClientCredentials(issuer.url, "id", "s3cret", store=TokenFiles(folder))
+        for _ in range(2)
+    ]
+    for source in sources:
+        assert source.token().value == "t1"
+    issuer.revoked = {"t1"}
+    for source in sources:
+        with httpx.Client(auth=source) as client:
+            assert client.get(f"{issuer.url}/api").json() == {"seen": "t2"}
+    assert issuer.requests["/token"] == 2
+
+
+def test_files_are_this_accounts_alone(issuer, folder):
+    """0700 and 0600, and no token in the clear."""
+    make(issuer, folder).token()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    kept = list(folder.iterdir())
+    assert len(kept) == 2
+    for file in kept:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert b"t1" not in file.read_bytes()
+
+
+def test_a_folder_of_others_is_refused(folder):
+    """Whoever may write there could keep all processes waiting."""
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(ValueError, match="0700"):
+        TokenFiles(folder)
+
+
+def test_a_lock_is_held_once_and_given_back(folder):
+    """By one of two stores; a child that was forked meanwhile does not keep it."""
+    first, second = TokenFiles(folder), pickle.loads(pickle.dumps(TokenFiles(folder)))
+    assert first.lock(NAME, 60.0)
+    assert not second.lock(NAME, 60.0)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.close(writing)
+            os.read(reading, 1)
+        finally:
+            os._exit(0)
+    first.unlock(NAME)
+    assert second.lock(NAME, 60.0)
+    second.unlock(NAME)
+    os.close(writing)
+    os.waitpid(child, 0)
+
+
+def test_a_client_without_a_secret_has_no_key_for_a_store(issuer, folder):
+    """It is refused where it is given."""
+
+    class Method:
+        def apply(self, form, headers, *, audience, now):
+            """Add nothing."""
+
+        def redact(self, text):
+            return text
+
+    with pytest.raises(ValueError, match="secret"):
+        auth.TokenSource(issuer.url, Method(), store=TokenFiles(folder))
+    auth.TokenSource(issuer.url, ClientSecretPost("id", "s3cret"), store=TokenFiles(folder))
+
+
+def test_a_folder_that_is_gone_is_done_without(issuer, folder, caplog):
+    """Each process has a token of its own then."""
+    source = make(issuer, folder)
+    folder.rmdir()
+    assert source.token().value == "t1"
+    assert "the token store is out of order" in caplog.text
+
+
+def test_a_token_is_renewed_once_for_threads_of_several_objects(issuer, folder):
+    """Objects with stores of their own share no flow, and still one token."""
+    sources = [make(issuer, folder) for _ in range(4)]
+    seen = []
+    threads = [
+        threading.Thread(target=lambda each: seen.append(each.token().value), args=(source,))
+        for source in sources
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == ["t1"] * 4
+    assert issuer.requests["/token"] == 1
