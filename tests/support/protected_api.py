@@ -82,7 +82,7 @@ def bearer(token: bytes, scheme: bytes = b"Bearer ") -> tuple[bytes, bytes]:
 
 
 @dataclass
-class Issuer:
+class PublishedKeySet:
     """A published key set that misbehaves on demand; counts who asks."""
 
     body: bytes
@@ -109,7 +109,7 @@ class ProtectedApi:
         self.forge = forge or TokenForge()
         self.clock = Clock(NOW)
         self.monotonic = Clock(1000)
-        self.issuer = Issuer(self.forge.jwks_document)
+        self.issuer = PublishedKeySet(self.forge.jwks_document)
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.reached: list[dict[str, Any]] = []
         self.jwks = JwksClient(self.issuer, clock=self.monotonic, on_event=self.record)

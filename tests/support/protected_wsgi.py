@@ -10,7 +10,7 @@ from wsgiref.validate import validator
 
 from keys.remote.jwks_client import JwksClient
 from resource_api.wsgi import ENVIRON_KEY, BearerWsgiMiddleware
-from tests.support.protected_api import Issuer
+from tests.support.protected_api import PublishedKeySet
 from watchword.testing.clock import Clock
 from watchword.testing.forge import NOW, TokenForge
 
@@ -79,7 +79,7 @@ class ProtectedWsgi:
         """Put the pieces together; `options` go to the middleware."""
         self.forge = forge or TokenForge()
         self.clock, self.monotonic = Clock(NOW), Clock(1000)
-        self.issuer = Issuer(self.forge.jwks_document)
+        self.issuer = PublishedKeySet(self.forge.jwks_document)
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.middleware = BearerWsgiMiddleware(
             app or greet,

@@ -13,7 +13,7 @@ from keys.remote.answer import Fetched
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import MAXIMUM_WAITING, JwksClient, _tick
 from tests.support.keys import rsa_key
-from tests.support.protected_api import Issuer
+from tests.support.protected_api import PublishedKeySet
 from watchword.testing.clock import Clock
 from watchword.testing.forge import TokenForge
 
@@ -28,7 +28,7 @@ class Bench:
     def __init__(self) -> None:
         """Start cold."""
         self.clock = Clock(0)
-        self.issuer = Issuer(FORGE.jwks_document)
+        self.issuer = PublishedKeySet(FORGE.jwks_document)
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.client = JwksClient(
             self.issuer, clock=self.clock, on_event=lambda name, **f: self.events.append((name, f))
@@ -250,7 +250,7 @@ async def test_a_fetch_of_another_running_loop_is_not_waited_for() -> None:
 
 def test_closed_loops_leave_nothing_behind() -> None:
     """A program that runs one event loop after another keeps no more than one of them."""
-    client = JwksClient(Issuer(FORGE.jwks_document), clock=Clock(0))
+    client = JwksClient(PublishedKeySet(FORGE.jwks_document), clock=Clock(0))
     for _ in range(5):
         assert asyncio.run(client.refresh())
     assert len(client._loops) == 1

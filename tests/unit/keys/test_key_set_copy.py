@@ -15,7 +15,7 @@ from keys.remote.jwks_cache import Freshness
 from keys.remote.jwks_client import JwksClient
 from keys.remote.key_set_copy import KeySetCopy
 from tests.support.keys import rsa_key
-from tests.support.protected_api import Issuer
+from tests.support.protected_api import PublishedKeySet
 from watchword.testing.clock import Clock
 from watchword.testing.forge import TokenForge
 
@@ -44,7 +44,7 @@ def path_of(copy: KeySetCopy) -> Path:
 
 
 async def run_once(
-    issuer: Issuer, copy: KeySetCopy, *, monotonic: Clock | None = None
+    issuer: PublishedKeySet, copy: KeySetCopy, *, monotonic: Clock | None = None
 ) -> tuple[JwksClient, list[tuple[str, dict[str, Any]]]]:
     """Start a client, let it fetch once and write what it writes."""
     events: list[tuple[str, dict[str, Any]]] = []
@@ -182,9 +182,9 @@ def test_an_impossible_issuer_is_refused() -> None:
 
 async def test_a_cold_start_while_the_issuer_is_away(copy: KeySetCopy, clock: Clock) -> None:
     """The set of the process before serves until it would have died there, and no longer."""
-    await run_once(Issuer(FORGE.jwks_document), copy)
+    await run_once(PublishedKeySet(FORGE.jwks_document), copy)
     clock.advance(3000)
-    away, monotonic = Issuer(b"", fails=ConnectionError()), Clock(50)
+    away, monotonic = PublishedKeySet(b"", fails=ConnectionError()), Clock(50)
     client, events = await run_once(away, copy, monotonic=monotonic)
     assert [name for name, _ in events] == ["jwks.stale", "jwks.restored"]
     assert events[1][1] == {"kids": [KID], "age": 3000}
@@ -200,9 +200,9 @@ async def test_a_cold_start_while_the_issuer_is_away(copy: KeySetCopy, clock: Cl
 
 async def test_the_issuer_comes_before_the_copy(copy: KeySetCopy, clock: Clock) -> None:
     """A key that was withdrawn while the API was down is not trusted for a moment."""
-    await run_once(Issuer(FORGE.jwks_document), copy)
+    await run_once(PublishedKeySet(FORGE.jwks_document), copy)
     clock.advance(60)
-    client, events = await run_once(Issuer(NEWER.jwks_document), copy)
+    client, events = await run_once(PublishedKeySet(NEWER.jwks_document), copy)
     assert [name for name, _ in events] == ["jwks.refreshed"]
     keys = client.current()
     assert keys is not None
@@ -216,30 +216,30 @@ async def test_a_copy_that_is_refused_leaves_the_api_without_keys(
     copy: KeySetCopy, clock: Clock
 ) -> None:
     """The reason is an event; so it is when a copy cannot be written, and requests go on."""
-    await run_once(Issuer(FORGE.jwks_document), copy)
+    await run_once(PublishedKeySet(FORGE.jwks_document), copy)
     clock.advance(-60)
-    client, events = await run_once(Issuer(b"", status=503), copy)
+    client, events = await run_once(PublishedKeySet(b"", status=503), copy)
     assert not client.ready
     assert [name for name, _ in events] == ["jwks.stale", "jwks.copy_refused"]
     assert events[1][1]["reason"].endswith("is dated in the future; is the clock right?")
     path_of(copy).parent.chmod(0o777)
-    client, events = await run_once(Issuer(FORGE.jwks_document), copy)
+    client, events = await run_once(PublishedKeySet(FORGE.jwks_document), copy)
     assert client.ready
     assert [name for name, _ in events] == ["jwks.refreshed", "jwks.copy_refused"]
 
 
 async def test_a_copy_that_is_too_old_is_no_help(copy: KeySetCopy, clock: Clock) -> None:
     """Its time is over, whatever the file says."""
-    await run_once(Issuer(FORGE.jwks_document), copy)
+    await run_once(PublishedKeySet(FORGE.jwks_document), copy)
     clock.advance(3900)
-    client, events = await run_once(Issuer(b"", status=503), copy)
+    client, events = await run_once(PublishedKeySet(b"", status=503), copy)
     assert not client.ready
     assert [name for name, _ in events] == ["jwks.stale"]
 
 
 async def test_a_set_that_must_not_be_stored_is_not(copy: KeySetCopy) -> None:
     """RFC 9111 §5.2.2.5."""
-    issuer = Issuer(FORGE.jwks_document, headers={"cache-control": "no-store"})
+    issuer = PublishedKeySet(FORGE.jwks_document, headers={"cache-control": "no-store"})
     client, _ = await run_once(issuer, copy)
     assert client.ready
     assert not path_of(copy).exists()
@@ -257,7 +257,7 @@ async def test_a_slow_disk_keeps_no_request_waiting(copy: KeySetCopy) -> None:
         saved.append(1)
 
     copy.save = slow  # type: ignore[method-assign]
-    issuer = Issuer(FORGE.jwks_document)
+    issuer = PublishedKeySet(FORGE.jwks_document)
     client = JwksClient(issuer, copy=copy, clock=Clock(0))
     assert (await client.key(KID, "RS256")).kid == KID
     assert await client.refresh()  # and not a second writer
@@ -278,7 +278,7 @@ async def test_a_disk_that_hangs_is_given_up(copy: KeySetCopy) -> None:
 
     copy.load = hanging  # type: ignore[method-assign, assignment]
     client = JwksClient(
-        Issuer(b"", status=503),
+        PublishedKeySet(b"", status=503),
         copy=copy,
         timeout=0.05,
         on_event=lambda name, **fields: events.append((name, fields)),
@@ -293,7 +293,7 @@ async def test_a_disk_that_hangs_is_given_up(copy: KeySetCopy) -> None:
 async def test_an_answer_of_the_issuer_is_not_replaced_by_the_copy(copy: KeySetCopy) -> None:
     """It may come on another event loop while the copy is read."""
     copy.save(FORGE.jwks_document, FRESHNESS, age=0)
-    issuer = Issuer(b"", status=503)
+    issuer = PublishedKeySet(b"", status=503)
     client = JwksClient(issuer, copy=copy, clock=Clock(0))
     load = copy.load
 
@@ -310,7 +310,7 @@ async def test_an_answer_of_the_issuer_is_not_replaced_by_the_copy(copy: KeySetC
 
 async def test_304_keeps_the_copy_young(copy: KeySetCopy, clock: Clock) -> None:
     """A set that the issuer confirms for weeks is still there after a restart."""
-    issuer, monotonic = Issuer(FORGE.jwks_document), Clock(0)
+    issuer, monotonic = PublishedKeySet(FORGE.jwks_document), Clock(0)
     issuer.headers["etag"] = '"1"'
     client = JwksClient(issuer, copy=copy, clock=monotonic)
     await client.warm()
@@ -333,7 +333,7 @@ async def test_304_confirms_the_latest_set_and_not_the_one_on_disk(
     copy: KeySetCopy, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where that could not be written, a withdrawn key must not come back from the disk."""
-    issuer, monotonic = Issuer(FORGE.jwks_document), Clock(0)
+    issuer, monotonic = PublishedKeySet(FORGE.jwks_document), Clock(0)
     client = JwksClient(issuer, copy=copy, clock=monotonic)
 
     async def fetch(status: int, body: bytes) -> None:

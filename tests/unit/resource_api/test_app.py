@@ -7,7 +7,7 @@ import pytest
 from keys.remote.jwks_client import JwksClient
 from resource_api.demo.app import MAX_BODY, create_demo_api
 from resource_api.demo.values import MemoryValue, ResourceValue, SharedValue
-from tests.support.protected_api import Answer, Issuer, ask, bearer
+from tests.support.protected_api import Answer, PublishedKeySet, ask, bearer
 from watchword.testing.clock import Clock
 from watchword.testing.forge import ISSUER, RESOURCE, TokenForge
 
@@ -22,7 +22,7 @@ class Demo:
         self.app = create_demo_api(
             issuer=ISSUER,
             resource=RESOURCE,
-            jwks=JwksClient(Issuer(FORGE.jwks_document)),
+            jwks=JwksClient(PublishedKeySet(FORGE.jwks_document)),
             value=value,
             clock=Clock(),
         )

@@ -12,7 +12,7 @@ from keys.remote.jwks_client import JwksClient
 from resource_api import BearerMiddleware, ResourcePolicy, protection, require
 from resource_api.validator import TrustedIssuer
 from tests.support.keys import rsa_key
-from tests.support.protected_api import Issuer, ProtectedApi, ask, bearer
+from tests.support.protected_api import ProtectedApi, PublishedKeySet, ask, bearer
 from watchword.testing.clock import Clock
 from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
 
@@ -46,9 +46,9 @@ async def test_keys_are_fetched_over_http_and_the_fetch_is_reported(
     """From the issuer's metadata, or the address that was given; both by the one event sink."""
     forge, clock, asked, events = TokenForge(), Clock(NOW), [], []
 
-    def http_jwks(issuer: str, *, jwks_uri: str | None, **others: object) -> Issuer:
+    def http_jwks(issuer: str, *, jwks_uri: str | None, **others: object) -> PublishedKeySet:
         asked.append((issuer, jwks_uri))
-        return Issuer(forge.jwks_document)
+        return PublishedKeySet(forge.jwks_document)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -93,7 +93,7 @@ async def test_lifespan_starts_the_first_fetch_and_ends_it() -> None:
 @pytest.mark.rfc("roll-8")
 async def test_keys_may_be_had_before_there_is_traffic() -> None:
     """`warm` gets the keys of every issuer, and says whether they are there."""
-    sources = [Issuer(TokenForge().jwks_document) for _ in range(2)]
+    sources = [PublishedKeySet(TokenForge().jwks_document) for _ in range(2)]
     clients = [JwksClient(each, clock=Clock(0)) for each in sources]
     issuers = [
         TrustedIssuer(ResourcePolicy(issuer=issuer, resource=RESOURCE), keys)
@@ -275,7 +275,7 @@ def two_issuers() -> tuple[list[TrustedIssuer], TokenForge]:
     trusted = [
         TrustedIssuer(
             ResourcePolicy(issuer=issuer, resource=RESOURCE),
-            JwksClient(Issuer(forge.jwks_document), on_event=ignore_event),
+            JwksClient(PublishedKeySet(forge.jwks_document), on_event=ignore_event),
         )
         for issuer, forge in forges.items()
     ]
