@@ -16,6 +16,9 @@ from watchword.testing.endpoints import Answer, Asked
 from watchword.testing.issuer import Issuer
 
 _MAXIMUM_BODY = 2**20
+_LONGEST_LENGTH = 9  # digits
+MAXIMUM_CONNECTIONS = 256
+"""Connections at once, each with a thread of its own; one beyond them is closed."""
 
 
 class IssuerServer(ThreadingHTTPServer):
@@ -33,9 +36,24 @@ class IssuerServer(ThreadingHTTPServer):
             OSError: it cannot be had.
         """
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._room = threading.BoundedSemaphore(MAXIMUM_CONNECTIONS)
         super().__init__((host, port), _Handler)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as above
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - theirs
+        """Start the thread of a connection, if there may be another one."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Serve a connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Report what went wrong, unless the client has gone."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
@@ -56,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         length = self.headers.get("content-length", "0")
         is_known = length.isascii() and length.isdigit() and "transfer-encoding" not in self.headers
-        if not is_known or int(length[:9]) > _MAXIMUM_BODY:
+        if not is_known or len(length) > _LONGEST_LENGTH or int(length) > _MAXIMUM_BODY:
             # What follows cannot be told from the next request.
             self.close_connection = True
             status = 413 if is_known else 411

@@ -21,7 +21,7 @@ from consumer import ClientCredentials
 from resource_api import AccessToken, BearerMiddleware, require
 from resource_api.fastapi import Bearer
 from resource_api.wsgi import ENVIRON_KEY, BearerWsgiMiddleware
-from watchword.testing import Issuer, listening
+from watchword.testing import Issuer, listening, server
 
 URL, ORDERS = "https://auth.example.com", "https://orders.example.com"
 
@@ -133,8 +133,29 @@ def test_an_issuer_listens_when_asked() -> None:
         assert refused.headers["www-authenticate"].startswith("Basic ")
         too_large = client.post(f"{issuer.url}/token", content=b"a" * (2**20 + 1))
         assert too_large.status_code == 413
+        too_long = client.get(f"{issuer.url}/jwks", headers={"content-length": "0" * 10})
+        assert too_long.status_code == 413
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{issuer.url}/jwks")
+
+
+def test_no_more_connections_are_held_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One beyond them is closed without an answer."""
+    monkeypatch.setattr(server, "MAXIMUM_CONNECTIONS", 1)
+    with listening() as issuer, httpx.Client() as first, httpx.Client() as second:
+        assert first.get(f"{issuer.url}/jwks").status_code == 200  # and stays connected
+        with pytest.raises(httpx.RemoteProtocolError):
+            second.get(f"{issuer.url}/jwks")
+        assert first.get(f"{issuer.url}/jwks").status_code == 200
+
+
+def test_a_body_of_unknown_length_is_not_read() -> None:
+    """It could not be told from the next request."""
+    with listening() as issuer:
+        answer = httpx.post(f"{issuer.url}/token", content=iter([b"a=b"]))
+    assert (answer.status_code, answer.headers["connection"]) == (411, "close")
 
 
 def test_what_is_served_ends_with_the_block() -> None:
