@@ -46,12 +46,20 @@ class Tools:
         client = {"client_id": "agent", "client_secret": SECRET}
         return str(self.issuer.ask(client, **form).json()["access_token"])
 
-    def post(self, token: str | None = None) -> httpx.Response:
-        """Send what an SDK sends first."""
+    def post(
+        self,
+        token: str | None = None,
+        method: str = "ping",
+        session: str | None = None,
+        **sent: Any,
+    ) -> httpx.Response:
+        """Send one message to the server."""
         headers = {"Accept": "application/json, text/event-stream"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        document = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        if session is not None:
+            headers["Mcp-Session-Id"] = session
+        document = {"jsonrpc": "2.0", "id": 1, "method": method, "params": sent}
         return httpx.post(self.url, json=document, headers=headers, trust_env=False)
 
 
@@ -148,6 +156,26 @@ def test_a_token_without_the_scope_is_told_which_it_needs(tools: Tools) -> None:
     assert (
         f'resource_metadata="{tools.origin}/.well-known/oauth-protected-resource/mcp"' in challenge
     )
+
+
+def test_a_session_is_the_clients_that_began_it(tools: Tools) -> None:
+    """Another client that may use the server, and knows the id, has no part in it."""
+    tools.issuer.settings |= {"WATCHWORD_CLIENT_ID": "admin", "WATCHWORD_CLIENT_SECRET": SECRET}
+    options = ("--resource", tools.url, "--scope", "orders:read", "--server", tools.issuer.url)
+    other = tools.issuer.json("clients", "create", "other", *options)
+    foreign = tools.issuer.ask(other).json()["access_token"]
+    own = tools.token(scope="orders:read")
+    information = {"name": "test", "version": "1"}
+    begun = tools.post(
+        own,
+        "initialize",
+        protocolVersion="2025-06-18",
+        capabilities={},
+        clientInfo=information,
+    )
+    session = begun.headers["mcp-session-id"]
+    assert tools.post(own, session=session).status_code == 200
+    assert tools.post(foreign, session=session).status_code == 404
 
 
 @pytest.mark.rfc("mcp-3")
