@@ -21,7 +21,7 @@ from resource_api.access_token import AccessToken
 from resource_api.errors import ResourceError
 from resource_api.guarded_request import REQUEST_KEY
 from resource_api.middleware import SCOPE_KEY
-from resource_api.protection import Answer, Protection, ProtectionSettings
+from resource_api.protection import Answer, Protection, ProtectionSettings, given_or_made
 from resource_api.requirements import Need, Requirement, all_of
 
 _BEARER_KEY: Final = "resource_api.bearer"
@@ -59,9 +59,7 @@ class Bearer(SecurityBase):
             ValueError: settings that cannot be or contradict each other.
             TypeError: a protection and settings for another, or neither.
         """
-        if protection is not None and settings:
-            raise TypeError("give protection, or what one is made of: " + ", ".join(settings))
-        self.protection = protection or Protection(**settings)
+        self.protection = given_or_made(protection, Protection, settings)
         policy = self.protection.policy
         flow = OAuthFlowClientCredentials(
             tokenUrl=token_url or f"{policy.issuer.rstrip('/')}/token",

@@ -10,7 +10,7 @@ from resource_api.access_token import AccessToken
 from resource_api.errors import ResourceError
 from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest, is_refusal
 from resource_api.open_routes import OpenRoutes
-from resource_api.protection import Answer, Protection, ProtectionSettings
+from resource_api.protection import Answer, Protection, ProtectionSettings, given_or_made
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -49,10 +49,8 @@ class BearerMiddleware:
             ValueError: settings that cannot be or contradict each other.
             TypeError: a protection and settings for another, or neither.
         """
-        if protection is not None and settings:
-            raise TypeError("give protection, or what one is made of: " + ", ".join(settings))
         self.app = app
-        self.protection = protection or Protection(**settings)
+        self.protection = given_or_made(protection, Protection, settings)
         self._readiness_path = readiness_path
         self._metadata_path = self.protection.metadata_path
         self._open = OpenRoutes(

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import AsyncExitStack
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 
 from keys.events import EventSink
 from keys.identifiers import InsecureHttp
@@ -27,6 +27,8 @@ from resource_api.validator import KeySource, StatusSource, TokenValidator, Trus
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, raw headers with names in lower case, and body of an answer."""
+
+T = TypeVar("T")
 
 _HARMLESS_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -206,6 +208,20 @@ class Protection:
                 closing.push_async_callback(issuer.keys.aclose)
                 if issuer.statuses is not None:
                     closing.push_async_callback(issuer.statuses.aclose)
+
+
+def given_or_made(given: T | None, make: Callable[..., T], settings: ProtectionSettings) -> T:
+    """Give the protection that a caller gave, or the one that the settings make.
+
+    Raises:
+        ValueError: settings that cannot be or contradict each other.
+        TypeError: a protection and settings for another, or neither.
+    """
+    if given is None:
+        return make(**settings)
+    if settings:
+        raise TypeError("give protection, or what one is made of: " + ", ".join(settings))
+    return given
 
 
 def _json_answer(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Answer:

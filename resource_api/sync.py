@@ -15,7 +15,7 @@ from weakref import finalize
 from resource_api.access_token import AccessToken
 from resource_api.bearer import find_bearer
 from resource_api.errors import KeysUnavailable
-from resource_api.protection import Answer, Protection, ProtectionSettings
+from resource_api.protection import Answer, Protection, ProtectionSettings, given_or_made
 
 T = TypeVar("T")
 
@@ -40,9 +40,7 @@ class SyncProtection:
             ValueError: settings that cannot be or contradict each other.
             TypeError: a protection and settings for another, or neither.
         """
-        if protection is not None and settings:
-            raise TypeError("give protection, or what one is made of: " + ", ".join(settings))
-        self.protection = protection or Protection(**settings)
+        self.protection = given_or_made(protection, Protection, settings)
         self._threads = _Threads(self.protection)
         # Not at the end of the program: the thread ends with it, and no request is left by then.
         finalize(self, self._threads.stop).atexit = False

@@ -14,7 +14,7 @@ from resource_api.access_token import AccessToken
 from resource_api.errors import ResourceError
 from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest, is_refusal
 from resource_api.open_routes import OpenRoutes
-from resource_api.protection import Answer, ProtectionSettings
+from resource_api.protection import Answer, ProtectionSettings, given_or_made
 from resource_api.sync import SyncProtection
 
 ENVIRON_KEY: Final = "resource_api.access_token"
@@ -51,10 +51,8 @@ class BearerWsgiMiddleware:
             ValueError: settings that cannot be or contradict each other.
             TypeError: a protection and settings for another, or neither.
         """
-        if protection is not None and settings:
-            raise TypeError("give protection, or what one is made of: " + ", ".join(settings))
         self.app = app
-        self.protection = protection or SyncProtection(**settings)
+        self.protection = given_or_made(protection, SyncProtection, settings)
         self._readiness_path = readiness_path
         self._metadata_path = self.protection.protection.metadata_path
         self._open = OpenRoutes(
