@@ -44,12 +44,14 @@ def find_bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """
     # All lines are looked at: with a framework that shows only the first of two, a proxy and an API
     # would check different tokens. RFC 6750 §2: one method of sending the token, once.
-    values = [value for name, value in headers if name == b"authorization"]
-    if len(values) != 1:
-        if values:
-            raise InvalidRequest(Reason.SEVERAL_CREDENTIALS)
+    value = None
+    for name, found in headers:
+        if name == b"authorization":
+            if value is not None:
+                raise InvalidRequest(Reason.SEVERAL_CREDENTIALS)
+            value = found
+    if value is None:
         raise MissingToken(Reason.NO_CREDENTIALS)
-    value = values[0]
     # RFC 9110 §11.1: the scheme is case-insensitive; §11.4: 1*SP, not a tab, before the token.
     if value[:7].lower() != b"bearer ":
         _refuse_other(value.strip(b" \t"))

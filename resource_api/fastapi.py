@@ -18,6 +18,7 @@ from fastapi.security.base import SecurityBase
 from fastapi.websockets import WebSocketState
 
 from resource_api.access_token import AccessToken
+from resource_api.bearer import find_bearer
 from resource_api.errors import ResourceError
 from resource_api.guarded_request import REQUEST_KEY
 from resource_api.middleware import SCOPE_KEY
@@ -85,7 +86,10 @@ class Bearer(SecurityBase):
         if handlers.get(ResourceError) is not _answer:
             # Each class of its own, since the handler of the closest class is taken.
             handlers.update(dict.fromkeys(_classes_of(ResourceError), _answer))
-        scope[SCOPE_KEY] = token = await self.protection.authenticate(scope["headers"])
+        token = self.protection.cached(find_bearer(scope["headers"]))
+        if token is None:
+            token = await self.protection.authenticate(scope["headers"])
+        scope[SCOPE_KEY] = token
         if needed.scopes:
             self._need(needed.scopes).check(token)
         return token

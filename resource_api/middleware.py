@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, Unpack
 
 from resource_api.access_token import AccessToken
+from resource_api.bearer import find_bearer
 from resource_api.errors import ResourceError
 from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest, is_refusal
 from resource_api.open_routes import OpenRoutes
@@ -102,8 +103,11 @@ class BearerMiddleware:
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            # Only the start of a request is checked: a response may stream on beyond `exp`.
-            token = await self.protection.authenticate(scope["headers"])
+            # Only the start of a request is checked: a response may stream on beyond `exp`. A token
+            # that is remembered costs no await.
+            token = self.protection.cached(find_bearer(scope["headers"]))
+            if token is None:
+                token = await self.protection.authenticate(scope["headers"])
         except ResourceError as error:
             await self.refuse(error, scope, send)
             return
@@ -122,10 +126,13 @@ class BearerMiddleware:
             if not (await request.settle() and is_refusal(error)):
                 raise
         else:
-            await request.settle()
+            if request.refusal is not None:
+                await request.settle()
         finally:
             request.over = True
             CURRENT.set(before)
+            # Request and scope hold each other: the garbage collector would have to end them.
+            scope.pop(REQUEST_KEY, None)
 
     async def refuse(self, error: ResourceError, scope: Scope, send: Send) -> None:
         """Answer a request with a refusal and report it."""

@@ -57,7 +57,8 @@ class OpenRoutes:
                 put it before the path or not. `raw_path` is the path as sent, if it is kept.
         """
         method, path = scope["method"], scope["path"]
-        inner = path_below(path, scope.get("root_path", ""))
+        root_path = scope.get("root_path")
+        inner = path_below(path, root_path) if root_path else path
         if (method, inner) not in self._exact and not self._is_below(method, inner):
             return None
         sent = scope.get("raw_path")
@@ -66,10 +67,10 @@ class OpenRoutes:
         return inner if inner != path and sent == encode_path(inner) else None
 
     def _is_below(self, method: str, path: str) -> bool:
-        return any(
-            name == method and path.startswith(base) and _BELOW.fullmatch(path, len(base))
-            for name, base in self._prefixes
-        )
+        for name, base in self._prefixes:
+            if name == method and path.startswith(base) and _BELOW.fullmatch(path, len(base)):
+                return True
+        return False
 
 
 def path_below(path: str, root_path: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from resource_api.authorization_details import NeededDetails, needed_details
 from resource_api.errors import InsufficientClaim, InsufficientScope
-from resource_api.scope import check_scope_names, require_scopes
+from resource_api.scope import check_scope_names
 
 if TYPE_CHECKING:
     from resource_api.access_token import AccessToken
@@ -68,8 +68,10 @@ class _AllOf(Requirement):
         return (*self.names, *self.others)
 
     def check(self, token: "AccessToken") -> None:
+        # Names are compared whole and case-sensitively (RFC 6749 §3.3).
+        if not token.scopes.issuperset(self.names):
+            raise InsufficientScope(self.scopes)
         try:
-            require_scopes(token.scopes, self.names)
             for each in self.others:
                 each.check(token)
         except InsufficientScope as refusal:

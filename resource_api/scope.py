@@ -1,10 +1,10 @@
-"""Scope on the API's side: read the claim strictly, compare whole tokens (RFC 6749 §3.3)."""
+"""Scope on the API's side: the claim, and the names that routes need (RFC 6749 §3.3)."""
 
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from resource_api.errors import InsufficientScope, InvalidToken, Reason
+from resource_api.errors import InvalidToken, Reason
 
 # RFC 6749 §3.3:
 #   scope       = scope-token *( SP scope-token )
@@ -47,13 +47,3 @@ def check_scope_names(names: Iterable[str]) -> tuple[str, ...]:
         if _SCOPE_TOKEN.fullmatch(scope) is None:
             raise ValueError(f"not a scope: {scope!r}")
     return scopes
-
-
-def require_scopes(granted: frozenset[str], needed: tuple[str, ...]) -> None:
-    """Pass if every needed scope was granted, compared whole and case-sensitively.
-
-    Raises:
-        InsufficientScope: one is missing; the error names all that are needed.
-    """
-    if not granted.issuperset(needed):
-        raise InsufficientScope(needed)

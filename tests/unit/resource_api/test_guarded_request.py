@@ -1,5 +1,6 @@
 """One guarded request: nested middleware, refusals in the middle, answers that are under way."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from resource_api import BearerMiddleware, ResourcePolicy, require
 from resource_api.errors import InsufficientScope, InvalidToken, Reason
 from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest
+from resource_api.middleware import AsgiRequest
 from tests.support.protected_api import ProtectedApi, ask, bearer
 from watchword.testing.forge import ISSUER, RESOURCE, TokenForge
 
@@ -176,3 +178,21 @@ async def test_metadata_are_sent_without_their_body_to_who_asks_for_the_head() -
     whole, head = [await ask(api.app, method, METADATA) for method in ("GET", "HEAD")]
     assert (head.status, head.lines, head.body) == (200, whole.lines, b"")
     assert whole.json["resource"] == RESOURCE
+
+
+async def test_a_request_that_is_over_is_freed_at_once() -> None:
+    """Without the garbage collector, which would look at all of the program to find it."""
+    api = ProtectedApi()
+
+    def alive() -> int:
+        return sum(type(each) is AsgiRequest for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = alive()
+        assert (await api.ask(api.forge.token())).status == 200
+        api.reached.clear()
+        assert alive() == before
+    finally:
+        gc.enable()
