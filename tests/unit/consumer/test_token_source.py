@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from urllib.parse import parse_qs
 
 import anyio
@@ -132,3 +133,20 @@ def test_a_source_asks_for_its_details(library):
     assert "authorization_details" not in plain
     with pytest.raises(ValueError, match="each with a type"):
         make(library, issuer, authorization_details=[{}])
+
+
+def test_the_time_that_the_machine_sleeps_counts(library, monkeypatch):
+    """A token of the day before is not sent: the clock of the boot goes on, where there is one."""
+    moment, issuer = 1000.0, Issuer(library[0])
+    asked = []
+
+    def read(clock):
+        asked.append(clock)
+        return moment
+
+    monkeypatch.setattr(time, "clock_gettime", read)
+    source = make(library, issuer)
+    assert source.token().value == "t1"
+    moment += 86_400
+    assert source.token().value == "t2"
+    assert set(asked) == {time.CLOCK_BOOTTIME}
