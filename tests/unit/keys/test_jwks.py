@@ -193,3 +193,18 @@ def test_of_an_odd_number_of_keys_the_last_one_goes_first(monkeypatch: pytest.Mo
     """The key in the middle has as many before it as after it."""
     monkeypatch.setattr(jwks, "MAXIMUM_KEYS", 4)
     assert [key.kid for key in fit_jwk_set(named_keys(5), around=2)] == ["0", "1", "2", "3"]
+
+
+def test_the_sets_of_other_vendors_are_read() -> None:
+    """Without `alg` (Entra ID), with certificates, and with a key for encryption (Keycloak)."""
+    key = public_rsa_jwk(0).members()
+    del key["alg"]
+    certificate = {"x5t": "kg2LYs2T0CTjIfj4rt6JIynen38", "x5c": ["MIIDBTCCAe2gAwIBAgIQ"]}
+    entra = {**key, **certificate, "kid": "kg2LYs2T0CTjIfj4rt6JIynen38", "issuer": "https://a/v2.0"}
+    keycloak = {**key, **certificate, "kid": "signs", "alg": "RS256", "x5t#S256": "BBBB"}
+    encrypts = {**key, "kid": "encrypts", "use": "enc", "alg": "RSA-OAEP"}
+    found = parse_jwk_set(json.dumps({"keys": [entra, encrypts, keycloak]}).encode())
+    assert [(each.kid, each.alg) for each in found.keys] == [
+        (entra["kid"], "RS256"),
+        ("signs", "RS256"),
+    ]
