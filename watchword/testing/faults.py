@@ -8,7 +8,7 @@ ENDPOINTS: Final = ("metadata", "jwks", "token", "status_lists")
 """What may be asked of the issuer, by the names that faults and counts of requests use."""
 
 LONGEST_DELAY = 60.0
-MOST_FAULTS = 1_000
+MOST_FAULTS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ _NEVER_PUBLISHED = -1
 _NOTHING = dict.fromkeys(("scope", "client_id", "jti", "aud"), DROP)  # of what a forge has itself
 _MOST_KEYS = 8
 _MOST_REVOKED = 10_000
+_LONGEST_JTI = 64
 
 
 class Issuer:
@@ -249,8 +250,9 @@ class Issuer:
         return TokenForge(private_key(self.alg, n), alg=self.alg)
 
     def _revoke(self, claims: Mapping[str, Any]) -> None:
-        if "status" not in claims or "jti" not in claims:
+        jti = claims.get("jti")
+        if "status" not in claims or not isinstance(jti, str) or len(jti) > _LONGEST_JTI:
             raise ValueError("the token has no status or no jti, so it cannot be revoked")
         if len(self._revoked) >= _MOST_REVOKED:
             raise ValueError(f"{_MOST_REVOKED} tokens were revoked already")
-        self._revoked.add(str(claims["jti"]))
+        self._revoked.add(jti)

@@ -15,7 +15,7 @@ from watchword.testing.control import PREFIX, control
 from watchword.testing.endpoints import Answer, Asked
 from watchword.testing.issuer import Issuer
 
-_MAXIMUM_BODY = 2**20
+_MAXIMUM_BODY = 2**17
 _LONGEST_LENGTH = 9  # digits
 MAXIMUM_CONNECTIONS = 256
 """Connections at once, each with a thread of its own; one beyond them is closed."""

@@ -13,8 +13,8 @@ from resource_api.errors import Reason, ResourceError
 from resource_api.middleware import BearerMiddleware
 from resource_api.protection import Protection
 from tests.support.protected_api import ask, bearer
-from watchword.testing import DROP, Issuer, keys
-from watchword.testing.endpoints import TOKEN_EXCHANGE
+from watchword.testing import DROP, Issuer, faults, keys
+from watchword.testing.endpoints import TOKEN_EXCHANGE, claims_of
 
 SHAPES = [
     ({"expired": True}, Reason.EXPIRED),
@@ -226,6 +226,37 @@ def test_an_ill_formed_request_is_refused_as_the_real_issuer_does(
         answer = client.request(method, f"{issuer.url}/token", data=form or None)
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_an_assertion_names_its_client() -> None:
+    """In the place of a secret, by its subject; nothing else of it is looked at."""
+    issuer = Issuer()
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": Issuer().token(subject="till"),
+    }
+    with httpx.Client(transport=issuer.transport) as client:
+        answer = client.post(f"{issuer.url}/token", data=form)
+        too_large = client.post(f"{issuer.url}/token", data={"a": "b" * 65_536})
+    assert claims_of(answer.json()["access_token"])["client_id"] == "till"
+    assert too_large.status_code == 413
+
+
+def test_what_an_issuer_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faults and revocations, which anyone may ask a mock for."""
+    monkeypatch.setattr(faults, "MOST_FAULTS", 1)
+    monkeypatch.setattr("watchword.testing.issuer._MOST_REVOKED", 1)
+    issuer = Issuer(alg="ES256")  # whose keys are made at once
+    issuer.fail()
+    with pytest.raises(ValueError, match="faults already"):
+        issuer.fail()
+    issuer.token(revoked=True)
+    with pytest.raises(ValueError, match="revoked already"):
+        issuer.token(revoked=True)
+    for _ in range(20):
+        issuer.rotate()
+    assert len(issuer.published_keys) == 9
 
 
 @pytest.mark.parametrize(
