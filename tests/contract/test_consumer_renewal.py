@@ -9,7 +9,7 @@ import httpx
 import httpx2
 import pytest
 
-from consumer import auth, httpx2_auth
+from consumer import TokenEndpointUnreachable, auth, httpx2_auth
 from tests.support.local_issuer import served_issuer
 from watchword.testing.clock import Clock
 
@@ -195,3 +195,12 @@ def test_a_fault_on_an_event_loop_does_not_end_the_program(library, clock, caplo
                 await anyio.sleep(0)
 
     anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("how", ["sync", "asyncio", "trio"])
+def test_a_failure_of_tls_is_told(library, issuer, how):
+    """The issuer speaks plain http where TLS is expected; httpx has no words for it on trio."""
+    source = library[1].TokenSource(issuer.url.replace("http:", "https:"), "id", "s3cret")
+    told = r"https://127\.0\.0\.1.* cannot be reached: .*(SSL|ConnectError)"
+    with pytest.raises(TokenEndpointUnreachable, match=told):
+        source.token() if how == "sync" else anyio.run(source.atoken, backend=how)

@@ -93,6 +93,15 @@ class CacheMachine(RuleBasedStateMachine):
 TestCache = CacheMachine.TestCase
 
 
+@given(lifetime=st.floats(0.001, 2**53), jitter=st.floats(0, 1))
+def test_a_renewal_begins_while_the_token_can_be_used(lifetime, jitter):
+    """In the last third of any life, and before the end of its use by as much again at least."""
+    token = Token(value="t", received_at=0.0, lifetime=lifetime)
+    begin, end = token.renew_at(1.0), token.renew_at(0.0)
+    assert lifetime * 0.69 <= begin <= token.renew_at(jitter) <= end
+    assert token.is_usable(end)
+
+
 @given(status=st.integers(100, 599), body=st.binary(max_size=300))
 def test_any_answer_makes_a_token_or_a_consumer_error(status, body):
     """Nothing else comes out of the parsers, whatever the server answers."""
