@@ -69,6 +69,7 @@ def litestar_app() -> litestar.Litestar:
         [route, sync, socket],
         lifespan=[lifespan],
         exception_handlers={Exception: fine, HTTPException: fine},
+        logging_config=None,  # the default one stays in force for all tests that follow
     )
 
 
