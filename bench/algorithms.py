@@ -41,7 +41,7 @@ from keys.stores.folder import KeyFolder
 from keys.stores.store import KeyStore
 from resource_api import ResourcePolicy
 from resource_api.validator import TokenValidator, TrustedIssuer
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 
 ISSUING_LIMIT = 0.40
 ISSUED = ("ES256", "Ed25519")

@@ -28,7 +28,7 @@ from bench.token import sign_for
 from issuer.storage.database_url import open_database
 from issuer.storage.hot import open_hot_store
 from tests.support.postgresql import PostgresServer
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 
 LIMIT = 0.12
 IN_FLIGHT = 16

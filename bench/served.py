@@ -29,7 +29,7 @@ from issuer.storage.registry import Registry
 from keys.ring import RingPolicy
 from keys.stores.folder import KeyFolder
 from keys.stores.store import KeyStore
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 
 CLIENT_ID = "bench-client"
 RESOURCE = "https://api.example"

@@ -145,7 +145,7 @@ class Stage:
         import uvicorn
 
         from resource_api.demo.values import MemoryValue
-        from watchword.clock import wall_clock
+        from watchword.ambient import wall_clock
         from watchword.logging import Events
         from watchword.provider.app import Provider
         from watchword.settings import load_settings

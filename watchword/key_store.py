@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from keys.events import EventSink, ignore_event
 from keys.stores.folder import KeyFolder
 from keys.stores.store import KeyStore, NamedBytes
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 
 if TYPE_CHECKING:
     from issuer.storage.registry import Registry

@@ -11,14 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.status.positions import (
-    PART,
-    Position,
-    Status,
-    StatusChange,
-    bucket_end,
-    bucket_for,
-)
+from issuer.status.positions import BUCKET, PART, Position, Status, StatusChange, bucket_for
 
 BITS = 2
 """Bits of one entry: room for VALID, INVALID and SUSPENDED."""
@@ -182,7 +175,7 @@ class StatusLists:
 
 
 def _is_over(bucket: int, now: int) -> bool:
-    return bucket_end(bucket) + KEPT_SECONDS <= now
+    return bucket <= (now - KEPT_SECONDS) // BUCKET  # a bucket has the number of its end
 
 
 def _parts_of(count: int) -> int:

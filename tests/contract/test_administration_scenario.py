@@ -10,7 +10,7 @@ from issuer.administration.local import Administration
 from issuer.registry.audit import Actor, Via
 from tests.support.administration_scenario import run_scenario
 from tests.support.provider import make_place, running
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.registry import ADMIN_SCOPES, open_registry
 from watchword.remote_administration import RemoteAdministration
 from watchword.settings import load_settings

@@ -17,7 +17,7 @@ from tests.contract.test_hot_store import outage
 from tests.support.issuer import FORM, SECRET, basic, call
 from tests.support.keys import key_file, rsa_key, write_key_file
 from tests.support.registry import TESTER
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.logging import Events
 from watchword.provider.issuer import IssuerApp
 from watchword.settings import load_settings

@@ -14,9 +14,9 @@ import pytest
 from tests.support.cli import Run, run_in_empty_folder
 from tests.support.command import Done
 from tests.support.key_set_server import KeySetServer, key_set_server
+from watchword.ambient import wall_clock
 from watchword.cli.output import WrongUsage
 from watchword.cli.token import _given_token
-from watchword.clock import wall_clock
 from watchword.testing.forge import TokenForge
 from watchword.testing.status_lists import list_token, pack, status
 

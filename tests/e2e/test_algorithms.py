@@ -8,7 +8,7 @@ import pytest
 from keys.jwks import parse_jwk_set
 from resource_api import ResourcePolicy, verify
 from tests.support.provider import Place, eventually, make_place, running
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 
 API = "https://orders.example"
 FIELD = "access_token_signing_alg_values_supported"

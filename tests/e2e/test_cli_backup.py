@@ -15,7 +15,7 @@ from tests.support.cli import refused, run_in_empty_folder
 from tests.support.command import document
 from tests.support.provider import eventually, make_place, running
 from tests.support.registry import RegistryHarness
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.settings import load_settings
 
 

@@ -11,7 +11,7 @@ from issuer.storage.registry import Registry
 from tests.support.cli import ISSUER, refused, run_in_empty_folder
 from tests.support.command import document, run_command
 from tests.support.keys import public_rsa_jwk
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.cli import ISSUER, refused, run_in_empty_folder
 from tests.support.command import document, run_command, run_shell
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from issuer.storage.schema import HEAD
 from tests.support.cli import ISSUER, refused, run_in_empty_folder
 from tests.support.command import document
 from tests.support.migrations import migrate
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.registry import open_registry
 from watchword.settings import load_settings
 

@@ -12,7 +12,7 @@ from issuer.storage.engines.database import Statement
 from tests.support.cli import ISSUER, refused, run_in_empty_folder
 from tests.support.command import document
 from tests.support.status_blocks import SIZE, give_blocks, jti_of
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 
 BUCKET = bucket_for(wall_clock(), 3600)
 LATER = write_time(wall_clock() + 7200)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from watchword.ambient import wall_clock
 from watchword.cli.options import check_short_id, later, parse_seconds
 from watchword.cli.output import JsonFlag, Mistakes, print_fields, print_json, print_table, say
 from watchword.cli.registry import ServerOption, administration, read_secret
-from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.registry.schema import Json

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from watchword.ambient import wall_clock
 from watchword.cli import client_secrets
 from watchword.cli.client_options import (
     LABELS,
@@ -51,7 +52,6 @@ from watchword.cli.registry import (
     warn_of_bindings,
 )
 from watchword.cli.token_revocation import RevokeTokensFlag, decide_revocation
-from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.administration.operations import Page, Versioned

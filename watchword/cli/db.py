@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from watchword.ambient import wall_clock
 from watchword.cli.output import CommandFailed, JsonFlag, WrongUsage, print_fields, print_json, say
 from watchword.cli.registry import ChangeLog, YesFlag, operator, require_yes
-from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.storage.database_url import DatabasePlace

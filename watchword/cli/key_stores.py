@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from watchword.ambient import wall_clock
 from watchword.cli.output import JsonFlag, WrongUsage, print_json, say
 from watchword.cli.registry import read_line, record_key_changes
-from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

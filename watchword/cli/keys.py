@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from watchword.ambient import wall_clock
 from watchword.cli import key_stores
 from watchword.cli.output import (
     CommandFailed,
@@ -18,7 +19,6 @@ from watchword.cli.output import (
     say,
 )
 from watchword.cli.registry import YesFlag, record_key_changes, require_yes
-from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Collection

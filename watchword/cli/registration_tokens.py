@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from watchword.ambient import wall_clock
 from watchword.cli.grant_options import (
     GRANT_LABELS,
     AllScopesFlag,
@@ -23,7 +24,6 @@ from watchword.cli.options import (
 )
 from watchword.cli.output import JsonFlag, Mistakes, print_fields, print_json, print_table, say
 from watchword.cli.registry import ServerOption, administration, resource_finder
-from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.registry.schema import Json

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from watchword.ambient import wall_clock
 from watchword.cli.output import CommandFailed, Mistakes, WrongUsage, printable, say
-from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from issuer.administration.local import Administration

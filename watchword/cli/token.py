@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from watchword.ambient import wall_clock
 from watchword.cli.output import (
     CommandFailed,
     JsonFlag,
@@ -21,7 +22,6 @@ from watchword.cli.output import (
 )
 from watchword.cli.registry import read_token
 from watchword.cli.token_revocation import revoke
-from watchword.clock import wall_clock
 
 if TYPE_CHECKING:
     from consumer.client_auth import ClientAuth

@@ -11,7 +11,7 @@ from issuer.registry.audit import SYSTEM
 from issuer.registry.client import ClientRegistration
 from issuer.registry.credentials import NewSecret, generate_secret, hash_secret
 from keys.identifiers import is_loopback
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.key_store import open_key_store
 from watchword.provider.key_ring import ring_policy
 from watchword.registry import ADMIN_SCOPES, DEFAULT_SCOPES, open_registry

@@ -15,7 +15,7 @@ from issuer.storage.database_url import load_engine
 from keys.errors import KeysError
 from keys.identifiers import is_loopback
 from resource_api.demo.values import MemoryValue, ResourceValue
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.errors import ProviderError
 from watchword.logging import Events, configure_logging
 from watchword.process.server import GracefulServer

@@ -21,7 +21,7 @@ from resource_api.config import ResourcePolicy
 from resource_api.guard import Guard, require
 from resource_api.middleware import SCOPE_KEY, BearerMiddleware
 from resource_api.validator import StatusSource
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.logging import request_id
 from watchword.provider.published_keys import PublishedKeys
 from watchword.registry import ADMIN_SCOPES

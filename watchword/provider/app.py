@@ -20,9 +20,9 @@ from issuer.metadata import REGISTRATION_PATH
 from resource_api.config import WELL_KNOWN, metadata_path
 from resource_api.demo import PATHS
 from resource_api.demo.values import ResourceValue
+from watchword.ambient import random_ids
 from watchword.logging import Events, request_id
 from watchword.provider.issuer import IssuerApp
-from watchword.randomness import random_ids
 from watchword.settings import Settings
 
 if TYPE_CHECKING:

@@ -29,10 +29,9 @@ from issuer.service import TokenService
 from issuer.status.indexes import StatusIndexes
 from issuer.status.lists import StatusLists
 from issuer.status.positions import new_jti
-from watchword.clock import wall_clock
+from watchword.ambient import random_ids, wall_clock
 from watchword.provider.key_ring import KeyRing
 from watchword.provider.operators import Operators
-from watchword.randomness import random_ids
 
 
 def client_endpoints(

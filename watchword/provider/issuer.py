@@ -24,8 +24,8 @@ from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
 from keys.ring import explain_too_fast
 from keys.stores.store import KeyStore
+from watchword.ambient import wall_clock
 from watchword.claim_hooks import find_hooks
-from watchword.clock import wall_clock
 from watchword.errors import ProviderError
 from watchword.key_store import open_key_store
 from watchword.logging import Events

@@ -10,7 +10,7 @@ from issuer.registry.audit import Actor, Via
 from issuer.registry.client import Client
 from issuer.registry.errors import BeyondAuthority, CallerNotActive
 from issuer.storage.registry import Registry
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.logging import request_id
 from watchword.registry import TOKENS_WRITE
 from watchword.settings import Settings

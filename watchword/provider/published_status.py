@@ -8,7 +8,7 @@ from issuer.status.lists import StatusLists
 from issuer.status.positions import LISTS_PATH, PART, Position, parse_list_id
 from resource_api.errors import InvalidToken, Reason, StatusUnavailable
 from resource_api.status_list import Statuses
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 
 LOOK_SECONDS = 0.02
 WAITS = 50

@@ -14,7 +14,7 @@ from issuer.registration.endpoint import RegistrationEndpoint
 from issuer.registration.ip_ranges import is_public
 from issuer.registration.service import Registrar
 from issuer.storage.registry import Registry
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.logging import request_id
 from watchword.settings import Settings
 

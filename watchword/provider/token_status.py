@@ -17,7 +17,7 @@ from issuer.status.positions import BUCKET
 from issuer.storage.registry import Registry
 from issuer.storage.source import ThreadedSource
 from issuer.storage.status import READ_AT_MOST
-from watchword.randomness import random_ids
+from watchword.ambient import random_ids
 
 PRUNE_SECONDS = 3_600.0
 """Between two removals of what is known of tokens that have ended."""

@@ -22,7 +22,7 @@ from keys.stores.store import KeyStore
 from keys.weak_keys import find_rsa_weakness
 from tests.support.cli import refused, run_in_empty_folder
 from tests.support.keys import rsa_key
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.provider.key_ring import published_set
 
 POLICY = RingPolicy()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from resource_api.demo.values import MemoryValue
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.key_store import open_key_store
 from watchword.logging import Events
 from watchword.provider.app import Provider

@@ -20,7 +20,7 @@ from issuer.registry.errors import (
 from issuer.registry.resource import Resource
 from tests.support.keys import key_file, write_key_file
 from tests.support.registry import TESTER, fast_hash
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.errors import ProviderError
 from watchword.logging import Events
 from watchword.provider import issuer as provider_issuer

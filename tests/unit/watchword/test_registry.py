@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from tests.support.registry import RegistryHarness
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.registry import open_registry
 from watchword.settings import load_settings
 

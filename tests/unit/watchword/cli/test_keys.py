@@ -12,7 +12,7 @@ from keys.stores.key_file import parse_key_file, replace_times
 from keys.stores.store import KeyStore
 from tests.support.cli import refused, run_in_empty_folder
 from tests.support.keys import key_file, public_rsa_jwk, write_key_file
-from watchword.clock import wall_clock
+from watchword.ambient import wall_clock
 from watchword.key_store import open_key_store
 from watchword.provider.key_ring import ring_policy
 from watchword.settings import load_settings

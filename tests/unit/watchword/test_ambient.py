@@ -3,7 +3,7 @@
 import os
 from itertools import count
 
-from watchword.randomness import RandomBuffer
+from watchword.ambient import RandomBuffer
 
 
 def _numbered():
