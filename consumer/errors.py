@@ -39,8 +39,11 @@ class TokenRequestRefused(ConsumerError):
         """Keep the answer's `error`, its `error_description` and the HTTP status."""
         super().__init__(code, description, status, retry_after)
         self.code = code
+        """The issuer's `error`, such as `invalid_client`."""
         self.description = description
+        """Its `error_description`, if it gave one."""
         self.status = status
+        """The status of the answer."""
         self.retry_after = retry_after
 
     @property

@@ -30,9 +30,13 @@ class Token:
     """An access token as it was received; two of them are the same only if they are one."""
 
     value: str = field(repr=False)
+    """What `Authorization: Bearer` is followed by; as secret as a password."""
     received_at: float
+    """When it came, in seconds of the clock of its source."""
     lifetime: float
+    """Seconds from then on."""
     scope: str | None = None
+    """The scopes that were granted, if the issuer named them."""
 
     def is_usable(self, now: float) -> bool:
         """Tell whether the token can still be sent."""

@@ -53,6 +53,7 @@ class ResourcePolicy:
     leeway: int = 10
     """How far two clocks may differ; at most 60."""
     max_token_bytes: int = MAX_TOKEN_BYTES
+    """The longest token that is looked at."""
     max_lifetime: int = 86_400
     """The longest `exp - iat` that is accepted."""
     status_lists: str = ""
@@ -62,7 +63,9 @@ class ResourcePolicy:
     without TLS. True for the hosts of a private network, a collection of host names for these
     besides; whoever is on the way can put keys of their own in place of the issuer's."""
     realm: str = "api"
+    """The `realm` of challenges (RFC 9110 §11.5)."""
     scopes_supported: tuple[str, ...] = ()
+    """What the RFC 9728 document names, and challenges where nothing narrower is known."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""

@@ -80,6 +80,7 @@ class ResourceError(Exception):
     """A refusal; the class fixes the answer, the reason says why."""
 
     status: int
+    """The status of the answer."""
     error: str
     """The code in the body; the challenge carries it unless `challenge_error` says otherwise."""
 

@@ -81,7 +81,9 @@ class TrustedIssuer:
     """
 
     policy: ResourcePolicy
+    """What is accepted of this issuer."""
     keys: KeySource
+    """Its keys, such as a `JwksClient`."""
     statuses: StatusSource | None = None
     """`BearerMiddleware` has the lists fetched where this is None; else, without it, tokens that
     have a status are refused as `unchecked_status`."""

@@ -1,10 +1,15 @@
 """What the README tells people to type does what it says."""
 
 import re
+import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
+import httpx
 import pytest
+from fastapi.testclient import TestClient
+from starlette.types import ASGIApp
 
 from tests.support.command import run_shell
 from tests.support.provider import Place, eventually, make_place, running
@@ -36,37 +41,48 @@ def test_sixty_seconds_by_hand(place: Place) -> None:
         assert len(place.get("/jwks").json()["keys"]) == 1
 
 
-def test_the_api_and_its_caller_work_together(place: Place) -> None:
+def run_as_module(source: str, name: str) -> ModuleType:
+    """Run a snippet as the module that it would be in a file of its own."""
+    module = ModuleType(name)
+    exec(source, vars(module))
+    return module
+
+
+def in_process(app: ASGIApp) -> httpx.MockTransport:
+    """Carry requests to an API that has no address."""
+    api = TestClient(app)
+
+    def send(request: httpx.Request) -> httpx.Response:
+        answer = api.request(request.method, str(request.url), headers=dict(request.headers))
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+    return httpx.MockTransport(send)
+
+
+def test_the_api_and_its_caller_work_together(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Both snippets run against a real provider, with its address in the place of the example's."""
     orders = "https://orders.example.com"
     made = place.run("resources", "create", orders, "--scope", "orders:read")
     assert made.returncode == 0, made.stderr
     place.add_key()
     client = place.json("clients", "create", "billing", "--resource", orders, "--all-scopes")
-    api, caller = blocks("python")
+    api, caller, _ = blocks("python")
     with running(place):
-        served: dict[str, object] = {}
-        exec(api.replace("https://auth.example.com", place.url), served)
+        served = run_as_module(api.replace("https://auth.example.com", place.url), "orders")
         source = caller.replace("https://auth.example.com", place.url)
         source = source.replace('"SECRET"', repr(client["client_secret"]))
-        # The API of the example has no address here: it is called in process.
-        source = source.replace("httpx.Client(", "httpx.AsyncClient(transport=transport, ")
-        import httpx
+        transport = in_process(served.app)
+        exec(source.replace("httpx.Client(", "httpx.Client(transport=api, "), {"api": transport})
+    assert capsys.readouterr().out == "{'for': 'billing'}\n"
 
-        calling = {"transport": httpx.ASGITransport(app=served["app"])}  # type: ignore[arg-type]
-        exec(source, calling)
 
-        async def call() -> list[httpx.Response]:
-            async with calling["orders"] as client:  # type: ignore[attr-defined]
-                bare = httpx.AsyncClient(transport=calling["transport"], base_url=orders)
-                async with bare:
-                    return [await client.get("/orders"), await bare.get("/orders")]
-
-        import anyio
-
-        granted, refused = anyio.run(call)
-    assert (granted.status_code, granted.json()) == (200, {"for": "billing"})
-    assert refused.status_code == 401
+def test_the_test_of_the_readme_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands, with the API above as the module that it imports."""
+    api, _, test = blocks("python")
+    monkeypatch.setitem(sys.modules, "orders", run_as_module(api, "orders"))
+    run_as_module(test, "test_orders").test_only_readers_get_orders()
 
 
 def test_dev_mode_of_the_readme(place: Place) -> None:
@@ -91,7 +107,7 @@ def test_every_install_line_installs_from_a_checkout() -> None:
     lines = [
         line
         for page in pages
-        for line in re.findall(r"`pip install ([^`]+)`", page.read_text())
+        for line in re.findall(r"`pip install ('?(?:\.|watchword)[^`]*)`", page.read_text())
         if "/decisions/" not in str(page)
     ]
     assert {"'.[server]'", "."} <= set(lines)

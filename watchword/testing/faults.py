@@ -20,6 +20,7 @@ class Fault:
     """
 
     endpoint: str = "token"
+    """One of `ENDPOINTS`: `metadata`, `jwks`, `token`, `status_lists`."""
     status: int | None = None
     """The status of the answer; None for the one that it would have anyway."""
     retry_after: int | None = None
