@@ -20,6 +20,8 @@ class Event(StrEnum):
     """An event by the name that log lines and metrics have; a name never changes."""
 
     TOKEN_RENEWED = "token.renewed"  # noqa: S105 - a name
+    TOKEN_SHARED = "token.shared"  # noqa: S105
+    """A store had one that another process got; the issuer was not asked."""
     TOKEN_RENEWAL_FAILED = "token.renewal_failed"  # noqa: S105
     """There is a token to go on with: no caller is told otherwise."""
     TOKEN_REQUEST_FAILED = "token.request_failed"  # noqa: S105

@@ -248,7 +248,8 @@ class TokenFlow:
         fields: dict[str, object] = {name: value for name, value in about.items() if value}
         fields["seconds"] = round(now - (pending.lost_at - plan.patience), 3)
         if isinstance(outcome, Token):
-            self._on_event(Event.TOKEN_RENEWED, lifetime=outcome.lifetime, **fields)
+            event = Event.TOKEN_SHARED if outcome.is_shared else Event.TOKEN_RENEWED
+            self._on_event(event, lifetime=outcome.lifetime, **fields)
             return
         token = self._cache.token
         goes_on = token is not None and token.is_usable(now)

@@ -37,6 +37,8 @@ class Token:
     """Seconds from then on."""
     scope: str | None = None
     """The scopes that were granted, if the issuer named them."""
+    is_shared: bool = False
+    """Another process got it, and a store has given it to this one."""
 
     def is_usable(self, now: float) -> bool:
         """Tell whether the token can still be sent."""

@@ -153,7 +153,9 @@ class StoredToken:
             return None  # damaged, or not ours
         value, received, lifetime, scope = json.loads(opened)
         now, age = self._clock(), self._wall_clock() - received
-        token = Token(value=value, received_at=now - age, lifetime=lifetime, scope=scope)
+        token = Token(
+            value=value, received_at=now - age, lifetime=lifetime, scope=scope, is_shared=True
+        )
         is_newer = old is None or (value != old.value and token.received_at > old.received_at)
         # A token from the future was saved before the wall clock was set back.
         return token if age >= 0 and token.is_usable(now) and is_newer else None

@@ -59,6 +59,18 @@ def test_many_processes_ask_once(issuer, folder):
     assert issuer.requests["/token"] == 1
 
 
+def test_a_token_of_another_process_is_told_as_such(issuer, folder):
+    """Counting `token.renewed` counts what the issuer was asked for."""
+    told = []
+    for _ in range(2):
+        source = make(issuer, folder, on_event=lambda event, **fields: told.append((event, fields)))
+        source.token()
+        del source
+    (first, _), (second, fields) = told
+    assert (first, second) == ("token.renewed", "token.shared")
+    assert {"issuer", "seconds", "lifetime"} == set(fields)
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_tasks_share_it_too(issuer, folder, backend):
     """On an event loop, which the files do not hold up."""
