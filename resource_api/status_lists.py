@@ -353,7 +353,8 @@ class StatusListClient:
         if held is None:
             return
         now = self._monotonic()
-        if now - held.used_at >= UNUSED_FOR:
+        serves_an_outage = held.failures > 0 and now < held.good_until
+        if now - held.used_at >= UNUSED_FOR and not serves_an_outage:
             del self._held[uri]
         elif now >= held.refresh_at:
             self._start(uri, held)

@@ -103,6 +103,20 @@ async def test_a_list_that_no_token_uses_is_dropped(api: ListedApi) -> None:
     assert (api.lists._held, api.fetches) == ({}, 1)
 
 
+async def test_a_list_that_no_token_uses_is_kept_while_the_issuer_is_away(api: ListedApi) -> None:
+    """It could not be had again; it goes when it serves no longer."""
+    assert (await api.ask()).status == 200
+    await api.server.stop()
+    held = api.lists._held[api.uri]
+    held.used_at -= UNUSED_FOR
+    await api.lists._start(api.uri, held)
+    api.lists._look_at(api.lists._here(), api.uri)
+    assert api.lists._held == {api.uri: held}
+    api.monotonic.now = held.good_until
+    api.lists._look_at(api.lists._here(), api.uri)
+    assert api.lists._held == {}
+
+
 async def test_lists_that_are_all_being_fetched_make_no_room(api: ListedApi) -> None:
     """One more is refused, and not a fetch that requests wait for."""
     await api.keys.warm()
