@@ -145,6 +145,18 @@ def generate_private_key(alg: str, *, bits: int | None = None) -> PrivateKeyType
 # RSA -----------------------------------------------------------------------------------------
 
 
+class _Rsa:
+    """PyJWT's arithmetic, and the width of a signature."""
+
+    def __init__(self, entry: Algorithm) -> None:
+        scheme: SignatureScheme = get_algorithm_by_name(entry.name)
+        self.sign, self._verify = scheme.sign, scheme.verify
+
+    def verify(self, msg: bytes, key: rsa.RSAPublicKey, sig: bytes, /) -> bool:
+        # RFC 8017 §8.1.2, §8.2.2, step 1. OpenSSL takes a PSS signature without a leading zero.
+        return len(sig) == -(-key.key_size // 8) and self._verify(msg, key, sig)
+
+
 def _parse_rsa(members: Mapping[str, object]) -> rsa.RSAPublicKey:
     exponent = _unsigned(members, "e", maximum_octets=MAXIMUM_RSA_EXPONENT_OCTETS)
     modulus = _unsigned(members, "n", maximum_octets=MAXIMUM_RSA_BITS // 8)
@@ -334,7 +346,7 @@ KEY_TYPES: Mapping[str, KeyType] = MappingProxyType(
             bits=lambda key: key.key_size,
             generate=lambda _, bits: rsa.generate_private_key(_PUBLIC_EXPONENT, bits),
             sizes=(2048, 3072, 4096),
-            scheme=lambda entry: get_algorithm_by_name(entry.name),
+            scheme=_Rsa,
         ),
         "EC": KeyType(
             public=(ec.EllipticCurvePublicKey,),

@@ -135,6 +135,18 @@ async def test_s_of_an_ed25519_signature_is_below_the_order(alg: str) -> None:
     await assert_refused(alg, bytes([1]) + bytes(63))
 
 
+@pytest.mark.attack("V11")
+@pytest.mark.rfc("7518-3-1")
+@pytest.mark.parametrize("alg", ["PS256", "PS384", "PS512"])
+def test_a_pss_signature_has_the_width_of_its_key(alg: str) -> None:
+    """RFC 8017 §8.1.2 step 1: without its leading zero octet, which one of 256 has, it is none."""
+    key, scheme = private_key(alg), verifier(alg)
+    signatures = (scheme.sign(b"message", key) for _ in range(20_000))
+    padded = next(each for each in signatures if each[0] == 0)
+    assert scheme.verify(b"message", key.public_key(), padded)
+    assert not scheme.verify(b"message", key.public_key(), padded[1:])
+
+
 def pss(salt: int, mask: hashes.HashAlgorithm, digest: hashes.HashAlgorithm) -> bytes:
     """Sign the good PS256 token with other parameters."""
     return private_key("PS256").sign(
