@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+from keys.identifiers import InsecureHttp, parse_insecure_http
+
 DEFAULT_ISSUER = "http://localhost:8080"
 
 
@@ -35,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         ClientSecretBasic(client_id, client_secret)
+        allowed = _insecure_http(environment)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
@@ -44,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
             api=given.api or given.issuer,
             client_id=client_id,
             client_secret=client_secret,
+            allow_insecure_http=allowed,
         )
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -54,6 +58,14 @@ def _credential(environment: Mapping[str, str], name: str) -> str:
     # White space around it is what a shell or an editor left there, and no part of it.
     given = environment.get(f"WATCHWORD_{name}") or environment.get(name) or ""
     return given.strip()
+
+
+def _insecure_http(environment: Mapping[str, str]) -> InsecureHttp:
+    name = "WATCHWORD_ALLOW_INSECURE_HTTP"
+    try:
+        return parse_insecure_http(environment.get(name) or "false")
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:

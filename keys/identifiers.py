@@ -117,6 +117,29 @@ def allows_http(host: str, insecure_http: InsecureHttp) -> bool:
     return host in {name.lower() for name in named}
 
 
+def parse_insecure_http(text: str) -> InsecureHttp:
+    """Read `true`, `false`, or the names of hosts with commas between.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    text = text.strip().lower()
+    if text in ("true", "false"):
+        return text == "true"
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    for name in names:
+        try:
+            host = split_server_url(f"http://{name}").host
+        except ValueError:
+            host = ""
+        if host != name:
+            raise ValueError(
+                "must be true, false or the names of hosts with commas between, such as"
+                " auth.test.example.com"
+            )
+    return names
+
+
 def _is_private(host: str) -> bool:
     address = _address(host)
     if address is not None:

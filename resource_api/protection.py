@@ -164,15 +164,18 @@ class Protection:
 
     @property
     def ready(self) -> bool:
-        """Say whether the tokens of every issuer can be judged now; to be asked in an event loop.
+        """Say whether the tokens of every issuer can be judged now.
 
-        Keys that are due are fetched in the background, so that a probe alone gets an idle API
-        ready.
+        In an event loop keys that are due are fetched in the background, so that a probe alone gets
+        an idle API ready.
         """
-        return None not in [issuer.keys.current() for issuer in self.issuers]
+        try:
+            return None not in [issuer.keys.current() for issuer in self.issuers]
+        except RuntimeError:  # there is no event loop here that could fetch what is due
+            return all(issuer.keys.ready for issuer in self.issuers)
 
     def readiness(self) -> Answer:
-        """Give the answer to a readiness probe; to be asked in an event loop, as `ready` is."""
+        """Give the answer to a readiness probe; asks for keys as `ready` does."""
         headers = [(b"cache-control", b"no-store")]
         if self.ready:
             return _json_answer(200, headers, b'{"status":"ok"}')

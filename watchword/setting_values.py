@@ -7,7 +7,13 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from issuer.registry.errors import InvalidValue
 from issuer.storage.database_url import parse_database_url
-from keys.identifiers import InsecureHttp, check_issuer, check_resource, split_server_url
+from keys.identifiers import (
+    InsecureHttp,
+    check_issuer,
+    check_resource,
+    parse_insecure_http,
+    split_server_url,
+)
 from watchword.setting_sources import PREFIX
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -22,20 +28,7 @@ def _issuer(identifier: str, info: ValidationInfo) -> str:
 
 
 def _insecure_http(value: bool | str) -> InsecureHttp:
-    if isinstance(value, bool) or value.lower() in ("true", "false"):
-        return str(value).lower() == "true"
-    names = split_names(value.lower())
-    for name in names:
-        try:
-            host = split_server_url(f"http://{name}").host
-        except ValueError:
-            host = ""
-        if host != name:
-            raise ValueError(
-                "must be true, false or the names of hosts with commas between, such as"
-                " auth.test.example.com"
-            )
-    return names
+    return value if isinstance(value, bool) else parse_insecure_http(value)
 
 
 def _not_built(value: str | None) -> None:

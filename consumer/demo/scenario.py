@@ -27,6 +27,7 @@ from consumer.metadata import (
 from consumer.origin import parse_origin
 from consumer.token_request import build_token_request, parse_token_response
 from consumer.token_scheme import BEARER
+from keys.identifiers import InsecureHttp
 
 VALUE = "foo-bar-moo"
 TIMEOUT = 10.0
@@ -53,6 +54,7 @@ def run(
     client_id: str,
     client_secret: str,
     out: Callable[[str], None] = print,
+    allow_insecure_http: InsecureHttp = False,
     transport: httpx.BaseTransport | None = None,
     rotate: Rotate | None = None,
 ) -> int:
@@ -64,6 +66,7 @@ def run(
         client_id: a client that may have the scopes `read` and `write`.
         client_secret: its secret; never shown.
         out: takes one line at a time.
+        allow_insecure_http: which other machines issuer and API may be on with plain http.
         transport: carries the requests, instead of httpx's own.
         rotate: rotates the issuer's signing key, as its operator does; then the story goes on until
             another key signs, and a little further.
@@ -75,10 +78,12 @@ def run(
     def say(line: str) -> None:
         out(f"[Consumer]: {line}")
 
-    scenario = _Scenario(transport, say, issuer, api.rstrip("/"), client_id, client_secret)
+    scenario = _Scenario(
+        transport, say, issuer, api.rstrip("/"), client_id, client_secret, allow_insecure_http
+    )
     try:
-        check_issuer(issuer, allow_insecure_http=False)
-        check_endpoint(api, allow_insecure_http=False)
+        check_issuer(issuer, allow_insecure_http=allow_insecure_http)
+        check_endpoint(api, allow_insecure_http=allow_insecure_http)
         scenario.run()
         if rotate is not None:
             scenario.rotate(rotate, out)
@@ -105,12 +110,14 @@ class _Scenario:
         api: str,
         client_id: str,
         client_secret: str,
+        insecure_http: InsecureHttp,
     ) -> None:
         self._transport = transport
         self._tls_context = httpx.create_ssl_context()
         self._say = say
         self._issuer = issuer
         self._api = api
+        self._insecure_http = insecure_http
         self._good = ClientSecretBasic(client_id, client_secret)
         self._bad = ClientSecretBasic(client_id, "not-the-secret-of-this-client")
         self._tokens: list[str] = []
@@ -261,13 +268,14 @@ class _Scenario:
     def _discover(self) -> None:
         # Discovery is not a step of the scenario, so it is not printed.
         answer = self._send(build_metadata_request(self._issuer))
-        metadata = parse_metadata(_as_fetched(answer), self._issuer, allow_insecure_http=False)
+        allowed = self._insecure_http
+        metadata = parse_metadata(_as_fetched(answer), self._issuer, allow_insecure_http=allowed)
         self._token_endpoint = metadata.token_endpoint
         self._jwks_uri = metadata.jwks_uri or ""
         document = _document(answer)
         endpoint = document.get("revocation_endpoint")
         if isinstance(endpoint, str):
-            self._revocation_endpoint = check_endpoint(endpoint, allow_insecure_http=False)
+            self._revocation_endpoint = check_endpoint(endpoint, allow_insecure_http=allowed)
         # Half of it may be spent in a shared cache on the way.
         seconds = document.get("jwks_revalidation_seconds")
         self._told_within = 2 * (seconds if isinstance(seconds, int) else _REVALIDATION) + _LATE

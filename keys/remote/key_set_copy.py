@@ -12,7 +12,6 @@ from pathlib import Path
 
 from keys.encoding import parse_json_object
 from keys.errors import CopyRefused, InvalidJwkSet
-from keys.identifiers import check_issuer
 from keys.jwks import MAXIMUM_BYTES, JwkSet, parse_jwk_set
 from keys.remote.jwks_cache import Freshness
 from keys.remote.kept_file import KeptFile
@@ -49,13 +48,10 @@ class KeySetCopy:
             path: the file; a folder that does not exist is made with mode 0700.
             issuer: the issuer identifier; a copy of another issuer's set is refused.
             clock: seconds since the epoch.
-
-        Raises:
-            ValueError: the issuer identifier cannot be one.
         """
         self.path = Path(path)
         self._file = KeptFile(self.path)
-        self._issuer = check_issuer(issuer)
+        self._issuer = issuer
         self._clock = clock
         self._body = self._saved = b""
         self._saved_at = 0.0

@@ -16,8 +16,9 @@ CLIENT, SECRET = "demo", "wws_the-secret-of-the-demo-client"
 class DemoProvider:
     """Issuer and API on one mock transport; `spoil` replaces the answer to one request."""
 
-    def __init__(self, private_key=None):
+    def __init__(self, private_key=None, issuer=ISSUER):
         self.key = private_key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.issuer = issuer
         self.kids = ["key-1"]
         self.turns = []  # which kids the next tokens are signed with, before the last one
         self.resource = None
@@ -56,10 +57,10 @@ class DemoProvider:
         return answer(
             200,
             {
-                "issuer": ISSUER,
-                "token_endpoint": f"{ISSUER}/token",
-                "jwks_uri": f"{ISSUER}/jwks",
-                "revocation_endpoint": f"{ISSUER}/revoke",
+                "issuer": self.issuer,
+                "token_endpoint": f"{self.issuer}/token",
+                "jwks_uri": f"{self.issuer}/jwks",
+                "revocation_endpoint": f"{self.issuer}/revoke",
                 "jwks_revalidation_seconds": 8,
             },
         )
@@ -69,7 +70,7 @@ class DemoProvider:
         if (scheme, base64.b64decode(credentials).decode()) != ("Basic", f"{CLIENT}:{SECRET}"):
             return answer(401, {"error": "invalid_client"})
         scope = parse_qs(request.content.decode())["scope"][0]
-        list_uri = f"{ISSUER}/status-lists/1-0"
+        list_uri = f"{self.issuer}/status-lists/1-0"
         status = {"status": {"status_list": {"idx": 0, "uri": list_uri}}} if self.has_lists else {}
         token = self.sign(scope=scope, **status)
         self.tokens[token] = scope
@@ -79,7 +80,7 @@ class DemoProvider:
     def sign(self, typ="at+jwt", **changes):
         """Return a token like the issuer's, with changed claims."""
         now, kid = int(time.time()), self.turns.pop(0) if self.turns else self.kids[-1]
-        claims = {"iss": ISSUER, "sub": CLIENT, "client_id": CLIENT, "aud": ISSUER}
+        claims = {"iss": self.issuer, "sub": CLIENT, "client_id": CLIENT, "aud": self.issuer}
         claims |= {"iat": now, "exp": now + 3600, "jti": str(len(self.tokens))} | changes
         return jwt.encode(claims, self.key, "RS256", headers={"typ": typ, "kid": kid})
 

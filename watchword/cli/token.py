@@ -273,6 +273,7 @@ def scenario(
             api=settings.api_url,
             client_id=client_id,
             client_secret=secret,
+            allow_insecure_http=settings.allow_insecure_http,
             out=typer.echo,
             rotate=partial(_rotate, settings) if rotate else None,
         )

@@ -8,7 +8,7 @@ import pytest
 import consumer.demo.scenario
 from consumer.__main__ import DEFAULT_ISSUER, main
 
-NAMES = ["CLIENT_ID", "CLIENT_SECRET", "ISSUER", "API"]
+NAMES = ["CLIENT_ID", "CLIENT_SECRET", "ISSUER", "API", "ALLOW_INSECURE_HTTP"]
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,13 @@ def test_the_defaults(environment, told):
     environment(CLIENT_ID="a", CLIENT_SECRET="b")
     assert main([]) == 0
     assert told == [
-        {"issuer": DEFAULT_ISSUER, "api": DEFAULT_ISSUER, "client_id": "a", "client_secret": "b"}
+        {
+            "issuer": DEFAULT_ISSUER,
+            "api": DEFAULT_ISSUER,
+            "client_id": "a",
+            "client_secret": "b",
+            "allow_insecure_http": False,
+        }
     ]
 
 
@@ -71,10 +77,11 @@ def test_the_environment_and_the_flags_above_it(environment, told):
         WATCHWORD_CLIENT_SECRET="d",
         WATCHWORD_ISSUER="https://e",
         WATCHWORD_API="https://f",
+        WATCHWORD_ALLOW_INSECURE_HTTP="g, h",
     )
     main([])
     main(["--issuer", "https://g", "--api", "https://h"])
-    settings = {"client_id": "c", "client_secret": "d"}
+    settings = {"client_id": "c", "client_secret": "d", "allow_insecure_http": ("g", "h")}
     assert told == [
         {"issuer": "https://e", "api": "https://f"} | settings,
         {"issuer": "https://g", "api": "https://h"} | settings,
@@ -94,6 +101,14 @@ def test_a_secret_of_two_lines_is_refused(environment, told, capsys):
     assert main([]) == 2
     message = "the client secret has a line break or another control character\n"
     assert (told, capsys.readouterr().err) == ([], message)
+
+
+def test_plain_http_to_what_is_no_host_is_refused(environment, told, capsys):
+    """One line that names the setting, exit code 2."""
+    environment(CLIENT_ID="a", CLIENT_SECRET="b", WATCHWORD_ALLOW_INSECURE_HTTP="http://g")
+    assert main([]) == 2
+    assert told == []
+    assert capsys.readouterr().err.startswith("WATCHWORD_ALLOW_INSECURE_HTTP must be true, false")
 
 
 def test_an_interrupt_is_130(environment, monkeypatch, capsys):

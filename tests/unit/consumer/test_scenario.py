@@ -196,6 +196,15 @@ def test_impossible_addresses_are_one_line(provider, addresses):
     assert (code, len(lines), provider.seen) == (1, 1, [])
 
 
+def test_plain_http_inside_a_private_network_may_be_allowed(key):
+    """For issuer, endpoints and API alike."""
+    inside = "http://provider:8080"
+    code, lines = tell(DemoProvider(key, inside), issuer=inside, api=inside)
+    assert (code, len(lines)) == (1, 1)
+    told = tell(DemoProvider(key, inside), issuer=inside, api=inside, allow_insecure_http=True)
+    assert told[0] == 0
+
+
 def rotation(provider, *turns, seconds=5):
     """Rotate: another key signs after these turns."""
 

@@ -174,10 +174,13 @@ def test_what_is_no_file_is_not_waited_for(copy: KeySetCopy, kind: str) -> None:
             copy.save(FORGE.jwks_document, FRESHNESS, age=0)
 
 
-def test_an_impossible_issuer_is_refused() -> None:
-    """As everywhere."""
-    with pytest.raises(ValueError, match="https"):
-        KeySetCopy("x", "http://as.example")
+def test_the_issuer_may_be_on_plain_http_inside_a_network(tmp_path: Path) -> None:
+    """A copy is named after its issuer and asks nothing of it: where it may be, `HttpJwks` says."""
+    inside, path = "http://keycloak:8080/realms/demo", tmp_path / "jwks.json"
+    KeySetCopy(path, inside).save(FORGE.jwks_document, FRESHNESS, age=0)
+    kept = KeySetCopy(path, inside).load()
+    assert kept is not None
+    assert kept.keys == FORGE.keys
 
 
 async def test_a_cold_start_while_the_issuer_is_away(copy: KeySetCopy, clock: Clock) -> None:

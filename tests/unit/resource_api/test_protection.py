@@ -1,5 +1,6 @@
 """What protects an API without any framework: issuers, authentication, refusals."""
 
+import asyncio
 import inspect
 import json
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import pytest
 
 from keys.events import ignore_event
+from keys.remote.jwks_client import JwksClient
 from resource_api import BearerMiddleware, ResourcePolicy
 from resource_api.errors import InsufficientScope, InvalidToken, Reason, ResourceError
 from resource_api.protection import Protection, ProtectionSettings
 from resource_api.validator import TrustedIssuer
-from tests.support.protected_api import ProtectedApi, ask, bearer
+from tests.support.protected_api import ProtectedApi, PublishedKeySet, ask, bearer
 from watchword.testing.clock import Clock
 from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
 
@@ -56,6 +58,20 @@ async def test_a_refusal_is_the_one_of_the_middleware(root_path: str) -> None:
         status, headers, body = protection.refusal(caught.value, root_path=root_path)
         answer = await ask(mounted, "GET", f"{root_path}/read", *lines)
         assert (status, headers, body) == (answer.status, answer.lines, answer.body)
+
+
+async def test_a_thread_without_an_event_loop_may_ask_whether_it_is_ready() -> None:
+    """Such as that of a `def` route: with keys that are due, which cannot be fetched from there."""
+    api, time = ProtectedApi(), Clock(NOW)
+    fetched = PublishedKeySet(api.forge.jwks_document)
+    keys = JwksClient(fetched, clock=time, on_event=ignore_event)
+    protection = protect(api, jwks=keys)
+    assert not await asyncio.to_thread(lambda: protection.ready)
+    assert await protection.warm()
+    time.advance(keys.status().next_check)
+    assert await asyncio.to_thread(lambda: protection.ready)
+    assert (await asyncio.to_thread(protection.readiness))[0] == 200
+    await protection.aclose()
 
 
 async def test_a_refusal_is_reported_with_what_is_known_of_the_token() -> None:
