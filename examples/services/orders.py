@@ -4,7 +4,7 @@ import os
 from typing import Annotated
 
 import httpx
-from fastapi import FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException
 
 from consumer import TokenExchange, TokenRequestRefused
 from resource_api import AccessToken
@@ -13,7 +13,7 @@ from resource_api.fastapi import Bearer
 ISSUER = os.environ["ISSUER"]
 
 bearer = Bearer(issuer=ISSUER, resource="https://orders.example.com")
-app = FastAPI(lifespan=bearer.lifespan)
+app = FastAPI(dependencies=[Depends(bearer)], lifespan=bearer.lifespan)
 bearer.publish(app, readiness_path="/readyz")
 
 exchange = TokenExchange(

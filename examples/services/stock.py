@@ -3,13 +3,13 @@
 import os
 from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from resource_api import AccessToken
 from resource_api.fastapi import Bearer
 
 bearer = Bearer(issuer=os.environ["ISSUER"], resource="https://stock.example.com")
-app = FastAPI(lifespan=bearer.lifespan)
+app = FastAPI(dependencies=[Depends(bearer)], lifespan=bearer.lifespan)
 bearer.publish(app, readiness_path="/readyz")
 
 left = {"tea": 10, "coffee": 3}

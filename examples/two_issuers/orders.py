@@ -3,7 +3,7 @@
 import os
 from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from resource_api import AccessToken, ResourcePolicy
 from resource_api.fastapi import Bearer
@@ -19,7 +19,7 @@ bearer = Bearer(
         ),
     ],
 )
-app = FastAPI(lifespan=bearer.lifespan)
+app = FastAPI(dependencies=[Depends(bearer)], lifespan=bearer.lifespan)
 bearer.publish(app, readiness_path="/readyz")
 
 
