@@ -64,11 +64,10 @@ class Written:
     ended: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Claim:
     digest: bytes
     until: int
-    future: asyncio.Future[Any]
 
     def join(self, batch: Batch) -> Callable[[Written], bool]:
         # Of one id twice in a batch the database would know one: the first takes it.
@@ -77,11 +76,10 @@ class _Claim:
         return lambda written: first and self.digest in written.claimed
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Block:
     name: str
     count: int
-    future: asyncio.Future[Any]
 
     def join(self, batch: Batch) -> Callable[[Written], int]:
         before = batch.blocks.get(self.name, 0)
@@ -89,21 +87,19 @@ class _Block:
         return lambda written: written.firsts[self.name] + before
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Owner:
     block: StatusBlock
-    future: asyncio.Future[Any]
 
     def join(self, batch: Batch) -> Callable[[Written], bool]:
         batch.owned.append(self.block)
         return lambda written: self.block.client_id in written.ended
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Change:
     position: Position
     status: Status
-    future: asyncio.Future[Any]
 
     def join(self, batch: Batch) -> Callable[[Written], None]:
         batch.statuses.append((self.position, self.status))
@@ -144,7 +140,7 @@ class BatchedWrites:
     def __init__(self, open_store: "Callable[[], SqliteHotStore | PostgresHotStore]") -> None:
         self._open_store = open_store
         self._store: SqliteHotStore | PostgresHotStore | None = None
-        self._waiting: deque[_Call] = deque()
+        self._waiting: deque[tuple[_Call, asyncio.Future[Any]]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -153,52 +149,42 @@ class BatchedWrites:
         text = f"{len(scope)}:{scope}{id}"  # no other scope and id make the same text
         # 128 bits: another id of the same digest cannot be found, and the index stays small.
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
-        claim = _Claim(digest, until, self._future())
-        self._enter(claim)
-        return bool(await claim.future)
+        return bool(await self._enter(_Claim(digest, until)))
 
     async def reserve(self, name: str, count: int) -> int:
         """Reserve a block of numbers; see `HotStore`."""
         if not 1 <= count <= MAX_BLOCK:
             raise ValueError(f"a block has 1 to {MAX_BLOCK} numbers")
-        block = _Block(name, count, self._future())
-        self._enter(block)
-        return int(await block.future)
+        return int(await self._enter(_Block(name, count)))
 
     async def own(self, block: StatusBlock) -> bool:
         """Write who owns a block; see `HotStore`."""
-        owner = _Owner(block, self._future())
-        self._enter(owner)
-        return bool(await owner.future)
+        return bool(await self._enter(_Owner(block)))
 
     async def set_status(self, position: Position, status: Status) -> None:
         """Give a token another status; see `HotStore`."""
-        change = _Change(position, status, self._future())
-        self._enter(change)
-        await change.future
+        await self._enter(_Change(position, status))
 
     async def close(self) -> None:
         """Refuse what waits and what still comes; wait for the batch that is under way."""
         self._closed = True
-        _fail(self._waiting, StoreUnavailable("the registry database is closed"))
-        self._waiting.clear()
+        self._fail_waiting("the registry database is closed")
         if self._writing is not None:
             await asyncio.wait([self._writing])
         if self._store is not None:
             await self._store.close()
 
-    def _future(self) -> asyncio.Future[Any]:
+    def _enter(self, call: _Call) -> asyncio.Future[Any]:
         if self._closed:
             raise StoreUnavailable("the registry database is closed")
         if len(self._waiting) >= MAX_WAITING:
             raise StoreUnavailable("too many writes wait for the registry database")
-        return asyncio.get_running_loop().create_future()
-
-    def _enter(self, call: _Call) -> None:
-        self._waiting.append(call)
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((call, future))
         if self._writing is None:
             # The task begins with the next turn: all calls of this one are in its first batch.
             self._writing = asyncio.create_task(self._write_all())
+        return future
 
     async def _write_all(self) -> None:
         try:
@@ -209,34 +195,37 @@ class BatchedWrites:
 
     async def _write_batch(self) -> None:
         calls = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-        calls = [call for call in calls if not call.future.done()]  # the caller was cancelled
         batch = Batch()
-        answers = [call.join(batch) for call in calls]
+        # A future that is done is of a caller that was cancelled.
+        answers = {future: call.join(batch) for call, future in calls if not future.done()}
         try:
             if self._store is None:
                 self._store = self._open_store()
             async with asyncio.timeout(self._store.timeout):
                 written = await self._store.write(batch)
         except TimeoutError:
-            error = StoreUnavailable("the registry database did not answer in time")
-            _fail(calls, error)
+            _fail(answers, StoreUnavailable("the registry database did not answer in time"))
         except Exception as error:
-            _fail(calls, error)
+            _fail(answers, error)
         except BaseException:
             # The task is cancelled: no caller may wait for it for ever.
-            _fail([*calls, *self._waiting], StoreUnavailable("the write was cancelled"))
-            self._waiting.clear()
+            _fail(answers, StoreUnavailable("the write was cancelled"))
+            self._fail_waiting("the write was cancelled")
             raise
         else:
-            for call, answer in zip(calls, answers, strict=True):
-                if not call.future.done():
-                    call.future.set_result(answer(written))
+            for future, answer in answers.items():
+                if not future.done():
+                    future.set_result(answer(written))
+
+    def _fail_waiting(self, why: str) -> None:
+        _fail([future for _, future in self._waiting], StoreUnavailable(why))
+        self._waiting.clear()
 
 
-def _fail(calls: Iterable[_Call], error: Exception) -> None:
-    for call in calls:
-        if not call.future.done():
-            call.future.set_exception(error)
+def _fail(futures: Iterable[asyncio.Future[Any]], error: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
 
 
 _SQLITE_CLAIM = "INSERT INTO claims (digest, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
