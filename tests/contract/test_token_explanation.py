@@ -16,7 +16,7 @@ from tests.support.command import Done
 from tests.support.key_set_server import KeySetServer, key_set_server
 from watchword.ambient import wall_clock
 from watchword.cli.output import WrongUsage
-from watchword.cli.token import _given_token
+from watchword.cli.token_explanation import given_token
 from watchword.testing.forge import TokenForge
 from watchword.testing.status_lists import list_token, pack, status
 
@@ -227,8 +227,8 @@ def test_on_a_terminal_the_token_has_to_be_given(monkeypatch: pytest.MonkeyPatch
     """Nobody waits for a line that is not coming, unless `-` asks for it."""
     monkeypatch.setattr("sys.stdin", Terminal("x.y.z\n"))
     with pytest.raises(WrongUsage, match="through a pipe"):
-        _given_token(None)
-    assert _given_token("-") == "x.y.z"
+        given_token(None)
+    assert given_token("-") == "x.y.z"
 
 
 @pytest.mark.parametrize(

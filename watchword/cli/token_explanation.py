@@ -1,0 +1,163 @@
+"""The `watchword token explain` command: why an API accepts or refuses a token."""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from watchword.ambient import wall_clock
+from watchword.cli.output import JsonFlag, WrongUsage, print_json, print_table, say
+from watchword.cli.registry import read_token
+
+if TYPE_CHECKING:
+    from resource_api.config import ResourcePolicy
+    from resource_api.explanation import Explanation
+    from resource_api.profiles import TokenProfile
+    from resource_api.status_list import Statuses
+    from watchword.settings import Settings
+
+TokenArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="TOKEN", help="A token, also after `Bearer`; - or nothing for standard input."
+    ),
+]
+
+
+def explain(
+    token: TokenArgument = None,
+    resource: Annotated[
+        str | None,
+        typer.Option(help="The API that is to accept it; the token's audience if left out."),
+    ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(help="What tokens of the issuer look like: rfc9068, keycloak, auth0, …"),
+    ] = "rfc9068",
+    as_json: JsonFlag = False,
+) -> None:
+    """Say check by check why an API accepts or refuses a token; exit 0 if it is accepted, else 1.
+
+    Example: watchword token get | watchword token explain
+    """
+    from watchword.settings import load_settings
+
+    settings = load_settings()
+    text = given_token(token)
+    policy = _policy(settings, text, resource, profile)
+    explanation = asyncio.run(_explain(text.encode("utf-8", "replace"), policy))
+    if as_json:
+        checks = [each._asdict() for each in explanation.findings]
+        verdict = {"accepted": explanation.accepted, "reason": explanation.reason}
+        print_json(
+            {**verdict, "issuer": policy.issuer, "resource": policy.resource, "checks": checks}
+        )
+    else:
+        _print_explanation(explanation, policy.resource)
+    raise typer.Exit(0 if explanation.accepted else 1)
+
+
+def given_token(argument: str | None) -> str:
+    """Return the token of the argument, or of standard input if there is none.
+
+    Raises:
+        WrongUsage: there is no token.
+    """
+    if argument is None and sys.stdin.isatty():
+        raise WrongUsage("TOKEN: give a token, or send one through a pipe")
+    token = read_token("-" if argument is None else argument)
+    if not token:
+        raise WrongUsage("TOKEN: there is none")
+    return token
+
+
+def _audience_of(token: str, profile: "TokenProfile") -> str | None:
+    """Return the API that a token is for, the first of several; None if it names none."""
+    from keys.encoding import parse_json_object
+    from keys.errors import InvalidJws
+    from keys.jws import parse_compact
+    from resource_api.config import check_audience
+
+    try:
+        audience = parse_json_object(parse_compact(token).payload).get("aud")
+        first = next(iter(audience), None) if isinstance(audience, list) else audience
+        return check_audience(first, profile) if isinstance(first, str) else None
+    except (InvalidJws, ValueError):
+        return None
+
+
+def _policy(
+    settings: "Settings", token: str, resource: str | None, profile: str
+) -> "ResourcePolicy":
+    from keys.key_types import ALGORITHMS
+    from resource_api.config import ResourcePolicy
+    from resource_api.profiles import find_profile
+
+    try:
+        named = find_profile(profile)
+    except ValueError as error:
+        raise WrongUsage(f"--profile: {error}") from None
+    if resource is None:
+        resource = _audience_of(token, named) or settings.default_resource
+    try:
+        return ResourcePolicy(
+            issuer=settings.issuer,
+            resource=resource,
+            profile=named,
+            allow_insecure_http=settings.allow_insecure_http,
+            algorithms=tuple(ALGORITHMS),
+        )
+    except ValueError as error:
+        raise WrongUsage(f"--resource: {error}") from None
+
+
+async def _explain(token: bytes, policy: "ResourcePolicy") -> "Explanation":
+    """Explain a token by what its issuer publishes, as far as that can be had."""
+    from keys.remote.http_jwks import HttpJwks
+    from keys.remote.jwks_client import JwksClient
+    from resource_api.errors import ResourceError
+    from resource_api.explanation import explain
+    from resource_api.status_lists import StatusListClient
+
+    def tell(event: str, /, **fields: object) -> None:
+        if reason := fields.get("reason"):
+            say(f"watchword: {fields.get('uri', policy.issuer)} does not answer: {reason}")
+
+    fetch = HttpJwks(policy.issuer, allow_insecure_http=policy.allow_insecure_http)
+    keys = JwksClient(fetch, on_event=tell)
+    lists = StatusListClient(keys, on_event=tell)
+    try:
+        await keys.warm()
+        explanation = explain(token, keys.current(), policy, now=wall_clock())
+        uri = explanation.status_list
+        if uri is None:
+            return explanation
+        try:
+            statuses: Statuses | ResourceError = await lists.get(uri)
+        except ResourceError as error:
+            statuses = error
+        found = {uri: statuses}
+        return explain(token, keys.current(), policy, now=wall_clock(), status_lists=found)
+    finally:
+        await lists.aclose()
+        await keys.aclose()
+
+
+def _print_explanation(explanation: "Explanation", resource: str) -> None:
+    from resource_api.reasons import DIAGNOSES
+
+    print_table(
+        ("check", "outcome", "found", "expected", "clause"),
+        (
+            (each.check, each.outcome, each.found, each.expected, each.clause)
+            for each in explanation.findings
+        ),
+    )
+    reason = explanation.reason
+    if reason is None:
+        say(f"Accepted for {resource}: every check passed.")
+        return
+    verdict = "Refused" if explanation.refused else "Not decided"
+    diagnosis = DIAGNOSES[reason]
+    say(f"{verdict} for {resource}: {reason}. {diagnosis.cause} {diagnosis.remedy}")
