@@ -35,9 +35,9 @@ class KeyEvent(StrEnum):
 
 
 class EventSink(Protocol):
-    """Records a named event and its fields: never a token, a secret or an assertion.
+    """Records events; a function that takes the name, and the fields as keywords.
 
-    A sink must neither block nor raise.
+    No field is a token, a secret or an assertion. A sink must neither block nor raise.
     """
 
     def __call__(self, event: str, /, **fields: object) -> None:

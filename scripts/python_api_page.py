@@ -28,7 +28,7 @@ PUBLIC: Final[dict[str, tuple[str, ...] | None]] = {
     "resource_api.protection": ("Protection",),
     "resource_api.sync": ("SyncProtection",),
     "resource_api.mcp": ("server_auth",),
-    "resource_api.requirements": ("Requirement", "all_of", "any_of", "claim", "details"),
+    "resource_api.requirements": ("Need", "Requirement", "all_of", "any_of", "claim", "details"),
     "resource_api.guard": ("Guard", "require_details"),
     "resource_api.profiles": ("TokenProfile", "PROFILES"),
     "resource_api.validator": ("TrustedIssuer",),
@@ -36,6 +36,8 @@ PUBLIC: Final[dict[str, tuple[str, ...] | None]] = {
     "resource_api.errors": ("InsufficientScope", "KeysUnavailable"),
     "keys.remote.key_set_copy": ("KeySetCopy",),
     "consumer": None,
+    "consumer.auth": ("find_resource",),
+    "consumer.resource_metadata": ("ProtectedResource",),
     "consumer.token_cache": ("Token",),
     "consumer.httpx2_auth": (),
     "consumer.requests_auth": ("TokenAuth",),
@@ -44,6 +46,8 @@ PUBLIC: Final[dict[str, tuple[str, ...] | None]] = {
     "consumer.token_store": ("TokenStore",),
     "consumer.token_files": ("TokenFiles",),
     "watchword.testing": None,
+    "keys.identifiers": ("InsecureHttp",),
+    "keys.events": ("EventSink",),
 }
 
 # What HTTP libraries and adapters call, and no user does.

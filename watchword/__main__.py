@@ -17,7 +17,8 @@ def main() -> int:
         import typer  # noqa: F401 - the first of what the `server` extra brings
     except ModuleNotFoundError:
         sys.stderr.write(
-            "watchword: the command line is not installed; run: pip install 'watchword[server]'\n"
+            "watchword: the command line is not installed; install watchword[server] "
+            "(pip install '.[server]' in a checkout)\n"
         )
         return 1
     from watchword.cli import run

@@ -11,7 +11,9 @@ from tests.support.provider import eventually, make_place, running
 from watchword.testing import Issuer
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "protect-a-fastapi-service.md"
-SERVICE, ACCOUNTS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+SERVICE, ACCOUNTS, TWO_ISSUERS, TEST = re.findall(
+    r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL
+)
 ORDERS = "https://orders.example.com"
 
 
@@ -40,6 +42,15 @@ def test_the_service_of_the_page() -> None:
             assert client.get(path).status_code == 200
         document = client.get("/.well-known/oauth-protected-resource").json()
         assert document["scopes_supported"] == ["orders:read", "orders:write"]
+
+
+def test_a_service_with_two_issuers_and_its_test() -> None:
+    """The statement that makes `bearer` is replaced, as the page says."""
+    names: dict[str, Any] = {}
+    one_issuer = re.findall(r"^bearer = .*\n", SERVICE, flags=re.MULTILINE)[0]
+    exec(SERVICE.replace(one_issuer, TWO_ISSUERS), names)
+    exec(TEST, names)
+    names["test_readers_of_both_issuers_get_orders"]()
 
 
 def test_the_authorize_button_of_swagger_ui(tmp_path: Path) -> None:
