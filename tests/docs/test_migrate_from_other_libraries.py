@@ -2,23 +2,16 @@
 
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
-from wsgiref.types import WSGIApplication
 
 import jwt
 import pytest
 from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from fastapi.testclient import TestClient
-from flask import Flask
 
 from resource_api import ResourceError
-from resource_api.wsgi import BearerWsgiMiddleware
-from watchword.testing import DROP, Issuer, listening
+from watchword.testing import DROP, Issuer
 
 PAGE = (
     Path(__file__).parents[2] / "docs" / "how-to" / "migrate-from-other-libraries.md"
@@ -34,42 +27,6 @@ def program(name: str, side: str, *, issuer: str = AUTH, api: str = ORDERS) -> s
     source = "\n".join(line[1:] for line in lines).replace(AUTH, issuer)
     # In an API the address is its identifier, which stays.
     return source.replace(ORDERS, api)
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    """Give an issuer that both sides reach over a socket."""
-    with listening(audience=ORDERS) as issuer:
-        yield issuer
-
-
-class _Silent(WSGIRequestHandler):
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def serving(app: WSGIApplication) -> Iterator[str]:
-    """Serve an API on a port of this machine."""
-    with make_server("127.0.0.1", 0, app, handler_class=_Silent) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@pytest.fixture(scope="module")
-def api(issuer: Issuer) -> Iterator[str]:
-    """Give the address of an API that tells its callers who they are."""
-    app = Flask("orders")
-    app.get("/orders")(lambda: {"orders": []})
-    protected = BearerWsgiMiddleware(app.wsgi_app, issuer=issuer.url, resource=ORDERS)
-    with serving(protected) as address:
-        yield address
-    protected.protection.close()
 
 
 @pytest.mark.parametrize("name", DIFFS)
@@ -133,7 +90,7 @@ def test_authlibs_resource_protector(
 @pytest.mark.parametrize("name", ["httpx-auth", "requests-oauthlib"])
 def test_callers(
     issuer: Issuer,
-    api: str,
+    orders_api: str,
     name: str,
     side: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -142,5 +99,5 @@ def test_callers(
     """Each gets a token and what the API answers to it."""
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     monkeypatch.setenv("NO_PROXY", "*")
-    exec(program(name, side, issuer=issuer.url, api=api), {})
+    exec(program(name, side, issuer=issuer.url, api=orders_api), {})
     assert capsys.readouterr().out == "{'orders': []}\n"

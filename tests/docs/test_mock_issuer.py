@@ -5,6 +5,8 @@ import shlex
 from pathlib import Path
 
 import httpx
+import jwt
+import yaml
 
 from tests.e2e.test_cli_mock import mocked
 from watchword.testing.control import CALLS, PREFIX
@@ -41,6 +43,27 @@ def test_the_lines_of_the_page_work(tmp_path: Path) -> None:
     assert answers[0].json()["scope"] == "orders:read"
     assert "access_token" in answers[1].json()
     assert (after.status_code, after.headers["retry-after"]) == (429, "2")
+
+
+def test_what_takes_the_place_of_mock_oauth2_server(tmp_path: Path) -> None:
+    """The endpoints are below the issuer, and tokens have the claims that were configured."""
+    (diff,) = re.findall(r"```diff\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert sum(line[0] in "+-" for line in diff.splitlines()) < 10
+    added = "\n".join(line[1:] for line in diff.splitlines() if line[0] != "-")
+    command = yaml.safe_load(added)["services"]["mock"]["command"]
+    address = "watchword mock --host 0.0.0.0 --port 8080 "
+    assert command.startswith(address)
+    with mocked(tmp_path, *command.removeprefix(address).split()) as mock:
+        below = f"http://localhost:{mock['port']}/default"
+        metadata = httpx.get(f"{below}/.well-known/openid-configuration").json()
+        keys = httpx.get(f"{below}/jwks").json()["keys"]
+        form = {"grant_type": "client_credentials", "scope": "orders:read"}
+        token = httpx.post(f"{below}/token", data=form, auth=("any", "any")).json()["access_token"]
+    assert metadata["issuer"] == "http://mock:8080/default"
+    assert jwt.get_unverified_header(token)["kid"] in [key["kid"] for key in keys]
+    told = jwt.decode(token, options={"verify_signature": False})
+    named = (told["iss"], told["aud"], told["tenant"])
+    assert named == (metadata["issuer"], "https://orders.example.com", "shop")
 
 
 def test_the_page_has_every_call() -> None:
