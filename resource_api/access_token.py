@@ -6,7 +6,7 @@ are checked one after another, as `CHECKS` lists them.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, Unpack
 
 from keys.encoding import encode_base64url
 from keys.errors import InvalidJwt
@@ -21,7 +21,11 @@ from keys.jwt import (
     parse_jwt,
     verify_signature,
 )
-from resource_api.authorization_details import check_details_claim, needed_details
+from resource_api.authorization_details import (
+    DetailsMembers,
+    check_details_claim,
+    needed_details,
+)
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason
 from resource_api.profiles import TokenProfile
@@ -89,14 +93,14 @@ class AccessToken(_Proven):
         """What was granted in detail (RFC 9396 §9.1): objects that have a `type`."""
         return tuple(map(MappingProxyType, self.claims.get("authorization_details", ())))
 
-    def find_details(self, kind: str, **members: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
+    def find_details(
+        self, kind: str, **members: Unpack[DetailsMembers]
+    ) -> Mapping[str, Any] | None:
         """Find an object of a type that has all that is named; None if no single one has.
 
         Args:
             kind: the `type`.
-            members: of RFC 9396 §2.2: `actions`, `locations`, `datatypes`, `privileges`, each a
-                collection of texts that must all be in the object's list, and `identifier`, a text
-                that must be equal. An object without a member that is named does not match.
+            members: what else it must have.
 
         Raises:
             ValueError: a text stands where a collection of texts belongs.

@@ -5,11 +5,24 @@ matched here: a need is met by one object that has all of it, never by two that 
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from resource_api.errors import InsufficientDetails, InvalidToken, Reason
 
 Details = Iterable[Mapping[str, Any]]
+
+
+class DetailsMembers(TypedDict, total=False):
+    """What an object of a type must have, beside its `type` (RFC 9396 §2.2)."""
+
+    actions: Collection[str]
+    """Texts that must all be in its list of this name; an object without one does not do."""
+    locations: Collection[str]
+    """Likewise, as the two below."""
+    datatypes: Collection[str]
+    privileges: Collection[str]
+    identifier: str | None
+    """What its `identifier` must be; any or none will do where this is None."""
 
 
 def check_details_claim(value: object) -> None:
@@ -26,7 +39,7 @@ def check_details_claim(value: object) -> None:
 
 
 class NeededDetails(NamedTuple):
-    """What one object has to have, by the members of RFC 9396 §2.2; `find_details` explains."""
+    """What one object has to have, by the members of RFC 9396 §2.2."""
 
     type: str
     lists: tuple[tuple[str, frozenset[str]], ...]
@@ -57,27 +70,19 @@ class NeededDetails(NamedTuple):
         )
 
 
-def needed_details(
-    kind: str,
-    *,
-    actions: Collection[str] = (),
-    locations: Collection[str] = (),
-    datatypes: Collection[str] = (),
-    privileges: Collection[str] = (),
-    identifier: str | None = None,
-) -> NeededDetails:
+def needed_details(kind: str, **members: Unpack[DetailsMembers]) -> NeededDetails:
     """Say what is needed.
 
     Raises:
         ValueError: the type is empty, or a text stands where a collection of texts belongs.
     """
     named = {
-        "actions": actions,
-        "locations": locations,
-        "datatypes": datatypes,
-        "privileges": privileges,
+        "actions": members.get("actions", ()),
+        "locations": members.get("locations", ()),
+        "datatypes": members.get("datatypes", ()),
+        "privileges": members.get("privileges", ()),
     }
     if not kind or any(isinstance(each, str) for each in named.values()):
         raise ValueError("name a type; actions, locations, datatypes, privileges are collections")
     lists = tuple((name, frozenset(each)) for name, each in named.items() if each)
-    return NeededDetails(kind, lists, identifier)
+    return NeededDetails(kind, lists, members.get("identifier"))

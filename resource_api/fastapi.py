@@ -141,7 +141,7 @@ class Bearer(SecurityBase):
         `FastAPI(lifespan=bearer.lifespan)`, or `async with bearer.lifespan(app):` in a lifespan of
         your own. Without it, the first request has the keys fetched.
         """
-        _ = self.protection.ready  # looking has them fetched
+        _ = self.protection.ready  # looking starts the first fetch
         try:
             yield
         finally:

@@ -6,13 +6,14 @@ A refusal is an exception and never a result; the middleware answers it, whateve
 decorator takes nothing from the arguments of the endpoint, so any signature will do.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial, update_wrapper, wraps
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, iscoroutinefunction
 from types import FunctionType, MethodType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, Unpack
 from weakref import WeakKeyDictionary
 
+from resource_api.authorization_details import DetailsMembers
 from resource_api.errors import InsufficientScope
 from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest
 from resource_api.middleware import ASGIApp, Receive, Scope, Send
@@ -132,15 +133,7 @@ def require(*needs: Need) -> Guard:
     return Guard(all_of(*needs))
 
 
-def require_details(
-    kind: str,
-    *,
-    actions: Collection[str] = (),
-    locations: Collection[str] = (),
-    datatypes: Collection[str] = (),
-    privileges: Collection[str] = (),
-    identifier: str | None = None,
-) -> Guard:
+def require_details(kind: str, **members: Unpack[DetailsMembers]) -> Guard:
     """Demand authorization details of a route: short for `require(details(…))`.
 
     `@require_details("payment", actions=["initiate"])` above the endpoint, or, where it depends on
@@ -149,16 +142,7 @@ def require_details(
     Raises:
         ValueError: no type, or a text in the place of a collection.
     """
-    return Guard(
-        details(
-            kind,
-            actions=actions,
-            locations=locations,
-            datatypes=datatypes,
-            privileges=privileges,
-            identifier=identifier,
-        )
-    )
+    return require(details(kind, **members))
 
 
 def _refuse_kind(endpoint: object) -> NoReturn:

@@ -94,8 +94,7 @@ class BearerMiddleware:
             await self._pass(AsgiRequest(self, None, scope, send), scope, receive)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        for issuer in self.protection.issuers:
-            issuer.keys.current()  # starts the first fetch, so that readiness needs no request
+        _ = self.ready  # looking starts the first fetch, so that readiness needs no request
         try:
             await self.app(scope, receive, send)
         finally:

@@ -116,13 +116,8 @@ class Protection:
 
     @property
     def metadata_path(self) -> str | None:
-        """The path that `metadata` is served on; None for a resource that has none."""
+        """The path that the RFC 9728 document is served on; None for a resource that has none."""
         return metadata_path(self.policy.resource)
-
-    @property
-    def metadata(self) -> bytes:
-        """The RFC 9728 document, as JSON."""
-        return build_metadata([each.policy for each in self.issuers])
 
     async def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> AccessToken:
         """Validate the token of a request.
@@ -188,8 +183,7 @@ class Protection:
         Args:
             scopes: to be named besides those that the policies name.
         """
-        policies = [each.policy for each in self.issuers]
-        body = build_metadata(policies, scopes) if scopes else self.metadata
+        body = build_metadata([each.policy for each in self.issuers], scopes)
         # Any page may read it, as what the issuer publishes (Fetch standard §3.3).
         headers = [
             (b"cache-control", b"public, max-age=300"),

@@ -4,12 +4,11 @@ RFC 6750 §3.1, RFC 9396 §9.1. Guards, dependencies and the documents of an API
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain, product
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
-from resource_api.authorization_details import NeededDetails, needed_details
+from resource_api.authorization_details import DetailsMembers, NeededDetails, needed_details
 from resource_api.errors import InsufficientClaim, InsufficientScope
 from resource_api.scope import check_scope_names
 
@@ -185,38 +184,17 @@ def claim(name: str, *values: str | int) -> Requirement:
     return _Claim(name, tuple((type(each), each) for each in values))
 
 
-def details(
-    kind: str,
-    *,
-    actions: Collection[str] = (),
-    locations: Collection[str] = (),
-    datatypes: Collection[str] = (),
-    privileges: Collection[str] = (),
-    identifier: str | None = None,
-) -> Requirement:
+def details(kind: str, **members: Unpack[DetailsMembers]) -> Requirement:
     """Need authorization details, all of them of one object (RFC 9396 §2.2).
 
     Args:
         kind: the `type` of the object.
-        actions: texts that must all be in its list of this name; an object without one does not do.
-        locations: likewise.
-        datatypes: likewise.
-        privileges: likewise.
-        identifier: what its `identifier` must be.
+        members: what else it must have.
 
     Raises:
         ValueError: no type, or a text in the place of a collection.
     """
-    return _Details(
-        needed_details(
-            kind,
-            actions=actions,
-            locations=locations,
-            datatypes=datatypes,
-            privileges=privileges,
-            identifier=identifier,
-        )
-    )
+    return _Details(needed_details(kind, **members))
 
 
 def _write(need: Need) -> str:

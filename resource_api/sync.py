@@ -7,7 +7,7 @@ one thread, which each process starts when it first needs it: a server may fork 
 import asyncio
 import os
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from threading import Lock, Thread
 from typing import Any, TypeVar, Unpack
 from weakref import finalize
@@ -93,7 +93,7 @@ class SyncProtection:
 
     def _finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for what needs an event loop."""
-        running = asyncio.run_coroutine_threadsafe(work, self._threads.loop())
+        running = self._threads.run(work)
         try:
             return running.result(LONGEST_WAIT)
         except (CancelledError, TimeoutError):
@@ -130,14 +130,16 @@ class _Threads:
         # A lock for each process: one that another thread held at a fork is never released.
         self._locks: dict[int, Lock] = {}
 
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """Give the event loop of this process."""
+    def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Have the event loop of this process do some work."""
+        # In the lock, so that `stop` ends what the thread has been given, and no loop is closed
+        # between the look at it and its use.
         with self._locks.setdefault(os.getpid(), Lock()):
             # After a fork the thread of the parent is there by name, and does not live.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = _LoopThread(self._protection)
                 self._thread.start()
-            return self._thread.loop
+            return asyncio.run_coroutine_threadsafe(work, self._thread.loop)
 
     def stop(self, *, wait: bool = False) -> None:
         """End the thread of this process, if it has one."""

@@ -100,7 +100,7 @@ async def test_an_issuer_may_be_named_by_its_policy_alone() -> None:
     )
     assert [each.policy.issuer for each in protection.issuers] == [ISSUER, OTHER]
     assert all(each.statuses is not None for each in protection.issuers)
-    assert json.loads(protection.metadata)["authorization_servers"] == [ISSUER, OTHER]
+    assert json.loads(protection.metadata_answer()[2])["authorization_servers"] == [ISSUER, OTHER]
     token = await protection.authenticate([bearer(forge.token())])
     assert token.issuer == OTHER
     await protection.aclose()
