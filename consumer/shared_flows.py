@@ -17,8 +17,12 @@ def share(flow: TokenFlow, *settings: object) -> TokenFlow:
 
     Args:
         flow: a new one.
-        settings: what else has to be the same; nothing is shared if one cannot be hashed.
+        settings: what else has to be the same; nothing is shared if one cannot be hashed, or if the
+            client's method inherits how it is compared.
     """
+    method = type(flow.plan.auth)
+    if "__eq__" not in vars(method) and method.__eq__ is not object.__eq__:
+        return flow  # it may ask for more than the class compares that it inherits from
     key = (os.getpid(), flow.plan, *settings)
     try:
         known = _flows.get(key)

@@ -92,6 +92,9 @@ class _Refusal:
     token: Token
     fresh_ones_refused: int
     wait_until: float
+    cured_from: float
+    """When an accepted token counts as a cure: an API that refuses every other request, such as one
+    of whose replicas is out of order, would else cost a token request for each."""
 
 
 class TokenCache:
@@ -163,19 +166,20 @@ class TokenCache:
         if before is None:
             if len(self._refusals) >= MAX_ORIGINS:
                 self._refusals.pop(next(iter(self._refusals)))
-            self._refusals[origin] = _Refusal(token, 0, now)
+            self._refusals[origin] = _Refusal(token, 0, now, now + _INCURABLE_WAIT)
         elif before.token is not token:
             count = before.fresh_ones_refused + 1
             wait = min(_INCURABLE_WAIT * 2.0 ** min(count - 1, 10), _INCURABLE_LIMIT)
-            self._refusals[origin] = _Refusal(token, count, now + wait)
+            self._refusals[origin] = _Refusal(token, count, now + wait, now + wait)
 
     def accept(self, token: Token, origin: Origin, *, now: float) -> None:
         """Record that an API accepted a token: end the back-off that an earlier refusal started.
 
-        Not before the back-off is over: an open route of the same server accepts any token.
+        Not before the back-off is over: an open route of the same server accepts any token. Nor
+        within a minute of the first refusal.
         """
         refusal = self._refusals.get(origin)
-        if refusal is not None and refusal.token is not token and now >= refusal.wait_until:
+        if refusal is not None and refusal.token is not token and now >= refusal.cured_from:
             del self._refusals[origin]
 
     @property

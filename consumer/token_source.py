@@ -12,7 +12,12 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Itera
 from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from consumer.client_auth import ClientAuth, choose_client_auth
+from consumer.client_auth import (
+    ClientAuth,
+    ClientSecretBasic,
+    ClientSecretPost,
+    choose_client_auth,
+)
 from consumer.errors import ConsumerError, error_of
 from consumer.events import LOGGER, log_events
 from consumer.flow import TokenFlow, TokenPlan
@@ -242,15 +247,15 @@ class TokenSourceBase(Generic[TransportT]):
         return log_events(clock=self._clock, about=about)
 
     def _stored_token(self, store: TokenStore) -> StoredToken:
-        plan = self._plan
-        secret = getattr(plan.auth, "client_secret", None)
-        if not isinstance(secret, str):
+        plan, auth = self._plan, self._plan.auth
+        # These themselves: another one may ask for what the identity of the plan does not tell.
+        if type(auth) is not ClientSecretBasic and type(auth) is not ClientSecretPost:
             raise ValueError(
-                "a store needs a client with a secret, which gives the key of the store"
+                "a store needs ClientSecretBasic or ClientSecretPost, whose secret gives its key"
             )
         return StoredToken(
             store,
-            secret=secret,
+            secret=auth.client_secret,
             identity=plan.identity,
             patience=plan.patience,
             clock=self._clock,

@@ -32,6 +32,8 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 # `127.1`, `2130706433` and `0x7f.1` are addresses to one resolver and names to another; no top
 # level domain looks like that (RFC 3696 §2).
 _NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
+# A name of one label; an address in one of those spellings is none, though it has no dot either.
+_ONE_LABEL = re.compile(r"(?!(?:[0-9]+|0x[0-9a-f]*)\Z)[a-z0-9_-]+")
 
 InsecureHttp: TypeAlias = bool | Collection[str]
 """Which other machines plain http may lead to: none (False), those of a private network (True), or
@@ -118,7 +120,7 @@ def allows_http(host: str, insecure_http: InsecureHttp) -> bool:
 
 
 def parse_insecure_http(text: str) -> InsecureHttp:
-    """Read `true`, `false`, or the names of hosts with commas between.
+    """Read `true`, `false`, or the full names of hosts with commas between.
 
     Raises:
         ValueError: it is something else.
@@ -132,9 +134,10 @@ def parse_insecure_http(text: str) -> InsecureHttp:
             host = split_server_url(f"http://{name}").host
         except ValueError:
             host = ""
-        if host != name:
+        # `no` and `off` would be hosts, and so allow plain http; `true` allows names of one label.
+        if host != name or "." not in name:
             raise ValueError(
-                "must be true, false or the names of hosts with commas between, such as"
+                "must be true, false or full names of hosts with commas between, such as"
                 " auth.test.example.com"
             )
     return names
@@ -144,7 +147,7 @@ def _is_private(host: str) -> bool:
     address = _address(host)
     if address is not None:
         return any(address in network for network in _PRIVATE_NETWORKS)
-    return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+    return _ONE_LABEL.fullmatch(host) is not None or host.endswith(_PRIVATE_SUFFIXES)
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

@@ -91,6 +91,7 @@ def test_an_api_that_heals_is_forgiven_and_asked_as_before(flow, clock):
     """Only by a newer token that it accepts, and only itself."""
     warm(flow)
     Walk(flow).answered(rejected=True).fetched(token_answer("t2")).answered()
+    clock.advance(60)
     walk = Walk(flow)
     assert walk.sends == "t2"
     walk.answered()

@@ -77,11 +77,15 @@ def test_the_environment_and_the_flags_above_it(environment, told):
         WATCHWORD_CLIENT_SECRET="d",
         WATCHWORD_ISSUER="https://e",
         WATCHWORD_API="https://f",
-        WATCHWORD_ALLOW_INSECURE_HTTP="g, h",
+        WATCHWORD_ALLOW_INSECURE_HTTP="g.example, h.example",
     )
     main([])
     main(["--issuer", "https://g", "--api", "https://h"])
-    settings = {"client_id": "c", "client_secret": "d", "allow_insecure_http": ("g", "h")}
+    settings = {
+        "client_id": "c",
+        "client_secret": "d",
+        "allow_insecure_http": ("g.example", "h.example"),
+    }
     assert told == [
         {"issuer": "https://e", "api": "https://f"} | settings,
         {"issuer": "https://g", "api": "https://h"} | settings,

@@ -9,6 +9,7 @@ import pytest
 
 from consumer import ClientSecretPost, shared_flows
 from consumer.auth import ClientCredentials, TokenSource
+from consumer.token_files import TokenFiles
 from tests.support.consumer_flow import ISSUER
 from watchword.testing.clock import Clock
 
@@ -105,6 +106,34 @@ def test_a_method_that_cannot_be_hashed_is_of_one_object(issuer):
     options = {"client": Method(), "client_id": None, "client_secret": None}
     first, second = make(issuer, **options), make(issuer, **options)
     assert [first.token().value, second.token().value] == ["t1", "t2"]
+
+
+class _WithAudience(ClientSecretPost):
+    """Adds what the issuer wants to know, and says nothing of it when it is compared."""
+
+    def __init__(self, audience):
+        super().__init__("id", "s3cret")
+        object.__setattr__(self, "audience", audience)
+
+    def apply(self, form, headers, **about):
+        super().apply(form, headers, **about)
+        form["audience"] = self.audience
+
+
+def test_a_method_that_inherits_its_equality_is_of_one_object(issuer):
+    """Two that ask for different tokens would pass for the same, and get one token."""
+    orders, bills = (
+        make(issuer, client=_WithAudience(audience), client_id=None, client_secret=None)
+        for audience in ("orders", "bills")
+    )
+    assert [orders.token().value, bills.token().value] == ["t1", "t2"]
+
+
+def test_a_store_is_for_the_methods_that_say_all_by_which_tokens_differ(issuer, tmp_path):
+    """Another one may ask for another token under the same name."""
+    options = {"client_id": None, "client_secret": None, "store": TokenFiles(tmp_path)}
+    with pytest.raises(ValueError, match="a store needs"):
+        make(issuer, client=_WithAudience("orders"), **options)
 
 
 def test_allowed_hosts_may_be_a_set(issuer):

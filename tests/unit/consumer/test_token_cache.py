@@ -156,10 +156,23 @@ def test_a_cure_is_remembered():
     cache = cache_with(first := make_token())
     cache.reject(first, API, now=0.0)
     cache.store(second := make_token(), jitter=0.0)
-    cache.accept(second, API, now=1.0)
+    cache.accept(second, API, now=60.0)
     assert not cache.has_refusals
-    cache.reject(second, API, now=2.0)
-    assert FetchFirst() == cache.choose(API, now=2.0)
+    cache.reject(second, API, now=61.0)
+    assert FetchFirst() == cache.choose(API, now=61.0)
+
+
+def test_an_api_that_refuses_every_other_request_costs_two_token_requests_a_minute():
+    """Such as one of whose replicas is out of order, or that wants to be a burden to the issuer."""
+    cache, fetches = cache_with(make_token(1e9)), 0
+    for request in range(120):
+        moment = request / 2
+        cache.reject(cache.token, API, now=moment)
+        if cache.choose(API, now=moment) == FetchFirst():
+            fetches += 1
+            cache.store(make_token(1e9), jitter=0.0)
+        cache.accept(cache.token, API, now=moment)
+    assert fetches <= 2
 
 
 def test_an_open_route_does_not_pass_for_a_cure():

@@ -3,6 +3,7 @@
 import pytest
 
 from keys.identifiers import (
+    allows_http,
     check_issuer,
     check_resource,
     insert_well_known,
@@ -77,6 +78,15 @@ def test_plain_http_inside_a_network_needs_to_be_allowed_aloud(identifier: str) 
             check_issuer(identifier, allow_insecure_http=forbidden)
     with pytest.raises(ValueError, match="plain segments"):
         check_issuer(identifier + "/%41", allow_insecure_http=True)
+
+
+@pytest.mark.parametrize(
+    "host", ["134744072", "0x08080808", "0X8080808", "2001:db8::1%", "\N{FULLWIDTH DIGIT ONE}", ""]
+)
+def test_an_address_in_another_spelling_is_no_name_of_a_private_network(host: str) -> None:
+    """Resolvers read these as 8.8.8.8, and a caller's HTTP library lets them through."""
+    assert not allows_http(host, insecure_http=True)
+    assert allows_http("orders", insecure_http=True)
 
 
 @pytest.mark.parametrize("identifier", PUBLIC_HTTP_ISSUERS)

@@ -30,6 +30,7 @@ def test_hosts_of_a_private_network_and_named_ones_may_do_without_tls(given, iss
     [
         (None, "http://watchword:8080", "--issuer: plain http is for loopback hosts only"),
         ("false", "http://watchword:8080", "--issuer: plain http is for loopback hosts only"),
+        (" False ", "http://watchword:8080", "--issuer: plain http is for loopback hosts only"),
         (
             "true",
             "http://auth.example.com",
@@ -39,6 +40,11 @@ def test_hosts_of_a_private_network_and_named_ones_may_do_without_tls(given, iss
         ("https://a.example", "http://a.example", "--allow-insecure-http: must be true, false or"),
         ("a.example:8080", "https://a.example", "--allow-insecure-http: must be true, false or"),
         ("*", "https://a.example", "--allow-insecure-http: must be true, false or"),
+        # What may be meant as a refusal is no host that plain http is allowed to.
+        *(
+            (word, "https://a.example", "--allow-insecure-http: must be true, false or")
+            for word in ("no", "off", "none", "0", "false,", "a.example, off")
+        ),
     ],
 )
 def test_any_other_host_needs_tls(given, issuer, why):
