@@ -56,7 +56,7 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
             raise
 
     def _authorize_at_once(self, request: RequestT) -> Attempt | None:
-        attempt = self.fresh_attempt(request.url.scheme)
+        attempt = self.fresh_attempt(request.url)
         if attempt is not None:
             request.headers["Authorization"] = attempt.authorization
         return attempt

@@ -38,7 +38,8 @@ class Deadline:
         self._is_over = False
         timer = threading.Timer(seconds, self._end)
         timer.daemon = True
-        timer.start()
+        with suppress(RuntimeError):  # no more threads: each wait still has its own limit
+            timer.start()
         try:
             yield
         except Exception:

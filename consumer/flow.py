@@ -15,10 +15,11 @@ from consumer.client_auth import REDACTED, ClientAuth
 from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
 from consumer.events import Event, reason_of
 from consumer.fetch import FetchAnswer
+from consumer.http_library import Url
 from consumer.metadata import build_further_requests, build_metadata_request, parse_metadata
 from consumer.origin import Origin, require_secure
 from consumer.steps import Attempt, Fetch, PendingTokenRequest, Renew, Step, Wait
-from consumer.token_cache import FetchFirst, Refuse, RenewEarly, Token, TokenCache, Use
+from consumer.token_cache import MAX_ORIGINS, FetchFirst, Refuse, RenewEarly, Token, TokenCache, Use
 from consumer.token_request import build_token_request, parse_token_response
 from consumer.token_scheme import BEARER, BearerScheme
 from consumer.token_store import StoredToken
@@ -102,6 +103,7 @@ class TokenFlow:
         self._cache = TokenCache()
         self._pending: PendingTokenRequest | None = None
         self._discovery = discovery or Discovery()
+        self._plain_http: set[Origin] = set()  # where the plan allows it
 
     def inherited(self) -> "TokenFlow":
         """Return the flow of a forked child: it has the token, and no request in progress.
@@ -125,12 +127,15 @@ class TokenFlow:
             discovery=self._discovery,
         )
 
-    def fresh_attempt(self) -> Attempt | None:
+    def fresh_attempt(self, url: Url) -> Attempt | None:
         """Return the attempt of an API request for which nothing is to be decided.
 
-        The usual case, without a lock or a step: the token is fresh, and no API has refused one
-        lately. If it is refused now, `steps` goes on from there.
+        The usual case, without a lock or a step: the token is fresh, no API has refused one lately,
+        and this one is on https or has been found safe. If it is refused now, `steps` goes on from
+        there.
         """
+        if url.scheme != "https" and Origin(url.scheme, url.host, url.port) not in self._plain_http:
+            return None
         token = self._cache.undisputed(now=self._clock())
         return None if token is None else Attempt(token, self.plan.scheme)
 
@@ -147,6 +152,8 @@ class TokenFlow:
         first = made
         if first is None:
             require_secure(origin, allow_insecure_http=self.plan.allow_insecure_http)
+            if origin.scheme == "http" and len(self._plain_http) < MAX_ORIGINS:
+                self._plain_http.add(origin)
             first = Attempt((yield from self.token(origin)), self.plan.scheme)
             yield first
         self._learn(first, origin)

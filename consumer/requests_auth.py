@@ -34,10 +34,10 @@ class TokenAuth(AuthBase):
             ConsumerError: no token is to be had, or the API's address is not safe for one. It is
                 also a `RequestException`.
         """
-        url = str(request.url)
-        fresh = self._source.fresh_attempt(url.partition(":")[0])
+        origin = _origin(str(request.url))
+        fresh = self._source.fresh_attempt(origin)
         try:
-            made = fresh or next(self._source.attempts(_origin(url)))
+            made = fresh or next(self._source.attempts(origin))
         except ConsumerError as error:
             raise error_of(RequestException, error) from None
         request.headers["Authorization"] = made.authorization

@@ -163,6 +163,8 @@ def parse_token_response(
         document = parse_json_object(answer)
     except ValueError as error:
         raise InvalidTokenResponse(f"the token response cannot be read: {error}") from None
+    if "error" in document and "access_token" not in document:
+        raise _refusal(answer, secrets)
     return _token(document, now, scheme)
 
 

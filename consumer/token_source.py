@@ -21,7 +21,7 @@ from consumer.client_auth import (
 from consumer.errors import ConsumerError, error_of
 from consumer.events import LOGGER, log_events
 from consumer.flow import TokenFlow, TokenPlan
-from consumer.http_library import HttpLibrary
+from consumer.http_library import HttpLibrary, Url
 from consumer.issuer_http import IssuerHttp
 from consumer.metadata import check_endpoint, check_issuer, check_resource
 from consumer.origin import Origin
@@ -179,15 +179,15 @@ class TokenSourceBase(Generic[TransportT]):
                     return token
                 await self._carry_out_async(step)
 
-    def fresh_attempt(self, scheme: str) -> Attempt | None:
+    def fresh_attempt(self, url: Url) -> Attempt | None:
         """Return the first attempt of an API request if nothing is to be decided or waited for.
 
         What was answered counts only if it is 401; `attempts` goes on from there.
 
         Args:
-            scheme: of the API's URL; whether a token may go to one on plain http is a decision.
+            url: where the request goes.
         """
-        return self._current_flow().fresh_attempt() if scheme == "https" else None
+        return self._current_flow().fresh_attempt(url)
 
     def attempts(
         self, origin: Origin, made: Attempt | None = None
@@ -265,8 +265,9 @@ class TokenSourceBase(Generic[TransportT]):
 
     def _current_flow(self) -> TokenFlow:
         if self._process != os.getpid():  # a child, forked when perhaps a thread was fetching
-            self._process = os.getpid()
+            # In this order: no other thread of the child may meet the parent's flow and its lock.
             self._flow = self._shared(self._flow.inherited())
+            self._process = os.getpid()
         return self._flow
 
     @contextmanager

@@ -97,14 +97,15 @@ class StoredToken:
             ConsumerError: no token is to be had.
         """
         give_up_at = self._clock() + self._patience
-        is_locked = False
+        lock = _Lock(self._store, self._name, self._patience)
+        is_in_the_way = True
         try:
-            while not is_locked and self._clock() < give_up_at:
+            while is_in_the_way and self._clock() < give_up_at:
                 found = yield from _ask(partial(self._load, old), None)
                 if found is not None:
                     return found
-                is_locked = yield from _ask(partial(self._store.lock, self._name, 60.0), True)
-                if not is_locked:
+                is_in_the_way = not (yield from _ask(lock.take, True))
+                if is_in_the_way:
                     yield Wait(PendingTokenRequest(lost_at=math.inf), _PAUSE)
             # Another process may have saved one between the look and the lock.
             found = yield from _ask(partial(self._load, old), None)
@@ -114,9 +115,7 @@ class StoredToken:
             yield from _ask(partial(self._save, token), None)
             return token
         finally:
-            if is_locked:
-                with suppress(Exception):  # it ends by itself
-                    self._store.unlock(self._name)
+            lock.give_back()
 
     @property
     def _name(self) -> str:
@@ -159,6 +158,27 @@ class StoredToken:
         is_newer = old is None or (value != old.value and token.received_at > old.received_at)
         # A token from the future was saved before the wall clock was set back.
         return token if age >= 0 and token.is_usable(now) and is_newer else None
+
+
+class _Lock:
+    """The lock of one name, for one caller."""
+
+    def __init__(self, store: TokenStore, name: str, seconds: float) -> None:
+        self._store, self._name, self._seconds = store, name, seconds
+        self._is_taken = self._is_over = False
+
+    def take(self) -> bool:
+        self._is_taken = self._store.lock(self._name, self._seconds)
+        if self._is_over:  # the caller was cancelled while this thread waited for the store
+            self.give_back()
+        return self._is_taken
+
+    def give_back(self) -> None:
+        self._is_over = True
+        if self._is_taken:
+            self._is_taken = False
+            with suppress(Exception):  # it ends by itself
+                self._store.unlock(self._name)
 
 
 def _ask(function: Callable[[], _Result], otherwise: _Result) -> Generator[Step, None, _Result]:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from contextvars import Context
 from typing import Any
 
 from consumer.events import LOGGER
@@ -49,7 +50,8 @@ def start_on_event_loop(renew: Renew, carry_out: Callable[[Step], Awaitable[None
     if (trio := _running_trio()) is not None:
         trio.lowlevel.spawn_system_task(work)
         return
-    task = asyncio.get_running_loop().create_task(work())
+    # In a context of its own, as on a thread: the caller's span is not the renewal's.
+    task = asyncio.get_running_loop().create_task(work(), context=Context())
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 

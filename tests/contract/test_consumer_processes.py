@@ -12,7 +12,7 @@ import httpx
 import httpx2
 import pytest
 
-from consumer import auth, httpx2_auth
+from consumer import auth, httpx2_auth, token_source
 from tests.support.local_issuer import served_issuer
 
 LIBRARIES = {"httpx": (httpx, auth), "httpx2": (httpx2, httpx2_auth)}
@@ -115,6 +115,32 @@ def test_a_child_forked_during_a_fetch_fetches_itself(library, issuer):
     assert exit_code_of_a_child(lambda: call(library, credentials, issuer.url) != "t2") == 0
     assert time.monotonic() - began < PATIENCE / 2
     fetching.join()
+
+
+def test_no_thread_of_a_child_meets_the_lock_of_its_parent(library, issuer, monkeypatch):
+    """Not even while another thread of the child makes it a flow of its own."""
+    source = library[1].TokenSource(issuer.url, "id", "s3cret")
+    source.token()
+    making, go_on, share = threading.Event(), threading.Event(), token_source.share
+
+    def slow(*arguments):
+        if threading.current_thread().name == "first":
+            making.set()
+            go_on.wait(PATIENCE)
+        return share(*arguments)
+
+    def second():
+        first = threading.Thread(target=source.token, name="first", daemon=True)
+        first.start()
+        making.wait(PATIENCE)
+        value = source.token().value
+        go_on.set()
+        first.join()
+        return value != "t1"
+
+    monkeypatch.setattr(token_source, "share", slow)
+    with source._flow._lock:  # as a thread that the child does not have
+        assert exit_code_of_a_child(second) == 0
 
 
 def test_a_child_forked_while_the_tls_context_is_made_makes_one(library, issuer):

@@ -7,10 +7,12 @@ import time
 import anyio
 import httpx
 import httpx2
+import opentelemetry.trace
 import pytest
 
 from consumer import TokenEndpointUnreachable, auth, httpx2_auth
 from tests.support.local_issuer import served_issuer
+from tests.support.telemetry import Telemetry
 from watchword.testing.clock import Clock
 
 LIBRARIES = {"httpx": (httpx, auth), "httpx2": (httpx2, httpx2_auth)}
@@ -84,8 +86,13 @@ def test_a_renewal_outlives_the_event_loop_that_started_it(library, issuer, cloc
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_transport_for_async_clients_renews_on_its_event_loop(library, issuer, clock, backend):
-    """It cannot be used on a thread, and its connections belong to the loop."""
+def test_a_transport_for_async_clients_renews_on_its_event_loop(
+    library, issuer, clock, backend, monkeypatch
+):
+    """It cannot be used on a thread, and its connections belong to the loop.
+
+    The renewal has a trace of its own, which the span of the request that began it is no part of.
+    """
     http, url = library[0], f"{issuer.url}/api"
 
     async def main():
@@ -96,14 +103,18 @@ def test_a_transport_for_async_clients_renews_on_its_event_loop(library, issuer,
         async with transport, http.AsyncClient(auth=credentials) as client:
             seen = [(await client.get(url)).json()["seen"]]
             clock.advance(NEAR_THE_END)
-            with anyio.fail_after(PATIENCE):
+            tracer = opentelemetry.trace.get_tracer("test")
+            with anyio.fail_after(PATIENCE), tracer.start_as_current_span("request"):
                 while seen[-1] != "t2":
                     seen.append((await client.get(url)).json()["seen"])
             return seen
 
+    telemetry = Telemetry(monkeypatch)
     seen = anyio.run(main, backend=backend)
     assert seen[:2] == ["t1", "t1"]
     assert issuer.requests["/token"] == 2
+    *_, renewal, request = telemetry.spans
+    assert (renewal.name, renewal.parent, request.name) == ("POST /token", None, "request")
 
 
 def test_a_cancelled_request_takes_no_renewal_with_it(library, issuer, clock):

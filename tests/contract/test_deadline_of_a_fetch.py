@@ -1,5 +1,6 @@
 """A server that drips holds nobody for longer than the timeout: over real sockets."""
 
+import threading
 import time
 
 import anyio
@@ -61,6 +62,24 @@ def test_a_dripping_answer_ends_with_the_timeout(how, library, start):
         credentials = module.ClientCredentials(url, "id", "s3cret", timeout=TIMEOUT)
         with pytest.raises(TokenEndpointUnreachable, match=r"no whole answer within 0\.25 seconds"):
             send(credentials)
+
+
+def test_a_token_is_had_where_no_thread_can_be_started(monkeypatch):
+    """At the limit of the machine, or from `atexit`: what each wait may take still limits it."""
+
+    def refuse(timer):
+        raise RuntimeError("can't start new thread")
+
+    answer = {"access_token": "t1", "token_type": "Bearer", "expires_in": 3600}
+    monkeypatch.setattr(threading.Timer, "start", refuse)
+    source = auth.TokenSource(
+        "https://as.example",
+        "id",
+        "s3cret",
+        token_endpoint="https://as.example/token",
+        transport=httpx.MockTransport(lambda request: httpx.Response(200, json=answer)),
+    )
+    assert source.token().value == "t1"
 
 
 def test_a_connection_of_the_callers_transport_is_no_exception():

@@ -57,7 +57,7 @@ def test_a_request_without_a_token_fails_as_any_other_does(library, how):
 
 def test_a_source_raises_the_same(library):
     """`token()` and `atoken()` have no request to name."""
-    source = make(library, 200, {"error": "none of that"}, "TokenSource")
+    source = make(library, 200, {"token_type": "none"}, "TokenSource")
     for get in (source.token, lambda: anyio.run(source.atoken)):
         with pytest.raises(InvalidTokenResponse) as caught:
             get()

@@ -13,6 +13,7 @@ from consumer.errors import (
 )
 from consumer.origin import Origin
 from consumer.steps import Fetch, Renew, Wait
+from consumer.token_cache import MAX_ORIGINS
 from consumer.token_scheme import BearerScheme
 from tests.support.consumer_flow import API, ISSUER, Walk, answer, make_flow, token_answer, warm
 from watchword.testing.clock import Clock
@@ -268,20 +269,44 @@ def test_the_kind_of_token_that_the_plan_names_is_the_one_that_is_taken(clock):
 
 def test_a_fresh_token_is_sent_without_a_step(flow, clock):
     """Nothing is to be decided; a cold start, a token near its end and a refusal need a step."""
-    assert flow.fresh_attempt() is None
+    assert flow.fresh_attempt(API) is None
     warm(flow)
-    assert flow.fresh_attempt().authorization == "Bearer t1"
+    assert flow.fresh_attempt(API).authorization == "Bearer t1"
     clock.advance(3600 - 30)
-    assert flow.fresh_attempt() is None
+    assert flow.fresh_attempt(API) is None
 
 
 def test_what_was_sent_without_a_step_goes_on_with_one(flow):
     """401 `invalid_token`: a new token and a second attempt; from then on the steps decide."""
     warm(flow)
-    made = flow.fresh_attempt()
+    made = flow.fresh_attempt(API)
     made.answered(401, ['Bearer error="invalid_token"'], can_repeat=True)
     steps = flow.steps(API, made)
     fetch = next(steps)
     fetch.answer = token_answer("t2")
     assert next(steps).authorization == "Bearer t2"
-    assert flow.fresh_attempt() is None
+    assert flow.fresh_attempt(API) is None
+
+
+def test_an_api_on_plain_http_is_found_safe_once(clock):
+    """Whether it may have the token is a decision, which the first request to it takes."""
+    flow = make_flow(clock, allow_insecure_http=True)
+    inside, outside = Origin("http", "orders", 8080), Origin("http", "api.example")
+    warm(flow)
+    assert flow.fresh_attempt(inside) is None
+    assert Walk(flow, inside).sends == "t1"
+    assert flow.fresh_attempt(inside).authorization == "Bearer t1"
+    with pytest.raises(InsecureUrl):
+        Walk(flow, outside)
+    assert flow.fresh_attempt(outside) is None
+
+
+def test_the_memory_of_safe_apis_is_bounded(clock):
+    """An API beyond it costs a decision for each request, and gets its token."""
+    flow = make_flow(clock, allow_insecure_http=True)
+    warm(flow)
+    origins = [Origin("http", "orders", port) for port in range(1, MAX_ORIGINS + 2)]
+    assert {Walk(flow, origin).sends for origin in origins} == {"t1"}
+    assert [flow.fresh_attempt(origin) is None for origin in origins] == [False] * MAX_ORIGINS + [
+        True
+    ]

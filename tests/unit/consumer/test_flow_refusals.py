@@ -145,6 +145,6 @@ def test_a_yes_to_the_refused_token_itself_heals_nothing(flow):
 def test_another_401_ends_what_was_sent_without_a_step(flow, challenge):
     """Another token would not help."""
     warm(flow)
-    made = flow.fresh_attempt()
+    made = flow.fresh_attempt(API)
     made.answered(401, [challenge], can_repeat=True)
     assert list(flow.steps(API, made)) == []

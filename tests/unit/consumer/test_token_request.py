@@ -143,6 +143,12 @@ def test_an_impossible_answer_is_refused(change):
         judged(GOOD | change)
 
 
+def test_an_error_with_200_is_a_refusal():
+    """As some servers answer: the code says more than that there is no token."""
+    with pytest.raises(TokenRequestRefused, match="refused with 200 invalid_scope: no such scope"):
+        judged({"error": "invalid_scope", "error_description": "no such scope"})
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"access_token":"t","expires_in":1e999}'])
 def test_an_unreadable_answer_is_refused(body):
     """A 200 without JSON is no token."""

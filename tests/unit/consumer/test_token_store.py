@@ -176,6 +176,17 @@ def test_a_failure_gives_the_lock_back(store):
     assert not store.locked
 
 
+def test_a_lock_that_a_cancelled_caller_did_not_wait_for_is_given_back(store):
+    """On an event loop a thread may still be taking it when the task has gone."""
+    process = Process(store)
+    steps = process.stored.obtain(None, process.fetch)
+    next(steps).run()
+    taking = next(steps)
+    steps.close()
+    taking.run()
+    assert not store.locked
+
+
 def test_a_store_that_is_away_is_done_without(caplog):
     """It is logged, without what the error says: that may be an address with a password."""
     token, taken = Process(BrokenStore()).obtain()
