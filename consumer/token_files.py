@@ -4,7 +4,10 @@ import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISLNK
 from typing import Any
+
+_NEW = os.O_CREAT | os.O_NOFOLLOW  # a folder that was swapped must not lead to another file
 
 
 class TokenFiles:
@@ -17,16 +20,16 @@ class TokenFiles:
         """Keep them in this folder, which is made if it is not there.
 
         Raises:
-            ValueError: another account owns the folder or may write to it.
+            ValueError: another account owns the folder or may write to it, or it is a link.
             OSError: it cannot be made.
         """
         self._folder = Path(folder)
         self._held: dict[str, int] = {}
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = self._folder.stat()
-        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        found = self._folder.lstat()
+        if S_ISLNK(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
             raise ValueError(
-                f"{self._folder} has to belong to this account, and be its alone: 0700"
+                f"{self._folder} has to belong to this account, and be its alone: 0700, and no link"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -42,13 +45,13 @@ class TokenFiles:
     def save(self, name: str, sealed: bytes, seconds: float) -> None:
         """Keep this under a name; it stays there until it is replaced."""
         new = self._folder / f"{name}.{os.getpid()}"
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_TRUNC | _NEW, 0o600), "wb") as file:
             file.write(sealed)
         new.replace(self._folder / name)
 
     def lock(self, name: str, seconds: float) -> bool:
         """Take the lock of a name if it is free."""
-        descriptor = os.open(self._folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self._folder / f"{name}.lock", os.O_RDWR | _NEW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -115,6 +115,36 @@ def test_a_folder_of_others_is_refused(folder):
         TokenFiles(folder)
 
 
+def test_a_folder_behind_a_link_is_refused(folder):
+    """Whoever owns the link can lead it elsewhere once the folder was judged."""
+    (folder.parent / "own").mkdir(mode=0o700)
+    folder.symlink_to(folder.parent / "own")
+    with pytest.raises(ValueError, match="no link"):
+        TokenFiles(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        (f"{NAME}.{os.getpid()}", lambda store: store.save(NAME, b"sealed", 60.0)),
+        (f"{NAME}.lock", lambda store: store.lock(NAME, 60.0)),
+    ],
+    ids=["save", "lock"],
+)
+def test_no_link_leads_to_a_file_that_is_written(folder, name, write):
+    """Whoever got a folder in place of ours must not choose what we overwrite."""
+    store, precious = TokenFiles(folder), folder.parent / "precious"
+    precious.write_text("kept")
+    missing = folder.parent / "missing"
+    for target in (precious, missing):
+        (folder / name).symlink_to(target)
+        with pytest.raises(OSError, match="symbolic links"):
+            write(store)
+        (folder / name).unlink()
+    assert precious.read_text() == "kept"
+    assert not missing.exists()
+
+
 def test_a_lock_is_held_once_and_given_back(folder):
     """By one of two stores; a child that was forked meanwhile does not keep it."""
     first, second = TokenFiles(folder), pickle.loads(pickle.dumps(TokenFiles(folder)))
