@@ -29,7 +29,7 @@ class RandomBuffer:
         os.register_at_fork(after_in_child=self._forget)
 
     def __call__(self, count: int) -> bytes:
-        """Return `count` bytes, at most 4096, that nobody was given before."""
+        """Return `count` bytes, at most 4096, none of which was returned before."""
         at, self._at = self._at, self._at + count
         if self._at > len(self._bytes):
             self._bytes, at, self._at = self._draw(_DRAWN_AT_ONCE), 0, count

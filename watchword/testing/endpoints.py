@@ -62,14 +62,14 @@ class Answer:
 
 
 def answer(issuer: "Issuer", asked: Asked, faults: FaultScript) -> Answer:
-    """Answer one request, as good as the faults let it be."""
+    """Answer one request, as the next fault of its endpoint says if there is one."""
     endpoint = _endpoint(issuer, urlsplit(asked.url).path)
     if endpoint is None:
         return json_answer({}, status=404)
     issuer.requests[endpoint] += 1
     fault = faults.take(endpoint) or Fault(endpoint=endpoint)
     given = _ANSWERS[endpoint](issuer, asked, fault.claims)
-    return _spoilt(given, fault)
+    return _with_fault(given, fault)
 
 
 def json_answer(document: object, **members: Any) -> Answer:  # noqa: ANN401 - those of Answer
@@ -78,7 +78,7 @@ def json_answer(document: object, **members: Any) -> Answer:  # noqa: ANN401 - t
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Read the claims of a token, whoever signed it.
+    """Read the claims of a token without verifying it.
 
     Raises:
         ValueError: it is no token.
@@ -129,14 +129,17 @@ def _status_list(issuer: "Issuer", asked: Asked, claims: Mapping[str, Any]) -> A
 
 
 def _token(issuer: "Issuer", asked: Asked, claims: Mapping[str, Any]) -> Answer:
-    stored = {"cache-control": "no-store", "pragma": "no-cache"}
+    unstored = {"cache-control": "no-store", "pragma": "no-cache"}
     try:
         document = _issue(issuer, asked, claims)
     except OAuthError as error:
-        told = {"error": error.code, "error_description": error.description or error.reason.value}
+        document = {
+            "error": error.code,
+            "error_description": error.description or error.reason.value,
+        }
         more = {name.decode(): value.decode() for name, value in error.headers}
-        return json_answer(told, status=error.status, headers=stored | more)
-    return json_answer(document, headers=stored)
+        return json_answer(document, status=error.status, headers=unstored | more)
+    return json_answer(document, headers=unstored)
 
 
 def _issue(issuer: "Issuer", asked: Asked, claims: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,13 +181,12 @@ def _authenticate(evidence: Evidence, secret: str | None) -> str:
 
 def _exchanged(request: TokenRequest, client_id: str) -> dict[str, Any]:
     """Give the claims of a token that is exchanged (RFC 8693 §4.1); none for any other."""
-    match request.grant_type:
-        case None:
-            raise InvalidRequest(Reason.GRANT_TYPE_MISSING, "grant_type is missing")
-        case "client_credentials":
-            return {}
-        case _ if request.grant_type != TOKEN_EXCHANGE:
-            raise UnsupportedGrantType(Reason.UNSUPPORTED_GRANT)
+    if request.grant_type is None:
+        raise InvalidRequest(Reason.GRANT_TYPE_MISSING, "grant_type is missing")
+    if request.grant_type == CLIENT_CREDENTIALS:
+        return {}
+    if request.grant_type != TOKEN_EXCHANGE:
+        raise UnsupportedGrantType(Reason.UNSUPPORTED_GRANT)
     subject = _subject_of(request.subject_token)
     if subject is None:
         raise InvalidRequest(Reason.SUBJECT_MISSING, "subject_token is missing or no token")
@@ -199,19 +201,19 @@ def _subject_of(token: str | None) -> str | None:
     return subject if isinstance(subject, str) else None
 
 
-def _spoilt(given: Answer, fault: Fault) -> Answer:
-    """Make of a good answer the one that was asked for."""
+def _with_fault(given: Answer, fault: Fault) -> Answer:
+    """Change a good answer as a fault says."""
     headers = dict(given.headers)
     if fault.retry_after is not None:
         headers["retry-after"] = str(fault.retry_after)
-    spoilt = replace(given, headers=headers, delay=fault.delay, status=fault.status or given.status)
+    answer = replace(given, headers=headers, delay=fault.delay, status=fault.status or given.status)
     if fault.body is not None:
         media_type = JSON if fault.body.startswith(("{", "[")) else "text/html"
-        return replace(spoilt, body=fault.body.encode(), media_type=media_type)
-    if spoilt.status >= 400 and given.status < 400:
+        return replace(answer, body=fault.body.encode(), media_type=media_type)
+    if answer.status >= 400 and given.status < 400:
         error = {"error": "temporarily_unavailable"}
-        return replace(spoilt, body=json.dumps(error).encode(), media_type=JSON)
-    return spoilt
+        return replace(answer, body=json.dumps(error).encode(), media_type=JSON)
+    return answer
 
 
 _ANSWERS: Mapping[str, Callable[["Issuer", Asked, Mapping[str, Any]], Answer]] = {

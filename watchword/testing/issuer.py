@@ -58,7 +58,7 @@ class Issuer:
         claims: Mapping[str, Any] | None = None,
         clock: Clock | RunningClock | None = None,
     ) -> None:
-        """Be an issuer.
+        """Make the first key; later issuers of the process sign with it too.
 
         Args:
             url: the issuer identifier, `iss` of the tokens.
@@ -114,7 +114,7 @@ class Issuer:
         Args:
             scope: names divided by spaces, or one by one.
             audience: the API that it is for; None for this issuer's.
-            client_id, subject: whom it was issued to, and is about; None for the client itself.
+            client_id, subject: the client that it was issued to; `sub`, None for that client.
             lifetime: seconds from `iat` to `exp`; None for this issuer's.
             claims: further claims, or others in place of those above; `DROP` leaves one out.
             header: likewise of the header.
@@ -127,11 +127,12 @@ class Issuer:
         Raises:
             ValueError: no profile has that name, or its tokens cannot be revoked.
         """
-        now, lasts = int(self.clock()), lifetime or self.lifetime
+        signing = self.signing  # once: another thread may rotate meanwhile
+        now, lasts = int(self.clock()), self.lifetime if lifetime is None else lifetime
         starts = now - lasts - 3_600 if expired else now
         stated = Stated(
             issuer=ELSEWHERE if wrong_issuer else self.url,
-            audience=audience or self.audience,
+            audience=self.audience if audience is None else audience,
             client_id=client_id,
             subject=subject,
             scopes=tuple(scope.split() if isinstance(scope, str) else scope),
@@ -146,9 +147,9 @@ class Issuer:
             shaped["nbf"] = now + 3_600
         if wrong_audience:
             shaped["aud"] = ELSEWHERE
-        forge = self._forge(_NEVER_PUBLISHED) if wrong_key else self.signing
+        forge = self._forge(_NEVER_PUBLISHED) if wrong_key else signing
         return forge.token(
-            header={"kid": self.signing.jwk.kid, "typ": typ, **(header or {})},
+            header={"kid": signing.jwk.kid, "typ": typ, **(header or {})},
             **{**_NOTHING, **shaped, **self.claims, **(claims or {})},
         ).decode()
 
@@ -158,17 +159,14 @@ class Issuer:
 
     def rotate(self) -> None:
         """Sign with the next key from now on, which is published already; the others stay so."""
-        with self._lock:
-            self._keys = [*self._keys[1 - _MOST_KEYS :], self._forge(self._made_keys)]
-            self._made_keys += 1
+        self._sign_with_next(_MOST_KEYS)
 
     def withdraw_keys(self) -> None:
         """Sign with the next key from now on, and publish none of those before it.
 
         An API that holds the withdrawn keys refuses their tokens once it has asked again.
         """
-        self.rotate()
-        self._keys = self._keys[-1:]
+        self._sign_with_next(1)
 
     def revoke(self, token: str) -> None:
         """Have the token's status list say that it was revoked.
@@ -245,6 +243,11 @@ class Issuer:
         from watchword.testing.transport import protection_settings
 
         return protection_settings(self)
+
+    def _sign_with_next(self, published: int) -> None:
+        with self._lock:
+            self._keys = [*self._keys, self._forge(self._made_keys)][-published:]
+            self._made_keys += 1
 
     def _forge(self, n: int) -> TokenForge:
         return TokenForge(private_key(self.alg, n), alg=self.alg)

@@ -77,17 +77,17 @@ def _taking_over(library: ModuleType, issuer: "Issuer") -> Iterator[None]:
 
 
 def _answer(library: ModuleType, issuer: "Issuer", request: httpx.Request) -> httpx.Response:
-    answer, patience = issuer.answer(_asked(request, request.read())), _patience(request)
-    time.sleep(min(answer.delay, patience))
-    return _response(library, answer, request, patience)
+    answer, timeout = issuer.answer(_asked(request, request.read())), _read_timeout(request)
+    time.sleep(min(answer.delay, timeout))
+    return _response(library, answer, request, timeout)
 
 
 async def _answer_async(
     library: ModuleType, issuer: "Issuer", request: httpx.Request
 ) -> httpx.Response:
-    answer, patience = issuer.answer(_asked(request, await request.aread())), _patience(request)
-    await anyio.sleep(min(answer.delay, patience))
-    return _response(library, answer, request, patience)
+    answer, timeout = issuer.answer(_asked(request, await request.aread())), _read_timeout(request)
+    await anyio.sleep(min(answer.delay, timeout))
+    return _response(library, answer, request, timeout)
 
 
 def _asked(request: httpx.Request, body: bytes) -> Asked:
@@ -95,16 +95,16 @@ def _asked(request: httpx.Request, body: bytes) -> Asked:
     return Asked(method=request.method, url=str(request.url), headers=lines, body=body)
 
 
-def _patience(request: httpx.Request) -> float:
+def _read_timeout(request: httpx.Request) -> float:
     """Return how many seconds the client waits for an answer."""
     timeout = request.extensions.get("timeout", {}).get("read")
     return math.inf if timeout is None else float(timeout)
 
 
 def _response(
-    library: ModuleType, answer: Answer, request: httpx.Request, patience: float
+    library: ModuleType, answer: Answer, request: httpx.Request, timeout: float
 ) -> httpx.Response:
-    if answer.delay > patience:
+    if answer.delay > timeout:
         raise library.ReadTimeout("no answer within the timeout", request=request)
     headers = {"content-type": answer.media_type, **answer.headers}
     response: httpx.Response = library.Response(answer.status, headers=headers, content=answer.body)

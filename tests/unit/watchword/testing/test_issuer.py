@@ -67,6 +67,8 @@ async def test_what_is_asked_for_is_in_the_token(alg: str) -> None:
     assert seen.scopes == {"read", "write"}
     assert (seen.claims["tenant"], seen.claims["region"]) == ("shop", "us")
     assert "scope" not in (await protection.validate(issuer.token().encode())).claims
+    ended = claims_of(issuer.token(lifetime=0))
+    assert ended["exp"] == ended["iat"]
 
 
 async def test_the_clock_is_turned_by_hand() -> None:
