@@ -61,7 +61,7 @@ class ResourcePolicy:
     allow_insecure_http: InsecureHttp = False
     """Which other machines the issuer may be on with plain http: for a compose file or a cluster
     without TLS. True for the hosts of a private network, a collection of host names for these
-    besides; whoever is on the way can put keys of their own in place of the issuer's."""
+    besides; a machine on the way can put its own keys in place of the issuer's."""
     realm: str = "api"
     """The `realm` of challenges (RFC 9110 §11.5)."""
     scopes_supported: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ _WARNINGS = (
 _REMEDIES: Mapping[str, str] = {
     **REMEDIES,
     **{reason: DIAGNOSES[reason].remedy for reason in _WARNINGS},
-    Event.INSECURE_HTTP: "whoever is on the way to this issuer can forge tokens; use https",
+    Event.INSECURE_HTTP: "a machine on the way to this issuer can forge tokens; use https",
     Event.STATUS_LIST_COPY_REFUSED: "the API works without a copy of this status list on disk",
     Event.STATUS_LIST_STALE: "can the list be reached, and does a key of the issuer sign it?",
 }

@@ -112,7 +112,7 @@ class _LoopThread(Thread):
         self._protection = protection
 
     def run(self) -> None:
-        """Serve until the end, then stop what is being fetched, and whoever waits for it."""
+        """Serve until the end, then stop what is being fetched; calls that wait get an error."""
         with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
             runner.run(self._serve())
 

@@ -1,6 +1,6 @@
 """Let pages of other origins read an endpoint's answers (Fetch standard §3.3, known as CORS).
 
-Credentials that a browser adds by itself are never allowed: a page reads what anybody could, or
+Credentials that a browser adds by itself are never allowed: a page reads what is public, or
 what its own code authenticates for.
 """
 
@@ -65,7 +65,7 @@ class CrossOrigin:
 
 
 def readable_everywhere(endpoint: Endpoint) -> CrossOrigin:
-    """Let any page read what anybody may read."""
+    """Let any page read what is public."""
     return CrossOrigin(endpoint, origins=(ANY_ORIGIN,), methods="GET, HEAD", request_headers="*")
 
 

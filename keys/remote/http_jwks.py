@@ -53,8 +53,8 @@ class HttpJwks:
             jwks_uri: its key set, for an issuer that publishes no metadata.
             client: an httpx client of the caller's, which then also closes it. What it gets for a
                 loopback address counts only if no proxy was in between.
-            allow_insecure_http: which other machines may be asked over plain http. Whoever is on
-                the way there can put keys of their own in place of the issuer's.
+            allow_insecure_http: which other machines may be asked over plain http. A machine on
+                the way there can put its own keys in place of the issuer's.
             clock: monotonic seconds.
 
         Raises:

@@ -116,8 +116,7 @@ class Issuer:
             audience: the API that it is for; None for this issuer's.
             client_id, subject: the client that it was issued to; `sub`, None for that client.
             lifetime: seconds from `iat` to `exp`; None for this issuer's.
-            claims: further claims, or others in place of those above; `DROP` leaves one out.
-            header: likewise of the header.
+            claims, header: further members, or others in place of its own; `DROP` leaves one out.
             profile: whose shape it has, by its name in `PROFILES`; None for this issuer's.
             expired, not_yet_valid: it ended an hour ago; it begins in an hour.
             wrong_issuer, wrong_audience: it names another issuer; another API.

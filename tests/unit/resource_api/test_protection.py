@@ -116,7 +116,7 @@ async def test_plain_http_inside_a_network_is_allowed_aloud(
     Protection(issuers=[policy], resource=RESOURCE)
     warnings = [each.getMessage() for each in caplog.records]
     assert len(warnings) == 2
-    assert all(f"insecure_http.allowed issuer='{inside}': whoever" in text for text in warnings)
+    assert all(f"insecure_http.allowed issuer='{inside}': a machine" in text for text in warnings)
     with pytest.raises(ValueError, match="loopback hosts only"):
         Protection(issuer=inside, resource=RESOURCE)
     with pytest.raises(ValueError, match="name this host"):
