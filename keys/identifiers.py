@@ -105,11 +105,16 @@ def allows_http(host: str, insecure_http: InsecureHttp) -> bool:
     Args:
         host: a name or an address without brackets.
         insecure_http: what is allowed.
+
+    Raises:
+        ValueError: a text is allowed that is no full name or address: `no` would be true.
     """
     if is_loopback(host):
         return True
     if not insecure_http:
         return False
+    if isinstance(insecure_http, str) and not {".", ":"} & set(insecure_http):
+        raise ValueError("allow_insecure_http must be True, False or full names of hosts")
     host = host.lower()
     if _is_private(host):
         return True

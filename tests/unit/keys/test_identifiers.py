@@ -89,6 +89,15 @@ def test_an_address_in_another_spelling_is_no_name_of_a_private_network(host: st
     assert allows_http("orders", insecure_http=True)
 
 
+@pytest.mark.parametrize("word", ["false", "no", "0", "true"])
+def test_a_word_of_the_environment_is_neither_true_nor_a_host(word: str) -> None:
+    """Any text is true to Python; `no` must not allow what it is meant to forbid."""
+    for host in ("orders", "as.example", word):
+        with pytest.raises(ValueError, match="allow_insecure_http must be"):
+            allows_http(host, word)
+    assert allows_http("localhost", word)
+
+
 @pytest.mark.parametrize("identifier", PUBLIC_HTTP_ISSUERS)
 def test_plain_http_to_a_public_host_needs_its_name(identifier: str) -> None:
     """Whole, in any case; one that ends alike or has it as a part is another host."""
