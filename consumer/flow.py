@@ -103,6 +103,7 @@ class TokenFlow:
         self._cache = TokenCache()
         self._pending: PendingTokenRequest | None = None
         self._discovery = discovery or Discovery()
+        self.shared_under: object = None
         self._plain_http: set[Origin] = set()  # where the plan allows it
 
     def inherited(self) -> "TokenFlow":

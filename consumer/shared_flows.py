@@ -1,11 +1,20 @@
 """One flow for all objects of a process that were made with the same settings."""
 
 import os
-from weakref import ref
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary, ref
 
 from consumer.flow import TokenFlow
 
-_flows: dict[object, ref[TokenFlow]] = {}
+
+@dataclass(frozen=True)
+class _Settings:
+    """What a flow is shared under. The flow alone keeps it: a sink may lead back to the flow."""
+
+    values: tuple[object, ...]
+
+
+_flows: WeakKeyDictionary[_Settings, ref[TokenFlow]] = WeakKeyDictionary()
 
 
 def share(flow: TokenFlow, *settings: object) -> TokenFlow:
@@ -23,18 +32,12 @@ def share(flow: TokenFlow, *settings: object) -> TokenFlow:
     method = type(flow.plan.auth)
     if "__eq__" not in vars(method) and method.__eq__ is not object.__eq__:
         return flow  # it may ask for more than the class compares that it inherits from
-    key = (os.getpid(), flow.plan, *settings)
+    key = _Settings((os.getpid(), flow.plan, *settings))
     try:
         known = _flows.get(key)
     except TypeError:
         return flow
     found = None if known is None else known()
-    if found is not None:
-        return found
-
-    def forget(ended: ref[TokenFlow]) -> None:
-        if _flows.get(key) is ended:
-            del _flows[key]
-
-    _flows[key] = ref(flow, forget)
-    return flow
+    if found is None:
+        flow.shared_under, _flows[key] = key, ref(flow)
+    return found or flow

@@ -54,8 +54,10 @@ class TokenFiles:
         descriptor = os.open(self._folder / f"{name}.lock", os.O_RDWR | _NEW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
             os.close(descriptor)
+            if not isinstance(error, BlockingIOError):
+                raise
             return False
         self._held[name] = descriptor
         return True

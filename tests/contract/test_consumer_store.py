@@ -1,5 +1,7 @@
 """Processes that share a token through `TokenFiles`: over real sockets, files and locks."""
 
+import errno
+import fcntl
 import os
 import pickle
 import stat
@@ -163,6 +165,21 @@ def test_a_lock_is_held_once_and_given_back(folder):
     second.unlock(NAME)
     os.close(writing)
     os.waitpid(child, 0)
+
+
+def test_where_there_are_no_locks_no_file_is_left_open(folder, monkeypatch):
+    """As on a network file system; each attempt would keep one more."""
+
+    def refuse(descriptor, operation):
+        opened.append(descriptor)
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    opened = []
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="No locks"):
+        TokenFiles(folder).lock(NAME, 60.0)
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(opened[0])
 
 
 def test_a_client_without_a_secret_has_no_key_for_a_store(issuer, folder):

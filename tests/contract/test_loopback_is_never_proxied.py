@@ -4,10 +4,17 @@ Plain http is allowed on loopback because no other machine hears it (RFC 6749 §
 be given the client's secret, and could answer with keys of its own.
 """
 
+import ssl
+from datetime import UTC, datetime, timedelta
+
 import anyio
 import httpx
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from consumer import auth, httpx2_auth
 from consumer.demo.scenario import run
@@ -138,3 +145,48 @@ async def test_what_is_not_on_loopback_may_be_proxied(proxy):
     with pytest.raises(httpx.HTTPError):
         await HttpJwks("https://as.example", jwks_uri="https://as.example/jwks")(None)
     assert proxy.seen == ["CONNECT as.example:443 HTTP/1.1"]
+
+
+@pytest.fixture
+def tls(tmp_path):
+    """TLS contexts of a server `as.example` and of clients that trust it."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName("as.example")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    certificate = made.add_extension(names, critical=True).sign(key, hashes.SHA256())
+    file = tmp_path / "as.pem"
+    plain = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(key.private_bytes(*plain) + certificate.public_bytes(Encoding.PEM))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(file)
+    return server, ssl.create_default_context(
+        cadata=certificate.public_bytes(Encoding.PEM).decode()
+    )
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("how", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("proxy", SETTINGS[:1], indirect=True)
+def test_a_token_request_goes_through_the_proxy_of_the_environment(
+    scheme, how, library, issuer, proxy, tls
+):
+    """Plain http is forwarded; https goes through a tunnel, in which the proxy reads nothing."""
+    proxy.destination = issuer.server_address
+    server, client = tls
+    if scheme == "https":
+        issuer.socket = server.wrap_socket(issuer.socket, server_side=True)
+    source = LIBRARIES[library][1].TokenSource(
+        f"{scheme}://as.example",
+        "id",
+        "s3cret",
+        token_endpoint=f"{scheme}://as.example/token",
+        allow_insecure_http={"as.example"},
+        verify=client,
+    )
+    token = source.token() if how == "sync" else anyio.run(source.atoken, backend=how)
+    assert (token.value, issuer.requests["/token"]) == ("t1", 1)
+    asked = {"http": "POST http://as.example/token", "https": "CONNECT as.example:443"}
+    assert proxy.seen == [f"{asked[scheme]} HTTP/1.1"]

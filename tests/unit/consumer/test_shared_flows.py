@@ -93,6 +93,25 @@ def test_nothing_outlives_the_objects(issuer):
     assert make(issuer).token().value == "t2"
 
 
+def test_a_sink_of_the_owner_keeps_nothing_alive(issuer):
+    """Although it leads from the settings back to what they are the settings of."""
+
+    class Service:
+        def __init__(self):
+            self.source = make(issuer, on_event=self.count)
+
+        def count(self, event, /, **fields):
+            """Count nothing."""
+
+    gc.collect()
+    before = len(shared_flows._flows)
+    service = Service()
+    assert service.source._flow is make(issuer, on_event=service.count)._flow
+    del service
+    gc.collect()
+    assert len(shared_flows._flows) == before
+
+
 def test_a_method_that_cannot_be_hashed_is_of_one_object(issuer):
     """There is no telling whether two of them are the same."""
 
