@@ -15,15 +15,7 @@ from consumer.token_source import TokenSourceBase, boot_time
 from keys.identifiers import InsecureHttp
 
 _Transport = httpx.BaseTransport | httpx.AsyncBaseTransport
-_LIBRARY = HttpLibrary(
-    client=httpx.Client,
-    async_client=httpx.AsyncClient,
-    transport=httpx.BaseTransport,
-    tls_context=httpx.create_ssl_context,
-    error=httpx.HTTPError,
-    errors=(httpx.HTTPError, httpx.InvalidURL, OSError),
-    request_not_read=httpx.RequestNotRead,
-)
+_LIBRARY = HttpLibrary.of(httpx)
 
 
 class TokenSource(TokenSourceBase[_Transport]):

@@ -6,7 +6,8 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import ModuleType
+from typing import Any, Protocol, Self
 
 
 class Url(Protocol):
@@ -101,3 +102,16 @@ class HttpLibrary:
     errors: tuple[type[Exception], ...]
     """All that the library raises when a request fails."""
     request_not_read: type[Exception]
+
+    @classmethod
+    def of(cls, library: ModuleType) -> Self:
+        """Take them out of httpx or its successor, where they have the same names."""
+        return cls(
+            client=library.Client,
+            async_client=library.AsyncClient,
+            transport=library.BaseTransport,
+            tls_context=library.create_ssl_context,
+            error=library.HTTPError,
+            errors=(library.HTTPError, library.InvalidURL, OSError),
+            request_not_read=library.RequestNotRead,
+        )

@@ -8,15 +8,7 @@ from consumer.token_exchange import TokenExchangeBase
 from consumer.token_source import TokenSourceBase
 
 _Transport = httpx2.BaseTransport | httpx2.AsyncBaseTransport
-_LIBRARY = HttpLibrary(
-    client=httpx2.Client,
-    async_client=httpx2.AsyncClient,
-    transport=httpx2.BaseTransport,
-    tls_context=httpx2.create_ssl_context,
-    error=httpx2.HTTPError,
-    errors=(httpx2.HTTPError, httpx2.InvalidURL, OSError),
-    request_not_read=httpx2.RequestNotRead,
-)
+_LIBRARY = HttpLibrary.of(httpx2)
 
 
 class TokenSource(TokenSourceBase[_Transport]):
