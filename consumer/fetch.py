@@ -29,6 +29,11 @@ class FetchRequest:
     body: bytes | None = field(default=None, repr=False)
 
 
+def ask_for(url: str) -> FetchRequest:
+    """Build the question for a JSON document."""
+    return FetchRequest(method="GET", url=url, headers={"Accept": "application/json"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchAnswer:
     """What came back; header names are in lower case, the body may hold a token."""

@@ -16,7 +16,7 @@ from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenReques
 from consumer.events import Event, reason_of
 from consumer.fetch import FetchAnswer
 from consumer.http_library import Url
-from consumer.metadata import build_further_requests, build_metadata_request, parse_metadata
+from consumer.metadata import build_metadata_requests, parse_metadata
 from consumer.origin import Origin, require_secure
 from consumer.steps import Attempt, Fetch, PendingTokenRequest, Renew, Step, Wait
 from consumer.token_cache import MAX_ORIGINS, FetchFirst, Refuse, RenewEarly, Token, TokenCache, Use
@@ -306,18 +306,14 @@ class TokenFlow:
         return metadata.token_endpoint
 
     def _fetch_metadata(self) -> Generator[Step, None, FetchAnswer]:
-        fetch = Fetch(build_metadata_request(self.plan.issuer))
-        yield fetch
-        answer = fetch.result()
-        for request in build_further_requests(self.plan.issuer):
-            if not is_absent(answer.status):
-                break
+        answers: list[FetchAnswer] = []
+        for request in build_metadata_requests(self.plan.issuer):
             fetch = Fetch(request)
             yield fetch
-            # What the first address said is what is told if nothing is found.
-            if not is_absent(fetch.result().status):
-                answer = fetch.result()
-        return answer
+            answers.append(fetch.result())
+            if not is_absent(answers[-1].status):
+                return answers[-1]
+        return answers[0]
 
     def _learn(self, attempt: Attempt, origin: Origin) -> None:
         if not attempt.rejected and not (attempt.accepted and self._cache.has_refusals):

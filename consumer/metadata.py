@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.errors import MetadataError, TokenEndpointUnreachable
-from consumer.fetch import FetchAnswer, FetchRequest, parse_json_object, retry_after
+from consumer.fetch import FetchAnswer, FetchRequest, ask_for, parse_json_object, retry_after
 from consumer.origin import parse_origin, require_secure
 from keys import identifiers
 from keys.identifiers import InsecureHttp
@@ -63,26 +63,12 @@ def check_endpoint(url: str, *, allow_insecure_http: InsecureHttp) -> str:
     return url
 
 
-def well_known_url(issuer: str) -> str:
-    """Return where the metadata is: inserted between host and path (RFC 8414 §3.1).
+def build_metadata_requests(issuer: str) -> tuple[FetchRequest, ...]:
+    """Build the questions for the metadata of an issuer, the later for want of an answer.
 
-    A slash at the end of the issuer is dropped first; the path otherwise follows as it is.
+    First that of RFC 8414 §3.1, then those for OpenID metadata (§5).
     """
-    return identifiers.metadata_urls(issuer)[0]
-
-
-def build_metadata_request(issuer: str) -> FetchRequest:
-    """Build the question for the metadata of an issuer."""
-    return _ask_for(well_known_url(issuer))
-
-
-def build_further_requests(issuer: str) -> tuple[FetchRequest, ...]:
-    """Build the questions for OpenID metadata, for an issuer that has no other (RFC 8414 §5)."""
-    return tuple(_ask_for(url) for url in identifiers.metadata_urls(issuer)[1:])
-
-
-def _ask_for(url: str) -> FetchRequest:
-    return FetchRequest(method="GET", url=url, headers={"Accept": "application/json"})
+    return tuple(map(ask_for, identifiers.metadata_urls(issuer)))
 
 
 def parse_metadata(
@@ -100,7 +86,8 @@ def parse_metadata(
             f"the metadata of {issuer} cannot be had now ({answer.status})", retry_after(answer)
         )
     if answer.status != 200:
-        raise MetadataError(f"{well_known_url(issuer)} answered {answer.status}, expected 200")
+        url = identifiers.metadata_urls(issuer)[0]
+        raise MetadataError(f"{url} answered {answer.status}, expected 200")
     try:
         document = parse_json_object(answer, media_types=_MEDIA_TYPES)
     except ValueError as error:

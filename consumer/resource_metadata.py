@@ -4,7 +4,7 @@ from collections.abc import Collection, Generator
 from dataclasses import dataclass
 
 from consumer.errors import MetadataError
-from consumer.fetch import FetchAnswer, FetchRequest, parse_json_object
+from consumer.fetch import FetchAnswer, ask_for, parse_json_object
 from consumer.origin import parse_origin, require_secure
 from consumer.steps import Fetch
 from consumer.token_scheme import BEARER
@@ -44,7 +44,7 @@ def find_steps(
     """
     origin = parse_origin(url)
     require_secure(origin, allow_insecure_http=allow_insecure_http)
-    ask = Fetch(FetchRequest(method="GET", url=url, headers={"Accept": "application/json"}))
+    ask = Fetch(ask_for(url))
     yield ask
     challenge = BEARER.challenge([ask.result().headers.get("www-authenticate", "")])
     places = [insert_well_known(url, _NAME), f"{origin}/.well-known/{_NAME}"]
@@ -54,7 +54,7 @@ def find_steps(
             raise MetadataError(f"the challenge of {origin} names metadata of another server")
         places = [named]
     for place in dict.fromkeys(places):
-        fetch = Fetch(FetchRequest(method="GET", url=place, headers={"Accept": "application/json"}))
+        fetch = Fetch(ask_for(place))
         yield fetch
         if not is_absent(fetch.result().status):
             return _parse(fetch.result(), url, issuers)

@@ -19,7 +19,7 @@ from consumer.demo.token_check import is_on_status_list, verify_with_jwks
 from consumer.errors import ConsumerError
 from consumer.fetch import FetchAnswer, FetchRequest
 from consumer.metadata import (
-    build_metadata_request,
+    build_metadata_requests,
     check_endpoint,
     check_issuer,
     parse_metadata,
@@ -267,7 +267,7 @@ class _Scenario:
 
     def _discover(self) -> None:
         # Discovery is not a step of the scenario, so it is not printed.
-        answer = self._send(build_metadata_request(self._issuer))
+        answer = self._send(build_metadata_requests(self._issuer)[0])
         allowed = self._insecure_http
         metadata = parse_metadata(_as_fetched(answer), self._issuer, allow_insecure_http=allowed)
         self._token_endpoint = metadata.token_endpoint

@@ -6,7 +6,7 @@ import pytest
 
 from consumer.errors import MetadataError
 from consumer.fetch import FetchAnswer
-from consumer.metadata import parse_metadata, well_known_url
+from consumer.metadata import build_metadata_requests, parse_metadata
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from consumer.metadata import parse_metadata, well_known_url
 )
 def test_3_1_the_well_known_path_is_inserted(issuer, url):
     """Between host and path, without the issuer's last slash; never appended."""
-    assert well_known_url(issuer) == url
+    assert build_metadata_requests(issuer)[0].url == url
 
 
 @pytest.mark.rfc("8414-3.3-1")

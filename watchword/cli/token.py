@@ -166,12 +166,12 @@ def _read_details(text: str | None) -> str | None:
 def _request_token(settings: "Settings", asked: dict[str, str | None]) -> dict[str, Any]:
     from consumer.client_auth import ClientSecretBasic
     from consumer.fetch import parse_json_object
-    from consumer.metadata import build_metadata_request, parse_metadata
+    from consumer.metadata import build_metadata_requests, parse_metadata
     from consumer.token_request import build_token_request, parse_token_response
 
     client_id, secret = client_credentials(settings)
     auth = ClientSecretBasic(client_id, secret)
-    published = _ask(build_metadata_request(settings.issuer), auth)
+    published = _ask(build_metadata_requests(settings.issuer)[0], auth)
     allowed = settings.allow_insecure_http
     metadata = parse_metadata(published, settings.issuer, allow_insecure_http=allowed)
     request = build_token_request(
@@ -208,35 +208,13 @@ def client_credentials(settings: "Settings") -> tuple[str, str]:
 def _ask(request: "FetchRequest", auth: "ClientAuth") -> "FetchAnswer":
     import httpx
 
-    from consumer.deadline import Deadline
-    from consumer.fetch import BoundedBody
-    from consumer.origin import parse_origin
+    from consumer.http_library import HttpLibrary
+    from consumer.issuer_http import IssuerHttp
+    from consumer.steps import Fetch
+    from consumer.token_source import boot_time
 
-    deadline = Deadline()
-    # The context reads the environment's certificate files, the client its proxies.
-    client = httpx.Client(
-        headers={"Accept-Encoding": "identity"},
-        timeout=TIMEOUT,
-        verify=httpx.create_ssl_context(),
-        trust_env=parse_origin(request.url).may_be_proxied,
-    )
-    try:
-        with (
-            client,
-            deadline.within(TIMEOUT),
-            client.stream(
-                request.method,
-                request.url,
-                headers=dict(request.headers),
-                content=request.body,
-                extensions={"trace": deadline.trace},
-            ) as response,
-        ):
-            reception = BoundedBody(response.status_code, response.headers)
-            if reception.wants_more:
-                read = response.iter_raw if reception.is_packed else response.iter_bytes
-                all(reception.add(chunk) for chunk in read())
-    except (httpx.HTTPError, TimeoutError) as error:
-        told = auth.redact(str(error))
-        raise CommandFailed(f"{request.url} cannot be reached: {told}") from None
-    return reception.answer()
+    tls = {"verify": True, "cert": None, "trust_env": True}
+    fetch = Fetch(request)
+    http = IssuerHttp(HttpLibrary.of(httpx), None, tls, timeout=TIMEOUT, clock=boot_time)
+    http.fetch(fetch, auth.redact)
+    return fetch.result()

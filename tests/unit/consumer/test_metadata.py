@@ -6,7 +6,7 @@ import pytest
 
 from consumer.errors import InsecureUrl, MetadataError, TokenEndpointUnreachable
 from consumer.fetch import FetchAnswer
-from consumer.metadata import build_metadata_request, check_endpoint, check_issuer, parse_metadata
+from consumer.metadata import build_metadata_requests, check_endpoint, check_issuer, parse_metadata
 
 ISSUER = "https://as.example"
 GOOD = {"issuer": ISSUER, "token_endpoint": f"{ISSUER}/token", "jwks_uri": f"{ISSUER}/jwks"}
@@ -95,6 +95,6 @@ def test_good_addresses_come_back_unchanged():
 
 def test_the_question_is_a_plain_get():
     """It carries nothing that anybody must not see."""
-    request = build_metadata_request(ISSUER)
+    request = build_metadata_requests(ISSUER)[0]
     assert (request.method, request.body) == ("GET", None)
     assert dict(request.headers) == {"Accept": "application/json"}

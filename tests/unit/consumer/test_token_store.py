@@ -216,7 +216,7 @@ def test_what_cannot_be_opened_is_replaced(store, damage):
     process = Process(store)
     process.obtain()
     ((name, sealed),) = store.kept.items()
-    store.kept[name] = sealed[:-1] + b"\0" if damage is None else damage
+    store.kept[name] = sealed[:-1] + bytes([sealed[-1] ^ 1]) if damage is None else damage
     process.value = "t2"
     assert process.obtain()[0].value == "t2"
 
