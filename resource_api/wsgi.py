@@ -142,7 +142,7 @@ class WsgiRequest(GuardedRequest):
         try:
             self._body = self._inside(lambda: app(self._environ, self._note_head))
             if self.refusal is None and self._head is not None and self._is_plain():
-                self.over = True
+                self._end()
                 self._send_head()
                 return self._body
             self._chunks = self._inside(lambda: iter(self._body))
@@ -178,10 +178,15 @@ class WsgiRequest(GuardedRequest):
 
     def close(self) -> None:
         """Let the application clean up; what it does then has no rights."""
-        self.over = True
+        self._end()
         close = getattr(self._body, "close", None)
         if close is not None:
             close()
+
+    def _end(self) -> None:
+        self.over = True
+        # Request and environ hold each other: the garbage collector would have to end them.
+        self._environ.pop(REQUEST_KEY, None)
 
     def _inside(self, step: Callable[[], T]) -> T:
         """Run a step of the application with this as the current request."""

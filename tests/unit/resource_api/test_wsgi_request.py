@@ -1,6 +1,7 @@
 """One guarded WSGI request: refusals in the middle, streamed answers, and what comes after."""
 
 import contextvars
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +14,7 @@ import pytest
 from resource_api import require
 from resource_api.errors import InsufficientScope
 from resource_api.guarded_request import CURRENT
-from resource_api.wsgi import BearerWsgiMiddleware
+from resource_api.wsgi import BearerWsgiMiddleware, WsgiRequest
 from tests.support.protected_wsgi import ProtectedWsgi, call, environ_of, greet
 from watchword.testing.forge import ISSUER, RESOURCE, TokenForge
 
@@ -280,7 +281,10 @@ def test_a_body_without_code_goes_to_the_server_as_it_is(tmp_path: Path) -> None
     (tmp_path / "a").write_bytes(b"text")
     bodies = {"list": [b"a"], "tuple": (b"a",), "file": FileWrapper((tmp_path / "a").open("rb"))}
 
+    seen: list[Any] = []
+
     def app(environ: Any, start_response: Any) -> Any:
+        seen.append(CURRENT.get())
         start_response("200 OK", TEXT)
         return bodies[environ["PATH_INFO"][1:]]
 
@@ -288,7 +292,7 @@ def test_a_body_without_code_goes_to_the_server_as_it_is(tmp_path: Path) -> None
     for name, body in bodies.items():
         environ = environ_of(f"/{name}", READER, **{"wsgi.file_wrapper": FileWrapper})
         assert api.middleware(environ, _ignore) is body
-        assert environ["resource_api.request"].over
+        assert seen.pop().over
     bodies["file"].close()
     api.close()
 
@@ -310,3 +314,30 @@ def test_what_an_outer_middleware_let_in_passes_an_open_route_as_it_came() -> No
     assert call(api.app, "/below", FORGE.token(scope="write")).body == b"svc-a"
     assert call(api.app, "/below", READER).status == 403
     api.close()
+
+
+def in_parts(environ: Any, start_response: Any) -> Iterator[bytes]:
+    """Streams its answer."""
+    start_response("200 OK", TEXT)
+    yield b"a"
+    yield b"b"
+
+
+@pytest.mark.parametrize("app", [greet, in_parts])
+def test_a_request_that_is_over_is_freed_at_once(app: Any) -> None:
+    """Without the garbage collector, which would look at all of the program to find it."""
+    api = ProtectedWsgi(app)
+
+    def alive() -> int:
+        return sum(type(each) is WsgiRequest for each in gc.get_objects())
+
+    call(api.middleware, token=READER)
+    gc.collect()
+    gc.disable()
+    try:
+        before = alive()
+        assert call(api.middleware, token=READER).status == 200
+        assert alive() == before
+    finally:
+        gc.enable()
+        api.close()
