@@ -5,11 +5,9 @@ from collections.abc import Callable
 from issuer.endpoints.asgi import Message, Receive, Scope, Send
 from issuer.endpoints.document import Document
 from issuer.events import EventSink
-from keys.remote.http_jwks import HttpJwks
-from keys.remote.jwks_client import JwksClient
 from resource_api.demo.app import create_demo_api
 from resource_api.demo.values import ResourceValue
-from resource_api.validator import KeySource, StatusSource
+from resource_api.validator import StatusSource
 from watchword.provider.published_keys import PublishedKeys
 from watchword.settings import Settings
 
@@ -37,19 +35,12 @@ class DemoApiApp:
         value: ResourceValue,
         prefix: str = "",
     ) -> None:
-        self._jwks: KeySource
-        if published is None:
-            allowed = settings.allow_insecure_http
-            fetch = HttpJwks(settings.issuer, allow_insecure_http=allowed)
-            self._jwks = JwksClient(fetch, on_event=events)
-        else:
-            self._jwks = PublishedKeys(published)
         self._prefix = prefix
         self._api = create_demo_api(
             issuer=settings.issuer,
             resource=settings.default_resource,
             allow_insecure_http=settings.allow_insecure_http,
-            jwks=self._jwks,
+            jwks=None if published is None else PublishedKeys(published),
             status_lists=statuses,
             value=value,
             on_event=events,
@@ -57,12 +48,11 @@ class DemoApiApp:
 
     def ready(self) -> bool:
         """Tell whether there is a key set to judge tokens by."""
-        # Looking also starts a fetch when one is due, so a probe alone gets an idle API ready.
-        return self._jwks.current() is not None
+        return self._api.ready
 
     async def start(self) -> None:
         """Get the key set, if it is to be had; serving starts either way."""
-        await self._jwks.warm()
+        await self._api.warm()
 
     async def stop(self) -> None:
         """Stop what is being fetched."""
