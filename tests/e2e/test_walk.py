@@ -32,7 +32,7 @@ def walks():
         ("protected-first", "parse_token"),
         ("protected-next", "BearerMiddleware.__call__"),
         ("consumer-first", "build_token_request"),
-        ("consumer-next", "TokenFlow.steps"),
+        ("consumer-next", "TokenFlow.fresh_attempt"),
         ("create", "run"),
         ("create-remote", "run"),
         ("create-server", "BearerMiddleware.__call__"),
