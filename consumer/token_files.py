@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_ISLNK
 from typing import Any
+from weakref import WeakSet
 
 _NEW = os.O_CREAT | os.O_NOFOLLOW  # a folder that was swapped must not lead to another file
 
@@ -13,7 +14,7 @@ _NEW = os.O_CREAT | os.O_NOFOLLOW  # a folder that was swapped must not lead to 
 class TokenFiles:
     """Keep sealed tokens in files that this account alone can read; a `TokenStore`.
 
-    Locks are the system's (`flock`), and end with the process that holds them.
+    Locks are the system's (`flock`), and end with the process that holds them, whatever it forked.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -25,6 +26,7 @@ class TokenFiles:
         """
         self._folder = Path(folder)
         self._held: dict[str, int] = {}
+        _all.add(self)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = self._folder.lstat()
         if S_ISLNK(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
@@ -67,3 +69,18 @@ class TokenFiles:
         descriptor = self._held.pop(name)
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
+
+    def _disown(self) -> None:
+        held, self._held = self._held, {}
+        for descriptor in held.values():
+            os.close(descriptor)  # without giving the lock back, which is the parent's
+
+
+def _disown_all() -> None:
+    for files in _all:
+        files._disown()
+
+
+# A forked child has its parent's locks as well: it could give them back, or outlive the parent.
+_all: WeakSet[TokenFiles] = WeakSet()
+os.register_at_fork(after_in_child=_disown_all)

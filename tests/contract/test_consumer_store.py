@@ -6,6 +6,7 @@ import os
 import pickle
 import stat
 import threading
+from contextlib import suppress
 
 import anyio
 import pytest
@@ -195,6 +196,40 @@ def test_a_client_without_a_secret_has_no_key_for_a_store(issuer, folder):
     with pytest.raises(ValueError, match="secret"):
         auth.TokenSource(issuer.url, Method(), store=TokenFiles(folder))
     auth.TokenSource(issuer.url, ClientSecretPost("id", "s3cret"), store=TokenFiles(folder))
+
+
+def test_a_lock_ends_with_its_process_though_a_child_lives_on(folder):
+    """The child was forked while the lock was held; the process that could give it back is gone."""
+    store, (reading, writing), (told, telling) = TokenFiles(folder), os.pipe(), os.pipe()
+    holder = os.fork()
+    if not holder:
+        store.lock(NAME, 60.0)
+        if not os.fork():
+            os.close(writing)
+            os.write(telling, b"begun")
+            os.read(reading, 1)  # lives until the test ends
+        os._exit(0)
+    os.waitpid(holder, 0)
+    with os.fdopen(writing, "wb"):
+        assert os.read(told, 5) == b"begun"
+        assert store.lock(NAME, 60.0)
+    for descriptor in (reading, told, telling):
+        os.close(descriptor)
+
+
+def test_a_child_does_not_give_back_the_lock_of_its_parent(folder):
+    """Such as when it drops the token request that only its parent carries out."""
+    store, other = TokenFiles(folder), TokenFiles(folder)
+    assert store.lock(NAME, 60.0)
+    child = os.fork()
+    if not child:
+        with suppress(KeyError):
+            store.unlock(NAME)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert not other.lock(NAME, 60.0)
+    store.unlock(NAME)
+    assert other.lock(NAME, 60.0)
 
 
 def test_a_folder_that_is_gone_is_done_without(issuer, folder, caplog):
