@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TypeVar
@@ -138,15 +138,18 @@ def metadata_path(resource: str) -> str | None:
     return None if url is None else unquote(urlsplit(url).path)
 
 
-def build_metadata(policies: Sequence[ResourcePolicy], scopes: Iterable[str] = ()) -> bytes:
+def build_metadata(
+    resource: str, policies: Collection[ResourcePolicy], scopes: Iterable[str] = ()
+) -> bytes:
     """Write the document of a resource; empty arrays are left out (§3.2).
 
     Args:
-        policies: of this one resource, one for each issuer that it trusts.
+        resource: its identifier.
+        policies: one for each issuer that it trusts.
         scopes: to be named besides those that the policies name.
     """
     document: dict[str, object] = {
-        "resource": policies[0].resource,
+        "resource": resource,
         "authorization_servers": [policy.issuer for policy in policies],
         "bearer_methods_supported": ["header"],
     }

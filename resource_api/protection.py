@@ -72,7 +72,8 @@ class Protection:
         """Protect an API; nothing is fetched yet.
 
         Args:
-            resource: this API's identifier, which tokens must name as their audience.
+            resource: this API's identifier, which tokens must name as their audience; the policy of
+                a further issuer may have another one.
             issuer: the identifier of the only issuer whose tokens are accepted.
             profile: what its tokens look like, such as `keycloak` (`ResourcePolicy.profile`).
             jwks: that issuer's keys; by default found over HTTP from its metadata.
@@ -87,11 +88,15 @@ class Protection:
 
         Raises:
             ValueError: settings that cannot be or contradict each other.
+            TypeError: one of `issuers` is something else.
         """
         if (issuer is None) == (issuers is None) or (
             issuer is None and (jwks, jwks_uri, status_lists, policy) != (None,) * 4
         ):
-            raise ValueError("give issuers alone, or issuer with its keys, lists and policy")
+            raise ValueError(
+                "name whom to trust: give issuer, with its keys, lists and policy if need be, or "
+                "issuers alone"
+            )
         if issuer is not None and policy is None:
             policy = _make_policy(issuer, resource, profile, allow_insecure_http)
         elif profile != "rfc9068" or allow_insecure_http:
@@ -104,10 +109,10 @@ class Protection:
         self.issuers = tuple(_complete(each, clock, on_event) for each in trusted)
         """The trusted issuers, each with its keys and status lists."""
         validator = TokenValidator(self.issuers, clock=clock, cache_size=cache_size)
-        self.policy = self.issuers[0].policy
-        """That of the first issuer: challenges have its realm and scopes."""
-        if self.policy.resource != resource or issuer not in (None, self.policy.issuer):
-            raise ValueError("policy is for another issuer or resource")
+        self.policy = _find_policy(self.issuers, resource)
+        """The first that is for `resource` itself: challenges have its realm and scopes."""
+        if issuer not in (None, self.policy.issuer):
+            raise ValueError("policy is for another issuer")
         # The methods themselves: they are called for every request.
         self.cached = validator.cached
         """Give a token that was validated before and still would be; costs no await."""
@@ -183,7 +188,8 @@ class Protection:
         Args:
             scopes: to be named besides those that the policies name.
         """
-        body = build_metadata([each.policy for each in self.issuers], scopes)
+        policies = [each.policy for each in self.issuers]
+        body = build_metadata(self.policy.resource, policies, scopes)
         # Any page may read it, as what the issuer publishes (Fetch standard §3.3).
         headers = [
             (b"cache-control", b"public, max-age=300"),
@@ -238,11 +244,30 @@ def _log_about(
     resource: str, issuer: str | None, trusted: Iterable[ResourcePolicy | TrustedIssuer]
 ) -> EventSink:
     named = [issuer] if issuer is not None else [_policy_of(each).issuer for each in trusted]
-    about = f"(issuer={', '.join(map(repr, named))}, resource={resource!r})"
+    ours = dict.fromkeys([resource, *(_policy_of(each).resource for each in trusted)])
+    issuers, resources = (", ".join(map(repr, each)) for each in (named, ours))
+    about = f"(issuer={issuers}, resource={resources})"
     return log_events(clock=time.monotonic, about=about)
 
 
+def _find_policy(issuers: Iterable[TrustedIssuer], resource: str) -> ResourcePolicy:
+    """Give the policy that speaks for an API: the first whose tokens name it by this identifier.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for each in issuers:
+        if each.policy.resource == resource:
+            return each.policy
+    raise ValueError(
+        f"no policy is for the resource {resource!r}: one of them must have this identifier, "
+        "letter by letter"
+    )
+
+
 def _policy_of(trusted: ResourcePolicy | TrustedIssuer) -> ResourcePolicy:
+    if not isinstance(trusted, ResourcePolicy | TrustedIssuer):
+        raise TypeError(f"issuers are policies, such as ResourcePolicy(…), not {trusted!r}")
     return trusted if isinstance(trusted, ResourcePolicy) else trusted.policy
 
 
@@ -250,14 +275,15 @@ def _complete(
     trusted: ResourcePolicy | TrustedIssuer, clock: Callable[[], float], on_event: EventSink
 ) -> TrustedIssuer:
     """Have keys and status lists fetched over HTTP where an issuer has no source of its own."""
+    policy = _policy_of(trusted)
     if isinstance(trusted, ResourcePolicy):
-        trusted = TrustedIssuer(trusted, _keys_over_http(trusted, on_event))
-    if trusted.policy.allow_insecure_http:
-        on_event(Event.INSECURE_HTTP, issuer=trusted.policy.issuer)
+        trusted = TrustedIssuer(policy, _keys_over_http(policy, on_event))
+    if policy.allow_insecure_http:
+        on_event(Event.INSECURE_HTTP, issuer=policy.issuer)
     if trusted.statuses is not None:
         return trusted
     lists = StatusListClient(trusted.keys, clock=clock, on_event=on_event)
-    return TrustedIssuer(trusted.policy, trusted.keys, lists)
+    return TrustedIssuer(policy, trusted.keys, lists)
 
 
 def _keys_over_http(

@@ -173,7 +173,7 @@ class VerifiedTokenCache:
 
 
 class TokenValidator:
-    """Validate the tokens of trusted issuers for one resource."""
+    """Validate the tokens of trusted issuers for one API."""
 
     def __init__(
         self,
@@ -190,13 +190,11 @@ class TokenValidator:
             cache_size: how many verified tokens to remember; 0 for none.
 
         Raises:
-            ValueError: there is no issuer, one is named twice, or they are for several resources.
+            ValueError: there is no issuer, or one is named twice.
         """
         trusted = tuple(issuers)
         if not trusted or len({each.policy.issuer for each in trusted}) < len(trusted):
             raise ValueError("name at least one trusted issuer, and each once")
-        if len({each.policy.resource for each in trusted}) > 1:
-            raise ValueError("trusted issuers must be for one and the same resource")
         self._kind = profile_of(*(each.policy for each in trusted))
         self._issuers = {each.policy.issuer: self._with_kind(each) for each in trusted}
         self._first = self._issuers[trusted[0].policy.issuer]

@@ -35,7 +35,7 @@ def test_three_settings_are_enough() -> None:
 def test_policy_must_be_for_this_resource() -> None:
     """Settings that contradict each other are refused."""
     policy = ResourcePolicy(issuer=ISSUER, resource="https://other.example")
-    with pytest.raises(ValueError, match="another issuer or resource"):
+    with pytest.raises(ValueError, match="no policy is for the resource"):
         BearerMiddleware(never, issuer=ISSUER, resource=RESOURCE, policy=policy)
 
 

@@ -15,7 +15,7 @@ from resource_api.protection import Protection, ProtectionSettings
 from resource_api.validator import TrustedIssuer
 from tests.support.protected_api import ProtectedApi, PublishedKeySet, ask, bearer
 from watchword.testing.clock import Clock
-from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
+from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
 
 OTHER = "https://other.example"
 
@@ -104,6 +104,36 @@ async def test_an_issuer_may_be_named_by_its_policy_alone() -> None:
     token = await protection.authenticate([bearer(forge.token())])
     assert token.issuer == OTHER
     await protection.aclose()
+
+
+async def test_an_api_may_have_another_identifier_at_another_issuer() -> None:
+    """What it publishes and says in challenges has its own, wherever that policy stands."""
+    api, forge = ProtectedApi(), TokenForge(issuer=OTHER)
+    plain = ResourcePolicy(issuer=OTHER, resource="orders-api", profile="keycloak")
+    own = ResourcePolicy(issuer=ISSUER, resource=RESOURCE, realm="orders")
+    protection = Protection(
+        resource=RESOURCE,
+        issuers=[TrustedIssuer(each, api.jwks) for each in (plain, own)],
+        clock=Clock(NOW),
+        on_event=api.record,
+    )
+    assert protection.policy == own
+    document = json.loads(protection.metadata_answer()[2])
+    assert (document["resource"], document["authorization_servers"]) == (RESOURCE, [OTHER, ISSUER])
+    assert (await protection.authenticate([bearer(api.forge.token())])).issuer == ISSUER
+    foreign = forge.token(aud="orders-api", azp="till", client_id=DROP, typ="Bearer")
+    assert (await protection.authenticate([bearer(foreign)])).client_id == "till"
+    with pytest.raises(InvalidToken) as caught:
+        await protection.authenticate([bearer(api.forge.token(aud="orders-api"))])
+    assert caught.value.reason is Reason.WRONG_AUDIENCE
+    (*_, challenge), _ = protection.refusal(caught.value)[1:]
+    assert challenge[1].startswith(b'Bearer realm="orders"')
+
+
+def test_an_issuer_is_no_text() -> None:
+    """What was meant cannot be told: its tokens may be for the API under another name."""
+    with pytest.raises(TypeError, match="policies"):
+        Protection(resource=RESOURCE, issuers=[ISSUER])  # type: ignore[list-item]
 
 
 async def test_plain_http_inside_a_network_is_allowed_aloud(
