@@ -32,7 +32,10 @@ def mock(
         str | None, typer.Option(metavar="URL", help="Issuer identifier; localhost if left out.")
     ] = None,
     audience: Annotated[
-        str | None, typer.Option(metavar="URI", help="API of tokens that are asked for no other.")
+        str | None,
+        typer.Option(
+            metavar="API", help="Whom tokens are for that are asked for no other; https://api.test."
+        ),
     ] = None,
     secret: Annotated[
         str | None, typer.Option(help="The secret of all clients; any will do if left out.")

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,16 @@ from watchword.testing.issuer import Issuer
 
 _MAXIMUM_BODY = 2**17
 _LONGEST_LENGTH = 9  # digits
+# Pages of any origin may ask for tokens (Fetch standard §3.2), and none may script the issuer.
+_ANY_ORIGIN = {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "Retry-After, WWW-Authenticate",
+}
+_PREFLIGHT = {
+    **_ANY_ORIGIN,
+    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-headers": "Authorization, Content-Type, DPoP, X-Requested-With",
+}
 MAXIMUM_CONNECTIONS = 256
 """Connections at once, each with a thread of its own; one beyond them is closed."""
 
@@ -62,7 +73,10 @@ class IssuerServer(ThreadingHTTPServer):
         """Answer a request."""
         if urlsplit(asked.url).path.startswith(PREFIX):
             return control(self.issuer, asked)
-        return self.issuer.answer(asked)
+        if asked.method == "OPTIONS":
+            return Answer(status=204, headers=_PREFLIGHT)
+        answer = self.issuer.answer(asked)
+        return replace(answer, headers={**answer.headers, **_ANY_ORIGIN})
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -92,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(answer.delay)
         self._send(answer)
 
-    do_POST = do_DELETE = do_PUT = do_GET
+    do_POST = do_DELETE = do_PUT = do_OPTIONS = do_GET
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)

@@ -114,5 +114,23 @@ def test_no_page_in_a_browser_can_send_a_call(issuer: Issuer) -> None:
     url = f"{issuer.url}/mock/faults"
     answer = httpx.post(url, content=b'{"status": 500}', headers={"content-type": "text/plain"})
     assert answer.status_code == 400
-    assert httpx.options(url).status_code == 501
+    preflight = httpx.options(url, headers={"origin": "https://page.example"})
+    assert preflight.status_code == 405
+    assert not [name for name in preflight.headers if name.startswith("access-control-")]
     assert ClientCredentials(issuer.url, "billing", "s3cret").token()
+
+
+def test_a_page_in_a_browser_can_get_tokens_and_keys(issuer: Issuer) -> None:
+    """It asks before it sends its secret, and reads the answer, a refusal as well."""
+    page = {"origin": "https://page.example"}
+    asks = page | {"access-control-request-headers": "authorization,x-requested-with"}
+    preflight = httpx.options(f"{issuer.url}/token", headers=asks)
+    assert preflight.status_code == 204
+    allowed = preflight.headers["access-control-allow-headers"].lower().split(", ")
+    assert {"authorization", "x-requested-with"} <= set(allowed)
+    with httpx.Client(base_url=issuer.url, headers=page) as client:
+        form = {"grant_type": "client_credentials"}
+        token = client.post("/token", auth=("page", "s3cret"), data=form)
+        answers = [preflight, token, client.post("/token", data=form), client.get("/jwks")]
+    assert [each.status_code for each in answers] == [204, 200, 401, 200]
+    assert {each.headers["access-control-allow-origin"] for each in answers} == {"*"}
