@@ -72,8 +72,7 @@ class Protection:
         """Protect an API; nothing is fetched yet.
 
         Args:
-            resource: this API's identifier, which tokens must name as their audience; the policy of
-                a further issuer may have another one.
+            resource: this API's identifier, the audience of tokens unless their policy has another.
             issuer: the identifier of the only issuer whose tokens are accepted.
             profile: what its tokens look like, such as `keycloak` (`ResourcePolicy.profile`).
             jwks: that issuer's keys; by default found over HTTP from its metadata.
@@ -87,16 +86,12 @@ class Protection:
             on_event: gets each `resource_api.events.Event`; by default they are logged.
 
         Raises:
-            ValueError: settings that cannot be or contradict each other.
-            TypeError: one of `issuers` is something else.
+            ValueError, TypeError: settings that cannot be or contradict each other.
         """
         if (issuer is None) == (issuers is None) or (
             issuer is None and (jwks, jwks_uri, status_lists, policy) != (None,) * 4
         ):
-            raise ValueError(
-                "name whom to trust: give issuer, with its keys, lists and policy if need be, or "
-                "issuers alone"
-            )
+            raise ValueError("name whom to trust: issuer with its keys and policy, or issuers alone")
         if issuer is not None and policy is None:
             policy = _make_policy(issuer, resource, profile, allow_insecure_http)
         elif profile != "rfc9068" or allow_insecure_http:

@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs/how-to/develop-with-a-local-issuer.md"
 
 def test_the_registry_of_the_page_is_served_with_its_secret(tmp_path: Path) -> None:
     """It prints what the page shows, and gives the client of the file a token."""
-    registry, *_ = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    registry, _ = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
     (tmp_path / "registry.yaml").write_text(dedent(registry))
     (printed,) = re.findall(r"```text\n(.*?)```", PAGE, flags=re.DOTALL)
     (line,) = re.findall(r"watchword serve (--dev .*)", PAGE)
@@ -26,3 +26,20 @@ def test_the_registry_of_the_page_is_served_with_its_secret(tmp_path: Path) -> N
         client_id, _, secret = client.partition(":")
         answer = place.ask({"client_id": client_id, "client_secret": secret})
         assert answer.json()["scope"] == "orders:read"
+
+
+def test_the_compose_file_makes_what_is_served(tmp_path: Path) -> None:
+    """A key, and the clients of the file with the secrets of the environment."""
+    registry, compose = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    (tmp_path / "registry.yaml").write_text(dedent(registry))
+    (script,) = re.findall(r'sh -c "(.*?)"', compose)
+    (secret,) = re.findall(r"BILLING_SECRET: (\S+)", compose)
+    place = make_place(tmp_path, BILLING_SECRET=secret)
+    *before, serve = (shlex.split(each) for each in script.split(" && "))
+    assert serve[:3] == ["exec", "watchword", "serve"]
+    for name, *arguments in before:
+        assert name == "watchword"
+        assert place.run(*arguments).returncode == 0
+    with running(place):
+        answer = place.ask({"client_id": "billing", "client_secret": secret})
+    assert answer.json()["scope"] == "orders:read"
