@@ -32,8 +32,11 @@ class TokenMiddleware:
         """
         if not apis:
             raise ValueError("name the APIs that get the token, such as https://api.example.com")
-        for api in apis:
-            parse_origin(api)
+        try:
+            for api in apis:
+                parse_origin(api)
+        except ValueError as error:
+            raise ValueError(f"the URL of an API {error}") from None
         self._source = source
         self._origins = frozenset(_origin(URL(api)) for api in apis)
 

@@ -11,6 +11,7 @@ from keys.identifiers import InsecureHttp
 
 # File servers and object stores call a document by the last two; it is parsed strictly anyway.
 _MEDIA_TYPES = frozenset({"application/json", "text/plain", "application/octet-stream"})
+_LONGEST_QUOTE = 260
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +88,21 @@ def parse_metadata(
         )
     if answer.status != 200:
         url = identifiers.metadata_urls(issuer)[0]
-        raise MetadataError(f"{url} answered {answer.status}, expected 200")
+        raise MetadataError(
+            f"{url} answered {answer.status}, expected 200; check the issuer, or name its "
+            "token_endpoint"
+        )
     try:
         document = parse_json_object(answer, media_types=_MEDIA_TYPES)
     except ValueError as error:
         raise MetadataError(f"the metadata of {issuer} cannot be read: {error}") from None
     # RFC 8414 §3.3: MUST be identical, as strings; nothing is normalised.
-    if document.get("issuer") != issuer:
-        raise MetadataError(f"the metadata found for {issuer} name another issuer")
+    found = document.get("issuer")
+    if found != issuer:
+        raise MetadataError(
+            f"the metadata found for {issuer} name another issuer, "
+            f"{ascii(found)[:_LONGEST_QUOTE]}; write the issuer to the letter as it calls itself"
+        )
     endpoint = _url(document, "token_endpoint", allow_insecure_http)
     if endpoint is None:
         raise MetadataError(f"the metadata of {issuer} have no token_endpoint")

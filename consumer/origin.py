@@ -57,5 +57,9 @@ def require_secure(origin: Origin, *, allow_insecure_http: InsecureHttp) -> None
         return
     if origin.scheme == "http" and allows_http(origin.host, allow_insecure_http):
         return
-    remedy = "; name the host in allow_insecure_http if it must be" if allow_insecure_http else ""
-    raise InsecureUrl(f"{origin} is not https: no credential is sent over plain http{remedy}")
+    remedy = (
+        "name the host in allow_insecure_http if it must be"
+        if allow_insecure_http
+        else "use https, or set allow_insecure_http inside a private network"
+    )
+    raise InsecureUrl(f"{origin} is not https: no credential is sent over plain http; {remedy}")

@@ -111,9 +111,9 @@ class TokenSourceBase(Generic[TransportT]):
             TypeError: `client` is neither an id nor a way to authenticate.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
-        allow_insecure_http = _check_way(token_endpoint, allow_insecure_http)
+        allow_insecure_http = _check_way(issuer, token_endpoint, allow_insecure_http)
         self._plan = TokenPlan(
-            issuer=check_issuer(issuer, allow_insecure_http=allow_insecure_http),
+            issuer=issuer,
             auth=choose_client_auth(client, client_secret, client_id),
             scope=write_scope(scope),
             resource=None if resource is None else check_resource(resource),
@@ -304,10 +304,14 @@ class TokenSourceBase(Generic[TransportT]):
                 await self._issuer_http.fetch_async(step, self._plan.redact)
 
 
-def _check_way(token_endpoint: str | None, allow_insecure_http: InsecureHttp) -> InsecureHttp:
-    """Return where plain http is allowed, as a value that can be hashed."""
+def _check_way(
+    issuer: str, token_endpoint: str | None, allow_insecure_http: InsecureHttp
+) -> InsecureHttp:
+    """Check where secrets go; return where plain http is allowed, as a value that can be hashed."""
+    check_issuer(issuer, allow_insecure_http=allow_insecure_http)
     if allow_insecure_http:
-        LOGGER.warning("plain http is allowed: secrets and tokens can be read on the way")
+        warning = "plain http is allowed: secrets and tokens can be read on the way (issuer=%r)"
+        LOGGER.warning(warning, issuer)
     if token_endpoint is not None:
         check_endpoint(token_endpoint, allow_insecure_http=allow_insecure_http)
     if isinstance(allow_insecure_http, bool | str):

@@ -283,7 +283,9 @@ def _split(url: str) -> SplitResult:
         raise ValueError("has a host that is neither a name nor an address") from None
 
 
-def _check_characters(text: str) -> None:
+def _check_characters(text: object) -> None:
+    if not isinstance(text, str):  # such as None, of an environment variable that is not set
+        raise ValueError(f"must be a text, not {type(text).__name__}")
     if len(text) > MAXIMUM_LENGTH:
         raise ValueError(f"must have at most {MAXIMUM_LENGTH} characters")
     if not text.isascii() or not text.isprintable() or " " in text:

@@ -99,6 +99,7 @@ class Bearer(SecurityBase):
 
         Raises:
             ValueError: what cannot be a scope.
+            TypeError: something that is neither text nor a requirement.
         """
         parts = all_of(*needs).parts if needs else ()
         return Security(self, scopes=tuple(self._name(part) for part in parts))

@@ -129,6 +129,7 @@ def require(*needs: Need) -> Guard:
 
     Raises:
         ValueError: nothing is named, or what cannot be a scope.
+        TypeError: something that is neither text nor a requirement.
     """
     return Guard(all_of(*needs))
 

@@ -91,7 +91,7 @@ class Protection:
         if (issuer is None) == (issuers is None) or (
             issuer is None and (jwks, jwks_uri, status_lists, policy) != (None,) * 4
         ):
-            raise ValueError("name whom to trust: issuer with its keys and policy, or issuers alone")
+            raise ValueError("name whom to trust: issuer and what goes with it, or issuers alone")
         if issuer is not None and policy is None:
             policy = _make_policy(issuer, resource, profile, allow_insecure_http)
         elif profile != "rfc9068" or allow_insecure_http:

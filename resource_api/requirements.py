@@ -146,9 +146,15 @@ def all_of(*needs: Need) -> Requirement:
 
     Raises:
         ValueError: nothing is named, or what cannot be a scope.
+        TypeError: something that is neither text nor a requirement.
     """
     parts: list[Need] = []
     for need in needs:
+        if not isinstance(need, str | Requirement):
+            raise TypeError(
+                f"{need!r} is neither the name of a scope nor a requirement; write such as "
+                '"orders:read", and several needs one after the other'
+            )
         parts += need.parts if isinstance(need, Requirement) else [need]
     others = tuple(dict.fromkeys(each for each in parts if isinstance(each, Requirement)))
     names = tuple(dict.fromkeys(each for each in parts if not isinstance(each, Requirement)))
@@ -162,6 +168,7 @@ def any_of(*needs: Need) -> Requirement:
 
     Raises:
         ValueError: fewer than two needs, or what cannot be a scope.
+        TypeError: something that is neither text nor a requirement.
     """
     choices = tuple(dict.fromkeys(all_of(each) for each in needs))
     if len(choices) < 2:

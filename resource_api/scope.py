@@ -45,5 +45,5 @@ def check_scope_names(names: Iterable[str]) -> tuple[str, ...]:
         raise ValueError("name at least one scope")
     for scope in scopes:
         if _SCOPE_TOKEN.fullmatch(scope) is None:
-            raise ValueError(f"not a scope: {scope!r}")
+            raise ValueError(f"not a scope: {scope!r}; several are named one by one")
     return scopes

@@ -171,7 +171,7 @@ def test_aiohttp_needs_to_know_the_apis(source):
     """Without them, a redirect could lead the token anywhere."""
     with pytest.raises(ValueError, match="name the APIs"):
         TokenMiddleware(source)
-    with pytest.raises(ValueError, match="absolute URL"):
+    with pytest.raises(ValueError, match="URL of an API must be an absolute URL"):
         TokenMiddleware(source, "api.example.com")
 
 

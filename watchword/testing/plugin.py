@@ -25,5 +25,9 @@ def watchword_issuer(pytestconfig: pytest.Config) -> "Iterator[Issuer]":
 
     url = pytestconfig.getini("watchword_issuer") or URL
     audience = pytestconfig.getini("watchword_audience") or AUDIENCE
-    with Issuer(url, audience=audience).serving() as issuer:
+    try:
+        made = Issuer(url, audience=audience)
+    except ValueError as error:
+        pytest.fail(f"the option watchword_issuer {error}", pytrace=False)
+    with made.serving() as issuer:
         yield issuer

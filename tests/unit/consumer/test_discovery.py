@@ -67,7 +67,7 @@ def test_a_server_out_of_order_is_not_asked_elsewhere(status, times):
 def test_metadata_of_another_issuer_end_the_search():
     """RFC 8414 §3.3: a document that is there is judged, wherever it is."""
     web = Web(PLACES[1], document=DOCUMENT | {"issuer": "https://as.example"})
-    with pytest.raises(ConsumerError, match="name another issuer"):
+    with pytest.raises(ConsumerError, match=r"another issuer, 'https://as\.example'; "):
         web.ask()
     assert web.asked == list(PLACES[:2])
 

@@ -40,7 +40,7 @@ def test_an_origin_reads_like_a_url(url, text):
 )
 def test_plain_http_to_another_machine_is_refused(url):
     """Neither a secret nor a token travels where others can read it."""
-    with pytest.raises(InsecureUrl, match="not https"):
+    with pytest.raises(InsecureUrl, match=r"not https.*set allow_insecure_http"):
         require_secure(parse_origin(url), allow_insecure_http=False)
 
 

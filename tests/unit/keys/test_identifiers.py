@@ -1,5 +1,8 @@
 """Unit tests of `keys.identifiers`; what each package makes of the table is a conformance test."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from keys.identifiers import (
@@ -66,6 +69,13 @@ def test_a_refusal_is_one_line_without_the_input(identifier: str) -> None:
         check_issuer(identifier)
     assert str(refusal.value).isprintable()
     assert "as.example" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("check", [check_issuer, check_resource])
+def test_a_value_that_is_not_there_is_told_as_such(check: Callable[[Any], str]) -> None:
+    """Such as that of an environment variable that is not set."""
+    with pytest.raises(ValueError, match="must be a text, not NoneType"):
+        check(None)
 
 
 @pytest.mark.parametrize("identifier", PRIVATE_HTTP_ISSUERS)

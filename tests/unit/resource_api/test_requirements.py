@@ -7,6 +7,7 @@ import pytest
 from resource_api.access_token import AccessToken, verify
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InsufficientScope, Reason
+from resource_api.guard import require
 from resource_api.requirements import Need, all_of, any_of, claim, details
 from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
 
@@ -172,3 +173,11 @@ def test_needs_that_cannot_be_are_found_where_they_are_written(make: Any) -> Non
     """An empty need would be an open route."""
     with pytest.raises(ValueError):
         make()
+
+
+@pytest.mark.parametrize("need", [["a", "b"], None, test_requirements_are_values])
+@pytest.mark.parametrize("make", [all_of, require, lambda need: any_of("a", need)])
+def test_a_need_is_a_name_or_a_requirement(make: Any, need: Any) -> None:
+    """Such as a list of names, or the endpoint itself under `@require` without its call."""
+    with pytest.raises(TypeError, match="neither the name of a scope nor a requirement"):
+        make(need)

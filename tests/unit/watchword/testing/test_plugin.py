@@ -48,6 +48,17 @@ def test_the_fixture_gives_the_issuer_that_the_settings_name(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout
 
 
+def test_an_option_that_cannot_be_is_named(tmp_path: Path) -> None:
+    """In a line, without a traceback through our modules."""
+    (tmp_path / "pytest.ini").write_text(SETTINGS.replace("https://auth", "auth"))
+    (tmp_path / "test_one.py").write_text(TEST)
+    done = run_pytest(tmp_path, "-p", "watchword.testing.plugin")
+    assert done.returncode == 1
+    assert "the option watchword_issuer must be an absolute URL" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert "identifiers.py" not in done.stdout
+
+
 def test_a_suite_without_the_fixture_loads_nothing(tmp_path: Path) -> None:
     """The plugin is loaded wherever watchword is installed, and costs nothing there."""
     (tmp_path / "test_none.py").write_text(UNUSED)
