@@ -114,7 +114,10 @@ class Guard:
 
     def _judge(self, request: GuardedRequest | None) -> InsufficientScope | None:
         if request is None or request.over or request.token is None:
-            raise RuntimeError("a guard needs BearerMiddleware in front, and no open route")
+            raise RuntimeError(
+                "a guard needs BearerMiddleware or BearerWsgiMiddleware in front, and no open "
+                "route; with FastAPI's Bearer, use its protected(…)"
+            )
         try:
             self._check(request.token)
         except InsufficientScope as error:

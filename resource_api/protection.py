@@ -86,7 +86,8 @@ class Protection:
             on_event: gets each `resource_api.events.Event`; by default they are logged.
 
         Raises:
-            ValueError, TypeError: settings that cannot be or contradict each other.
+            ValueError: settings that cannot be or contradict each other.
+            TypeError: one of `issuers` is no policy.
         """
         if (issuer is None) == (issuers is None) or (
             issuer is None and (jwks, jwks_uri, status_lists, policy) != (None,) * 4
@@ -104,10 +105,8 @@ class Protection:
         self.issuers = tuple(_complete(each, clock, on_event) for each in trusted)
         """The trusted issuers, each with its keys and status lists."""
         validator = TokenValidator(self.issuers, clock=clock, cache_size=cache_size)
-        self.policy = _find_policy(self.issuers, resource)
+        self.policy = _find_policy(self.issuers, resource, issuer)
         """The first that is for `resource` itself: challenges have its realm and scopes."""
-        if issuer not in (None, self.policy.issuer):
-            raise ValueError("policy is for another issuer")
         # The methods themselves: they are called for every request.
         self.cached = validator.cached
         """Give a token that was validated before and still would be; costs no await."""
@@ -245,19 +244,19 @@ def _log_about(
     return log_events(clock=time.monotonic, about=about)
 
 
-def _find_policy(issuers: Iterable[TrustedIssuer], resource: str) -> ResourcePolicy:
+def _find_policy(
+    issuers: Iterable[TrustedIssuer], resource: str, issuer: str | None
+) -> ResourcePolicy:
     """Give the policy that speaks for an API: the first whose tokens name it by this identifier.
 
     Raises:
         ValueError: there is none.
     """
     for each in issuers:
-        if each.policy.resource == resource:
+        if each.policy.resource == resource and issuer in (None, each.policy.issuer):
             return each.policy
-    raise ValueError(
-        f"no policy is for the resource {resource!r}: one of them must have this identifier, "
-        "letter by letter"
-    )
+    whose = "" if issuer is None else f" and the issuer {issuer!r}"
+    raise ValueError(f"no policy is for the resource {resource!r}{whose}, letter by letter")
 
 
 def _policy_of(trusted: ResourcePolicy | TrustedIssuer) -> ResourcePolicy:
