@@ -41,13 +41,14 @@ _Steps = TypeVar("_Steps", bound=Generator[Step, None, Any])
 _NOT_COPIED = frozenset({"_process", "_flow"})
 _PATIENCE = 6.0  # in timeouts: the longest a token request can take is a few of them
 
-_BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # of Linux; others count sleep
+# Of Linux; macOS has it as CLOCK_MONOTONIC; the only clock of Windows goes on, too.
+_BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 
 
 def boot_time() -> float:
     """Return the seconds of a clock that never jumps and goes on while the machine sleeps.
 
-    `time.monotonic` stands still then on Linux: a token would seem young a day later.
+    `time.monotonic` stands still then on Linux and macOS: a token would seem young a day later.
     """
     return time.monotonic() if _BOOT_TIME is None else time.clock_gettime(_BOOT_TIME)
 

@@ -1,6 +1,7 @@
 """`TokenSource`: the token itself, for callers that use no `httpx.Auth`."""
 
 import copy
+import importlib.util
 import json
 import time
 from urllib.parse import parse_qs
@@ -150,3 +151,15 @@ def test_the_time_that_the_machine_sleeps_counts(library, monkeypatch):
     moment += 86_400
     assert source.token().value == "t2"
     assert set(asked) == {time.CLOCK_BOOTTIME}
+
+
+def test_macos_has_that_clock_by_another_name(monkeypatch):
+    """Where `time.monotonic` is not it."""
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    spec = importlib.util.find_spec("consumer.token_source")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    asked = []
+    monkeypatch.setattr(time, "clock_gettime", asked.append)
+    module.boot_time()
+    assert asked == [time.CLOCK_MONOTONIC]
