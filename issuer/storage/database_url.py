@@ -364,5 +364,6 @@ def load_engine(place: DatabasePlace) -> None:
         import issuer.storage.engines.postgresql  # noqa: F401
     except ModuleNotFoundError:
         raise InvalidValue(
-            "PostgreSQL needs its driver; run: pip install 'watchword[server,postgresql]'"
+            "PostgreSQL needs its driver: install watchword[server,postgresql] "
+            "(pip install '.[server,postgresql]' in a checkout)"
         ) from None
