@@ -103,6 +103,8 @@ def parse_metadata(
             f"the metadata found for {issuer} name another issuer, "
             f"{ascii(found)[:_LONGEST_QUOTE]}; write the issuer to the letter as it calls itself"
         )
+    if issuer.startswith("https:"):
+        allow_insecure_http = False  # over TLS nothing leads out of it
     endpoint = _url(document, "token_endpoint", allow_insecure_http)
     if endpoint is None:
         raise MetadataError(f"the metadata of {issuer} have no token_endpoint")

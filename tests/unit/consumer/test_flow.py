@@ -251,11 +251,13 @@ def test_who_waits_is_told_for_how_long(flow, clock):
 
 def test_a_token_endpoint_over_plain_http_is_taken_where_the_plan_allows_it(clock):
     """The metadata are judged by the same rule as the API's address."""
-    plain = METADATA | {"token_endpoint": "http://as.example/token"}
-    walk = Walk(make_flow(clock, token_endpoint=None, allow_insecure_http={"as.example"}))
-    assert walk.fetched(answer(plain)).step.request.url == "http://as.example/token"
+    issuer = "http://as.example"
+    plain = answer({"issuer": issuer, "token_endpoint": f"{issuer}/token"})
+    asked = {"issuer": issuer, "token_endpoint": None}
+    walk = Walk(make_flow(clock, **asked, allow_insecure_http={"as.example"}))
+    assert walk.fetched(plain).step.request.url == "http://as.example/token"
     with pytest.raises(InsecureUrl):
-        Walk(make_flow(clock, token_endpoint=None)).fetched(answer(plain))
+        Walk(make_flow(clock, **asked)).fetched(plain)
 
 
 def test_the_kind_of_token_that_the_plan_names_is_the_one_that_is_taken(clock):

@@ -52,11 +52,16 @@ def test_an_unusable_address_is_refused(change):
 
 @pytest.mark.rfc("21-1.5-1")
 def test_an_endpoint_on_plain_http_is_refused():
-    """Metadata cannot lead the secret out of TLS, unless someone said so aloud."""
-    document = GOOD | {"token_endpoint": "http://as.example/token"}
+    """Metadata cannot lead the secret out of TLS, and to plain http only where that is allowed."""
+    endpoint = {"token_endpoint": "http://as.example/token"}
+    for allowed in (False, True, {"as.example"}):
+        with pytest.raises(InsecureUrl):
+            judged(GOOD | endpoint, allow_insecure_http=allowed)
+    plain = "http://as.example"
+    document = GOOD | endpoint | {"issuer": plain}
     with pytest.raises(InsecureUrl):
-        judged(document)
-    found = judged(document, allow_insecure_http={"as.example"})
+        judged(document, issuer=plain)
+    found = judged(document, issuer=plain, allow_insecure_http={"as.example"})
     assert found.token_endpoint == "http://as.example/token"
 
 
