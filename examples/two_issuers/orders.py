@@ -15,7 +15,9 @@ bearer = Bearer(
     issuers=[
         ResourcePolicy(issuer=os.environ["ISSUER"], resource=RESOURCE),
         ResourcePolicy(
-            issuer=f"{os.environ['KEYCLOAK']}/realms/shop", resource=RESOURCE, profile="keycloak"
+            issuer=f"{os.environ['KEYCLOAK']}/realms/shop",
+            resource="orders-api",
+            profile="keycloak",
         ),
     ],
 )

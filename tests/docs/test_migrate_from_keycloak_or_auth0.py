@@ -82,7 +82,7 @@ def test_an_export_becomes_a_registry(
 def test_the_api_trusts_both_issuers() -> None:
     """And neither of them for what the other writes."""
     new = Issuer("https://auth.example.com", audience=ORDERS)
-    old = Issuer("https://sso.example.com/realms/demo", audience=ORDERS, profile="keycloak")
+    old = Issuer("https://sso.example.com/realms/demo", audience="orders-api", profile="keycloak")
     names: dict[str, Any] = {}
     exec(SERVICE, names)
     with new.serving(), old.serving(), TestClient(names["app"]) as client:
