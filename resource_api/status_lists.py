@@ -7,7 +7,6 @@ only what a list says of itself is compared with the time of day.
 
 import asyncio
 import math
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from keys.events import EventSink
 from keys.jwk import PublicJwk
 from keys.remote.answer import FETCH_TIMEOUT
 from keys.remote.http_get import HttpGet
-from keys.remote.jwks_client import JwksClient
+from keys.remote.jwks_client import JwksClient, random_fraction
 from keys.remote.per_loop import on_this_loop
 from resource_api.errors import InvalidToken, Reason, StatusUnavailable
 from resource_api.events import Event, log_events
@@ -93,7 +92,7 @@ class StatusListClient:
         monotonic: Callable[[], float] = time.monotonic,
         on_event: EventSink | None = None,
         timeout: float = FETCH_TIMEOUT,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random_fraction,
     ) -> None:
         """Prepare; nothing is fetched before a token names a list.
 

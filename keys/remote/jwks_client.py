@@ -43,6 +43,9 @@ FetchJwks = Callable[[str | None], Awaitable[Fetched]]
 MAXIMUM_WAITING = 256
 """Requests that may wait for a fetch at once; those beyond are refused as if there were none."""
 
+random_fraction: Callable[[], float] = random.SystemRandom().random
+"""Gives numbers from 0 to 1, and takes none from the generator that a program may have seeded."""
+
 
 @dataclass(slots=True)
 class _OnLoop:
@@ -70,7 +73,7 @@ class JwksClient:
         on_event: EventSink | None = None,
         timeout: float = FETCH_TIMEOUT,
         copy: "KeySetCopy | None" = None,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random_fraction,
     ) -> None:
         """Prepare; nothing is fetched before `warm`, `current` or `key` asks for it.
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -21,11 +22,6 @@ from watchword.testing.forge import RESOURCE
 THREAD = "watchword.resource_api"
 
 
-def running() -> list[threading.Thread]:
-    """List the threads that serve a protection."""
-    return [thread for thread in threading.enumerate() if thread.name == THREAD]
-
-
 class Api:
     """A synchronous protection whose issuer's keys and lists come over a real socket."""
 
@@ -33,8 +29,15 @@ class Api:
         self.listed = listed
         self.server = listed.server
         self.sync = SyncProtection(listed.app.protection)
+        self._of_others = threading.enumerate()
         # The keys follow the same clock as the lists.
         listed.keys._clock = listed.monotonic
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads that serve a protection and were not there before."""
+        alive = [each for each in threading.enumerate() if each not in self._of_others]
+        return [each for each in alive if each.name == THREAD]
 
     def verify(self, token: bytes | None = None) -> Any:
         """Verify a token on this thread."""
@@ -56,18 +59,25 @@ async def api() -> AsyncIterator[Api]:
 
 async def test_a_remembered_token_needs_no_other_thread(api: Api) -> None:
     """Nothing is started before the first token, nor for one that is remembered."""
-    assert running() == []
+    assert api.threads == []
     with pytest.raises(MissingToken):
         api.sync.verify(None)
-    assert running() == []
+    assert api.threads == []
     token = await api.ask()
-    assert (token.client_id, len(running())) == ("svc-a", 1)
+    assert (token.client_id, len(api.threads)) == ("svc-a", 1)
     await asyncio.to_thread(api.sync.close)
-    assert running() == []
+    assert api.threads == []
     assert await api.ask() is token
-    assert running() == []
+    assert api.threads == []
     other = await api.ask(api.listed.token(1))
-    assert (other is token, len(running())) == (False, 1)
+    assert (other is token, len(api.threads)) == (False, 1)
+
+
+async def test_the_random_numbers_of_the_program_are_left_alone(api: Api) -> None:
+    """Fetches in the background would make what a program has seeded come out otherwise."""
+    before = random.getstate()
+    await api.ask()
+    assert random.getstate() == before
 
 
 async def test_many_threads_that_start_cold_share_one_fetch(api: Api) -> None:
@@ -83,7 +93,7 @@ async def test_many_threads_that_start_cold_share_one_fetch(api: Api) -> None:
             return {each.result() for each in [pool.submit(verify) for _ in range(32)]}
 
     assert await asyncio.to_thread(verify_all) == {"svc-a"}
-    assert (api.server.requests["/jwks"], api.listed.fetches, len(running())) == (1, 1, 1)
+    assert (api.server.requests["/jwks"], api.listed.fetches, len(api.threads)) == (1, 1, 1)
 
 
 async def test_keys_that_are_due_are_fetched_while_the_old_ones_serve(api: Api) -> None:
@@ -159,15 +169,15 @@ async def test_the_thread_ends_with_its_protection(api: Api) -> None:
     await api.ask()
     api.sync = SyncProtection(issuer=api.server.url, resource=RESOURCE)
     gc.collect()
-    await until(lambda: running() == [])
+    await until(lambda: api.threads == [])
 
 
 async def test_a_process_may_fork_before_and_after_the_first_token(api: Api) -> None:
     """The thread of the parent is not in the child, which starts its own when keys are due."""
     token = await api.ask()
-    assert await in_a_child(lambda: api.verify() is token and running() == [])
+    assert await in_a_child(lambda: api.verify() is token and api.threads == [])
     api.listed.monotonic.advance(4000)
-    assert await in_a_child(lambda: api.verify().client_id == "svc-a" and len(running()) == 1)
+    assert await in_a_child(lambda: api.verify().client_id == "svc-a" and len(api.threads) == 1)
     assert api.server.requests["/jwks"] == 2
     assert (await api.ask()).client_id == "svc-a"
     assert api.server.requests["/jwks"] == 3

@@ -12,7 +12,7 @@ from keys.encoding import decode_base64url, encode_base64url, parse_json_object
 from keys.errors import InvalidJws
 from keys.jws import parse_compact
 from resource_api import AccessToken, InvalidToken, ResourceError, ResourcePolicy, explain, verify
-from resource_api.bearer import parse_bearer
+from resource_api.bearer import check_token68, find_bearer
 from resource_api.explanation import Outcome
 from resource_api.status_list import StatusList
 from tests.support.protected_api import ProtectedApi
@@ -100,7 +100,7 @@ def test_any_signed_claims_yield_a_verdict(claims: dict[str, Any]) -> None:
 def test_any_header_lines_yield_one_token_or_a_refusal(lines: list[tuple[bytes, bytes]]) -> None:
     """What comes out of the header is one token68 from its only line."""
     try:
-        token = parse_bearer(lines)
+        token = check_token68(find_bearer(lines))
     except ResourceError:
         return
     [line] = [value for name, value in lines if name == b"authorization"]

@@ -5,13 +5,13 @@ again after a pause that doubles up to a bound, with jitter, so that workers do 
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 
 from issuer.events import EventSink
+from keys.remote.jwks_client import random_fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,10 @@ class Jobs:
     """
 
     def __init__(
-        self, *jobs: Job, events: EventSink, fraction: Callable[[], float] = random.random
+        self,
+        *jobs: Job,
+        events: EventSink,
+        fraction: Callable[[], float] = random_fraction,
     ) -> None:
         self._jobs = jobs
         self._events = events
