@@ -22,6 +22,8 @@ if __name__ == "__main__":
 
 def test_processes_share_one_token(tmp_path: Path) -> None:
     """Forked and spawned ones: the issuer is asked once by all of them together."""
+    # A pool ends its workers by SIGTERM, and coverage's handler may then wait for a lock for ever.
+    environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     with listening() as issuer:
         source = SHARED.replace("https://auth.example.com", issuer.url)
         source = source.replace("/run/billing/tokens", str(tmp_path / "tokens"))
@@ -29,7 +31,7 @@ def test_processes_share_one_token(tmp_path: Path) -> None:
         for method in ("fork", "spawn"):
             done = subprocess.run(
                 [sys.executable, str(tmp_path / "work.py"), method],
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                env=environment | {"PYTHONPATH": str(ROOT)},
                 capture_output=True,
                 text=True,
                 timeout=120,
