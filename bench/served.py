@@ -10,10 +10,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from types import MappingProxyType
 
-from bench.loadgen import build_request, free_port, run_load, wait_for_port
+from bench.loadgen import build_request, free_port, wait_for_port
 from consumer.client_auth import ClientSecretBasic
 from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.audit import Actor, Via
@@ -168,7 +170,7 @@ def provider(
         )
         try:
             wait_for_port(address)
-            run_load(address, [build_request("GET", "/readyz")], connections=1, total=1)
+            _wait_until_ready(address)
             ready = time.perf_counter() - begun
             yield Running(
                 pid=process.pid,
@@ -179,6 +181,25 @@ def provider(
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
+
+
+def _wait_until_ready(address: tuple[str, int]) -> None:
+    """Wait for a good `/readyz`, on one connection.
+
+    Raises:
+        TimeoutError: there is none in time.
+    """
+    probe = HTTPConnection(*address, timeout=30)
+    deadline = time.perf_counter() + 30
+    with closing(probe):
+        while time.perf_counter() < deadline:
+            probe.request("GET", "/readyz")
+            answer = probe.getresponse()
+            answer.read()
+            if answer.status == HTTPStatus.OK:
+                return
+            time.sleep(0.01)
+    raise TimeoutError("the provider is not ready")
 
 
 def run_command(
