@@ -3,9 +3,11 @@
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -44,6 +46,21 @@ _use_memory_for_files()
 def anyio_backend() -> str:
     """Run async tests on asyncio, the loop that the product ships on."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def end_protections() -> Iterator[None]:
+    """End the threads of protections that a test made and did not close.
+
+    Such as of module globals in the examples of a page: they would go on to ask for keys, through
+    the proxies that other tests set.
+    """
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "watchword.resource_api":
+            serving: Any = thread
+            serving.loop.call_soon_threadsafe(serving.ending.set)
+            thread.join(10)
 
 
 @pytest.fixture(scope="session")

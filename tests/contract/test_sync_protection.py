@@ -211,13 +211,16 @@ import threading
 from resource_api.sync import SyncProtection
 sync = SyncProtection(issuer={api.server.url!r}, resource={RESOURCE!r})
 print(sync.readiness()[0])
+input()
 assert {THREAD!r} in [thread.name for thread in threading.enumerate()]
 """
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-W", "error", "-c", program],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
+    await until(lambda: api.server.requests["/jwks"] == 1)
     async with asyncio.timeout(10):
-        said, _ = await process.communicate()
+        said, _ = await process.communicate(b"\n")
     assert (said, process.returncode) == (b"503\n", 0)
