@@ -293,3 +293,8 @@ def test_the_escapes_of_a_uri_are_read_as_all_others(text: str, value: str | Non
             form_decode(text)
     else:
         assert form_decode(text) == value
+
+
+def test_the_repr_of_a_password_shows_whose_it_is_and_not_the_secret() -> None:
+    """A log or an exception may hold it."""
+    assert repr(ClientPassword("svc-a", "s3cret")) == "ClientPassword(client_id='svc-a')"
