@@ -1,6 +1,7 @@
-"""The clock and the random ids of the provider; further down both are arguments."""
+"""The clock and the random numbers of the provider; further down both are arguments."""
 
 import os
+import random
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,10 @@ _DRAWN_AT_ONCE = 4_096
 def wall_clock() -> int:
     """Read the time: whole seconds since the epoch."""
     return int(time.time())  # noqa: TID251 - clocks are arguments everywhere below
+
+
+random_fraction: Callable[[], float] = random.SystemRandom().random
+"""Gives numbers from 0 to 1."""
 
 
 class RandomBuffer:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from threading import Thread
 
 from issuer.events import EventSink
-from keys.remote.jwks_client import random_fraction
+from watchword.ambient import random_fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
