@@ -75,6 +75,7 @@ def test_only_the_bearer_challenge_speaks_of_our_token(headers, error):
 
 
 def test_hostile_headers_take_no_time():
-    """The parser looks at each character a bounded number of times."""
+    """The parser looks at each character a bounded number of times, and reads what comes beside."""
+    good = 'Bearer error="invalid_token"'
     for header in ("a " * 4000, "a=" * 4000, 'a="' + "\\" * 8000, "a,\t" * 2700, '"' * 8000):
-        parse_challenges(header)
+        assert BEARER.challenge([header, good])["error"] == "invalid_token"
