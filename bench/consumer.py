@@ -233,11 +233,9 @@ def refused(url: str, calls: int) -> dict[str, int]:
     return found
 
 
-async def tail(url: str, make: Any, *, renewals: int) -> dict[str, float]:
+async def tail(url: str, make: Any, *, renewals: int) -> dict[str, float | None]:
     """Call under load across renewals; return the p99.9 of all and of those between, in ms."""
     taken: list[tuple[float, float]] = []
-    asked(url)
-    end = time.monotonic() + LIFE * 0.8 * renewals
 
     with make(url) as call:
 
@@ -247,7 +245,9 @@ async def tail(url: str, make: Any, *, renewals: int) -> dict[str, float]:
                 taken.append((begun, time.monotonic()))
 
         await call(f"{url}/api")
+        await asyncio.gather(*(call(f"{url}/api") for _ in range(CONNECTIONS)))  # opens connections
         asked(url)
+        end = time.monotonic() + LIFE * 0.8 * renewals
         await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
     moments = asked(url)
     margin = 2 * _TOKEN_SECONDS
@@ -261,9 +261,9 @@ async def tail(url: str, make: Any, *, renewals: int) -> dict[str, float]:
     return found | {"renewals": len(moments), "calls": len(taken)}
 
 
-def p999(seconds: list[float]) -> float:
-    """Return the 99.9th percentile in milliseconds."""
-    return statistics.quantiles(seconds, n=1000)[-1] * 1000
+def p999(seconds: list[float]) -> float | None:
+    """Return the 99.9th percentile in milliseconds, or None where no call falls there."""
+    return statistics.quantiles(seconds, n=1000)[-1] * 1000 if len(seconds) > 1 else None
 
 
 class Clock:
