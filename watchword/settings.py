@@ -1,19 +1,16 @@
 """Read the settings: flag > environment > `.env` > `watchword.toml` > default.
 
-Only here and in `setting_sources` is the environment read. All mistakes come in one message, and
-nothing travels on from here but frozen values.
+Only here, in `setting_sources` and in `setting_mistakes` is the environment read. All mistakes come
+in one message, and nothing travels on from here but frozen values.
 """
 
-import os
 import tomllib
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,12 +22,8 @@ from issuer.config import MAX_TOKEN_TTL, IssuerConfig
 from issuer.storage.database_url import DatabasePlace, SqliteFile, parse_database_url
 from keys.identifiers import is_loopback
 from watchword.claim_hooks import ClaimHooks, loading_hooks
-from watchword.setting_sources import (
-    PREFIX,
-    Environment,
-    PlainClientCredentials,
-    is_of_service,
-)
+from watchword.setting_mistakes import explain, label, unknown_variables
+from watchword.setting_sources import PREFIX, Environment, PlainClientCredentials
 from watchword.setting_values import (
     AllowInsecureHttp,
     DatabaseUrl,
@@ -47,8 +40,6 @@ from watchword.setting_values import (
 WITHOUT_EFFECT = ("failed_auth_limit",)
 """Settings that may be given already, for what they steer is not built yet."""
 SETTINGS_FILE = Path("watchword.toml")
-_OTHER_VARIABLES = frozenset({"WATCHWORD_PYTHON"})
-"""Variables with our prefix that are no settings: this one is for the scripts of a checkout."""
 
 
 class SettingsError(Exception):
@@ -329,13 +320,14 @@ def load_settings(*, with_hooks: bool = False, **flags: object) -> Settings:
         SettingsError: with one line for every mistake found.
     """
     given: Mapping[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    names = Settings.model_fields
     mistakes: list[str] = []
     settings = None
     try:
         with loading_hooks(with_hooks):
             settings = Settings(**given)
     except ValidationError as error:
-        mistakes += [line for detail in error.errors() for line in _explain(detail, given)]
+        mistakes += [line for detail in error.errors() for line in explain(detail, given, names)]
     except tomllib.TOMLDecodeError as error:
         mistakes.append(f"{SETTINGS_FILE}: not valid TOML: {error}")
     except (OSError, UnicodeDecodeError) as error:
@@ -343,43 +335,8 @@ def load_settings(*, with_hooks: bool = False, **flags: object) -> Settings:
     if settings is not None:
         from watchword.contradictions import find_contradictions
 
-        mistakes += [f"{_label(name, given)}: {why}" for name, why in find_contradictions(settings)]
-    mistakes += _unknown_variables()
+        mistakes += [f"{label(name, given)}: {why}" for name, why in find_contradictions(settings)]
+    mistakes += unknown_variables(names)
     if settings is None or mistakes:
         raise SettingsError(mistakes)
     return settings
-
-
-def _label(name: str, flags: Mapping[str, Any]) -> str:
-    return f"--{name.replace('_', '-')}" if name in flags else f"{PREFIX}{name.upper()}"
-
-
-def _unknown_variables() -> Iterator[str]:
-    """Yield a line for each variable of the environment that looks like a setting and is none."""
-    environment = os.environ  # noqa: TID251 - this module is where the environment is read
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | _OTHER_VARIABLES
-    for name, value in environment.items():
-        is_ours = name.upper().startswith(PREFIX) and bool(value)  # an empty one is as if unset
-        if is_ours and name.upper() not in known and not is_of_service(name):
-            yield _explain_unknown(name)
-
-
-def _explain(detail: ErrorDetails, flags: Mapping[str, Any]) -> list[str]:
-    from issuer.registry.mistakes import words_of
-
-    name = str(detail["loc"][0])
-    if detail["type"] == "extra_forbidden":
-        return [_explain_unknown(name)]
-    words = words_of(detail) or detail["msg"].removeprefix("Value error, ")
-    return [f"{_label(name, flags)}: {line}" for line in words.split("\n")]
-
-
-def _explain_unknown(name: str) -> str:
-    """Say so, with the setting that was probably meant, spelt as this name is."""
-    prefix = PREFIX if name.upper().startswith(PREFIX) else ""
-    word = name.upper().removeprefix(PREFIX).lower()
-    close = get_close_matches(word, Settings.model_fields, n=1)
-    if not close:
-        return f"{name}: unknown setting; see the settings reference for the names"
-    meant = prefix + (close[0].upper() if prefix else close[0])
-    return f"{name}: unknown setting; did you mean {meant}?"
