@@ -1,9 +1,7 @@
 """Wire the issuer: registry, keys, pipeline and endpoints, with real clock and randomness."""
 
 import asyncio
-import json
 import secrets
-from collections.abc import Collection
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from time import monotonic
@@ -14,7 +12,7 @@ from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.cross_origin import readable_everywhere
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.events import EventSink
-from issuer.metadata import JWKS_PATH, build_metadata, metadata_paths
+from issuer.metadata import JWKS_PATH, metadata_paths
 from issuer.registry.errors import RegistryError, StoreUnavailable
 from issuer.registry.usage import UsageLog
 from issuer.registry.view import ClientView
@@ -34,6 +32,7 @@ from watchword.provider.jobs import Job, Jobs, JobsApart
 from watchword.provider.key_ring import KeyRing, ring_policy
 from watchword.provider.key_upkeep import KeyUpkeep
 from watchword.provider.operators import Operators
+from watchword.provider.published_metadata import PublishedMetadata
 from watchword.provider.slow_hash_worker import SlowHashWorker
 from watchword.provider.token_status import PRUNE_SECONDS, TokenStatus
 from watchword.registry import is_missing, open_registry
@@ -100,15 +99,17 @@ class IssuerApp:
         )
         self._slow_hashes = SlowHashWorker()
         self._usage = UsageLog()
-        self._metadata_version: object = None
-        self._resource_algorithms: Collection[str] = ()
-        self._metadata = self._build_metadata(algorithms=self.keys.algorithms(wall_clock()))
-        self._refresh_metadata()
+        self._metadata = PublishedMetadata(
+            self.config,
+            signing_alg=settings.signing_alg,
+            registry=self.registry,
+            published_algorithms=lambda: self.keys.algorithms(wall_clock()),
+        )
         self._upkeep = KeyUpkeep(
             self.keys,
             self._key_store,
             ring_policy(settings),
-            algorithms=lambda: {settings.signing_alg, *self._resource_algorithms},
+            algorithms=lambda: {settings.signing_alg, *self._metadata.resource_algorithms},
             registry=self.registry,
             events=events,
             monotonic=monotonic,
@@ -157,7 +158,7 @@ class IssuerApp:
             events=self._events,
         )
         jwks = readable_everywhere(DocumentEndpoint(self.jwks))
-        metadata = readable_everywhere(DocumentEndpoint(lambda: self._metadata))
+        metadata = readable_everywhere(DocumentEndpoint(lambda: self._metadata.document))
         lists = readable_everywhere(self.statuses.endpoint(self.keys))
         routes: dict[str, Endpoint] = dict.fromkeys(metadata_paths(self.config), metadata)
         for base in {"", self.config.path}:
@@ -296,7 +297,7 @@ class IssuerApp:
             Job(
                 name="metadata",
                 every=DOCUMENT_POLL_SECONDS,
-                run=lambda: asyncio.to_thread(self._refresh_metadata),
+                run=lambda: asyncio.to_thread(self._metadata.refresh),
             ),
             Job(
                 name="key trail",
@@ -327,20 +328,6 @@ class IssuerApp:
             ),
         )
 
-    def _refresh_metadata(self) -> None:
-        # The job "registry" reports the outage; the old document stays in use.
-        with suppress(RegistryError):
-            published = self.keys.algorithms(wall_clock())
-            version = self.registry.version(), published
-            if version != self._metadata_version:
-                self._resource_algorithms = self.registry.list_signing_algs()
-                self._metadata = self._build_metadata(
-                    scopes=self.registry.list_scopes(),
-                    algorithms=published.union(self._resource_algorithms),
-                    details_types=self.registry.list_details_types(),
-                )
-                self._metadata_version = version
-
     def _write_usage(self) -> None:
         batch = self._usage.take()
         try:
@@ -355,11 +342,6 @@ class IssuerApp:
             self.registry.announce_expiring(
                 within=self._settings.secret_notice_seconds, started=self._started
             )
-
-    def _build_metadata(self, **supported: Collection[str]) -> Document:
-        alg = self._settings.signing_alg
-        document = build_metadata(self.config, signing_alg=alg, **supported)
-        return Document(json.dumps(document).encode(), self.config.document_max_age)
 
 
 def _check_rotation(settings: Settings, registry: Registry) -> None:

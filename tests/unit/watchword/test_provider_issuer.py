@@ -140,7 +140,7 @@ async def test_what_starts_without_the_registry_serves_the_rest_and_opens_it_lat
     """Keys and metadata are there at once, the registry as soon as it answers."""
     late, log = another(app, checked=True)
     assert json.loads(late.jwks().body) == json.loads(app.jwks().body)
-    assert "scopes_supported" not in json.loads(late._metadata.body)
+    assert "scopes_supported" not in json.loads(late._metadata.document.body)
     assert late.has_key()
     assert not late.store_answers()
     late.start()
@@ -150,8 +150,8 @@ async def test_what_starts_without_the_registry_serves_the_rest_and_opens_it_lat
     outage.error = None
     await until(late.store_answers)
     assert await late.view.fetch("anybody") is None
-    await until(lambda: "scopes_supported" in json.loads(late._metadata.body))
-    assert late._metadata.body == app._metadata.body
+    await until(lambda: "scopes_supported" in json.loads(late._metadata.document.body))
+    assert late._metadata.document.body == app._metadata.document.body
     await late.stop()
     late._events.flush()
     assert logged(log) == [
