@@ -3,8 +3,10 @@
 import sys
 
 from scripts.generated import write_or_check
-from watchword.setting_sources import PREFIX
+from watchword.setting_sources import PREFIX, SECRETS
 from watchword.settings import SETTINGS_FILE, Settings
+
+SECRET_FILES = ",\n".join(f"`{PREFIX}{name.upper()}_FILE`" for name in SECRETS)
 
 INTRODUCTION = f"""\
 # Settings
@@ -17,6 +19,10 @@ the prefix: `token_ttl = 600`. Names that are unknown, in the
 environment or in a file, and values that are not allowed are refused together in one message, with
 exit code 2. The variables that Kubernetes sets in a pod beside a Service named `watchword` or
 `watchword-…` (`WATCHWORD_PORT=tcp://…`, `WATCHWORD_SERVICE_HOST` and the like) are ignored.
+
+A secret may be in a file, which a variable of the environment names: {SECRET_FILES}.
+White space around the secret is left out. The file is read at start and by a reload; a variable
+and its file together are refused.
 
 | variable | default | meaning |
 | --- | --- | --- |

@@ -23,7 +23,13 @@ from issuer.storage.database_url import DatabasePlace, SqliteFile, parse_databas
 from keys.identifiers import is_loopback
 from watchword.claim_hooks import ClaimHooks, loading_hooks
 from watchword.setting_mistakes import explain, label, unknown_variables
-from watchword.setting_sources import PREFIX, Environment, PlainClientCredentials
+from watchword.setting_sources import (
+    PREFIX,
+    SECRETS,
+    Environment,
+    PlainClientCredentials,
+    read_secret_files,
+)
 from watchword.setting_values import (
     AllowInsecureHttp,
     DatabaseUrl,
@@ -321,22 +327,22 @@ def load_settings(*, with_hooks: bool = False, **flags: object) -> Settings:
     """
     given: Mapping[str, Any] = {name: value for name, value in flags.items() if value is not None}
     names = Settings.model_fields
-    mistakes: list[str] = []
+    secrets, mistakes = read_secret_files()
     settings = None
     try:
         with loading_hooks(with_hooks):
-            settings = Settings(**given)
+            settings = Settings(**{**secrets, **given})
     except ValidationError as error:
         mistakes += [line for detail in error.errors() for line in explain(detail, given, names)]
     except tomllib.TOMLDecodeError as error:
         mistakes.append(f"{SETTINGS_FILE}: not valid TOML: {error}")
     except (OSError, UnicodeDecodeError) as error:
         mistakes.append(f"{SETTINGS_FILE} or .env cannot be read: {error}")
-    if settings is not None:
+    if settings is not None and not mistakes:
         from watchword.contradictions import find_contradictions
 
         mistakes += [f"{label(name, given)}: {why}" for name, why in find_contradictions(settings)]
-    mistakes += unknown_variables(names)
+    mistakes += unknown_variables([*names, *(f"{name}_file" for name in SECRETS)])
     if settings is None or mistakes:
         raise SettingsError(mistakes)
     return settings
