@@ -6,7 +6,6 @@ known kid and a list at hand never wait.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Protocol
 
 from keys.errors import NoKeySet, UnknownKey
@@ -97,7 +96,11 @@ _Verified = tuple[float, float, JwkSet, KeySource, AccessToken, _Listed | None]
 
 
 class VerifiedTokenCache:
-    """Remember tokens that passed every check, by a digest of the whole token.
+    """Remember tokens that passed every check, by the whole token as it was received.
+
+    A digest in its place would cost more than the rest of a hit, and hide nothing: what is
+    remembered holds the token (`AccessToken.text`). Python compares bytes only where their keyed
+    hashes are equal, so the time that it takes tells nothing about a token.
 
     Two generations, each of half of the bound. A hit does no bookkeeping in the young generation,
     and moves an entry there from the old one; a full young generation becomes the old one. What is
@@ -107,7 +110,7 @@ class VerifiedTokenCache:
     __slots__ = ("_clock", "_half", "_old", "_young")
 
     def __init__(self, bound: int = 4096, *, clock: Callable[[], float]) -> None:
-        """Hold at most this many tokens, of some 2.5 KB each; 0 switches the memory off.
+        """Hold at most this many tokens, of some 3 KB each; 0 switches the memory off.
 
         Args:
             bound: how many.
@@ -125,13 +128,12 @@ class VerifiedTokenCache:
         it was verified under (a key may have left), or while the clock is set back to before that
         moment: the token may not be valid yet. Nor unless a list at hand says that it is valid.
         """
-        digest = sha256(token).digest()
-        entry = self._young.get(digest)
+        entry = self._young.get(token)
         if entry is None:
-            entry = self._old.get(digest)
+            entry = self._old.get(token)
             if entry is None:
                 return None
-            self._insert(digest, entry)
+            self._insert(token, entry)
         since, until, keys, source, verified, listed = entry
         if not (since <= self._clock() < until and source.current() is keys):
             return None
@@ -164,12 +166,12 @@ class VerifiedTokenCache:
             listed: where its status is looked up; None for a token that has none.
         """
         if keys is not None and self._half:
-            self._insert(sha256(token).digest(), (now, until, keys, source, verified, listed))
+            self._insert(token, (now, until, keys, source, verified, listed))
 
-    def _insert(self, digest: bytes, entry: _Verified) -> None:
+    def _insert(self, token: bytes, entry: _Verified) -> None:
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
-        self._young[digest] = entry
+        self._young[token] = entry
 
 
 class TokenValidator:
