@@ -14,6 +14,7 @@ from keys.identifiers import (
     parse_insecure_http,
     split_server_url,
 )
+from watchword.process.addresses import parse_networks
 from watchword.setting_sources import PREFIX
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -90,6 +91,11 @@ def _check_origin(name: str) -> None:
         raise ValueError(f"must be origins as browsers write them, such as {origin}")
 
 
+def _networks(text: str) -> str:
+    parse_networks(text)
+    return text
+
+
 def split_names(text: str) -> tuple[str, ...]:
     """Split a setting that lists names with commas between."""
     return tuple(name for part in text.split(",") if (name := part.strip()))
@@ -113,6 +119,7 @@ KeySigner = Annotated[
 ]
 SigningAlg = Annotated[str, AfterValidator(_signing_alg)]
 TokenOrigins = Annotated[str, AfterValidator(_origins)]
+TrustedProxies = Annotated[str, AfterValidator(_networks)]
 JwksUriHosts = Annotated[str, AfterValidator(_host_names)]
 Unavailable = Annotated[
     str | None, AfterValidator(_not_built), Field(description="not available yet")

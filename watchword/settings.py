@@ -22,6 +22,7 @@ from issuer.config import MAX_TOKEN_TTL, IssuerConfig
 from issuer.storage.database_url import DatabasePlace, SqliteFile, parse_database_url
 from keys.identifiers import is_loopback
 from watchword.claim_hooks import ClaimHooks, loading_hooks
+from watchword.process.addresses import Networks, parse_networks
 from watchword.setting_mistakes import explain, label, unknown_variables
 from watchword.setting_sources import (
     PREFIX,
@@ -39,6 +40,7 @@ from watchword.setting_values import (
     Resource,
     SigningAlg,
     TokenOrigins,
+    TrustedProxies,
     Unavailable,
     split_names,
 )
@@ -217,11 +219,15 @@ class Settings(BaseSettings):
         le=300,
         description="seconds between `/readyz` turning 503 and the listener closing",
     )
+    trusted_proxies: TrustedProxies | None = Field(
+        None,
+        description="addresses and networks of proxies, with commas between, whose `Forwarded` or"
+        " `X-Forwarded-*` say where a request came from",
+    )
     # Announced ahead of the features they steer: a value that asks for one is refused.
     tls_cert: Unavailable = None
     tls_key: Unavailable = None
     tls_client_ca: Unavailable = None
-    trusted_proxies: Unavailable = None
     status_list_ttl: int = Field(
         15,
         ge=1,
@@ -280,6 +286,11 @@ class Settings(BaseSettings):
     def private_jwks_hosts(self) -> tuple[str, ...]:
         """The hosts that a registered `jwks_uri` may name whatever their addresses."""
         return split_names((self.jwks_uri_hosts or "").lower())
+
+    @property
+    def proxy_networks(self) -> Networks:
+        """The proxies that are believed."""
+        return parse_networks(self.trusted_proxies or "")
 
     @property
     def issuer_config(self) -> IssuerConfig:

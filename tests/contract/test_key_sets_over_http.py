@@ -1,7 +1,6 @@
 """Key sets over real sockets: an issuer that is slow, wrong or down, and a cache in between."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from keys.remote.key_set_copy import KeySetCopy
 from resource_api import BearerMiddleware
 from tests.support.key_set_server import BAD_ANSWERS, MANY, KeySetServer, key_set_server
 from tests.support.keys import rsa_key
-from tests.support.nginx import caching_nginx, find_nginx
+from tests.support.nginx import caching_nginx
 from tests.support.protected_api import ask, bearer
 from watchword.testing.clock import Clock
 from watchword.testing.forge import NOW, RESOURCE, TokenForge
@@ -196,13 +195,9 @@ async def test_a_withdrawn_key_ends_within_the_stated_interval() -> None:
 @pytest.mark.attack("V40")
 async def test_a_withdrawn_key_ends_in_time_behind_a_shared_cache(tmp_path: Path) -> None:
     """What the cache may keep and the interval add up: here to two seconds."""
-    program = find_nginx()
-    if program is None:
-        assert "CI" not in os.environ, "CI needs nginx: apt-get install nginx"
-        pytest.skip("nginx is not installed (on Debian and Ubuntu: apt-get install nginx)")
     async with key_set_server(FORGE.jwks_document, revalidate=1) as server:
         server.cache_control = "public, max-age=300, s-maxage=1"
-        with caching_nginx(program, tmp_path, server.url) as url:
+        with caching_nginx(tmp_path, server.url) as url:
             seconds, apis = await time_withdrawal(server, url, validators=10)
             assert seconds < 2 + BUSY
             answer = httpx.get(f"{url}/jwks")

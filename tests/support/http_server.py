@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from watchword.process.connections import Limits
 from watchword.process.server import GracefulServer
@@ -73,8 +74,13 @@ def read_answer(peer: socket.socket) -> tuple[int, dict]:
 
 
 @contextmanager
-def served(limits: Limits | None = None) -> Iterator[Served]:
-    """Serve an application that echoes, or waits on `/wait` until `released` is set."""
+def served(limits: Limits | None = None, **options: Any) -> Iterator[Served]:
+    """Serve an application that echoes, or waits on `/wait` until `released` is set.
+
+    Args:
+        limits: of connections.
+        options: further ones of `GracefulServer`.
+    """
     limits = limits or Limits(connections=64)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -90,6 +96,7 @@ def served(limits: Limits | None = None) -> Iterator[Served]:
         drain_seconds=0,
         events=lambda event, **fields: events.append({"event": event, **fields}),
         limits=limits,
+        **options,
     )
     result = Served(listener.getsockname(), server, events=events)
     result.thread = threading.Thread(target=server.run, args=([listener],))

@@ -1,15 +1,16 @@
-"""A real nginx that caches in front of a server, as a CDN or a gateway does."""
+"""A real nginx in front of a server: with the sample in `deploy/`, or caching as a CDN does."""
 
 import os
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.provider import PATIENCE, free_port
+import pytest
+
+from tests.support.certificates import Certificate
+from tests.support.fronts import fill_sample, running_front
+from tests.support.provider import free_port
 
 _CONFIGURATION = """
 {user}
@@ -25,6 +26,10 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+{servers}
+}}
+"""
+_CACHE = """
     proxy_cache_path {folder}/cache keys_zone=keys:1m;
     server {{
         listen 127.0.0.1:{port};
@@ -35,46 +40,50 @@ http {{
             add_header X-Cache $upstream_cache_status;
         }}
     }}
-}}
 """
 
 
-def find_nginx() -> str | None:
-    """Give the program, if it is on this machine."""
-    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+def find_nginx() -> str:
+    """Give the program; without it the test is skipped, and in CI it fails."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        assert "CI" not in os.environ, "CI needs nginx: apt-get install nginx"
+        pytest.skip("nginx is not installed (on Debian and Ubuntu: apt-get install nginx)")
+    return program
 
 
 @contextmanager
-def caching_nginx(program: str, folder: Path, upstream: str) -> Iterator[str]:
-    """Run one; give its URL."""
+def caching_nginx(folder: Path, upstream: str) -> Iterator[str]:
+    """Run one that caches; give its URL."""
     port = free_port()
+    with _nginx(folder, port, _CACHE.format(folder=folder, port=port, upstream=upstream)):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def sample_nginx(folder: Path, node: int, certificate: Certificate) -> Iterator[str]:
+    """Run one with the sample in front of a node on this port; give its URL."""
+    port = free_port()
+    sample = fill_sample(
+        "nginx/watchword.conf",
+        {
+            "server 127.0.0.1:8080;": f"server 127.0.0.1:{node};",
+            "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
+            "/etc/ssl/certs/auth.example.com.pem": str(certificate.file),
+            "/etc/ssl/private/auth.example.com.key": str(certificate.key_file),
+        },
+    )
+    with _nginx(folder, port, sample):
+        yield f"https://127.0.0.1:{port}"
+
+
+@contextmanager
+def _nginx(folder: Path, port: int, servers: str) -> Iterator[None]:
     configuration = folder / "nginx.conf"
     # The workers of a root's nginx would be another account's, which has no access to the folder.
     user = "user root;" if os.geteuid() == 0 else ""
-    configuration.write_text(
-        _CONFIGURATION.format(user=user, folder=folder, port=port, upstream=upstream)
-    )
-    command = [
-        program,
-        "-p",
-        str(folder),
-        "-c",
-        str(configuration),
-        "-e",
-        str(folder / "start.log"),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "start.log").read_text()
-                assert time.monotonic() < end
-                time.sleep(0.02)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
+    configuration.write_text(_CONFIGURATION.format(user=user, folder=folder, servers=servers))
+    log = folder / "start.log"
+    command = [find_nginx(), "-p", str(folder), "-c", str(configuration), "-e", str(log)]
+    with running_front(command, port=port, log=log):
+        yield

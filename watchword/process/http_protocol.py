@@ -9,6 +9,7 @@ What it adds to uvicorn's:
 - An offer to upgrade is ignored (RFC 9110 section 7.8) and the body is read.
 - Every phase of a connection has a deadline; see `watchword.process.connections`.
 - Head and body of an answer leave in one write, which is one system call and one packet.
+- Behind a trusted proxy the client in the ASGI scope is the one that the proxy names.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from watchword.process import refusals
+from watchword.process.addresses import Networks, find_client, is_within, plain_peer
 from watchword.process.connections import Admission, Connections, Phase
 from watchword.process.refusals import Refusal, Refused, write_refusal
 
@@ -45,12 +47,20 @@ class BoundedProtocol(HttpToolsProtocol):
 
     Args:
         connections: all those of the worker.
+        proxies: whose word counts for where a request came from.
         uvicorn: what uvicorn gives to its protocols.
     """
 
-    def __init__(self, *, connections: Connections, **uvicorn: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        connections: Connections,
+        proxies: Networks,
+        **uvicorn: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(**uvicorn)
         self._connections = connections
+        self._proxies = proxies
         self.phase = Phase.FIRST_BYTE
         self.since = self.deadline = 0.0
         self._probes_only = False
@@ -68,6 +78,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take the connection, if there is room."""
         super().connection_made(_JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
         self.flow = self._flow = _HeldFlow(self.transport)
+        if self.client is not None:
+            self.client = plain_peer(self.client)
+            if self._proxies and not is_within(self.client, self._proxies):
+                self._proxies = ()
         admission = self._connections.admit(self)
         if admission is Admission.NOTHING:
             self.abort()
@@ -186,6 +200,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._upgrade_offered = True
             return
         self._check_host()
+        if self._proxies and self.client is not None:
+            client, scheme = find_client(self.client, self.headers, self._proxies)
+            self.scope |= {"client": client, "scheme": scheme or self.scope["scheme"]}
         if self._probes_only and self.url.partition(b"?")[0] not in PROBE_PATHS:
             raise Refused(refusals.FULL)
         super().on_headers_complete()

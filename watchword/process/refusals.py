@@ -32,6 +32,12 @@ MALFORMED = Refusal(HTTPStatus.BAD_REQUEST, "malformed_request", "the request is
 BAD_HOST = Refusal(
     HTTPStatus.BAD_REQUEST, "bad_host", "the request needs one well-formed Host field"
 )
+BAD_FORWARDING = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "bad_forwarding",
+    "Forwarded is malformed, or it and X-Forwarded-For name different clients; the proxy should"
+    " remove what it does not write itself",
+)
 TARGET_TOO_LONG = Refusal(
     HTTPStatus.REQUEST_URI_TOO_LONG,
     "target_too_long",

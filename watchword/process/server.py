@@ -15,6 +15,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from watchword.logging import Events
+from watchword.process.addresses import Networks
 from watchword.process.connections import Connections, Limits, connection_limit
 from watchword.process.http_protocol import BoundedProtocol
 
@@ -35,6 +36,7 @@ class GracefulServer(Server):
         drain_seconds: time between that and the listener closing.
         events: where refused requests are reported.
         limits: of connections; None takes those of this process.
+        proxies: whose word counts for where a request came from.
         on_ready: called once connections are accepted.
         parent: a descriptor that can be read once the parent has gone; then the server leaves.
     """
@@ -47,11 +49,13 @@ class GracefulServer(Server):
         drain_seconds: float,
         events: Events,
         limits: Limits | None = None,
+        proxies: Networks = (),
         on_ready: Callable[[], None] = lambda: None,
         parent: int | None = None,
     ) -> None:
         limits = limits or Limits(connections=connection_limit())
-        super().__init__(_config(app, Connections(limits, events)))
+        http = partial(BoundedProtocol, connections=Connections(limits, events), proxies=proxies)
+        super().__init__(_config(app, http))
         self._on_ready = on_ready
         self._parent = parent
         self._on_leaving = on_leaving
@@ -109,10 +113,10 @@ class GracefulServer(Server):
         return 130 if self.signal == signal.SIGINT else 0
 
 
-def _config(app: Any, connections: Connections) -> Config:  # noqa: ANN401 - any ASGI application
+def _config(app: Any, http: Callable[..., asyncio.Protocol]) -> Config:  # noqa: ANN401
     return Config(
         app,
-        http=partial(BoundedProtocol, connections=connections),  # type: ignore[arg-type]
+        http=http,  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,

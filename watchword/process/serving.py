@@ -232,6 +232,7 @@ def _server(
         on_leaving=provider.leave,
         drain_seconds=settings.drain_seconds,
         events=events,
+        proxies=settings.proxy_networks,
         on_ready=context.ready if context else lambda: None,
         parent=context.parent if context else None,
     )

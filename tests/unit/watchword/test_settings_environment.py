@@ -119,3 +119,22 @@ def test_what_is_wrong_with_a_value_is_worded_as_in_documents(
     with pytest.raises(SettingsError) as caught:
         load_settings()
     assert caught.value.lines == [f"{name}: {why}"]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("10.0.0.1,proxy", "'proxy' does not appear to be an IPv4 or IPv6 network; write"),
+        ("::/0", "with ::/0 every peer could forge its address; name the proxies"),
+    ],
+)
+def test_proxies_that_cannot_be_trusted_are_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str, words: str
+) -> None:
+    """The setting is named, with the fault and what to write."""
+    monkeypatch.setenv("WATCHWORD_TRUSTED_PROXIES", value)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    (line,) = caught.value.lines
+    assert line.startswith(f"WATCHWORD_TRUSTED_PROXIES: {words}")

@@ -1,0 +1,83 @@
+"""Behind real proxies, with the samples in `deploy/`: whose address counts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.certificates import Authority
+from tests.support.haproxy import balancing_haproxy
+from tests.support.http_server import Served, served
+from tests.support.nginx import sample_nginx
+from tests.support.provider import eventually
+from watchword.process.addresses import parse_networks
+
+FORGED = {
+    "Forwarded": "for=6.6.6.6;proto=http",
+    "X-Forwarded-For": "6.6.6.6",
+    "X-Forwarded-Proto": "ftp",
+}
+
+
+@pytest.fixture
+def node() -> Iterator[Served]:
+    """Serve with a proxy on this machine that is trusted."""
+    with served(proxies=parse_networks("127.0.0.1")) as running:
+        yield running
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Give one that issues certificates."""
+    return Authority(tmp_path)
+
+
+def nginx(folder: Path, port: int, authority: Authority) -> AbstractContextManager[str]:
+    """Run nginx in front of a port."""
+    return sample_nginx(folder, port, authority.issue("front"))
+
+
+def haproxy(folder: Path, port: int, authority: Authority) -> AbstractContextManager[str]:
+    """Run HAProxy in front of a port."""
+    return balancing_haproxy(folder, port, certificate=authority.issue("front").both_file)
+
+
+@pytest.mark.parametrize("front", [nginx, haproxy])
+def test_the_client_is_whom_the_proxy_names(
+    front: Callable[..., AbstractContextManager[str]],
+    node: Served,
+    tmp_path: Path,
+    authority: Authority,
+) -> None:
+    """Its address and scheme, and nothing that the client says of itself."""
+    source = httpx.HTTPTransport(local_address="127.0.0.9", verify=authority.trusting())
+    with front(tmp_path, node.address[1], authority) as url, httpx.Client(transport=source) as http:
+        node.scopes.clear()
+        answers = [http.get(f"{url}/public", headers=headers) for headers in ({}, FORGED)]
+        assert [answer.status_code for answer in answers] == [200, 200]
+    seen = [each for each in node.scopes if each["path"] == "/public"]
+    assert [(each["client"], each["scheme"]) for each in seen] == 2 * [(("127.0.0.9", 0), "https")]
+
+
+@pytest.mark.rfc("9700-4.13-1")
+def test_a_peer_that_is_no_trusted_proxy_names_no_other_address() -> None:
+    """Its own address stays, whatever it sends."""
+    with served(proxies=parse_networks("127.0.0.2")) as node:
+        answer = httpx.get(f"http://127.0.0.1:{node.address[1]}/", headers=FORGED, trust_env=False)
+        assert answer.status_code == 200
+        assert node.scopes[-1]["client"][0] == "127.0.0.1"
+        assert node.scopes[-1]["scheme"] == "http"
+
+
+def test_fields_that_contradict_each_other_are_refused(node: Served) -> None:
+    """400 as for any request that cannot be read, and the log says why."""
+    forged = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nForwarded: for=6.6.6.6\r\nX-Forwarded-For: 192.0.2.1\r\n"
+    )
+    answer = node.ask(forged + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"the proxy should remove what it does not write itself" in answer
+    assert node.scopes == []
+    assert eventually(lambda: node.reasons() == {"bad_forwarding": 1})
