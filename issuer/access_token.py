@@ -42,6 +42,9 @@ class IssuedToken(NamedTuple):
     """Whom the client acts for; None where it acts for itself."""
     reused: bool = False
     """Whether another request got it before."""
+    resources: tuple[str, ...] = ()
+    credential_id: str | None = None
+    """What the client authenticated with, for the log."""
 
     def __repr__(self) -> str:
         """Show whose token it is, never the token."""

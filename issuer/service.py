@@ -124,13 +124,15 @@ class TokenService:
             issued = await self._reused.get(
                 Wanted(what, client, signer.kid, now),
                 window,
-                lambda: self._make(client, authorization, signer, now),
+                lambda: self._make(authenticated, authorization, signer, now),
             )
+            # It may have been made for a request with another credential.
+            issued = issued._replace(credential_id=authenticated.credential_id)
             if fingerprint is not None and request.evidence.may_repeat:
                 seen = SeenRequest(authenticated, authorization, what)
                 self._reused.remember(fingerprint, seen)
         else:
-            issued = await self._make(client, authorization, signer, now)
+            issued = await self._make(authenticated, authorization, signer, now)
         self._note_use(authenticated, authorization, now)
         return issued
 
@@ -164,9 +166,10 @@ class TokenService:
         except NoSigningKey:
             return None
         issued = self._reused.find(Wanted(seen.what, seen.proof.client, signer.kid, now))
-        if issued is not None:
-            self._note_use(seen.proof, seen.authorization, now)
-        return issued
+        if issued is None:
+            return None
+        self._note_use(seen.proof, seen.authorization, now)
+        return issued._replace(credential_id=seen.proof.credential_id)
 
     def _note_use(
         self, authenticated: AuthenticatedClient, authorization: Authorization, now: int
@@ -177,8 +180,13 @@ class TokenService:
             self._usage.note(client_id, credential_id, resource, authorization.scopes, now)
 
     async def _make(
-        self, client: Client, authorization: Authorization, signer: Signer, now: int
+        self,
+        authenticated: AuthenticatedClient,
+        authorization: Authorization,
+        signer: Signer,
+        now: int,
     ) -> IssuedToken:
+        client = authenticated.client
         position = await self._find_place(client, authorization, now)
         jti = self._new_jti(position)
         claims = build_claims(
@@ -208,6 +216,8 @@ class TokenService:
             authorization_details=authorization.authorization_details,
             issued_token_type=authorization.issued_token_type,
             subject=None if authorization.actor is None else authorization.subject,
+            resources=authorization.resources,
+            credential_id=authenticated.credential_id,
         )
 
     async def _find_place(

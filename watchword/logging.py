@@ -16,16 +16,48 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Literal, Protocol
 
 LogFormat = Literal["console", "json"]
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 TellLost = Callable[[int], str]
+
+request_fields: ContextVar[Mapping[str, object]] = ContextVar(
+    "request_fields", default=MappingProxyType({})
+)
+"""What every line has that is logged while a request is served, such as `request_id`."""
+
+LEVELS: Mapping[str, str] = MappingProxyType(
+    {
+        "claim_hook.slow": "warning",
+        "insecure_http.allowed": "warning",
+        "jwks.copy_refused": "warning",
+        "jwks.stale": "warning",
+        "key.upkeep_refused": "error",
+        "keys.unavailable": "error",
+        "log.lost": "error",
+        "registry.refused": "error",
+        "registry.unavailable": "error",
+        "secret.expiring": "warning",
+        "server.reload_failed": "error",
+        "server.warning": "warning",
+        "signer.unavailable": "error",
+        "status.owners_wait": "warning",
+        "status_list.copy_refused": "warning",
+        "status_list.stale": "warning",
+        "worker.failed": "error",
+        "worker.restarted": "warning",
+    }
+)
+"""The level of each event that an operator should look at; all others are `info`.
+
+`warning` is for what needs attention in time, `error` for what does not work now. An event with an
+exception is an `error`. What a peer does wrong is `info`, since a peer can cause it at will.
+"""
 
 BOUND = 4 * 1024 * 1024
 """Characters of lines that wait to be written."""
@@ -238,35 +270,46 @@ class Events:
 
     def __call__(self, event: str, /, **fields: object) -> None:
         """Record one event; fields that are None are left out."""
-        line = {name: value for name, value in fields.items() if value is not None}
-        line["event"] = event
-        if (current := request_id.get()) is not None:
-            line["request_id"] = current
-        exception = line.pop("exception", None)
+        line = self._begin(event)
+        line.update(request_fields.get())
+        for name, value in fields.items():
+            if value is not None:
+                line[name] = value
+        exception = fields.get("exception")
         if isinstance(exception, BaseException):
             _describe_exception(line, exception)
-        self._writer.info(self._stamped(line))
+        self._writer.info(self._render(line))
 
     def flush(self) -> None:
         """Write what is still held, in bounded time."""
         self._writer.flush()
 
     def _tell_lost(self, lines: int) -> str:
-        return self._stamped({"event": "log.lost", "lines": lines})
+        return self._render({**self._begin("log.lost"), "lines": lines})
 
-    def _stamped(self, line: dict[str, object]) -> str:
+    def _begin(self, event: str) -> dict[str, object]:
         second, microseconds = divmod(time.time_ns() // 1_000, 1_000_000)
         known, text = self._second
         if second != known:
             text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             self._second = second, text  # in one step: several threads log
-        line["timestamp"] = f"{text}.{microseconds:06}Z"
-        return self._render(line)
+        return {
+            "timestamp": f"{text}.{microseconds:06}Z",
+            "level": LEVELS.get(event, "info"),
+            "event": event,
+        }
+
+
+def request_id() -> str | None:
+    """Return the id of the request that is being served, if any."""
+    found = request_fields.get().get("request_id")
+    return None if found is None else str(found)
 
 
 def _describe_exception(line: dict[str, object], exception: BaseException) -> None:
     """Add the type of an exception and where it came from; its text could hold input."""
     frames = traceback.extract_tb(exception.__traceback__)
+    line["level"] = "error"
     line["exception"] = type(exception).__qualname__
     line["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
 

@@ -56,6 +56,9 @@ class TokenEndpoint:
         self._events(
             Event.TOKEN_ISSUED,
             client_id=issued.client_id,
+            secret_id=issued.credential_id,
+            resource=" ".join(issued.resources),
+            scope=" ".join(issued.scopes) or None,
             kid=issued.kid,
             jti=issued.jti,
             subject=issued.subject,

@@ -141,11 +141,14 @@ async def test_a_token_is_for_one_resource_with_no_more_than_asked() -> None:
 
 @pytest.mark.rfc("9700-4.10-1")
 async def test_events_name_the_token_but_never_hold_it() -> None:
-    """What is logged is its id, its key, its client, and whether it was given before."""
+    """What is logged is its id, its key, its client, and what it is for; never the token."""
     issuer = TestIssuer()
     answer = await issuer.ask()
     name, fields = issuer.events[0]
-    assert (name, set(fields)) == ("token.issued", {"client_id", "kid", "jti", "reused", "subject"})
+    of_client, of_token = {"client_id", "secret_id", "subject"}, {"kid", "jti", "reused"}
+    assert name == "token.issued"
+    assert set(fields) == of_client | of_token | {"resource", "scope"}
+    assert (fields["secret_id"], fields["resource"], fields["scope"]) == ("s1", API, "read write")
     assert fields["jti"] == answer.claims["jti"]
     assert answer.json["access_token"] not in repr(issuer.events)
     assert SECRET not in repr(issuer.events)

@@ -86,7 +86,7 @@ class AdminApp:
         administration = self._settings.administration
         return Administration(
             self._registry,
-            by=Actor(name=token.client_id, via=Via.API, request_id=request_id.get()),
+            by=Actor(name=token.client_id, via=Via.API, request_id=request_id()),
             now=wall_clock,
             random_bytes=secrets.token_bytes,
             default_resource=self._settings.default_resource,

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 from issuer.administration.http import BASE as ADMIN_PATH
@@ -21,7 +22,7 @@ from resource_api.config import WELL_KNOWN, metadata_path
 from resource_api.demo import PATHS
 from resource_api.demo.values import ResourceValue
 from watchword.ambient import random_ids
-from watchword.logging import Events, request_id
+from watchword.logging import Events, request_fields
 from watchword.provider.issuer import IssuerApp
 from watchword.settings import Settings
 
@@ -93,30 +94,43 @@ class Provider:
             await self._live(receive, send)
             return
         name = _request_id(scope)
-        request_id.set(name.decode("ascii"))
+        route = self._find_route(scope)
+        fields = {"request_id": name.decode("ascii")}
+        if peer := scope.get("client"):
+            fields["address"] = peer[0]
+        if route is not None:
+            fields["method"], fields["path"] = scope["method"][:_LOGGED_CHARACTERS], route
+        request_fields.set(fields)
+        began = monotonic()
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", name)]
                 if self._settings.request_log:
-                    self._log(scope, message["status"])
+                    self._log(scope, message["status"], monotonic() - began)
             await send(message)
 
-        endpoint: Endpoint = _not_found
-        if scope["type"] == "http":
-            path = scope["path"]
-            endpoint = self._routes.get(path) or self._find_below(path) or endpoint
+        endpoint = _not_found if route is None else self._routes[route]
         await endpoint(scope, receive, send_with_id)
 
-    def _log(self, scope: Scope, status: int) -> None:
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
         # Where nothing is served, a path may be anything, such as a token; a query always may.
         path = None if status == 404 else scope["path"][:_LOGGED_CHARACTERS]
-        self._events("request.answered", method=scope["method"], path=path, status=status)
+        self._events(
+            "request.answered",
+            method=scope["method"][:_LOGGED_CHARACTERS],
+            path=path,
+            status=status,
+            duration=round(seconds, 6),
+        )
 
-    def _find_below(self, path: str) -> Endpoint | None:
-        if not path.startswith(self._below):
+    def _find_route(self, scope: Scope) -> str | None:
+        if scope["type"] != "http":
             return None
-        return next(self._routes[base] for base in self._below if path.startswith(base))
+        path: str = scope["path"]
+        if path in self._routes:
+            return path
+        return next((base for base in self._below if path.startswith(base)), None)
 
     def _mount_lazily(self, issuer: IssuerApp) -> "tuple[LazyEndpoint, LazyEndpoint]":
         """Mount administration and registration, at the root and under the issuer's path."""

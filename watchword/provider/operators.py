@@ -52,7 +52,7 @@ class Operators:
             StoreUnavailable: nothing was done.
         """
         await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._revoke, client, token, request_id.get()
+            self._thread, self._revoke, client, token, request_id()
         )
 
     def _revoke(self, client: Client, token: OwnToken, asked: str | None) -> None:

@@ -107,7 +107,7 @@ class RegistrationApp:
             self._registrar,
             base=config.base,
             is_public=self._addresses.is_public,
-            request_id=request_id.get,
+            request_id=request_id,
             events=events,
         )
 

@@ -70,6 +70,16 @@ async def test_the_same_request_gets_the_same_token_for_a_while():
     assert issuer.usage.take().credentials == {("svc-a", "s1"): NOW}
 
 
+async def test_the_log_names_the_secret_of_the_request_and_not_of_the_token():
+    """A token that was made for one secret may be given again for another of the client."""
+    another = "wws_" + "another" * 6
+    issuer = issuer_with(secrets=(make_secret(), make_secret(another, secret_id="s2")))
+    for secret in (SECRET, another, another):
+        await issuer.ask(auth=basic("svc-a", secret))
+    told = [(fields["jti"], fields["secret_id"]) for _, fields in issuer.events]
+    assert told == [("jti-1", "s1"), ("jti-1", "s2"), ("jti-1", "s2")]
+
+
 @pytest.mark.parametrize(
     ("of_client", "of_resource", "ttl", "until"),
     [

@@ -204,6 +204,27 @@ async def test_requests_are_logged_if_asked_for(is_on):
     asked = [line for line in lines if line["event"] == "request.answered"]
     told = [(line["method"], line.get("path"), line["status"]) for line in asked]
     assert told == ([("GET", "/healthz", 200), ("GET", None, 404)] if is_on else [])
+    assert all(line["address"] == "127.0.0.1" and 0 <= line["duration"] < 60 for line in asked)
+    assert "SECRET" not in log.getvalue()
+
+
+async def test_whatever_is_logged_of_a_request_says_where_it_came_from_and_went():
+    """With the route in place of a path below it, which a peer may have put anything into."""
+    log = io.StringIO()
+    async with serving(log=log) as client:
+        await client.post("/token", data={"grant_type": "client_credentials"})
+        await client.get("/read-resource")
+        await client.get("/admin/api/v1/clients/SECRET")
+        await client.get("/register/SECRET")
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    told = [(line["event"], line["method"], line["path"]) for line in lines if "path" in line]
+    assert told == [
+        ("token.refused", "POST", "/token"),
+        ("request.refused", "GET", "/read-resource"),
+        ("request.refused", "GET", "/admin/api/v1/"),
+        ("registration.refused", "GET", "/register/"),
+    ]
+    assert all(line["address"] == "127.0.0.1" for line in lines if "path" in line)
     assert "SECRET" not in log.getvalue()
 
 

@@ -5,7 +5,9 @@ import io
 import json
 import sys
 
-from watchword.logging import Events, request_id
+import pytest
+
+from watchword.logging import Events, request_fields
 
 
 class Stream(io.StringIO):
@@ -57,17 +59,38 @@ async def test_no_line_is_lost_between_threads() -> None:
     assert len([json.loads(line) for line in stream.getvalue().splitlines()]) == 2500
 
 
+@pytest.mark.parametrize(
+    ("event", "level"),
+    [("token.refused", "info"), ("secret.expiring", "warning"), ("registry.unavailable", "error")],
+)
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_line_begins_with_time_level_and_event(form, event, level) -> None:
+    """Then comes what the request is known by, and what the event says; its word counts."""
+    stream = Stream()
+    token = request_fields.set({"request_id": "r-1", "path": "/admin/"})
+    Events(form=form, stream=stream)(event, reason="x", path="/admin/clients", gone=None)
+    request_fields.reset(token)
+    if form == "json":
+        line = json.loads(stream.getvalue())
+        assert list(line) == ["timestamp", "level", "event", "request_id", "path", "reason"]
+        assert (line["level"], line["event"], line["path"]) == (level, event, "/admin/clients")
+    else:
+        said = stream.getvalue()
+        assert said.index(level) < said.index(event) < said.index("path=/admin/clients")
+
+
 def test_an_exceptions_text_is_never_logged() -> None:
     """Its type and where it came from are; its words could hold input."""
     stream = Stream()
-    token = request_id.set("r-1")
+    token = request_fields.set({"request_id": "r-1"})
     try:
         raise ValueError("the secret is swordfish")
     except ValueError as error:
         Events(form="json", stream=stream)("token.refused", exception=error)
-    request_id.reset(token)
+    request_fields.reset(token)
     line = json.loads(stream.getvalue())
     assert (line["exception"], line["request_id"]) == ("ValueError", "r-1")
+    assert line["level"] == "error"
     assert "test_logging.py" in line["at"][0]
     assert "swordfish" not in stream.getvalue()
 
