@@ -26,10 +26,10 @@ def spread(count: int, of: int, *, first: int = 1) -> list[str]:
     return [member(first + step * place) for place in range(count)]
 
 
-def fill(data: Prepared, count: int, server: PostgresServer) -> None:
+def fill(data: Prepared, count: int, server: PostgresServer | None = None) -> None:
     """Put copies of the prepared client in its place, all with its secret, and ANALYZE."""
     with ExitStack() as stack:
-        if data.database_url is not None:
+        if data.database_url is not None and server is not None:
             stack.enter_context(_unchecked(server, data.database_url))
         database = stack.enter_context(closing(open_database(data.registry_url, timeout=_TIMEOUT)))
         database.change(lambda connection: _copy(connection, data.client_id, count))

@@ -183,6 +183,8 @@ def _answer_length(data: bytes) -> int | None:
         return None
     head = data[:end].lower()
     at = head.find(b"\r\ncontent-length:")
+    if at < 0 and head.startswith(b"http/1.1 304"):
+        return end + 4  # RFC 9110 §8.6: it need not state the length of what it does not send
     if at < 0:
         raise AssertionError(f"no Content-Length: {head[:200]!r}")
     return end + 4 + int(head[at + 17 :].split(b"\r\n", 1)[0])
