@@ -199,10 +199,13 @@ def _rows(installation: Installation, workers: int) -> float:
 def amounts(installation: Installation, costs: Costs) -> Iterator[Amount]:
     """Yield what an installation takes, each with its bound if it has one."""
     workers = workers_for(installation, costs)
+    yield from _of_workers(installation, costs, workers)
+    yield from _of_lists(installation, costs, workers)
+
+
+def _of_workers(installation: Installation, costs: Costs, workers: int) -> Iterator[Amount]:
     clients = installation.clients / installation.issuers
-    lists = live_lists(installation, workers)
-    rows, asked = _rows(installation, workers), fetches(installation, workers)
-    changed = _changed_share(installation, workers)
+    rows = _rows(installation, workers)
     yield Amount(
         name="CPU", value=_cpu(installation, costs, workers), unit="cores", grows_with="tokens"
     )
@@ -244,6 +247,11 @@ def amounts(installation: Installation, costs: Costs) -> Iterator[Amount]:
         unit="rows",
         grows_with="rows written and life of tokens",
     )
+
+
+def _of_lists(installation: Installation, costs: Costs, workers: int) -> Iterator[Amount]:
+    lists, asked = live_lists(installation, workers), fetches(installation, workers)
+    changed = _changed_share(installation, workers)
     yield Amount(
         name="indexes of half an hour",
         value=lists / (installation.token_ttl + WINDOW + BUCKET) * BUCKET * PART,

@@ -76,6 +76,7 @@ async def issue(owners: int, rate: float, seconds: int, *, warm_up: int) -> tupl
     [(100, 1 / 2_000), (60, 1 / 300), (30, 1 / 30), (10, 1 / 4), (1, 2)],
 )
 async def test_counts_of_a_small_worker_are_as_the_model_says(owners: int, rate: float) -> None:
+    """Rows, and indexes of blocks, over three hours of a virtual clock."""
     rows, indexes = await issue(owners, rate, 14_400, warm_up=3_600)
     assert owner_rows(rate, owners) == pytest.approx(rows, rel=0.3)
     assert indexes_used(rate, owners) == pytest.approx(indexes, rel=0.4)
@@ -84,6 +85,7 @@ async def test_counts_of_a_small_worker_are_as_the_model_says(owners: int, rate:
 async def test_more_owners_than_fit_cost_rows_as_the_model_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A block goes with its owner, so that the owner's next token takes another."""
     for module in ("issuer.status.indexes", "bench.scale_model"):
         monkeypatch.setattr(f"{module}.MAX_OWNERS", 400)
     owners = 600
@@ -92,6 +94,7 @@ async def test_more_owners_than_fit_cost_rows_as_the_model_says(
 
 
 def test_without_revocations_cpu_grows_with_tokens_alone() -> None:
+    """Ten times the tokens of the same clients are ten times the signatures."""
     cpu = [
         next(each.value for each in amounts(few(tokens), COSTS) if each.name == "CPU")
         for tokens in (500, 5_000)
@@ -105,11 +108,13 @@ def few(tokens: int) -> Installation:
 
 
 def test_more_processes_of_apis_cost_an_issuer_nothing_behind_a_shared_cache() -> None:
+    """Only the caches ask."""
     more, fewer = (replace(few(1_000), processes=each) for each in (100, 10))
     assert workers_for(more, COSTS) == workers_for(fewer, COSTS)
 
 
 def test_the_first_limit_of_one_issuer_is_what_an_api_holds_of_lists() -> None:
+    """This is why large installations have an issuer for each region, and short tokens."""
     tokens, limit = limit_in_tokens(LARGE, COSTS)
     assert limit.name == "lists that an API holds"
     assert 1_000 < tokens < 100_000
