@@ -83,7 +83,12 @@ def main() -> int:
 
 
 def make_token(
-    private_key: PrivateKeyTypes, jwk: PublicJwk, number: int, *, listed: bool = False
+    private_key: PrivateKeyTypes,
+    jwk: PublicJwk,
+    number: int,
+    *,
+    listed: bool = False,
+    **more: object,
 ) -> bytes:
     """Sign a token as the issuer writes it, with the algorithm of the key.
 
@@ -92,6 +97,7 @@ def make_token(
         jwk: its public half.
         number: makes the token differ from others, and is its index on the list.
         listed: whether it has a status.
+        more: further claims.
     """
     now = int(time.time())
     claims = {
@@ -103,6 +109,7 @@ def make_token(
         "exp": now + 3600,
         "jti": f"{number:022d}",
         "scope": "read write",
+        **more,
     }
     if listed:
         claims["status"] = {"status_list": {"idx": number, "uri": LIST_URI}}
