@@ -35,6 +35,7 @@ LEVELS: Mapping[str, str] = MappingProxyType(
     {
         "claim_hook.slow": "warning",
         "insecure_http.allowed": "warning",
+        "job.failed": "error",
         "jwks.copy_refused": "warning",
         "jwks.stale": "warning",
         "key.upkeep_refused": "error",
