@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from issuer.errors import Reason, TemporarilyUnavailable
 from issuer.events import Event, EventSink
@@ -34,6 +35,9 @@ MAX_OWNERS = 10_000
 
 MAX_UNWRITTEN = 20_000
 """Blocks in use whose owner is not written yet."""
+
+MAX_DOUBTFUL = 4_096
+"""Blocks whose owners were written last, and may be lost when another server takes over."""
 
 _WRITTEN_AT_ONCE = 256
 
@@ -97,6 +101,8 @@ class StatusIndexes:
         self._carving: dict[Key, asyncio.Task[bool]] = {}
         self._fresh: dict[Key, _Block] = {}
         self._unwritten: deque[StatusBlock] = deque()
+        self._written: deque[StatusBlock] = deque(maxlen=MAX_DOUBTFUL)
+        self._doubtful: deque[StatusBlock] = deque()
 
     @property
     def stocked(self) -> bool:
@@ -186,16 +192,29 @@ class StatusIndexes:
         Raises:
             StoreUnavailable: it still is; what was not written waits.
         """
-        count = len(self._unwritten)
-        while self._unwritten:
-            blocks = [
-                self._unwritten[n] for n in range(min(_WRITTEN_AT_ONCE, len(self._unwritten)))
-            ]
-            await asyncio.gather(*map(self._store.own, blocks))
-            for _ in blocks:
-                self._unwritten.popleft()
-        if count:
+        if count := await self._write_all(self._unwritten):
             self._events(Event.STATUS_OWNERS_WRITTEN, blocks=count)
+        await self._write_all(self._doubtful)
+
+    def doubt(self, now: int) -> None:
+        """Have what was written last written again: another server is in charge of the store.
+
+        It may be a standby that lacks owners and counters. What it has stays as it is.
+        """
+        self._spare.reserve_anew()
+        self._doubtful.extend(each for each in self._written if bucket_end(each.bucket) > now)
+        self._written.clear()
+
+    async def _write_all(self, blocks: deque[StatusBlock]) -> int:
+        count = 0
+        while blocks:
+            some = list(islice(blocks, _WRITTEN_AT_ONCE))
+            await asyncio.gather(*map(self._store.own, some))
+            self._written.extend(some)
+            for _ in some:
+                blocks.popleft()
+            count += len(some)
+        return count
 
     def _blocks(self) -> Iterator[_Block]:
         for supply in self._supplies.values():
@@ -253,7 +272,9 @@ class StatusIndexes:
         """
         if not self._unwritten:  # else the store is away
             try:
-                return not await self._store.own(block)
+                ended = await self._store.own(block)
+                self._written.append(block)
+                return not ended
             except StoreUnavailable:
                 pass
         if len(self._unwritten) >= MAX_UNWRITTEN:

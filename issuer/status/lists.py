@@ -8,6 +8,7 @@ One thread applies changes. All others may read: a list is never altered, but re
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import NamedTuple
 
 from issuer.registry.errors import StoreUnavailable
@@ -119,6 +120,23 @@ class StatusLists:
                 return True
         return False
 
+    def revoked_beyond(self, other: "StatusLists") -> Iterator[tuple[Position, int]]:
+        """Yield what is revoked here and not there: the first of each range, and its size."""
+        for (bucket, part), known in sorted(self._lists.items()):
+            theirs = other.packed(bucket, part)
+            places = (at for at in range(len(theirs)) if known.packed[at] != theirs[at])
+            entries = [
+                at * _IN_BYTE + entry
+                for at in places
+                for entry in range(_IN_BYTE)
+                if _entry(known.packed, at, entry)
+                is Status.INVALID
+                is not _entry(theirs, at, entry)
+            ]
+            for _, run in groupby(enumerate(entries), key=lambda each: each[1] - each[0]):
+                indexes = [index for _, index in run]
+                yield Position(bucket, part * PART + indexes[0]), len(indexes)
+
     def status(self, position: Position) -> Status:
         """Return the status of a token; INVALID once its list is gone.
 
@@ -131,7 +149,7 @@ class StatusLists:
         if _is_over(bucket, self.as_of):
             return Status.INVALID
         byte, entry = divmod(index % PART, _IN_BYTE)
-        return Status((self.packed(bucket, index // PART)[byte] >> BITS * entry) & _MASK)
+        return _entry(self.packed(bucket, index // PART), byte, entry)
 
     def packed(self, bucket: int, part: int) -> bytes:
         """Return all entries of a list, the first in the lowest bits (§4.1)."""
@@ -172,6 +190,10 @@ class StatusLists:
             if self.is_live(bucket, 0, now)
             for part in range(_parts_of(count))
         ]
+
+
+def _entry(packed: bytes, byte: int, entry: int) -> Status:
+    return Status((packed[byte] >> BITS * entry) & _MASK)
 
 
 def _is_over(bucket: int, now: int) -> bool:

@@ -38,6 +38,7 @@ class SpareIndexes:
         self._asked: dict[int, int] = {}
         self._reserving: dict[int, asyncio.Task[StoreUnavailable | None]] = {}
         self._away = False
+        self._anew = False
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
@@ -73,6 +74,13 @@ class SpareIndexes:
             self._reserve(found)
         return found, part
 
+    def reserve_anew(self) -> None:
+        """Have the next `fill` reserve for every bucket: the store may have lost its counters.
+
+        What is held is given out first; the store reserves none of it again.
+        """
+        self._anew = True
+
     async def fill(self, now: int) -> None:
         """Reserve what is missing for the buckets of now and soon; forget those of the past.
 
@@ -91,10 +99,13 @@ class SpareIndexes:
                 self._count = max(self._count // 2, SMALLEST_RANGE)
             del self._ranges[bucket]
         self._away = False
-        missing = [each for each in sorted(wanted) if self._left(each) < self._count // 2]
+        missing = [
+            each for each in sorted(wanted) if self._anew or self._left(each) < self._count // 2
+        ]
         for error in await asyncio.gather(*map(self._reserve, missing)):
             if error is not None:
                 raise error
+        self._anew = False
 
     def _left(self, bucket: int) -> int:
         return sum(map(len, self._ranges.get(bucket, ())))

@@ -17,6 +17,7 @@ from issuer.registry.errors import StoreUnavailable
 from issuer.status.positions import Position, Status, StatusBlock
 from issuer.storage.engines.database import Database
 from issuer.storage.engines.sqlite import SqliteDatabase
+from issuer.storage.reservation import reserve_on_server
 from issuer.storage.status import change_in_file, change_on_server, own_in_file, own_on_server
 
 if TYPE_CHECKING:
@@ -294,11 +295,6 @@ INSERT INTO claims (digest, expires_at)
 SELECT * FROM unnest($1::bytea[], $2::bigint[]) AS claim (digest, expires_at) ORDER BY digest
 ON CONFLICT DO NOTHING RETURNING digest
 """
-_SERVER_RESERVE = """
-INSERT INTO counters (name, next)
-SELECT * FROM unnest($1::text[], $2::bigint[]) AS block (name, next) ORDER BY name
-ON CONFLICT (name) DO UPDATE SET next = counters.next + excluded.next RETURNING name, next
-"""
 _SERVER_SWEEP = """
 WITH gone AS (SELECT digest FROM claims WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
 DELETE FROM claims USING gone WHERE claims.digest = gone.digest
@@ -309,7 +305,7 @@ class PostgresHotStore:
     """Writes batches to PostgreSQL, shared by all nodes, by a connection of its own.
 
     A claim and a block are as durable as the server's `synchronous_commit` makes a transaction: by
-    default what was answered outlives a crash of the server.
+    default what was answered outlives a crash of the server. No number is given twice even so.
 
     Args:
         database: where; it stays open.
@@ -343,7 +339,9 @@ class PostgresHotStore:
                 async with connection.transaction():  # all statements count, or none does
                     ended = await own_on_server(connection, batch.owned)
                     written = Written(
-                        await _claim(connection, batch), await _reserve(connection, batch), ended
+                        await _claim(connection, batch),
+                        await reserve_on_server(connection, batch.blocks),
+                        ended,
                     )
                     await change_on_server(connection, batch.statuses)  # last: it takes a lock
                     return written
@@ -360,13 +358,6 @@ async def _claim(connection: Any, batch: Batch) -> frozenset[bytes]:  # noqa: AN
         return frozenset()
     rows = await connection.fetch(_SERVER_CLAIM, list(batch.claims), list(batch.claims.values()))
     return frozenset(row["digest"] for row in rows)
-
-
-async def _reserve(connection: Any, batch: Batch) -> dict[str, int]:  # noqa: ANN401
-    if not batch.blocks:
-        return {}
-    rows = await connection.fetch(_SERVER_RESERVE, list(batch.blocks), list(batch.blocks.values()))
-    return {row["name"]: row["next"] - batch.blocks[row["name"]] for row in rows}
 
 
 def open_hot_store(

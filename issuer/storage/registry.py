@@ -1,6 +1,6 @@
 """The registry in a database: read it, change it, follow it; one transaction a call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -11,6 +11,7 @@ from issuer.registry.client import Client
 from issuer.registry.errors import IssuerMismatch, RegistryNotEmpty, StoreUnavailable
 from issuer.registry.resource import Resource
 from issuer.registry.usage import UsageBatch
+from issuer.status.positions import Position
 from issuer.storage import statements
 from issuer.storage.database_url import DatabasePlace, open_database
 from issuer.storage.engines.database import Database, Rows, Statement
@@ -18,7 +19,7 @@ from issuer.storage.hot import BatchedWrites, open_hot_store
 from issuer.storage.key_records import KeyRecords
 from issuer.storage.schema import HEAD, mismatch, read_revision, upgrade_schema
 from issuer.storage.statements import find_client
-from issuer.storage.status import StatusNews, prune_status, read_news
+from issuer.storage.status import StatusNews, prune_status, read_news, revoke_again
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -350,6 +351,10 @@ class Registry:
     def status_news(self, cursor: int) -> StatusNews:
         """Read the changes of the status of tokens after a number; 0 is the beginning."""
         return read_news(self._database, cursor)
+
+    def revoke_again(self, ranges: Iterable[tuple[Position, int]]) -> None:
+        """Write what was revoked to a registry that has lost it; see `revoke_again`."""
+        revoke_again(self._database, ranges)
 
     def changes_since(self, cursor: int) -> Changes:
         """Read the change feed after `cursor`; 0 is the beginning."""

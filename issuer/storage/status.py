@@ -46,6 +46,7 @@ SELECT bucket, first, 1, status
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
   AS change (bucket, first, status, place) ORDER BY place
 """
+_CHANGE_RANGE = "INSERT INTO status_changes (bucket, first, size, status) VALUES ($1, $2, $3, $4)"
 LOCK_CHANGES = f"SELECT pg_advisory_xact_lock({CHANGE_LOCK + 1})"
 """Comes first where changes are added to a PostgreSQL database, in the same transaction.
 
@@ -158,6 +159,13 @@ async def change_on_server(
         await connection.execute(LOCK_CHANGES)
         rows = [(*position, int(status)) for position, status in changes]
         await connection.execute(_CHANGE_ON_SERVER, *map(list, zip(*rows, strict=True)))
+
+
+def revoke_again(database: Database, ranges: Iterable[tuple[Position, int]]) -> None:
+    """Write what was revoked to a database that has lost it; each range begins with a position."""
+    rows = [(*first, size, int(Status.INVALID)) for first, size in ranges]
+    lock = [(LOCK_CHANGES, [()])] if database.dialect == "postgresql" else []
+    database.write_many(*lock, (_CHANGE_RANGE, rows))
 
 
 def prune_status(database: Database, *, ended_by: int) -> None:

@@ -88,6 +88,12 @@ def change(database, *rows):
     database.write_many((sql, rows))
 
 
+def given(database):
+    """Name the counters whose numbers are given out."""
+    own = {"server-run", "server-begin"}
+    return [name for name, _ in rows(database, "counters") if name not in own]
+
+
 async def test_what_is_known_of_expired_tokens_is_removed(database_url, monkeypatch):
     """Some at a time; the counter of a bucket stays a day longer, and other counters for good."""
     monkeypatch.setattr(status, "PRUNED_AT_ONCE", 2)
@@ -99,11 +105,11 @@ async def test_what_is_known_of_expired_tokens_is_removed(database_url, monkeypa
         status.prune_status(database, ended_by=2 * BUCKET)
         assert {row[0] for row in rows(database, "status_blocks")} == {3}
         assert [row[1:] for row in rows(database, "status_changes")] == [(3, 0, 1, 1)]
-        assert len(rows(database, "counters")) == 5
+        assert len(given(database)) == 5
         status.prune_status(database, ended_by=3 * BUCKET - 1)
         assert len(rows(database, "status_blocks")) == 3
         status.prune_status(database, ended_by=2 * BUCKET + status.KEEP_COUNTERS)
-        assert [row[0] for row in rows(database, "counters")] == ["other", "status", "status:49"]
+        assert given(database) == ["other", "status", "status:49"]
         change(database, (60, 0, 1, 1))
         assert rows(database, "status_changes")[-1][0] == 7
 

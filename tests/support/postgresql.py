@@ -131,6 +131,20 @@ class PostgresServer:
         """Return the URL by which tests reach a database."""
         return f"postgresql://{ROLE}:{self._password}@127.0.0.1:{self.port}/{database}"
 
+    def url_after(self, first: "PostgresServer", database: str) -> str:
+        """Return the URL of a database that two servers have, the other of which is tried first."""
+        login, _, place = self.url_of(database).partition("@")
+        return f"{login}@127.0.0.1:{first.port},{place}"
+
+    def fall_behind(self, primary: "PostgresServer") -> None:
+        """Have all that the primary has by now, and nothing that it writes from now on."""
+        written = primary.run_sql("SELECT pg_current_wal_lsn()")
+        has_it = f"SELECT pg_last_wal_replay_lsn() >= '{written}'"
+        assert eventually(lambda: self.run_sql(has_it) == "t")
+        self.run_sql("ALTER SYSTEM SET primary_conninfo = ''")
+        self.run_sql("SELECT pg_reload_conf()")
+        assert eventually(lambda: not primary.run_sql("SELECT pid FROM pg_stat_replication"))
+
     def promote(self) -> None:
         """Make a primary of a standby, and wait until it is one."""
         self._run("pg_ctl", "promote", "-s", "-w", "-D", str(self.folder / "data"))

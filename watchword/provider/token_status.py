@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from issuer.config import IssuerConfig
 from issuer.endpoints.status_list import StatusListEndpoint
@@ -60,6 +61,8 @@ class TokenStatus:
         self._source = source
         self._clock = clock
         self._cursor = 0
+        # What another server that took over says, from the first change on; None once that is read.
+        self._told_anew: StatusLists | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._read_clock = clock()
 
@@ -113,14 +116,29 @@ class TokenStatus:
             as_of, cursor = self._clock(), self._cursor
             news = await self._source.follow(partial(self._registry.status_news, cursor))
             if cursor and news.feed != self.lists.feed:
-                # Such as after a restore. What was known stays: nothing revoked comes back.
+                # Such as after a failover. What was known stays: nothing revoked comes back.
                 self._cursor = 0
                 continue
+            if self.lists.feed not in ("", news.feed):
+                self._on_loop(self.indexes.doubt, as_of)
+                self._told_anew = StatusLists(longest=0)
             more = len(news.changes) == READ_AT_MOST
-            self.lists.apply(
-                news.changes, None if more else as_of, counts=news.counts, feed=news.feed
-            )
-            if news.changes and self._loop is not None:
-                self._loop.call_soon_threadsafe(self.indexes.drop, news.changes)
+            for lists in filter(None, (self._told_anew, self.lists)):
+                lists.apply(
+                    news.changes, None if more else as_of, counts=news.counts, feed=news.feed
+                )
             if news.changes:
+                self._on_loop(self.indexes.drop, news.changes)
                 self._cursor = news.changes[-1].number
+        await self._revoke_again()
+
+    async def _revoke_again(self) -> None:
+        """Write what is known to be revoked to a server that took over and does not know it."""
+        if self._told_anew is not None:
+            if lost := list(self.lists.revoked_beyond(self._told_anew)):
+                await self._source.follow(partial(self._registry.revoke_again, lost))
+            self._told_anew = None
+
+    def _on_loop(self, call: Callable[[Any], None], argument: object) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(call, argument)

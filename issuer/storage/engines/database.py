@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 CHANGE_LOCK = 0x77617463
 """Names the lock under which a PostgreSQL database is changed, among those of others."""
 
+SERVER_RUN = """concat_ws(' ',
+    extract(epoch from pg_postmaster_start_time()),
+    (SELECT oid FROM pg_database WHERE datname = current_database()),
+    pg_relation_filenode('registry_changes'))"""
+"""SQL that names one run of a PostgreSQL server, and in it the table as made or last emptied.
+
+A standby that is promoted, and a server whose data were put back, are runs of their own; so a
+timeline, which not every user may read, need not be known.
+"""
+
 T = TypeVar("T")
 Work = Callable[["Connection"], T]
 

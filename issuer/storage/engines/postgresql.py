@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.database_url import PostgresPlace
-from issuer.storage.engines.database import CHANGE_LOCK, Rows, Statement, T, Work
+from issuer.storage.engines.database import CHANGE_LOCK, SERVER_RUN, Rows, Statement, T, Work
 from issuer.storage.engines.postgresql_connection import (
     READ_ONLY,
     Connections,
@@ -32,19 +32,9 @@ _RECONNECT_SECONDS = 1.0
 _RECYCLE_SECONDS = 10.0
 """After which the change feed is asked for on a new connection: where does it lead now?"""
 
-_PLACE = """concat_ws(' ',
-    extract(epoch from pg_postmaster_start_time()),
-    (SELECT oid FROM pg_database WHERE datname = current_database()),
-    pg_relation_filenode('registry_changes'))"""
-"""Names one run of one server, and in it the table as it was made or last emptied.
-
-A standby that is promoted, and a server whose data were put back, are runs of their own; so a
-timeline, which not every user may read, need not be known.
-"""
-
-_WHERE = Statement(f"SELECT {_PLACE} AS place")
+_WHERE = Statement(f"SELECT {SERVER_RUN} AS place")
 _POLL = Statement(
-    f"""SELECT {_PLACE} AS place, current_setting('transaction_read_only') = 'on' AS read_only,
+    f"""SELECT {SERVER_RUN} AS place, current_setting('transaction_read_only') = 'on' AS read_only,
     (SELECT value FROM registry_identity WHERE name = 'epoch') AS epoch,
     (SELECT max(seq) FROM registry_changes) AS latest"""  # noqa: S608 - no input
 )

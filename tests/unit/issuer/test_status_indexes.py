@@ -379,3 +379,20 @@ async def test_a_worker_without_a_token_for_hours_keeps_its_indexes():
     desk.store.away = True
     assert await desk.obtain(now=NOW + 11 * BUCKET + 60)
     assert len(desk.indexes._spare._ranges) <= 4
+
+
+async def test_what_another_server_may_have_lost_is_written_again():
+    """Owners of tokens that are alive, and counters; places that are held are given out first."""
+    desk = Desk()
+    (old,) = await desk.obtain(ttl=60, now=NOW - 2 * BUCKET)
+    (first,) = await desk.obtain()
+    await desk.indexes.keep_up(NOW)
+    desk.store.owned.clear()
+    desk.store.counters = Counter(dict.fromkeys(desk.store.counters, 2**20))
+    desk.indexes.doubt(NOW)
+    for _ in range(2):  # once is enough
+        await desk.indexes.keep_up(NOW + 1)
+        assert {each.bucket for each in desk.store.owned} == {first.bucket} != {old.bucket}
+        assert desk.store.counters[f"status:{first.bucket}"] == 2**20 + SMALLEST_RANGE
+    (other,) = await desk.obtain(key=("app2", "app2", "urn:orders"), now=NOW + 1)
+    assert other.index < SMALLEST_RANGE

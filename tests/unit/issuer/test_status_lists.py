@@ -205,3 +205,23 @@ def test_the_lists_that_tokens_are_on_are_listed():
         (BUCKET_NUMBER, 1),
         (BUCKET_NUMBER + 1, 0),
     ]
+
+
+def test_what_another_reading_lacks_of_revocations_is_found_in_ranges():
+    """What is suspended is not: it may have been restored there."""
+    mine = lists_of(
+        revoke(1, 2),
+        revoke(2, 5, 4),
+        revoke(3, PART - 1, 3),
+        revoke(4, 20, status=Status.SUSPENDED),
+        revoke(5, 9, bucket=BUCKET_NUMBER + 1),
+    )
+    theirs = lists_of(revoke(1, 6), revoke(2, 9, bucket=BUCKET_NUMBER + 1), revoke(3, 40))
+    assert [tuple(each) for each in mine.revoked_beyond(theirs)] == [
+        ((BUCKET_NUMBER, 2), 1),
+        ((BUCKET_NUMBER, 5), 1),
+        ((BUCKET_NUMBER, 7), 2),
+        ((BUCKET_NUMBER, PART - 1), 1),
+        ((BUCKET_NUMBER, PART), 2),
+    ]
+    assert list(mine.revoked_beyond(mine)) == []
