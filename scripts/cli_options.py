@@ -36,7 +36,8 @@ def describe_option(member: str, option: Option, schema: dict[str, Any]) -> dict
     form = {"integer": "number", "boolean": "flag", "array": "list"}.get(value["type"], "text")
     if value["type"] == "object":
         form = "file" if option.metavar == "FILE" else "pairs"
-    form = {"TYPE=FILE": "schemas", "JSON": "objects"}.get(option.metavar or "", form)
+    forms = {"TYPE=FILE": "schemas", "JSON": "objects", "DURATION": "duration"}
+    form = forms.get(option.metavar or "", form)
     described: dict[str, object] = {
         "member": member,
         "flag": option.flag,

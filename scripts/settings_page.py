@@ -15,7 +15,8 @@ INTRODUCTION = f"""\
 
 Flag, then environment, then `.env` in the working folder, then `{SETTINGS_FILE}`, then the default:
 the first that says something counts. In `{SETTINGS_FILE}` the names are in lower case and without
-the prefix: `token_ttl = 600`. Names that are unknown, in the
+the prefix: `token_ttl = 600`. Where a meaning is in seconds, `15m`, `12h` and `90d` are understood
+too. Names that are unknown, in the
 environment or in a file, and values that are not allowed are refused together in one message, with
 exit code 2. The variables that Kubernetes sets in a pod beside a Service named `watchword` or
 `watchword-…` (`WATCHWORD_PORT=tcp://…`, `WATCHWORD_SERVICE_HOST` and the like) are ignored.

@@ -1,9 +1,10 @@
 """What the values of settings must be, where a type of Python does not say it."""
 
+from contextlib import suppress
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 
 from issuer.registry.errors import InvalidValue
 from issuer.storage.database_url import parse_database_url
@@ -14,6 +15,7 @@ from keys.identifiers import (
     parse_insecure_http,
     split_server_url,
 )
+from watchword.durations import parse_duration
 from watchword.process.addresses import parse_networks
 from watchword.setting_sources import PREFIX
 
@@ -35,6 +37,13 @@ def _insecure_http(value: bool | str) -> InsecureHttp:
 def _not_built(value: str | None) -> None:
     if value is not None:
         raise ValueError("is not available in this version; remove it")
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str) and not value.isdigit():
+        with suppress(ValueError):  # what it must be instead, the field says
+            return parse_duration(value, least=0)
+    return value
 
 
 def _signing_alg(name: str) -> str:
@@ -117,6 +126,8 @@ DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_database_url)]
 KeySigner = Annotated[
     Literal["local", "pkcs11", "aws-kms"], AfterValidator(_signer_with_its_settings)
 ]
+Seconds = Annotated[int, BeforeValidator(_seconds)]
+"""A duration: a number of seconds, or text such as `12h`."""
 SigningAlg = Annotated[str, AfterValidator(_signing_alg)]
 TokenOrigins = Annotated[str, AfterValidator(_origins)]
 TrustedProxies = Annotated[str, AfterValidator(_networks)]

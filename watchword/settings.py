@@ -38,6 +38,7 @@ from watchword.setting_values import (
     JwksUriHosts,
     KeySigner,
     Resource,
+    Seconds,
     SigningAlg,
     TokenOrigins,
     TrustedProxies,
@@ -114,20 +115,20 @@ class Settings(BaseSettings):
         description="what makes new keys and signs with them: `local` (this process), `pkcs11` (a"
         " security module) or `aws-kms`, which boto3's own environment leads to",
     )
-    token_ttl: int = Field(
+    token_ttl: Seconds = Field(
         3600,
         ge=1,
         le=MAX_TOKEN_TTL,
         description="seconds, where neither client nor resource says otherwise",
     )
-    max_token_ttl: int = Field(
+    max_token_ttl: Seconds = Field(
         MAX_TOKEN_TTL,
         ge=1,
         le=MAX_TOKEN_TTL,
         description="seconds, the longest life of any token: longer ones of clients and resources"
         " are cut to it, and keys stay published for it after they signed last",
     )
-    jwks_max_age: int = Field(
+    jwks_max_age: Seconds = Field(
         300,
         ge=1,
         le=86_400,
@@ -139,7 +140,7 @@ class Settings(BaseSettings):
         " new keys: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`,"
         " `ES512`, `EdDSA`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65` or `ML-DSA-87`",
     )
-    rotate_every: int = Field(
+    rotate_every: Seconds = Field(
         0,
         ge=0,
         le=2**31,
@@ -181,12 +182,12 @@ class Settings(BaseSettings):
         ge=1,
         description="clients that a worker keeps in memory; least recently used go first",
     )
-    registry_outage_seconds: int = Field(
+    registry_outage_seconds: Seconds = Field(
         3600,
         ge=0,
         description="seconds that known clients keep getting tokens while the registry is away",
     )
-    secret_notice_seconds: int = Field(
+    secret_notice_seconds: Seconds = Field(
         604_800, ge=0, description="seconds before its end that a secret is logged as expiring"
     )
     admin_resource: Resource | None = Field(
@@ -228,7 +229,7 @@ class Settings(BaseSettings):
     tls_cert: Unavailable = None
     tls_key: Unavailable = None
     tls_client_ca: Unavailable = None
-    status_list_ttl: int = Field(
+    status_list_ttl: Seconds = Field(
         15,
         ge=1,
         le=3600,

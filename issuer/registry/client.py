@@ -151,10 +151,10 @@ class ClientRegistration:
         default=(), description="what it may ask for, its default resource first"
     )
     token_ttl: Annotated[
-        TokenTtl | None, Option(flag="--token-ttl", metavar="SECONDS", unset=True)
+        TokenTtl | None, Option(flag="--token-ttl", metavar="DURATION", unset=True)
     ] = Field(default=None, description="life of its tokens in seconds")
     reuse_window: Annotated[
-        ReuseWindow | None, Option(flag="--reuse-window", metavar="SECONDS", unset=True)
+        ReuseWindow | None, Option(flag="--reuse-window", metavar="DURATION", unset=True)
     ] = Field(
         default=None,
         exclude_if=is_unset,

@@ -80,10 +80,10 @@ class TokenPolicy:
     """How tokens for one resource are made; the names of the requirements are of RFC 9728 §2."""
 
     token_ttl: Annotated[
-        TokenTtl | None, Option(flag="--token-ttl", metavar="SECONDS", unset=True)
+        TokenTtl | None, Option(flag="--token-ttl", metavar="DURATION", unset=True)
     ] = Field(default=None, description="life of tokens for it in seconds")
     reuse_window: Annotated[
-        ReuseWindow | None, Option(flag="--reuse-window", metavar="SECONDS", unset=True)
+        ReuseWindow | None, Option(flag="--reuse-window", metavar="DURATION", unset=True)
     ] = Field(
         default=None,
         exclude_if=is_unset,

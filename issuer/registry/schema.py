@@ -244,7 +244,8 @@ class Option:
 
     Args:
         flag: such as `--token-ttl`, or `--dpop/--no-dpop` for a member that is true or false.
-        metavar: what stands for the value in help; a `FILE` holds it as JSON.
+        metavar: what stands for the value in help; a `FILE` holds it as JSON,
+            a `DURATION` may have a unit.
         unset: whether `--unset` takes the value away, by the flag's name.
         help: where the description of the field does not say enough.
     """

@@ -13,7 +13,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-examples.md"
 BLOCKS = re.findall(r"```console\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
 # What differs in every run, or version: secrets, keys, times, ids, users and schema revisions.
 VOLATILE = re.compile(
-    r"ww[sr]_[\w-]{43,}|(?<![\w-])[\w-]{342}"
+    r"\((?:now|in \d+ \w+|\d+ \w+ ago)\)|\bnow\b|\d+ \w+ ago"
+    r"|ww[sr]_[\w-]{43,}|(?<![\w-])[\w-]{342}"
     r"|(?<![\w-])[\w-]{43}(?![\w-])|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
     r"|\b[0-9a-f]{16}\b|\b(?=\w*\d)[0-9a-f]{10}\b|by \w+ \(cli\)"
     r"|(?<=expired )\d+ \w+|(?<=in )\d+ \w+|\b00\d\d\b"

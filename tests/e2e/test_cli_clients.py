@@ -277,7 +277,10 @@ def test_every_registered_method_can_be_said(run, method, option, member):
         (["till", "--no-grants", "--scope", "read"], "--no-grants: not together with --scope"),
         (["till", "--grant-type", "password"], "--grant-type: 'password' is no grant here"),
         (["till", "--expires-at", "tomorrow"], "--expires-at: must be a time such as"),
-        (["till", "--expires-in", "0"], "--expires-in: must be a whole number of seconds"),
+        (
+            ["till", "--expires-in", "0"],
+            "--expires-in: must be 1 or more: a whole number of seconds",
+        ),
         (["till", "--expires-in", "999999999999"], "--expires-in: a time is from 1970"),
         (["till", "--secret-expires-in", "-1"], "--secret-expires-in"),
         (["till", "--metadata", "team"], "--metadata: must be KEY=VALUE"),

@@ -4,13 +4,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import typer
 
 from tests.support.cli import run_in_empty_folder
+from tests.support.command import clean_environment
 from watchword.cli import command_line
+from watchword.cli.help import SECTIONS
 
 Words = tuple[str, ...]
 
@@ -89,6 +92,48 @@ def test_pages_name_no_option_that_does_not_exist(page):
     }
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", (DOCS / page).read_text()))
     assert named - options <= {"--help"}
+
+
+def test_the_version_is_printed(run):
+    """As a package manager knows it."""
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"watchword {version('watchword')}\n")
+
+
+def test_commands_are_listed_in_sections_with_their_whole_summaries(run):
+    """Nothing is cut off, and every group has an example."""
+    shown = run("--help").stdout
+    places = [shown.index(f"\n{section}:\n") for section in SECTIONS[:-1]]
+    assert places == sorted(places)
+    for group in ((), ("keys",), ("clients",), ("clients", "secrets")):
+        shown = run(*group, "--help").stdout
+        assert "..." not in shown.partition("[ARGS]...")[2]
+        assert len(group) != 1 or f"Example: watchword {group[0]} " in shown
+
+
+COMPLETIONS = {
+    "bash": {"COMP_WORDS": "watchword clients up", "COMP_CWORD": "2"},
+    "zsh": {"_TYPER_COMPLETE_ARGS": "watchword clients up"},
+    "fish": {
+        "_TYPER_COMPLETE_ARGS": "watchword clients up",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    },
+}
+
+
+@pytest.mark.parametrize("shell", COMPLETIONS)
+def test_a_shell_completes_commands(tmp_path, shell):
+    """What its completion script asks for is answered with the commands that begin so."""
+    asked = {"_WATCHWORD_COMPLETE": f"complete_{shell}", **COMPLETIONS[shell]}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("watchword")],
+        env=clean_environment() | asked,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "update" in done.stdout
+    assert "disable" not in done.stdout
 
 
 def test_help_loads_nothing_dear():

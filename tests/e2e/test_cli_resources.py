@@ -53,7 +53,7 @@ def test_resources_are_created_listed_shown_and_deleted(run):
 def test_people_get_tables(run):
     """What a resource asks of tokens is in words."""
     run("resources", "create", URL, "--scope", "read ship", "--dpop", "--token-ttl", "300")
-    for shown in (run("resources", "list").stdout, run("resources", "show", URL).stdout):
+    for shown in (run("resources", "list", "--wide").stdout, run("resources", "show", URL).stdout):
         for word in (URL, "read ship", "300", "DPoP key"):
             assert word in shown
 

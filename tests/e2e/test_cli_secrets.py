@@ -93,9 +93,9 @@ def test_a_client_has_a_bounded_number_of_secrets(run):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["add", "till", "--expires-in", "0"], "--expires-in: must be a whole number"),
+        (["add", "till", "--expires-in", "0"], "--expires-in: must be 1 or more: a whole number"),
         (["add", "till", "--expires-in", "99999999999999"], "--expires-in: "),
-        (["add", "till", "--starts-in", "soon"], "--starts-in: must be a whole number"),
+        (["add", "till", "--starts-in", "soon"], "--starts-in: must be 1 or more: a whole number"),
         (["add", "till", "--starts-in", "9", "--expires-in", "9"], "less than --expires-in"),
         (["add", "till", "--secret-stdin"], "--secret-stdin: a secret is 8 to 512"),
         (["add", "no good"], "ID: a client id"),

@@ -38,7 +38,7 @@ def import_everything() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             if not module.name.endswith("__main__") and ".migrations." not in module.name:
                 importlib.import_module(module.name)
-    for name in (*OPTIONAL, "rich.table", "uvicorn.lifespan.on", "sqlalchemy.dialects.sqlite"):
+    for name in (*OPTIONAL, "uvicorn.lifespan.on", "sqlalchemy.dialects.sqlite"):
         importlib.import_module(name)
 
 

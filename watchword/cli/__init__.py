@@ -8,33 +8,85 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
+from typing import Annotated, NamedTuple
 
 import typer
 
+from watchword.cli.help import Group
 from watchword.cli.output import CommandFailed, WrongUsage, hold_streams, require_output, say
 
-_SUMMARIES = {
-    "keys": "Signing keys: generate, list, rotate, revoke, delete, export, move, passphrase.",
-    "clients": "Clients: create, list, show, update, disable, delete; their secrets.",
-    "resources": "Resources: the APIs that tokens are for, and their scopes.",
-    "registration-tokens": "Tokens for registering clients: create, list, revoke.",
-    "audit": "The audit trail: list.",
-    "apply": "Make clients and resources equal to a file, in one transaction.",
-    "export": "Print clients and resources as a file for apply, without secrets.",
-    "token": "Tokens: get one, read one, say why one is refused, revoke.",
-    "db": "The registry database: status, upgrade, backup, restore.",
-    "serve": "Serve the provider: issuer and demo API, or one of them.",
-    "mock": "Serve a mock issuer for tests, which gives any token to anyone.",
-    "scenario": "Run the consumer's scenario against a running provider.",
+
+class _Entry(NamedTuple):
+    """A command, or a group of them, in the list of commands.
+
+    Args:
+        section: where it is listed.
+        summary: what it does.
+        example: of a group, as a command has one.
+        module: of a command by itself, the module that it is in.
+    """
+
+    section: str
+    summary: str
+    example: str = ""
+    module: str = ""
+
+
+_COMPLETING = "_WATCHWORD_COMPLETE"
+_ENTRIES = {
+    "clients": _Entry(
+        "Registry",
+        "Clients: create, list, show, update, disable, delete; their secrets.",
+        "watchword clients list --expiring 30d",
+    ),
+    "resources": _Entry(
+        "Registry",
+        "Resources: the APIs that tokens are for, and their scopes.",
+        "watchword resources create https://orders.example.com --scope orders:read",
+    ),
+    "registration-tokens": _Entry(
+        "Registry",
+        "Tokens for registering clients: create, list, revoke.",
+        "watchword registration-tokens list",
+    ),
+    "apply": _Entry(
+        "Registry",
+        "Make clients and resources equal to a file, in one transaction.",
+        module="apply",
+    ),
+    "export": _Entry(
+        "Registry",
+        "Print clients and resources as a file for apply, without secrets.",
+        module="apply",
+    ),
+    "audit": _Entry("Registry", "The audit trail: list.", "watchword audit list --since 24h"),
+    "keys": _Entry(
+        "Keys and tokens",
+        "Signing keys: generate, list, rotate, revoke, delete, export, move, passphrase.",
+        "watchword keys list",
+    ),
+    "token": _Entry(
+        "Keys and tokens",
+        "Tokens: get one, read one, say why one is refused, revoke.",
+        "watchword token get | watchword token explain",
+    ),
+    "serve": _Entry(
+        "Service", "Serve the provider: issuer and demo API, or one of them.", module="serve"
+    ),
+    "db": _Entry(
+        "Service",
+        "The registry database: status, upgrade, backup, restore.",
+        "watchword db status",
+    ),
+    "mock": _Entry(
+        "Development",
+        "Serve a mock issuer for tests, which gives any token to anyone.",
+        module="mock",
+    ),
+    "scenario": _Entry(
+        "Development", "Run the consumer's scenario against a running provider.", module="token"
+    ),
 }
-_COMMANDS = {
-    "apply": "apply",
-    "export": "apply",
-    "serve": "serve",
-    "mock": "mock",
-    "scenario": "token",
-}
-"""Commands by themselves, with the modules that they are in; the rest are groups."""
 
 
 def command_line(word: str | None = None) -> typer.Typer:
@@ -46,22 +98,45 @@ def command_line(word: str | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name="watchword",
-        help="OAuth 2.0 access tokens for services: issue, validate, consume.",
+        cls=Group,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # importing rich for help would double the time to print it
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name, summary in _SUMMARIES.items():
+    app.callback()(_of_all_commands)
+    for name, entry in _ENTRIES.items():
         wanted = word is None or word == name
-        if name in _COMMANDS:
-            command = _module(_COMMANDS[name]).__dict__[name] if wanted else _not_loaded
-            app.command(name, short_help=summary)(command)
+        if entry.module:
+            command = _module(entry.module).__dict__[name] if wanted else _not_loaded
+            listed = app.command(name, short_help=entry.summary, rich_help_panel=entry.section)
+            listed(command)
         else:
-            group = _module(name).app if wanted else typer.Typer()
-            app.add_typer(group, name=name, help=summary)
+            app.add_typer(
+                _module(name).app if wanted else typer.Typer(),
+                name=name,
+                cls=Group,
+                help=f"{entry.summary}\n\nExample: {entry.example}",
+                rich_help_panel=entry.section,
+            )
     return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"watchword {version('watchword')}")
+        raise typer.Exit
+
+
+def _of_all_commands(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    """OAuth 2.0 access tokens for services: issue, validate, consume."""
 
 
 def _module(name: str) -> ModuleType:
@@ -86,9 +161,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         _check_words(words)
         named = next((word for word in words if not word.startswith("-")), "")
+        is_completing = _COMPLETING in os.environ  # noqa: TID251 - how shells ask for completions
         if named != "serve" or "--dev" in words:  # serving prints nothing
             require_output(present=present)
-        code = int(command_line(named)(words, standalone_mode=False) or 0)
+        code = int(
+            command_line(None if is_completing else named)(words, standalone_mode=False) or 0
+        )
         sys.stdout.flush()  # so that a failure to write is reported here
     except typer.Exit as ended:
         return ended.exit_code

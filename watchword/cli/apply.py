@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from watchword.cli.output import CommandFailed, JsonFlag, WrongUsage, print_json, say
+from watchword.cli.output import CommandFailed, WrongUsage, say
+from watchword.cli.printing import TABLE, Output, prints
 from watchword.cli.registry import ServerOption, administration
 from watchword.cli.token_revocation import describe_live_tokens
 
@@ -39,6 +40,7 @@ _DONE = {
 }
 
 
+@prints
 def apply(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="A .toml, .yaml or .yml file, or - for stdin.")
@@ -66,7 +68,7 @@ def apply(
     ] = None,
     revoke_tokens: RevokeTokensFlag = False,
     server: ServerOption = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Make clients and resources as a file says, in one transaction, and print the difference.
 
@@ -94,8 +96,8 @@ def apply(
                 outcome = carry_out()
             for path, client_id in written.items():
                 say(f"the secret of client {client_id} is in {path}")
-    if as_json:
-        print_json(outcome)
+    if output.is_document:
+        output.document(outcome)
     else:
         sys.stdout.write(render_outcome(outcome))
     _say_what_is_live(outcome)

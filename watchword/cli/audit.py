@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from watchword.cli.options import parse_count
-from watchword.cli.output import JsonFlag, Mistakes, print_json, printable, say
+from watchword.cli.output import Mistakes, printable, say
+from watchword.cli.printing import TABLE, Output, prints_table
 from watchword.cli.registry import ServerOption, administration
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list")
+@prints_table
 def list_entries(
     target: Annotated[
         str | None,
@@ -31,7 +33,7 @@ def list_entries(
         str | None, typer.Option(metavar="N", help="Only entries before this number.")
     ] = None,
     server: ServerOption = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Show who changed what, when and how, newest first, with each value before and after.
 
@@ -53,8 +55,8 @@ def list_entries(
             )
         )
     entries, older = [each for page in found for each in page.items], last.next
-    if as_json:
-        print_json({"entries": entries} | ({} if older is None else {"next": older}))
+    if output.is_document:
+        output.document({"entries": entries} | ({} if older is None else {"next": older}))
         return
     for entry in entries:
         _print(entry)

@@ -14,6 +14,7 @@ from watchword.cli.grant_options import (
     GrantOptions,
 )
 from watchword.cli.options import (
+    DURATION,
     attribute_labels,
     later,
     load_object,
@@ -64,7 +65,7 @@ class ClientOptions(GrantOptions):
         ),
     ] = None
     expires_in: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="Refuse it after this many seconds.")
+        str | None, typer.Option(metavar=DURATION, help="Refuse it after this long.")
     ] = None
     metadata_json: Annotated[
         str | None, typer.Option(metavar="FILE", help="Notes from a file with a JSON object.")

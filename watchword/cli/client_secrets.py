@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from watchword.ambient import wall_clock
-from watchword.cli.options import check_short_id, later, parse_seconds
-from watchword.cli.output import JsonFlag, Mistakes, print_fields, print_json, print_table, say
+from watchword.cli.options import DURATION, check_short_id, later
+from watchword.cli.output import Mistakes, say
+from watchword.cli.printing import TABLE, Output, prints, prints_table
 from watchword.cli.registry import ServerOption, administration, read_secret
+from watchword.cli.tables import Column
+from watchword.durations import parse_duration
 
 if TYPE_CHECKING:
     from issuer.registry.schema import Json
@@ -30,26 +33,33 @@ _LABELS = {
     "expires_at": "--expires-in",
     "expires_in": "--expires-in",
 }
-_COLUMNS = ("secret_id", "state", "starts_at", "expires_at", "last_used_at")
+_COLUMNS = (
+    Column("secret_id"),
+    Column("state"),
+    Column("starts_at", "time"),
+    Column("expires_at", "time"),
+    Column("last_used_at", "time"),
+)
 
 
 @app.command()
+@prints
 def add(
     client_id: ClientId,
     expires_in: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="End it after this many seconds.")
+        str | None, typer.Option(metavar=DURATION, help="End it after this long.")
     ] = None,
     starts_in: Annotated[
         str | None,
-        typer.Option(metavar="SECONDS", help="Accept it only after this many seconds."),
+        typer.Option(metavar=DURATION, help="Accept it only after this long."),
     ] = None,
     secret_stdin: SecretFlag = False,
     server: ServerOption = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Give a client one more secret, which is never shown again; the others stay as they are.
 
-    Example: watchword clients secrets add orders-service --expires-in 7776000
+    Example: watchword clients secrets add orders-service --expires-in 90d
     """
     from issuer.administration.documents import NewSecretDocument
 
@@ -58,36 +68,37 @@ def add(
     if expires_in is not None:
         with mistakes.of("--expires-in"):
             later(expires_in, now)
-            document["expires_in"] = parse_seconds(expires_in)
+            document["expires_in"] = parse_duration(expires_in)
     if starts_in is not None:
         with mistakes.of("--starts-in"):
             document["starts_at"] = later(starts_in, now)
-            if parse_seconds(starts_in) >= document.get("expires_in", parse_seconds(starts_in) + 1):
+            if parse_duration(starts_in) >= document.get(
+                "expires_in", parse_duration(starts_in) + 1
+            ):
                 raise ValueError("must be less than --expires-in")
     if secret_stdin:
         document["client_secret"] = read_secret()
     mistakes.check(NewSecretDocument, document)
     with administration(server, mistakes) as operations:
         added = operations.add_secret(client_id, document).document
-    print_json(added) if as_json else print_fields(added)
-    if "client_secret" in added and not as_json:
+    output.show(added)
+    if "client_secret" in added and not output.is_document:
         say("Keep the secret now: it is not shown again.")
 
 
 @app.command("list")
-def list_secrets(
-    client_id: ClientId, server: ServerOption = None, as_json: JsonFlag = False
-) -> None:
+@prints_table
+def list_secrets(client_id: ClientId, server: ServerOption = None, output: Output = TABLE) -> None:
     """Show when each secret of a client begins and ends, and when it last got a token.
 
     Example: watchword clients secrets list orders-service
     """
     with administration(server, check_client(client_id), reading=True) as operations:
         secrets = operations.list_secrets(client_id)
-    if as_json:
-        print_json({"secrets": secrets})
+    if output.is_document:
+        output.document({"secrets": secrets})
     elif secrets:
-        print_secrets(secrets, wall_clock())
+        print_secrets(output, secrets, wall_clock())
     else:
         say(f"{client_id} has no secret")
 
@@ -130,19 +141,18 @@ def has_live_secret(secrets: Iterable["Json"], now: int) -> bool:
     return any(_state(each, now) == "live" for each in secrets)
 
 
-def print_secrets(secrets: Iterable["Json"], now: int) -> None:
+def print_secrets(output: Output, secrets: Iterable["Json"], now: int) -> None:
     """Print the states and times of secrets."""
     rows = (
-        [
-            each["secret_id"],
-            _state(each, now),
-            each["starts_at"],
-            each["expires_at"] or "until revoked",
-            each["last_used_at"] or "never",
-        ]
+        each
+        | {
+            "state": _state(each, now),
+            "expires_at": each["expires_at"] or "until revoked",
+            "last_used_at": each["last_used_at"] or "never",
+        }
         for each in secrets
     )
-    print_table(_COLUMNS, rows)
+    output.table(_COLUMNS, rows)
 
 
 def _state(secret: "Json", now: int) -> str:

@@ -30,17 +30,10 @@ from watchword.cli.grant_options import (
     write_grants_line,
     written_out,
 )
-from watchword.cli.options import later, parse_count, with_options
-from watchword.cli.output import (
-    JsonFlag,
-    Mistakes,
-    WrongUsage,
-    print_fields,
-    print_json,
-    print_json_list,
-    print_table,
-    say,
-)
+from watchword.cli.help import Group
+from watchword.cli.options import DURATION, later, parse_count, with_options
+from watchword.cli.output import Mistakes, WrongUsage, say
+from watchword.cli.printing import TABLE, Output, prints, prints_table
 from watchword.cli.registry import (
     ServerOption,
     YesFlag,
@@ -51,6 +44,7 @@ from watchword.cli.registry import (
     resource_finder,
     warn_of_bindings,
 )
+from watchword.cli.tables import Column
 from watchword.cli.token_revocation import RevokeTokensFlag, decide_revocation
 
 if TYPE_CHECKING:
@@ -59,13 +53,22 @@ if TYPE_CHECKING:
     from watchword.cli.registry import Operations
 
 app = typer.Typer(no_args_is_help=True)
-app.add_typer(client_secrets.app, name="secrets")
+app.add_typer(client_secrets.app, name="secrets", cls=Group)
 
-_COLUMNS = ("client_id", "scope", "resources", "state", "name")
+_COLUMNS = (
+    Column("client_id"),
+    Column("scope", "words"),
+    Column("resources", "words"),
+    Column("state", "words"),
+    Column("client_name", "words", wide=True),
+    Column("created_at", "time", wide=True),
+    Column("updated_at", "time", wide=True),
+)
 _MOST_ON_OFFER = 10
 
 
 @app.command()
+@prints
 @with_options(ClientOptions, "client")
 def create(
     client_id: Annotated[
@@ -76,10 +79,10 @@ def create(
     secret_stdin: SecretFlag = False,
     secret_expires_in: Annotated[
         str | None,
-        typer.Option(metavar="SECONDS", help="End its first secret after this many seconds."),
+        typer.Option(metavar=DURATION, help="End its first secret after this long."),
     ] = None,
     server: ServerOption = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Register a client and print its id and its secret, which is never shown again.
 
@@ -110,8 +113,8 @@ def create(
         created = operations.create_client(document).document
         without_effect = find_without_effect(created, operations)
         on_offer = () if created["grants"] else _on_offer(options, operations)
-    print_json(created) if as_json else print_client(created, now)
-    if "client_secret" in created and not as_json:
+    output.document(created) if output.is_document else print_client(output, created, now)
+    if "client_secret" in created and not output.is_document:
         say("Keep the secret now: it is not shown again.")
     _warn(created, without_effect)
     if not (created["grants"] or options.no_grants or "introspects" in created):
@@ -119,6 +122,7 @@ def create(
 
 
 @app.command("list")
+@prints_table
 def list_clients(
     after: Annotated[
         str | None, typer.Option(metavar="ID", help="Only clients after this one.")
@@ -127,7 +131,7 @@ def list_clients(
         str | None, typer.Option(metavar="N", help="Maximum number of clients; all if left out.")
     ] = None,
     server: ServerOption = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """List all clients, by id.
 
@@ -145,18 +149,21 @@ def list_clients(
             after=after,
             limit=most,
         )
-        if not as_json:
-            _print_pages(found)
+        if not output.is_document:
+            _print_pages(output, found)
         elif most is None:
-            print_json_list("clients", (each for page in found for each in page.items))
+            output.documents("clients", (each for page in found for each in page.items))
         else:
             *_, last = fetched = list(found)
             following = {} if last.next is None else {"next": last.next}
-            print_json({"clients": [each for page in fetched for each in page.items], **following})
+            output.document(
+                {"clients": [each for page in fetched for each in page.items], **following}
+            )
 
 
 @app.command()
-def show(client_id: ClientId, server: ServerOption = None, as_json: JsonFlag = False) -> None:
+@prints
+def show(client_id: ClientId, server: ServerOption = None, output: Output = TABLE) -> None:
     """Show one client: what it may ask for and its secrets' times, never a secret.
 
     Example: watchword clients show orders-service
@@ -164,16 +171,17 @@ def show(client_id: ClientId, server: ServerOption = None, as_json: JsonFlag = F
     mistakes = client_secrets.check_client(client_id)
     with administration(server, mistakes, reading=True) as operations:
         client = operations.show_client(client_id).document
-    print_json(client) if as_json else print_client(client, wall_clock())
+    output.document(client) if output.is_document else print_client(output, client, wall_clock())
 
 
 @app.command()
+@prints
 @with_options(ClientChanges, "client")
 def update(
     client_id: ClientId,
     options: ClientChanges,
     server: ServerOption = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Change a client: what is not named stays as it is; running issuers know within a second.
 
@@ -193,7 +201,7 @@ def update(
         change = partial(_update, operations, client_id, patch, options, forget)
         client = again_after_conflict(change).document
         without_effect = find_without_effect(client, operations)
-    print_json(client) if as_json else print_client(client, now)
+    output.document(client) if output.is_document else print_client(output, client, now)
     _warn(client, without_effect)
     if "token_endpoint_auth_method" in patch:
         _warn_without_secret(client, now)
@@ -321,30 +329,23 @@ def _warn_without_secret(client: "Json", now: int) -> None:
         )
 
 
-def _print_pages(pages: "Iterable[Page]") -> None:
+def _print_pages(output: Output, pages: "Iterable[Page]") -> None:
     count, following = 0, None
     for page in pages:
         count, following = count + len(page.items), page.next
         if page.items:
-            print_table(_COLUMNS, (_row(each) for each in page.items))
+            output.table(_COLUMNS, map(_row, page.items))
     if not count:
         say("There is no client yet; run: watchword clients create ID")
     if following is not None:
         say(f"There are more: --after {following}")
 
 
-def _row(client: "Json") -> list[str | None]:
-    resources = " ".join(client["resources"])
-    return [
-        client["client_id"],
-        client["scope"],
-        resources,
-        _state(client),
-        client.get("client_name"),
-    ]
+def _row(client: "Json") -> "Json":
+    return client | {"resources": " ".join(client["resources"]), "state": _state(client)}
 
 
-def print_client(client: "Json", now: int) -> None:
+def print_client(output: Output, client: "Json", now: int) -> None:
     """Print one client, and the times of its secrets if it has any."""
     shown: dict[str, Any] = {}
     for name, value in client.items():
@@ -366,9 +367,9 @@ def print_client(client: "Json", now: int) -> None:
     if "token_exchange" in client:
         shown["token_exchange"] = "; ".join(map(_write_exchange, client["token_exchange"]))
     shown["metadata"] = _write_notes(client["metadata"])
-    print_fields(shown)
+    output.fields(shown)
     if client.get("secrets"):
-        print_secrets(client["secrets"], now)
+        print_secrets(output, client["secrets"], now)
 
 
 def _state(client: "Json") -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from watchword.ambient import wall_clock
-from watchword.cli.output import CommandFailed, JsonFlag, WrongUsage, print_fields, print_json, say
+from watchword.cli.output import CommandFailed, WrongUsage, say
+from watchword.cli.printing import TABLE, Output, prints
 from watchword.cli.registry import ChangeLog, YesFlag, operator, require_yes
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ app = typer.Typer(no_args_is_help=True)
 
 
 @app.command()
-def upgrade(as_json: JsonFlag = False) -> None:
+@prints
+def upgrade(output: Output = TABLE) -> None:
     """Make the database, or bring its schema up to date; several may do it at once.
 
     Example: watchword db upgrade
@@ -29,11 +31,12 @@ def upgrade(as_json: JsonFlag = False) -> None:
     place = load_settings().database
     opened = Registry.open(place, now=wall_clock, upgrade=True, timeout=MIGRATION_TIMEOUT)
     with closing(opened) as registry:
-        _print(place, registry.schema_revision(), as_json)
+        _print(place, registry.schema_revision(), output)
 
 
 @app.command()
-def status(as_json: JsonFlag = False) -> None:
+@prints
+def status(output: Output = TABLE) -> None:
     """Show the schema revision that the database is at, changing nothing.
 
     Example: watchword db status --json
@@ -42,7 +45,7 @@ def status(as_json: JsonFlag = False) -> None:
     from watchword.settings import load_settings
 
     place = load_settings().database
-    _print(place, inspect_schema(place), as_json)
+    _print(place, inspect_schema(place), output)
 
 
 @app.command("set-issuer")
@@ -132,7 +135,7 @@ def _record_restore(settings: "Settings") -> None:
         say(f"warning: the audit trail does not have what was done: {error}")
 
 
-def _print(place: "DatabasePlace", current: str | None, as_json: bool) -> None:
+def _print(place: "DatabasePlace", current: str | None, output: Output) -> None:
     from issuer.storage.schema import HEAD
 
     facts: dict[str, Any] = {
@@ -141,11 +144,11 @@ def _print(place: "DatabasePlace", current: str | None, as_json: bool) -> None:
         "head": HEAD,
         "up_to_date": current == HEAD,
     }
-    if as_json:
-        print_json(facts)
+    if output.is_document:
+        output.document(facts)
         return
     shown = {
         "current": current or "none: the database is empty",
         "up_to_date": "yes" if current == HEAD else "no; run: watchword db upgrade",
     }
-    print_fields(facts | shown)
+    output.fields(facts | shown)

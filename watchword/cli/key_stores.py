@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from watchword.ambient import wall_clock
-from watchword.cli.output import JsonFlag, WrongUsage, print_json, say
+from watchword.cli.output import WrongUsage, say
+from watchword.cli.printing import TABLE, Output, prints
 from watchword.cli.registry import read_line, record_key_changes
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ class KeyPlace(StrEnum):
     DATABASE = "database"
 
 
+@prints
 def move(
     to: Annotated[KeyPlace, typer.Option(help="Where the keys go: `files` or `database`.")],
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Move every key to the other key store, gone and revoked ones too, in one step.
 
@@ -57,8 +59,8 @@ def move(
         )
         moved = move_keys(first, second, passphrase=settings.passphrase)
     _record(settings, KeyEvent.MOVED, moved)
-    if as_json:
-        print_json({"moved": sorted(each.kid for each in moved), "key_store": to.value})
+    if output.is_document:
+        output.document({"moved": sorted(each.kid for each in moved), "key_store": to.value})
         return
     say(
         f"{second.place} has the keys now, {len(moved)} in all; set WATCHWORD_KEY_STORE={to.value} "
@@ -66,6 +68,7 @@ def move(
     )
 
 
+@prints
 def passphrase(
     new_passphrase_stdin: Annotated[
         bool,
@@ -77,7 +80,7 @@ def passphrase(
     remove: Annotated[
         bool, typer.Option("--remove", help="Leave the private keys in the clear; files only.")
     ] = False,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Encrypt every private key with another passphrase: all of them, or none if one fails.
 
@@ -106,7 +109,7 @@ def passphrase(
         known = change_passphrase(before, after, old=settings.passphrase, new=new)
     _record(settings, KeyEvent.DECRYPTED if remove else KeyEvent.ENCRYPTED, known)
     clear = sorted(each.kid for each in known if not each.encrypted and each.reference is None)
-    _tell(settings, [each.kid for each in known], clear, new=new, as_json=as_json)
+    _tell(settings, [each.kid for each in known], clear, new=new, output=output)
 
 
 def _record(settings: "Settings", event: "KeyEvent", keys: "Iterable[StoredKey]") -> None:
@@ -117,10 +120,12 @@ def _record(settings: "Settings", event: "KeyEvent", keys: "Iterable[StoredKey]"
 
 
 def _tell(
-    settings: "Settings", kids: list[str], clear: list[str], *, new: bytes | None, as_json: bool
+    settings: "Settings", kids: list[str], clear: list[str], *, new: bytes | None, output: Output
 ) -> None:
-    if as_json:
-        print_json({"keys": sorted(kids), "were_in_the_clear": clear, "encrypted": new is not None})
+    if output.is_document:
+        output.document(
+            {"keys": sorted(kids), "were_in_the_clear": clear, "encrypted": new is not None}
+        )
         return
     for kid in clear:
         say(f"{kid} was in the clear")

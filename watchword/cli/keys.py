@@ -8,17 +8,12 @@ import typer
 
 from watchword.ambient import wall_clock
 from watchword.cli import key_stores
-from watchword.cli.output import (
-    CommandFailed,
-    JsonFlag,
-    WrongUsage,
-    print_fields,
-    print_json,
-    print_table,
-    rfc3339,
-    say,
-)
+from watchword.cli.options import DURATION, read_duration_option
+from watchword.cli.output import CommandFailed, WrongUsage, say
+from watchword.cli.printing import TABLE, Form, Output, prints, prints_table, rfc3339
 from watchword.cli.registry import YesFlag, record_key_changes, require_yes
+from watchword.cli.tables import Column
+from watchword.durations import write_duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -38,8 +33,15 @@ _ANY_KID = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 _ONE_YEAR = 31_536_000
 _FEW_LEFT = 10
 _WIDE = 100
-_COLUMNS = ("kid", "alg", "bits", "state", "signs_from", "encrypted", "next")
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+_COLUMNS = (
+    Column("kid"),
+    Column("alg", wide=True),
+    Column("bits", wide=True),
+    Column("state"),
+    Column("signs_from", "time", wide=True),
+    Column("encrypted", wide=True),
+    Column("next", "words"),
+)
 _STEPS = {
     "active": ("signs", "signs when rotated"),
     "retiring": ("superseded", "superseded when rotated"),
@@ -49,6 +51,7 @@ _STEPS = {
 
 
 @app.command()
+@prints
 def generate(
     alg: Annotated[
         str | None, typer.Option(help="Algorithm; the configured one if left out.")
@@ -57,10 +60,10 @@ def generate(
         int | None, typer.Option(help="Size of an RSA key: 2048 (usual), 3072 or 4096.")
     ] = None,
     activate_in: Annotated[
-        int | None,
-        typer.Option(min=0, max=_ONE_YEAR, help="Seconds until it signs, instead of the rule."),
+        str | None,
+        typer.Option(metavar=DURATION, help="How long until it signs, instead of the rule."),
     ] = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Make a signing key: the very first signs at once, later ones when every validator knows them.
 
@@ -73,24 +76,28 @@ def generate(
     settings = load_settings()
     chosen = alg or settings.signing_alg
     _check_choice(chosen, bits)
+    wait = None
+    if activate_in is not None:
+        wait = read_duration_option("--activate-in", activate_in, least=0, most=_ONE_YEAR)
     policy, now = ring_policy(settings), wall_clock()
     (done,) = _change(
         settings,
-        lambda ring: plan_generation(ring, now, policy, chosen, activate_in=activate_in),
+        lambda ring: plan_generation(ring, now, policy, chosen, activate_in=wait),
         now=now,
         bits=bits,
     )
     _, ring = _read_keys(settings)
-    _warn(ring, policy, activate_in)
-    _show(settings, [done.key.kid], now, as_json=as_json)
+    _warn(ring, policy, wait)
+    _show(settings, [done.key.kid], now, output=output)
 
 
 @app.command()
+@prints
 def rotate(
     alg: Annotated[
         str | None, typer.Option(help="Algorithm; the configured one if left out.")
     ] = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Have the prepared successor sign as soon as every validator must know it; prepare another.
 
@@ -103,7 +110,7 @@ def rotate(
     _check_choice(chosen, None)
     now = wall_clock()
     done = rotate_key(settings, chosen, now=now)
-    _show(settings, [each.key.kid for each in done], now, as_json=as_json)
+    _show(settings, [each.key.kid for each in done], now, output=output)
 
 
 def rotate_key(settings: "Settings", alg: str, *, now: int) -> "Applied":
@@ -116,7 +123,8 @@ def rotate_key(settings: "Settings", alg: str, *, now: int) -> "Applied":
 
 
 @app.command(context_settings=_ANY_KID)
-def revoke(kid: Kid, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
+@prints
+def revoke(kid: Kid, yes: YesFlag = False, output: Output = TABLE) -> None:
     """Withdraw a key at once, such as one that has leaked; its successor signs in its place.
 
     Every token that the key has signed is refused as soon as validators look again.
@@ -134,11 +142,12 @@ def revoke(kid: Kid, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
     now = wall_clock()
     done = _change(settings, lambda ring: plan_withdrawal(ring, kid, now, policy), now=now)
     _warn_of_an_empty_set(settings)
-    _show(settings, [each.key.kid for each in done], now, as_json=as_json)
+    _show(settings, [each.key.kid for each in done], now, output=output)
 
 
 @app.command(context_settings=_ANY_KID)
-def delete(kid: Kid, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
+@prints
+def delete(kid: Kid, yes: YesFlag = False, output: Output = TABLE) -> None:
     """Remove a key that is pending, gone or revoked, with its private key.
 
     Example: watchword keys delete NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs --yes
@@ -153,11 +162,12 @@ def delete(kid: Kid, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
     require_yes(f"Delete the key {kid}?", yes=yes)
     now = wall_clock()
     _change(settings, lambda ring: plan_deletion(ring, kid, now, policy), now=now)
-    print_json({"kid": kid, "deleted": True}) if as_json else say(f"Deleted {kid}.")
+    output.document({"kid": kid, "deleted": True}) if output.is_document else say(f"Deleted {kid}.")
 
 
 @app.command("list")
-def list_keys(as_json: JsonFlag = False) -> None:
+@prints_table
+def list_keys(output: Output = TABLE) -> None:
     """Show the state and times of every key.
 
     Example: watchword keys list --json
@@ -171,11 +181,10 @@ def list_keys(as_json: JsonFlag = False) -> None:
     records, ring = _read_keys(settings)
     policy = ring_policy(settings)
     facts = [_describe(entry, records[entry.key.kid], now, policy) for entry in ring]
-    if as_json:
-        print_json({"keys": facts})
+    if output.is_document:
+        output.document({"keys": facts})
     elif facts:
-        rows = [_in_words(each, now) for each in facts]
-        print_table(_COLUMNS, [[row[name] for name in _COLUMNS] for row in rows])
+        output.table(_COLUMNS, [_in_words(each, now) for each in facts])
         width = shutil.get_terminal_size().columns
         if sys.stdout.isatty() and width >= _WIDE:
             reach = policy.keep + policy.publish_ahead
@@ -212,7 +221,7 @@ def export(
     if not private:
         # The set that validators need now, or the one key asked for, whatever its state.
         one = kid and build_jwk_set([records[kid].jwk])
-        print_json(one or published_set(ring, records))
+        Output(Form.JSON).document(one or published_set(ring, records))
         return
     if kid is None and not records:
         raise CommandFailed("there is no key yet; run: watchword keys generate")
@@ -247,7 +256,7 @@ def _change(
     return done
 
 
-def _show(settings: "Settings", kids: "Collection[str]", now: int, *, as_json: bool) -> None:
+def _show(settings: "Settings", kids: "Collection[str]", now: int, *, output: Output) -> None:
     """Print the keys that a command made or changed: the one as an object, more as a list."""
     from watchword.provider.key_ring import ring_policy
 
@@ -255,11 +264,11 @@ def _show(settings: "Settings", kids: "Collection[str]", now: int, *, as_json: b
     records, ring = _read_keys(settings)
     shown = [entry for entry in ring if entry.key.kid in kids]
     facts = [_describe(entry, records[entry.key.kid], now, policy) for entry in shown]
-    if as_json:
-        print_json(facts[0] if len(kids) == 1 else {"keys": facts})
+    if output.is_document:
+        output.document(facts[0] if len(kids) == 1 else {"keys": facts})
         return
     for each in facts:
-        print_fields(_in_words(each, now))
+        output.fields(_in_words(each, now))
 
 
 def _read_keys(settings: "Settings") -> "tuple[dict[str, StoredKey], tuple[RingEntry, ...]]":
@@ -360,5 +369,4 @@ def _words(step: "dict[str, Any]", now: int) -> str:
     if step["at"] is None:
         return undated
     left = max(int(datetime.fromisoformat(step["at"]).timestamp()) - now, 0)
-    size, unit = next((size, unit) for size, unit in _UNITS if left >= size or size == 1)
-    return f"{words} in {left // size} {unit}"
+    return f"{words} in {write_duration(left)}"

@@ -6,15 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watchword.cli.output import (
-    CommandFailed,
-    JsonFlag,
-    Mistakes,
-    WrongUsage,
-    print_fields,
-    print_json,
-    say,
-)
+from watchword.cli.options import DURATION, read_duration_option
+from watchword.cli.output import CommandFailed, Mistakes, WrongUsage, say
+from watchword.cli.printing import TABLE, Output, prints
 
 if TYPE_CHECKING:
     from watchword.testing.issuer import Issuer
@@ -23,6 +17,7 @@ if TYPE_CHECKING:
 _WARNING = "This is a mock: it gives any token to anyone who asks. Trust it in tests alone."
 
 
+@prints
 def mock(
     host: Annotated[
         str, typer.Option(help="Address to listen on; another than loopback lets others ask.")
@@ -43,13 +38,13 @@ def mock(
     profile: Annotated[
         str, typer.Option(help="Whose tokens: rfc9068, keycloak, auth0, entra, cognito or okta.")
     ] = "rfc9068",
-    token_ttl: Annotated[int, typer.Option(min=1, help="Life of a token in seconds.")] = 3600,
+    token_ttl: Annotated[str, typer.Option(metavar=DURATION, help="Life of a token.")] = "1h",  # noqa: S107
     alg: Annotated[str, typer.Option(help="What tokens are signed with.")] = "RS256",
     claim: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A claim of all tokens; JSON or text."),
     ] = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Serve a mock issuer, for tests in any language: it gives any token to anyone.
 
@@ -58,14 +53,14 @@ def mock(
     settings = {
         "secret": secret,
         "profile": profile,
-        "lifetime": token_ttl,
+        "lifetime": read_duration_option("--token-ttl", token_ttl),
         "alg": alg,
         "claims": _read_claims(claim or []),
         **({} if audience is None else {"audience": audience}),
     }
     with _bind(host, port) as server:
         server.issuer = _make_issuer(issuer or f"http://localhost:{server.server_port}", settings)
-        _announce(server, as_json=as_json)
+        _announce(server, output=output)
         signal.signal(signal.SIGTERM, _stop)
         server.serve_forever()
 
@@ -115,7 +110,7 @@ def _make_issuer(url: str, settings: dict[str, Any]) -> "Issuer":
         raise WrongUsage(f"--issuer: {error}") from None
 
 
-def _announce(server: "IssuerServer", *, as_json: bool) -> None:
+def _announce(server: "IssuerServer", *, output: Output) -> None:
     issuer = server.issuer
     base = issuer.url.rstrip("/")
     told = {
@@ -125,10 +120,10 @@ def _announce(server: "IssuerServer", *, as_json: bool) -> None:
         "audience": issuer.audience,
         "port": server.server_port,
     }
-    if as_json:
-        print_json(told)
+    if output.is_document:
+        output.document(told)
     else:
-        print_fields(told)
+        output.fields(told)
     sys.stdout.flush()
     say(_WARNING)
 

@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 from watchword.cli.output import Mistakes
+from watchword.durations import parse_duration
 
 if TYPE_CHECKING:
     from issuer.registry.schema import Json
 
 OPTIONS_FILE = Path(__file__).with_name("options.json")
 Kind = Literal["client", "resource"]
+
+DURATION = "DURATION"
+"""What stands in help for a duration, such as `3600`, `12h` or `90d`."""
 
 _COUNT = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -115,25 +119,41 @@ def with_options(
     names = [each.name for each in declared]
     generated = [each.parameter() for each in attribute_options(attributes)] if attributes else []
 
+    def build(**given: Any) -> Any:  # noqa: ANN401 - any option, and the group
+        values = {name: given.pop(name) for name in names}
+        return group(**values, **({"typed": given} if generated else {}))
+
+    return in_place_of("options", [*declared, *generated], build)
+
+
+def in_place_of(
+    name: str, parameters: Sequence[inspect.Parameter], build: Callable[..., object]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command several options in the place of one parameter.
+
+    Args:
+        name: of the parameter.
+        parameters: the options, as typer reads them.
+        build: makes the parameter's value of the values of the options, by their names.
+    """
+
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         signature = list(inspect.signature(command).parameters.values())
-        place = next(index for index, each in enumerate(signature) if each.name == "options")
+        place = next(index for index, each in enumerate(signature) if each.name == name)
 
         def run(**given: Any) -> None:  # noqa: ANN401 - any option
-            values = {name: given.pop(name) for name in names}
-            if generated:
-                values["typed"] = {each.name: given.pop(each.name) for each in generated}
-            command(**given, options=group(**values))
+            values = {each.name: given.pop(each.name) for each in parameters}
+            command(**given, **{name: build(**values)})
 
-        parameters = [
+        replaced = [
             each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for each in (*signature[:place], *declared, *generated, *signature[place + 1 :])
+            for each in (*signature[:place], *parameters, *signature[place + 1 :])
         ]
         run.__doc__ = command.__doc__
         run.__name__ = command.__name__
         # typer reads both: the one for names and defaults, the other for types.
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__signature__ = inspect.Signature(replaced)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in replaced}
         return run
 
     return decorate
@@ -250,9 +270,39 @@ def read_number(text: str) -> int | str:
     return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
 
 
+def read_duration_option(label: str, text: str, *, least: int = 1, most: int | None = None) -> int:
+    """Read the duration of an option that no schema checks, into seconds.
+
+    Args:
+        label: the option.
+        text: as it was typed.
+        least: the shortest that it may be.
+        most: the longest.
+
+    Raises:
+        WrongUsage: it is none, or not within these.
+    """
+    mistakes, seconds = Mistakes(), 0
+    with mistakes.of(label):
+        seconds = parse_duration(text, least=least)
+        if most is not None and seconds > most:
+            raise ValueError(f"must be {most} seconds at the most")
+    mistakes.refuse()
+    return seconds
+
+
+def read_duration(text: str) -> int | str:
+    """Read a duration into seconds; other text is returned as it is, for the schema to refuse."""
+    try:
+        return parse_duration(text, least=0)
+    except ValueError:
+        return read_number(text)
+
+
 _READERS: Mapping[str, Callable[[Any], object]] = {
     "text": str,
     "number": read_number,
+    "duration": read_duration,
     "flag": bool,
     "list": read_words,
     "objects": read_objects,
@@ -262,35 +312,26 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
 }
 
 
-def parse_count(text: str, of: str = "") -> int:
+def parse_count(text: str) -> int:
     """Read a whole number, 1 or more.
 
     Raises:
         ValueError: it is none.
     """
     if not _COUNT.fullmatch(text):
-        raise ValueError(f"must be a whole number{of}, 1 or more")
+        raise ValueError("must be a whole number, 1 or more")
     return int(text)
 
 
-def parse_seconds(text: str) -> int:
-    """Read a number of seconds, 1 or more.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return parse_count(text, of=" of seconds")
-
-
 def later(text: str, now: int) -> str:
-    """Read seconds from `now` into the time that it will be, RFC 3339 in UTC.
+    """Read a duration from `now` into the time that it will be, RFC 3339 in UTC.
 
     Raises:
-        ValueError, InvalidValue: it is no number of seconds, or beyond the year 9999.
+        ValueError, InvalidValue: it is no duration, or ends beyond the year 9999.
     """
     from issuer.registry.schema import check_time, write_time
 
-    then = now + parse_seconds(text)
+    then = now + parse_duration(text)
     check_time(then)
     return write_time(then)
 

@@ -1,20 +1,15 @@
-"""What a command says: one JSON document for scripts, a table for people, or why it failed.
+"""Why a command fails, what it says to people, and the standard streams.
 
-Also the standard streams: which are there, and whether the result can be written.
+These are checked before anything is done: which are there, and whether the result can be written.
 """
 
 import fcntl
-import json
 import os
 import select
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from textwrap import indent
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from issuer.registry.mistakes import Mistake
@@ -137,44 +132,7 @@ class Mistakes:
             yield ": ".join(filter(None, [label, *within, mistake.why]))
 
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-
 _REFUSAL = "the output cannot be written: standard output is {}; nothing was done"
-
-
-def rfc3339(seconds: int | None) -> str | None:
-    """Write a time in seconds since the epoch as RFC 3339 in UTC."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def print_json(document: object) -> None:
-    """Print exactly one JSON document on standard output."""
-    sys.stdout.write(_json(document) + "\n")
-
-
-def print_json_list(name: str, items: Iterable[object]) -> None:
-    """Print `{name: [items]}` as `print_json` does, each item as soon as it is fetched.
-
-    A failure before the first leaves nothing printed.
-    """
-    begun = False
-    for item in items:
-        sys.stdout.write(("," if begun else f"{{\n  {_json(name)}: [") + "\n")
-        sys.stdout.write(indent(_json(item), "    "))
-        begun = True
-    sys.stdout.write("\n  ]\n}\n" if begun else f"{{\n  {_json(name)}: []\n}}\n")
-
-
-def _json(document: object) -> str:
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    if text.replace("\n", "").isprintable():
-        return text
-    # JSON (RFC 8259 §7) has the other controls of a terminal stand in a string as they are.
-    return "".join(
-        each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text
-    )
 
 
 def say(message: str) -> None:
@@ -189,43 +147,6 @@ def printable(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as a table; colour only on a terminal, `NO_COLOR` honoured."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*("" if cell is None else printable(str(cell)) for cell in row))
-    _print_rich(table)
-
-
-def print_fields(fields: Mapping[str, object]) -> None:
-    """Print one thing as name and value, a line each; unset values are left out."""
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2))
-    for name, value in fields.items():
-        if value is not None:
-            table.add_row(printable(name), printable(_written(value)))
-    _print_rich(table)
-
-
-def _written(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
-
-
-def _print_rich(table: Any) -> None:  # noqa: ANN401 - rich is imported lazily
-    from rich.console import Console
-
-    # Not a terminal: never fold lines, so that pipes get whole values. Emoji off: `:key:` is part
-    # of a scope, not a picture.
-    width = None if sys.stdout.isatty() else 10_000
-    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
 
 
 def hold_streams() -> bool:

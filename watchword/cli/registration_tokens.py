@@ -16,21 +16,31 @@ from watchword.cli.grant_options import (
     written_out,
 )
 from watchword.cli.options import (
+    DURATION,
     check_short_id,
     later,
-    parse_seconds,
+    read_duration,
     read_number,
     with_options,
 )
-from watchword.cli.output import JsonFlag, Mistakes, print_fields, print_json, print_table, say
+from watchword.cli.output import Mistakes, say
+from watchword.cli.printing import TABLE, Output, prints, prints_table
 from watchword.cli.registry import ServerOption, administration, resource_finder
+from watchword.cli.tables import Column
+from watchword.durations import parse_duration
 
 if TYPE_CHECKING:
     from issuer.registry.schema import Json
 
 app = typer.Typer(no_args_is_help=True)
 
-_COLUMNS = ("token_id", "grants", "token_ttl", "uses_left", "expires_at")
+_COLUMNS = (
+    Column("token_id"),
+    Column("grants", "words"),
+    Column("token_ttl", wide=True),
+    Column("uses_left"),
+    Column("expires_at", "time"),
+)
 _LABELS = {
     **GRANT_LABELS,
     "token_ttl": "--token-ttl",
@@ -41,26 +51,27 @@ _LABELS = {
 
 
 @app.command()
+@prints
 @with_options(GrantOptions)
 def create(
     options: GrantOptions,
     all_scopes: AllScopesFlag = False,
     token_ttl: Annotated[
         str | None,
-        typer.Option(metavar="SECONDS", help="Lifetime of its clients' tokens, up to 86400."),
+        typer.Option(metavar=DURATION, help="Lifetime of its clients' tokens, up to 24h."),
     ] = None,
     uses: Annotated[
         str | None,
         typer.Option(metavar="N", help="Clients that may register; no limit if left out."),
     ] = None,
     expires_in: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="End it after this many seconds.")
+        str | None, typer.Option(metavar=DURATION, help="End it after this long.")
     ] = None,
     expires_at: Annotated[
         str | None, typer.Option(metavar="TIME", help="End it then, such as 2027-01-31T12:00:00Z.")
     ] = None,
     server: ServerOption = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Make a token for registering clients; it is never shown again.
 
@@ -69,13 +80,15 @@ def create(
     from issuer.registry.initial_access_token import RegistrationTokenDocument
 
     mistakes, now = Mistakes(_LABELS), wall_clock()
-    typed = {"token_ttl": token_ttl, "uses": uses, "expires_at": expires_at}
+    typed = {"uses": uses, "expires_at": expires_at}
     document: Json = {name: read_number(text) for name, text in typed.items() if text is not None}
+    if token_ttl is not None:
+        document["token_ttl"] = read_duration(token_ttl)
     if expires_in is not None:
         mistakes.exclude("--expires-in", [("--expires-at", expires_at)])
         with mistakes.of("--expires-in"):
             later(expires_in, now)
-            document["expires_in"] = parse_seconds(expires_in)
+            document["expires_in"] = parse_duration(expires_in)
     check_new_grants(options, mistakes, all_scopes=all_scopes)
     if not (options.grant or options.resource):
         mistakes.add("--grant: say what its clients may have, by --grant or by --resource")
@@ -90,24 +103,24 @@ def create(
             document |= spread(options, find, all_scopes=all_scopes)
         document = with_types(options, document, find)
         created = operations.create_registration_token(document).document
-    print_json(created) if as_json else print_fields(_for_people(created))
-    if not as_json:
+    output.show(created, _for_people(created))
+    if not output.is_document:
         say("Keep the token now: it is not shown again.")
 
 
 @app.command("list")
-def list_tokens(server: ServerOption = None, as_json: JsonFlag = False) -> None:
+@prints_table
+def list_tokens(server: ServerOption = None, output: Output = TABLE) -> None:
     """List the tokens and what may still be registered with each, never a token itself.
 
     Example: watchword registration-tokens list --json
     """
     with administration(server, reading=True) as operations:
         tokens = operations.list_registration_tokens()
-    if as_json:
-        print_json({"registration_tokens": tokens})
+    if output.is_document:
+        output.document({"registration_tokens": tokens})
     elif tokens:
-        rows = (_for_people(each) for each in tokens)
-        print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
+        output.table(_COLUMNS, map(_for_people, tokens))
     else:
         say("There is no token yet; run: watchword registration-tokens create")
 

@@ -15,16 +15,8 @@ from watchword.cli.options import (
     unset_choices,
     with_options,
 )
-from watchword.cli.output import (
-    CommandFailed,
-    JsonFlag,
-    Mistakes,
-    WrongUsage,
-    print_fields,
-    print_json,
-    print_table,
-    say,
-)
+from watchword.cli.output import CommandFailed, Mistakes, WrongUsage, say
+from watchword.cli.printing import TABLE, Output, prints, prints_table
 from watchword.cli.registry import (
     ServerOption,
     YesFlag,
@@ -33,6 +25,7 @@ from watchword.cli.registry import (
     require_yes,
     warn_of_bindings,
 )
+from watchword.cli.tables import Column
 
 if TYPE_CHECKING:
     from issuer.administration.operations import Versioned
@@ -44,7 +37,13 @@ app = typer.Typer(no_args_is_help=True)
 Identifier = Annotated[str, typer.Argument(metavar="URI", help="The resource's identifier.")]
 _LABELS = {**attribute_labels("resource"), "resource": "URI"}
 _TYPES = "authorization_details_types"
-_COLUMNS = ("resource", "scopes", "token_ttl", "signing_alg", "bound_to")
+_COLUMNS = (
+    Column("resource"),
+    Column("scopes", "words"),
+    Column("token_ttl", wide=True),
+    Column("signing_alg", wide=True),
+    Column("bound_to", wide=True),
+)
 _BOUND_TO = {
     "dpop_bound_access_tokens_required": "DPoP key",
     "tls_client_certificate_bound_access_tokens": "certificate",
@@ -88,6 +87,7 @@ class ResourceChanges(Attributes):
 
 
 @app.command()
+@prints
 @with_options(Attributes, "resource")
 def create(
     identifier: Annotated[
@@ -95,7 +95,7 @@ def create(
     ],
     options: Attributes,
     server: ServerOption = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Add a resource.
 
@@ -108,42 +108,44 @@ def create(
     mistakes.check(Resource, document)
     with administration(server, mistakes) as operations:
         created = operations.create_resource(document).document
-    _print(created, as_json)
+    _print(created, output)
 
 
 @app.command("list")
-def list_resources(server: ServerOption = None, as_json: JsonFlag = False) -> None:
+@prints_table
+def list_resources(server: ServerOption = None, output: Output = TABLE) -> None:
     """List all resources.
 
     Example: watchword resources list --json
     """
     with administration(server, reading=True) as operations:
         resources = operations.list_resources()
-    if as_json:
-        print_json({"resources": resources})
+    if output.is_document:
+        output.document({"resources": resources})
     else:
-        rows = [_for_people(each) for each in resources]
-        print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
+        output.table(_COLUMNS, map(_for_people, resources))
 
 
 @app.command()
-def show(identifier: Identifier, server: ServerOption = None, as_json: JsonFlag = False) -> None:
+@prints
+def show(identifier: Identifier, server: ServerOption = None, output: Output = TABLE) -> None:
     """Show one resource.
 
     Example: watchword resources show https://orders.example.com
     """
     with administration(server, check_identifier(identifier), reading=True) as operations:
         resource = operations.show_resource(identifier).document
-    print_json(resource) if as_json else print_fields(_for_people(resource))
+    output.show(resource, _for_people(resource))
 
 
 @app.command()
+@prints
 @with_options(ResourceChanges, "resource")
 def update(
     identifier: Identifier,
     options: ResourceChanges,
     server: ServerOption = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Change a resource: what is not named stays as it is; running issuers know within a second.
 
@@ -165,7 +167,7 @@ def update(
     with administration(server, mistakes) as operations:
         change = partial(_update, operations, identifier, patch, options)
         resource = again_after_conflict(change)
-    _print(resource.document, as_json)
+    _print(resource.document, output)
 
 
 @app.command()
@@ -231,6 +233,6 @@ def _for_people(resource: "Json") -> "Json":
     return shown
 
 
-def _print(resource: "Json", as_json: bool) -> None:
-    print_json(resource) if as_json else print_fields(_for_people(resource))
+def _print(resource: "Json", output: Output) -> None:
+    output.show(resource, _for_people(resource))
     warn_of_bindings(resource, f"no client gets tokens for {resource['resource']}")

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from watchword.ambient import wall_clock
-from watchword.cli.output import (
-    CommandFailed,
-    JsonFlag,
-    WrongUsage,
-    print_fields,
-    print_json,
-    rfc3339,
-    say,
-)
+from watchword.cli.output import CommandFailed, WrongUsage, say
+from watchword.cli.printing import TABLE, Output, prints, rfc3339
 from watchword.cli.token_explanation import TokenArgument, explain, given_token
 from watchword.cli.token_revocation import revoke
 
@@ -34,6 +27,7 @@ _TIMES = frozenset({"iat", "exp", "nbf"})
 
 
 @app.command()
+@prints
 def get(
     scope: Annotated[
         str | None,
@@ -49,7 +43,7 @@ def get(
             help="Rights in detail (RFC 9396): a JSON array of objects, or the file that holds it.",
         ),
     ] = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Get a token as a client would: prints the token, or with --json the whole response.
 
@@ -60,14 +54,15 @@ def get(
     details = _read_details(authorization_details)
     asked = {"scope": scope, "resource": resource, "authorization_details": details}
     response = _request_token(load_settings(), asked)
-    if as_json:
-        print_json(response)
+    if output.is_document:
+        output.document(response)
     else:
         sys.stdout.write(response["access_token"] + "\n")
 
 
 @app.command()
-def inspect(token: TokenArgument = None, as_json: JsonFlag = False) -> None:
+@prints
+def inspect(token: TokenArgument = None, output: Output = TABLE) -> None:
     """Decode a token without verifying it: header, claims, times.
 
     Example: watchword token get | watchword token inspect
@@ -83,13 +78,13 @@ def inspect(token: TokenArgument = None, as_json: JsonFlag = False) -> None:
     except (InvalidJws, ValueError):
         raise CommandFailed("that is not a signed token in compact form") from None
     age = describe_age(claims, wall_clock())
-    if as_json:
-        print_json({"header": header, "claims": claims, "age": age, "verified": False})
+    if output.is_document:
+        output.document({"header": header, "claims": claims, "age": age, "verified": False})
         return
     shown = {name: _readable(name, value) for name, value in {**header, **claims}.items()}
     if age is not None:
         shown["exp"] = f"{shown['exp']}  {age}"
-    print_fields(shown)
+    output.fields(shown)
     say("Decoded only: the signature was not checked.")
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from watchword.ambient import wall_clock
-from watchword.cli.output import JsonFlag, WrongUsage, print_json, print_table, say
+from watchword.cli.output import WrongUsage, say
+from watchword.cli.printing import TABLE, Output, prints
 from watchword.cli.registry import read_token
+from watchword.cli.tables import Column
 
 if TYPE_CHECKING:
     from resource_api.config import ResourcePolicy
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from resource_api.profiles import TokenProfile
     from resource_api.status_list import Statuses
     from watchword.settings import Settings
+
+_COLUMNS = (
+    Column("check"),
+    Column("outcome"),
+    Column("found", "words"),
+    Column("expected", "words"),
+    Column("clause", "words"),
+)
 
 TokenArgument = Annotated[
     str | None,
@@ -25,6 +35,7 @@ TokenArgument = Annotated[
 ]
 
 
+@prints
 def explain(
     token: TokenArgument = None,
     resource: Annotated[
@@ -35,7 +46,7 @@ def explain(
         str,
         typer.Option(help="What tokens of the issuer look like: rfc9068, keycloak, auth0, …"),
     ] = "rfc9068",
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Say check by check why an API accepts or refuses a token; exit 0 if it is accepted, else 1.
 
@@ -47,14 +58,14 @@ def explain(
     text = given_token(token)
     policy = _policy(settings, text, resource, profile)
     explanation = asyncio.run(_explain(text.encode("utf-8", "replace"), policy))
-    if as_json:
+    if output.is_document:
         checks = [each._asdict() for each in explanation.findings]
         verdict = {"accepted": explanation.accepted, "reason": explanation.reason}
-        print_json(
+        output.document(
             {**verdict, "issuer": policy.issuer, "resource": policy.resource, "checks": checks}
         )
     else:
-        _print_explanation(explanation, policy.resource)
+        _print_explanation(output, explanation, policy.resource)
     raise typer.Exit(0 if explanation.accepted else 1)
 
 
@@ -144,16 +155,10 @@ async def _explain(token: bytes, policy: "ResourcePolicy") -> "Explanation":
         await keys.aclose()
 
 
-def _print_explanation(explanation: "Explanation", resource: str) -> None:
+def _print_explanation(output: Output, explanation: "Explanation", resource: str) -> None:
     from resource_api.reasons import DIAGNOSES
 
-    print_table(
-        ("check", "outcome", "found", "expected", "clause"),
-        (
-            (each.check, each.outcome, each.found, each.expected, each.clause)
-            for each in explanation.findings
-        ),
-    )
+    output.table(_COLUMNS, (each._asdict() for each in explanation.findings))
     reason = explanation.reason
     if reason is None:
         say(f"Accepted for {resource}: every check passed.")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchword.cli.output import CommandFailed, JsonFlag, Mistakes, print_json, say
+from watchword.cli.output import CommandFailed, Mistakes, say
+from watchword.cli.printing import TABLE, Output, prints
 from watchword.cli.registry import ServerOption, YesFlag, administration, read_token, require_yes
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ IssuedBefore = Annotated[
 ]
 
 
+@prints
 def revoke(
     token: Annotated[
         str | None, typer.Argument(metavar="TOKEN", help="One token, or - for stdin.")
@@ -64,7 +66,7 @@ def revoke(
     ] = False,
     yes: YesFlag = False,
     server: ServerOption = None,
-    as_json: JsonFlag = False,
+    output: Output = TABLE,
 ) -> None:
     """Have APIs refuse tokens before they expire: one, or all that the options say.
 
@@ -91,8 +93,8 @@ def revoke(
             done = operations.change_tokens(document)
     except StoreUnavailable as error:
         raise CommandFailed(f"not {_DONE[action]} yet: {error}") from None
-    if as_json:
-        print_json(done)
+    if output.is_document:
+        output.document(done)
     else:
         would = "would be " if dry_run else ""
         final = "; what is revoked stays so" if restore else ""

@@ -138,3 +138,20 @@ def test_proxies_that_cannot_be_trusted_are_refused(
         load_settings()
     (line,) = caught.value.lines
     assert line.startswith(f"WATCHWORD_TRUSTED_PROXIES: {words}")
+
+
+def test_a_duration_may_have_a_unit(tmp_path, monkeypatch):
+    """In the environment and in the file; what is none is refused as a number would be."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "watchword.toml").write_text('rotate_every = "90d"\njwks_max_age = 60\n')
+    monkeypatch.setenv("WATCHWORD_TOKEN_TTL", "15m")
+    settings = load_settings()
+    assert (settings.token_ttl, settings.rotate_every, settings.jwks_max_age) == (
+        900,
+        7_776_000,
+        60,
+    )
+    for wrong in ("2d", "15 m"):
+        monkeypatch.setenv("WATCHWORD_TOKEN_TTL", wrong)
+        with pytest.raises(SettingsError, match="WATCHWORD_TOKEN_TTL: "):
+            load_settings()

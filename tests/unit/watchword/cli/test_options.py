@@ -113,22 +113,41 @@ def test_values_are_unset_by_the_names_of_their_options():
 
 
 @pytest.mark.parametrize("text", ["1", "60", "999999999999"])
-def test_seconds_are_whole_and_positive(text):
+def test_counts_are_whole_and_positive(text):
     """In ASCII digits alone."""
-    assert options.parse_seconds(text) == int(text)
+    assert options.parse_count(text) == int(text)
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "+1", "1.5", "1e3", " 1", "1\n", "٣", "1_000"])
-def test_other_numbers_of_seconds_are_refused(text):
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "+1", "1.5", "1e3", " 1", "1\n", "٣", "1_000", "1d"]
+)
+def test_other_counts_are_refused(text):
     """What Python would take for a number is not always one to people."""
-    for parse in (options.parse_seconds, options.parse_count):
-        with pytest.raises(ValueError, match="must be a whole number"):
-            parse(text)
+    with pytest.raises(ValueError, match="must be a whole number, 1 or more"):
+        options.parse_count(text)
+
+
+def test_the_schema_refuses_what_is_no_duration():
+    """And says which values it has."""
+    assert options.read_duration("12h") == 43_200
+    assert options.read_duration("0") == 0
+    assert options.read_duration("-5") == -5
+    assert options.read_duration("soon") == "soon"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("0", "must be 1 or more"), ("2d", "must be 86400 seconds")]
+)
+def test_a_duration_without_a_schema_has_its_own_bounds(text, why):
+    """The line names the option."""
+    assert options.read_duration_option("--wait", "1d", most=86_400) == 86_400
+    with pytest.raises(WrongUsage, match=f"--wait: {why}"):
+        options.read_duration_option("--wait", text, most=86_400)
 
 
 def test_seconds_from_now_are_a_time():
     """RFC 3339 in UTC, up to the year 9999."""
-    assert options.later("60", NOW) == "2023-11-14T22:14:20Z"
+    assert options.later("60", NOW) == options.later("1m", NOW) == "2023-11-14T22:14:20Z"
     with pytest.raises(InvalidValue, match="the year 9999"):
         options.later("999999999999", NOW)
 
