@@ -33,6 +33,8 @@ class Reason(StrEnum):
     SECRET_EXPIRED = "secret_expired"  # noqa: S105 - a reason, not a secret
     CLIENT_DISABLED = "client_disabled"
     CLIENT_EXPIRED = "client_expired"
+    TOO_MANY_FAILURES = "too_many_failures"
+    QUOTA_USED_UP = "quota_used_up"
     TOKEN_MISSING = "token_missing"  # noqa: S105 - a reason, not a secret
     INTROSPECTS_NOTHING = "introspects_nothing"
     FOREIGN_TOKEN = "foreign_token"  # noqa: S105 - a reason, not a secret
@@ -122,7 +124,7 @@ class OAuthError(Exception):
 
     code: ClassVar[str]
     status: ClassVar[int] = 400
-    headers: ClassVar[tuple[tuple[bytes, bytes], ...]] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def __init__(
         self,
@@ -221,6 +223,23 @@ class TemporarilyUnavailable(OAuthError):
     code = "temporarily_unavailable"
     status = 503
     headers = ((b"retry-after", b"1"),)
+
+
+class TooManyRequests(OAuthError):
+    """A limit is used up (RFC 6585 §4). RFC 6749 has no code for that; this one means "later".
+
+    Args:
+        retry_after: seconds until requests are taken again.
+    """
+
+    code = "temporarily_unavailable"
+    status = 429
+
+    def __init__(
+        self, reason: Reason, description: str, *, client_id: str | None, retry_after: int
+    ) -> None:
+        super().__init__(reason, description, client_id=client_id)
+        self.headers = ((b"retry-after", b"%d" % retry_after),)
 
 
 class ServerError(OAuthError):

@@ -20,6 +20,8 @@ class Event(StrEnum):
     INTROSPECTION_REFUSED = "introspection.refused"
     REGISTRATION_REFUSED = "registration.refused"
     REQUEST_REFUSED = "request.refused"
+    REQUEST_LIMITED = "request.limited"
+    CLIENT_NOT_CACHING = "client.not_caching"
     SECRET_EXPIRING = "secret.expiring"  # noqa: S105 - an event's name
     STATUS_OWNERS_WAIT = "status.owners_wait"
     STATUS_OWNERS_WRITTEN = "status.owners_written"

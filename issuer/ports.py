@@ -52,7 +52,8 @@ class HotStore(Protocol):
     """Writes of the serving loop, atomic across all workers and nodes of one registry.
 
     What is asked for in one turn of the loop is written together. Tokens get their places on status
-    lists through it, and are revoked; client assertions and DPoP proofs will claim their `jti`.
+    lists through it, and are revoked, and what is limited is counted; client assertions and DPoP
+    proofs will claim their `jti`.
 
     Raises:
         StoreUnavailable: from each method, when the store cannot answer or too many calls wait. A
@@ -99,5 +100,18 @@ class HotStore(Protocol):
 
         Changes of one position are made in the order in which they were asked for. One that failed
         may have been made, and may be made again.
+        """
+        ...
+
+    async def count(self, scope: str, id: str, by: int, until: int) -> int:
+        """Add to a count that all who ask share, and return what it has come to.
+
+        A call that failed may have counted.
+
+        Args:
+            scope: what the id is unique in.
+            id: of any length; only a digest is kept.
+            by: what is added.
+            until: seconds since the epoch until which a new count is kept. It may be kept longer.
         """
         ...

@@ -85,6 +85,15 @@ _CLIENT: Mapping[Reason, Diagnosis] = {
     Reason.CLIENT_EXPIRED: Diagnosis(
         "The client's `expires_at` is over.", "`watchword clients update ID`, if it may go on."
     ),
+    Reason.TOO_MANY_FAILURES: Diagnosis(
+        "So many authentications of the client from this address have failed within the minute as "
+        "`WATCHWORD_FAILED_AUTH_LIMIT` says, or of an id that no client has.",
+        "Find what sends the wrong secret, by the reasons before; the next minute counts anew.",
+    ),
+    Reason.QUOTA_USED_UP: Diagnosis(
+        "The client got as many tokens within the minute as `WATCHWORD_TOKEN_QUOTA` says.",
+        "Have the client keep its token until it expires, or raise the quota.",
+    ),
     Reason.REGISTRATION_TOKEN: Diagnosis(
         "The token shown at `/register` is unknown, ended or used up, or its client is unknown, "
         "disabled or expired.",

@@ -25,6 +25,7 @@ from issuer.errors import (
 )
 from issuer.grants import GRANTS
 from issuer.grants.authorization import Authorization, GrantType, Lookup
+from issuer.limits import Limits
 from issuer.own_tokens import OwnTokens
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.usage import UsageLog
@@ -65,6 +66,7 @@ class TokenService:
         tokens: verifies tokens that are shown for others.
         reused: the tokens that may be given again.
         indexes: give tokens their places on status lists.
+        limits: of the tokens that a client gets.
         hooks: of the operator, which add further claims.
     """
 
@@ -79,6 +81,7 @@ class TokenService:
         tokens: OwnTokens,
         reused: ReusedTokens,
         indexes: StatusIndexes,
+        limits: Limits,
         hooks: Iterable[ClaimHook] = (),
     ) -> None:
         self._config = config
@@ -89,6 +92,7 @@ class TokenService:
         self._tokens = tokens
         self._reused = reused
         self._indexes = indexes
+        self._limits = limits
         self._hooks = tuple(hooks)
 
     async def issue(
@@ -103,6 +107,7 @@ class TokenService:
 
         Raises:
             OAuthError: the request is refused.
+            TooManyRequests: the client has used up its quota of tokens.
             TemporarilyUnavailable: there is no key to sign with, or what keeps it does not answer,
                 or no place on a status list; a token is never unsigned, nor beyond revocation.
             ServerError: the token is longer than any API of ours takes, or a claim hook failed.
@@ -186,6 +191,7 @@ class TokenService:
         signer: Signer,
         now: int,
     ) -> IssuedToken:
+        self._limits.take_token(authorization, now)
         client = authenticated.client
         position = await self._find_place(client, authorization, now)
         jti = self._new_jti(position)

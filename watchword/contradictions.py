@@ -20,6 +20,12 @@ def find_contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
             "key_store",
             "keys in the database are always encrypted: set WATCHWORD_KEY_PASSPHRASE as well",
         )
+    if "token_quota_mode" in settings.model_fields_set and not settings.token_quota:
+        yield (
+            "token_quota_mode",
+            f"there is no quota to {settings.token_quota_mode} by: set WATCHWORD_TOKEN_QUOTA as"
+            " well, or leave the mode out",
+        )
     if settings.rotate_every:
         from keys.ring import explain_too_fast  # imports cryptography, which is slow
         from watchword.provider.key_ring import ring_policy

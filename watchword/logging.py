@@ -34,6 +34,7 @@ request_fields: ContextVar[Mapping[str, object]] = ContextVar(
 LEVELS: Mapping[str, str] = MappingProxyType(
     {
         "claim_hook.slow": "warning",
+        "client.not_caching": "warning",
         "insecure_http.allowed": "warning",
         "job.failed": "error",
         "jwks.copy_refused": "warning",

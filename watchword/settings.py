@@ -46,8 +46,6 @@ from watchword.setting_values import (
     split_names,
 )
 
-WITHOUT_EFFECT = ("failed_auth_limit",)
-"""Settings that may be given already, for what they steer is not built yet."""
 SETTINGS_FILE = Path("watchword.toml")
 
 
@@ -237,7 +235,18 @@ class Settings(BaseSettings):
         " withdrawn: how often validators look, and shared caches between them and the issuer",
     )
     failed_auth_limit: int = Field(
-        60, ge=0, description="without effect yet: failed authentications are not limited"
+        60,
+        ge=0,
+        le=2**31,
+        description="failed authentications of a client a minute, by the address they come from,"
+        " before it is told to wait; `0` switches the limit off",
+    )
+    token_quota: int = Field(
+        0, ge=0, le=2**31, description="tokens that a client may get a minute; `0` for all"
+    )
+    token_quota_mode: Literal["refuse", "log"] = Field(
+        "refuse",
+        description="what becomes of a token beyond the quota: `refuse`, or `log`, which issues it",
     )
 
     @classmethod

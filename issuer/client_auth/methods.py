@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import Evidence
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
+from issuer.limits import Limits
 from issuer.registry.client import Client
 from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import StoreUnavailable
@@ -69,6 +70,10 @@ class Verifier(Protocol[Found_contra]):
         """
         ...
 
+    def is_guessable(self, client: Client, credential_id: str) -> bool:
+        """Tell whether a credential of a client could be found by trying many."""
+        ...
+
     def explain(self, client: Client | None, found: Found_contra, now: int) -> Reason:
         """Return why the evidence proves nothing, for the log alone."""
         ...
@@ -109,10 +114,12 @@ class ClientAuthenticator:
     Args:
         clients: the registry as this process knows it.
         verifiers: one of each class that `METHODS` names.
+        limits: of failed authentications.
     """
 
-    def __init__(self, clients: KnownClients, *verifiers: Verifier[Any]) -> None:
+    def __init__(self, clients: KnownClients, *verifiers: Verifier[Any], limits: Limits) -> None:
         self.clients = clients
+        self._limits = limits
         by_class = {type(verifier): verifier for verifier in verifiers}
         self._methods = [(row.find, by_class[row.verifier]) for row in METHODS.values()]
 
@@ -126,22 +133,49 @@ class ClientAuthenticator:
         Raises:
             InvalidClient: there is no evidence for any method, the client is unknown, disabled or
                 expired, or the evidence is wrong; the same answer for each.
+            TooManyRequests: too many authentications of this id from this address have failed.
             TemporarilyUnavailable: the store would have to be asked and cannot answer.
         """
         found, verifier = self._choose(evidence)
         client = self.clients.get_cached(found.client_id)
         # Also for a client that the view does not have: the same work, so the same time.
         credential_id = verifier.verify_cached(client, found, now)
+        proof = None
         if client is not None and credential_id is not None and client.is_active(now):
-            return AuthenticatedClient(client, credential_id)
+            proof = AuthenticatedClient(client, credential_id)
+            # Whatever the limit says: guesses from the client's own address do not lock it out.
+            if not verifier.is_guessable(client, credential_id):
+                return proof
+        claimed, address = found.client_id, evidence.peer_address
+        known = None if client is None else client.client_id
+        self._limits.check_failures(claimed, address, now, client_id=known)
+        if proof is not None:
+            return proof
+        try:
+            return await self._ask_store(found, verifier, now)
+        except InvalidClient:
+            self._limits.note_failure(claimed, address, now)
+            raise
+
+    async def _ask_store(
+        self,
+        found: Any,  # noqa: ANN401 - what the verifier takes
+        verifier: Verifier[Any],
+        now: int,
+    ) -> AuthenticatedClient:
+        """Authenticate by the store, which decides.
+
+        A secret that was added a second ago is accepted, one that was revoked a second ago refused.
+
+        Raises:
+            InvalidClient, TemporarilyUnavailable: as from `authenticate`.
+        """
         try:
             client = await self.clients.fetch(found.client_id)
         except StoreUnavailable:
             # Neither accepted nor refused: RFC 6749 §5.2 has no code for that, and 503 makes the
             # client try again.
             raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
-        # Now the store decides: a secret added a second ago is accepted, and one that was revoked a
-        # second ago is refused.
         any_slow = self.clients.has_slow_secrets
         credential_id = await verifier.verify(client, found, now, any_slow=any_slow)
         if client is None or credential_id is None:
@@ -158,7 +192,8 @@ class ClientAuthenticator:
         """Tell whether the evidence of an earlier request would prove the same at `now`.
 
         It does while the view has the very same client, since each change makes another one of it,
-        and the secret that was shown has not ended. Otherwise `authenticate` has to be asked.
+        and the secret that was shown has not ended. Otherwise `authenticate` has to be asked, as
+        for a secret that could be guessed: it counts failures.
         """
         client = proof.client
         return (
@@ -166,7 +201,7 @@ class ClientAuthenticator:
             and client.is_active(now)
             and any(
                 secret.secret_id == proof.credential_id and secret.is_live(now)
-                for secret in client.secrets
+                for secret in client.fast_secrets
             )
         )
 

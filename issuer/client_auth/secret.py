@@ -103,6 +103,10 @@ class SecretVerifier:
         self._remember(live[index], password.secret)
         return live[index].secret_id
 
+    def is_guessable(self, client: Client, credential_id: str) -> bool:
+        """Tell whether a person chose the secret; a generated one cannot be guessed."""
+        return any(known.secret_id == credential_id for known in client.slow_secrets)
+
     def explain(self, client: Client | None, password: ClientPassword, now: int) -> Reason:
         """Return why the secret proves nothing; an ended one is told from a wrong one."""
         secrets = () if client is None else client.secrets

@@ -4,12 +4,22 @@ RFC 7591 §3, RFC 7592 §2. Nothing is fetched: a `jwks_uri` is only looked at.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from issuer.endpoints.asgi import Receive, Scope, Send, error_body, read_body, respond
+from issuer.endpoints.asgi import (
+    Receive,
+    Scope,
+    Send,
+    error_body,
+    peer_address,
+    read_body,
+    respond,
+)
 from issuer.errors import BodyTooLarge, MethodNotAllowed, OAuthError, Reason, ServerError
 from issuer.events import Event, EventSink
+from issuer.limits import Limits
 from issuer.metadata import REGISTRATION_PATH
 from issuer.registration.metadata import (
     ClientMetadata,
@@ -21,12 +31,14 @@ from issuer.registration.metadata import (
 )
 from issuer.registration.request import (
     MAX_BODY,
+    InvalidToken,
     NotOfAClient,
     check_media_type,
     parse_bearer,
     parse_document,
 )
 from issuer.registration.service import Registrar
+from issuer.registry.initial_access_token import parse_token_id
 from issuer.registry.schema import Json
 
 # RFC 7591 §3.2.1: the answer holds secrets and MUST NOT be stored; ours is not on errors either.
@@ -44,6 +56,8 @@ class RegistrationEndpoint:
         base: the issuer's URL without a final slash.
         is_public: tells whether every address of a host is public (RFC 8725 §3.10).
         request_id: gives the id of the request being served.
+        limits: of attempts with wrong tokens.
+        clock: seconds since the epoch.
         events: where `registration.refused` goes; the registry tells of what is done.
     """
 
@@ -54,12 +68,16 @@ class RegistrationEndpoint:
         base: str,
         is_public: Callable[[str], Awaitable[bool]],
         request_id: Callable[[], str | None],
+        limits: Limits,
+        clock: Callable[[], int],
         events: EventSink,
     ) -> None:
         self._registrar = registrar
         self._base = base
         self._is_public = is_public
         self._request_id = request_id
+        self._limits = limits
+        self._clock = clock
         self._events = events
 
     async def registrations(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +91,9 @@ class RegistrationEndpoint:
     async def _register(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
             raise MethodNotAllowed(Reason.METHOD_NOT_ALLOWED, "use POST")
-        token = await self._registrar.admit(parse_bearer(scope["headers"]))
+        initial = parse_bearer(scope["headers"])
+        with self._limited(parse_token_id(initial) or "", scope):
+            token = await self._registrar.admit(initial)
         metadata = parse_registration(await _read_document(scope, receive))
         await self._check_jwks_uri(metadata)
         registered = await self._registrar.register(metadata, token, request_id=self._request_id())
@@ -85,16 +105,36 @@ class RegistrationEndpoint:
             raise NotOfAClient(Reason.METHOD_NOT_ALLOWED, "use GET, PUT or DELETE")
         access = parse_bearer(scope["headers"])
         client_id = scope["path"].rpartition(REGISTRATION_PATH + "/")[2]
-        if method == "DELETE":
-            await self._registrar.delete(client_id, access, request_id=self._request_id())
-            return 204, None
-        client = await self._registrar.find(client_id, access)
+        with self._limited(client_id, scope):
+            if method == "DELETE":
+                await self._registrar.delete(client_id, access, request_id=self._request_id())
+                return 204, None
+            client = await self._registrar.find(client_id, access)
         if method == "GET":
             return 200, self._describe(RegisteredClient(client=client, access_token=access))
         update = parse_update(await _read_document(scope, receive), client_id)
         await self._check_jwks_uri(update)
         replaced = await self._registrar.replace(update, access, request_id=self._request_id())
         return 200, self._describe(replaced)
+
+    @contextmanager
+    def _limited(self, claimed: str, scope: Scope) -> Iterator[None]:
+        """Refuse an attempt if too many for the same id have failed; count it if it fails.
+
+        Args:
+            claimed: the client, or the initial access token, that the request names.
+            scope: the request.
+
+        Raises:
+            TooManyRequests: too many have failed.
+        """
+        address, now = peer_address(scope), self._clock()
+        self._limits.check_failures(claimed, address, now, client_id=None)
+        try:
+            yield
+        except InvalidToken:
+            self._limits.note_failure(claimed, address, now)
+            raise
 
     async def _check_jwks_uri(self, metadata: ClientMetadata) -> None:
         # Why a host is refused is not told: it would show which names exist inside a network.

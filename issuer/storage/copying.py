@@ -14,6 +14,7 @@ from issuer.storage.tables import (
     claims,
     clients,
     counters,
+    limit_counts,
     metadata,
     registry_changes,
     resources,
@@ -23,7 +24,7 @@ from issuer.storage.tables import (
 )
 
 _ROWS = 1_000
-_KEPT = (claims, counters, signing_keys, status_blocks, status_changes)
+_KEPT = (claims, counters, limit_counts, signing_keys, status_blocks, status_changes)
 _REPLACED = [each for each in metadata.sorted_tables if each not in _KEPT]
 _NUMBERED = (resources.c.resource_id, registry_changes.c.seq, audit_entries.c.number)
 
@@ -40,7 +41,7 @@ def copy_rows(source: Connection, target: Connection) -> None:
 
     Claims, counters and the status of tokens are not set back: an id that was claimed stays so, no
     number is given twice, and a token that was revoked stays so, whichever of the two knows of it.
-    Signing keys are not of the registry.
+    Counts of the last minute and signing keys are not of the registry.
 
     Args:
         source: a transaction that sees one state throughout.

@@ -17,6 +17,15 @@ from issuer.registry.errors import StoreUnavailable
 from issuer.status.positions import Position, Status, StatusBlock
 from issuer.storage.engines.database import Database
 from issuer.storage.engines.sqlite import SqliteDatabase
+from issuer.storage.expiring import (
+    Sweep,
+    claim_in_file,
+    claim_on_server,
+    count_in_file,
+    count_on_server,
+    sweep_file,
+    sweep_server,
+)
 from issuer.storage.reservation import reserve_on_server
 from issuer.storage.status import change_in_file, change_on_server, own_in_file, own_on_server
 
@@ -42,12 +51,15 @@ class Batch:
         blocks: how many numbers are reserved of each counter.
         owned: blocks whose owners are written.
         statuses: positions with their new status, in the order of the changes.
+        counts: by the digest of scope and id, what is added to each count, and until when it is
+            kept.
     """
 
     claims: dict[bytes, int] = field(default_factory=dict)
     blocks: dict[str, int] = field(default_factory=dict)
     owned: list[StatusBlock] = field(default_factory=list)
     statuses: list[tuple[Position, Status]] = field(default_factory=list)
+    counts: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +70,13 @@ class Written:
         claimed: the digests whose claims succeeded.
         firsts: the first number of each block, by its counter.
         ended: the owners of blocks that may get no tokens.
+        counted: what each count came to, by its digest.
     """
 
     claimed: frozenset[bytes]
     firsts: Mapping[str, int]
     ended: frozenset[str] = frozenset()
+    counted: Mapping[bytes, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +121,19 @@ class _Change:
         return lambda written: None
 
 
-_Call = _Claim | _Block | _Owner | _Change
+@dataclass(frozen=True, slots=True)
+class _Count:
+    digest: bytes
+    by: int
+    until: int
+
+    def join(self, batch: Batch) -> Callable[[Written], int]:
+        before, _ = batch.counts.get(self.digest, (0, 0))
+        batch.counts[self.digest] = before + self.by, self.until
+        return lambda written: written.counted[self.digest]
 
 
-class Sweep:
-    """Decides when a batch also removes claims that have expired: a bounded number at a time."""
-
-    MOST = 2_000
-    """Claims that one batch removes at the most."""
-
-    PAUSE = 1.0
-    """Seconds between two removals, unless the one before came to the bound."""
-
-    def __init__(self) -> None:
-        self._due = 0.0
-
-    def is_due(self, at: float) -> bool:
-        """Tell whether to remove some now, in seconds of a clock that is never set."""
-        return at >= self._due
-
-    def done(self, at: float, removed: int) -> None:
-        """Note how many were removed; if there may be more, the next batch goes on."""
-        self._due = at if removed == self.MOST else at + self.PAUSE
+_Call = _Claim | _Block | _Owner | _Change | _Count
 
 
 class BatchedWrites:
@@ -147,10 +152,7 @@ class BatchedWrites:
 
     async def claim(self, scope: str, id: str, until: int) -> bool:
         """Claim an id; see `HotStore`."""
-        text = f"{len(scope)}:{scope}{id}"  # no other scope and id make the same text
-        # 128 bits: another id of the same digest cannot be found, and the index stays small.
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
-        return bool(await self._enter(_Claim(digest, until)))
+        return bool(await self._enter(_Claim(_digest(scope, id), until)))
 
     async def reserve(self, name: str, count: int) -> int:
         """Reserve a block of numbers; see `HotStore`."""
@@ -165,6 +167,10 @@ class BatchedWrites:
     async def set_status(self, position: Position, status: Status) -> None:
         """Give a token another status; see `HotStore`."""
         await self._enter(_Change(position, status))
+
+    async def count(self, scope: str, id: str, by: int, until: int) -> int:
+        """Add to a count; see `HotStore`."""
+        return int(await self._enter(_Count(_digest(scope, id), by, until)))
 
     async def close(self) -> None:
         """Refuse what waits and what still comes; wait for the batch that is under way."""
@@ -223,19 +229,21 @@ class BatchedWrites:
         self._waiting.clear()
 
 
+def _digest(scope: str, id: str) -> bytes:
+    text = f"{len(scope)}:{scope}{id}"  # no other scope and id make the same text
+    # 128 bits: another id of the same digest cannot be found, and the index stays small.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
 def _fail(futures: Iterable[asyncio.Future[Any]], error: Exception) -> None:
     for future in futures:
         if not future.done():
             future.set_exception(error)
 
 
-_SQLITE_CLAIM = "INSERT INTO claims (digest, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _SQLITE_RESERVE = """
 INSERT INTO counters (name, next) VALUES (?, ?)
 ON CONFLICT (name) DO UPDATE SET next = counters.next + excluded.next RETURNING next
-"""
-_SQLITE_SWEEP = """
-DELETE FROM claims WHERE digest IN (SELECT digest FROM claims WHERE expires_at <= ? LIMIT ?)
 """
 
 
@@ -272,33 +280,17 @@ class SqliteHotStore:
         durable = bool(batch.blocks or batch.owned or batch.statuses)
         with self._database.transaction("BEGIN IMMEDIATE", durable=durable) as connection:
             at = time.monotonic()
-            if batch.claims and self._sweep.is_due(at):
-                removed = connection.execute(_SQLITE_SWEEP, (self._now(), Sweep.MOST)).rowcount
-                self._sweep.done(at, removed)
-            claimed = frozenset(
-                digest
-                for digest, until in batch.claims.items()
-                if connection.execute(_SQLITE_CLAIM, (digest, until)).rowcount
-            )
+            if (batch.claims or batch.counts) and self._sweep.is_due(at):
+                self._sweep.done(at, sweep_file(connection, self._now(), Sweep.MOST))
+            claimed = claim_in_file(connection, batch.claims)
+            counted = count_in_file(connection, batch.counts)
             firsts = {
                 name: int(connection.execute(_SQLITE_RESERVE, (name, count)).fetchone()[0]) - count
                 for name, count in batch.blocks.items()
             }
             ended = own_in_file(connection, batch.owned)
             change_in_file(connection, batch.statuses)
-        return Written(claimed, firsts, ended)
-
-
-# In one order, so that two batches never wait for each other in a circle.
-_SERVER_CLAIM = """
-INSERT INTO claims (digest, expires_at)
-SELECT * FROM unnest($1::bytea[], $2::bigint[]) AS claim (digest, expires_at) ORDER BY digest
-ON CONFLICT DO NOTHING RETURNING digest
-"""
-_SERVER_SWEEP = """
-WITH gone AS (SELECT digest FROM claims WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
-DELETE FROM claims USING gone WHERE claims.digest = gone.digest
-"""
+        return Written(claimed, firsts, ended, counted)
 
 
 class PostgresHotStore:
@@ -332,16 +324,17 @@ class PostgresHotStore:
         """Write all of a batch, or nothing."""
         with self._database.explained():
             async with self._connections.use() as connection:
-                if batch.claims:
+                if batch.claims or batch.counts:
                     await self._remove_expired(connection)
-                if not (batch.blocks or batch.owned or batch.statuses):
-                    return Written(await _claim(connection, batch), {})
+                if not (batch.blocks or batch.owned or batch.statuses or batch.counts):
+                    return Written(await claim_on_server(connection, batch.claims), {})
                 async with connection.transaction():  # all statements count, or none does
                     ended = await own_on_server(connection, batch.owned)
                     written = Written(
-                        await _claim(connection, batch),
+                        await claim_on_server(connection, batch.claims),
                         await reserve_on_server(connection, batch.blocks),
                         ended,
+                        await count_on_server(connection, batch.counts),
                     )
                     await change_on_server(connection, batch.statuses)  # last: it takes a lock
                     return written
@@ -349,15 +342,7 @@ class PostgresHotStore:
     async def _remove_expired(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
         at = time.monotonic()
         if self._sweep.is_due(at):
-            status = await connection.execute(_SERVER_SWEEP, self._now(), Sweep.MOST)
-            self._sweep.done(at, removed=int(status.removeprefix("DELETE ")))
-
-
-async def _claim(connection: Any, batch: Batch) -> frozenset[bytes]:  # noqa: ANN401
-    if not batch.claims:
-        return frozenset()
-    rows = await connection.fetch(_SERVER_CLAIM, list(batch.claims), list(batch.claims.values()))
-    return frozenset(row["digest"] for row in rows)
+            self._sweep.done(at, await sweep_server(connection, self._now(), Sweep.MOST))
 
 
 def open_hot_store(

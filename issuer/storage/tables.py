@@ -204,6 +204,16 @@ claims = Table(
     sqlite_with_rowid=False,
 )
 
+# What all processes together have counted, by the digest of scope and id, within a minute.
+limit_counts = Table(
+    "limit_counts",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
 # The next number of each counter, from which blocks are reserved.
 counters = Table(
     "counters",

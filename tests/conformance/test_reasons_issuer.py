@@ -12,6 +12,8 @@ import pytest
 
 from issuer.access_token import ClaimHook
 from issuer.errors import Reason
+from issuer.grants.authorization import Authorization
+from issuer.limits import Limits
 from issuer.registration import service
 from issuer.registry.authorization_details import DetailsType
 from issuer.registry.permission import ResourcePermission
@@ -88,6 +90,17 @@ def asked(*fields: tuple[str, str], **options: Any) -> Ask:
 def about(token: bytes, **options: Any) -> Ask:
     """Send a token to the revocation endpoint."""
     return sent(urlencode({"token": token.decode()}).encode(), at="revocation", **options)
+
+
+def used_up(**limits: int) -> Change:
+    """Have a client fail once, and get one token, under these limits."""
+
+    def change(issuer: TestIssuer) -> None:
+        issuer.limits = Limits(**limits)
+        issuer.limits.note_failure("svc-a", None, NOW)
+        issuer.limits.take_token(Authorization("svc-a", "svc-a", API, (), 60), NOW)
+
+    return change
 
 
 def auth(value: bytes, **options: Any) -> Ask:
@@ -213,6 +226,12 @@ TOKEN_ROWS = [
     ),
     Row(R.CLIENT_DISABLED, "a disabled client", sent(client={"disabled": True})),
     Row(R.CLIENT_EXPIRED, "an expired client", sent(client={"expires_at": NOW})),
+    Row(
+        R.TOO_MANY_FAILURES,
+        "guesses beyond the limit",
+        auth(basic("svc-a", "x" * 40), change=used_up(failed_auth=1)),
+    ),
+    Row(R.QUOTA_USED_UP, "tokens beyond the quota", sent(change=used_up(token_quota=1))),
     Row(R.GRANT_TYPE_MISSING, "no grant_type", sent(b"")),
     Row(R.UNSUPPORTED_GRANT, "password", sent(b"grant_type=password")),
     Row(R.GRANT_NOT_ALLOWED, "not the client's grant type", sent(client={"grant_types": ()})),

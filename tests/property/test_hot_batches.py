@@ -23,7 +23,10 @@ SET = st.tuples(
     st.builds(Position, st.integers(0, 1), st.integers(0, 1)),
     st.sampled_from(Status),
 )
-CALL = st.one_of(CLAIM, RESERVE, OWN, SET)
+COUNT = st.tuples(
+    st.just("count"), st.sampled_from(["a", "ab"]), st.sampled_from(["b", ""]), st.integers(1, 5)
+)
+CALL = st.one_of(CLAIM, RESERVE, OWN, SET, COUNT)
 TURN = st.tuples(st.lists(CALL, max_size=12), st.booleans())
 
 
@@ -37,6 +40,7 @@ class Database:
         self.counters = Counter()
         self.owned = set()
         self.statuses = []
+        self.counts = Counter()
         self.failing = False
         self.sizes = []
 
@@ -46,13 +50,15 @@ class Database:
         if self.failing:
             raise StoreUnavailable("the store is away")
         self.sizes.append(len(batch.claims) + len(batch.blocks))
+        self.counts.update({digest: by for digest, (by, _) in batch.counts.items()})
         self.owned.update(batch.owned)
         self.statuses += batch.statuses
         new = frozenset(batch.claims) - self.claimed
         self.claimed |= new
         firsts = {name: self.counters[name] for name in batch.blocks}
         self.counters.update(batch.blocks)
-        return Written(new, firsts)
+        counted = {digest: self.counts[digest] for digest in batch.counts}
+        return Written(new, firsts, counted=counted)
 
     async def close(self):
         """Hold nothing."""
@@ -67,7 +73,8 @@ class Silent(Database):
 
 
 def _make(store, kind, *arguments):
-    return store.claim(*arguments, 9) if kind == "claim" else getattr(store, kind)(*arguments)
+    until = (9,) if kind in ("claim", "count") else ()
+    return getattr(store, kind)(*arguments, *until)
 
 
 async def run(turns):
@@ -86,12 +93,15 @@ async def run(turns):
 def test_an_id_is_claimed_once_and_a_number_given_once(turns):
     """Scope and id together are the id; a failed call neither claims nor is told of a number."""
     answers, database = asyncio.run(run(turns))
-    wins, numbers, owned, statuses = Counter(), Counter(), set(), []
+    wins, numbers, owned, statuses, counted = Counter(), Counter(), set(), [], Counter()
     for call, answer in answers:
         if isinstance(answer, StoreUnavailable):
             continue
         if call[0] == "claim":
             wins[call[1:]] += answer
+        elif call[0] == "count":
+            counted[call[1:3]] += call[3]
+            assert answer >= counted[call[1:3]]
         elif call[0] == "own":
             owned.add(call[1])
         elif call[0] == "set_status":
@@ -103,6 +113,7 @@ def test_an_id_is_claimed_once_and_a_number_given_once(turns):
     }
     assert wins == dict.fromkeys(asked, 1)
     assert owned == database.owned
+    assert sorted(counted.values()) == sorted(database.counts.values())
     assert statuses == database.statuses
     assert set(numbers.values()) <= {1}
     assert all(

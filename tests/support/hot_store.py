@@ -8,10 +8,12 @@ from issuer.status.positions import StatusBlock
 
 
 class SharedStore:
-    """What all workers write to: counters, and who owns which block."""
+    """What all workers write to: claims, counts, counters, and who owns which block."""
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
+        self.claimed: set[tuple[str, str]] = set()
+        self.counts: Counter[tuple[str, str]] = Counter()
         self.owned: set[StatusBlock] = set()
         self.ended: set[str] = set()
         """Clients that were disabled or deleted."""
@@ -30,8 +32,17 @@ class SharedStore:
             raise StoreUnavailable("the answer was lost")
 
     async def claim(self, scope: str, id: str, until: int) -> bool:
-        """Claim nothing: no test needs it."""
-        raise NotImplementedError
+        """Claim an id, for good."""
+        await self._answer()
+        claimed = (scope, id) not in self.claimed
+        self.claimed.add((scope, id))
+        return claimed
+
+    async def count(self, scope: str, id: str, by: int, until: int) -> int:
+        """Add to a count."""
+        await self._answer()
+        self.counts[scope, id] += by
+        return self.counts[scope, id]
 
     async def reserve(self, name: str, count: int) -> int:
         """Reserve numbers."""

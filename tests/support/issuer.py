@@ -19,6 +19,7 @@ from issuer.endpoints.introspection import IntrospectionEndpoint
 from issuer.endpoints.revocation import RevocationEndpoint
 from issuer.endpoints.sent_token import TokenReader
 from issuer.endpoints.token import TokenEndpoint
+from issuer.limits import Limits
 from issuer.own_tokens import OwnToken, OwnTokens
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import ClientSecret, SecretHash, hash_secret
@@ -241,6 +242,7 @@ class TestIssuer:
     store: StatusStore = field(default_factory=lambda: StatusStore())
     hooks: Sequence[ClaimHook] = ()
     indexes: StatusIndexes | NoPlaces = field(default_factory=NoPlaces)
+    limits: Limits = field(default_factory=Limits)
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -258,7 +260,9 @@ class TestIssuer:
         """The authenticator of all endpoints, made once."""
         if self._authenticator is None:
             self._authenticator = ClientAuthenticator(
-                self.clients, SecretVerifier(self.slow, memo_key=bytes(32))
+                self.clients,
+                SecretVerifier(self.slow, memo_key=bytes(32)),
+                limits=self.limits,
             )
         return self._authenticator
 
@@ -321,6 +325,7 @@ class TestIssuer:
                     reused=self.reused,
                     hooks=self.hooks,
                     indexes=self.indexes,
+                    limits=self.limits,
                 ),
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from issuer.limits import Limits
 from issuer.registration.endpoint import RegistrationEndpoint
 from issuer.registration.service import Registrar
 from issuer.registry.initial_access_token import (
@@ -58,6 +59,7 @@ class BoundedBody:
     public: bool = True
     looked_at: list[str] = field(default_factory=list)
     meanwhile: Callable[[], Awaitable[object]] | None = None
+    limits: Limits = field(default_factory=Limits)
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -69,6 +71,8 @@ class BoundedBody:
             base=BASE,
             is_public=self._look,
             request_id=lambda: REQUEST_ID,
+            limits=self.limits,
+            clock=lambda: int(self.clock()),
             events=self.record,
         )
 
@@ -126,7 +130,7 @@ class BoundedBody:
 
 
 @contextmanager
-def open_reception(folder: Path) -> Iterator[BoundedBody]:
+def open_reception(folder: Path, *, limits: Limits | None = None) -> Iterator[BoundedBody]:
     """Open `/register` over a new registry in a SQLite file."""
     clock = Clock(NOW)
     events: list[tuple[str, dict[str, object]]] = []
@@ -137,7 +141,8 @@ def open_reception(folder: Path) -> Iterator[BoundedBody]:
     path = folder / "registry.db"
     registry = Registry.open(f"sqlite:///{path}", now=lambda: int(clock()), announce=announce)
     registry.ensure_resources(orders(), orders("read", "bill", identifier=BILLING))
-    reception = BoundedBody(RegistryHarness(registry), clock, path, events=events)
+    harness = RegistryHarness(registry)
+    reception = BoundedBody(harness, clock, path, events=events, limits=limits or Limits())
     try:
         yield reception
     finally:

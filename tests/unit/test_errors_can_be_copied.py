@@ -10,7 +10,7 @@ import pytest
 
 from consumer.errors import TokenEndpointUnreachable, TokenRequestRefused
 from issuer.administration.http.problems import NOT_FOUND, RequestRefused
-from issuer.errors import ClaimHookFailed, OAuthError, Reason
+from issuer.errors import ClaimHookFailed, OAuthError, Reason, TooManyRequests
 from issuer.registry.errors import DeclarationRefused, InvalidDocument
 from issuer.registry.mistakes import Mistake
 from resource_api import errors as resource_errors
@@ -30,6 +30,10 @@ SAMPLES = (
     (resource_errors.InvalidToken, lambda found: found(resource_errors.Reason.EXPIRED, kid="k")),
     (resource_errors.ResourceError, lambda found: found(resource_errors.Reason.NO_CREDENTIALS)),
     (ClaimHookFailed, lambda found: found("a.b:c", "it gave nothing", client_id="billing")),
+    (
+        TooManyRequests,
+        lambda found: found(Reason.QUOTA_USED_UP, "later", client_id="billing", retry_after=7),
+    ),
     (OAuthError, lambda found: found(Reason.MEDIA_TYPE, "a description", client_id="billing")),
     (InvalidDocument, lambda found: found([Mistake(("scope",), "no", 2), Mistake((), "nor this")])),
     (DeclarationRefused, lambda found: found(["one obstacle", "another"])),

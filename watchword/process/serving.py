@@ -23,7 +23,7 @@ from watchword.process.workers import RunWorker, Supervisor, WorkerContext, exec
 from watchword.provider.app import Part, Provider
 from watchword.provider.issuer import IssuerApp
 from watchword.setting_values import DEFAULT_PORTS
-from watchword.settings import WITHOUT_EFFECT, Settings, SettingsError
+from watchword.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -253,11 +253,12 @@ def warnings_at_start(settings: Settings, *, port: int) -> list[str]:
         settings: all settings, checked.
         port: where the provider listens.
     """
-    found = [
-        f"WATCHWORD_{name.upper()} has no effect in this version"
-        for name in WITHOUT_EFFECT
-        if name in settings.model_fields_set
-    ]
+    found = []
+    if not settings.failed_auth_limit:
+        found.append(
+            "WATCHWORD_FAILED_AUTH_LIMIT is 0: secrets can be guessed at any rate; set how many"
+            " failed authentications a client may have a minute"
+        )
     if settings.allow_insecure_http:
         found.append(
             "WATCHWORD_ALLOW_INSECURE_HTTP is set: over plain http secrets and tokens can be read"

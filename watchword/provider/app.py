@@ -153,7 +153,11 @@ class Provider:
             from watchword.provider.registration import RegistrationApp
 
             return RegistrationApp(
-                self._settings, self._events, registry=issuer.registry, config=issuer.config
+                self._settings,
+                self._events,
+                registry=issuer.registry,
+                config=issuer.config,
+                limits=issuer.limits,
             )
 
         admin, registration = LazyEndpoint(load_admin), LazyEndpoint(load_registration)

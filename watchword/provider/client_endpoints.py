@@ -15,6 +15,7 @@ from issuer.endpoints.revocation import RevocationEndpoint
 from issuer.endpoints.sent_token import TokenReader
 from issuer.endpoints.token import TokenEndpoint
 from issuer.events import EventSink
+from issuer.limits import Limits
 from issuer.metadata import (
     AUTHORIZATION_PATH,
     INTROSPECTION_PATH,
@@ -44,6 +45,7 @@ def client_endpoints(
     indexes: StatusIndexes,
     writes: HotStore,
     operators: Operators,
+    limits: Limits,
     hooks: Sequence[ClaimHook],
     events: EventSink,
 ) -> dict[str, Endpoint]:
@@ -58,6 +60,7 @@ def client_endpoints(
         indexes: give tokens their places on these lists.
         writes: where that is written.
         operators: may revoke the tokens of others.
+        limits: of the tokens that a client gets.
         hooks: add claims to tokens.
         events: where log events go.
     """
@@ -72,6 +75,7 @@ def client_endpoints(
         tokens=tokens,
         reused=ReusedTokens(lists, memo_key=secrets.token_bytes(32)),
         indexes=indexes,
+        limits=limits,
         hooks=hooks,
     )
     url = config.base + TOKEN_PATH

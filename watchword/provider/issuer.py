@@ -12,6 +12,7 @@ from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.cross_origin import readable_everywhere
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.events import EventSink
+from issuer.limits import Limits
 from issuer.metadata import JWKS_PATH, metadata_paths
 from issuer.registry.errors import RegistryError, StoreUnavailable
 from issuer.registry.usage import UsageLog
@@ -33,6 +34,7 @@ from watchword.provider.key_ring import KeyRing, ring_policy
 from watchword.provider.key_upkeep import KeyUpkeep
 from watchword.provider.operators import Operators
 from watchword.provider.published_metadata import PublishedMetadata
+from watchword.provider.shared_limits import SHARE_SECONDS, SharedLimits
 from watchword.provider.slow_hash_worker import SlowHashWorker
 from watchword.provider.token_status import PRUNE_SECONDS, TokenStatus
 from watchword.registry import is_missing, open_registry
@@ -99,6 +101,14 @@ class IssuerApp:
         )
         self._slow_hashes = SlowHashWorker()
         self._usage = UsageLog()
+        self.limits = Limits(
+            failed_auth=settings.failed_auth_limit,
+            token_quota=settings.token_quota,
+            quota_refuses=settings.token_quota_mode == "refuse",  # noqa: S105 - a mode
+        )
+        self._shared_limits = SharedLimits(
+            self.limits, self.writes, clock=wall_clock, events=events
+        )
         self._metadata = PublishedMetadata(
             self.config,
             signing_alg=settings.signing_alg,
@@ -143,7 +153,9 @@ class IssuerApp:
     def routes(self) -> dict[str, Endpoint]:
         """Return the endpoints by path, at the root and under the issuer's own path."""
         authenticator = ClientAuthenticator(
-            self.view, SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32))
+            self.view,
+            SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32)),
+            limits=self.limits,
         )
         of_clients = client_endpoints(
             self.config,
@@ -154,6 +166,7 @@ class IssuerApp:
             indexes=self.statuses.indexes,
             writes=self.writes,
             operators=self._operators,
+            limits=self.limits,
             hooks=find_hooks(self._settings.claim_hooks, self._events),
             events=self._events,
         )
@@ -308,6 +321,12 @@ class IssuerApp:
                 name="usage",
                 every=UPKEEP_SECONDS,
                 run=lambda: asyncio.to_thread(self._write_usage),
+            ),
+            Job(
+                name="limits",
+                every=SHARE_SECONDS,
+                run=self._shared_limits.share,
+                longest=SHARE_SECONDS,
             ),
             Job(
                 name="status indexes",

@@ -249,6 +249,7 @@ def _client_form(name: str, summary: str, request: Json, answer: Json) -> Json:
             "200": answer,
             "400": _answer("The request is refused (RFC 6749 §5.2)", _ERROR),
             "401": _answer("The client is not known (RFC 6749 §5.2)", _ERROR),
+            "429": _answer("Too many; `Retry-After` says when to try again", _ERROR),
             "503": _answer("Try again", _ERROR),
         },
     }
@@ -265,6 +266,7 @@ def _registration(name: str, summary: str, status: str, *, has_body: bool = Fals
             status: good,
             "400": _answer("The metadata cannot be accepted (RFC 7591 §3.2.2)", _ERROR),
             "401": _answer("The token does not count (RFC 6750 §3)", _ERROR),
+            "429": _answer("Too many; `Retry-After` says when to try again", _ERROR),
             "503": _answer("Try again", _ERROR),
         },
     }

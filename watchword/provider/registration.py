@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.events import EventSink
+from issuer.limits import Limits
 from issuer.metadata import REGISTRATION_PATH
 from issuer.registration.endpoint import RegistrationEndpoint
 from issuer.registration.ip_ranges import is_public
@@ -96,10 +97,17 @@ class RegistrationApp:
         events: where log events go.
         registry: where clients are registered.
         config: the issuer.
+        limits: of attempts with wrong tokens.
     """
 
     def __init__(
-        self, settings: Settings, events: EventSink, *, registry: Registry, config: IssuerConfig
+        self,
+        settings: Settings,
+        events: EventSink,
+        *,
+        registry: Registry,
+        config: IssuerConfig,
+        limits: Limits,
     ) -> None:
         self._registrar = Registrar(registry, now=wall_clock, random_bytes=secrets.token_bytes)
         self._addresses = SsrfGuard(settings.private_jwks_hosts)
@@ -108,6 +116,8 @@ class RegistrationApp:
             base=config.base,
             is_public=self._addresses.is_public,
             request_id=request_id,
+            limits=limits,
+            clock=wall_clock,
             events=events,
         )
 

@@ -9,6 +9,7 @@ from issuer.client_auth.methods import AuthenticatedClient, ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import ClientPassword, Evidence
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
+from issuer.limits import Limits
 from issuer.registry.client import Client
 from issuer.registry.credentials import AuthMethod, SecretHash
 from tests.support.issuer import (
@@ -41,7 +42,9 @@ def two_clients() -> Clients:
 
 def authenticator_of(clients: Clients, slow: SlowHere | None = None) -> ClientAuthenticator:
     """Make an authenticator of these clients."""
-    return ClientAuthenticator(clients, SecretVerifier(slow or SlowHere(), memo_key=bytes(32)))
+    return ClientAuthenticator(
+        clients, SecretVerifier(slow or SlowHere(), memo_key=bytes(32)), limits=Limits()
+    )
 
 
 async def authenticate(

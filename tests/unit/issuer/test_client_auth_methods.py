@@ -6,6 +6,7 @@ from issuer.client_auth.methods import METHODS, ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import ClientAssertion, Evidence
 from issuer.errors import InvalidClient, Reason
+from issuer.limits import Limits
 from issuer.registry.credentials import AuthMethod
 from tests.support.issuer import NOW, SECRET, Clients, SlowHere, make_client, make_secret
 
@@ -29,7 +30,9 @@ async def test_evidence_for_no_method_does_not_authenticate(
 ) -> None:
     """401 before any client is looked for; what is not in the table is never accepted."""
     clients = Clients(make_client())
-    authenticator = ClientAuthenticator(clients, SecretVerifier(SlowHere(), memo_key=bytes(32)))
+    authenticator = ClientAuthenticator(
+        clients, SecretVerifier(SlowHere(), memo_key=bytes(32)), limits=Limits()
+    )
     with pytest.raises(InvalidClient) as caught:
         await authenticator.authenticate(evidence, now=NOW)
     assert (caught.value.reason, caught.value.client_id) == (reason, None)
@@ -40,7 +43,7 @@ def test_an_authenticator_without_a_verifier_for_a_method_cannot_be_made() -> No
     """A method that the metadata names must work."""
     assert METHODS
     with pytest.raises(KeyError):
-        ClientAuthenticator(Clients())
+        ClientAuthenticator(Clients(), limits=Limits())
 
 
 def test_a_client_knows_which_of_its_secrets_are_verified_at_once() -> None:

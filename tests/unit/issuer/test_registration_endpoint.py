@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
+from issuer.limits import Limits
+from issuer.registry.initial_access_token import parse_token_id
 from tests.support.registration import JSON, bearer, open_reception
 
 
@@ -21,3 +25,31 @@ async def test_somebody_who_leaves_gets_no_answer_and_no_client(tmp_path: Path) 
         scope = {"type": "http", "method": "POST", "path": "/register", "headers": headers}
         await reception.endpoint.registrations(scope, receive, send)
         assert (sent, reception.events, reception.registry.list_clients()) == ([], [], [])
+
+
+@pytest.mark.attack("T20")
+async def test_guesses_at_the_token_of_a_client_are_limited(tmp_path: Path) -> None:
+    """Whatever is asked for; another client is not concerned, nor is the next minute."""
+    with open_reception(tmp_path, limits=Limits(failed_auth=3)) as reception:
+        registered, other = [await reception.register(scope="read") for _ in range(2)]
+        wrong = other.json["registration_access_token"]
+        methods = ("GET", "DELETE", "PUT", "GET")
+        answers = [await reception.manage(each, registered, token=wrong) for each in methods]
+        assert [answer.status for answer in answers] == [401, 401, 401, 429]
+        assert reception.events[-1][1]["reason"] == "too_many_failures"
+        assert 1 <= int(answers[-1].header("retry-after")) <= 60
+        assert (await reception.manage("GET", other)).status == 200
+        reception.clock.advance(60)
+        assert (await reception.manage("GET", registered)).status == 200
+
+
+@pytest.mark.attack("T20")
+async def test_guesses_at_an_initial_access_token_are_limited(tmp_path: Path) -> None:
+    """By the id in it; a text that is no token at all counts as one id."""
+    with open_reception(tmp_path, limits=Limits(failed_auth=1)) as reception:
+        good, other = reception.token(), reception.token()
+        guess = good[:-4] + ("AAAA" if good[-4:] != "AAAA" else "BBBB")
+        assert parse_token_id(guess) == parse_token_id(good)
+        tokens = (guess, guess, "x", "y", other)
+        answers = [await reception.register(token, scope="read") for token in tokens]
+        assert [answer.status for answer in answers] == [401, 429, 401, 429, 201]

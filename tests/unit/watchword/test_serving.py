@@ -27,8 +27,8 @@ def test_a_loopback_issuer_that_is_elsewhere_is_told(issuer, port, warned):
     assert [issuer in warning for warning in warnings] == [True] * warned
 
 
-def test_settings_without_effect_are_told(monkeypatch):
-    """Nobody believes in a limit that is not kept."""
-    monkeypatch.setenv("WATCHWORD_FAILED_AUTH_LIMIT", "10")
-    (warning,) = warnings_at_start(load_settings(), port=8080)
-    assert warning == "WATCHWORD_FAILED_AUTH_LIMIT has no effect in this version"
+def test_guessing_without_a_limit_is_told():
+    """With the setting that switched the limit off, and what to set."""
+    (warning,) = warnings_at_start(load_settings(failed_auth_limit=0), port=8080)
+    assert warning.startswith("WATCHWORD_FAILED_AUTH_LIMIT is 0: secrets can be guessed")
+    assert not warnings_at_start(load_settings(failed_auth_limit=1), port=8080)

@@ -1,0 +1,75 @@
+"""`issuer.client_auth` under the limit of failed authentications."""
+
+import pytest
+
+from issuer.client_auth.methods import ClientAuthenticator
+from issuer.client_auth.secret import SecretVerifier
+from issuer.client_request import ClientPassword, Evidence
+from issuer.errors import OAuthError, Reason
+from issuer.limits import Limits
+from issuer.registry.client import Client
+from tests.support.issuer import NOW, SECRET, Clients, SlowHere, make_client, make_secret
+
+SHORT = "hunter2hunter2"
+
+
+def flooded(*clients: Client) -> tuple[ClientAuthenticator, Clients]:
+    """Make an authenticator that takes two failures a minute."""
+    registry = Clients(*clients)
+    verifier = SecretVerifier(SlowHere(), memo_key=bytes(32))
+    return ClientAuthenticator(registry, verifier, limits=Limits(failed_auth=2)), registry
+
+
+async def guess(
+    authenticator: ClientAuthenticator,
+    secret: str,
+    *,
+    client_id: str = "svc-a",
+    address: str = "192.0.2.1",
+) -> Reason | None:
+    """Try a secret; return why it is refused."""
+    evidence = Evidence(basic=ClientPassword(client_id, secret), peer_address=address)
+    try:
+        await authenticator.authenticate(evidence, now=NOW)
+    except OAuthError as refused:
+        return refused.reason
+    return None
+
+
+@pytest.mark.attack("T20")
+async def test_guesses_are_limited_and_the_client_is_not_locked_out() -> None:
+    """Not even where the guesses come from: a generated secret cannot be found by guessing."""
+    authenticator, registry = flooded(make_client())
+    reasons = [await guess(authenticator, "wrong" * 7) for _ in range(4)]
+    assert reasons == [Reason.WRONG_SECRET] * 2 + [Reason.TOO_MANY_FAILURES] * 2
+    assert registry.fetches == 2, "a guess beyond the limit costs no look-up"
+    assert await guess(authenticator, SECRET) is None
+    assert await guess(authenticator, SECRET, address="192.0.2.2") is None
+
+
+@pytest.mark.attack("T20")
+async def test_a_secret_that_a_person_chose_is_limited_although_it_was_proven() -> None:
+    """Else it could be found by guessing at any rate; from elsewhere the client is served."""
+    authenticator, _ = flooded(make_client(secrets=(make_secret(SHORT),)))
+    assert await guess(authenticator, SHORT) is None
+    assert await guess(authenticator, SHORT) is None
+    for _ in range(2):
+        assert await guess(authenticator, "wrong" * 7) is Reason.WRONG_SECRET
+    assert await guess(authenticator, SHORT) is Reason.TOO_MANY_FAILURES
+    assert await guess(authenticator, SHORT, address="192.0.2.2") is None
+
+
+@pytest.mark.attack("T20")
+async def test_an_unknown_client_is_limited_as_a_known_one() -> None:
+    """Neither the number of attempts nor their cost tells which ids exist."""
+    authenticator, registry = flooded(make_client())
+    reasons = [await guess(authenticator, SECRET, client_id="invented") for _ in range(4)]
+    assert reasons == [Reason.UNKNOWN_CLIENT] * 2 + [Reason.TOO_MANY_FAILURES] * 2
+    assert registry.fetches == 2
+
+
+async def test_an_outage_of_the_store_is_no_failure_of_the_client() -> None:
+    """Whoever could not be judged may try again without end."""
+    authenticator, registry = flooded()
+    registry.store_is_down = True
+    assert {await guess(authenticator, SECRET) for _ in range(9)} == {Reason.STORE_UNAVAILABLE}

@@ -1,0 +1,76 @@
+"""Share what this process has counted for the limits of clients, and log who was limited."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from issuer.events import Event, EventSink
+from issuer.limits import WINDOW, Limits
+from issuer.ports import HotStore
+from issuer.registry.errors import StoreUnavailable
+
+SHARE_SECONDS = 1.0
+"""Between two sharings: so late the processes of all nodes know of each other's counts."""
+
+SHARED_AT_ONCE = 256
+"""Counts of a limit that are shared at a time; the largest go first, so that a flood of invented
+ids costs the database one batch a second."""
+
+TOLD_AGAIN = 3600
+"""Seconds after which a client that keeps no token is logged again."""
+
+
+class SharedLimits:
+    """Keeps the limits of one process in step with those of all others.
+
+    Args:
+        limits: what this process counts.
+        writes: where all processes count together.
+        clock: seconds since the epoch.
+        events: where `request.limited` and `client.not_caching` go.
+    """
+
+    def __init__(
+        self, limits: Limits, writes: HotStore, *, clock: Callable[[], int], events: EventSink
+    ) -> None:
+        self._limits = limits
+        self._writes = writes
+        self._clock = clock
+        self._events = events
+
+    async def share(self) -> None:
+        """Log and share what there is to since the last call.
+
+        While the database does not answer, this process counts alone.
+        """
+        for (limit, client_id, address), requests in self._limits.take_limited().items():
+            self._events(
+                Event.REQUEST_LIMITED,
+                limit=limit,
+                client_id=client_id,
+                address=address,
+                requests=requests,
+            )
+        with suppress(StoreUnavailable):  # the job "registry" reports the outage
+            await self._count_together()
+            await self._tell_without_cache()
+
+    async def _count_together(self) -> None:
+        now = self._clock()
+        window = now // WINDOW
+        for limit, tally in self._limits.tallies.items():
+            unshared = tally.take_unshared(now, SHARED_AT_ONCE)
+            counting = [
+                # A window longer, since the clocks of nodes differ.
+                self._writes.count(limit, f"{window}:{key}", by, (window + 2) * WINDOW)
+                for key, by in unshared.items()
+            ]
+            totals = await asyncio.gather(*counting)
+            for key, total in zip(unshared, totals, strict=True):
+                tally.learn(key, total, now)
+
+    async def _tell_without_cache(self) -> None:
+        until = self._clock() + TOLD_AGAIN
+        for client_id in self._limits.take_without_cache():
+            if await self._writes.claim(Event.CLIENT_NOT_CACHING, client_id, until):
+                self._events(Event.CLIENT_NOT_CACHING, client_id=client_id)
