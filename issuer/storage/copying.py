@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, select, text, tuple_, update
 
-from issuer.registry.errors import StoreUnavailable
+from issuer.registry.errors import RegistryNotEmpty, StoreUnavailable
 from issuer.status.positions import Status
+from issuer.storage.engines.database import SERVING_LOCK
 from issuer.storage.key_records import new_revision
 from issuer.storage.rows import begin_epoch, note_change
 from issuer.storage.tables import (
@@ -29,11 +30,23 @@ _REPLACED = [each for each in metadata.sorted_tables if each not in _KEPT]
 _NUMBERED = (resources.c.resource_id, registry_changes.c.seq, audit_entries.c.number)
 
 
-def is_empty(connection: Connection) -> bool:
-    """Tell whether a registry has neither clients nor resources."""
-    return not any(
-        connection.execute(select(table).limit(1)).first() for table in (clients, resources)
-    )
+def refuse_to_replace(connection: Connection) -> None:
+    """Refuse to give up a registry that has clients or resources, or that a server follows.
+
+    Args:
+        connection: a transaction that changes it.
+
+    Raises:
+        RegistryNotEmpty: it must not be replaced unasked.
+    """
+    if connection.dialect.name == "postgresql":  # of an SQLite file, whoever locks it knows
+        alone = f"SELECT pg_try_advisory_xact_lock({SERVING_LOCK})"
+        if not connection.exec_driver_sql(alone).scalar():
+            raise RegistryNotEmpty("the registry is in use; stop the servers first, or say --force")
+    if any(connection.execute(select(table).limit(1)).first() for table in (clients, resources)):
+        raise RegistryNotEmpty(
+            "the registry has clients or resources; to give them up, say --force"
+        )
 
 
 def copy_rows(source: Connection, target: Connection) -> None:

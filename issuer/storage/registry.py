@@ -8,7 +8,7 @@ from issuer.events import Event, EventSink, ignore_event
 from issuer.ports import Changes
 from issuer.registry.audit import SYSTEM, Actor, AuditEntry
 from issuer.registry.client import Client
-from issuer.registry.errors import IssuerMismatch, RegistryNotEmpty, StoreUnavailable
+from issuer.registry.errors import IssuerMismatch, StoreUnavailable
 from issuer.registry.resource import Resource
 from issuer.registry.usage import UsageBatch
 from issuer.status.positions import Position
@@ -198,16 +198,14 @@ class Registry:
                 if it raises.
 
         Raises:
-            RegistryNotEmpty: there is content, and it is not to be given up.
+            RegistryNotEmpty: there is content that is not to be given up, or a server uses it.
             StoreUnavailable: the backup is damaged.
         """
-        from issuer.storage.copying import begin_anew, copy_whole, is_empty
+        from issuer.storage.copying import begin_anew, copy_whole, refuse_to_replace
 
         def restore(target: "Connection") -> None:
-            if not replace and not is_empty(target):
-                raise RegistryNotEmpty(
-                    "the registry has clients or resources; to give them up, say --force"
-                )
+            if not replace:
+                refuse_to_replace(target)
             backup._database.read(lambda source: copy_whole(source, target))
             begin_anew(target)
             finish(target)

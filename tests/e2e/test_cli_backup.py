@@ -1,5 +1,6 @@
 """`watchword db backup` and `restore`: everything is lost, and comes back."""
 
+import resource
 import shutil
 import sqlite3
 import stat
@@ -124,6 +125,39 @@ def test_a_registry_that_is_in_use_is_not_restored_unasked(filled, tmp_path):
         RegistryHarness(registry).list_clients()
         assert "is in use" in refused(filled("db", "restore", "all.backup"))
     assert filled("db", "restore", "all.backup").returncode == 0
+
+
+def test_a_database_that_a_server_follows_is_not_restored_unasked(filled, tmp_path, postgres_url):
+    """The line says so before it says that there is content to give up."""
+    assert filled("db", "backup", "all.backup").returncode == 0
+    (tmp_path / "there").mkdir()
+    place = make_place(tmp_path / "there", WATCHWORD_DATABASE_URL=postgres_url)
+    assert place.run("db", "upgrade").returncode == 0
+    place.add_key()
+    restored = ("db", "restore", str(tmp_path / "all.backup"))
+    with running(place):
+        shutil.rmtree(place.folder / "data")
+        assert eventually(lambda: "is in use" in refused(place.run(*restored)))
+    assert "has clients or resources" in refused(place.run(*restored))
+    assert place.run(*restored, "--force").returncode == 0
+
+
+def test_a_full_disk_leaves_all_as_it_was(filled, tmp_path):
+    """A limit to the size of files refuses what a full disk would."""
+    assert filled("db", "backup", "all.backup").returncode == 0
+    assert filled("clients", "create", "kiosk").returncode == 0
+    before, files = _state(filled), _files(tmp_path).keys()
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, usual[1]))
+    try:
+        made = filled("db", "backup", "new.backup")
+        restored = filled("db", "restore", "all.backup", "--force")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert "cannot write new.backup" in refused(made) or "registry database" in refused(made)
+    assert "cannot restore all.backup: file too large" in refused(restored)
+    assert _state(filled) == before
+    assert _files(tmp_path).keys() == files
 
 
 def test_a_client_gets_tokens_from_a_server_that_came_back(tmp_path):

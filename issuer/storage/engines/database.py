@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 CHANGE_LOCK = 0x77617463
 """Names the lock under which a PostgreSQL database is changed, among those of others."""
 
+SERVING_LOCK = CHANGE_LOCK + 2
+"""Names the lock that every server which follows a PostgreSQL database shares."""
+
 SERVER_RUN = """concat_ws(' ',
     extract(epoch from pg_postmaster_start_time()),
     (SELECT oid FROM pg_database WHERE datname = current_database()),

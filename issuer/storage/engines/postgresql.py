@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.database_url import PostgresPlace
-from issuer.storage.engines.database import CHANGE_LOCK, SERVER_RUN, Rows, Statement, T, Work
+from issuer.storage.engines.database import (
+    CHANGE_LOCK,
+    SERVER_RUN,
+    SERVING_LOCK,
+    Rows,
+    Statement,
+    T,
+    Work,
+)
 from issuer.storage.engines.postgresql_connection import (
     READ_ONLY,
     Connections,
@@ -190,6 +198,7 @@ class PostgresDatabase:
         try:
             connection.add_termination_listener(lambda *_: lost.set())
             await connection.add_listener(CHANNEL, lambda *_: on_change())
+            await connection.execute(f"SELECT pg_try_advisory_lock_shared({SERVING_LOCK})")
             on_change()
             await lost.wait()
         finally:

@@ -1,0 +1,66 @@
+"""Pages for operators can be typed as they stand, and print what they say."""
+
+import re
+from pathlib import Path
+
+from tests.support.command import run_shell
+from tests.support.provider import Place, eventually, make_place, running
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+CHECKLIST = (HOW_TO / "production-checklist.md").read_text()
+
+
+class Machine:
+    """A machine whose folders and port are those of the pages."""
+
+    def __init__(self, folder: Path, page: str) -> None:
+        (folder / "passphrase").write_text("correct horse battery staple")
+        self.place: Place = make_place(folder)
+        self._here = {
+            "/var/lib/watchword": str(folder / "data"),
+            "/etc/watchword": str(folder),
+            "/var/log/watchword.log": str(folder / "log"),
+            "/var/backups": str(folder),
+            "/var/tmp": str(folder),
+            "127.0.0.1:8080": f"127.0.0.1:{self.place.port}",
+        }
+        exports = re.findall(r"^export (\w+)=(\S+)$", page, flags=re.MULTILINE)
+        self.place.settings |= {name: self._localized(value) for name, value in exports}
+
+    def _localized(self, text: str) -> str:
+        for there, here in self._here.items():
+            text = text.replace(there, here)
+        return text
+
+    def type_in(self, command: str) -> str:
+        """Type a line of a page; return what it prints on standard output."""
+        line = self._localized(command)
+        return run_shell(self.place.folder, line, **self.place.own_settings()).stdout
+
+
+def commands(text: str) -> list[tuple[str, str]]:
+    """Return the commands of a page's console blocks, each with what it prints."""
+    typed = []
+    for block in re.findall(r"^ *```console\n(.*?)^ *```$", text, flags=re.DOTALL | re.MULTILINE):
+        indent = " " * (len(block) - len(block.lstrip(" ")))
+        for part in re.split(rf"^{indent}\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, printed = part.partition("\n")
+            lines = (line.removeprefix(indent) for line in printed.splitlines())
+            typed.append((command, "".join(f"{line}\n" for line in lines)))
+    return typed
+
+
+def test_each_line_of_the_checklist_prints_what_it_says(tmp_path: Path) -> None:
+    """With the settings of the page; no line is without a command."""
+    machine = Machine(tmp_path, CHECKLIST)
+    assert machine.place.run("keys", "generate").returncode == 0
+    lines = re.findall(r"^\d+\. .*?(?=^\d+\. |\Z)", CHECKLIST, flags=re.DOTALL | re.MULTILINE)
+    assert len(lines) == 12
+    with running(machine.place):
+        count = "watchword keys list --json | grep -c kid"
+        assert eventually(lambda: machine.type_in(count).strip() == "2")
+        for line in lines:
+            typed = commands(line)
+            assert typed, line
+            for command, printed in typed:
+                assert machine.type_in(command).rstrip() == printed.rstrip(), command
