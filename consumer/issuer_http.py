@@ -7,6 +7,7 @@ event hooks, so that the client's secret is sent to the issuer alone.
 import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 from consumer.deadline import Deadline, no_answer_within
@@ -38,7 +39,11 @@ class IssuerHttp:
             tls_options: `verify`, `cert` and `trust_env` as the library's clients have them.
             timeout: seconds for each request, from connecting to the last byte.
             clock: seconds of a clock that never jumps.
+
+        Raises:
+            ValueError: the timeout is no number above 0.
         """
+        _check_timeout(timeout)
         self._library = library
         self._transport = transport
         self._tls_options = tls_options
@@ -170,3 +175,8 @@ class IssuerHttp:
         if self._tls_context is None:
             self._tls_context = self._library.tls_context(**self._tls_options)
         return self._tls_context
+
+
+def _check_timeout(seconds: object) -> None:
+    if not (isinstance(seconds, int | float) and 0 < seconds < inf):
+        raise ValueError(f"timeout is a number of seconds above 0, not {seconds!r}")

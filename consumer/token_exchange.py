@@ -48,7 +48,9 @@ class TokenExchangeBase(
         """
         if self._plan.subject_token is not None:
             raise TypeError("this acts for a caller already; use the object that it is from")
-        text = token.text
+        text = getattr(token, "text", None)
+        if not isinstance(text, str):
+            raise TypeError(f"a caller's token is an AccessToken, as verified, not {type(token)}")
         digest = sha256(text.encode()).digest()
         # Two generations and no lock, for which a forked child could wait for ever. Each step is
         # atomic; at worst a token is asked for twice.

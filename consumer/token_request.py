@@ -105,17 +105,23 @@ def write_scope(scope: str | Iterable[str] | None) -> str | None:
     """
     if scope is None:
         return None
-    names = scope.split(" ") if isinstance(scope, str) else list(scope)
+    names = _listed(scope)
     if not any(names):
         # RFC 6749 §3.3: to ask for nothing is to ask for the issuer's default.
         raise ValueError("the scope names nothing; leave it out for the issuer's default")
     for name in names:
-        if not _SCOPE_NAME.fullmatch(name):
+        if not (isinstance(name, str) and _SCOPE_NAME.fullmatch(name)):
             raise ValueError(
                 f"{name!r} is no name of a scope: printable ASCII without space, quote or "
                 "backslash; in a text, names are divided by single spaces"
             )
-    return " ".join(names)
+    return " ".join(map(str, names))
+
+
+def _listed(scope: object) -> list[object]:
+    if isinstance(scope, str):
+        return [*scope.split(" ")]
+    return [*scope] if isinstance(scope, Iterable) else [scope]
 
 
 def write_details(details: Iterable[Mapping[str, Any]] | None) -> str | None:

@@ -113,6 +113,8 @@ class TokenSourceBase(Generic[TransportT]):
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
         allow_insecure_http = _check_way(issuer, token_endpoint, allow_insecure_http)
+        tls = {"verify": verify, "cert": cert, "trust_env": trust_env}
+        self._issuer_http = IssuerHttp(self._library, transport, tls, timeout=timeout, clock=clock)
         self._plan = TokenPlan(
             issuer=issuer,
             auth=choose_client_auth(client, client_secret, client_id),
@@ -124,8 +126,6 @@ class TokenSourceBase(Generic[TransportT]):
             patience=_PATIENCE * timeout,
         )
         self._clock, self._on_event, self._store = clock, on_event, store
-        tls = {"verify": verify, "cert": cert, "trust_env": trust_env}
-        self._issuer_http = IssuerHttp(self._library, transport, tls, timeout=timeout, clock=clock)
         self._begin()
 
     def __repr__(self) -> str:

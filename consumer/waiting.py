@@ -53,7 +53,15 @@ def start_on_event_loop(renew: Renew, carry_out: Callable[[Step], Awaitable[None
     # In a context of its own, as on a thread: the caller's span is not the renewal's.
     task = asyncio.get_running_loop().create_task(work(), context=Context())
     _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
+
+    def end(_: object) -> None:
+        _tasks.discard(task)
+        # A task that is cancelled before it began has ended nothing: others would wait for it.
+        # Steps that have begun clean up when they are closed.
+        with closing(renew.steps), _faults_in_the_log():
+            next(renew.steps, None)
+
+    task.add_done_callback(end)
 
 
 def wait(step: Wait) -> None:

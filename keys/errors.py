@@ -65,7 +65,8 @@ JWT_DIAGNOSES: Mapping[JwtFault, Diagnosis] = {
     ),
     JwtFault.WRONG_TYPE: Diagnosis(
         "`typ` is not `at+jwt` (RFC 9068): an ID token, or a JWT of another kind.",
-        "Send an access token; for an issuer of another make, set `profile` of the API.",
+        "Send an access token; for an issuer of another make, set its profile, such as "
+        '`profile="keycloak"`.',
     ),
     JwtFault.WRONG_ALGORITHM: Diagnosis(
         "The token is signed with an algorithm that is not accepted here.",

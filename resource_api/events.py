@@ -23,8 +23,10 @@ class Event(StrEnum):
 
 
 # The claims are checked after the signature, so a caller without a token of a trusted issuer cannot
-# cause a warning about issuer or audience.
+# cause a warning about issuer or audience. Anybody can about the type, which is looked at first: it
+# is how all tokens of another vendor fail whose profile was forgotten, so one warning a minute.
 _WARNINGS = (
+    Reason.WRONG_TYPE,
     Reason.WRONG_AUDIENCE,
     Reason.WRONG_ISSUER,
     Reason.NO_KEYS,

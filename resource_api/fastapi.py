@@ -26,6 +26,7 @@ from resource_api.protection import Answer, Protection, ProtectionSettings, give
 from resource_api.requirements import Need, Requirement, all_of
 
 _BEARER_KEY: Final = "resource_api.bearer"
+_PUBLISHED: Final = "resource_api_published"
 _REFUSALS: Final = {
     "401": {"description": "The access token is missing or not valid"},
     "403": {"description": "The access token lacks what is needed here"},
@@ -45,6 +46,7 @@ class Bearer(SecurityBase):
         *,
         protection: Protection | None = None,
         token_url: str | None = None,
+        scheme_name: str = "Bearer",
         **settings: Unpack[ProtectionSettings],
     ) -> None:
         """Protect an API; nothing is fetched yet.
@@ -53,6 +55,7 @@ class Bearer(SecurityBase):
             protection: whose tokens are accepted, and for which API.
             token_url: the token endpoint, for the OpenAPI document; by default `/token` below the
                 identifier of the first issuer.
+            scheme_name: its name there; each `Bearer` of an application needs another one.
             settings: the keywords of `Protection`, instead of one: `issuer` and `resource` at
                 least.
 
@@ -67,7 +70,7 @@ class Bearer(SecurityBase):
             scopes=dict.fromkeys(policy.scopes_supported, ""),
         )
         self.model = OAuth2(flows=OAuthFlows(clientCredentials=flow))
-        self.scheme_name = "Bearer"
+        self.scheme_name = scheme_name
         # FastAPI hands on what routes need as texts: a scope by its name, another need by a text
         # that cannot be a scope.
         self._named: dict[str, Requirement] = {}
@@ -114,7 +117,17 @@ class Bearer(SecurityBase):
         Args:
             app: the application; its routes may be added before and after.
             readiness_path: of a probe without a token: 200 while each issuer's keys are there.
+
+        Raises:
+            ValueError: another `Bearer` of this name is published already.
         """
+        published: dict[str, Bearer] = getattr(app.state, _PUBLISHED, {})
+        setattr(app.state, _PUBLISHED, published)
+        if published.setdefault(self.scheme_name, self) is not self:
+            raise ValueError(
+                f"two Bearers of one application are named {self.scheme_name!r} in its OpenAPI "
+                "document; give one another scheme_name"
+            )
         generate = app.openapi
 
         def openapi() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TypedDict
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 
-from resource_api.errors import ResourceError
+from resource_api.errors import CheckUnavailable, ResourceError
 from resource_api.protection import Protection
 
 
@@ -46,12 +46,19 @@ class ProtectionVerifier:
         self._protection = protection
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Return what a token says; None if it is not valid here."""
+        """Return what a token says; None if it is not valid here.
+
+        Raises:
+            CheckUnavailable: that cannot be told now. The SDK answers 500, since it knows no 503;
+                by 401 the client would lose a good token. The middleware in front answers 503.
+        """
         try:
             header = b"Bearer " + token.encode("latin-1", "replace")
             found = await self._protection.authenticate([(b"authorization", header)])
         except ResourceError as error:
             self._protection.report(error)
+            if isinstance(error, CheckUnavailable):
+                raise
             return None
         return AccessToken(
             token=token,

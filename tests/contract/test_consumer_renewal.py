@@ -216,6 +216,38 @@ def test_a_fault_on_an_event_loop_does_not_end_the_program(library, clock, caplo
     anyio.run(main, backend=backend)
 
 
+def test_a_renewal_that_is_cancelled_before_it_began_keeps_nobody_waiting(library, clock):
+    """A program that ends all tasks at once, and asks again in another event loop."""
+    http, asked = library[0], []
+
+    class Transport(http.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            asked.append(request)
+            token = {"token_type": "Bearer", "expires_in": 3600}
+            return http.Response(200, json=token | {"access_token": f"t{len(asked)}"})
+
+    source = library[1].TokenSource(
+        "https://as.example",
+        "id",
+        "s3cret",
+        token_endpoint="https://as.example/token",
+        transport=Transport(),
+        clock=clock,
+    )
+
+    async def main():
+        token = await source.atoken()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        return token.value
+
+    asyncio.run(main())
+    clock.advance(NEAR_THE_END)
+    assert (asyncio.run(main()), len(asked)) == ("t1", 1)
+    clock.advance(38)  # the token has expired, and the renewal is not lost yet
+    assert asyncio.run(asyncio.wait_for(source.atoken(), PATIENCE)).value == "t2"
+
+
 @pytest.mark.parametrize("how", ["sync", "asyncio", "trio"])
 def test_a_failure_of_tls_is_told(library, issuer, how):
     """The issuer speaks plain http where TLS is expected; httpx has no words for it on trio."""

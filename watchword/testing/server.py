@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(answer.delay)
         self._send(answer)
 
-    do_POST = do_DELETE = do_PUT = do_OPTIONS = do_GET
+    do_HEAD = do_POST = do_DELETE = do_PUT = do_OPTIONS = do_GET
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -115,7 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer.body)
+        if self.command != "HEAD":  # RFC 9110 §9.3.2: all but the body
+            self.wfile.write(answer.body)
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing: a query may hold a secret."""

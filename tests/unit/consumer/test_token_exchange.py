@@ -247,3 +247,9 @@ async def test_the_issuer_gives_what_the_consumer_asks_for():
         assert (await client.get("https://other.example")).status_code == 200
     claims = issuer.own_tokens.verify(seen[0], now=NOW).claims
     assert (claims["sub"], claims["act"]) == ("svc-a", {"sub": "orders"})
+
+
+def test_a_text_is_no_token_of_a_caller(world):
+    """It may not have been verified; the message says what is wanted."""
+    with pytest.raises(TypeError, match="is an AccessToken, as verified, not <class 'str'>"):
+        world.exchange().for_caller("eyJ")

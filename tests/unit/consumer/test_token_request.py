@@ -236,7 +236,9 @@ def test_a_scope_that_names_nothing_is_refused(given):
         write_scope(given)
 
 
-@pytest.mark.parametrize("given", ["a  b", "a\nb", 'a"', "\\", "é", ["a b"], ["a", ""], " a"])
+@pytest.mark.parametrize(
+    "given", ["a  b", "a\nb", 'a"', "\\", "é", ["a b"], ["a", ""], " a", 3, [3]]
+)
 def test_what_cannot_be_a_scope_is_refused(given):
     """Where it is given, and not by the issuer."""
     with pytest.raises(ValueError, match="no name of a scope"):

@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import json
+import math
 import time
 from urllib.parse import parse_qs
 
@@ -163,3 +164,10 @@ def test_macos_has_that_clock_by_another_name(monkeypatch):
     monkeypatch.setattr(time, "clock_gettime", asked.append)
     module.boot_time()
     assert asked == [time.CLOCK_MONOTONIC]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, math.nan, math.inf, "3", None])
+def test_a_timeout_is_a_number_of_seconds(timeout):
+    """With none at all every token request would fail, or a hung one never end."""
+    with pytest.raises(ValueError, match=r"timeout is a number of seconds above 0, not"):
+        consumer.TokenSource(ISSUER, "id", "s3cret", timeout=timeout)

@@ -97,3 +97,14 @@ def test_text_of_others_stays_in_its_line(caplog: pytest.LogCaptureFixture) -> N
     caplog.set_level(logging.INFO, LOGGER)
     log_events(clock=Clock(0))(Event.REQUEST_REFUSED, reason="insufficient_scope", client_id="a\nb")
     assert "\n" not in caplog.messages[0]
+
+
+async def test_a_forgotten_profile_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Each token of another vendor is refused for its type; the log says what to set, once."""
+    app = build()
+    for _ in range(20):
+        await ask(app, "GET", "/read", bearer(FORGE.token(header={"typ": "JWT"})))
+    (warning,) = [r for r in caplog.records if r.levelno >= logging.WARNING]
+    assert "reason='wrong_type'" in warning.getMessage()
+    assert 'set its profile, such as `profile="keycloak"`' in warning.getMessage()
+    assert f"issuer='{ISSUER}'" in warning.getMessage()

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Annotated, Any
 
+import pytest
 from fastapi import APIRouter, Depends, FastAPI, Security
 from fastapi.security import APIKeyHeader
 from fastapi.testclient import TestClient
@@ -167,3 +168,26 @@ async def test_what_is_being_fetched_ends_with_the_application() -> None:
     async with bearer.lifespan(FastAPI()):
         await asyncio.wait_for(begun.wait(), 5)
     assert ended.is_set()
+
+
+def test_two_of_one_application_have_a_name_each() -> None:
+    """Under one name the document would have the token endpoint of one of them alone."""
+    app = FastAPI()
+    orders = bearer_of()
+    orders.publish(app)
+    with pytest.raises(ValueError, match="give one another scheme_name"):
+        bearer_of().publish(app)
+    partners = bearer_of(token_url="https://partners.example/token", scheme_name="Partners")
+    partners.publish(app)
+    app.get("/orders", dependencies=[orders.protected("read")])(lambda: 1)
+    app.get("/partners", dependencies=[partners.protected("write")])(lambda: 1)
+    document = app.openapi()
+    flows = {
+        name: scheme["flows"]["clientCredentials"]
+        for name, scheme in document["components"]["securitySchemes"].items()
+    }
+    assert flows == {
+        "Bearer": {"tokenUrl": f"{ISSUER}/token", "scopes": {"read": ""}},
+        "Partners": {"tokenUrl": "https://partners.example/token", "scopes": {"write": ""}},
+    }
+    assert document["paths"]["/partners"]["get"]["security"] == [{"Partners": ["write"]}]

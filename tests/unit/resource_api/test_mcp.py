@@ -3,6 +3,7 @@
 import pytest
 from mcp.server.auth.provider import principal_components
 
+from resource_api.errors import KeysUnavailable
 from resource_api.mcp import server_auth
 from tests.support.protected_api import ProtectedApi
 from watchword.testing.forge import ISSUER, NOW, RESOURCE
@@ -41,3 +42,14 @@ def test_the_sdk_is_told_issuer_and_resource_to_the_letter():
     auth = server_auth(ProtectedApi().app.protection)["auth"]
     assert (str(auth.issuer_url), str(auth.resource_server_url)) == (ISSUER, RESOURCE)
     assert auth.validate_token_resource is True
+
+
+async def test_a_token_that_cannot_be_judged_is_no_wrong_one():
+    """By 401 the client would lose it."""
+    api = ProtectedApi()
+    api.issuer.fails = ConnectionError()
+    with pytest.raises(KeysUnavailable):
+        await server_auth(api.app.protection)["token_verifier"].verify_token(
+            api.forge.token().decode()
+        )
+    assert api.reason == "no_keys"

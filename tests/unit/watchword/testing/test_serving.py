@@ -133,6 +133,9 @@ def test_an_issuer_listens_when_asked() -> None:
         refused = client.post(f"{issuer.url}/token", data=form, auth=("billing", "wrong"))
         assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
         assert refused.headers["www-authenticate"].startswith("Basic ")
+        head = client.head(f"{issuer.url}/jwks")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(client.get(f"{issuer.url}/jwks").content))
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{issuer.url}/jwks")
 
