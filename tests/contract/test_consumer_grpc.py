@@ -7,13 +7,17 @@ import grpc
 import grpc.aio
 import pytest
 
-from consumer import TokenSource
+from consumer import TokenSource, grpc_auth
 from consumer.grpc_auth import TokenPlugin
 from tests.support.local_issuer import served_issuer
 from watchword.testing.clock import Clock
 
 CALLS = 20
 METHOD = "/orders.Orders/List"
+WHY = {
+    b"r": "the access token is not valid here",
+    b"a": "the access token is for another audience",
+}
 
 
 @pytest.fixture
@@ -28,7 +32,12 @@ def server():
     """The address of a server that answers with the `authorization` that it was shown."""
 
     def answer(request, context):
-        return dict(context.invocation_metadata()).get("authorization", "").encode()
+        seen = dict(context.invocation_metadata()).get("authorization", "")
+        if seen.removeprefix("Bearer ").encode() in request.split():
+            challenge = f'Bearer error="invalid_token", error_description="{WHY[request[:1]]}"'
+            context.set_trailing_metadata((("www-authenticate", challenge),))
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, WHY[request[:1]])
+        return seen.encode()
 
     handler = grpc.unary_unary_rpc_method_handler(answer)
     server = grpc.server(ThreadPoolExecutor(4))
@@ -40,15 +49,15 @@ def server():
     server.stop(None).wait()
 
 
-def credentials(source):
-    """Make what a channel sends the tokens of a source with."""
-    plugin = grpc.metadata_call_credentials(TokenPlugin(source))
-    return grpc.composite_channel_credentials(grpc.local_channel_credentials(), plugin)
+def credentials(plugin):
+    """Make what a channel sends the tokens of a plugin with."""
+    calls = grpc.metadata_call_credentials(plugin)
+    return grpc.composite_channel_credentials(grpc.local_channel_credentials(), calls)
 
 
 def call(source, address, count):
     """Make calls from as many threads."""
-    with grpc.secure_channel(address, credentials(source)) as channel:
+    with grpc.secure_channel(address, credentials(TokenPlugin(source))) as channel:
         method = channel.unary_unary(METHOD)
         with ThreadPoolExecutor(count) as pool:
             return list(pool.map(method, [b""] * count))
@@ -58,7 +67,7 @@ def call_in_tasks(source, address, count):
     """Make calls from as many tasks."""
 
     async def main():
-        async with grpc.aio.secure_channel(address, credentials(source)) as channel:
+        async with grpc.aio.secure_channel(address, credentials(TokenPlugin(source))) as channel:
             method = channel.unary_unary(METHOD)
             return list(await asyncio.gather(*(method(b"") for _ in range(count))))
 
@@ -84,3 +93,50 @@ def test_a_call_without_a_token_fails(how, issuer, server):
         how(source, server, 1)
     assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "the token request was refused with 401 invalid_client" in failed.value.details()
+
+
+def ask(source, address, requests):
+    """Make calls one after the other; give what each was answered, None for a refusal."""
+    plugin, answers = TokenPlugin(source), []
+    with grpc.secure_channel(address, credentials(plugin)) as channel:
+        method = grpc.intercept_channel(channel, plugin).unary_unary(METHOD)
+        for request in requests:
+            call = method.future(request)
+            answers.append(None if call.exception() else call.result())
+    return answers
+
+
+def ask_in_tasks(source, address, requests):
+    """Do the same in an event loop."""
+
+    async def main():
+        plugin, answers = TokenPlugin(source), []
+        async with grpc.aio.secure_channel(
+            address, credentials(plugin), interceptors=plugin.aio_interceptors()
+        ) as channel:
+            for request in requests:
+                call = channel.unary_unary(METHOD)(request)
+                is_good = await call.code() is grpc.StatusCode.OK
+                answers.append(await call if is_good else None)
+                while grpc_auth._tasks:
+                    await asyncio.sleep(0)
+        return answers
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", [ask, ask_in_tasks])
+def test_a_refused_token_is_renewed_for_the_next_call(how, issuer, server):
+    """And the next refusal, of a fresh token, costs no token request."""
+    source = TokenSource(issuer.url, "id", "s3cret", clock=Clock(1000))
+    answers = how(source, server, [b"", b"r t1", b"r t1", b"r t2", b""])
+    assert answers == [b"Bearer t1", None, b"Bearer t2", None, b"Bearer t2"]
+    assert issuer.requests["/token"] == 2
+
+
+@pytest.mark.parametrize("how", [ask, ask_in_tasks])
+def test_a_token_is_kept_where_another_would_not_help(how, issuer, server):
+    """The challenge in the trailing metadata is read as that of a 401."""
+    source = TokenSource(issuer.url, "id", "s3cret", clock=Clock(1000))
+    assert how(source, server, [b"a t1", b""]) == [None, b"Bearer t1"]
+    assert issuer.requests["/token"] == 1
