@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from watchword.settings import Settings
@@ -25,6 +26,15 @@ def find_contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
             "token_quota_mode",
             f"there is no quota to {settings.token_quota_mode} by: set WATCHWORD_TOKEN_QUOTA as"
             " well, or leave the mode out",
+        )
+    if (settings.tls_cert is None) is not (settings.tls_key is None):
+        missing = "tls_cert" if settings.tls_cert is None else "tls_key"
+        yield missing, "TLS takes a certificate and its key; set this one as well"
+    if settings.tls_cert is not None and urlsplit(settings.issuer).scheme == "http":
+        yield (
+            "issuer",
+            f"{settings.issuer} is on plain http, but with WATCHWORD_TLS_CERT this server speaks"
+            " TLS alone; use https",
         )
     if settings.rotate_every:
         from keys.ring import explain_too_fast  # imports cryptography, which is slow

@@ -46,6 +46,7 @@ LEVELS: Mapping[str, str] = MappingProxyType(
         "registry.unavailable": "error",
         "secret.expiring": "warning",
         "server.reload_failed": "error",
+        "certificate.reload_failed": "error",
         "server.warning": "warning",
         "signer.unavailable": "error",
         "status.owners_wait": "warning",

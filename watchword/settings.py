@@ -218,14 +218,16 @@ class Settings(BaseSettings):
         le=300,
         description="seconds between `/readyz` turning 503 and the listener closing",
     )
+    tls_cert: Path | None = Field(
+        None, description="PEM file of a certificate with its chain: `serve` speaks TLS with it"
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its private key, not encrypted")
     trusted_proxies: TrustedProxies | None = Field(
         None,
         description="addresses and networks of proxies, with commas between, whose `Forwarded` or"
         " `X-Forwarded-*` say where a request came from",
     )
     # Announced ahead of the features they steer: a value that asks for one is refused.
-    tls_cert: Unavailable = None
-    tls_key: Unavailable = None
     tls_client_ca: Unavailable = None
     status_list_ttl: Seconds = Field(
         15,

@@ -76,7 +76,7 @@ def test_an_issuer_that_cannot_be(place: Place, issuer: str, words: str) -> None
 def test_all_mistakes_come_at_once(place: Place) -> None:
     """Flag, environment and file are each named as they were given; secrets are not shown."""
     (place.folder / "watchword.toml").write_text('token_tll = 5\nworkers = "many"\n')
-    place.settings |= {"WATCHWORD_TOKEN_TTL": "0", "WATCHWORD_TLS_CERT": "cert.pem"}
+    place.settings |= {"WATCHWORD_TOKEN_TTL": "0", "WATCHWORD_TLS_CLIENT_CA": "ca.pem"}
     place.settings["WATCHWORD_ISUER"] = "https://a.example"
     place.settings["WATCHWORD_CLAIM_HOOKS"] = "no_hooks:tenant,base64:b85alphabet"
     done = place.run("serve", "--port", "99999", cold=True)
@@ -86,7 +86,7 @@ def test_all_mistakes_come_at_once(place: Place) -> None:
         "--port: ",
         "WATCHWORD_CLAIM_HOOKS: no_hooks:tenant cannot be imported: ModuleNotFoundError",
         "WATCHWORD_CLAIM_HOOKS: base64:b85alphabet cannot be imported: AttributeError",
-        "WATCHWORD_TLS_CERT: is not available in this version; remove it",
+        "WATCHWORD_TLS_CLIENT_CA: is not available in this version; remove it",
         "WATCHWORD_TOKEN_TTL: ",
         "WATCHWORD_WORKERS: ",
         "WATCHWORD_ISUER: unknown setting; did you mean WATCHWORD_ISSUER?",
@@ -169,3 +169,17 @@ def test_nobody_listens(place: Place) -> None:
     """A provider that is not there is named."""
     place.settings |= {"CLIENT_ID": "a", "CLIENT_SECRET": "b" * 32}
     assert_told(place.run("token", "get"), 1, "cannot be reached")
+
+
+def test_a_certificate_that_cannot_be_served(place: Place) -> None:
+    """With one worker or two, before anything is served; the other commands do not read it."""
+    place.add_key()
+    (place.folder / "cert.pem").write_text("mine")
+    place.settings |= {"WATCHWORD_TLS_CERT": "cert.pem", "WATCHWORD_TLS_KEY": "cert.key"}
+    place.settings["WATCHWORD_ISSUER"] = "https://auth.example.com"
+    for workers in ("1", "2"):
+        done = place.run("serve", "--workers", workers)
+        assert_told(done, 2, "WATCHWORD_TLS_KEY: cert.key cannot be read: no such file")
+    (place.folder / "cert.key").write_text("mine")
+    assert_told(place.run("serve"), 2, "cert.pem and cert.key must be a certificate and its key")
+    assert place.run("clients", "list").returncode == 0

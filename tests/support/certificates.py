@@ -34,10 +34,15 @@ class Certificate:
     both_file: Path
     serial: int
 
-    def install(self, other: "Certificate") -> None:
-        """Put another one in the place of this one, the certificate first."""
-        self.file.write_bytes(other.file.read_bytes())
-        self.key_file.write_bytes(other.key_file.read_bytes())
+    def moved(self, folder: Path) -> "Certificate":
+        """Give the same one in another folder."""
+        files = (self.file, self.key_file, self.both_file)
+        return Certificate(*(file.rename(folder / file.name) for file in files), self.serial)
+
+
+def serial_of(der: bytes) -> int:
+    """Give the serial number of a certificate."""
+    return x509.load_der_x509_certificate(der).serial_number
 
 
 class Authority:

@@ -31,6 +31,7 @@ _FEWEST_CONNECTIONS = 16
 class Phase(IntEnum):
     """What a connection is waiting for; an int, since an Enum's hash is computed in Python."""
 
+    HANDSHAKE = auto()  # of TLS
     FIRST_BYTE = auto()  # of its first request
     HEAD = auto()
     BODY = auto()
@@ -43,6 +44,7 @@ class Phase(IntEnum):
 
 _SECONDS: Mapping[Phase, float] = MappingProxyType(
     {
+        Phase.HANDSHAKE: 10,
         Phase.FIRST_BYTE: 10,
         Phase.HEAD: 10,
         Phase.BODY: 20,

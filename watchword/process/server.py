@@ -18,6 +18,7 @@ from watchword.logging import Events
 from watchword.process.addresses import Networks
 from watchword.process.connections import Connections, Limits, connection_limit
 from watchword.process.http_protocol import BoundedProtocol
+from watchword.process.tls import Certificate, Handshake
 
 GRACE_SECONDS = 30
 """How long running requests may take to finish."""
@@ -37,6 +38,7 @@ class GracefulServer(Server):
         events: where refused requests are reported.
         limits: of connections; None takes those of this process.
         proxies: whose word counts for where a request came from.
+        certificate: what TLS is served with; None for plain http.
         on_ready: called once connections are accepted.
         parent: a descriptor that can be read once the parent has gone; then the server leaves.
     """
@@ -50,12 +52,16 @@ class GracefulServer(Server):
         events: Events,
         limits: Limits | None = None,
         proxies: Networks = (),
+        certificate: Certificate | None = None,
         on_ready: Callable[[], None] = lambda: None,
         parent: int | None = None,
     ) -> None:
-        limits = limits or Limits(connections=connection_limit())
-        http = partial(BoundedProtocol, connections=Connections(limits, events), proxies=proxies)
+        connections = Connections(limits or Limits(connections=connection_limit()), events)
+        http: Any = partial(BoundedProtocol, connections=connections, proxies=proxies)
+        if certificate is not None:
+            http = partial(Handshake, http, certificate=certificate, connections=connections)
         super().__init__(_config(app, http))
+        self._certificate = certificate
         self._on_ready = on_ready
         self._parent = parent
         self._on_leaving = on_leaving
@@ -70,6 +76,12 @@ class GracefulServer(Server):
             self._loop.add_reader(self._parent, self._orphaned)
         await super().startup(sockets)
         self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at what is outside, ten times a second; tell whether to stop."""
+        if self._certificate is not None and counter % 10 == 0:
+            self._certificate.look()
+        return await super().on_tick(counter)
 
     def _orphaned(self) -> None:
         if self._loop is not None and self._parent is not None:
@@ -113,10 +125,10 @@ class GracefulServer(Server):
         return 130 if self.signal == signal.SIGINT else 0
 
 
-def _config(app: Any, http: Callable[..., asyncio.Protocol]) -> Config:  # noqa: ANN401
+def _config(app: Any, http: Any) -> Config:  # noqa: ANN401 - uvicorn wants a class by its type
     return Config(
         app,
-        http=http,  # type: ignore[arg-type]
+        http=http,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -19,6 +19,7 @@ from watchword.ambient import wall_clock
 from watchword.errors import ProviderError
 from watchword.logging import Events, configure_logging
 from watchword.process.server import GracefulServer
+from watchword.process.tls import Certificate
 from watchword.process.workers import RunWorker, Supervisor, WorkerContext, exec_again
 from watchword.provider.app import Part, Provider
 from watchword.provider.issuer import IssuerApp
@@ -48,6 +49,7 @@ def serve_provider(
         reload: reads the settings again when SIGHUP comes; None if they cannot change.
 
     Raises:
+        SettingsError: the certificate cannot be served.
         ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
     """
     events = configure_logging(settings.log_format, background=len(sockets) == 1)
@@ -67,9 +69,10 @@ def _serve_alone(
     only: Part | None,
     reload: Callable[[], Settings] | None,
 ) -> int:
+    certificate = Certificate.of(settings, events)
     provider = Provider(settings, events, value=MemoryValue(), started=wall_clock(), only=only)
     _announce(settings, events, [own])
-    server = _server(provider, settings, events)
+    server = _server(provider, settings, events, certificate)
     kept = own.dup()  # the server closes its own
     reloading = threading.Event()
 
@@ -136,8 +139,10 @@ def check_settings(settings: Settings, only: Part | None, events: Events) -> Non
     """Open all that these settings name and close it again.
 
     Raises:
+        SettingsError: the certificate cannot be served.
         ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key.
     """
+    Certificate.of(settings, events)
     if only != "api":
         IssuerApp.check(settings, events)
 
@@ -210,7 +215,7 @@ def _run_worker(
             only=only,
             checked=not context.replaces,
         )
-        server = _server(provider, settings, events, context)
+        server = _server(provider, settings, events, Certificate.of(settings, events), context)
         # Its successor accepts on the same socket already.
         signal.signal(signal.SIGHUP, lambda *_: server.retire())
         server.run([context.socket])
@@ -223,7 +228,11 @@ def _run_worker(
 
 
 def _server(
-    provider: Provider, settings: Settings, events: Events, context: WorkerContext | None = None
+    provider: Provider,
+    settings: Settings,
+    events: Events,
+    certificate: Certificate | None,
+    context: WorkerContext | None = None,
 ) -> GracefulServer:
     gc.freeze()  # what is loaded by now stays, so that no collection need look at it again
     gc.set_threshold(_GARBAGE_THRESHOLD)
@@ -233,6 +242,7 @@ def _server(
         drain_seconds=settings.drain_seconds,
         events=events,
         proxies=settings.proxy_networks,
+        certificate=certificate,
         on_ready=context.ready if context else lambda: None,
         parent=context.parent if context else None,
     )

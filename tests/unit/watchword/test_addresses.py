@@ -69,6 +69,8 @@ def test_lines_of_one_field_are_one_list() -> None:
         ("192.0.2.43", 0),
         None,
     )
+    lines = [("forwarded", "for=192.0.2.43"), ("forwarded", "for=10.0.1.7")]
+    assert client_of(*lines)[0][0] == "192.0.2.43"
     broken = [("forwarded", 'for="'), ("forwarded", "for=192.0.2.43")]
     assert client_of(*broken)[0][0] == "192.0.2.43"
 

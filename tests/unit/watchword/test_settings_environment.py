@@ -107,7 +107,7 @@ def test_an_empty_variable_and_one_of_the_scripts_are_no_mistakes(
             "keys in the database are always encrypted: set WATCHWORD_KEY_PASSPHRASE as well",
         ),
         ("WATCHWORD_KEY_STORE", "vault", "must be 'files' or 'database'"),
-        ("WATCHWORD_TLS_CERT", "x", "is not available in this version; remove it"),
+        ("WATCHWORD_TLS_CLIENT_CA", "x", "is not available in this version; remove it"),
     ],
 )
 def test_what_is_wrong_with_a_value_is_worded_as_in_documents(
