@@ -66,6 +66,7 @@ class PostgresDatabase:
 
     def __init__(self, place: PostgresPlace, *, timeout: float, reading: bool = False) -> None:
         self.connector = PostgresConnector(place, timeout=timeout, reading=reading)
+        self._reading = reading
         self._main = _LoopThread()
         self._plain = Connections(self.connector, size=_CONNECTIONS)
         # Requests, whatever they wait for or work at, must not delay the news of a change.
@@ -84,9 +85,11 @@ class PostgresDatabase:
         return self._finish(self._main, _run_one(self._plain, statement))
 
     def write_one(self, statement: Statement) -> Rows:  # noqa: D102
+        self._refuse_if_reading()
         return self.read_one(statement)
 
     def write_many(self, *writes: tuple[str, Iterable[Sequence[object]]]) -> None:  # noqa: D102
+        self._refuse_if_reading()
         self._finish(self._main, _run_many(self._plain, writes))
 
     def follow(self, *statements: Statement) -> tuple[str, list[Rows]]:  # noqa: D102
@@ -98,6 +101,7 @@ class PostgresDatabase:
 
     @contextmanager
     def exclusive(self, table: str) -> Iterator[Callable[[Statement], Rows]]:  # noqa: D102
+        self._refuse_if_reading()
         held = AsyncExitStack()
 
         async def begin() -> Any:  # noqa: ANN401 - asyncpg has no types
@@ -128,7 +132,13 @@ class PostgresDatabase:
             connection.exec_driver_sql(f"NOTIFY {CHANNEL}")  # sent with the commit
             return result
 
+        self._refuse_if_reading()
         return self._finish(self._main, self._engine.write(locked))
+
+    def _refuse_if_reading(self) -> None:
+        # Not a setting of the session: poolers know none that they could keep for this client.
+        if self._reading:
+            raise self.connector.read_only()
 
     def keep_copy(self, name: str) -> None:
         """Keep none: backups of a server are for its operator to make."""

@@ -14,6 +14,8 @@ from issuer.registry.errors import InvalidValue, StoreUnavailable
 from issuer.storage.database_url import TLS_FILES, PostgresPlace
 
 READ_ONLY = "25006"
+SHARED_SESSION = "42P05"
+"""Another client has prepared a statement in this session."""
 
 _CONNECT_SECONDS = 5.0
 _SENT = ("application_name", "options")
@@ -48,6 +50,8 @@ _CAUSES = {
     "57P01": "is shutting down; try again",
     "55P03": "is being changed by another client; try again",
     "57014": "did not answer in time; try again",
+    SHARED_SESSION: "is behind a pooler that shares sessions; set its pool_mode = session, or name"
+    " the server itself",
 }
 
 
@@ -76,12 +80,39 @@ class PostgresConnector:
         """What a server says that is not the primary any more must not be believed."""
         self._place = place
         self._reading = reading
+        self._has_own_sessions = False
 
     async def connect(self) -> Any:  # noqa: ANN401 - asyncpg has no types
         """Connect to the first server that answers and will do.
 
-        asyncpg would spend the time of all of them on the first that is silent.
+        A pooler that gives each transaction another session is refused: one client would run what
+        another has prepared.
         """
+        connection = await self._connect()
+        if not self._has_own_sessions:
+            try:
+                await self._refuse_shared_session(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._has_own_sessions = True
+        return connection
+
+    async def _refuse_shared_session(self, connection: Any) -> None:  # noqa: ANN401
+        session = "SELECT pg_backend_pid()"
+        own = await connection.fetchval(session)
+        if own == connection.get_server_pid():
+            return  # no pooler is between: the server has told the same
+        other = await self._connect()
+        try:
+            async with other.transaction():
+                if await other.fetchval(session) == own:
+                    raise asyncpg.DuplicatePreparedStatementError("the session is shared")
+        finally:
+            other.terminate()
+
+    async def _connect(self) -> Any:  # noqa: ANN401
+        # asyncpg would spend the time of all servers on the first that is silent.
         hosts = self._place.hosts
         try:
             for host, port in hosts[:-1]:
@@ -96,8 +127,6 @@ class PostgresConnector:
         tls = place.tls_options
         system = tls.get("sslrootcert") == "system"  # libpq: the authorities that the system trusts
         settings = {name: options[name] for name in _SENT if options.get(name)}
-        if self._reading:
-            settings["default_transaction_read_only"] = "on"
         return await asyncpg.connect(
             # TLS options have no other way in; what is secret is in none of its messages.
             "postgresql:///" + ("" if system or not tls else "?" + urlencode(tls)),

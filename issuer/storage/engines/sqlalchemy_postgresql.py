@@ -40,7 +40,9 @@ class PostgresEngine:
         event.listen(self._writing.sync_engine, "checkout", self._pass_over)
         # A transaction of several readings sees one state; those that write wait for each other
         # first, and must see what the one before has written.
-        self._reading = self._writing.execution_options(isolation_level="REPEATABLE READ")
+        self._reading = self._writing.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
 
     async def read(self, work: Work[T]) -> T:
         """Run work that sees one state of the database throughout."""
