@@ -75,9 +75,9 @@ def find_client(
     Where a proxy does not tell, or tells what is no address, it counts as the client itself.
 
     Args:
-        proxy: the peer of the connection.
+        proxy: the peer of the connection, which is one of those that are believed.
         headers: of the request, their names in lower case.
-        trusted: the proxies that are believed.
+        trusted: all that are believed.
 
     Returns:
         The client, and its scheme if a proxy told it.
@@ -90,7 +90,9 @@ def find_client(
     for name, value in headers:
         if name in fields:
             fields[name].append(value.decode("latin-1"))
-    client, scheme = _follow(proxy, _forwarded(fields[_FORWARDED]), trusted)
+    client, scheme = proxy, None
+    if fields[_FORWARDED]:
+        client, scheme = _follow(proxy, _forwarded(fields[_FORWARDED]), trusted)
     if fields[_FOR]:
         other, _ = _follow(proxy, _x_forwarded_for(fields[_FOR]), trusted)
         if fields[_FORWARDED] and other[0] != client[0]:
@@ -104,12 +106,12 @@ def find_client(
 def _follow(proxy: Peer, origins: Iterable[Origin], trusted: Networks) -> tuple[Peer, str | None]:
     """Go from proxy to proxy, while they are trusted."""
     client, scheme = proxy, None
-    hops = islice(origins, _MOST_HOPS)
-    while is_within(client, trusted):
-        origin = next(hops, None)
-        if origin is None or origin.peer is None:
+    for origin in islice(origins, _MOST_HOPS):
+        if origin.peer is None:
             break
         client, scheme = origin.peer, origin.scheme
+        if not is_within(client, trusted):
+            break
     return client, scheme
 
 
