@@ -1,8 +1,10 @@
 """Pages for operators can be typed as they stand, and print what they say."""
 
+import json
 import re
 from pathlib import Path
 
+from issuer.storage.schema import HEAD
 from tests.support.command import run_shell
 from tests.support.provider import Place, eventually, make_place, running
 
@@ -64,3 +66,49 @@ def test_each_line_of_the_checklist_prints_what_it_says(tmp_path: Path) -> None:
             assert typed, line
             for command, printed in typed:
                 assert machine.type_in(command).rstrip() == printed.rstrip(), command
+
+
+def test_an_upgrade_can_be_typed(tmp_path: Path) -> None:
+    """The commands for one machine, on a registry that is up to date already."""
+    page = (HOW_TO / "upgrade.md").read_text()
+    machine = Machine(tmp_path, CHECKLIST)
+    assert machine.place.run("keys", "generate").returncode == 0
+    assert machine.place.run("clients", "create", "billing").returncode == 0
+    for command, printed in commands(page):
+        assert machine.type_in(command) == printed.replace("0009", HEAD), command
+
+
+def test_a_leaked_secret_is_dealt_with_as_the_page_says(tmp_path: Path) -> None:
+    """The old secret is refused, its tokens are revoked, and the new secret works."""
+    page = (HOW_TO / "a-client-secret-has-leaked.md").read_text()
+    machine = Machine(tmp_path, "")
+    place = machine.place
+    place.add_key()
+    client = place.json("clients", "create", "billing", "--scope", "read")
+    with running(place):
+        token = place.ask(client).json()["access_token"]
+        assert eventually(lambda: "token.issued" in str(place.log()))
+        (issued,) = [line for line in place.log() if line["event"] == "token.issued"]
+        said = ""
+        for command, _ in commands(page):
+            line = command.replace("SECRET_ID", issued["secret_id"])
+            done = place.run(*line.split()[1:], *(["--json"] if " add " in line else []))
+            assert done.returncode == 0, done.stderr
+            said = done.stdout if " add " in line else said
+        assert eventually(lambda: place.ask(client).status_code == 401)
+        assert place.ask(client | json.loads(said)).status_code == 200
+        refused = place.run("token", "explain", token, "--resource", place.url)
+        assert "token_revoked" in refused.stdout + refused.stderr
+
+
+def test_what_the_troubleshooting_names_exists() -> None:
+    """Events, reasons, settings and commands; nothing is looked for in vain."""
+    page = (HOW_TO / "troubleshoot.md").read_text()
+    reference = HOW_TO.parent / "reference"
+    known = "".join(
+        (reference / name).read_text()
+        for name in ("events.md", "reasons.md", "settings.md", "http.md", "cli.md")
+    )
+    code = set(re.findall(r"`([a-z_]+\.[a-z_]+|[a-z]+_[a-z_]+|WATCHWORD_\w+)`", page))
+    assert len(code) > 40
+    assert [word for word in sorted(code) if f"`{word}`" not in known] == []
