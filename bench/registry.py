@@ -31,7 +31,7 @@ from bench.crowd import (
     spread,
     start_postgresql,
 )
-from bench.loadgen import Load, run_load_apart, running_seconds
+from bench.loadgen import Load, run_load, run_load_apart, running_seconds
 from bench.served import Prepared, Running, prepared, provider
 from tests.support.postgresql import PostgresServer
 
@@ -87,11 +87,13 @@ def measure(engine: str, server: PostgresServer, plan: Plan) -> dict[str, object
 
 
 def measure_starts(sides: Sequence[Side], round_: int) -> dict[int, float]:
-    """Start and stop a provider on each; give seconds to a good `/readyz` by number of clients."""
+    """Start and stop a provider on each; give seconds to a first token by number of clients."""
     seconds = {}
     for side in _in_turn(sides, round_):
         with provider(side.data, "--only", "issuer") as server:
-            seconds[side.clients] = server.seconds_to_ready
+            begun = time.perf_counter()
+            run_load(server.address, side.busy(), connections=1, total=1)
+            seconds[side.clients] = server.seconds_to_ready + time.perf_counter() - begun
             os.kill(server.pid, signal.SIGKILL)  # how it stops is not what is measured
     return seconds
 
@@ -231,7 +233,7 @@ def main() -> int:
     result = {
         "name": "registry",
         "ratio": max(ratios.values()),
-        "against": f"{plan.clients} clients over {FEW}: start-up, memory, CPU time of a token",
+        "against": f"{plan.clients} clients over {FEW}: start to first token, memory, CPU time",
         "limit": LIMIT,
         "details": {**details, "first_use_limit_ms": LOOK_UP_LIMIT_MS, "missed": missed},
     }

@@ -7,15 +7,20 @@ from tests.support.provider import Place, eventually, make_place, running
 PASSPHRASE = "correct horse battery"
 
 
-def make_nodes(folder, url):
-    """Make two nodes of one issuer on one database, with the first key."""
-    settings = {
+def settings_of_nodes(url):
+    """Return what nodes on one database are told."""
+    return {
         "WATCHWORD_DATABASE_URL": url,
         "WATCHWORD_KEY_STORE": "database",
         "WATCHWORD_KEY_PASSPHRASE": PASSPHRASE,
         "WATCHWORD_SIGNING_ALG": "ES256",
         "WATCHWORD_JWKS_MAX_AGE": "1",
     }
+
+
+def make_nodes(folder, url):
+    """Make two nodes of one issuer on one database, with the first key."""
+    settings = settings_of_nodes(url)
     (folder / "one").mkdir()
     (folder / "two").mkdir()
     one = make_place(folder / "one", **settings)
