@@ -73,7 +73,9 @@ class HotStore(Protocol):
         ...
 
     async def reserve(self, name: str, count: int) -> int:
-        """Reserve a block of numbers of a counter, and return the first; a counter begins at 0.
+        """Reserve a block of numbers of a counter, and return the first.
+
+        No number is given twice; some may never be given, such as after a failover.
 
         Args:
             name: the counter.
