@@ -7,6 +7,7 @@ follow from what the operator typed, so that no answer can lead secret or token 
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ from issuer.administration.http import BASE
 from issuer.administration.http.problems import clean, read_problem
 from issuer.administration.http.route import parse_query, write_path, write_tag
 from issuer.administration.operations import Page, Versioned, pages
+from issuer.registry.client import EVERY_CLIENT, ClientFilter
 from issuer.registry.errors import (
     AccessRefused,
     InvalidValue,
@@ -104,8 +106,11 @@ class RemoteAdministration:
         """Give back the connections."""
         self._http.close()
 
-    def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:
-        return self._page("clients", ("clients",), {"after": after, "limit": limit})
+    def list_clients(
+        self, wanted: ClientFilter = EVERY_CLIENT, *, after: str | None = None, limit: int = 100
+    ) -> Page:
+        query = {"after": after, "limit": limit, **asdict(wanted)}
+        return self._page("clients", ("clients",), query)
 
     def show_client(self, client_id: str) -> Versioned:
         return self._versioned("GET", _client(client_id))
@@ -161,11 +166,21 @@ class RemoteAdministration:
     def delete_resource(self, identifier: str, *, revision: int | None = None) -> None:
         self._ask("DELETE", _resource(identifier), revision=revision)
 
-    def list_audit(
-        self, *, target: str | None = None, before: str | None = None, limit: int = 100
+    def list_usage(
+        self,
+        *,
+        unused_for: int | None = None,
+        after: str | None = None,
+        limit: int = 100,
+        **named: str | None,
     ) -> Page:
-        query = {"target": target, "after": before, "limit": limit}
-        return self._page("entries", ("audit",), query)
+        query = {"unused_for": unused_for, "after": after, "limit": limit, **named}
+        return self._page("uses", ("usage",), query)
+
+    def list_audit(
+        self, *, before: str | None = None, limit: int = 100, **wanted: str | None
+    ) -> Page:
+        return self._page("entries", ("audit",), {"after": before, "limit": limit, **wanted})
 
     def apply(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from issuer.administration.authority import Authority
@@ -17,7 +18,8 @@ from issuer.administration.documents import (
     read_document,
 )
 from issuer.administration.idempotency import once, parse_retryable
-from issuer.administration.operations import Page, Versioned, check_limit, read_entry_number
+from issuer.administration.operations import MAXIMUM_USAGE_DAYS, Page, Versioned
+from issuer.administration.queries import find_clients, find_entries, find_uses, shown_client
 from issuer.administration.token_changes import (
     TokenChangeDocument,
     change_tokens,
@@ -25,8 +27,13 @@ from issuer.administration.token_changes import (
     revoke_all_tokens,
 )
 from issuer.administration.transactions import Transactions
-from issuer.registry.audit import Actor, AuditEntry, Via, describe_entry
-from issuer.registry.client import Client, ClientRegistration, describe_client
+from issuer.registry.audit import Actor, AuditEntry, Via
+from issuer.registry.client import (
+    EVERY_CLIENT,
+    ClientFilter,
+    ClientRegistration,
+    describe_client,
+)
 from issuer.registry.credentials import describe_secret
 from issuer.registry.errors import InvalidValue, ResourceInUse
 from issuer.registry.initial_access_token import (
@@ -43,9 +50,6 @@ from issuer.storage.registry import Registry
 if TYPE_CHECKING:
     from issuer.administration.declaration.apply import Outcome
     from issuer.administration.declaration.document import Declaration
-
-MAXIMUM_USAGE_DAYS = 3650
-"""How far one may look back for who used what."""
 
 
 class Administration:
@@ -86,21 +90,17 @@ class Administration:
         self._kept_resources = frozenset({default_resource, *kept_resources})
         self._authority = authority
 
-    def list_clients(self, *, after: str | None = None, limit: int = 100) -> Page:
+    def list_clients(
+        self, wanted: ClientFilter = EVERY_CLIENT, *, after: str | None = None, limit: int = 100
+    ) -> Page:
         """List clients by id, without their secrets."""
-        check_limit(limit)
-        found = self._transactions.read(
-            lambda reading: reading.list_clients(after or "", limit + 1)
-        )
-        return Page(
-            items=[describe_client(client, self._now()) for client in found[:limit]],
-            next=found[limit - 1].client_id if len(found) > limit else None,
-        )
+        find = partial(find_clients, wanted=wanted, now=self._now(), after=after, limit=limit)
+        return self._transactions.read(find)
 
     def show_client(self, client_id: str) -> Versioned:
         """Show one client, with the times of its `secrets`."""
         client = self._transactions.read(lambda reading: reading.require_client(client_id))
-        return _shown(client, self._now())
+        return shown_client(client, self._now())
 
     def create_client(self, document: Json, *, idempotency_key: str | None = None) -> Versioned:
         """Register a client.
@@ -141,13 +141,13 @@ class Administration:
         """Change a client by a JSON merge patch (RFC 7396), and revoke its tokens if asked to."""
 
         def work(edit: RegistryEdit) -> Versioned:
-            before = _shown(edit.require_client(client_id), self._now())
+            before = shown_client(edit.require_client(client_id), self._now())
             new = patched_client(before.document, patch)
             after = self._registration(edit, new)
             changed = edit.replace_client(after, revision=revision)
             if revoke_tokens:
                 revoke_all_tokens(edit, client_id, administration=self._administration)
-            return _shown(changed, self._now())
+            return shown_client(changed, self._now())
 
         return self._transactions.change(work)
 
@@ -256,19 +256,26 @@ class Administration:
             raise ResourceInUse("a resource of the provider's own cannot be deleted")
         self._transactions.change(lambda edit: edit.delete_resource(identifier, revision=revision))
 
-    def list_audit(
-        self, *, target: str | None = None, before: str | None = None, limit: int = 100
+    def list_usage(
+        self,
+        *,
+        unused_for: int | None = None,
+        after: str | None = None,
+        limit: int = 100,
+        **named: str | None,
     ) -> Page:
-        """Read the audit trail, the latest entry first."""
-        check_limit(limit)
-        number = read_entry_number(before)
-        found = self._transactions.read(
-            lambda reading: reading.list_audit(target=target, before=number, limit=limit + 1)
+        """List which client may use which scope, and when it last did, as `find_uses` has it."""
+        now = self._now()
+        return self._transactions.read(
+            partial(find_uses, now=now, unused_for=unused_for, after=after, limit=limit, **named)
         )
-        return Page(
-            items=[describe_entry(entry) for entry in found[:limit]],
-            next=str(found[limit - 1].number) if len(found) > limit else None,
-        )
+
+    def list_audit(
+        self, *, before: str | None = None, limit: int = 100, **wanted: str | None
+    ) -> Page:
+        """Read the audit trail, the latest entry first; `wanted` as `find_entries` has it."""
+        find = partial(find_entries, before=before, limit=limit, **wanted)
+        return self._transactions.read(find)
 
     def apply(
         self,
@@ -390,10 +397,3 @@ class Administration:
                 random_bytes=self._random_bytes,
             )
         )
-
-
-def _shown(client: Client, now: int) -> Versioned:
-    secrets = [describe_secret(secret) for secret in client.secrets]
-    return Versioned(
-        document=describe_client(client, now) | {"secrets": secrets}, revision=client.revision
-    )

@@ -13,6 +13,9 @@ from issuer.registry.schema import Json
 MAXIMUM_PAGE = 1000
 """Documents that one page may have."""
 
+MAXIMUM_USAGE_DAYS = 3650
+"""How far one may look back for who used what."""
+
 _PAGE = 500
 
 

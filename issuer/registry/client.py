@@ -242,6 +242,28 @@ ClientState = Literal["enabled", "disabled", "expired", "secret_expired"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFilter:
+    """What a listed client must be; whatever is None does not matter.
+
+    Args:
+        resource: it holds a grant on this.
+        scope: it holds this scope, on that resource if one is named.
+        state: as `describe_client` tells it.
+        unused_for: seconds for which it has used neither scope nor secret; it is older than that.
+        expiring: seconds within which it ends, or one of its secrets.
+    """
+
+    resource: str | None = None
+    scope: str | None = None
+    state: ClientState | None = None
+    unused_for: int | None = None
+    expiring: int | None = None
+
+
+EVERY_CLIENT = ClientFilter()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """A client as it is registered.
 

@@ -14,10 +14,10 @@ BOUND = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastUse:
-    """When a client last used a scope of a resource, or a secret."""
+    """When a client last used a scope of a resource, or a secret; None if never."""
 
     client_id: str
-    last_used_at: int
+    last_used_at: int | None
     resource: str | None = None
     scope: str | None = None
     secret_id: str | None = None

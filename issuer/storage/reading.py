@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, text
+from sqlalchemy import Connection, Row, Select, bindparam, literal, or_, select, text, tuple_
 
 from issuer.registry.audit import Action, Actor, AuditEntry, Via
-from issuer.registry.client import Client
+from issuer.registry.client import EVERY_CLIENT, Client, ClientFilter
 from issuer.registry.credentials import SecretHash
 from issuer.registry.errors import UnknownClient, UnknownResource
 from issuer.registry.initial_access_token import InitialAccessToken
@@ -16,6 +16,7 @@ from issuer.registry.permission import ResourcePermission, Right
 from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.schema import read, restored
 from issuer.registry.usage import LastUse
+from issuer.storage.client_filter import conditions
 from issuer.storage.rows import EPOCH, ISSUER
 from issuer.storage.statements import SELECT, clients_of
 from issuer.storage.status_changes import IndexRange, TokenSelection, find_owners, find_ranges
@@ -31,11 +32,8 @@ from issuer.storage.tables import (
 )
 
 _ONE_CLIENT = text(SELECT.format(wanted="= :client_id"))
-_SOME_CLIENTS = text(
-    SELECT.format(
-        wanted="IN (SELECT client_id FROM clients WHERE client_id > :after"
-        " ORDER BY client_id LIMIT :size)"
-    )
+_SOME_CLIENTS = text(SELECT.format(wanted="IN :client_ids")).bindparams(
+    bindparam("client_ids", expanding=True)
 )
 _PAGE = 500
 _RESOURCES: Select[Any] = (
@@ -90,22 +88,36 @@ class RegistryReading:
             raise UnknownClient(f"no such client: {client_id}")
         return client
 
-    def list_clients(self, after: str = "", limit: int | None = None) -> list[Client]:
+    def list_clients(
+        self,
+        after: str = "",
+        limit: int | None = None,
+        *,
+        wanted: ClientFilter = EVERY_CLIENT,
+        now: int = 0,
+    ) -> list[Client]:
         """Read clients by id, in the order of its bytes.
 
         Args:
             after: the last id of the page before; nothing for the first page.
             limit: clients at the most; None for all.
+            wanted: which; what it says of times counts from `now`.
+            now: seconds since the epoch.
         """
+        ids = select(clients.c.client_id).where(*conditions(wanted, now))
         found: list[Client] = []
         while limit is None or len(found) < limit:
             size = _PAGE if limit is None else min(_PAGE, limit - len(found))
-            rows = self._connection.execute(_SOME_CLIENTS, {"after": after, "size": size})
-            page = list(clients_of(rows.mappings().all()))
-            found += page
-            if len(page) < size:
+            following = ids.where(clients.c.client_id > after)
+            page = following.order_by(clients.c.client_id).limit(size)
+            client_ids = list(self._connection.scalars(page))
+            if not client_ids:
                 break
-            after = page[-1].client_id
+            rows = self._connection.execute(_SOME_CLIENTS, {"client_ids": client_ids})
+            found += clients_of(rows.mappings().all())
+            if len(client_ids) < size:
+                break
+            after = client_ids[-1]
         return found
 
     def find_tokens(self, selection: TokenSelection, now: int) -> list[IndexRange]:
@@ -206,20 +218,79 @@ class RegistryReading:
             for client, on, used, at in self._connection.execute(uses)
         ]
 
+    def list_usage(
+        self,
+        *,
+        client_id: str | None = None,
+        resource: str | None = None,
+        scope: str | None = None,
+        unused_since: int | None = None,
+        after: tuple[str, str, str] = ("", "", ""),
+        limit: int = 100,
+    ) -> list[LastUse]:
+        """List who may use which scope of which resource, and when each was last used.
+
+        Args:
+            client_id: of this client only.
+            resource: of this resource only.
+            scope: of this scope only.
+            unused_since: only what was not used at this time or later.
+            after: client, resource and scope that the page is behind.
+            limit: uses at the most.
+        """
+        place = (_scopes.client_id, resources.c.identifier, _scopes.scope)
+        uses = (
+            select(*place, _scopes.last_used_at)
+            .join(resources, resources.c.resource_id == _scopes.resource_id)
+            .where(tuple_(*place) > tuple_(*map(literal, after)))
+            .order_by(*place)
+            .limit(limit)
+        )
+        for column, value in zip(place, (client_id, resource, scope), strict=True):
+            if value is not None:
+                uses = uses.where(column == value)
+        if unused_since is not None:
+            unused = or_(_scopes.last_used_at.is_(None), _scopes.last_used_at < unused_since)
+            uses = uses.where(unused)
+        return [
+            LastUse(client_id=client, resource=on, scope=used, last_used_at=at)
+            for client, on, used, at in self._connection.execute(uses)
+        ]
+
     def list_audit(
-        self, *, target: str | None = None, before: int | None = None, limit: int = 100
+        self,
+        *,
+        target: str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
     ) -> list[AuditEntry]:
         """Read the audit trail, the latest entry first.
 
         Args:
             target: of this client, resource or token only.
+            actor: of this one only.
+            action: this only, or if it is the first word of actions, such as `client`, those.
+            since: made at this time or later.
+            until: made before this time.
             before: older than the entry of this number.
             limit: entries at the most.
         """
         entry = audit_entries.c
         found = select(audit_entries).order_by(entry.number.desc()).limit(limit)
-        if target is not None:
-            found = found.where(entry.target == target)
+        for column, value in ((entry.target, target), (entry.actor, actor)):
+            if value is not None:
+                found = found.where(column == value)
+        if action is not None:
+            named = [each.value for each in Action if action in (each, each.partition(".")[0])]
+            found = found.where(entry.action.in_(named))
+        if since is not None:
+            found = found.where(entry.at >= since)
+        if until is not None:
+            found = found.where(entry.at < until)
         if before is not None:
             found = found.where(entry.number < before)
         return [_entry(row) for row in self._connection.execute(found)]

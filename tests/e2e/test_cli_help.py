@@ -38,7 +38,7 @@ def typer_commands(command):
 DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE = (DOCS / "reference" / "cli.md").read_text()
 COMMANDS = sorted(commands(command_line()))
-REGISTRY = {"clients", "resources", "audit", "registration-tokens", "apply", "export"}
+REGISTRY = {"clients", "resources", "audit", "registration-tokens", "apply", "export", "usage"}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ READING = [
     ("registration-tokens", "list"),
     ("audit", "list"),
     ("export",),
+    ("usage",),
     ("apply", "wanted.toml", "--dry-run"),
 ]
 

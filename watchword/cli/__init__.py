@@ -59,6 +59,9 @@ _ENTRIES = {
         "Print clients and resources as a file for apply, without secrets.",
         module="apply",
     ),
+    "usage": _Entry(
+        "Registry", "Which client uses which scope of which resource, and when.", module="usage"
+    ),
     "audit": _Entry("Registry", "The audit trail: list.", "watchword audit list --since 24h"),
     "keys": _Entry(
         "Keys and tokens",

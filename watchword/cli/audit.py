@@ -2,30 +2,65 @@
 
 import json
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watchword.cli.options import parse_count
+from watchword.ambient import wall_clock
+from watchword.cli.options import parse_count, with_options
 from watchword.cli.output import Mistakes, printable, say
-from watchword.cli.printing import TABLE, Output, prints_table
+from watchword.cli.printing import TABLE, Output, prints
 from watchword.cli.registry import ServerOption, administration
+from watchword.durations import parse_duration
 
 if TYPE_CHECKING:
+    from issuer.administration.operations import Page
     from issuer.registry.schema import Json
 
 app = typer.Typer(no_args_is_help=True)
 
+_LOOK_SECONDS = 1.0
+_AT_ONCE = 100
 
-@app.command("list")
-@prints_table
-def list_entries(
+
+@dataclass(frozen=True, kw_only=True)
+class EntryFilters:
+    """Options that say which entries are listed, as typed."""
+
     target: Annotated[
         str | None,
         typer.Option(metavar="ID", help="Only changes of this client, resource or token."),
-    ] = None,
+    ] = None
+    actor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only changes that this one made.")
+    ] = None
+    action: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ACTION", help="Only such as client.created, or client for all of clients."
+        ),
+    ] = None
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Only later ones: 2h, or such as 2027-01-31T12:00:00Z."),
+    ] = None
+    until: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Only earlier ones, written likewise.")
+    ] = None
+
+
+@app.command("list")
+@prints
+@with_options(EntryFilters)
+def list_entries(
+    options: EntryFilters,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what is changed from now on.")
+    ] = False,
     limit: Annotated[
         str, typer.Option(metavar="N", help="Maximum number of entries, newest first.")
     ] = "100",
@@ -37,18 +72,24 @@ def list_entries(
 ) -> None:
     """Show who changed what, when and how, newest first, with each value before and after.
 
-    Example: watchword audit list --target orders-service
+    Example: watchword audit list --action client --since 24h
     """
     from issuer.administration.operations import pages
 
     mistakes, most = Mistakes(), None
+    if follow:
+        mistakes.exclude("--follow", [("--before", before), ("--until", options.until)])
     with mistakes.of("--limit"):
         most = parse_count(limit)
     if before is not None:
         with mistakes.of("--before"):
             before = str(parse_count(before))
+    wanted = _read_filter(options, mistakes)
     with administration(server, mistakes, reading=True) as operations:
-        list_audit = partial(operations.list_audit, target=target)
+        list_audit = partial(operations.list_audit, **wanted)
+        if follow:
+            _follow(list_audit, output, most or 1)
+            return
         *_, last = found = list(
             pages(
                 lambda place, size: list_audit(before=place, limit=size), after=before, limit=most
@@ -64,6 +105,51 @@ def list_entries(
         say("There is no entry.")
     if older is not None:
         say(f"There are older ones: --before {older}")
+
+
+def _read_filter(options: EntryFilters, mistakes: Mistakes) -> dict[str, Any]:
+    wanted = asdict(options)
+    for name in ("since", "until"):
+        if wanted[name] is not None:
+            with mistakes.of(f"--{name}"):
+                wanted[name] = _read_moment(wanted[name])
+    return wanted
+
+
+def _read_moment(text: str) -> str:
+    """Return a time as RFC 3339; a duration is so long ago.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    from issuer.registry.schema import parse_time, write_time
+
+    if "T" in text.upper():
+        return write_time(parse_time(text))
+    return write_time(max(wall_clock() - parse_duration(text), 0))
+
+
+def _follow(list_audit: "Callable[..., Page]", output: Output, most: int) -> None:
+    """Print the latest entries, the oldest first, and then each new one, until interrupted."""
+    fresh = list_audit(limit=min(most, _AT_ONCE)).items
+    seen = 0
+    while True:
+        for entry in reversed(fresh):
+            output.entry(entry) if output.is_document else _print(entry)
+            seen = entry["number"]
+        sys.stdout.flush()
+        time.sleep(_LOOK_SECONDS)
+        fresh = list(_entries_after(seen, list_audit))
+
+
+def _entries_after(seen: int, list_audit: "Callable[..., Page]") -> "Iterator[Json]":
+    from issuer.administration.operations import pages
+
+    for page in pages(lambda place, size: list_audit(before=place, limit=size)):
+        for entry in page.items:
+            if entry["number"] <= seen:
+                return
+            yield entry
 
 
 def _print(entry: "Json") -> None:

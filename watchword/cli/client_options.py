@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -15,16 +15,19 @@ from watchword.cli.grant_options import (
 )
 from watchword.cli.options import (
     DURATION,
+    UnusedFor,
     attribute_labels,
     later,
     load_object,
     read_attributes,
+    read_lately,
     read_unset,
     unset_choices,
 )
 from watchword.cli.output import Mistakes
 
 if TYPE_CHECKING:
+    from issuer.registry.client import ClientFilter
     from issuer.registry.schema import Json
     from watchword.cli.registry import Operations
 
@@ -83,6 +86,52 @@ class ClientChanges(ClientOptions, GrantChanges):
             help=f"Remove a value: {unset_choices('client', _FURTHER)}; repeat it for more.",
         ),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientFilters:
+    """Options that say which clients are listed, as typed."""
+
+    resource: Annotated[
+        str | None, typer.Option(metavar="URI", help="Only clients with a grant on it.")
+    ] = None
+    scope: Annotated[
+        str | None, typer.Option(metavar="SCOPE", help="Only clients that hold it.")
+    ] = None
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STATE", help="Only those in it: enabled, disabled, expired or secret_expired."
+        ),
+    ] = None
+    unused_for: UnusedFor = None
+    expiring: Annotated[
+        str | None,
+        typer.Option(
+            metavar=DURATION, help="Only clients that end within this, or have a secret that does."
+        ),
+    ] = None
+
+
+def read_filter(options: ClientFilters, mistakes: Mistakes) -> "ClientFilter":
+    """Return which clients are listed, as far as the options are no mistakes."""
+    from issuer.registry.client import ClientFilter, ClientState
+
+    states: dict[str, ClientState] = {each: each for each in get_args(ClientState)}
+    if options.state is not None and options.state not in states:
+        mistakes.add(f"--state: must be one of {', '.join(states)}")
+    unused_for = expiring = None
+    with mistakes.gathered():
+        unused_for = read_lately("--unused-for", options.unused_for)
+    with mistakes.gathered():
+        expiring = read_lately("--expiring", options.expiring)
+    return ClientFilter(
+        resource=options.resource,
+        scope=options.scope,
+        state=states.get(options.state or ""),
+        unused_for=unused_for,
+        expiring=expiring,
+    )
 
 
 def read_members(options: ClientOptions, mistakes: Mistakes, now: int) -> "Json":

@@ -12,8 +12,10 @@ from watchword.cli import client_secrets
 from watchword.cli.client_options import (
     LABELS,
     ClientChanges,
+    ClientFilters,
     ClientOptions,
     find_without_effect,
+    read_filter,
     read_members,
     read_patch,
 )
@@ -31,7 +33,12 @@ from watchword.cli.grant_options import (
     written_out,
 )
 from watchword.cli.help import Group
-from watchword.cli.options import DURATION, later, parse_count, with_options
+from watchword.cli.options import (
+    DURATION,
+    later,
+    parse_count,
+    with_options,
+)
 from watchword.cli.output import Mistakes, WrongUsage, say
 from watchword.cli.printing import TABLE, Output, prints, prints_table
 from watchword.cli.registry import (
@@ -123,7 +130,9 @@ def create(
 
 @app.command("list")
 @prints_table
+@with_options(ClientFilters)
 def list_clients(
+    options: ClientFilters,
     after: Annotated[
         str | None, typer.Option(metavar="ID", help="Only clients after this one.")
     ] = None,
@@ -133,9 +142,9 @@ def list_clients(
     server: ServerOption = None,
     output: Output = TABLE,
 ) -> None:
-    """List all clients, by id.
+    """List clients by id: all, or those that the options say.
 
-    Example: watchword clients list --json
+    Example: watchword clients list --expiring 30d
     """
     from issuer.administration.operations import pages
 
@@ -143,14 +152,15 @@ def list_clients(
     if limit is not None:
         with mistakes.of("--limit"):
             most = parse_count(limit)
+    wanted = read_filter(options, mistakes)
     with administration(server, mistakes, reading=True) as operations:
         found = pages(
-            lambda place, size: operations.list_clients(after=place, limit=size),
+            lambda place, size: operations.list_clients(wanted, after=place, limit=size),
             after=after,
             limit=most,
         )
         if not output.is_document:
-            _print_pages(output, found)
+            _print_pages(output, found, every=options == ClientFilters())
         elif most is None:
             output.documents("clients", (each for page in found for each in page.items))
         else:
@@ -305,10 +315,8 @@ def _warn(client: "Json", without_effect: "Iterable[str]") -> None:
     """Warn of what has no effect, and if its method or bindings let a client get no tokens."""
     from issuer.client_auth.methods import METHODS
 
-    method, consequence = (
-        client["token_endpoint_auth_method"],
-        f"{client['client_id']} gets no tokens",
-    )
+    method = client["token_endpoint_auth_method"]
+    consequence = f"{client['client_id']} gets no tokens"
     if method not in METHODS:
         say(
             f"warning: the token endpoint does not take {method} yet in this version; {consequence}"
@@ -329,14 +337,15 @@ def _warn_without_secret(client: "Json", now: int) -> None:
         )
 
 
-def _print_pages(output: Output, pages: "Iterable[Page]") -> None:
+def _print_pages(output: Output, pages: "Iterable[Page]", *, every: bool) -> None:
     count, following = 0, None
     for page in pages:
         count, following = count + len(page.items), page.next
         if page.items:
             output.table(_COLUMNS, map(_row, page.items))
     if not count:
-        say("There is no client yet; run: watchword clients create ID")
+        none = "There is no client yet; run: watchword clients create ID"
+        say(none if every else "There is no such client.")
     if following is not None:
         say(f"There are more: --after {following}")
 

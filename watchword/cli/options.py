@@ -30,6 +30,7 @@ DURATION = "DURATION"
 _COUNT = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _SHORT_ID = re.compile(r"[0-9a-f]{1,32}", re.ASCII)
+_TEN_YEARS = 3_650 * 86_400
 _LARGEST_FILE = 1 << 20
 
 
@@ -291,6 +292,11 @@ def read_duration_option(label: str, text: str, *, least: int = 1, most: int | N
     return seconds
 
 
+def read_lately(label: str, text: str | None) -> int | None:
+    """Read a duration of at most ten years, over which the registry is searched, into seconds."""
+    return None if text is None else read_duration_option(label, text, most=_TEN_YEARS)
+
+
 def read_duration(text: str) -> int | str:
     """Read a duration into seconds; other text is returned as it is, for the schema to refuse."""
     try:
@@ -310,6 +316,10 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "file": load_object,
     "schemas": load_schemas,
 }
+
+UnusedFor = Annotated[
+    str | None, typer.Option(metavar=DURATION, help="Only what was not used for this long.")
+]
 
 
 def parse_count(text: str) -> int:

@@ -44,6 +44,7 @@ _COLUMNS = (
     Column("signing_alg", wide=True),
     Column("bound_to", wide=True),
 )
+_HOLDERS = (Column("client_id"), Column("scope", "words"))
 _BOUND_TO = {
     "dpop_bound_access_tokens_required": "DPoP key",
     "tls_client_certificate_bound_access_tokens": "certificate",
@@ -129,13 +130,21 @@ def list_resources(server: ServerOption = None, output: Output = TABLE) -> None:
 @app.command()
 @prints
 def show(identifier: Identifier, server: ServerOption = None, output: Output = TABLE) -> None:
-    """Show one resource.
+    """Show one resource and the clients that hold a grant on it, at most 100 of them.
 
     Example: watchword resources show https://orders.example.com
     """
     with administration(server, check_identifier(identifier), reading=True) as operations:
         resource = operations.show_resource(identifier).document
-    output.show(resource, _for_people(resource))
+        held = _holders(operations, identifier)
+    if output.is_document:
+        output.document(resource | held)
+        return
+    output.fields(_for_people(resource))
+    if held.get("clients"):
+        output.table(_HOLDERS, held["clients"])
+    if "next" in held:
+        say(f"There are more: watchword clients list --resource {identifier}")
 
 
 @app.command()
@@ -193,6 +202,25 @@ def check_identifier(identifier: str) -> Mistakes:
     with mistakes.of("URI"):
         check_resource_identifier(identifier)
     return mistakes
+
+
+def _holders(operations: "Operations", identifier: str) -> "Json":
+    """List clients with their scopes on a resource; nothing if the caller may not read clients."""
+    from issuer.registry.client import ClientFilter
+    from issuer.registry.errors import AccessRefused
+
+    try:
+        page = operations.list_clients(ClientFilter(resource=identifier))
+    except AccessRefused as error:
+        say(f"warning: its clients cannot be listed: {error}")
+        return {}
+    clients = [
+        {"client_id": each["client_id"], "scope": grant["scope"]}
+        for each in page.items
+        for grant in each["grants"]
+        if grant["resource"] == identifier
+    ]
+    return {"clients": clients} | ({} if page.next is None else {"next": page.next})
 
 
 def _update(

@@ -136,6 +136,15 @@ class AuditEntry(Document):
     after: dict[str, Any] | None
 
 
+class Use(Document):
+    """A scope that a client may use."""
+
+    client_id: str
+    resource: str
+    scope: str
+    last_used_at: TimeText | None = Field(description="to the minute; null if never")
+
+
 class ProblemField(Document):
     """A part of a problem."""
 
@@ -166,6 +175,7 @@ ANSWERS: dict[str, type[Any]] = {
         CreatedRegistrationToken,
         TokenChange,
         AuditEntry,
+        Use,
     )
 }
 """The shapes of good answers, by name."""
@@ -251,6 +261,8 @@ def _query(parameter: Parameter) -> Json:
     schema: Json = {"type": parameter.kind}
     if parameter.kind == "integer":
         schema |= {"minimum": parameter.least, "maximum": parameter.most}
+    if parameter.choices:
+        schema["enum"] = list(parameter.choices)
     if parameter.default is not None:
         schema["default"] = parameter.default
     return {

@@ -89,6 +89,10 @@ class Call:
         """Return a parameter of the query that is a number."""
         return int(self.query[name] or 0)
 
+    def optional_number(self, name: str) -> int | None:
+        """Return a parameter of the query that is a number; None if it was left out."""
+        return None if self.query[name] is None else self.number(name)
+
     def flag(self, name: str) -> bool:
         """Return a parameter of the query that is true or false."""
         return self.query[name] is True
@@ -136,6 +140,7 @@ class Parameter:
         default: what it is when it is left out.
         least: the least that an integer may be.
         most: the most.
+        choices: what a string may be; anything if there are none.
         description: for the reference.
         scopes: what a token must hold beside the route's scopes if the parameter is true.
     """
@@ -146,6 +151,7 @@ class Parameter:
     default: Value = None
     least: int = 0
     most: int = 0
+    choices: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
 
     def parse(self, text: str) -> Value:
@@ -157,6 +163,8 @@ class Parameter:
         if self.kind == "string":
             if "\0" in text:  # no database takes it as a part of a text
                 raise _malformed(f"{self.name} must not have a NUL in it")
+            if self.choices and text not in self.choices:
+                raise _malformed(f"{self.name} must be one of: {', '.join(self.choices)}")
             return text
         if self.kind == "boolean":
             if text not in _FLAGS:

@@ -4,7 +4,7 @@ The endpoint serves by it, the middleware in front takes the scopes from it, and
 from it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from issuer.administration.declaration.document import SentDeclaration, read_sent
@@ -13,10 +13,20 @@ from issuer.administration.documents import (
     NewSecretDocument,
     WantedClientDocument,
 )
+from issuer.administration.http.parameters import (
+    APPLY,
+    AUDIT,
+    CLIENTS,
+    PAGE,
+    REVOKE_TOKENS,
+    UNUSED_FOR,
+    USAGE,
+    WITHDRAW,
+    texts,
+    wanted_clients,
+)
 from issuer.administration.http.problems import METHOD_NOT_ALLOWED, NOT_FOUND, RequestRefused
-from issuer.administration.http.route import Parameter, Route
-from issuer.administration.local import MAXIMUM_USAGE_DAYS
-from issuer.administration.operations import MAXIMUM_PAGE
+from issuer.administration.http.route import Route
 from issuer.administration.token_changes import TokenChangeDocument
 from issuer.registry.errors import (
     UnknownClient,
@@ -39,56 +49,6 @@ class Found:
     names: tuple[str, ...]
 
 
-_PAGE = (
-    Parameter(name="after", kind="string", description="where a page begins: `next` of the last"),
-    Parameter(
-        name="limit",
-        kind="integer",
-        default=100,
-        least=1,
-        most=MAXIMUM_PAGE,
-        description="how many at the most",
-    ),
-)
-_TARGET = Parameter(
-    name="target", kind="string", description="only of this client, resource or registration token"
-)
-_WITHDRAW = Parameter(
-    name="withdraw",
-    kind="boolean",
-    default=False,
-    description=(
-        "take a scope that goes from the clients that hold it, instead of refusing;"
-        " takes `watchword:clients:write` too"
-    ),
-    scopes=("watchword:clients:write",),
-)
-_REVOKE_TOKENS = Parameter(
-    name="revoke_tokens",
-    kind="boolean",
-    default=False,
-    description="revoke all of the client's tokens as well; takes `watchword:tokens:write` too",
-    scopes=("watchword:tokens:write",),
-)
-_APPLY = (
-    Parameter(
-        name="dry_run", kind="boolean", default=False, description="only tell what would be done"
-    ),
-    Parameter(name="prune", kind="boolean", default=False, description="what is not declared goes"),
-    Parameter(
-        name="usage_days",
-        kind="integer",
-        default=30,
-        most=MAXIMUM_USAGE_DAYS,
-        description="how far back to look for who used what goes",
-    ),
-    replace(
-        _REVOKE_TOKENS,
-        description="revoke all tokens of the clients that are deleted or disabled as well; takes"
-        " `watchword:tokens:write` too",
-    ),
-)
-
 ROUTES: Final = (
     Route(
         method="GET",
@@ -96,10 +56,10 @@ ROUTES: Final = (
         name="list_clients",
         scopes=("watchword:clients:read",),
         run=lambda call: call.operations.list_clients(
-            after=call.text("after"), limit=call.number("limit")
+            wanted_clients(call), after=call.text("after"), limit=call.number("limit")
         ),
         summary="List clients by id, without their secrets",
-        query=_PAGE,
+        query=(*PAGE, *CLIENTS),
         answers="ListedClient",
         member="clients",
     ),
@@ -143,7 +103,7 @@ ROUTES: Final = (
             revoke_tokens=call.flag("revoke_tokens"),
         ),
         summary="Change a client by a JSON merge patch; `disabled` is one of its members",
-        query=(_REVOKE_TOKENS,),
+        query=(REVOKE_TOKENS,),
         accepts=PATCH,
         reads=WantedClientDocument,
         answers="Client",
@@ -161,7 +121,7 @@ ROUTES: Final = (
             revoke_tokens=call.flag("revoke_tokens"),
         ),
         summary="Delete a client with its grants and secrets",
-        query=(_REVOKE_TOKENS,),
+        query=(REVOKE_TOKENS,),
         status=204,
         targets=(UnknownClient,),
         tagged=True,
@@ -212,7 +172,7 @@ ROUTES: Final = (
         scopes=("watchword:resources:read",),
         run=lambda call: call.operations.list_resources(),
         summary="List resources by identifier",
-        query=_PAGE,
+        query=PAGE,
         answers="RegisteredResource",
         member="resources",
         sorted_by=("resource",),
@@ -254,7 +214,7 @@ ROUTES: Final = (
             withdraw=call.flag("withdraw"),
         ),
         summary="Change a resource by a JSON merge patch",
-        query=(_WITHDRAW,),
+        query=(WITHDRAW,),
         accepts=PATCH,
         reads=Resource,
         answers="RegisteredResource",
@@ -281,7 +241,7 @@ ROUTES: Final = (
         scopes=("watchword:registration:read",),
         run=lambda call: call.operations.list_registration_tokens(),
         summary="List initial access tokens, never the tokens themselves",
-        query=_PAGE,
+        query=PAGE,
         answers="InitialAccessToken",
         member="registration_tokens",
         sorted_by=("created_at", "token_id"),
@@ -325,14 +285,30 @@ ROUTES: Final = (
     ),
     Route(
         method="GET",
+        path="/usage",
+        name="list_usage",
+        scopes=("watchword:clients:read",),
+        run=lambda call: call.operations.list_usage(
+            unused_for=call.optional_number("unused_for"),
+            after=call.text("after"),
+            limit=call.number("limit"),
+            **texts(call, USAGE),
+        ),
+        summary="List which client may use which scope, and when it last did",
+        query=(*PAGE, *USAGE, UNUSED_FOR),
+        answers="Use",
+        member="uses",
+    ),
+    Route(
+        method="GET",
         path="/audit",
         name="list_audit",
         scopes=("watchword:audit:read",),
         run=lambda call: call.operations.list_audit(
-            target=call.text("target"), before=call.text("after"), limit=call.number("limit")
+            before=call.text("after"), limit=call.number("limit"), **texts(call, AUDIT)
         ),
         summary="Read the audit trail, the latest entry first",
-        query=(*_PAGE, _TARGET),
+        query=(*PAGE, *AUDIT),
         answers="AuditEntry",
         member="entries",
     ),
@@ -353,7 +329,7 @@ ROUTES: Final = (
             revoke_tokens=call.flag("revoke_tokens"),
         ),
         summary="Make the registry what a declaration says, in one transaction",
-        query=_APPLY,
+        query=APPLY,
         accepts=JSON,
         reads=SentDeclaration,
         max_body=16 * 1_048_576,
