@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, literal, or_, select, text, tuple_
+from sqlalchemy import Connection, Row, Select, bindparam, func, literal, or_, select, text, tuple_
 
 from issuer.registry.audit import Action, Actor, AuditEntry, Via
 from issuer.registry.client import EVERY_CLIENT, Client, ClientFilter
@@ -71,6 +72,11 @@ class RegistryReading:
         rows = self._connection.execute(select(registry_identity))
         found = {row.name: row.value for row in rows}
         return RegistryIdentity(issuer=found.get(ISSUER), epoch=found.get(EPOCH, ""))
+
+    def clock(self) -> int:
+        """Read the time that the database has, in seconds since the epoch."""
+        moment: datetime = self._connection.scalars(select(func.now())).one()
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
     def find_client(self, client_id: str) -> Client | None:
         """Read one client with its grants and secrets, or None if there is no such id."""

@@ -81,6 +81,9 @@ _ENTRIES = {
         "The registry database: status, upgrade, backup, restore.",
         "watchword db status",
     ),
+    "doctor": _Entry(
+        "Service", "Check this installation, and say what mends each finding.", module="doctor"
+    ),
     "mock": _Entry(
         "Development",
         "Serve a mock issuer for tests, which gives any token to anyone.",

@@ -1,0 +1,65 @@
+"""What can be wrong with an installation, and what mends it."""
+
+import stat
+
+import pytest
+
+from keys.ring import KeyState
+from watchword import doctor
+from watchword.doctor import Finding, Folder
+
+FOLDER, FILE = stat.S_IFDIR, stat.S_IFREG
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "remedies"),
+    [
+        (FOLDER | 0o700, 7, []),
+        (FILE | 0o600, 7, []),
+        (FOLDER | 0o750, 7, ["chmod 0700 /data"]),
+        (FILE | 0o644, 7, ["chmod 0600 /data"]),
+        (FILE | 0o600, 0, ["chown shop /data"]),
+        (FILE | 0o604, 0, ["chmod 0600 /data", "chown shop /data"]),
+    ],
+)
+def test_what_others_can_read_or_own_is_found(mode, owner, remedies):
+    """Each with the command that mends it."""
+    found = list(doctor.check_folder(Folder("/data", mode, owner), user=7, user_name="shop"))
+    assert [each.remedy for each in found] == remedies
+    assert all("/data" in each.found for each in found)
+
+
+@pytest.mark.parametrize(
+    ("found", "check"),
+    [
+        (doctor.check_space(doctor.LEAST_FREE, "/data"), None),
+        (doctor.check_space(doctor.LEAST_FREE - 1, "/data"), "disk"),
+        (doctor.check_clock(105, 100), None),
+        (doctor.check_clock(106, 100), "clock"),
+        (doctor.check_clock(94, 100), "clock"),
+        (doctor.check_schema("0009", "0009"), None),
+        (doctor.check_schema("0008", "0009"), "schema"),
+        (doctor.check_schema(None, "0009"), "schema"),
+        (doctor.check_keys([KeyState.PENDING, KeyState.ACTIVE]), None),
+        (doctor.check_keys([KeyState.PENDING]), "keys"),
+        (doctor.check_keys([]), "keys"),
+        (doctor.check_published(["a", "b"], ["b", "a"]), None),
+        (doctor.check_published(["a"], []), "issuer"),
+        (doctor.check_published([], ["a"]), "issuer"),
+        (doctor.check_limits(8192, 8192), None),
+        (doctor.check_limits(960, 8192), "limits"),
+    ],
+)
+def test_a_fact_is_a_finding_or_none(found, check):
+    """Just beyond the bound it is."""
+    findings = list(found)
+    assert [each.check for each in findings] == ([] if check is None else [check])
+    assert all(each.found and each.remedy for each in findings)
+
+
+def test_keys_on_one_side_alone_are_two_findings():
+    """Another installation answers: its keys are strange, and ours are missing."""
+    missing, strange = doctor.check_published(["ours"], ["theirs"])
+    assert isinstance(missing, Finding)
+    assert "does not publish ours" in missing.found
+    assert "publishes theirs" in strange.found

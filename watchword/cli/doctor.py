@@ -1,0 +1,187 @@
+"""The `watchword doctor` command: checks of this installation, each finding with its remedy."""
+
+import asyncio
+import os
+import pwd
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import typer
+
+from watchword import doctor as checks
+from watchword.ambient import wall_clock
+from watchword.cli.output import say
+from watchword.cli.printing import TABLE, Output, prints_table
+from watchword.cli.tables import Column
+from watchword.doctor import Finding, Folder
+
+if TYPE_CHECKING:
+    from keys.ring import RingEntry
+    from keys.stores.store import KeyStore
+    from watchword.settings import Settings
+
+_TIMEOUT = 10.0
+"""Seconds for the issuer to answer."""
+_COLUMNS = (Column("check"), Column("found", "words"), Column("remedy", "words"))
+
+
+@prints_table
+def doctor(output: Output = TABLE) -> None:
+    """Check this installation and say what mends each finding; exit 0 if there is none, else 1.
+
+    Settings, folders, disk, clock and schema of the database, keys, the issuer's URL, limits.
+
+    Example: watchword doctor
+    """
+    from watchword.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        mend = "set it as the settings reference says"
+        found = [Finding("settings", line, mend) for line in error.lines]
+    else:
+        found = [each for part in _PARTS for each in _examine(part, settings)]
+    if output.is_document:
+        output.document({"ok": not found, "findings": [each._asdict() for each in found]})
+    elif found:
+        output.table(_COLUMNS, (each._asdict() for each in found))
+    else:
+        say(
+            "Nothing was found: settings, folders, database, keys and issuer are as they should be."
+        )
+    raise typer.Exit(1 if found else 0)
+
+
+def _examine(
+    part: "Callable[[Settings], Iterator[Finding]]", settings: "Settings"
+) -> Iterator[Finding]:
+    """Yield what a part of the installation shows; that it cannot be read is a finding too."""
+    from issuer.registry.errors import RegistryError
+    from keys.errors import KeysError
+    from watchword.errors import ProviderError
+
+    name = part.__name__.removeprefix("_")
+    try:
+        yield from part(settings)
+    except (RegistryError, KeysError, ProviderError, OSError) as error:
+        yield Finding(name, str(error), _REMEDIES[name])
+
+
+def _folders(settings: "Settings") -> Iterator[Finding]:
+    folder = settings.data_dir
+    owner = folder.stat().st_uid
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = str(owner)
+    kept = [
+        folder,
+        settings.keys_folder,
+        folder / "registry.db",
+        *settings.keys_folder.glob("*.pem"),
+    ]
+    for path in kept:
+        if path.exists():
+            found = path.stat()
+            known = Folder(str(path.absolute()), found.st_mode, found.st_uid)
+            yield from checks.check_folder(known, user=owner, user_name=name)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield Finding("folders", f"{folder.absolute()} is not writable", f"run it as {name}")
+    yield from checks.check_space(shutil.disk_usage(folder).free, str(folder.absolute()))
+
+
+def _database(settings: "Settings") -> Iterator[Finding]:
+    from issuer.storage.registry import inspect_schema
+    from issuer.storage.schema import HEAD
+    from watchword.registry import is_missing, read_registry
+
+    if is_missing(settings):
+        remedy = "the first change makes it; check WATCHWORD_DATA_DIR"
+        yield Finding("database", f"there is no registry yet: {settings.database.shown}", remedy)
+        return
+    outdated = list(checks.check_schema(inspect_schema(settings.database), HEAD))
+    yield from outdated
+    if not outdated:
+        with closing(read_registry(settings, now=wall_clock)) as registry:
+            there = registry.read(lambda reading: reading.clock())
+        yield from checks.check_clock(wall_clock(), there)
+
+
+def _keys(settings: "Settings") -> Iterator[Finding]:
+    from keys.errors import KeysError
+    from keys.ring import published
+    from watchword.key_store import opened_key_store
+
+    with opened_key_store(settings, reading=True) as store:
+        ring = _ring(settings, store)
+        yield from checks.check_keys([entry.state for entry in ring])
+        for key in published(ring):
+            try:
+                store.signer(key.kid)
+            except KeysError as error:
+                yield Finding("keys", str(error), _REMEDIES["keys"])
+
+
+def _issuer(settings: "Settings") -> Iterator[Finding]:
+    from keys.ring import published
+    from watchword.key_store import opened_key_store
+
+    served = asyncio.run(_fetch_kids(settings))
+    with opened_key_store(settings, reading=True) as store:
+        here = [key.kid for key in published(_ring(settings, store))]
+    yield from checks.check_published(here, served)
+
+
+def _limits(_: "Settings") -> Iterator[Finding]:
+    from watchword.process.connections import MOST_CONNECTIONS, connection_limit
+
+    yield from checks.check_limits(connection_limit(), MOST_CONNECTIONS)
+
+
+_PARTS = (_folders, _database, _keys, _issuer, _limits)
+_REMEDIES = {
+    "folders": "set WATCHWORD_DATA_DIR to the service's folder, or run: watchword keys generate",
+    "database": "start the database, or set WATCHWORD_DATABASE_URL and WATCHWORD_ISSUER to it",
+    "keys": "set WATCHWORD_KEY_PASSPHRASE to the passphrase of the keys, and check their owner",
+    "issuer": "start the server; WATCHWORD_ISSUER must be reached from here and be its name",
+    "limits": "raise the open-file limit",
+}
+"""What mends a part that cannot be read at all."""
+
+
+def _ring(settings: "Settings", store: "KeyStore") -> "tuple[RingEntry, ...]":
+    from keys.ring import derive_ring
+    from watchword.provider.key_ring import ring_policy
+
+    keys = [stored.ring_key for stored in store.records()]
+    return derive_ring(keys, wall_clock(), ring_policy(settings))
+
+
+async def _fetch_kids(settings: "Settings") -> list[str]:
+    """Fetch the key set as validators do; the metadata must name the same issuer.
+
+    Raises:
+        FetchFailed: it cannot be had.
+    """
+    from keys.errors import FetchFailed
+    from keys.remote.http_jwks import HttpJwks
+    from keys.remote.jwks_client import JwksClient
+
+    reasons: list[str] = []
+
+    def tell(_: str, /, **fields: object) -> None:
+        reasons.append(str(fields.get("reason") or ""))
+
+    fetch = HttpJwks(settings.issuer, allow_insecure_http=settings.allow_insecure_http)
+    keys = JwksClient(fetch, on_event=tell, timeout=_TIMEOUT)
+    try:
+        await keys.warm()
+        found = keys.current()
+    finally:
+        await keys.aclose()
+    if found is None:
+        raise FetchFailed(f"{settings.issuer} gives no key set: {', '.join(filter(None, reasons))}")
+    return [key.kid for key in found.keys]

@@ -1,0 +1,109 @@
+"""What can be wrong with an installation: each check takes facts and gives findings with remedies.
+
+Pure; `watchword.cli.doctor` gathers the facts.
+"""
+
+import stat
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from keys.ring import KeyState
+
+LARGEST_SKEW = 5
+"""Seconds that two clocks may differ before it is a finding."""
+
+LEAST_FREE = 200 * 1024 * 1024
+"""Bytes that shall be free in the data folder."""
+
+
+class Finding(NamedTuple):
+    """Something that is not as it should be.
+
+    Args:
+        check: which check found it.
+        found: what is so.
+        remedy: what mends it.
+    """
+
+    check: str
+    found: str
+    remedy: str
+
+
+class Folder(NamedTuple):
+    """A folder or file of the installation, as the file system has it.
+
+    Args:
+        path: where.
+        mode: its type and permissions.
+        owner: the number of the user that it belongs to.
+    """
+
+    path: str
+    mode: int
+    owner: int
+
+
+def check_folder(folder: Folder, *, user: int, user_name: str) -> Iterator[Finding]:
+    """Check that others cannot read a folder or file, and that one user owns everything.
+
+    Args:
+        folder: what is looked at.
+        user: the number of the user that owns the data folder.
+        user_name: that user's name.
+    """
+    if folder.mode & 0o077:
+        least = "0700" if stat.S_ISDIR(folder.mode) else "0600"
+        mode = f"{stat.S_IMODE(folder.mode):04o}"
+        found = f"{folder.path} has mode {mode}: other users may use it"
+        yield Finding("folders", found, f"chmod {least} {folder.path}")
+    if folder.owner != user:
+        found = f"{folder.path} belongs to user {folder.owner}, the data folder to {user_name}"
+        yield Finding("folders", found, f"chown {user_name} {folder.path}")
+
+
+def check_space(free: int, path: str) -> Iterator[Finding]:
+    """Check that there is room for the database and its copies, given the free bytes."""
+    if free < LEAST_FREE:
+        found = f"{free // 1_048_576} MB are free in {path}"
+        yield Finding("disk", found, "free some space, or move WATCHWORD_DATA_DIR")
+
+
+def check_clock(here: int, there: int) -> Iterator[Finding]:
+    """Compare the clock of this machine with that of the database, both in seconds."""
+    if abs(here - there) > LARGEST_SKEW:
+        found = f"this machine's clock is {here - there:+} seconds from the database's"
+        yield Finding("clock", found, "set both by NTP, such as with chrony")
+
+
+def check_schema(current: str | None, head: str) -> Iterator[Finding]:
+    """Check that the database has the schema of this version."""
+    if current != head:
+        found = f"the schema of the registry is {current or 'missing'}, this version's is {head}"
+        yield Finding("schema", found, "run: watchword db upgrade")
+
+
+def check_keys(states: Collection[KeyState]) -> Iterator[Finding]:
+    """Check that a key signs now, given the states of all keys."""
+    if KeyState.ACTIVE not in states:
+        remedy = "run: watchword keys generate"
+        yield Finding("keys", "no key signs now, so no token is issued", remedy)
+
+
+def check_published(here: Collection[str], there: Collection[str]) -> Iterator[Finding]:
+    """Compare the keys that this installation publishes with those that its issuer's URL serves."""
+    missing, strange = set(here) - set(there), set(there) - set(here)
+    if missing:
+        found = f"the issuer does not publish {', '.join(sorted(missing))}"
+        yield Finding("issuer", found, "restart the server, or wait: caches in between may be old")
+    if strange:
+        found = f"the issuer publishes {', '.join(sorted(strange))}, which this key store lacks"
+        remedy = "have all nodes use one key store, and WATCHWORD_ISSUER name this installation"
+        yield Finding("issuer", found, remedy)
+
+
+def check_limits(connections: int, most: int) -> Iterator[Finding]:
+    """Compare the connections that the open-file limit allows a worker with the most it takes."""
+    if connections < most:
+        found = f"the open-file limit here allows {connections} of {most} connections a worker"
+        yield Finding("limits", found, "raise it: LimitNOFILE=65536 of the unit, or ulimit -n")
