@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 WINDOW = 60
 """Seconds for which the limits are said."""
 
+IDS_OF_A_SOURCE = 10
+"""Failures that one source may have over all ids, as a multiple of those for each.
+
+Each failure costs a look-up in the database, and a peer can invent ids without end.
+"""
+
 BOUND = 20_000
 """Keys that one process counts for, for each limit."""
 
@@ -172,7 +178,11 @@ class Limits:
         """
         if not self._failed_auth:
             return
-        if self.tallies[Limit.FAILED_AUTH].count(_key(claimed, address), now) < self._failed_auth:
+        tally, source = self.tallies[Limit.FAILED_AUTH], source_of(address)
+        if (
+            tally.count(_key(claimed, source), now) < self._failed_auth
+            and tally.count(source, now) < IDS_OF_A_SOURCE * self._failed_auth
+        ):
             return
         self._note_limited(Limited(Limit.FAILED_AUTH, client_id, address))
         _refuse(Reason.TOO_MANY_FAILURES, "too many authentications have failed", client_id, now)
@@ -180,7 +190,9 @@ class Limits:
     def note_failure(self, claimed: str, address: str | None, now: int) -> None:
         """Count an authentication that failed, with the arguments of `check_failures`."""
         if self._failed_auth:
-            self.tallies[Limit.FAILED_AUTH].add(_key(claimed, address), now)
+            source = source_of(address)
+            self.tallies[Limit.FAILED_AUTH].add(_key(claimed, source), now)
+            self.tallies[Limit.FAILED_AUTH].add(source, now)
 
     def take_token(self, authorization: "Authorization", now: int) -> None:
         """Count a token that a client is about to get.
@@ -253,9 +265,10 @@ def source_of(address: str | None) -> str:
     return f"{int(parsed) >> 64:x}/64"
 
 
-def _key(claimed: str, address: str | None) -> str:
-    # A digest: an invented id may have the length of a whole body. No source has a line break.
-    text = f"{source_of(address)}\n{claimed}"
+def _key(claimed: str, source: str) -> str:
+    # A digest: an invented id may have the length of a whole body. No source has a line break, and
+    # none looks like a digest.
+    text = f"{source}\n{claimed}"
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import json
+import sqlite3
 import threading
+from contextlib import closing
 from unittest.mock import Mock
 
 import anyio
@@ -18,6 +20,7 @@ from issuer.registry.errors import (
     StoreUnavailable,
 )
 from issuer.registry.resource import Resource
+from tests.support.issuer import FORM, basic, call
 from tests.support.keys import key_file, write_key_file
 from tests.support.registry import TESTER, fast_hash
 from watchword.ambient import wall_clock
@@ -251,3 +254,31 @@ async def test_a_start_announces_what_expires_soon_once_for_all_its_workers(app,
         await worker.stop()
         told.append(log.getvalue().count('"secret.expiring"'))
     assert told == [1, 0, 1]
+
+
+async def test_limited_guesses_are_logged_and_counted_for_all_processes(tmp_path, monkeypatch):
+    """The settings limit what the endpoint takes, and the job tells of it."""
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings(failed_auth_limit=1)
+    write_key_file(settings.data_dir / "keys", key_file())
+    log = io.StringIO()
+    app = IssuerApp(settings, Events(form="json", stream=log), started=wall_clock())
+    token = app.routes()["/token"]
+    headers = [(b"content-type", FORM.encode()), (b"authorization", basic("invented", "x" * 40))]
+    statuses, counts = [], 0
+    app.start()
+    with (
+        closing(sqlite3.connect(settings.data_dir / "registry.db")) as database,
+        anyio.fail_after(60),
+    ):
+        # Guess on: a minute may end, and with it what was counted, before it was shared.
+        while not (counts and '"event":"request.limited"' in log.getvalue()):
+            statuses.append((await call(token, "POST", "/token", headers)).status)
+            await asyncio.sleep(0.05)
+            (counts,) = database.execute("SELECT count(*) FROM limit_counts").fetchone()
+    assert set(statuses) == {401, 429}
+    lines = [json.loads(each) for each in log.getvalue().splitlines() if "request.limited" in each]
+    assert lines[0]["limit"] == "failed_auth"
+    assert lines[0]["requests"] >= 1
+    assert "client_id" not in lines[0]
+    await app.stop()
