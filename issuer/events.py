@@ -26,18 +26,3 @@ class Event(StrEnum):
     STATUS_OWNERS_WAIT = "status.owners_wait"
     STATUS_OWNERS_WRITTEN = "status.owners_written"
     REGISTRY_UPGRADED = "registry.upgraded"
-
-
-def fan_out(*sinks: EventSink) -> EventSink:
-    """Make one sink of several, each of which records every event; one alone is returned as it is.
-
-    The sinks are called in their order and must not raise: nothing is recorded after one that did.
-    """
-    if len(sinks) == 1:
-        return sinks[0]
-
-    def record(event: str, /, **fields: object) -> None:
-        for sink in sinks:
-            sink(event, **fields)
-
-    return record

@@ -128,6 +128,13 @@ class StatusListClient:
         self._waiting = 0
         self._loops: dict[asyncio.AbstractEventLoop, _OnLoop] = {}
 
+    @property
+    def ages(self) -> list[float]:
+        """Seconds since each list at hand was issued, for gauges."""
+        now = self._clock()
+        issued = [held.statuses.issued_at for held in [*self._held.values()] if held.statuses]
+        return [max(0.0, now - each) for each in issued]
+
     def current(self, uri: str) -> StatusList | None:
         """Give the list if it is in force, and have it asked for in the background when due.
 

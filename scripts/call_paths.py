@@ -148,6 +148,7 @@ class Stage:
         from resource_api.demo.values import MemoryValue
         from watchword.ambient import wall_clock
         from watchword.logging import Events
+        from watchword.metrics import Metrics
         from watchword.provider import published_keys
         from watchword.provider.app import Provider
         from watchword.settings import load_settings
@@ -156,7 +157,7 @@ class Stage:
         published_keys.LOOK_SECONDS = math.inf
         self._provider = Provider(
             load_settings(),
-            Events(form="json", stream=io.StringIO()),
+            Metrics(Events(form="json", stream=io.StringIO())),
             value=MemoryValue(),
             started=wall_clock(),
         )

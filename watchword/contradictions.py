@@ -36,6 +36,12 @@ def find_contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
             f"{settings.issuer} is on plain http, but with WATCHWORD_TLS_CERT this server speaks"
             " TLS alone; use https",
         )
+    if settings.metrics_port and settings.metrics_port == settings.port:
+        yield (
+            "metrics_port",
+            f"{settings.metrics_port} is the port of the provider itself (WATCHWORD_PORT), which"
+            " serves /metrics without this setting; leave it out, or name another port",
+        )
     if settings.rotate_every:
         from keys.ring import explain_too_fast  # imports cryptography, which is slow
         from watchword.provider.key_ring import ring_policy

@@ -87,6 +87,12 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="port that serves `/metrics` in place of the provider's; 0 takes a free one",
+    )
     workers: int = Field(1, ge=1, le=64, description="worker processes")
     data_dir: Path = Field(
         Path("watchword-data"), description="keys and the SQLite database; made with mode 0700"

@@ -27,6 +27,8 @@ class ClientView:
         if bound < 1:
             raise ValueError("a view holds at least one client")
         self.has_slow_secrets = False
+        self.misses = 0
+        """Reads of the store for a client that was not held."""
         self._source = source
         self._bound = bound
         self._entries: OrderedDict[str, Client] = OrderedDict()
@@ -60,6 +62,7 @@ class ClientView:
             StoreUnavailable: the store cannot answer.
         """
         batches = self._batches
+        self.misses += client_id not in self._entries
         client = await self._source.find(client_id)
         with self._lock:
             if batches == self._batches:

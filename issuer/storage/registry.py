@@ -324,13 +324,14 @@ class Registry:
         due = statements.claim_expiring(
             self._database, now=now, until=now + within, started=started
         )
-        for client_id, secret_id, end in due:
+        for client_id, secret_id, at in due:
             self._announce(
-                Event.SECRET_EXPIRING,
-                client_id=client_id,
-                secret_id=secret_id,
-                expires_in=end - now,
+                Event.SECRET_EXPIRING, client_id=client_id, secret_id=secret_id, expires_in=at - now
             )
+
+    def count_ending(self, *, within: int) -> int:
+        """Count the secrets that end within so many seconds, up to 10,000."""
+        return statements.count_ending(self._database, now=self._now(), within=within)
 
     def open_hot_store(self, *, timeout: float) -> BatchedWrites:
         """Give the writes of the serving loop, to be used and closed on one event loop.

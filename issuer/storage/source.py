@@ -120,6 +120,11 @@ class Follower:
         self._clock = clock
         self._answered = clock()
 
+    @property
+    def lag(self) -> float:
+        """Seconds since the last look that succeeded."""
+        return self._clock() - self._answered
+
     async def look(self) -> None:
         """Look at the store once.
 
@@ -129,7 +134,7 @@ class Follower:
         try:
             await self._view.catch_up()
         except BaseException:
-            if self._clock() - self._answered >= self._outage:
+            if self.lag >= self._outage:
                 self._view.forget()
             raise
         self._answered = self._clock()

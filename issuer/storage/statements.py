@@ -82,6 +82,15 @@ WHERE expires_at > $1 AND expires_at <= $2
 RETURNING client_id, secret_id, expires_at
 """
 
+COUNTED_AT_MOST = 10_000
+"""Secrets that end soon; counting goes no further."""
+
+_COUNT_ENDING = """
+SELECT COUNT(*) AS ending FROM (
+  SELECT 1 FROM client_secrets WHERE expires_at > $1 AND expires_at <= $2 LIMIT $3
+) AS soon
+"""
+
 
 class ExpiringSecret(NamedTuple):
     """A secret whose end is announced."""
@@ -159,6 +168,12 @@ def claim_expiring(
     return sorted(
         ExpiringSecret(*row) for row in database.write_one(Statement(_ANNOUNCE, arguments))
     )
+
+
+def count_ending(database: Database, *, now: int, within: int) -> int:
+    """Count the secrets that end within so many seconds, up to `COUNTED_AT_MOST`."""
+    soon = database.read_one(Statement(_COUNT_ENDING, (now, now + within, COUNTED_AT_MOST)))
+    return int(soon[0]["ending"])
 
 
 SELECT = """

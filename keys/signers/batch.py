@@ -24,6 +24,11 @@ class BatchingSigner:
         self.kid = signer.kid
         self.alg = signer.alg
 
+    @property
+    def waiting(self) -> int:
+        """How many signatures wait to be made."""
+        return len(self._queue)
+
     async def sign(self, signing_input: bytes) -> bytes:
         """Return the raw JWS signature once its turn has come."""
         loop = asyncio.get_running_loop()

@@ -195,6 +195,8 @@ class OutsideSigner:
         self._threads = threads
         self._events = events
         self._fails = False
+        self.waiting = 0
+        """How many signatures wait to be made."""
 
     async def sign(self, signing_input: bytes) -> bytes:
         """Return the raw JWS signature, which the public key verifies.
@@ -202,6 +204,7 @@ class OutsideSigner:
         Raises:
             SignerUnavailable: there is none.
         """
+        self.waiting += 1
         try:
             signature = await self._threads.run(lambda: self._sign_and_verify(signing_input))
         except SignerUnavailable as error:
@@ -209,6 +212,8 @@ class OutsideSigner:
                 self._fails = True
                 self._events(KeyEvent.SIGNER_UNAVAILABLE, kid=self.kid, reason=str(error))
             raise
+        finally:
+            self.waiting -= 1
         if self._fails:
             self._fails = False
             self._events(KeyEvent.SIGNER_AVAILABLE, kid=self.kid)

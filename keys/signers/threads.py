@@ -102,17 +102,23 @@ class SigningThreads:
 class ThreadedSigner:
     """A `Signer` whose key is in this process and signs on the event loop and on threads."""
 
-    __slots__ = ("_sign_now", "_threads", "alg", "kid")
+    __slots__ = ("_sign_now", "_threads", "alg", "kid", "waiting")
 
     def __init__(self, signer: LocalSigner, threads: SigningThreads) -> None:
         self._sign_now = signer.sign_now
         self._threads = threads
         self.kid = signer.kid
         self.alg = signer.alg
+        self.waiting = 0
+        """How many signatures wait to be made."""
 
     async def sign(self, signing_input: bytes) -> bytes:
         """Return the raw JWS signature once it is made."""
-        return await self._threads.sign(self._sign_now, signing_input)
+        self.waiting += 1
+        try:
+            return await self._threads.sign(self._sign_now, signing_input)
+        finally:
+            self.waiting -= 1
 
 
 def _try(wanted: _Wanted) -> _Outcome:

@@ -12,6 +12,7 @@ from issuer.registry.errors import (
     UnknownSecret,
 )
 from issuer.registry.permission import ResourcePermission
+from issuer.storage import statements
 from tests.support.registry import (
     NOW,
     RESOURCE,
@@ -188,3 +189,14 @@ def test_many_workers_write_uses_at_once(registry, another):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(12)))
     assert {c.secrets[0].last_used_at for c in registry.list_clients()} == {NOW + 660}
+
+
+def test_the_secrets_that_end_soon_are_counted(registry, clock, monkeypatch):
+    """Neither those that have ended nor those without an end; and no further than a bound."""
+    registry.create_client(new_client())
+    for number, seconds in enumerate((5, 100, 200, 5000)):
+        registry.add_secret("till", new_secret(number, expires_at=NOW + seconds))
+    clock.now += 5
+    assert registry.count_ending(within=195) == 2
+    monkeypatch.setattr(statements, "COUNTED_AT_MOST", 1)
+    assert registry.count_ending(within=195) == 1

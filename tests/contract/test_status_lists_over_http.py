@@ -60,6 +60,15 @@ async def test_a_revocation_is_known_by_ttl_and_no_request_waits_for_it(api: Lis
     assert (api.fetches, api.server.statuses[304]) == (4, 1)
 
 
+async def test_the_ages_of_the_lists_at_hand_are_told(api: ListedApi) -> None:
+    """Since each was issued, by its own word: what a gauge shows."""
+    assert api.lists.ages == []
+    await api.ask()
+    (issued,) = api.lists.ages
+    api.advance(5)
+    assert api.lists.ages == [issued + 5]
+
+
 @pytest.mark.rfc("tsl-13.7-1")
 @pytest.mark.parametrize("jitter", [0.0, 1.0])
 async def test_a_list_is_asked_for_again_between_nine_tenths_of_ttl_and_ttl(

@@ -9,6 +9,8 @@ import typer
 from watchword.cli.output import Mistakes, WrongUsage
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from issuer.administration.declaration.document import DeclarationFile
     from watchword.provider.app import Part
     from watchword.settings import Settings
@@ -73,27 +75,35 @@ def serve(
 
 def _serve(read_settings: "Callable[[], Settings]", only: "Part | None") -> int:
     from watchword.process.serving import serve_provider
-    from watchword.process.workers import bind_sockets
 
     settings = read_settings()
+    sockets, scraped = _bind(settings)
+    return serve_provider(settings, sockets, scraped=scraped, only=only, reload=read_settings)
+
+
+def _bind(settings: "Settings") -> "tuple[list[socket], socket | None]":
+    """Bind a socket for each worker, and the one that serves the metrics alone, if any."""
+    from watchword.process.workers import bind_sockets
+
     sockets = bind_sockets(settings.host, settings.port, settings.workers)
-    return serve_provider(settings, sockets, only=only, reload=read_settings)
+    if settings.metrics_port is None:
+        return sockets, None
+    return sockets, bind_sockets(settings.host, settings.metrics_port, 1)[0]
 
 
 def _serve_dev(settings: "Settings", file: str | None, dev_secret: str | None) -> int:
     from watchword.cli.apply import read_file
     from watchword.process.dev_mode import check_dev_host, describe, throw_away
     from watchword.process.serving import serve_provider
-    from watchword.process.workers import bind_sockets
 
     check_dev_host(settings.host)
     given = None if dev_secret is None else _read_dev_secret(dev_secret)
     declared = None if file is None else read_file(file)
-    sockets = bind_sockets(settings.host, settings.port, settings.workers)
+    sockets, scraped = _bind(settings)
     with throw_away(settings, port=sockets[0].getsockname()[1], secret=given) as (own, secret):
         others = () if declared is None else _declare(own, declared, secret)
         typer.echo(describe(own, secret, given=given is not None, others=others))
-        return serve_provider(own, sockets)
+        return serve_provider(own, sockets, scraped=scraped)
 
 
 def _read_dev_secret(given: str) -> str:

@@ -16,7 +16,7 @@ from math import inf
 from types import MappingProxyType
 from typing import Protocol
 
-from watchword.logging import Events
+from keys.events import EventSink
 
 PROBE_CONNECTIONS = 8
 """Connections beyond the limit that only the health probes may use."""
@@ -129,7 +129,7 @@ class Connections:
         events: where refusals are reported, once a second with their number.
     """
 
-    def __init__(self, limits: Limits, events: Events) -> None:
+    def __init__(self, limits: Limits, events: EventSink) -> None:
         self.limits = limits
         self._events = events
         self._open: set[Connection] = set()

@@ -14,7 +14,7 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import Server
 
-from watchword.logging import Events
+from keys.events import EventSink
 from watchword.process.addresses import Networks
 from watchword.process.connections import Connections, Limits, connection_limit
 from watchword.process.http_protocol import BoundedProtocol
@@ -49,7 +49,7 @@ class GracefulServer(Server):
         *,
         on_leaving: Callable[[], None],
         drain_seconds: float,
-        events: Events,
+        events: EventSink,
         limits: Limits | None = None,
         proxies: Networks = (),
         certificate: Certificate | None = None,

@@ -7,17 +7,20 @@ import socket
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from issuer.registry.errors import RegistryError
 from issuer.storage.database_url import load_engine
 from keys.errors import KeysError
+from keys.events import EventSink
 from keys.identifiers import is_loopback
 from resource_api.demo.values import MemoryValue, ResourceValue
 from watchword.ambient import wall_clock
 from watchword.errors import ProviderError
 from watchword.logging import Events, configure_logging
+from watchword.metrics import Metrics
+from watchword.process.seats import Seats
 from watchword.process.server import GracefulServer
 from watchword.process.tls import Certificate
 from watchword.process.workers import RunWorker, Supervisor, WorkerContext, exec_again
@@ -29,14 +32,34 @@ from watchword.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+_SEATS = 16
+"""For each worker: a reload starts another one before those that finish have ended."""
+
 _GARBAGE_THRESHOLD = 700
 """Objects between two collections while requests are served: Python's own default."""
+
+
+class Shared(NamedTuple):
+    """What the workers have in common.
+
+    Args:
+        value: where the demo API keeps its resource.
+        seats: where they put what they counted.
+        scraped: serves `/metrics` alone, if that has a port of its own.
+        started: when workers with these settings were first started, in seconds since the epoch.
+    """
+
+    value: ResourceValue
+    seats: Seats
+    scraped: socket.socket | None
+    started: int
 
 
 def serve_provider(
     settings: Settings,
     sockets: list[socket.socket],
     *,
+    scraped: socket.socket | None = None,
     only: Part | None = None,
     reload: Callable[[], Settings] | None = None,
 ) -> int:
@@ -45,6 +68,7 @@ def serve_provider(
     Args:
         settings: all settings, checked.
         sockets: one for each worker, listening.
+        scraped: serves `/metrics` alone, shared by all workers; None to serve it beside the rest.
         only: serve one part alone.
         reload: reads the settings again when SIGHUP comes; None if they cannot change.
 
@@ -54,9 +78,9 @@ def serve_provider(
     """
     events = configure_logging(settings.log_format, background=len(sockets) == 1)
     if len(sockets) == 1:
-        code = _serve_alone(settings, events, sockets[0], only, reload)
+        code = _serve_alone(settings, events, sockets[0], scraped, only, reload)
     else:
-        code = _serve_with_workers(settings, events, sockets, only, reload)
+        code = _serve_with_workers(settings, events, sockets, scraped, only, reload)
     events("server.stopped")
     events.flush()
     return code
@@ -66,13 +90,22 @@ def _serve_alone(
     settings: Settings,
     events: Events,
     own: socket.socket,
+    scraped: socket.socket | None,
     only: Part | None,
     reload: Callable[[], Settings] | None,
 ) -> int:
-    certificate = Certificate.of(settings, events)
-    provider = Provider(settings, events, value=MemoryValue(), started=wall_clock(), only=only)
-    _announce(settings, events, [own])
-    server = _server(provider, settings, events, certificate)
+    metrics = Metrics(events)
+    certificate = Certificate.of(settings, metrics)
+    provider = Provider(
+        settings,
+        metrics,
+        value=MemoryValue(),
+        started=wall_clock(),
+        only=only,
+        metrics_port=_port(scraped),
+    )
+    _announce(settings, events, [own], scraped)
+    server = _server(provider, settings, metrics, certificate)
     kept = own.dup()  # the server closes its own
     reloading = threading.Event()
 
@@ -93,7 +126,7 @@ def _serve_alone(
             threading.Thread(target=check, name="reload", daemon=True).start()
 
     signal.signal(signal.SIGHUP, hung_up)
-    server.run([own])
+    server.run(_listening(own, scraped))
     if reloading.is_set() and server.signal is None:
         events("server.reloaded")
         events.flush()
@@ -106,22 +139,30 @@ def _serve_with_workers(
     settings: Settings,
     events: Events,
     sockets: list[socket.socket],
+    scraped: socket.socket | None,
     only: Part | None,
     reload: Callable[[], Settings] | None,
 ) -> int:
     # POSIX only, like the forks that it is shared over.
     from resource_api.demo.values import SharedValue
 
-    value = SharedValue()
+    value, seats = SharedValue(), Seats(1 + _SEATS * len(sockets))
+    own = Metrics(events, seats=seats)
+
+    def record(event: str, /, **fields: object) -> None:
+        own(event, **fields)
+        own.publish()
+
     if only != "api":
         load_engine(settings.database)
     # A fault that would end every worker is reported once, here.
     check_in_child(lambda: check_settings(settings, only, events))
-    _announce(settings, events, sockets)
+    _announce(settings, events, sockets, scraped)
 
     def worker_with(own_settings: Settings) -> RunWorker:
         started = wall_clock()  # of all the workers with these settings
-        return lambda context: _run_worker(own_settings, context, value, started, only)
+        shared = Shared(value, seats, scraped, started)
+        return lambda context: _run_worker(own_settings, context, shared, only)
 
     def read_again() -> RunWorker:
         try:
@@ -132,7 +173,13 @@ def _serve_with_workers(
         return worker_with(again)
 
     gc.freeze()  # what is loaded by now is shared by all workers, and stays so
-    return Supervisor(sockets, worker_with(settings), events, reload=read_again).run()
+    return Supervisor(
+        sockets,
+        worker_with(settings),
+        record,
+        reload=read_again,
+        seats=range(1, seats.count),
+    ).run()
 
 
 def check_settings(settings: Settings, only: Part | None, events: Events) -> None:
@@ -199,26 +246,25 @@ def _reason(error: Exception) -> str:
 
 
 def _run_worker(
-    settings: Settings,
-    context: WorkerContext,
-    value: ResourceValue,
-    started: int,
-    only: Part | None,
+    settings: Settings, context: WorkerContext, shared: Shared, only: Part | None
 ) -> int:
     events = configure_logging(settings.log_format, background=True)
     try:
+        seats = None if context.seat is None else shared.seats
+        metrics = Metrics(events, seats=seats, seat=context.seat or 0)
         provider = Provider(
             settings,
-            events,
-            value=value,
-            started=started,
+            metrics,
+            value=shared.value,
+            started=shared.started,
             only=only,
+            metrics_port=_port(shared.scraped),
             checked=not context.replaces,
         )
-        server = _server(provider, settings, events, Certificate.of(settings, events), context)
+        server = _server(provider, settings, metrics, Certificate.of(settings, metrics), context)
         # Its successor accepts on the same socket already.
         signal.signal(signal.SIGHUP, lambda *_: server.retire())
-        server.run([context.socket])
+        server.run(_listening(context.socket, shared.scraped))
         return server.exit_code
     except Exception as error:
         events("worker.failed", reason=_reason(error), exception=error)
@@ -230,7 +276,7 @@ def _run_worker(
 def _server(
     provider: Provider,
     settings: Settings,
-    events: Events,
+    events: EventSink,
     certificate: Certificate | None,
     context: WorkerContext | None = None,
 ) -> GracefulServer:
@@ -248,10 +294,29 @@ def _server(
     )
 
 
-def _announce(settings: Settings, events: Events, sockets: list[socket.socket]) -> None:
+def _listening(own: socket.socket, scraped: socket.socket | None) -> list[socket.socket]:
+    return [own] if scraped is None else [own, scraped]
+
+
+def _port(bound: socket.socket | None) -> int | None:
+    return None if bound is None else int(bound.getsockname()[1])
+
+
+def _announce(
+    settings: Settings,
+    events: Events,
+    sockets: list[socket.socket],
+    scraped: socket.socket | None,
+) -> None:
     host, port = sockets[0].getsockname()[:2]
-    workers = len(sockets)
-    events("server.started", issuer=settings.issuer, host=host, port=port, workers=workers)
+    events(
+        "server.started",
+        issuer=settings.issuer,
+        host=host,
+        port=port,
+        metrics_port=_port(scraped),
+        workers=len(sockets),
+    )
     for warning in warnings_at_start(settings, port=port):
         events("server.warning", message=warning)
 

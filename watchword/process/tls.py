@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn
 
-from watchword.logging import Events
+from keys.events import EventSink
 from watchword.process.connections import Admission, Connections, Phase
 from watchword.settings import Settings, SettingsError
 
@@ -71,14 +71,14 @@ class Certificate:
         SettingsError: see `load_context`.
     """
 
-    def __init__(self, file: Path, key_file: Path, events: Events) -> None:
+    def __init__(self, file: Path, key_file: Path, events: EventSink) -> None:
         self._files = (file, key_file)
         self._events = events
         self._tried = self._seen = self._state_of_files()
         self.context = load_context(*self._files)
 
     @classmethod
-    def of(cls, settings: Settings, events: Events) -> "Certificate | None":
+    def of(cls, settings: Settings, events: EventSink) -> "Certificate | None":
         """Load the one that the settings name, if they name one.
 
         Raises:

@@ -13,14 +13,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import IO, NoReturn
 
+from keys.events import EventSink
 from watchword.errors import AddressUnavailable
-from watchword.logging import Events
 
 BACKLOG = 2048
 _RETRY_SECONDS = 1.0
@@ -39,12 +39,14 @@ class WorkerContext:
         ready: to be called once connections are accepted.
         replaces: another worker serves the socket until this one is ready, which must therefore
             be as good.
+        seat: a number that no other worker has at the same time; None if none was free.
     """
 
     socket: socket.socket
     parent: int
     ready: Callable[[], None]
     replaces: bool
+    seat: int | None
 
 
 RunWorker = Callable[[WorkerContext], int]
@@ -165,20 +167,24 @@ class Supervisor:
         run_worker: runs in the child until it is signalled; returns its exit code.
         reload: returns what workers run from now on; raises if they must stay as they are.
         events: where restarts are reported.
+        seats: the numbers that workers may have.
     """
 
     def __init__(
         self,
         sockets: Sequence[socket.socket],
         run_worker: RunWorker,
-        events: Events,
+        events: EventSink,
         *,
         reload: Reload,
+        seats: Collection[int] = (),
     ) -> None:
         self._slots = [_Slot(each) for each in sockets]
         self._run_worker = run_worker
         self._reload = reload
         self._events = events
+        self._free_seats = sorted(seats, reverse=True)
+        self._seats: dict[int, int | None] = {}  # of each worker that has not ended, by pid
         self._signal: int | None = None
         self._stop_wanted = False
         self._reload_wanted = False
@@ -231,11 +237,13 @@ class Supervisor:
 
     def _start(self, slot: _Slot) -> _Worker:
         report_read, report_write = os.pipe()
+        seat = self._free_seats.pop() if self._free_seats else None
         # No signal may fall between the fork and the child's own handlers.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid:
             os.close(report_write)
+            self._seats[pid] = seat
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             return _Worker(pid, report_read, time.monotonic() + _READY_SECONDS)
         code = 1
@@ -253,6 +261,7 @@ class Supervisor:
                     parent=self._parent_read,
                     ready=lambda: _report_ready(ready),
                     replaces=slot.worker is not None,
+                    seat=seat,
                 )
             )
         finally:
@@ -276,6 +285,8 @@ class Supervisor:
             if pid == 0:
                 return
             self._retired.discard(pid)
+            if (seat := self._seats.pop(pid, None)) is not None:
+                self._free_seats.append(seat)
             for slot in self._slots:
                 for worker in slot.workers():
                     if worker.pid == pid:

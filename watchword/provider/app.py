@@ -16,14 +16,16 @@ from issuer.administration.http import BASE as ADMIN_PATH
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
 from issuer.endpoints.cross_origin import readable_everywhere
 from issuer.endpoints.document import Document, DocumentEndpoint
-from issuer.events import fan_out
-from issuer.metadata import REGISTRATION_PATH
+from issuer.metadata import REGISTRATION_PATH, TOKEN_PATH
 from resource_api.config import WELL_KNOWN, metadata_path
 from resource_api.demo import PATHS
 from resource_api.demo.values import ResourceValue
-from watchword.ambient import random_ids
-from watchword.logging import Events, request_fields
+from watchword.ambient import random_ids, wall_clock
+from watchword.logging import request_fields
+from watchword.metrics import PUBLISH_SECONDS, Metrics, measure_process
+from watchword.provider.gauges import measure_issuer
 from watchword.provider.issuer import IssuerApp
+from watchword.provider.jobs import Job, Jobs
 from watchword.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ Part = Literal["issuer", "api"]
 INDEX_PATH = "/"
 DESCRIPTION_PATH = "/openapi.json"
 DESCRIPTION_MAX_AGE = 300  # seconds
+METRICS_PATH = "/metrics"
 
 _LOGGED_CHARACTERS = 100
 
@@ -48,25 +51,27 @@ class Provider:
 
     Args:
         settings: all settings, checked.
-        events: where log events go.
+        metrics: count every event and hand it to the log.
         value: where the demo API keeps its resource; shared by all workers.
         started: when the server was started, in seconds since the epoch; the same in all workers.
         only: serve one part alone; the demo API then regardless of the setting `demo_api`.
+        metrics_port: where `/metrics` is served, and nothing else; None for beside the rest.
         checked: see `IssuerApp`.
     """
 
     def __init__(
         self,
         settings: Settings,
-        events: Events,
+        metrics: Metrics,
         *,
         value: ResourceValue,
         started: int,
         only: Part | None = None,
+        metrics_port: int | None = None,
         checked: bool = False,
     ) -> None:
         self._settings = settings
-        self._events = fan_out(events)  # the log alone, for now
+        self._events = self._metrics = metrics
         self._leaving = False
         self._issuer = None
         if only != "api":
@@ -83,6 +88,9 @@ class Provider:
         self._routes[DESCRIPTION_PATH] = LazyEndpoint(self._description)
         self._routes["/healthz"] = Probe({})
         self._routes["/readyz"] = Probe(self._readiness())
+        self._metrics_port = metrics_port
+        self._routes[METRICS_PATH] = LazyEndpoint(self._exposition)
+        self._measure()
 
     def leave(self) -> None:
         """Turn `/readyz` to 503, so that no new work is sent here."""
@@ -128,6 +136,10 @@ class Provider:
         if scope["type"] != "http":
             return None
         path: str = scope["path"]
+        if self._metrics_port is not None:
+            is_scrape = scope["server"][1] == self._metrics_port
+            if is_scrape != (path == METRICS_PATH):
+                return None
         if path in self._routes:
             return path
         return next((base for base in self._below if path.startswith(base)), None)
@@ -196,6 +208,22 @@ class Provider:
             paths.add(path)
         self._routes |= dict.fromkeys(paths, endpoint)
 
+    def _measure(self) -> None:
+        """Have measured what there is, and the duration of token requests counted."""
+        self._metrics.add(measure_process)
+        if (issuer := self._issuer) is not None:
+            self._metrics.add(lambda: measure_issuer(issuer, wall_clock()))
+            for path in {TOKEN_PATH, issuer.config.path + TOKEN_PATH}:
+                self._routes[path] = self._metrics.timed(self._routes[path])
+        if self._has_api:
+            self._metrics.add(lambda: self._api.measure() if self._api else ())
+
+    def _exposition(self) -> Endpoint:
+        """Write the metrics."""
+        from watchword.provider.exposition import Exposition
+
+        return Exposition(self._metrics)
+
     def _index(self) -> Endpoint:
         """Write what a visitor finds at the root."""
         from watchword.provider.openapi import build_index
@@ -220,8 +248,15 @@ class Provider:
             checks["jwks"] = self._api.ready
         return checks
 
+    async def _publish(self) -> None:
+        self._metrics.publish()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        publishing = Jobs(
+            Job(name="metrics", every=PUBLISH_SECONDS, run=self._publish), events=self._events
+        )
+        publishing.start()
         if self._issuer is not None:
             self._issuer.start()
             # Before anything is served: the first tokens need places on the status lists.
@@ -232,6 +267,8 @@ class Provider:
         await receive()
         async with AsyncExitStack() as stopping:
             # The last one first, each whatever another raised.
+            stopping.push_async_callback(self._publish)
+            stopping.push_async_callback(publishing.stop)
             for part in (self._issuer, *self._lazy, self._api):
                 if part is not None:
                     stopping.push_async_callback(part.stop)

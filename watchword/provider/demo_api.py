@@ -1,13 +1,16 @@
 """Wire the demo API, which knows of the issuer only what the issuer publishes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from issuer.endpoints.asgi import Message, Receive, Scope, Send
 from issuer.endpoints.document import Document
 from issuer.events import EventSink
+from keys.remote.jwks_client import JwksClient
 from resource_api.demo.app import create_demo_api
 from resource_api.demo.values import ResourceValue
+from resource_api.status_lists import StatusListClient
 from resource_api.validator import StatusSource
+from watchword.metrics import Series
 from watchword.provider.published_keys import PublishedKeys
 from watchword.settings import Settings
 
@@ -45,6 +48,17 @@ class DemoApiApp:
             value=value,
             on_event=events,
         )
+
+    def measure(self) -> Iterator[tuple[Series, float]]:
+        """Measure the age of what is fetched over HTTP."""
+        for issuer in self._api.protection.issuers:
+            if (
+                isinstance(issuer.keys, JwksClient)
+                and (age := issuer.keys.status().age) is not None
+            ):
+                yield ("watchword_jwks_age_seconds",), age
+            if isinstance(issuer.statuses, StatusListClient) and issuer.statuses.ages:
+                yield ("watchword_status_list_age_seconds",), max(issuer.statuses.ages)
 
     def ready(self) -> bool:
         """Tell whether there is a key set to judge tokens by."""

@@ -54,6 +54,9 @@ KEEP_UP_SECONDS = 1.0
 
 DOCUMENT_POLL_SECONDS = 1.0
 
+ENDING_SECONDS = 30 * 86_400
+"""How soon a secret ends that `secrets_ending` counts."""
+
 
 class IssuerApp:
     """Everything that issues tokens, ready to be mounted.
@@ -71,6 +74,10 @@ class IssuerApp:
         ProviderError, RegistryError, KeysError: a part cannot be opened, or there is no key yet.
     """
 
+    _refusal = ""
+    secrets_ending: int | None = None
+    """How many end within `ENDING_SECONDS`, when last counted."""
+
     def __init__(
         self, settings: Settings, events: EventSink, *, started: int, checked: bool = False
     ) -> None:
@@ -79,7 +86,6 @@ class IssuerApp:
         self._checked = checked
         self.config = settings.issuer_config
         self._settings = settings
-        self._refusal = ""
         # Without a key there is nothing to serve, nor to make a database for.
         if settings.key_store == "files":
             self._key_store = open_key_store(settings, events)
@@ -94,6 +100,7 @@ class IssuerApp:
                 raise
         self._source = ThreadedSource(self.registry, timeout=TIMEOUT_SECONDS)
         self.view = ClientView(self._source, bound=settings.view_size)
+        self.follower = Follower(self.view, outage=settings.registry_outage_seconds)
         self.writes = self.registry.open_hot_store(timeout=TIMEOUT_SECONDS)
         self._operators = Operators(settings, self.registry)
         self.statuses = TokenStatus(
@@ -225,12 +232,10 @@ class IssuerApp:
             await asyncio.to_thread(self._write_usage)
 
     def _follow_registry(self) -> Job:
-        follower = Follower(self.view, outage=self._settings.registry_outage_seconds)
-
         async def look() -> None:
             if not self.registry.is_open:
                 await self._source.follow(self._attach_registry)
-            await follower.look()
+            await self.follower.look()
 
         return Job(
             name="registry",
@@ -361,6 +366,7 @@ class IssuerApp:
             self.registry.announce_expiring(
                 within=self._settings.secret_notice_seconds, started=self._started
             )
+            self.secrets_ending = self.registry.count_ending(within=ENDING_SECONDS)
 
 
 def _check_rotation(settings: Settings, registry: Registry) -> None:

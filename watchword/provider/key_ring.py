@@ -198,6 +198,19 @@ class KeyRing:
         """Return a key that is published at `now`; None if there is none of this kid."""
         return self._at(now).published.get(kid)
 
+    def next_step(self, now: int) -> float:
+        """Return when a key next changes its state; infinity while no change is due."""
+        return self._at(now).until
+
+    @property
+    def waiting(self) -> int:
+        """How many signatures wait to be made."""
+        return sum(
+            signer.waiting
+            for signer in self._reading.signers.values()
+            if isinstance(signer, BatchingSigner | ThreadedSigner | OutsideSigner)
+        )
+
     def algorithms(self, now: int) -> frozenset[str]:
         """Return the algorithms of the keys that are published at `now`."""
         return self._at(now).algorithms

@@ -127,7 +127,7 @@ def build_openapi(settings: Settings, *, issuer: bool, api: bool) -> bytes:
             "description": "OAuth 2.0 access tokens for services.",
         },
         "servers": [{"url": _origin(settings.issuer)}],
-        "paths": paths | _own_paths(),
+        "paths": paths | _own_paths(own_metrics_port=settings.metrics_port is not None),
         "components": {
             "securitySchemes": schemes,
             "responses": describe_refusals() if issuer else {},
@@ -327,7 +327,7 @@ def _guarded(name: str, summary: str, scope: str) -> Json:
     }
 
 
-def _own_paths() -> Json:
+def _own_paths(*, own_metrics_port: bool) -> Json:
     ready = _get("Whether to send requests here")
     ready["get"]["responses"]["503"] = _answer("Not now; `failing` says why", _OBJECT)
     return {
@@ -335,6 +335,7 @@ def _own_paths() -> Json:
         "/healthz": _get("Whether the process runs"),
         "/readyz": ready,
         "/openapi.json": _get("This document"),
+        **({} if own_metrics_port else {"/metrics": _get("Metrics", media_type="text/plain")}),
     }
 
 

@@ -205,6 +205,7 @@ async def test_too_long_an_outage_makes_the_view_forget(source, elsewhere):
     source.close()
     for seconds, held in ((109.9, 1), (110.0, 0)):
         now[0] = seconds
+        assert follower.lag == seconds - 100.0
         with pytest.raises(RuntimeError):  # no thread is left: a failure that nobody foresaw
             await follower.look()
         assert len(view) == held

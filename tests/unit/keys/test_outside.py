@@ -90,3 +90,21 @@ async def test_an_answer_that_cannot_be_read_is_no_answer() -> None:
         await signer.sign(b"header.payload")
     with pytest.raises(KeyStoreError, match="the signer failed: KeyError"):
         signer.check()
+    assert signer.waiting == 0
+
+
+async def test_signatures_that_wait_are_counted(stalled: threading.Event) -> None:
+    """Also those that are given up in the end."""
+
+    def sign(_: bytes) -> bytes:
+        stalled.wait(DEADLINE)
+        raise SignerUnavailable("away")
+
+    stored = parse_key_file(key_file(), name="a")
+    signer = OutsideSigner(stored, sign, WaitingThreads(2), ignore_event)
+    waiting = [asyncio.ensure_future(signer.sign(b"header.payload")) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert signer.waiting == 3
+    stalled.set()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert signer.waiting == 0

@@ -13,6 +13,7 @@ from resource_api.demo.values import MemoryValue
 from watchword.ambient import wall_clock
 from watchword.key_store import open_key_store
 from watchword.logging import Events
+from watchword.metrics import Metrics
 from watchword.provider.app import Provider
 from watchword.provider.key_ring import ring_policy
 from watchword.settings import load_settings
@@ -48,7 +49,7 @@ async def serving(*, only=None, log=None, **settings):
     loaded = load_settings(**settings)
     provider = Provider(
         loaded,
-        Events(form="json", stream=log or io.StringIO()),
+        Metrics(Events(form="json", stream=log or io.StringIO())),
         value=MemoryValue(),
         started=wall_clock(),
         only=only,
@@ -237,7 +238,7 @@ async def test_nothing_but_http_is_served():
 
     provider = Provider(
         load_settings(),
-        Events(form="json", stream=io.StringIO()),
+        Metrics(Events(form="json", stream=io.StringIO())),
         value=MemoryValue(),
         started=wall_clock(),
         only="api",

@@ -1,5 +1,6 @@
 """Unit tests of `watchword.provider.key_ring`: the store as the running provider sees it."""
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -261,3 +262,28 @@ async def test_threads_help_with_rsa_keys_alone(tmp_path: Path) -> None:
         assert len(await rsa.sign(b"header.payload")) == 256
     finally:
         ring.close()
+
+
+def test_the_next_step_is_when_a_key_begins_to_sign_or_goes(store: KeyStore) -> None:
+    """After the last one there is none."""
+    ring = KeyRing(store, POLICY, alg="RS256")
+    ring.refresh(1_000)
+    assert ring.next_step(1_000) == 1_360
+    goes = ring.next_step(1_360)
+    assert goes == 1_360 + POLICY.keep
+    assert ring.next_step(int(goes)) == float("inf")
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+async def test_signatures_that_wait_are_counted_whatever_makes_them(
+    store: KeyStore, threads: int
+) -> None:
+    """Until each is made."""
+    ring = KeyRing(store, POLICY, alg="RS256", threads=threads)
+    ring.refresh(2_000)
+    waiting = [asyncio.ensure_future(ring.signer(2_000).sign(b"text")) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert ring.waiting == 3
+    await asyncio.gather(*waiting)
+    assert ring.waiting == 0
+    ring.close()

@@ -13,6 +13,7 @@ from resource_api.demo.app import demo_routes
 from resource_api.demo.values import MemoryValue
 from tests.support.keys import key_file, write_key_file
 from watchword.logging import Events
+from watchword.metrics import Metrics
 from watchword.provider.app import Provider
 from watchword.provider.openapi import build_openapi
 from watchword.settings import load_settings
@@ -33,7 +34,7 @@ def settings(request, tmp_path, monkeypatch):
 async def provider(settings):
     """Give the provider, as it is before its first request."""
     events = Events(form="json", stream=io.StringIO())
-    made = Provider(settings, events, value=MemoryValue(), started=0)
+    made = Provider(settings, Metrics(events), value=MemoryValue(), started=0)
     yield made
     for endpoint in made._lazy:
         await endpoint.stop()
