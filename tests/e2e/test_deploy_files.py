@@ -1,6 +1,7 @@
 """What is in deploy/ fits the product: settings, probes, hardening, and values that cannot be."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -183,9 +184,11 @@ def test_the_image_is_installed_by_the_lock_and_is_not_roots() -> None:
     assert re.search(r"^asyncpg==", locked, flags=re.MULTILINE)
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_the_unit_is_sound_and_hardened(tmp_path: Path) -> None:
     """As systemd itself sees it; the exposure is 1.2 of 10."""
+    if shutil.which("systemd-analyze") is None:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("needs systemd-analyze: apt-get install systemd")
     unit = tmp_path / "watchword.service"
     unit.write_text(re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", UNIT.read_text(), flags=re.M))
     security = ["security", "--offline=true", "--threshold=15"]
