@@ -19,7 +19,8 @@ Peer = tuple[str, int]
 
 _FORWARDED, _FOR, _PROTO = b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"
 _MOST_HOPS = 20
-_MOST_CHARACTERS = 4096
+_MOST_CHARACTERS = 4096  # of all lines of `Forwarded`
+_MOST_PARAMETERS = 200  # of one line, empty ones included: RFC 9110 section 5.6.1.2
 
 # RFC 7239 section 4; besides, values that should be in quotes, as many proxies write addresses.
 _PAIR = re.compile(
@@ -126,9 +127,11 @@ def _forwarded(lines: Sequence[str]) -> Iterator[Origin]:
     """Yield what each proxy wrote, the last one first.
 
     Raises:
-        Refused: a line is malformed. It is read from its begin: a comma may be in quotes, such as
-            those of a `host` that the client chose.
+        Refused: a line is malformed, or the field is too long. A line is read from its begin: a
+            comma may be in quotes, such as those of a `host` that the client chose.
     """
+    if sum(map(len, lines)) > _MOST_CHARACTERS:
+        raise Refused(BAD_FORWARDING)
     for line in reversed(lines):
         for element in reversed(_parse_elements(line)):
             peer = _parse_node(element.get("for", ""))
@@ -137,11 +140,12 @@ def _forwarded(lines: Sequence[str]) -> Iterator[Origin]:
 
 def _parse_elements(line: str) -> list[dict[str, str]]:
     elements: list[dict[str, str]] = [{}]
-    at = 0
-    if len(line) > _MOST_CHARACTERS:
-        raise Refused(BAD_FORWARDING)
+    at = count = 0
     while at < len(line):
         pair = _PAIR.match(line, at)
+        count += 1
+        if count > _MOST_PARAMETERS:
+            raise Refused(BAD_FORWARDING)
         if pair is None or (name := (pair[1] or "").lower()) in elements[-1]:
             raise Refused(BAD_FORWARDING)
         if name:

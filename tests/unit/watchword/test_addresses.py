@@ -132,6 +132,17 @@ def test_proxies_are_followed_so_far() -> None:
     assert client_of(("x-forwarded-for", long.removesuffix(",10.0.1.7")))[0][0] == "192.0.2.1"
 
 
+@pytest.mark.parametrize("element", [";", ",", "for=10.0.1.7,"])
+def test_a_forwarded_that_takes_long_to_read_is_refused(element: str) -> None:
+    """A client may fill what the proxy passes on: 60 kB of commas took a second to read."""
+    own = ("forwarded", "for=192.0.2.1")
+    assert client_of(("forwarded", 100 * element), own)[0][0] == "192.0.2.1"
+    long = [("forwarded", 4_000 // len(element) * element)]
+    for lines in (long, long * 15, [*long * 15, own]):
+        with pytest.raises(Refused):
+            client_of(*lines)
+
+
 def test_a_proxy_is_in_the_list_by_itself_or_by_its_network() -> None:
     """Each version of IP for itself."""
     inside = ("10.0.0.1", "10.0.1.255", "2001:db8:ff::1")
