@@ -27,6 +27,13 @@ IDS_OF_A_SOURCE = 10
 Each failure costs a look-up in the database, and a peer can invent ids without end.
 """
 
+SPARE_LOOKUPS = 100
+"""Attempts a second that one process looks up all the same for sources beyond that.
+
+A client that the process does not know yet may share its source with whoever invents ids: a proxy
+that is not trusted, or an address of many machines.
+"""
+
 BOUND = 20_000
 """Keys that one process counts for, for each limit."""
 
@@ -115,7 +122,8 @@ class Tally:
 
     def _begin_window(self, now: int) -> None:
         window = now // WINDOW
-        if window != self._window:
+        # A request that began in the window before counts in this one: it must not end it.
+        if window not in (self._window, self._window - 1):
             self._window = window
             self._counts.clear()
             self._unshared.clear()
@@ -156,6 +164,7 @@ class Limits:
             Limit.FAILED_AUTH: Tally(bound=bound),
             Limit.TOKEN_QUOTA: Tally(bound=bound),
         }
+        self._spare = (0, SPARE_LOOKUPS)  # a second, and what is left of it
         self._limited: dict[Limited, int] = {}
         self._asked: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
         self._without_cache: set[str] = set()
@@ -179,9 +188,8 @@ class Limits:
         if not self._failed_auth:
             return
         tally, source = self.tallies[Limit.FAILED_AUTH], source_of(address)
-        if (
-            tally.count(_key(claimed, source), now) < self._failed_auth
-            and tally.count(source, now) < IDS_OF_A_SOURCE * self._failed_auth
+        if tally.count(_key(claimed, source), now) < self._failed_auth and (
+            tally.count(source, now) < IDS_OF_A_SOURCE * self._failed_auth or self._take_spare(now)
         ):
             return
         self._note_limited(Limited(Limit.FAILED_AUTH, client_id, address))
@@ -219,6 +227,13 @@ class Limits:
         """Take the clients that were found since the last call to ask for what they have."""
         taken, self._without_cache = self._without_cache, set()
         return taken
+
+    def _take_spare(self, now: int) -> bool:
+        second, left = self._spare
+        if second != now:
+            left = SPARE_LOOKUPS
+        self._spare = now, left - 1
+        return left > 0
 
     def _take_from_quota(self, client_id: str, now: int) -> None:
         tally = self.tallies[Limit.TOKEN_QUOTA]

@@ -152,10 +152,15 @@ class ClientAuthenticator:
         if proof is not None:
             return proof
         try:
-            return await self._ask_store(found, verifier, now)
+            proof = await self._ask_store(found, verifier, now)
         except InvalidClient:
+            # Again: of many that came at once, those beyond the limit learn nothing either.
+            self._limits.check_failures(claimed, address, now, client_id=known)
             self._limits.note_failure(claimed, address, now)
             raise
+        if verifier.is_guessable(proof.client, proof.credential_id):
+            self._limits.check_failures(claimed, address, now, client_id=known)
+        return proof
 
     async def _ask_store(
         self,

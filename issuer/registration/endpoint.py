@@ -119,7 +119,9 @@ class RegistrationEndpoint:
 
     @contextmanager
     def _limited(self, claimed: str, scope: Scope) -> Iterator[None]:
-        """Refuse an attempt if too many for the same id have failed; count it if it fails.
+        """Count an attempt if it fails, and say so if too many for the same id have.
+
+        A right token, which nobody can guess, is taken whatever has failed from the same address.
 
         Args:
             claimed: the client, or the initial access token, that the request names.
@@ -128,11 +130,11 @@ class RegistrationEndpoint:
         Raises:
             TooManyRequests: too many have failed.
         """
-        address, now = peer_address(scope), self._clock()
-        self._limits.check_failures(claimed, address, now, client_id=None)
         try:
             yield
         except InvalidToken:
+            address, now = peer_address(scope), self._clock()
+            self._limits.check_failures(claimed, address, now, client_id=None)
             self._limits.note_failure(claimed, address, now)
             raise
 

@@ -1,5 +1,7 @@
 """`issuer.client_auth` under the limit of failed authentications."""
 
+import asyncio
+
 import pytest
 
 from issuer.client_auth.methods import ClientAuthenticator
@@ -73,3 +75,36 @@ async def test_an_outage_of_the_store_is_no_failure_of_the_client() -> None:
     authenticator, registry = flooded()
     registry.store_is_down = True
     assert {await guess(authenticator, SECRET) for _ in range(9)} == {Reason.STORE_UNAVAILABLE}
+
+
+@pytest.mark.attack("T20")
+async def test_guesses_that_come_at_once_are_limited_as_those_in_a_row() -> None:
+    """500 on as many connections had passed the check before the first one had failed."""
+    authenticator, registry = flooded(make_client(secrets=(make_secret(SHORT),)))
+    wait_for_store(registry)
+    secrets = ["wrong" * 7] * 5 + [SHORT] + ["wrong" * 7] * 4
+    reasons = await asyncio.gather(*(guess(authenticator, secret) for secret in secrets))
+    assert registry.fetches == 10
+    assert reasons == [Reason.WRONG_SECRET] * 2 + [Reason.TOO_MANY_FAILURES] * 8
+
+
+@pytest.mark.attack("T20")
+async def test_a_generated_secret_counts_beside_guesses_that_come_at_once() -> None:
+    """A worker that does not know the client yet has to ask the store for it as well."""
+    authenticator, registry = flooded(make_client())
+    registry.known.clear()
+    wait_for_store(registry)
+    secrets = ["wrong" * 7] * 5 + [SECRET]
+    reasons = await asyncio.gather(*(guess(authenticator, secret) for secret in secrets))
+    assert reasons[-1] is None
+
+
+def wait_for_store(registry: Clients) -> None:
+    """Have the store answer later."""
+    fetch = registry.fetch
+
+    async def fetch_later(client_id: str) -> Client | None:
+        await asyncio.sleep(0)
+        return await fetch(client_id)
+
+    registry.fetch = fetch_later  # type: ignore[method-assign]

@@ -4,7 +4,17 @@ import pytest
 
 from issuer.errors import Reason, TooManyRequests
 from issuer.grants.authorization import Authorization
-from issuer.limits import BOUND, REPEATS, REPORTED, WINDOW, Limit, Limited, Limits, source_of
+from issuer.limits import (
+    BOUND,
+    REPEATS,
+    REPORTED,
+    SPARE_LOOKUPS,
+    WINDOW,
+    Limit,
+    Limited,
+    Limits,
+    source_of,
+)
 
 NOW = 1_800_000_000  # a window begins here
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -73,9 +83,19 @@ def test_a_source_that_fails_at_many_ids_is_limited_at_all_of_them():
     fail(limits, 1)
     assert not is_limited(limits)
     fail(limits, 1, claimed="invented")
+    assert not any(is_limited(limits) for _ in range(SPARE_LOOKUPS))
     assert is_limited(limits)
     assert is_limited(limits, claimed="seen for the first time")
     assert not is_limited(limits, address=THERE)
+    assert not is_limited(limits, now=NOW + 1), "a client that is new here is not locked out"
+
+
+def test_a_request_that_began_in_the_window_before_does_not_end_this_one():
+    """Else slow ones could be used to have the count begin anew."""
+    limits = Limits(failed_auth=2)
+    fail(limits, 1)
+    limits.note_failure("till", HERE, NOW - 1)
+    assert is_limited(limits)
 
 
 def test_a_limit_of_0_is_none():
