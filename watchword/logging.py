@@ -323,7 +323,14 @@ def _renderer(form: LogFormat, *, colours: bool) -> Callable[[dict[str, object]]
     from structlog.dev import ConsoleRenderer  # slow to import, and a server writes JSON
 
     console = ConsoleRenderer(colors=colours)
-    return lambda line: str(console(None, "info", line))
+    return lambda line: str(console(None, "info", {n: _printable(v) for n, v in line.items()}))
+
+
+def _printable(value: object) -> object:
+    """Escape what a terminal could take for a command: a request has it in its path, encoded."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in value)
 
 
 _encode_any = json.JSONEncoder(separators=(",", ":"), default=str).encode

@@ -79,6 +79,16 @@ def test_a_line_begins_with_time_level_and_event(form, event, level) -> None:
         assert said.index(level) < said.index(event) < said.index("path=/admin/clients")
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_a_peer_chose_neither_ends_a_line_nor_commands_a_terminal(form) -> None:
+    """A path may have any character, percent-encoded."""
+    stream = Stream()
+    Events(form=form, stream=stream)("request.answered", path="/admin/\n\x1b[2J\x07\u202e\x85é")
+    line = stream.getvalue().removesuffix("\n")
+    assert line.isprintable()
+    assert "\\n" in line
+
+
 def test_an_exceptions_text_is_never_logged() -> None:
     """Its type and where it came from are; its words could hold input."""
     stream = Stream()
