@@ -15,7 +15,7 @@ from watchword.settings import Settings
 
 CHART = "deploy/helm/watchword"
 SCHEMA = "values.schema.json"
-DECIDED_BY_THE_CHART = {"issuer", "host", "port", "data_dir", "key_store", *SECRETS}
+DECIDED_BY_THE_CHART = {"issuer", "host", "port", "data_dir", "key_store", "metrics_port", *SECRETS}
 NOT_IN_A_POD = {"api", "client_id", "pkcs11_module", "pkcs11_token", "tls_cert", "tls_key"}
 """For commands alone, or for files that the chart has no volume for."""
 

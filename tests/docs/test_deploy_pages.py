@@ -59,6 +59,7 @@ class Machine:
         overrides = {"WATCHWORD_HOST": "127.0.0.1", "WATCHWORD_PORT": str(self.port)}
         # Nothing is to be made there by those whose keys and registry are in the database.
         overrides |= {"WATCHWORD_DATA_DIR": str(folder / "data")}
+        overrides |= {"WATCHWORD_METRICS_PORT": str(free_port())}
         (folder / "overrides.json").write_text(json.dumps(overrides))
 
     def type(self, blocks: list[str], places: dict[str, str], secret: str) -> Any:

@@ -41,6 +41,8 @@ env:
   - { name: WATCHWORD_KEY_STORE, value: database }
   - { name: WATCHWORD_DATABASE_URL_FILE, value: /run/secrets/watchword/database-url }
   - { name: WATCHWORD_KEY_PASSPHRASE_FILE, value: /run/secrets/watchword/key-passphrase }
+  {{- /* On a port that no Ingress leads to. */}}
+  - { name: WATCHWORD_METRICS_PORT, value: "9090" }
   {{- range $name, $value := .Values.settings }}
   {{- /* As JSON a large number stays a whole one. */}}
   - { name: WATCHWORD_{{ upper $name }}, value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }} }
