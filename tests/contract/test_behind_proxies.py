@@ -61,6 +61,21 @@ def test_the_client_is_whom_the_proxy_names(
     assert [(each["client"], each["scheme"]) for each in seen] == 2 * [(("127.0.0.9", 0), "https")]
 
 
+@pytest.mark.parametrize("front", [nginx, haproxy])
+def test_metrics_are_not_passed_on(
+    front: Callable[..., AbstractContextManager[str]],
+    node: Served,
+    tmp_path: Path,
+    authority: Authority,
+) -> None:
+    """They tell strangers how much goes on, and cost more than most requests; however written."""
+    with front(tmp_path, node.address[1], authority) as url:
+        for path in ("/metrics", "/metrics?x", "/%6detrics"):
+            answer = httpx.get(url + path, verify=authority.trusting(), trust_env=False)
+            assert answer.status_code == 404
+    assert not [each for each in node.scopes if "metrics" in each["path"]]
+
+
 @pytest.mark.rfc("9700-4.13-1")
 def test_a_peer_that_is_no_trusted_proxy_names_no_other_address() -> None:
     """Its own address stays, whatever it sends."""

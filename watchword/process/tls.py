@@ -26,6 +26,8 @@ def load_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """
     for setting, file in (("WATCHWORD_TLS_CERT", certificate), ("WATCHWORD_TLS_KEY", key)):
         try:
+            if file.is_fifo():  # to open one waits for its writer, and no request is served meanwhile
+                raise SettingsError([f"{setting}: {file} cannot be read: is a pipe"])
             file.read_bytes()
         except OSError as error:
             why = (error.strerror or type(error).__name__).lower()

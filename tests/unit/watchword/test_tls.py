@@ -1,5 +1,6 @@
 """`watchword.process.tls`: what is served, when it is loaded anew, and what handshakes may take."""
 
+import os
 import ssl
 import time
 from collections.abc import Iterator
@@ -333,9 +334,11 @@ def test_what_cannot_be_loaded_is_told_in_one_line(
     other, locked = authority.issue("another"), authority.issue("locked", password=b"words")
     empty = tmp_path / "empty"
     empty.touch()
+    os.mkfifo(pipe := tmp_path / "pipe")
     for pair, words in (
         ((tmp_path / "none", files.key_file), f"WATCHWORD_TLS_CERT: {tmp_path}/none cannot be"),
         ((files.file, tmp_path), f"WATCHWORD_TLS_KEY: {tmp_path} cannot be read: is a directory"),
+        ((pipe, files.key_file), f"WATCHWORD_TLS_CERT: {pipe} cannot be read: is a pipe"),
         ((files.file, other.key_file), "WATCHWORD_TLS_KEY: "),
         ((locked.file, locked.key_file), f"{locked.key_file} is encrypted; decrypt it"),
         ((empty, files.key_file), "must be a certificate and its key, both as PEM"),
