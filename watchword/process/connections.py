@@ -24,6 +24,9 @@ PROBE_CONNECTIONS = 8
 MOST_CONNECTIONS = 8192
 """The limit of a worker, however many descriptors it may open: it bounds the memory."""
 
+MOST_SECURED = 2048
+"""The same with TLS, which takes 100 KB for a handshake that never ends: ten times what else one may take."""
+
 _OTHER_DESCRIPTORS = 64  # for the database, the key store, the log, and requests of our own
 _FEWEST_CONNECTIONS = 16
 
@@ -78,15 +81,17 @@ class Limits:
     sweep_seconds: float = 1
 
 
-def connection_limit(descriptors: int | None = None) -> int:
+def connection_limit(descriptors: int | None = None, *, secured: bool = False) -> int:
     """Return how many connections a worker may have.
 
     Args:
         descriptors: how many files the process may open; None asks the system.
+        secured: whether they speak TLS.
     """
+    most = MOST_SECURED if secured else MOST_CONNECTIONS
     if descriptors is None:
         descriptors = _most_descriptors()
-    return min(max(descriptors - _OTHER_DESCRIPTORS, _FEWEST_CONNECTIONS), MOST_CONNECTIONS)
+    return min(max(descriptors - _OTHER_DESCRIPTORS, _FEWEST_CONNECTIONS), most)
 
 
 def _most_descriptors() -> int:

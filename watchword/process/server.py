@@ -56,7 +56,9 @@ class GracefulServer(Server):
         on_ready: Callable[[], None] = lambda: None,
         parent: int | None = None,
     ) -> None:
-        connections = Connections(limits or Limits(connections=connection_limit()), events)
+        secured = certificate is not None
+        limits = limits or Limits(connections=connection_limit(secured=secured))
+        connections = Connections(limits, events)
         http: Any = partial(BoundedProtocol, connections=connections, proxies=proxies)
         if certificate is not None:
             http = partial(Handshake, http, certificate=certificate, connections=connections)

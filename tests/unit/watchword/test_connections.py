@@ -196,6 +196,7 @@ def test_the_connection_idle_for_longest_gives_way_first() -> None:
 def test_the_limit_leaves_descriptors_for_everything_else(descriptors, connections) -> None:
     """The database, the keys and the log are files too."""
     assert connection_limit(descriptors) == connections
+    assert connection_limit(descriptors, secured=True) == min(connections, 2048)
 
 
 def test_the_limit_follows_the_system() -> None:
