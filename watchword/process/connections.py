@@ -25,7 +25,7 @@ MOST_CONNECTIONS = 8192
 """The limit of a worker, however many descriptors it may open: it bounds the memory."""
 
 MOST_SECURED = 2048
-"""The same with TLS, which takes 100 KB for a handshake that never ends: ten times what else one may take."""
+"""The same with TLS, where a handshake that never ends takes 100 KB."""
 
 _OTHER_DESCRIPTORS = 64  # for the database, the key store, the log, and requests of our own
 _FEWEST_CONNECTIONS = 16

@@ -26,7 +26,7 @@ def load_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """
     for setting, file in (("WATCHWORD_TLS_CERT", certificate), ("WATCHWORD_TLS_KEY", key)):
         try:
-            if file.is_fifo():  # to open one waits for its writer, and no request is served meanwhile
+            if file.is_fifo():  # opening it waits for a writer, and requests wait as well
                 raise SettingsError([f"{setting}: {file} cannot be read: is a pipe"])
             file.read_bytes()
         except OSError as error:
