@@ -15,7 +15,7 @@ from keys.events import EventSink
 from keys.identifiers import InsecureHttp
 from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
-from keys.telemetry import CountedEvents
+from keys.telemetry import CountedEvents, is_traced, traced_step
 from resource_api.access_token import AccessToken
 from resource_api.bearer import build_refusal, check_token68, find_bearer
 from resource_api.config import ResourcePolicy, build_metadata, metadata_path, metadata_url
@@ -127,9 +127,21 @@ class Protection:
         Raises:
             ResourceError: the refusal that the request is to be answered with.
         """
+        if is_traced():
+            headers = tuple(headers)  # read twice
         sent = find_bearer(headers)
         # A token that is remembered was checked to be one, character by character.
-        return self.cached(sent) or await self.validate(check_token68(sent))
+        return self.cached(sent) or await self._validate(sent, headers)
+
+    async def _validate(self, sent: bytes, headers: Iterable[tuple[bytes, bytes]]) -> AccessToken:
+        if not is_traced():
+            return await self.validate(check_token68(sent))
+        with traced_step("validate access token", headers) as outcome:
+            try:
+                return await self.validate(check_token68(sent))
+            except ResourceError as error:
+                outcome.error = error.reason.value
+                raise
 
     def refusal(self, error: ResourceError, *, root_path: str = "") -> Answer:
         """Give the answer of a request that is refused.

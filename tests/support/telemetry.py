@@ -18,6 +18,7 @@ class Telemetry:
         tracers, meters = TracerProvider(), MeterProvider([self._metrics])
         tracers.add_span_processor(SimpleSpanProcessor(self._spans))
         monkeypatch.setattr(opentelemetry.trace, "get_tracer", tracers.get_tracer)
+        monkeypatch.setattr(opentelemetry.trace, "get_tracer_provider", lambda: tracers)
         monkeypatch.setattr(opentelemetry.metrics, "get_meter", meters.get_meter)
 
     @property

@@ -17,6 +17,7 @@ from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respo
 from issuer.endpoints.cross_origin import readable_everywhere
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.metadata import REGISTRATION_PATH, TOKEN_PATH
+from keys.telemetry import is_traced, traced_request
 from resource_api.config import WELL_KNOWN, metadata_path
 from resource_api.demo import PATHS
 from resource_api.demo.values import ResourceValue
@@ -209,12 +210,13 @@ class Provider:
         self._routes |= dict.fromkeys(paths, endpoint)
 
     def _measure(self) -> None:
-        """Have measured what there is, and the duration of token requests counted."""
+        """Have measured what there is, and token requests timed and, where spans go, traced."""
         self._metrics.add(measure_process)
         if (issuer := self._issuer) is not None:
             self._metrics.add(lambda: measure_issuer(issuer, wall_clock()))
             for path in {TOKEN_PATH, issuer.config.path + TOKEN_PATH}:
-                self._routes[path] = self._metrics.timed(self._routes[path])
+                timed = self._metrics.timed(self._routes[path])
+                self._routes[path] = _traced(path, timed) if is_traced() else timed
         if self._has_api:
             self._metrics.add(lambda: self._api.measure() if self._api else ())
 
@@ -334,6 +336,20 @@ def _request_id(scope: Scope) -> bytes:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)
     return random_ids(8).hex().encode()
+
+
+def _traced(route: str, endpoint: Endpoint) -> Endpoint:
+    async def trace(scope: Scope, receive: Receive, send: Send) -> None:
+        with traced_request(scope["method"], route, scope["scheme"], scope["headers"]) as outcome:
+
+            async def send_and_note(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    outcome.status = message["status"]
+                await send(message)
+
+            await endpoint(scope, receive, send_and_note)
+
+    return trace
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

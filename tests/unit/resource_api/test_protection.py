@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.trace import StatusCode
 
 from keys.events import ignore_event
 from keys.remote.jwks_client import JwksClient
@@ -14,6 +16,7 @@ from resource_api.errors import InsufficientScope, InvalidToken, Reason, Resourc
 from resource_api.protection import Protection, ProtectionSettings
 from resource_api.validator import TrustedIssuer
 from tests.support.protected_api import ProtectedApi, PublishedKeySet, ask, bearer
+from tests.support.telemetry import Telemetry
 from watchword.testing.clock import Clock
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
 
@@ -173,3 +176,45 @@ async def test_a_middleware_takes_a_protection_or_makes_one() -> None:
         BearerMiddleware(api.protected, protection=protection, issuer=ISSUER)
     with pytest.raises(TypeError, match="resource"):
         BearerMiddleware(api.protected)
+
+
+TRACEPARENT = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+
+
+async def test_a_validation_has_a_span_and_a_token_that_is_remembered_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Below the span that the request names; what it fetches is below it in turn."""
+    telemetry, api = Telemetry(monkeypatch), ProtectedApi()
+    fetching: list[Any] = []
+    fetch = api.issuer.__call__
+
+    async def note_span(etag: str | None) -> Any:
+        fetching.append(trace.get_current_span().get_span_context())
+        return await fetch(etag)
+
+    jwks = JwksClient(note_span, clock=api.monotonic, on_event=api.record)
+    protection, sent = protect(api, jwks=jwks), api.forge.token()
+    for _ in range(2):
+        await protection.authenticate(line for line in (bearer(sent), TRACEPARENT))
+    [span] = telemetry.spans
+    assert span.name == "validate access token"
+    assert f"{span.parent.span_id:016x}" == "b7ad6b7169203331"
+    assert [each.span_id for each in fetching] == [span.context.span_id]
+    assert sent.decode() not in span.to_json()
+
+
+async def test_the_span_of_a_refusal_has_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing of the token; a request without one has none, since nothing is validated."""
+    telemetry, api = Telemetry(monkeypatch), ProtectedApi()
+    for sent in (b"s3cret!", b"a.s3cret.c", api.forge.token(aud="https://s3cret.example")):
+        with pytest.raises(ResourceError) as caught:
+            await protect(api).authenticate([bearer(sent)])
+        span = telemetry.spans[-1]
+        assert span.attributes is not None
+        assert dict(span.attributes) == {"error.type": caught.value.reason.value}
+        assert span.status.status_code is StatusCode.ERROR
+        assert "s3cret" not in span.to_json()
+    with pytest.raises(ResourceError):
+        await protect(api).authenticate([TRACEPARENT])
+    assert len(telemetry.spans) == 3

@@ -8,12 +8,15 @@ from importlib.metadata import version
 
 import httpx
 import pytest
+from opentelemetry.trace import SpanKind
 
 from resource_api.demo.values import MemoryValue
+from tests.support.telemetry import Telemetry
 from watchword.ambient import wall_clock
 from watchword.key_store import open_key_store
 from watchword.logging import Events
 from watchword.metrics import Metrics
+from watchword.provider import app
 from watchword.provider.app import Provider
 from watchword.provider.key_ring import ring_policy
 from watchword.settings import load_settings
@@ -281,3 +284,26 @@ async def test_an_issuer_on_plain_http_inside_a_network_is_served_whole(only):
             assert (await client.get("/admin/api/v1/clients")).status_code == 401
             metadata = (await client.get("/.well-known/oauth-authorization-server")).json()
             assert metadata["token_endpoint"] == "http://watchword:8080/token"
+
+
+async def test_a_token_request_has_a_span_of_kind_server(monkeypatch):
+    """Below the one that it names; a client's refusal is no error, and nothing it sent is told."""
+    telemetry = Telemetry(monkeypatch)
+    named = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    async with serving(issuer="http://localhost:8080/t1") as client:
+        for path in ("/token", "/t1/token", "/healthz"):
+            form = {"grant_type": "client_credentials", "client_secret": "s3cret"}
+            await client.post(f"{path}?q=s3cret", data=form, auth=("id", "s3cret"), headers=named)
+    assert [span.name for span in telemetry.spans] == ["POST /token", "POST /t1/token"]
+    for span in telemetry.spans:
+        assert (span.kind, span.parent.span_id) == (SpanKind.SERVER, 0xB7AD6B7169203331)
+        assert (span.attributes["url.scheme"], span.status.is_ok) == ("http", True)
+        assert span.attributes["http.response.status_code"] == 400
+        assert "s3cret" not in span.to_json()
+
+
+async def test_without_a_tracer_provider_nothing_is_between_server_and_endpoint(monkeypatch):
+    """Not even a look whether there is one: it was taken when the provider was made."""
+    monkeypatch.setattr(app, "traced_request", None)
+    async with serving() as client:
+        assert (await client.post("/token")).status_code == 400
