@@ -170,7 +170,13 @@ class Limits:
         self._without_cache: set[str] = set()
 
     def check_failures(
-        self, claimed: str, address: str | None, now: int, *, client_id: str | None
+        self,
+        claimed: str,
+        address: str | None,
+        now: int,
+        *,
+        client_id: str | None,
+        looked_up: bool = False,
     ) -> None:
         """Refuse an attempt to authenticate if too many from its source have failed.
 
@@ -181,6 +187,7 @@ class Limits:
             address: where the request came from; None if that is not known.
             now: seconds since the epoch.
             client_id: the client, if it is known to exist; for logs only.
+            looked_up: whether the database has answered, so that only the id's own failures count.
 
         Raises:
             TooManyRequests: the limit is reached.
@@ -189,7 +196,9 @@ class Limits:
             return
         tally, source = self.tallies[Limit.FAILED_AUTH], source_of(address)
         if tally.count(_key(claimed, source), now) < self._failed_auth and (
-            tally.count(source, now) < IDS_OF_A_SOURCE * self._failed_auth or self._take_spare(now)
+            looked_up
+            or tally.count(source, now) < IDS_OF_A_SOURCE * self._failed_auth
+            or self._take_spare(now)
         ):
             return
         self._note_limited(Limited(Limit.FAILED_AUTH, client_id, address))

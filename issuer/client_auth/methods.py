@@ -155,11 +155,11 @@ class ClientAuthenticator:
             proof = await self._ask_store(found, verifier, now)
         except InvalidClient:
             # Again: of many that came at once, those beyond the limit learn nothing either.
-            self._limits.check_failures(claimed, address, now, client_id=known)
+            self._limits.check_failures(claimed, address, now, client_id=known, looked_up=True)
             self._limits.note_failure(claimed, address, now)
             raise
         if verifier.is_guessable(proof.client, proof.credential_id):
-            self._limits.check_failures(claimed, address, now, client_id=known)
+            self._limits.check_failures(claimed, address, now, client_id=known, looked_up=True)
         return proof
 
     async def _ask_store(

@@ -134,7 +134,7 @@ class RegistrationEndpoint:
             yield
         except InvalidToken:
             address, now = peer_address(scope), self._clock()
-            self._limits.check_failures(claimed, address, now, client_id=None)
+            self._limits.check_failures(claimed, address, now, client_id=None, looked_up=True)
             self._limits.note_failure(claimed, address, now)
             raise
 

@@ -8,7 +8,7 @@ from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import ClientPassword, Evidence
 from issuer.errors import OAuthError, Reason
-from issuer.limits import Limits
+from issuer.limits import IDS_OF_A_SOURCE, SPARE_LOOKUPS, Limits
 from issuer.registry.client import Client
 from tests.support.issuer import NOW, SECRET, Clients, SlowHere, make_client, make_secret
 
@@ -97,6 +97,17 @@ async def test_a_generated_secret_counts_beside_guesses_that_come_at_once() -> N
     secrets = ["wrong" * 7] * 5 + [SECRET]
     reasons = await asyncio.gather(*(guess(authenticator, secret) for secret in secrets))
     assert reasons[-1] is None
+
+
+@pytest.mark.attack("T20")
+async def test_a_flood_of_invented_ids_locks_out_no_client_that_is_new_here() -> None:
+    """Up to so many a second; each costs one of the look-ups that are spared for its source."""
+    authenticator, registry = flooded(make_client())
+    registry.known.clear()
+    for number in range(IDS_OF_A_SOURCE * 2 + SPARE_LOOKUPS - 1):
+        assert await guess(authenticator, "x", client_id=f"no-{number}") is Reason.UNKNOWN_CLIENT
+    assert await guess(authenticator, SECRET) is None
+    assert await guess(authenticator, "x", client_id="no") is Reason.TOO_MANY_FAILURES
 
 
 def wait_for_store(registry: Clients) -> None:
