@@ -44,7 +44,9 @@ class IssuedToken(NamedTuple):
     """Whether another request got it before."""
     resources: tuple[str, ...] = ()
     credential_id: str | None = None
-    """What the client authenticated with, for the log."""
+    """What the client authenticated with, for the log; how, and by which grant, follows."""
+    auth_method: str | None = None
+    grant_type: str | None = None
 
     def __repr__(self) -> str:
         """Show whose token it is, never the token."""

@@ -5,8 +5,9 @@ description. Neither echoes input (RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from keys.errors import JwtFault
@@ -125,6 +126,8 @@ class OAuthError(Exception):
     code: ClassVar[str]
     status: ClassVar[int] = 400
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    request: Mapping[str, str | None] = MappingProxyType({})
+    """What logs and metrics say of the request that is refused, once it could be parsed."""
 
     def __init__(
         self,

@@ -129,15 +129,14 @@ class TokenService:
             issued = await self._reused.get(
                 Wanted(what, client, signer.kid, now),
                 window,
-                lambda: self._make(authenticated, authorization, signer, now),
+                lambda: self._make(request.grant_type, authenticated, authorization, signer, now),
             )
-            # It may have been made for a request with another credential.
-            issued = issued._replace(credential_id=authenticated.credential_id)
+            issued = _given_to(authenticated, issued)
             if fingerprint is not None and request.evidence.may_repeat:
                 seen = SeenRequest(authenticated, authorization, what)
                 self._reused.remember(fingerprint, seen)
         else:
-            issued = await self._make(authenticated, authorization, signer, now)
+            issued = await self._make(request.grant_type, authenticated, authorization, signer, now)
         self._note_use(authenticated, authorization, now)
         return issued
 
@@ -174,7 +173,7 @@ class TokenService:
         if issued is None:
             return None
         self._note_use(seen.proof, seen.authorization, now)
-        return issued._replace(credential_id=seen.proof.credential_id)
+        return _given_to(seen.proof, issued)
 
     def _note_use(
         self, authenticated: AuthenticatedClient, authorization: Authorization, now: int
@@ -186,6 +185,7 @@ class TokenService:
 
     async def _make(
         self,
+        grant_type: str | None,
         authenticated: AuthenticatedClient,
         authorization: Authorization,
         signer: Signer,
@@ -224,6 +224,8 @@ class TokenService:
             subject=None if authorization.actor is None else authorization.subject,
             resources=authorization.resources,
             credential_id=authenticated.credential_id,
+            auth_method=authenticated.method,
+            grant_type=grant_type,
         )
 
     async def _find_place(
@@ -240,6 +242,13 @@ class TokenService:
         whose = (authorization.client_id, authorization.subject, join_resources(resources))
         place = self._indexes.take(*whose, ttl=ttl, now=now)
         return place or await self._indexes.obtain(*whose, ttl=ttl, now=now)
+
+
+def _given_to(authenticated: AuthenticatedClient, issued: IssuedToken) -> IssuedToken:
+    # It may have been made for a request with another credential.
+    return issued._replace(
+        credential_id=authenticated.credential_id, auth_method=authenticated.method
+    )
 
 
 def find_grant(grant_type: str | None, registration: ClientRegistration) -> GrantType[Any]:

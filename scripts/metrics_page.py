@@ -17,8 +17,8 @@ Any worker tells the counts of all; each learns those of the others within a sec
 when a worker ends or is replaced, and begin anew when the server is started again. Every label has
 a bounded number of values: no client, token or address is one. `method` is how the client
 authenticated (`client_secret_basic`, …), empty for a request that shows no credentials;
-`grant_type` is `other` for one that the issuer does not know; `outcome` and `reason` are
-[codes](reasons.md).
+`grant_type` is `other` for one that the issuer does not know; both are empty for a request that
+cannot be parsed. `outcome` and `reason` are [codes](reasons.md).
 
 | metric | kind | labels | of several workers | says |
 | --- | --- | --- | --- | --- |

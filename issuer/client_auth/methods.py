@@ -106,6 +106,16 @@ class AuthenticatedClient(NamedTuple):
 
     client: Client
     credential_id: str
+    method: AuthMethod
+
+
+def find_method(evidence: Evidence) -> AuthMethod | None:
+    """Return how a request authenticates its client; None if it shows nothing for any method."""
+    # RFC 6749 §2.3 allows one method a request, and parsing has refused a second one.
+    for method, row in METHODS.items():
+        if row.find(evidence) is not None:
+            return method
+    return None
 
 
 class ClientAuthenticator:
@@ -121,7 +131,7 @@ class ClientAuthenticator:
         self.clients = clients
         self._limits = limits
         by_class = {type(verifier): verifier for verifier in verifiers}
-        self._methods = [(row.find, by_class[row.verifier]) for row in METHODS.values()]
+        self._verifiers = {name: by_class[row.verifier] for name, row in METHODS.items()}
 
     async def authenticate(self, evidence: Evidence, *, now: int) -> AuthenticatedClient:
         """Return the client that proved its identity.
@@ -136,13 +146,18 @@ class ClientAuthenticator:
             TooManyRequests: too many authentications of this id from this address have failed.
             TemporarilyUnavailable: the store would have to be asked and cannot answer.
         """
-        found, verifier = self._choose(evidence)
+        method = find_method(evidence)
+        if method is None:
+            missing = evidence.assertion is None
+            raise InvalidClient(Reason.NO_CREDENTIALS if missing else Reason.UNSUPPORTED_METHOD)
+        verifier = self._verifiers[method]
+        found: Any = METHODS[method].find(evidence)
         client = self.clients.get_cached(found.client_id)
         # Also for a client that the view does not have: the same work, so the same time.
         credential_id = verifier.verify_cached(client, found, now)
         proof = None
         if client is not None and credential_id is not None and client.is_active(now):
-            proof = AuthenticatedClient(client, credential_id)
+            proof = AuthenticatedClient(client, credential_id, method)
             # Whatever the limit says: guesses from the client's own address do not lock it out.
             if not verifier.is_guessable(client, credential_id):
                 return proof
@@ -152,7 +167,7 @@ class ClientAuthenticator:
         if proof is not None:
             return proof
         try:
-            proof = await self._ask_store(found, verifier, now)
+            proof = await self._ask_store(method, found, now)
         except InvalidClient:
             # Again: of many that came at once, those beyond the limit learn nothing either.
             self._limits.check_failures(claimed, address, now, client_id=known, looked_up=True)
@@ -164,8 +179,8 @@ class ClientAuthenticator:
 
     async def _ask_store(
         self,
+        method: AuthMethod,
         found: Any,  # noqa: ANN401 - what the verifier takes
-        verifier: Verifier[Any],
         now: int,
     ) -> AuthenticatedClient:
         """Authenticate by the store, which decides.
@@ -181,12 +196,12 @@ class ClientAuthenticator:
             # Neither accepted nor refused: RFC 6749 §5.2 has no code for that, and 503 makes the
             # client try again.
             raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
-        any_slow = self.clients.has_slow_secrets
+        verifier, any_slow = self._verifiers[method], self.clients.has_slow_secrets
         credential_id = await verifier.verify(client, found, now, any_slow=any_slow)
         if client is None or credential_id is None:
             reason = verifier.explain(client, found, now)
         elif client.is_active(now):
-            return AuthenticatedClient(client, credential_id)
+            return AuthenticatedClient(client, credential_id, method)
         else:
             # Only after the proof: to anyone else, an ended client looks like a wrong secret.
             expired = client.is_expired(now)
@@ -209,11 +224,3 @@ class ClientAuthenticator:
                 for secret in client.fast_secrets
             )
         )
-
-    def _choose(self, evidence: Evidence) -> tuple[Any, Verifier[Any]]:
-        # RFC 6749 §2.3 allows one method a request, and parsing has refused a second one.
-        for find, verifier in self._methods:
-            if (found := find(evidence)) is not None:
-                return found, verifier
-        missing = evidence.assertion is None
-        raise InvalidClient(Reason.NO_CREDENTIALS if missing else Reason.UNSUPPORTED_METHOD)

@@ -104,6 +104,7 @@ async def answer_form(
             reason=refusal.reason,
             client_id=refusal.client_id,
             asked=asked,
+            **refusal.request,
             **_describe_fault(refusal),
         )
         await _respond_error(send, refusal)

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from functools import partial
 
 from issuer.access_token import IssuedToken
+from issuer.client_auth.methods import find_method
 from issuer.endpoints.asgi import JSON, Receive, Scope, Send, answer_form, peer_address
+from issuer.errors import OAuthError
 from issuer.events import Event, EventSink
+from issuer.grants import GRANTS
 from issuer.service import TokenService
 from issuer.token_request import parse_token_request
 
@@ -52,9 +55,18 @@ class TokenEndpoint:
             request = parse_token_request(
                 headers, query, body, url=self._url, peer_address=peer_address(scope)
             )
-            issued = await self._service.issue(request, now=now, fingerprint=fingerprint)
+            try:
+                issued = await self._service.issue(request, now=now, fingerprint=fingerprint)
+            except OAuthError as refusal:
+                refusal.request = {
+                    "grant_type": _known_grant(request.grant_type),
+                    "auth_method": find_method(request.evidence),
+                }
+                raise
         self._events(
             Event.TOKEN_ISSUED,
+            grant_type=issued.grant_type,
+            auth_method=issued.auth_method,
             client_id=issued.client_id,
             secret_id=issued.credential_id,
             resource=" ".join(issued.resources),
@@ -65,6 +77,11 @@ class TokenEndpoint:
             reused=issued.reused or None,
         )
         return JSON, _token_body(issued)
+
+
+def _known_grant(grant_type: str | None) -> str | None:
+    # It is a label of metrics, whose values nobody else may choose.
+    return grant_type if grant_type is None or grant_type in GRANTS else "other"
 
 
 def _token_body(issued: IssuedToken) -> bytes:

@@ -75,7 +75,13 @@ async def test_tokens_beyond_the_quota_are_429_with_retry_after() -> None:
     assert "quota" in answers[-1].json["error_description"]
     assert issuer.events[-1] == (
         "token.refused",
-        {"reason": "quota_used_up", "client_id": "svc-a", "asked": None},
+        {
+            "reason": "quota_used_up",
+            "client_id": "svc-a",
+            "asked": None,
+            "grant_type": "client_credentials",
+            "auth_method": "client_secret_basic",
+        },
     )
     issuer.now += 60
     assert (await issuer.ask()).status == 200

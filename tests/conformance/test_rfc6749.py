@@ -147,7 +147,8 @@ async def test_events_name_the_token_but_never_hold_it() -> None:
     name, fields = issuer.events[0]
     of_client, of_token = {"client_id", "secret_id", "subject"}, {"kid", "jti", "reused"}
     assert name == "token.issued"
-    assert set(fields) == of_client | of_token | {"resource", "scope"}
+    of_request = {"grant_type", "auth_method", "resource", "scope"}
+    assert set(fields) == of_client | of_token | of_request
     assert (fields["secret_id"], fields["resource"], fields["scope"]) == ("s1", API, "read write")
     assert fields["jti"] == answer.claims["jti"]
     assert answer.json["access_token"] not in repr(issuer.events)

@@ -61,6 +61,39 @@ def issued(values: dict[tuple[str, ...], float]) -> float:
     return sum(n for key, n in values.items() if key[0] == REQUESTS and "issued" in key)
 
 
+def test_token_requests_are_told_apart_by_grant_method_and_outcome(place: Place) -> None:
+    """No stranger chooses the value of a label."""
+    client = place.json("clients", "create", "billing", "--scope", "read")
+    known, wrong = (client["client_id"], client["client_secret"]), (client["client_id"], "guess")
+    granted = {"grant_type": "client_credentials"}
+    in_form = {"client_id": known[0], "client_secret": known[1]}
+    url = f"http://localhost:{place.port}/token"
+    with running(place), httpx.Client(trust_env=False) as http:
+        for form, auth in (
+            (granted, known),
+            (granted | in_form, None),
+            (granted, wrong),
+            ({"grant_type": "made_up"}, known),
+            ({"grant_type": "guessed"}, wrong),
+            ({"scope": "read"}, known),
+            (granted, None),
+        ):
+            http.post(url, data=form, auth=auth)
+        http.post(url, content=b"grant_type=client_credentials")
+        requests = {key[1:]: n for key, n in scrape(place).items() if key[0] == REQUESTS}
+    basic, post = "client_secret_basic", "client_secret_post"
+    assert requests == {
+        ("client_credentials", basic, "issued"): 1,
+        ("client_credentials", post, "issued"): 1,
+        ("client_credentials", basic, "wrong_secret"): 1,
+        ("other", basic, "unsupported_grant"): 1,
+        ("other", basic, "wrong_secret"): 1,
+        ("", basic, "grant_type_missing"): 1,
+        ("client_credentials", "", "no_credentials"): 1,
+        ("", "", "media_type"): 1,
+    }
+
+
 def test_counters_never_go_back_when_a_worker_is_killed(place: Place) -> None:
     """Whichever worker answers; its successor goes on from where it was."""
     client = place.json("clients", "create", "billing", "--scope", "read")

@@ -204,6 +204,8 @@ async def test_the_log_names_the_hook_that_failed(hook, logged):
         "reason": Reason.CLAIM_HOOK_FAILED,
         "client_id": "svc-a",
         "asked": None,
+        "grant_type": "client_credentials",
+        "auth_method": "client_secret_basic",
         "hook": "shop.claims:tenant",
         **logged,
     }
