@@ -13,6 +13,7 @@ import typer
 
 from watchword.cli.output import CommandFailed, WrongUsage, say
 from watchword.cli.printing import TABLE, Output, prints
+from watchword.cli.progress import still_working, watched
 from watchword.cli.registry import ServerOption, administration
 from watchword.cli.token_revocation import describe_live_tokens
 
@@ -90,16 +91,14 @@ def apply(
             revoke_tokens=revoke_tokens,
         )
         # Look first: only the registry knows which secrets must be made.
-        outcome = carry_out(dry_run=True)
+        with still_working(output):
+            outcome = carry_out(dry_run=True)
         if not dry_run:
-            with secrets.generated(outcome) as written:
+            with secrets.generated(outcome) as written, still_working(output):
                 outcome = carry_out()
             for path, client_id in written.items():
                 say(f"the secret of client {client_id} is in {path}")
-    if output.is_document:
-        output.document(outcome)
-    else:
-        sys.stdout.write(render_outcome(outcome))
+    output.document(outcome) if output.is_document else sys.stdout.write(render_outcome(outcome))
     _say_what_is_live(outcome)
 
 
@@ -123,7 +122,7 @@ def export(server: ServerOption = None) -> None:
     with administration(server, reading=True) as operations:
         resources = operations.list_resources()
         found = pages(lambda after, limit: operations.list_clients(after=after, limit=limit))
-        clients = [client for page in found for client in page.items]
+        clients = [client for page in watched(found, TABLE) for client in page.items]
     sys.stdout.write(write_declaration(resources, clients))
 
 

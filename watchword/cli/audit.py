@@ -14,6 +14,7 @@ from watchword.ambient import wall_clock
 from watchword.cli.options import parse_count, with_options
 from watchword.cli.output import Mistakes, printable, say
 from watchword.cli.printing import TABLE, Output, prints
+from watchword.cli.progress import watched
 from watchword.cli.registry import ServerOption, administration
 from watchword.durations import parse_duration
 
@@ -90,11 +91,10 @@ def list_entries(
         if follow:
             _follow(list_audit, output, most or 1)
             return
-        *_, last = found = list(
-            pages(
-                lambda place, size: list_audit(before=place, limit=size), after=before, limit=most
-            )
+        fetched = pages(
+            lambda place, size: list_audit(before=place, limit=size), after=before, limit=most
         )
+        *_, last = found = list(watched(fetched, output))
     entries, older = [each for page in found for each in page.items], last.next
     if output.is_document:
         output.document({"entries": entries} | ({} if older is None else {"next": older}))

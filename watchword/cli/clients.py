@@ -1,9 +1,8 @@
 """The `watchword clients` commands: create, list, show, update, disable, enable, delete."""
 
-import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,7 +18,8 @@ from watchword.cli.client_options import (
     read_members,
     read_patch,
 )
-from watchword.cli.client_secrets import ClientId, SecretFlag, has_live_secret, print_secrets
+from watchword.cli.client_printing import print_client, print_clients
+from watchword.cli.client_secrets import ClientId, SecretFlag, has_live_secret
 from watchword.cli.grant_options import (
     DEFAULT_SCOPE,
     DETAILS_TYPE,
@@ -29,7 +29,6 @@ from watchword.cli.grant_options import (
     check_new_grants,
     spread,
     with_types,
-    write_grants_line,
     written_out,
 )
 from watchword.cli.help import Group
@@ -41,6 +40,7 @@ from watchword.cli.options import (
 )
 from watchword.cli.output import Mistakes, WrongUsage, say
 from watchword.cli.printing import TABLE, Output, prints, prints_table
+from watchword.cli.progress import watched
 from watchword.cli.registry import (
     ServerOption,
     YesFlag,
@@ -51,26 +51,16 @@ from watchword.cli.registry import (
     resource_finder,
     warn_of_bindings,
 )
-from watchword.cli.tables import Column
 from watchword.cli.token_revocation import RevokeTokensFlag, decide_revocation
 
 if TYPE_CHECKING:
-    from issuer.administration.operations import Page, Versioned
+    from issuer.administration.operations import Versioned
     from issuer.registry.schema import Json
     from watchword.cli.registry import Operations
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(client_secrets.app, name="secrets", cls=Group)
 
-_COLUMNS = (
-    Column("client_id"),
-    Column("scope", "words"),
-    Column("resources", "words"),
-    Column("state", "words"),
-    Column("client_name", "words", wide=True),
-    Column("created_at", "time", wide=True),
-    Column("updated_at", "time", wide=True),
-)
 _MOST_ON_OFFER = 10
 
 
@@ -154,20 +144,21 @@ def list_clients(
             most = parse_count(limit)
     wanted = read_filter(options, mistakes)
     with administration(server, mistakes, reading=True) as operations:
-        found = pages(
+        fetched = pages(
             lambda place, size: operations.list_clients(wanted, after=place, limit=size),
             after=after,
             limit=most,
         )
+        found = watched(fetched, output)
         if not output.is_document:
-            _print_pages(output, found, every=options == ClientFilters())
+            print_clients(output, found, every=options == ClientFilters())
         elif most is None:
             output.documents("clients", (each for page in found for each in page.items))
         else:
-            *_, last = fetched = list(found)
+            *_, last = every = list(found)
             following = {} if last.next is None else {"next": last.next}
             output.document(
-                {"clients": [each for page in fetched for each in page.items], **following}
+                {"clients": [each for page in every for each in page.items], **following}
             )
 
 
@@ -335,66 +326,3 @@ def _warn_without_secret(client: "Json", now: int) -> None:
             f"warning: {client['client_id']} has no live secret; run:"
             f" watchword clients secrets add {client['client_id']}"
         )
-
-
-def _print_pages(output: Output, pages: "Iterable[Page]", *, every: bool) -> None:
-    count, following = 0, None
-    for page in pages:
-        count, following = count + len(page.items), page.next
-        if page.items:
-            output.table(_COLUMNS, map(_row, page.items))
-    if not count:
-        none = "There is no client yet; run: watchword clients create ID"
-        say(none if every else "There is no such client.")
-    if following is not None:
-        say(f"There are more: --after {following}")
-
-
-def _row(client: "Json") -> "Json":
-    return client | {"resources": " ".join(client["resources"]), "state": _state(client)}
-
-
-def print_client(output: Output, client: "Json", now: int) -> None:
-    """Print one client, and the times of its secrets if it has any."""
-    shown: dict[str, Any] = {}
-    for name, value in client.items():
-        if name not in ("scope", "resources", "secrets"):  # in the grants, and in a table below
-            shown[name] = (
-                {True: "yes", False: None}.get(value, value) if isinstance(value, bool) else value
-            )
-    shown["grant_types"] = ", ".join(client["grant_types"]) or "none: it gets no tokens"
-    shown["grants"] = write_grants_line(client["grants"]) or "none: it gets no tokens"
-    shown["disabled"] = "yes" if client["disabled"] else "no"
-    shown["state"] = _state(client)
-    if "jwks" in client:
-        keys = client["jwks"].get("keys", ())
-        shown["jwks"] = ", ".join(
-            f"{each.get('kty')} {each.get('kid', 'without kid')}" for each in keys
-        )
-    if "introspects" in client:
-        shown["introspects"] = " ".join(client["introspects"])
-    if "token_exchange" in client:
-        shown["token_exchange"] = "; ".join(map(_write_exchange, client["token_exchange"]))
-    shown["metadata"] = _write_notes(client["metadata"])
-    output.fields(shown)
-    if client.get("secrets"):
-        print_secrets(output, client["secrets"], now)
-
-
-def _state(client: "Json") -> str:
-    state: str = client["state"]
-    return "enabled, secret expired" if state == "secret_expired" else state
-
-
-def _write_exchange(exchange: "Json") -> str:
-    subjects = " ".join(exchange["subjects"])
-    way = f"{exchange['subject_resource']} to {exchange['resource']}"
-    return f"{way} for {subjects} (depth {exchange['max_depth']})"
-
-
-def _write_notes(notes: Mapping[str, Any]) -> str | None:
-    written = (
-        f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
-        for name, value in notes.items()
-    )
-    return "; ".join(written) or None

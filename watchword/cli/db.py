@@ -9,6 +9,7 @@ import typer
 from watchword.ambient import wall_clock
 from watchword.cli.output import CommandFailed, WrongUsage, say
 from watchword.cli.printing import TABLE, Output, prints
+from watchword.cli.progress import still_working
 from watchword.cli.registry import ChangeLog, YesFlag, operator, require_yes
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def upgrade(output: Output = TABLE) -> None:
     from watchword.settings import load_settings
 
     place = load_settings().database
-    opened = Registry.open(place, now=wall_clock, upgrade=True, timeout=MIGRATION_TIMEOUT)
+    with still_working(output):
+        opened = Registry.open(place, now=wall_clock, upgrade=True, timeout=MIGRATION_TIMEOUT)
     with closing(opened) as registry:
         _print(place, registry.schema_revision(), output)
 
@@ -96,7 +98,8 @@ def backup(
     from watchword.settings import load_settings
 
     settings = load_settings()
-    write_backup(settings, file, now=wall_clock, encrypt=encrypt, replace=force)
+    with still_working(TABLE):
+        write_backup(settings, file, now=wall_clock, encrypt=encrypt, replace=force)
     say(f"registry and keys are in {file}")
 
 
@@ -115,7 +118,8 @@ def restore(
     from watchword.settings import load_settings
 
     settings = load_settings()
-    restore_backup(settings, file, now=wall_clock, replace=force)
+    with still_working(TABLE):
+        restore_backup(settings, file, now=wall_clock, replace=force)
     say(f"registry and keys are those of {file}")
     _record_restore(settings)
 

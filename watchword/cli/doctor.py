@@ -14,6 +14,7 @@ from watchword import doctor as checks
 from watchword.ambient import wall_clock
 from watchword.cli.output import say
 from watchword.cli.printing import TABLE, Output, prints_table
+from watchword.cli.progress import still_working
 from watchword.cli.tables import Column
 from watchword.doctor import Finding, Folder
 
@@ -43,7 +44,8 @@ def doctor(output: Output = TABLE) -> None:
         mend = "set it as the settings reference says"
         found = [Finding("settings", line, mend) for line in error.lines]
     else:
-        found = [each for part in _PARTS for each in _examine(part, settings)]
+        with still_working(output):
+            found = [each for part in _PARTS for each in _examine(part, settings)]
     if output.is_document:
         output.document({"ok": not found, "findings": [each._asdict() for each in found]})
     elif found:

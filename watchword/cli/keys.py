@@ -11,6 +11,7 @@ from watchword.cli import key_stores
 from watchword.cli.options import DURATION, read_duration_option
 from watchword.cli.output import CommandFailed, WrongUsage, say
 from watchword.cli.printing import TABLE, Form, Output, prints, prints_table, rfc3339
+from watchword.cli.progress import still_working
 from watchword.cli.registry import YesFlag, record_key_changes, require_yes
 from watchword.cli.tables import Column
 from watchword.durations import write_duration
@@ -85,6 +86,7 @@ def generate(
         lambda ring: plan_generation(ring, now, policy, chosen, activate_in=wait),
         now=now,
         bits=bits,
+        output=output,
     )
     _, ring = _read_keys(settings)
     _warn(ring, policy, wait)
@@ -109,17 +111,19 @@ def rotate(
     chosen = alg or settings.signing_alg
     _check_choice(chosen, None)
     now = wall_clock()
-    done = rotate_key(settings, chosen, now=now)
+    done = rotate_key(settings, chosen, now=now, output=output)
     _show(settings, [each.key.kid for each in done], now, output=output)
 
 
-def rotate_key(settings: "Settings", alg: str, *, now: int) -> "Applied":
+def rotate_key(settings: "Settings", alg: str, *, now: int, output: Output = TABLE) -> "Applied":
     """Rotate the key of an algorithm; return what was done, to the key that will sign first."""
     from keys.lifecycle import plan_rotation
     from watchword.provider.key_ring import ring_policy
 
     policy = ring_policy(settings)
-    return _change(settings, lambda ring: plan_rotation(ring, now, policy, alg), now=now)
+    return _change(
+        settings, lambda ring: plan_rotation(ring, now, policy, alg), now=now, output=output
+    )
 
 
 @app.command(context_settings=_ANY_KID)
@@ -140,7 +144,9 @@ def revoke(kid: Kid, yes: YesFlag = False, output: Output = TABLE) -> None:
     plan_withdrawal(_ring_keys(settings), kid, wall_clock(), policy)  # refused before it is asked
     require_yes(f"Revoke the key {kid}, so that every token it signed is refused?", yes=yes)
     now = wall_clock()
-    done = _change(settings, lambda ring: plan_withdrawal(ring, kid, now, policy), now=now)
+    done = _change(
+        settings, lambda ring: plan_withdrawal(ring, kid, now, policy), now=now, output=output
+    )
     _warn_of_an_empty_set(settings)
     _show(settings, [each.key.kid for each in done], now, output=output)
 
@@ -161,7 +167,7 @@ def delete(kid: Kid, yes: YesFlag = False, output: Output = TABLE) -> None:
     plan_deletion(_ring_keys(settings), kid, wall_clock(), policy)
     require_yes(f"Delete the key {kid}?", yes=yes)
     now = wall_clock()
-    _change(settings, lambda ring: plan_deletion(ring, kid, now, policy), now=now)
+    _change(settings, lambda ring: plan_deletion(ring, kid, now, policy), now=now, output=output)
     output.document({"kid": kid, "deleted": True}) if output.is_document else say(f"Deleted {kid}.")
 
 
@@ -244,13 +250,18 @@ app.command()(key_stores.passphrase)
 
 
 def _change(
-    settings: "Settings", plan_of: "PlanOf", *, now: int, bits: int | None = None
+    settings: "Settings",
+    plan_of: "PlanOf",
+    *,
+    now: int,
+    bits: int | None = None,
+    output: Output = TABLE,
 ) -> "Applied":
     """Change the key store, and say so in the log and the audit trail."""
     from watchword.key_store import opened_key_store
     from watchword.provider.key_ring import ring_policy
 
-    with opened_key_store(settings) as store:
+    with opened_key_store(settings) as store, still_working(output):
         done = store.apply(plan_of, now=now, policy=ring_policy(settings), bits=bits)
     record_key_changes(settings, done)
     return done

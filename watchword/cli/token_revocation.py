@@ -7,6 +7,7 @@ import typer
 
 from watchword.cli.output import CommandFailed, Mistakes, say
 from watchword.cli.printing import TABLE, Output, prints
+from watchword.cli.progress import still_working
 from watchword.cli.registry import ServerOption, YesFlag, administration, read_token, require_yes
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def revoke(
         with administration(server, mistakes, reading=dry_run) as operations:
             if not (dry_run or yes or given.keys() & set(_ALONE)):
                 _ask(operations, document)
-            done = operations.change_tokens(document)
+            with still_working(output):
+                done = operations.change_tokens(document)
     except StoreUnavailable as error:
         raise CommandFailed(f"not {_DONE[action]} yet: {error}") from None
     if output.is_document:

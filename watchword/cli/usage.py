@@ -8,6 +8,7 @@ import typer
 from watchword.cli.options import UnusedFor, parse_count, read_lately
 from watchword.cli.output import Mistakes, say
 from watchword.cli.printing import TABLE, Output, prints_table
+from watchword.cli.progress import watched
 from watchword.cli.registry import ServerOption, administration
 from watchword.cli.tables import Column
 
@@ -55,9 +56,8 @@ def usage(
             scope=scope,
             unused_for=seconds,
         )
-        *_, last = found = list(
-            pages(lambda place, size: find(after=place, limit=size), after=after, limit=most)
-        )
+        fetched = pages(lambda place, size: find(after=place, limit=size), after=after, limit=most)
+        *_, last = found = list(watched(fetched, output))
     uses = [each for page in found for each in page.items]
     if output.is_document:
         output.document({"uses": uses} | ({} if last.next is None else {"next": last.next}))
