@@ -113,10 +113,13 @@ class Tally:
         return taken
 
     def learn(self, key: str, total: int, now: int) -> None:
-        """Note what all processes together had counted for a key in the window of `now`."""
+        """Note what all processes together had counted for a key in the window of `now`.
+
+        What is learnt of a window that has ended is of no use in the next one.
+        """
         self._begin_window(now)
         known = self._counts.get(key)
-        if known is not None:
+        if known is not None and now // WINDOW == self._window:
             # Another process may have added since, and this one has what it has not shared yet.
             self._counts[key] = max(known, total + self._unshared.get(key, 0))
 

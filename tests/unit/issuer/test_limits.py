@@ -253,6 +253,15 @@ def test_a_count_of_all_processes_limits_in_this_one():
     assert tally.count("another", NOW) == 0
 
 
+def test_a_count_that_comes_when_its_window_has_ended_does_not_count_in_the_next():
+    """The store may answer late; a client must not be refused for what it did a minute ago."""
+    limits = Limits(token_quota=5)
+    limits.take_token(authorization(), NOW + WINDOW)
+    limits.tallies[Limit.TOKEN_QUOTA].learn("till", 5, NOW + WINDOW - 1)
+    limits.take_token(authorization(), NOW + WINDOW)
+    assert limits.tallies[Limit.TOKEN_QUOTA].count("till", NOW + WINDOW) == 2
+
+
 def test_what_clients_ask_for_is_held_up_to_a_bound():
     """Beyond it the memory begins anew, which only delays the event."""
     limits = Limits(bound=3)
