@@ -104,7 +104,7 @@ def _serve_alone(
         only=only,
         metrics_port=_port(scraped),
     )
-    _announce(settings, events, [own], scraped)
+    _announce(settings, metrics, [own], scraped)
     server = _server(provider, settings, metrics, certificate)
     kept = own.dup()  # the server closes its own
     reloading = threading.Event()
@@ -113,7 +113,7 @@ def _serve_alone(
         try:
             check_settings(reload() if reload else settings, only, events)
         except Exception as error:
-            events("server.reload_failed", reason=_reason(error))
+            metrics("server.reload_failed", reason=_reason(error))
         else:
             reloading.set()
             server.retire()
@@ -157,7 +157,7 @@ def _serve_with_workers(
         load_engine(settings.database)
     # A fault that would end every worker is reported once, here.
     check_in_child(lambda: check_settings(settings, only, events))
-    _announce(settings, events, sockets, scraped)
+    _announce(settings, record, sockets, scraped)
 
     def worker_with(own_settings: Settings) -> RunWorker:
         started = wall_clock()  # of all the workers with these settings
@@ -304,7 +304,7 @@ def _port(bound: socket.socket | None) -> int | None:
 
 def _announce(
     settings: Settings,
-    events: Events,
+    events: EventSink,
     sockets: list[socket.socket],
     scraped: socket.socket | None,
 ) -> None:
