@@ -85,6 +85,7 @@ class TokenService:
         hooks: Iterable[ClaimHook] = (),
     ) -> None:
         self._config = config
+        self._base = config.base  # of every token that is on a status list
         self._authenticator = authenticator
         self._keys = keys
         self._usage = usage
@@ -200,7 +201,7 @@ class TokenService:
             issuer=self._config.issuer,
             now=now,
             jti=jti,
-            status=None if position is None else status_claim(position, self._config.base),
+            status=None if position is None else status_claim(position, self._base),
             constants=constant_claims(client, authorization),
             hooks=self._hooks,
         )
