@@ -19,7 +19,6 @@ LISTED = {
     for event, level, fields in ROW.findall((ROOT / "docs/reference/events.md").read_text())
 }
 ENUMS = {"Event": (issuer.events.Event, resource_api.events.Event), "KeyEvent": (KeyEvent,)}
-OF_REQUESTS = {"request_id", "address", "method", "path"}
 
 
 def event_names(node: ast.expr) -> list[str]:
