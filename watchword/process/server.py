@@ -80,7 +80,11 @@ class GracefulServer(Server):
         self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Look at what is outside, ten times a second; tell whether to stop."""
+        """Look at the certificate's files once a second; tell whether to stop.
+
+        Args:
+            counter: of the calls; uvicorn makes ten a second.
+        """
         if self._certificate is not None and counter % 10 == 0:
             self._certificate.look()
         return await super().on_tick(counter)

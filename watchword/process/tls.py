@@ -30,8 +30,7 @@ def load_context(certificate: Path, key: Path) -> ssl.SSLContext:
                 raise SettingsError([f"{setting}: {file} cannot be read: is a pipe"])
             file.read_bytes()
         except OSError as error:
-            why = (error.strerror or type(error).__name__).lower()
-            raise SettingsError([f"{setting}: {file} cannot be read: {why}"]) from None
+            raise SettingsError([f"{setting}: {file} cannot be read: {_cause(error)}"]) from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -47,15 +46,26 @@ def load_context(certificate: Path, key: Path) -> ssl.SSLContext:
                 f" certificate and its key, both as PEM ({error.reason or error.strerror})"
             )
         raise SettingsError([line]) from None
-    except PermissionError:
+    except _KeyIsEncrypted:
         line = f"WATCHWORD_TLS_KEY: {key} is encrypted; decrypt it, and let only this user read it"
         raise SettingsError([line]) from None
+    except OSError as error:  # replaced since it was read; OpenSSL does not say which of the two
+        both = f"WATCHWORD_TLS_CERT, WATCHWORD_TLS_KEY: {certificate} and {key}"
+        raise SettingsError([f"{both} cannot be read: {_cause(error)}"]) from None
     return context
+
+
+class _KeyIsEncrypted(Exception):
+    pass
 
 
 def _refuse_encrypted() -> NoReturn:
     """Answer OpenSSL's question for a passphrase, which would else be asked on the terminal."""
-    raise PermissionError
+    raise _KeyIsEncrypted
+
+
+def _cause(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()
 
 
 class Certificate:

@@ -304,6 +304,26 @@ def test_files_that_are_gone_change_nothing(watched: Watched) -> None:
     assert watched.look() == ["certificate.reload_failed", "certificate.reloaded"]
 
 
+def test_a_file_that_goes_while_it_is_loaded_is_reported(
+    watched: Watched, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look is a part of the server's own loop: what it raised would end the server."""
+    read = Path.read_bytes
+
+    def read_and_remove(file: Path) -> bytes:
+        content = read(file)
+        if file == watched.files.key_file:
+            file.unlink()
+        return content
+
+    watched.files.file.write_bytes(authority.issue("going").file.read_bytes())
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", read_and_remove)
+        assert watched.look() == ["certificate.reload_failed"]
+    assert "cannot be read: no such file or directory" in watched.events[0][1]["reason"]
+    assert watched.serial() == watched.files.serial
+
+
 def test_a_connection_outlives_the_certificate_that_it_began_with(
     files: certificates.Certificate, authority: Authority
 ) -> None:
