@@ -4,6 +4,7 @@ import asyncio
 import os
 import pwd
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -137,10 +138,12 @@ def _issuer(settings: "Settings") -> Iterator[Finding]:
     yield from checks.check_published(here, served)
 
 
-def _limits(_: "Settings") -> Iterator[Finding]:
-    from watchword.process.connections import MOST_CONNECTIONS, connection_limit
+def _limits(settings: "Settings") -> Iterator[Finding]:
+    from watchword.process.connections import connection_limit
 
-    yield from checks.check_limits(connection_limit(), MOST_CONNECTIONS)
+    secured = settings.tls_cert is not None
+    most = connection_limit(sys.maxsize, secured=secured)
+    yield from checks.check_limits(connection_limit(secured=secured), most)
 
 
 _PARTS = (_folders, _database, _keys, _issuer, _limits)
