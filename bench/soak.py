@@ -30,6 +30,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -96,7 +97,13 @@ class Caller(Thread):
         self._connection: socket.socket | None = None
 
     def run(self) -> None:
-        """Ask."""
+        """Ask; what ends it before it is told to stop is wrong too, such as a server that hangs."""
+        try:
+            self._go_on()
+        except Exception as error:
+            self.found.wrong.append(f"{time.time():.3f} caller: {error!r}")
+
+    def _go_on(self) -> None:
         with closing(Connection(self._api)) as api:
             while not self._ended.wait(PACE):
                 answer = self._ask()
@@ -169,7 +176,7 @@ class Operations:
         self.postgres.stop(self.draw.choice(("fast", "immediate")))
         time.sleep(self.draw.uniform(0.2, 2))
         self.postgres.start()
-        wait_for(lambda: self.registry.schema_revision is not None)
+        wait_for(lambda: self.registry.schema_revision() is not None)
 
     def rotate(self) -> None:
         """Make the successor of the signing key, as `watchword keys rotate` does."""
@@ -271,11 +278,7 @@ def children(pid: int) -> tuple[int, ...]:
 
 
 def wait_for(holds: Callable[[], bool]) -> None:
-    """Return once it holds.
-
-    Raises:
-        TimeoutError: it does not in time.
-    """
+    """Return once it holds; raise TimeoutError if it does not within a minute."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         with suppress(Exception):
@@ -339,17 +342,18 @@ def soak(seconds: float, pause: float, seed: int) -> dict[str, object]:
         followed, parent = Followed(server.workers[0]), Followed(server.pid)
         operations = Operations(data, issuer, server, postgres, registry, random.Random(seed))
         end = time.monotonic() + seconds
-        operating = Thread(target=operations.run, args=(end, pause))
-        operating.start()
-        while operating.is_alive():
-            for each in (followed, parent):
-                each.look()
-            operating.join(0.2)
+        with ThreadPoolExecutor(1) as pool:
+            operating = pool.submit(operations.run, end, pause)
+            while not operating.done():
+                for each in (followed, parent):
+                    each.look()
+                wait((operating,), timeout=0.2)
         stop.set()
         ended.set()
         for caller in callers:
             caller.join()
         annoying.join()
+        operating.result()  # raises what has ended it early
         return {
             "seed": seed,
             "tokens": sum(each.found.tokens for each in callers),
