@@ -1,5 +1,7 @@
 """Proxies in front of a server: the samples in `deploy/`, as processes."""
 
+import os
+import shutil
 import socket
 import subprocess
 import time
@@ -7,8 +9,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import ROOT
 from tests.support.provider import PATIENCE
+
+
+def find_program(name: str) -> str:
+    """Find a proxy or pooler by the name that it and its package have.
+
+    Without it the test is skipped, and in CI it fails.
+    """
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if program is None:
+        lacking = f"{name} is not installed (on Debian and Ubuntu: apt-get install {name})"
+        assert "CI" not in os.environ, lacking
+        pytest.skip(lacking)
+    return program
 
 
 def fill_sample(name: str, replaced: Mapping[str, str]) -> str:

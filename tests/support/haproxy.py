@@ -1,24 +1,11 @@
 """A real HAProxy, with the sample in `deploy/`, in front of nodes on this machine."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from tests.support.fronts import fill_sample, running_front
+from tests.support.fronts import fill_sample, find_program, running_front
 from tests.support.provider import free_port
-
-
-def find_haproxy() -> str:
-    """Give the program; without it the test is skipped, and in CI it fails."""
-    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
-    if program is None:
-        assert "CI" not in os.environ, "CI needs HAProxy: apt-get install haproxy"
-        pytest.skip("HAProxy is not installed (on Debian and Ubuntu: apt-get install haproxy)")
-    return program
 
 
 @contextmanager
@@ -33,7 +20,7 @@ def balancing_haproxy(
         certificate: a file with certificate and key; without it HAProxy takes plain http.
         host: the address that it listens on.
     """
-    program = find_haproxy()
+    program = find_program("haproxy")
     port = free_port()
     tls = f" ssl crt {certificate} alpn h2,http/1.1" if certificate else ""
     servers = ["    server node1 10.0.0.11:8080\n", "    server node2 10.0.0.12:8080\n"]

@@ -1,15 +1,12 @@
 """A real nginx in front of a server: with the sample in `deploy/`, or caching as a CDN does."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.support.certificates import Certificate
-from tests.support.fronts import fill_sample, running_front
+from tests.support.fronts import fill_sample, find_program, running_front
 from tests.support.provider import free_port
 
 _CONFIGURATION = """
@@ -41,15 +38,6 @@ _CACHE = """
         }}
     }}
 """
-
-
-def find_nginx() -> str:
-    """Give the program; without it the test is skipped, and in CI it fails."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        assert "CI" not in os.environ, "CI needs nginx: apt-get install nginx"
-        pytest.skip("nginx is not installed (on Debian and Ubuntu: apt-get install nginx)")
-    return program
 
 
 @contextmanager
@@ -84,6 +72,6 @@ def _nginx(folder: Path, port: int, servers: str) -> Iterator[None]:
     user = "user root;" if os.geteuid() == 0 else ""
     configuration.write_text(_CONFIGURATION.format(user=user, folder=folder, servers=servers))
     log = folder / "start.log"
-    command = [find_nginx(), "-p", str(folder), "-c", str(configuration), "-e", str(log)]
+    command = [find_program("nginx"), "-p", str(folder), "-c", str(configuration), "-e", str(log)]
     with running_front(command, port=port, log=log):
         yield

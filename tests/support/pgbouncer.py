@@ -2,13 +2,10 @@
 
 import os
 import pwd
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
-from tests.support.fronts import running_front
+from tests.support.fronts import find_program, running_front
 from tests.support.postgresql import PostgresServer
 from tests.support.provider import free_port
 
@@ -26,15 +23,6 @@ pool_mode = {mode}
 """
 
 
-def find_pgbouncer() -> str:
-    """Give the program; without it the test is skipped, and in CI it fails."""
-    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-    if program is None:
-        assert "CI" not in os.environ, "CI needs PgBouncer: apt-get install pgbouncer"
-        pytest.skip("PgBouncer is not installed (on Debian and Ubuntu: apt-get install pgbouncer)")
-    return program
-
-
 @contextmanager
 def pooled(server: PostgresServer, url: str, mode: str) -> Iterator[str]:
     """Run one; give the URL by which it leads to the database of a URL.
@@ -44,7 +32,7 @@ def pooled(server: PostgresServer, url: str, mode: str) -> Iterator[str]:
         url: a database of the server.
         mode: for how long a client has a session: `session`, `transaction` or `statement`.
     """
-    program, port = find_pgbouncer(), free_port()
+    program, port = find_program("pgbouncer"), free_port()
     folder = server.folder / f"pgbouncer-{port}"  # which the server's account can read
     folder.mkdir()
     user, _, password = url.partition("//")[2].partition("@")[0].partition(":")
