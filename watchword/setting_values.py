@@ -40,10 +40,12 @@ def _not_built(value: str | None) -> None:
 
 
 def _seconds(value: object) -> object:
-    if isinstance(value, str) and not value.isdigit():
-        with suppress(ValueError):  # what it must be instead, the field says
-            return parse_duration(value, least=0)
-    return value
+    if not isinstance(value, str):
+        return value
+    with suppress(ValueError):
+        float(value)
+        return value  # whether this number is allowed, the field says
+    return parse_duration(value, least=0)
 
 
 def _signing_alg(name: str) -> str:

@@ -99,6 +99,12 @@ def test_an_empty_variable_and_one_of_the_scripts_are_no_mistakes(
         ("WATCHWORD_PORT", "many", "must be a whole number"),
         ("WATCHWORD_PORT", "65536", "must be at most 65535"),
         ("WATCHWORD_WORKERS", "0", "must be at least 1"),
+        (
+            "WATCHWORD_TOKEN_TTL",
+            "9x",
+            "must be 0 or more: a whole number of seconds, or one with a unit, such as 12h or 90d",
+        ),
+        ("WATCHWORD_ROTATE_EVERY", "-5", "must be at least 0"),
         ("WATCHWORD_DRAIN_SECONDS", "soon", "must be a number"),
         ("WATCHWORD_DEMO_API", "maybe", "must be 'auto', 'on' or 'off'"),
         (
