@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii
+from math import isfinite
 from types import FrameType, MappingProxyType
 from typing import Literal, Protocol
 
@@ -337,6 +338,8 @@ _encode_any = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 def _encode(value: object) -> str:
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return repr(value)  # as the encoder writes them
     return "true" if value is True else _encode_any(value)
 
 

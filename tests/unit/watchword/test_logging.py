@@ -127,3 +127,11 @@ def test_a_write_that_fails_stops_neither_the_work_nor_the_log() -> None:
     assert [line["event"] for line in lines] == ["log.lost", "token.refused", "token.issued"]
     assert lines[0]["lines"] == 2
     assert "timestamp" in lines[0]
+
+
+@pytest.mark.parametrize("value", [0, -1, True, False, 0.000123, 1e-7, float("nan"), float("inf")])
+def test_a_number_is_written_as_the_encoder_of_json_writes_it(value):
+    """Without the encoder, which takes longer than all the rest of the line."""
+    stream = io.StringIO()
+    Events(form="json", stream=stream)("request.answered", duration=value)
+    assert f'"duration":{json.dumps(value)}}}' in stream.getvalue()
