@@ -4,11 +4,13 @@ An event holds nothing of a token, and of what a peer sent only what was verifie
 """
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Protocol
 
 LOGGER = logging.getLogger("watchword.resource_api")
+_CODE = re.compile("[a-z_]{1,40}")
 
 
 class KeyEvent(StrEnum):
@@ -46,6 +48,11 @@ class EventSink(Protocol):
 
 def ignore_event(event: str, /, **fields: object) -> None:
     """Record nothing."""
+
+
+def reason_code(reason: object) -> str:
+    """Return a reason if it is a code, else nothing: of sentences there is any number."""
+    return str(reason) if isinstance(reason, str) and _CODE.fullmatch(reason) else ""
 
 
 REMEDIES: Mapping[str, str] = {

@@ -6,7 +6,6 @@ those of the semantic conventions for HTTP. No token, secret, query or text of a
 attribute.
 """
 
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from keys.events import EventSink
+from keys.events import EventSink, reason_code
 
 _NAME = "watchword"
-_CODE = re.compile(r"[a-z_]{1,40}")
 # The boundaries, in seconds, that the conventions recommend.
 _BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -148,8 +146,7 @@ class CountedEvents:
         metrics: Any = sys.modules.get("opentelemetry.metrics")
         if metrics is not None:
             told = {"event": str(event)}
-            reason = str(fields.get("reason", ""))
-            if _CODE.fullmatch(reason):  # and not a sentence, of which there could be any number
+            if reason := reason_code(fields.get("reason")):
                 told["reason"] = reason
             metrics.get_meter(_NAME).create_counter("watchword.events").add(1, told)
         self.sink(event, **fields)

@@ -48,6 +48,9 @@ PUBLIC: Final[dict[str, tuple[str, ...] | None]] = {
     "watchword.testing": None,
     "keys.identifiers": ("InsecureHttp",),
     "keys.events": ("EventSink",),
+    "keys.prometheus": ("PrometheusEvents",),
+    "resource_api.events": ("log_events",),
+    "consumer.events": ("log_events",),
 }
 
 # What HTTP libraries and adapters call, and no user does.

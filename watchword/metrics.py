@@ -7,7 +7,6 @@ outlives its worker: the next one there goes on from the same counts, and no cou
 
 import json
 import os
-import re
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from issuer.endpoints.asgi import Endpoint, Receive, Scope, Send
 from issuer.events import Event, EventSink
+from keys.events import reason_code
 from watchword.process.seats import Seats
 
 PUBLISH_SECONDS = 1.0
@@ -26,7 +26,6 @@ LIVE_SECONDS = 5.0
 # OpenTelemetry's recommendation for the duration of requests, in seconds.
 BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
-_CODE = re.compile("[a-z_]{1,40}")
 _TOKEN_EVENTS = frozenset({Event.TOKEN_ISSUED, Event.TOKEN_REFUSED})
 
 
@@ -191,7 +190,7 @@ class Metrics:
         elif event == Event.REQUEST_LIMITED:
             series = (LIMITED, fields["limit"])
         else:
-            series = (EVENTS, event, _code(fields.get("reason")))
+            series = (EVENTS, event, reason_code(fields.get("reason")))
         # Of requests beyond a limit one event stands for many.
         self._counts[series] = self._counts.get(series, 0) + fields.get("requests", 1)
         self._sink(event, **fields)
@@ -248,11 +247,6 @@ class Metrics:
             others = (self._seats.read(n) for n in range(self._seats.count) if n != self._seat)
             snapshots += [Snapshot.read(text) for text in others if text]
         return _add_up(snapshots, live_since=self._clock() - LIVE_SECONDS)
-
-
-def _code(reason: object) -> str:
-    """Return a reason if it is a code, and not a sentence, of which there is any number."""
-    return reason if isinstance(reason, str) and _CODE.fullmatch(reason) else ""
 
 
 def measure_process() -> Iterable[tuple[Series, float]]:
