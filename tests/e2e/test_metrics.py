@@ -131,13 +131,14 @@ def test_a_port_of_its_own_serves_the_metrics_and_nothing_else(place: Place) -> 
 
 
 def test_a_metrics_port_that_is_in_use(place: Place) -> None:
-    """It is told as for the provider's own port, and nothing is served."""
+    """The setting is named, for the provider has two ports, and nothing is served."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place.settings["WATCHWORD_METRICS_PORT"] = str(port := taken.getsockname()[1])
         done = place.run("serve")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"watchword: cannot listen on 127.0.0.1 port {port}: address already in use\n"
+        f"watchword: WATCHWORD_METRICS_PORT: cannot listen on 127.0.0.1 port {port}:"
+        " address already in use\n"
     )
 
 

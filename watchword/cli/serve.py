@@ -83,12 +83,16 @@ def _serve(read_settings: "Callable[[], Settings]", only: "Part | None") -> int:
 
 def _bind(settings: "Settings") -> "tuple[list[socket], socket | None]":
     """Bind a socket for each worker, and the one that serves the metrics alone, if any."""
+    from watchword.errors import AddressUnavailable
     from watchword.process.workers import bind_sockets
 
     sockets = bind_sockets(settings.host, settings.port, settings.workers)
     if settings.metrics_port is None:
         return sockets, None
-    return sockets, bind_sockets(settings.host, settings.metrics_port, 1)[0]
+    try:
+        return sockets, bind_sockets(settings.host, settings.metrics_port, 1)[0]
+    except AddressUnavailable as error:
+        raise AddressUnavailable(f"WATCHWORD_METRICS_PORT: {error}") from None
 
 
 def _serve_dev(settings: "Settings", file: str | None, dev_secret: str | None) -> int:
