@@ -285,7 +285,7 @@ def wait_for(holds: Callable[[], bool]) -> None:
             if holds():
                 return
         time.sleep(0.1)
-    raise TimeoutError("the bench waits in vain")
+    raise TimeoutError("what the bench waits for did not come")
 
 
 def annoy(address: tuple[str, int], stop: ProcessEvent) -> None:

@@ -30,8 +30,8 @@ Each failure costs a look-up in the database, and a peer can invent ids without 
 SPARE_LOOKUPS = 100
 """Attempts a second that one process looks up all the same for sources beyond that.
 
-A client that the process does not know yet may share its source with whoever invents ids: a proxy
-that is not trusted, or an address of many machines.
+A client that the process does not know yet may share its source with a peer that invents ids: a
+proxy that is not trusted, or an address of many machines.
 """
 
 BOUND = 20_000

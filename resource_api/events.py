@@ -23,8 +23,9 @@ class Event(StrEnum):
 
 
 # The claims are checked after the signature, so a caller without a token of a trusted issuer cannot
-# cause a warning about issuer or audience. Anybody can about the type, which is looked at first: it
-# is how all tokens of another vendor fail whose profile was forgotten, so one warning a minute.
+# cause a warning about issuer or audience. A caller without one can cause a warning about the type,
+# which is checked first. It stays a warning, one a minute: all tokens of another vendor fail by
+# their type if its profile is not set.
 _WARNINGS = (
     Reason.WRONG_TYPE,
     Reason.WRONG_AUDIENCE,

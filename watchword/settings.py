@@ -307,7 +307,7 @@ class Settings(BaseSettings):
 
     @property
     def proxy_networks(self) -> Networks:
-        """The proxies that are believed."""
+        """The networks of the trusted proxies."""
         return parse_networks(self.trusted_proxies or "")
 
     @property

@@ -39,7 +39,7 @@ def refuse_to_replace(connection: Connection) -> None:
     Raises:
         RegistryNotEmpty: it must not be replaced unasked.
     """
-    if connection.dialect.name == "postgresql":  # of an SQLite file, whoever locks it knows
+    if connection.dialect.name == "postgresql":  # SQLite locks its file
         alone = f"SELECT pg_try_advisory_xact_lock({SERVING_LOCK})"
         if not connection.exec_driver_sql(alone).scalar():
             raise RegistryNotEmpty("the registry is in use; stop the servers first, or say --force")

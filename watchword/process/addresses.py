@@ -76,9 +76,9 @@ def find_client(
     Where a proxy does not tell, or tells what is no address, it counts as the client itself.
 
     Args:
-        proxy: the peer of the connection, which is one of those that are believed.
+        proxy: the peer of the connection, a trusted proxy.
         headers: of the request, their names in lower case.
-        trusted: all that are believed.
+        trusted: the networks of all trusted proxies.
 
     Returns:
         The client, and its scheme if a proxy told it.

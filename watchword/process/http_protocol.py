@@ -47,7 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     Args:
         connections: all those of the worker.
-        proxies: whose word counts for where a request came from.
+        proxies: the trusted ones, which say where a request came from.
         uvicorn: what uvicorn gives to its protocols.
     """
 

@@ -37,7 +37,7 @@ class GracefulServer(Server):
         drain_seconds: time between that and the listener closing.
         events: where refused requests are reported.
         limits: of connections; None takes those of this process.
-        proxies: whose word counts for where a request came from.
+        proxies: the trusted ones, which say where a request came from.
         certificate: what TLS is served with; None for plain http.
         on_ready: called once connections are accepted.
         parent: a descriptor that can be read once the parent has gone; then the server leaves.

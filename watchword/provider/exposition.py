@@ -32,7 +32,7 @@ class Exposition:
     """The endpoint.
 
     Args:
-        metrics: of this worker, which knows of the others'.
+        metrics: of this worker; they read those of the others.
     """
 
     def __init__(self, metrics: Metrics) -> None:
