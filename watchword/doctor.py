@@ -4,10 +4,10 @@ Pure; `watchword.cli.doctor` gathers the facts.
 """
 
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from keys.ring import KeyState
+from keys.ring import KeyState, RingEntry, RingPolicy
 
 LARGEST_SKEW = 5
 """Seconds that two clocks may differ before it is a finding."""
@@ -90,6 +90,25 @@ def check_keys(states: Collection[KeyState]) -> Iterator[Finding]:
         yield Finding("keys", "no key signs now, so no token is issued", remedy)
 
 
+def check_successors(ring: Sequence[RingEntry], now: int, policy: RingPolicy) -> Iterator[Finding]:
+    """Check that each key whose time is up has a successor that validators know already.
+
+    Args:
+        ring: all keys with their states.
+        now: seconds since the epoch.
+        policy: the rollover rule.
+    """
+    if not policy.rotate_every:
+        return
+    for key in (entry.key for entry in ring if entry.state is KeyState.ACTIVE):
+        ends = (key.signs_from or now) + policy.rotate_every
+        coming = any(each.state is KeyState.PENDING and each.key.alg == key.alg for each in ring)
+        if ends <= now + policy.publish_ahead and not coming:
+            found = f"{key.kid} has signed for as long as it shall, and has no successor"
+            remedy = "start the server, which makes one, or run: watchword keys generate"
+            yield Finding("keys", found, remedy)
+
+
 def check_published(here: Collection[str], there: Collection[str]) -> Iterator[Finding]:
     """Compare the keys that this installation publishes with those that its issuer's URL serves."""
     missing, strange = set(here) - set(there), set(there) - set(here)
@@ -102,8 +121,18 @@ def check_published(here: Collection[str], there: Collection[str]) -> Iterator[F
         yield Finding("issuer", found, remedy)
 
 
-def check_limits(connections: int, most: int) -> Iterator[Finding]:
-    """Compare the connections that the open-file limit allows a worker with the most it takes."""
-    if connections < most:
-        found = f"the open-file limit here allows {connections} of {most} connections a worker"
-        yield Finding("limits", found, "raise it: LimitNOFILE=65536 of the unit, or ulimit -n")
+def describe_limit(connections: int, most: int) -> str | None:
+    """Say how many connections a worker started from here takes, if that is not the most.
+
+    It is no finding: a service has its own limit of open files, and this is the shell's.
+
+    Args:
+        connections: those that the open-file limit of this process allows.
+        most: those that a worker takes at the most.
+    """
+    if connections >= most:
+        return None
+    return (
+        f"A server started from this shell takes {connections} of {most} connections a worker, by"
+        " its open-file limit; a service has its own, such as LimitNOFILE=65536 of the unit."
+    )

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tests.support.cli import run_in_empty_folder
-from tests.support.provider import make_place, running
+from tests.support.provider import eventually, make_place, running
+from watchword.ambient import wall_clock
 
 
 @pytest.fixture
@@ -25,6 +26,11 @@ def findings(done):
     return found
 
 
+def keys_of(place):
+    """Return the keys that are told beside the findings."""
+    return json.loads(place.run("doctor", "--json").stdout)["keys"]
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """Serve a provider with a key."""
@@ -34,9 +40,28 @@ def served(tmp_path_factory):
         yield place
 
 
-def test_a_sound_installation_has_no_findings_but_the_limits_of_its_process(served):
-    """Whatever they are where the tests run."""
-    assert findings(served.run("doctor", "--json")).keys() <= {"limits"}
+def test_a_sound_installation_has_no_findings_and_shows_what_its_keys_do_next(served):
+    """Whatever the limits of the process are where the tests run."""
+    assert eventually(lambda: findings(served.run("doctor", "--json")) == {})
+    assert eventually(lambda: len(keys_of(served)) == 2)
+    signing, successor = keys_of(served)
+    assert (signing["state"], successor["state"]) == ("active", "pending")
+    said = served.run("doctor").stderr
+    assert "Nothing was found" in said
+    assert f"Key {signing['kid']} is active, superseded when rotated." in said
+    assert f"Key {successor['kid']} is pending, signs when rotated." in said
+
+
+def test_a_key_whose_time_is_up_without_a_successor_is_found(run, monkeypatch):
+    """The server, which would have made one, has not run."""
+    run("keys", "generate")
+    monkeypatch.setenv("WATCHWORD_ROTATE_EVERY", "90d")
+    assert "keys" not in findings(run("doctor", "--json"))
+    later = wall_clock() + 90 * 86_400
+    monkeypatch.setattr("watchword.cli.doctor.wall_clock", lambda: later)
+    ((found, remedy),) = findings(run("doctor", "--json"))["keys"]
+    assert "has no successor" in found
+    assert "watchword keys generate" in remedy
 
 
 def test_what_is_wrong_is_found_with_its_remedy(run, tmp_path, monkeypatch):
@@ -49,7 +74,7 @@ def test_what_is_wrong_is_found_with_its_remedy(run, tmp_path, monkeypatch):
     run("clients", "create", "till")
     (tmp_path / "watchword-data" / "registry.db").chmod(0o644)
     found = findings(run("doctor", "--json"))
-    assert found.keys() - {"limits"} == {"folders", "database", "issuer"}
+    assert found.keys() == {"folders", "database", "issuer"}
     ((_, remedy),) = found["folders"]
     assert remedy == f"chmod 0600 {tmp_path}/watchword-data/registry.db"
     shown = run("doctor")

@@ -13,7 +13,7 @@ import typer
 from tests.support.cli import run_in_empty_folder
 from tests.support.command import clean_environment
 from watchword.cli import command_line
-from watchword.cli.help import SECTIONS
+from watchword.cli.help import OPTION_SECTIONS, SECTIONS
 
 Words = tuple[str, ...]
 
@@ -109,6 +109,16 @@ def test_commands_are_listed_in_sections_with_their_whole_summaries(run):
         shown = run(*group, "--help").stdout
         assert "..." not in shown.partition("[ARGS]...")[2]
         assert len(group) != 1 or f"Example: watchword {group[0]} " in shown
+
+
+@pytest.mark.parametrize("command", ["create", "update"])
+def test_the_options_of_a_client_are_listed_in_sections(run, command):
+    """What is left is about the command itself."""
+    shown = run("clients", command, "--help").stdout
+    places = [shown.index(f"\n{title}:\n") for title in (*OPTION_SECTIONS, "Options")]
+    assert places == sorted(places)
+    left = set(re.findall(r"^  (-\S+)", shown[places[-1] :], flags=re.MULTILINE))
+    assert left - {"--unset"} == {"--server", "--output", "--json", "-h,"}
 
 
 COMPLETIONS = {

@@ -31,7 +31,7 @@ from watchword.cli.grant_options import (
     with_types,
     written_out,
 )
-from watchword.cli.help import Group
+from watchword.cli.help import ClientCommand, Group
 from watchword.cli.options import (
     DURATION,
     later,
@@ -64,7 +64,7 @@ app.add_typer(client_secrets.app, name="secrets", cls=Group)
 _MOST_ON_OFFER = 10
 
 
-@app.command()
+@app.command(cls=ClientCommand)
 @prints
 @with_options(ClientOptions, "client")
 def create(
@@ -175,7 +175,7 @@ def show(client_id: ClientId, server: ServerOption = None, output: Output = TABL
     output.document(client) if output.is_document else print_client(output, client, wall_clock())
 
 
-@app.command()
+@app.command(cls=ClientCommand)
 @prints
 @with_options(ClientChanges, "client")
 def update(

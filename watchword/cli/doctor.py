@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -33,12 +33,14 @@ _COLUMNS = (Column("check"), Column("found", "words"), Column("remedy", "words")
 def doctor(output: Output = TABLE) -> None:
     """Check this installation and say what mends each finding; exit 0 if there is none, else 1.
 
-    Settings, folders, disk, clock and schema of the database, keys, the issuer's URL, limits.
+    Settings, folders, disk, clock and schema of the database, keys, the issuer's URL.
 
     Example: watchword doctor
     """
     from watchword.settings import SettingsError, load_settings
 
+    keys: list[dict[str, Any]] = []
+    secured = False
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -47,14 +49,19 @@ def doctor(output: Output = TABLE) -> None:
     else:
         with still_working(output):
             found = [each for part in _PARTS for each in _examine(part, settings)]
+            keys = _describe_keys(settings)
+        secured = settings.tls_cert is not None
     if output.is_document:
-        output.document({"ok": not found, "findings": [each._asdict() for each in found]})
+        findings = [each._asdict() for each in found]
+        output.document({"ok": not found, "findings": findings, "keys": keys})
     elif found:
         output.table(_COLUMNS, (each._asdict() for each in found))
     else:
         say(
             "Nothing was found: settings, folders, database, keys and issuer are as they should be."
         )
+    if not output.is_document:
+        _say_more(keys, secured=secured)
     raise typer.Exit(1 if found else 0)
 
 
@@ -117,10 +124,12 @@ def _keys(settings: "Settings") -> Iterator[Finding]:
     from keys.errors import KeysError
     from keys.ring import published
     from watchword.key_store import opened_key_store
+    from watchword.provider.key_ring import ring_policy
 
     with opened_key_store(settings, reading=True) as store:
         ring = _ring(settings, store)
         yield from checks.check_keys([entry.state for entry in ring])
+        yield from checks.check_successors(ring, wall_clock(), ring_policy(settings))
         for key in published(ring):
             try:
                 store.signer(key.kid)
@@ -138,23 +147,41 @@ def _issuer(settings: "Settings") -> Iterator[Finding]:
     yield from checks.check_published(here, served)
 
 
-def _limits(settings: "Settings") -> Iterator[Finding]:
-    from watchword.process.connections import connection_limit
-
-    secured = settings.tls_cert is not None
-    most = connection_limit(sys.maxsize, secured=secured)
-    yield from checks.check_limits(connection_limit(secured=secured), most)
-
-
-_PARTS = (_folders, _database, _keys, _issuer, _limits)
+_PARTS = (_folders, _database, _keys, _issuer)
 _REMEDIES = {
     "folders": "set WATCHWORD_DATA_DIR to the service's folder, or run: watchword keys generate",
     "database": "start the database, or set WATCHWORD_DATABASE_URL and WATCHWORD_ISSUER to it",
     "keys": "set WATCHWORD_KEY_PASSPHRASE to the passphrase of the keys, and check their owner",
     "issuer": "start the server; WATCHWORD_ISSUER must be reached from here and be its name",
-    "limits": "raise the open-file limit",
 }
 """What mends a part that cannot be read at all."""
+
+
+def _describe_keys(settings: "Settings") -> list[dict[str, Any]]:
+    """Describe the keys as `keys list` does; none if they cannot be read, which is a finding."""
+    from issuer.registry.errors import RegistryError
+    from keys.errors import KeysError
+    from watchword.cli.keys import describe_keys
+    from watchword.errors import ProviderError
+
+    try:
+        return describe_keys(settings, wall_clock())
+    except (RegistryError, KeysError, ProviderError, OSError):
+        return []
+
+
+def _say_more(keys: list[dict[str, Any]], *, secured: bool) -> None:
+    """Say what happens to each key next, and what the limits of this shell are, with TLS or not."""
+    from watchword.cli.keys import write_next_step
+    from watchword.process.connections import connection_limit
+
+    now = wall_clock()
+    for each in keys:
+        then = write_next_step(each["next"], now)
+        say(f"Key {each['kid']} is {each['state']}{', ' if then else ''}{then}.")
+    most = connection_limit(sys.maxsize, secured=secured)
+    if limit := checks.describe_limit(connection_limit(secured=secured), most):
+        say(limit)
 
 
 def _ring(settings: "Settings", store: "KeyStore") -> "tuple[RingEntry, ...]":

@@ -184,15 +184,15 @@ def list_keys(output: Output = TABLE) -> None:
 
     now = wall_clock()
     settings = load_settings()
-    records, ring = _read_keys(settings)
-    policy = ring_policy(settings)
-    facts = [_describe(entry, records[entry.key.kid], now, policy) for entry in ring]
+    facts = describe_keys(settings, now)
     if output.is_document:
         output.document({"keys": facts})
     elif facts:
         output.table(_COLUMNS, [_in_words(each, now) for each in facts])
         width = shutil.get_terminal_size().columns
         if sys.stdout.isatty() and width >= _WIDE:
+            _, ring = _read_keys(settings)
+            policy = ring_policy(settings)
             reach = policy.keep + policy.publish_ahead
             sys.stdout.write(draw_timeline(ring, now, width, reach=reach) + "\n")
     else:
@@ -345,6 +345,15 @@ def _warn_of_an_empty_set(settings: "Settings") -> None:
         )
 
 
+def describe_keys(settings: "Settings", now: int) -> list[dict[str, Any]]:
+    """Describe every key: its state and times, and what happens to it next."""
+    from watchword.provider.key_ring import ring_policy
+
+    records, ring = _read_keys(settings)
+    policy = ring_policy(settings)
+    return [_describe(entry, records[entry.key.kid], now, policy) for entry in ring]
+
+
 def _describe(
     entry: "RingEntry", stored: "StoredKey", now: int, policy: "RingPolicy"
 ) -> dict[str, Any]:
@@ -370,10 +379,16 @@ def _describe(
 def _in_words(facts: "dict[str, Any]", now: int) -> "dict[str, Any]":
     is_local = facts["signer"] == "local"  # no other private key is in the store
     encrypted = ("yes" if facts["encrypted"] else "no") if is_local else None
-    return facts | {"encrypted": encrypted, "next": _words(facts["next"], now)}
+    return facts | {"encrypted": encrypted, "next": write_next_step(facts["next"], now)}
 
 
-def _words(step: "dict[str, Any]", now: int) -> str:
+def write_next_step(step: "dict[str, Any]", now: int) -> str:
+    """Say what happens to a key next, and in how long; nothing if it takes no time and command.
+
+    Args:
+        step: the member `next` of a described key.
+        now: seconds since the epoch.
+    """
     from datetime import datetime
 
     words, undated = _STEPS[step["state"]]

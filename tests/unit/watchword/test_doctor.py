@@ -4,11 +4,27 @@ import stat
 
 import pytest
 
-from keys.ring import KeyState
+from keys.ring import KeyState, RingEntry, RingKey, RingPolicy
 from watchword import doctor
 from watchword.doctor import Finding, Folder
 
 FOLDER, FILE = stat.S_IFDIR, stat.S_IFREG
+
+
+def successors(now, *, rotate_every, pending=None):
+    """Check a key that signs since the second 100 and, if it is named, one that waits."""
+    states = [("ES256", KeyState.ACTIVE), *([(pending, KeyState.PENDING)] if pending else [])]
+    ring = [
+        RingEntry(
+            key=RingKey(kid=alg, alg=alg, published_at=0, signs_from=100),
+            state=state,
+            superseded_at=None,
+            gone_at=None,
+        )
+        for alg, state in states
+    ]
+    policy = RingPolicy(jwks_max_age=300, rotate_every=rotate_every)
+    return doctor.check_successors(ring, now, policy)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +62,12 @@ def test_what_others_can_read_or_own_is_found(mode, owner, remedies):
         (doctor.check_published(["a", "b"], ["b", "a"]), None),
         (doctor.check_published(["a"], []), "issuer"),
         (doctor.check_published([], ["a"]), "issuer"),
-        (doctor.check_limits(8192, 8192), None),
-        (doctor.check_limits(960, 8192), "limits"),
+        (successors(100, rotate_every=0), None),
+        (successors(100, rotate_every=10_000), None),
+        (successors(9_741, rotate_every=10_000), "keys"),
+        (successors(9_739, rotate_every=10_000), None),
+        (successors(20_000, rotate_every=10_000, pending="ES256"), None),
+        (successors(20_000, rotate_every=10_000, pending="RS256"), "keys"),
     ],
 )
 def test_a_fact_is_a_finding_or_none(found, check):
@@ -63,3 +83,9 @@ def test_keys_on_one_side_alone_are_two_findings():
     assert isinstance(missing, Finding)
     assert "does not publish ours" in missing.found
     assert "publishes theirs" in strange.found
+
+
+def test_the_limit_of_the_shell_is_told_and_no_finding():
+    """A service has its own."""
+    assert doctor.describe_limit(8192, 8192) is None
+    assert "960 of 8192 connections" in doctor.describe_limit(960, 8192)
