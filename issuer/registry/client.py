@@ -333,7 +333,14 @@ def describe_client(client: Client, now: int) -> Json:
         "created_at": write_time(client.created_at),
         "updated_at": write_time(client.updated_at),
         "state": _client_state(client, now),
+        "next_end_at": write_time(_next_end(client, now)),
     }
+
+
+def _next_end(client: Client, now: int) -> int | None:
+    """Tell when the client ends or, if that is earlier, the next of its secrets."""
+    ends = (client.registration.expires_at, *(each.expires_at for each in client.secrets))
+    return min((each for each in ends if each is not None and each > now), default=None)
 
 
 def _client_state(client: Client, now: int) -> ClientState:

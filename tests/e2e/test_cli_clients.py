@@ -79,6 +79,7 @@ def test_create_prints_the_registration_under_its_registered_names(run):
         "expires_at": "2031-01-31T12:00:00Z",
         "metadata": {"team": "shop", "note": "a=b"},
         "state": "disabled",
+        "next_end_at": "2031-01-31T12:00:00Z",
     }
 
 

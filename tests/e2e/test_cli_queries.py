@@ -1,6 +1,7 @@
 """Who uses what, what ends soon, and what was changed: lists with filters."""
 
 import json
+import re
 import signal
 import subprocess
 
@@ -44,6 +45,21 @@ def test_clients_are_listed_by_what_the_options_say(run, options, expected):
     shown = run("clients", "list", *options)
     assert all(name in shown.stdout for name in expected)
     assert ("There is no such client." in shown.stderr) != bool(expected)
+
+
+def test_what_ends_is_listed_with_its_time(run):
+    """The client or, if that is earlier, the next of its secrets."""
+    run("clients", "create", "fair", "--expires-in", "20d", "--secret-expires-in", "25d")
+    listed = document(run("clients", "list", "--json"))["clients"]
+    ends = {each["client_id"]: each["next_end_at"] for each in listed}
+    assert ends["till"] is None
+    fair = document(run("clients", "show", "fair", "--json"))
+    assert ends["fair"] == fair["expires_at"] < fair["secrets"][0]["expires_at"]
+    head, *rows = run("clients", "list", "--expiring", "30d").stdout.splitlines()
+    assert head.endswith("next_end_at")
+    assert [row.split()[0] for row in rows] == ["fair", "kiosk"]
+    assert all(re.search(r"in (19|20|9|10) d$", row) for row in rows)
+    assert "next_end_at" not in run("clients", "list").stdout
 
 
 def test_filters_are_checked(run):

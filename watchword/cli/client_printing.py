@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from watchword.cli.client_options import ClientFilters
 from watchword.cli.client_secrets import print_secrets
 from watchword.cli.grant_options import write_grants_line
 from watchword.cli.output import say
@@ -23,18 +24,21 @@ _COLUMNS = (
     Column("created_at", "time", wide=True),
     Column("updated_at", "time", wide=True),
 )
+_SHOWN_OTHERWISE = ("scope", "resources", "secrets", "next_end_at")
+"""Members of a client that its grants, its own end and the table of its secrets tell."""
 
 
-def print_clients(output: Output, pages: "Iterable[Page]", *, every: bool) -> None:
-    """Print pages of clients as each is there; `every` says that no option leaves any out."""
+def print_clients(output: Output, pages: "Iterable[Page]", options: ClientFilters) -> None:
+    """Print pages of clients as each is there, and what ends when if the options are about that."""
+    end = Column("next_end_at", "time", wide=options.expiring is None)
     count, following = 0, None
     for page in pages:
         count, following = count + len(page.items), page.next
         if page.items:
-            output.table(_COLUMNS, map(_row, page.items))
+            output.table((*_COLUMNS, end), map(_row, page.items))
     if not count:
         none = "There is no client yet; run: watchword clients create ID"
-        say(none if every else "There is no such client.")
+        say(none if options == ClientFilters() else "There is no such client.")
     if following is not None:
         say(f"There are more: --after {following}")
 
@@ -47,7 +51,7 @@ def print_client(output: Output, client: "Json", now: int) -> None:
     """Print one client, and the times of its secrets if it has any."""
     shown: dict[str, Any] = {}
     for name, value in client.items():
-        if name not in ("scope", "resources", "secrets"):  # in the grants, and in a table below
+        if name not in _SHOWN_OTHERWISE:
             shown[name] = (
                 {True: "yes", False: None}.get(value, value) if isinstance(value, bool) else value
             )

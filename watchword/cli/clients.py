@@ -151,7 +151,7 @@ def list_clients(
         )
         found = watched(fetched, output)
         if not output.is_document:
-            print_clients(output, found, every=options == ClientFilters())
+            print_clients(output, found, options)
         elif most is None:
             output.documents("clients", (each for page in found for each in page.items))
         else:

@@ -64,6 +64,9 @@ class ListedClient(ClientRegistration):
     created_at: TimeText
     updated_at: TimeText
     state: ClientState = Field(description="`secret_expired`: all of its secrets have ended")
+    next_end_at: TimeText | None = Field(
+        description="when it ends or, if that is earlier, the next of its secrets; null for never"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, config=MODEL)

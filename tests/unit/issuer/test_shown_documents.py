@@ -58,6 +58,7 @@ def test_a_client_is_described_by_its_registered_names():
         "created_at": "1970-01-01T00:00:00Z",
         "updated_at": "1970-01-01T00:00:01Z",
         "state": "enabled",
+        "next_end_at": "2027-01-15T08:00:00Z",
     }
 
 
