@@ -56,7 +56,7 @@ def test_each_line_of_the_checklist_prints_what_it_says(tmp_path: Path) -> None:
     machine = Machine(tmp_path, CHECKLIST)
     assert machine.place.run("keys", "generate").returncode == 0
     lines = re.findall(r"^\d+\. .*?(?=^\d+\. |\Z)", CHECKLIST, flags=re.DOTALL | re.MULTILINE)
-    assert len(lines) == 12
+    assert len(lines) == 15
     with running(machine.place):
         count = "watchword keys list --json | grep -c kid"
         assert eventually(lambda: machine.type_in(count).strip() == "2")

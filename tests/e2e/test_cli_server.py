@@ -1,5 +1,7 @@
 """`--server`: the same commands, asked of a running provider instead of the database."""
 
+import re
+
 import pytest
 
 from tests.support.cli import refused, run_in_empty_folder
@@ -58,6 +60,26 @@ def run(place, elsewhere, become, tmp_path):
 def elsewhere(tmp_path, monkeypatch, capsys):
     """Run commands that know no server and no credentials yet."""
     return run_in_empty_folder(tmp_path, monkeypatch, capsys)
+
+
+def test_clients_are_listed_by_what_the_options_say(place, run):
+    """By the server, and with what ends when."""
+    grant = ("--grant", f"{place.url} read")
+    assert run("clients", "create", "fair", *grant, "--secret-expires-in", "10d").returncode == 0
+    for options, is_listed in (
+        (["--scope", "read", "--resource", place.url], True),
+        (["--scope", "write"], False),
+        (["--state", "enabled"], True),
+        (["--state", "disabled"], False),
+        (["--expiring", "30d"], True),
+        (["--expiring", "9d"], False),
+        (["--unused-for", "1d"], False),
+    ):
+        found = document(run("clients", "list", *options, "--json"))["clients"]
+        assert ("fair" in [each["client_id"] for each in found]) == is_listed, options
+    (shown,) = run("clients", "list", "--expiring", "30d").stdout.splitlines()[1:]
+    assert re.fullmatch(r"fair .* in (9|10) d", shown)
+    assert run("clients", "delete", "fair", "--yes").returncode == 0
 
 
 def test_clients_are_administered_from_afar(place, run):
