@@ -15,7 +15,7 @@ class Machine:
     """A machine whose folders and port are those of the pages."""
 
     def __init__(self, folder: Path, page: str) -> None:
-        (folder / "passphrase").write_text("correct horse battery staple")
+        (folder / "key-passphrase").write_text("correct horse battery staple")
         self.place: Place = make_place(folder)
         self._here = {
             "/var/lib/watchword": str(folder / "data"),

@@ -353,4 +353,4 @@ def check_short_id(text: str) -> None:
         ValueError: it is no such id.
     """
     if not _SHORT_ID.fullmatch(text):
-        raise ValueError("must be an id as the list shows it, not what it stands for")
+        raise ValueError("must be an id as the list shows it, not the secret or token itself")
