@@ -58,7 +58,7 @@ def serving(folder: Path, issuer: str) -> Iterator[str]:
 
 
 def test_each_worker_gets_the_keys_for_itself(tmp_path: Path) -> None:
-    """Threads of both workers validate tokens from the first request on, and know a new key."""
+    """Threads of both workers validate tokens from the first request on."""
     with listening(audience=ORDERS) as issuer, serving(tmp_path, issuer.url) as url:
         headers = issuer.headers(scope="orders:read", client_id="billing")
 
