@@ -45,6 +45,7 @@ BEFORE_SERVING = [
     "registration-tokens list",
     "registration-tokens revoke {token_id}",
     "audit list",
+    "usage",
     "apply registry.toml",
     "export",
     "db backup all.backup",
@@ -57,6 +58,7 @@ WHILE_SERVING = [
     "token get --json",
     "token inspect {access_token}",
     "token explain {access_token}",
+    "doctor",
 ]
 
 

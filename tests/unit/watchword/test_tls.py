@@ -4,6 +4,7 @@ import os
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -169,15 +170,19 @@ def test_a_handshake_that_does_not_end_is_ended(certificate: Certificate, sent: 
 @pytest.mark.usefixtures("either_loop")
 def test_handshakes_count_as_connections(certificate: Certificate, authority: Authority) -> None:
     """Silent ones in any number make room for a client that speaks."""
-    with served(limits(connections=6), certificate=certificate) as server:
-        silent = [server.connect() for _ in range(10)]
-        time.sleep(0.1)  # the patience that each of them has
-        with secured(server, authority.trusting()) as peer:
-            peer.sendall(GET)
-            assert read_answer(peer)[0] == 200
+    with served(limits(connections=6), certificate=certificate) as server, ExitStack() as silent:
+        for _ in range(10):
+            silent.enter_context(server.connect())
+
+        def is_served() -> bool:
+            # Refused while none of the silent ones has had its patience.
+            with suppress(OSError), secured(server, authority.trusting()) as peer:
+                peer.sendall(GET)
+                return read_answer(peer)[0] == 200
+            return False
+
+        assert eventually(is_served)
         assert len(server.server.server_state.connections) <= 6
-        for each in silent:
-            each.close()
         assert eventually(lambda: server.reasons().get("closed_for_another", 0) >= 1)
 
 
