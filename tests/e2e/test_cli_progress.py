@@ -81,11 +81,11 @@ def test_a_list_says_how_much_of_it_is_there(written_at_once):
 
     def fetch():
         yield Page
-        shown.append(read_until(written_at_once, b"\r"))
+        shown.append(read_until(written_at_once, b" entries, "))
 
     shown = []
     assert list(progress.watched(fetch(), TABLE)) == [Page]
-    assert b"still working (1,500 entries, 0 s)" in shown[0]
+    assert shown[0].endswith(b"still working (1,500 entries, ")
     assert read_until(written_at_once, b"\x1b[K")
 
 
