@@ -16,6 +16,7 @@ sys.path[0] = sys.path[0].removesuffix("/bench")  # else bench/token.py hides th
 import argparse
 import asyncio
 import json
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -92,9 +93,11 @@ def measure_served(data: Prepared, server: Running, total: int) -> dict[str, flo
     served = resident_mb(server.pid)
     fetch, look = list_requests(server)
     return {
-        "token_us": min(us_of(server, busy, total) for _ in range(3)),
-        "unchanged_us": min(us_of(server, [look], total, expect=304) for _ in range(3)),
-        "list_answer_us": min(us_of(server, [fetch], total) for _ in range(3)),
+        "token_us": statistics.median(us_of(server, busy, total) for _ in range(3)),
+        "unchanged_us": statistics.median(
+            us_of(server, [look], total, expect=304) for _ in range(3)
+        ),
+        "list_answer_us": statistics.median(us_of(server, [fetch], total) for _ in range(3)),
         "worker_mb": started,
         "client_kb": max(0.0, served - started) / CLIENTS * 1024,
     }

@@ -23,7 +23,8 @@ from watchword.registry import ADMIN_SCOPES
 LIMIT = Parameter(name="limit", kind="integer", default=100, least=1, most=1000, description="")
 AFTER = Parameter(name="after", kind="string", description="")
 PRUNE = Parameter(name="prune", kind="boolean", default=False, description="")
-KNOWN = (LIMIT, AFTER, PRUNE)
+STATE = Parameter(name="state", kind="string", choices=("enabled", "disabled"), description="")
+KNOWN = (LIMIT, AFTER, PRUNE, STATE)
 
 
 # ---- paths ----
@@ -82,7 +83,12 @@ def test_a_written_path_is_read_back(name: str) -> None:
 
 def test_what_is_left_out_is_at_its_default() -> None:
     """A call knows every parameter of its route."""
-    assert parse_query(b"", KNOWN) == {"limit": 100, "after": None, "prune": False}
+    assert parse_query(b"", KNOWN) == {
+        "limit": 100,
+        "after": None,
+        "prune": False,
+        "state": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,7 @@ def test_what_is_left_out_is_at_its_default() -> None:
         (b"prune", "prune", True),
         (b"prune=true", "prune", True),
         (b"prune=false", "prune", False),
+        (b"state=disabled", "state", "disabled"),
     ],
 )
 def test_values_are_read_by_their_kind(raw: bytes, name: str, value: object) -> None:
@@ -118,6 +125,8 @@ def test_values_are_read_by_their_kind(raw: bytes, name: str, value: object) -> 
         b"after=%FF",
         b"after=\xff",
         b"after=a%00b",
+        b"state=Disabled",
+        b"state=",
         b"&".join(b"a%d=1" % number for number in range(30)),
     ],
 )
