@@ -9,6 +9,8 @@ from random import Random
 import pytest
 
 from bench.scale_model import (
+    CONNECTIONS,
+    VIEW_SIZE,
     Costs,
     Installation,
     amounts,
@@ -20,6 +22,8 @@ from bench.scale_model import (
 from issuer.events import ignore_event
 from issuer.status.indexes import StatusIndexes
 from issuer.status.positions import StatusBlock
+from issuer.storage.engines import postgresql, sqlalchemy_postgresql
+from watchword.settings import Settings
 
 START = 1_800_000_000
 COSTS = Costs(
@@ -100,6 +104,13 @@ def test_without_revocations_cpu_grows_with_tokens_alone() -> None:
         for tokens in (500, 5_000)
     ]
     assert 8 < cpu[1] / cpu[0] < 12
+
+
+def test_what_is_assumed_of_workers_is_what_they_are() -> None:
+    """Requests and administration have pools; following and listening have one connection each."""
+    for_requests, for_administration = postgresql._CONNECTIONS, sqlalchemy_postgresql._CONNECTIONS
+    assert for_requests + for_administration + 2 == CONNECTIONS
+    assert Settings.model_fields["view_size"].default == VIEW_SIZE
 
 
 def few(tokens: int) -> Installation:
