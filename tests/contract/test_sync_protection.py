@@ -165,7 +165,7 @@ async def test_a_server_that_lets_no_thread_run_gets_refusals(
 
 
 async def test_the_thread_ends_with_its_protection(api: Api) -> None:
-    """Whoever forgets to close leaves nothing behind."""
+    """A protection that is dropped without `close` leaves no thread behind."""
     await api.ask()
     api.sync = SyncProtection(issuer=api.server.url, resource=RESOURCE)
     gc.collect()
