@@ -1,8 +1,8 @@
 """What the pages on the administration API say is so, and what they tell people to type works."""
 
 import json
-import re
 import os
+import re
 import shutil
 from pathlib import Path
 from textwrap import dedent
