@@ -121,19 +121,69 @@ def _database_url(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
-Issuer = Annotated[str, AfterValidator(_issuer)]
-AllowInsecureHttp = Annotated[bool | str, AfterValidator(_insecure_http)]
+# What a setting means stands here with its type, where the type has a rule of its own.
+Issuer = Annotated[
+    str,
+    AfterValidator(_issuer),
+    Field(
+        description="issuer identifier, exactly as in `iss`; https unless the host is loopback, or"
+        " plain http is allowed"
+    ),
+]
+AllowInsecureHttp = Annotated[
+    bool | str,
+    AfterValidator(_insecure_http),
+    Field(
+        description="whether the issuer may be on plain http beyond loopback, for development:"
+        " `true` for hosts of a private network, or host names with commas between for those too"
+    ),
+]
 """Written as text or as in TOML; what is kept is a bool, or the names that are allowed too."""
-DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_database_url)]
+DatabaseUrl = Annotated[
+    SecretStr | None,
+    AfterValidator(_database_url),
+    Field(description="`sqlite:///…` or `postgresql://…`; SQLite in the data folder if unset"),
+]
 KeySigner = Annotated[
-    Literal["local", "pkcs11", "aws-kms"], AfterValidator(_signer_with_its_settings)
+    Literal["local", "pkcs11", "aws-kms"],
+    AfterValidator(_signer_with_its_settings),
+    Field(
+        description="what makes new keys and signs with them: `local` (this process), `pkcs11` (a"
+        " security module) or `aws-kms`, which boto3's own environment leads to"
+    ),
 ]
 Seconds = Annotated[int, BeforeValidator(_seconds)]
 """A duration: a number of seconds, or text such as `12h`."""
-SigningAlg = Annotated[str, AfterValidator(_signing_alg)]
-TokenOrigins = Annotated[str, AfterValidator(_origins)]
-TrustedProxies = Annotated[str, AfterValidator(_networks)]
-JwksUriHosts = Annotated[str, AfterValidator(_host_names)]
+SigningAlg = Annotated[
+    str,
+    AfterValidator(_signing_alg),
+    Field(
+        description="algorithm that tokens are signed with, where their resource names none, and of"
+        " new keys: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`,"
+        " `ES512`, `EdDSA`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65` or `ML-DSA-87`"
+    ),
+]
+TokenOrigins = Annotated[
+    Annotated[str, AfterValidator(_origins)] | None,
+    Field(
+        description="origins, with commas between, whose web pages may ask for tokens with the"
+        " credentials of a client, or `*` for all; none if unset"
+    ),
+]
+TrustedProxies = Annotated[
+    Annotated[str, AfterValidator(_networks)] | None,
+    Field(
+        description="addresses and networks of proxies, with commas between, whose `Forwarded` or"
+        " `X-Forwarded-*` say where a request came from"
+    ),
+]
+JwksUriHosts = Annotated[
+    Annotated[str, AfterValidator(_host_names)] | None,
+    Field(
+        description="hosts, with commas between, that a registered `jwks_uri` may name though their"
+        " addresses are private"
+    ),
+]
 Unavailable = Annotated[
     str | None, AfterValidator(_not_built), Field(description="not available yet")
 ]

@@ -75,16 +75,8 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    allow_insecure_http: AllowInsecureHttp = Field(
-        False,
-        description="whether the issuer may be on plain http beyond loopback, for development:"
-        " `true` for hosts of a private network, or host names with commas between for those too",
-    )
-    issuer: Issuer = Field(
-        "http://localhost:8080",
-        description="issuer identifier, exactly as in `iss`; https unless the host is loopback, or"
-        " plain http is allowed",
-    )
+    allow_insecure_http: AllowInsecureHttp = False
+    issuer: Issuer = "http://localhost:8080"
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     metrics_port: int | None = Field(
@@ -97,10 +89,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("watchword-data"), description="keys and the SQLite database; made with mode 0700"
     )
-    database_url: DatabaseUrl = Field(
-        None,
-        description="`sqlite:///…` or `postgresql://…`; SQLite in the data folder if unset",
-    )
+    database_url: DatabaseUrl = None
     key_store: Literal["files", "database"] = Field(
         "files",
         description="where signing keys are kept: `files`, in the data folder, or `database`, that"
@@ -114,11 +103,7 @@ class Settings(BaseSettings):
     )
     pkcs11_token: str | None = Field(None, description="label of the token in it")
     pkcs11_pin: SecretStr | None = Field(None, description="PIN of the token's user")
-    key_signer: KeySigner = Field(
-        "local",
-        description="what makes new keys and signs with them: `local` (this process), `pkcs11` (a"
-        " security module) or `aws-kms`, which boto3's own environment leads to",
-    )
+    key_signer: KeySigner = "local"
     token_ttl: Seconds = Field(
         3600,
         ge=1,
@@ -138,12 +123,7 @@ class Settings(BaseSettings):
         le=86_400,
         description="seconds that the JWK set may be cached; the rollover rule follows from it",
     )
-    signing_alg: SigningAlg = Field(
-        "RS256",
-        description="algorithm that tokens are signed with, where their resource names none, and of"
-        " new keys: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`,"
-        " `ES512`, `EdDSA`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65` or `ML-DSA-87`",
-    )
+    signing_alg: SigningAlg = "RS256"
     rotate_every: Seconds = Field(
         0,
         ge=0,
@@ -198,11 +178,7 @@ class Settings(BaseSettings):
         None,
         description="audience of the administration API; the issuer with `/admin/api/v1` if unset",
     )
-    jwks_uri_hosts: JwksUriHosts | None = Field(
-        None,
-        description="hosts, with commas between, that a registered `jwks_uri` may name though their"
-        " addresses are private",
-    )
+    jwks_uri_hosts: JwksUriHosts = None
     claim_hooks: ClaimHooks | None = Field(
         None,
         description="functions that add claims to tokens, `package.module:attribute`, with commas"
@@ -213,11 +189,7 @@ class Settings(BaseSettings):
         description="whether the metadata name an authorization endpoint, which refuses every"
         " request: for clients that demand one, such as the SDKs of MCP",
     )
-    token_cors_origins: TokenOrigins | None = Field(
-        None,
-        description="origins, with commas between, whose web pages may ask for tokens with the"
-        " credentials of a client, or `*` for all; none if unset",
-    )
+    token_cors_origins: TokenOrigins = None
     drain_seconds: float = Field(
         0.5,
         ge=0,
@@ -228,11 +200,7 @@ class Settings(BaseSettings):
         None, description="PEM file of a certificate with its chain: `serve` speaks TLS with it"
     )
     tls_key: Path | None = Field(None, description="PEM file of its private key, not encrypted")
-    trusted_proxies: TrustedProxies | None = Field(
-        None,
-        description="addresses and networks of proxies, with commas between, whose `Forwarded` or"
-        " `X-Forwarded-*` say where a request came from",
-    )
+    trusted_proxies: TrustedProxies = None
     # Announced ahead of the features they steer: a value that asks for one is refused.
     tls_client_ca: Unavailable = None
     status_list_ttl: Seconds = Field(
