@@ -20,11 +20,7 @@ from consumer.client_auth import ClientSecretBasic
 from issuer.config import MAX_TOKEN_TTL
 from issuer.registry.audit import Actor, Via
 from issuer.registry.client import ClientRegistration
-from issuer.registry.credentials import (
-    NewSecret,
-    generate_secret,
-    hash_secret,
-)
+from issuer.registry.credentials import NewSecret, generate_secret, hash_secret
 from issuer.registry.resource import Resource
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.registry import Registry

@@ -21,7 +21,7 @@ from issuer.administration.http import BASE
 from issuer.administration.http.problems import clean, read_problem
 from issuer.administration.http.route import parse_query, write_path, write_tag
 from issuer.administration.operations import Page, Versioned, pages
-from issuer.registry.client import EVERY_CLIENT, ClientFilter
+from issuer.registry.client_description import EVERY_CLIENT, ClientFilter
 from issuer.registry.errors import (
     AccessRefused,
     InvalidValue,

@@ -64,7 +64,7 @@ def _signer_with_its_settings(signer: str, info: ValidationInfo) -> str:
 
 
 def _host_names(text: str) -> str:
-    from issuer.registry.credentials import check_jwks_uri  # imports cryptography, which is slow
+    from issuer.registry.auth_methods import check_jwks_uri  # imports cryptography, which is slow
 
     for host in split_names(text.lower()):
         url = f"https://{host}/"

@@ -28,12 +28,8 @@ from issuer.administration.token_changes import (
 )
 from issuer.administration.transactions import Transactions
 from issuer.registry.audit import Actor, AuditEntry, Via
-from issuer.registry.client import (
-    EVERY_CLIENT,
-    ClientFilter,
-    ClientRegistration,
-    describe_client,
-)
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_description import EVERY_CLIENT, ClientFilter, describe_client
 from issuer.registry.credentials import describe_secret
 from issuer.registry.errors import InvalidValue, ResourceInUse
 from issuer.registry.initial_access_token import (

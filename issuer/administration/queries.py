@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from issuer.administration.operations import Page, Versioned, check_limit, read_entry_number
 from issuer.registry.audit import describe_entry
-from issuer.registry.client import Client, ClientFilter, describe_client
+from issuer.registry.client import Client
+from issuer.registry.client_description import ClientFilter, describe_client
 from issuer.registry.credentials import describe_secret
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import Json, parse_time, write_time

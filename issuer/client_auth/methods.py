@@ -14,8 +14,8 @@ from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import Evidence
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.limits import Limits
+from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.client import Client
-from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import StoreUnavailable
 
 

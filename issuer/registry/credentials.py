@@ -1,29 +1,22 @@
-"""What clients prove themselves by: methods, secrets by their hashes, public keys and names.
+"""The secrets that clients prove themselves by, as their hashes (RFC 6749 §10.10).
 
-RFC 6749 §10.10, RFC 7591 §2, RFC 8705 §2. Hashes of secrets describe themselves. A generated secret
+Hashes of secrets describe themselves. A generated secret
 has 256 random bits, so one salted HMAC-SHA256 is the right check: there is nothing to guess. A
 short secret that a person chose gets scrypt instead. Several secrets of one client may be live at
 once, so that one can replace another. Times are integer seconds since the epoch.
 """
 
 import hmac
-import ipaddress
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from hashlib import scrypt
-from typing import Any, Self
-from urllib.parse import urlsplit
-
-from pydantic import ValidationInfo
+from typing import Self
 
 from issuer.registry.errors import InvalidSecretHash, InvalidValue
-from issuer.registry.schema import Json, check_json_size, check_time, write_time
+from issuer.registry.schema import Json, check_time, write_time
 from keys.encoding import decode_base64url, encode_base64url
-from keys.errors import InvalidJwk
-from keys.jwk import PRIVATE_MEMBERS, PUBLISHED_TEST_KEYS, parse_public_jwk, thumbprint
 
 SECRET_PREFIX = "wws_"  # noqa: S105 - lets secret scanners recognise a leaked secret
 SALT_BYTES = 16
@@ -234,151 +227,3 @@ def describe_secret(secret: ClientSecret) -> Json:
         "expires_at": write_time(secret.expires_at),
         "last_used_at": write_time(secret.last_used_at),
     }
-
-
-_MAXIMUM_JWKS_BYTES = 65_536
-_MAXIMUM_KEYS = 10
-MAXIMUM_SUBJECT_LENGTH = 1024
-_HOST_NAME = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_-]{1,63}\.)+[A-Za-z][A-Za-z0-9-]{0,62}")
-# Names that only mean something inside a network (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
-_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
-
-
-class AuthMethod(StrEnum):
-    """Ways to authenticate at the token endpoint, by their registered names (RFC 7591 §2)."""
-
-    CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - a method's name
-    CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 - a method's name
-    PRIVATE_KEY_JWT = "private_key_jwt"
-    TLS_CLIENT_AUTH = "tls_client_auth"
-    SELF_SIGNED_TLS_CLIENT_AUTH = "self_signed_tls_client_auth"
-
-    @property
-    def uses_secret(self) -> bool:
-        """Whether clients prove themselves by a plain secret; either of the two ways serves."""
-        return self in (AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST)
-
-
-TLS_SUBJECTS = (
-    "tls_client_auth_subject_dn",
-    "tls_client_auth_san_dns",
-    "tls_client_auth_san_uri",
-    "tls_client_auth_san_ip",
-    "tls_client_auth_san_email",
-)
-"""Ways to name the certificate of `tls_client_auth`; a client has one (RFC 8705 §2.1.2)."""
-
-
-MATERIAL: Mapping[AuthMethod, tuple[str, ...]] = {
-    AuthMethod.CLIENT_SECRET_BASIC: (),
-    AuthMethod.CLIENT_SECRET_POST: (),
-    AuthMethod.PRIVATE_KEY_JWT: ("jwks", "jwks_uri"),
-    AuthMethod.TLS_CLIENT_AUTH: TLS_SUBJECTS,
-    AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: ("jwks", "jwks_uri"),
-}
-"""Members that a client is known by, of which it has exactly one; secrets are no members."""
-
-ALL_MATERIAL = tuple(dict.fromkeys(name for names in MATERIAL.values() for name in names))
-
-
-def check_material(method: AuthMethod, given: Collection[str]) -> None:
-    """Refuse material that does not fit the method.
-
-    Args:
-        method: how the client authenticates.
-        given: which of `ALL_MATERIAL` are set.
-
-    Raises:
-        InvalidValue: a member is missing, is one too many, or belongs to another method.
-    """
-    wanted = MATERIAL[method]
-    if foreign := [name for name in given if name not in wanted]:
-        raise InvalidValue(f"{method} has no {foreign[0]}")
-    if wanted and not given:
-        raise InvalidValue(f"{method} needs one of {', '.join(wanted)}")
-    if len(given) > 1:
-        raise InvalidValue(f"{method} has only one of {', '.join(given)}")
-
-
-def check_tls_subject(value: str, info: ValidationInfo) -> str:
-    """Return a certificate's name unchanged if a certificate can have it (RFC 8705 §2.1.2).
-
-    Raises:
-        InvalidValue: it is empty, too long, or does not print; or is no IP address where it should.
-    """
-    name = info.field_name
-    if not (1 <= len(value) <= MAXIMUM_SUBJECT_LENGTH and value.isprintable()):
-        raise InvalidValue(f"{name} is 1 to {MAXIMUM_SUBJECT_LENGTH} printable characters")
-    if name == "tls_client_auth_san_ip":
-        try:
-            ipaddress.ip_address(value)
-        except ValueError:
-            raise InvalidValue(f"{name} is not an IP address") from None
-    return value
-
-
-def check_jwks(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a JWK set unchanged; refuse one with no key, or with a private, weak or known one.
-
-    Unlike a set read from the network, every key must be usable: one that would be left out
-    is a mistake.
-
-    Raises:
-        InvalidValue: saying which key, counted from 1, and why.
-    """
-    keys = document.get("keys")
-    if not isinstance(keys, list) or not 1 <= len(keys) <= _MAXIMUM_KEYS:
-        raise InvalidValue(f"jwks is an object with 1 to {_MAXIMUM_KEYS} keys in `keys`")
-    check_json_size(document, "jwks", maximum=_MAXIMUM_JWKS_BYTES)
-    kids: set[str] = set()
-    for number, members in enumerate(keys, 1):
-        kid = _check_jwk(members, number)
-        if kid in kids:
-            raise InvalidValue(f"key {number} of jwks has the kid of another")
-        kids.add(kid)
-    return document
-
-
-def _check_jwk(members: object, number: int) -> str:
-    if not isinstance(members, dict):
-        raise InvalidValue(f"key {number} of jwks is not an object")
-    if any(members.get(name) is not None for name in PRIVATE_MEMBERS):
-        raise InvalidValue(f"key {number} of jwks has private members; register the public key")
-    try:
-        key = parse_public_jwk(members)
-    except InvalidJwk as error:
-        raise InvalidValue(f"key {number} of jwks cannot be used: {error}") from None
-    if thumbprint(key.members()) in PUBLISHED_TEST_KEYS:
-        raise InvalidValue(f"key {number} of jwks is printed in an RFC with its private half")
-    return key.kid
-
-
-def check_jwks_uri(uri: str) -> str:
-    """Return a URL unchanged; refuse one that a server must not fetch (RFC 8725 §3.10).
-
-    Checks the text only; before a fetch the addresses behind the name must be checked as well.
-
-    Raises:
-        InvalidValue: it is not plain https to a public host name.
-    """
-    if len(uri) > 2048 or not uri.isascii() or not uri.isprintable() or " " in uri:
-        raise InvalidValue("jwks_uri must be at most 2048 plain ASCII characters without spaces")
-    try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise InvalidValue(
-            "jwks_uri has a port that is not a number, or a broken address"
-        ) from None
-    if parts.scheme != "https" or "@" in parts.netloc or "#" in uri or "\\" in uri:
-        raise InvalidValue("jwks_uri must be https, without user information and fragment")
-    if port not in (None, 443):
-        raise InvalidValue("jwks_uri must be on port 443")
-    # Brackets hold addresses only (RFC 3986 §3.2.2), also of future versions.
-    if "[" in parts.netloc or not _HOST_NAME.fullmatch(host) or _is_private(host):
-        raise InvalidValue("jwks_uri must name a public host by its full name")
-    return uri
-
-
-def _is_private(host: str) -> bool:
-    return f".{host}".endswith(_PRIVATE_SUFFIXES)

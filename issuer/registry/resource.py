@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from issuer.registry.authorization_details import DetailsType, check_types
 from issuer.registry.claims import Claims
-from issuer.registry.client import Facts
+from issuer.registry.client_description import Facts
 from issuer.registry.errors import InvalidValue, UnknownScope
 from issuer.registry.names import ResourceName
 from issuer.registry.permission import ResourcePermission, Right, rights_of

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import ColumnElement, and_, exists, not_, or_, select
 
-from issuer.registry.client import ClientFilter, ClientState
-from issuer.registry.credentials import AuthMethod
+from issuer.registry.auth_methods import AuthMethod
+from issuer.registry.client_description import ClientFilter, ClientState
 from issuer.storage.tables import (
     client_grant_scopes,
     client_grants,

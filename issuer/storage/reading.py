@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, func, literal, or_, select, text, tuple_
 
 from issuer.registry.audit import Action, Actor, AuditEntry, Via
-from issuer.registry.client import EVERY_CLIENT, Client, ClientFilter
+from issuer.registry.client import Client
+from issuer.registry.client_description import EVERY_CLIENT, ClientFilter
 from issuer.registry.credentials import SecretHash
 from issuer.registry.errors import UnknownClient, UnknownResource
 from issuer.registry.initial_access_token import InitialAccessToken

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from issuer.endpoints.sent_token import SentToken
 from issuer.introspection import wants_signed
-from issuer.registry.client import ClientRegistration, facts_of_client
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_description import facts_of_client
 from issuer.registry.schema import read, write
 from issuer.status.lists import StatusLists
 from issuer.status.positions import (

@@ -4,7 +4,8 @@ import secrets
 
 import pytest
 
-from issuer.registry.credentials import AuthMethod, generate_secret
+from issuer.registry.auth_methods import AuthMethod
+from issuer.registry.credentials import generate_secret
 from issuer.registry.resource import TokenPolicy
 from tests.support.issuer import (
     API,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from issuer.registry.credentials import AuthMethod
+from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.errors import (
     DuplicateClient,
     DuplicateResource,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.registry.client import ClientFilter
+from issuer.registry.client_description import ClientFilter
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import write_time
 from tests.support.registry import NOW, RESOURCE, use

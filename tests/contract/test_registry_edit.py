@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from issuer.registry.audit import Action
+from issuer.registry.auth_methods import TLS_SUBJECTS, AuthMethod
 from issuer.registry.authorization_details import DetailsType
-from issuer.registry.credentials import TLS_SUBJECTS, AuthMethod
 from issuer.registry.errors import (
     ResourceInUse,
     RevisionConflict,

@@ -9,8 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
+from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.client import ClientRegistration
-from issuer.registry.credentials import AuthMethod
 from issuer.registry.errors import InvalidValue, SchemaMismatch
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy

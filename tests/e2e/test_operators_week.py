@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from issuer.registry.client import describe_client
+from issuer.registry.client_description import describe_client
 from issuer.registry.resource import describe_resource
 from issuer.storage.registry import Registry
 from tests.support.command import Done, document, run_command

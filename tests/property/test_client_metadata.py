@@ -16,8 +16,9 @@ from issuer.registration.metadata import (
     parse_update,
 )
 from issuer.registration.request import check_media_type, parse_bearer, parse_document
+from issuer.registry.auth_methods import TLS_SUBJECTS, AuthMethod
 from issuer.registry.client import ClientRegistration
-from issuer.registry.credentials import DUMMY_FAST, TLS_SUBJECTS, AuthMethod
+from issuer.registry.credentials import DUMMY_FAST
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.schema import write

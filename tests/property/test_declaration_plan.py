@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from issuer.administration.declaration.apply import apply_declaration, preview_declaration
 from issuer.administration.declaration.document import SentClient, SentDeclaration, SentSecret
 from issuer.administration.declaration.plan import ApplyOptions
-from issuer.registry.client import ClientRegistration, facts_of_client
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_description import facts_of_client
 from issuer.registry.credentials import NewSecret
 from issuer.registry.errors import DeclarationRefused
 from issuer.registry.permission import ResourcePermission

@@ -14,7 +14,7 @@ from contextlib import closing, redirect_stdout
 from sqlalchemy import Engine, event
 
 from issuer.registry.audit import describe_entry
-from issuer.registry.client import describe_client
+from issuer.registry.client_description import describe_client
 from issuer.registry.resource import describe_resource
 from issuer.storage.registry import Registry
 from tests.support.registry import RegistryHarness

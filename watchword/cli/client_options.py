@@ -27,7 +27,7 @@ from watchword.cli.options import (
 from watchword.cli.output import Mistakes
 
 if TYPE_CHECKING:
-    from issuer.registry.client import ClientFilter
+    from issuer.registry.client_description import ClientFilter
     from issuer.registry.schema import Json
     from watchword.cli.registry import Operations
 
@@ -115,7 +115,7 @@ class ClientFilters:
 
 def read_filter(options: ClientFilters, mistakes: Mistakes) -> "ClientFilter":
     """Return which clients are listed, as far as the options are no mistakes."""
-    from issuer.registry.client import ClientFilter, ClientState
+    from issuer.registry.client_description import ClientFilter, ClientState
 
     states: dict[str, ClientState] = {each: each for each in get_args(ClientState)}
     if options.state is not None and options.state not in states:
@@ -184,7 +184,7 @@ def read_patch(options: ClientChanges, mistakes: Mistakes, now: int) -> "Json":
 
 def _displaced(members: "Json") -> "Json":
     """Unset the keys and certificate names whose place another one takes, or another method."""
-    from issuer.registry.credentials import ALL_MATERIAL, MATERIAL
+    from issuer.registry.auth_methods import ALL_MATERIAL, MATERIAL
 
     given = [name for name in ALL_MATERIAL if name in members]
     typed = members.get("token_endpoint_auth_method")

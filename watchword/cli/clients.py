@@ -318,7 +318,7 @@ def _warn(client: "Json", without_effect: "Iterable[str]") -> None:
 
 
 def _warn_without_secret(client: "Json", now: int) -> None:
-    from issuer.registry.credentials import AuthMethod
+    from issuer.registry.auth_methods import AuthMethod
 
     uses_secret = AuthMethod(client["token_endpoint_auth_method"]).uses_secret
     if uses_secret and not has_live_secret(client["secrets"], now):

@@ -206,7 +206,7 @@ def check_identifier(identifier: str) -> Mistakes:
 
 def _holders(operations: "Operations", identifier: str) -> "Json":
     """List clients with their scopes on a resource; nothing if the caller may not read clients."""
-    from issuer.registry.client import ClientFilter
+    from issuer.registry.client_description import ClientFilter
     from issuer.registry.errors import AccessRefused
 
     try:

@@ -23,7 +23,8 @@ from issuer.administration.declaration.plan import (
 )
 from issuer.administration.token_changes import revoke_all_tokens
 from issuer.registry.audit import Action, Actor, AuditEntry
-from issuer.registry.client import ClientRegistration, Facts, facts_of_client
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_description import Facts, facts_of_client
 from issuer.registry.credentials import ClientSecret
 from issuer.registry.errors import DeclarationRefused
 from issuer.registry.permission import named_subjects

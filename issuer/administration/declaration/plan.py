@@ -9,13 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from issuer.administration.declaration.document import Declaration, DeclaredSecret
-from issuer.registry.client import Client, ClientRegistration, Facts, facts_of_client
-from issuer.registry.credentials import (
-    MAXIMUM_SECRETS,
-    ClientSecret,
-    NewSecret,
-    hash_secret,
-)
+from issuer.registry.client import Client, ClientRegistration
+from issuer.registry.client_description import Facts, facts_of_client
+from issuer.registry.credentials import MAXIMUM_SECRETS, ClientSecret, NewSecret, hash_secret
 from issuer.registry.errors import DeclarationRefused
 from issuer.registry.permission import Right, named_subjects, unknown_subject
 from issuer.registry.resource import Resource, facts_of_resource

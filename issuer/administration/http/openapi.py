@@ -9,7 +9,8 @@ from pydantic.dataclasses import dataclass
 from issuer.administration.http.problems import KINDS
 from issuer.administration.http.route import Parameter, Route
 from issuer.administration.http.routes import PATCH, ROUTES
-from issuer.registry.client import ClientRegistration, ClientState
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_description import ClientState
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import Resource
 from issuer.registry.schema import MODEL, Document, Json, TimeText

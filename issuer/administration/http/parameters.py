@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from issuer.administration.http.route import Call, Parameter
 from issuer.administration.operations import MAXIMUM_PAGE, MAXIMUM_USAGE_DAYS
-from issuer.registry.client import ClientFilter, ClientState
+from issuer.registry.client_description import ClientFilter, ClientState
 
 PAGE = (
     Parameter(name="after", kind="string", description="where a page begins: `next` of the last"),

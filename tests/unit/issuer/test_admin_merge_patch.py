@@ -3,7 +3,7 @@
 import pytest
 
 from issuer.administration.documents import merge_patch, patched_client, patched_resource
-from issuer.registry.client import describe_client
+from issuer.registry.client_description import describe_client
 from issuer.registry.errors import InvalidDocument
 from issuer.registry.mistakes import write_pointer
 from issuer.registry.resource import describe_resource

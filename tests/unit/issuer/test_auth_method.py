@@ -1,12 +1,11 @@
-"""Unit tests of `issuer.registry.credentials`: what a client may be known by."""
+"""Unit tests of `issuer.registry.auth_methods`: what a client may be known by."""
 
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from issuer.registry.client import ClientRegistration
-from issuer.registry.credentials import (
+from issuer.registry.auth_methods import (
     ALL_MATERIAL,
     TLS_SUBJECTS,
     AuthMethod,
@@ -14,6 +13,7 @@ from issuer.registry.credentials import (
     check_jwks_uri,
     check_material,
 )
+from issuer.registry.client import ClientRegistration
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import members_of
 from keys.encoding import encode_base64url

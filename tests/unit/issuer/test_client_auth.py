@@ -10,8 +10,9 @@ from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import ClientPassword, Evidence
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.limits import Limits
+from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.client import Client
-from issuer.registry.credentials import AuthMethod, SecretHash
+from issuer.registry.credentials import SecretHash
 from tests.support.issuer import (
     NOW,
     SECRET,

@@ -7,7 +7,7 @@ from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import ClientAssertion, Evidence
 from issuer.errors import InvalidClient, Reason
 from issuer.limits import Limits
-from issuer.registry.credentials import AuthMethod
+from issuer.registry.auth_methods import AuthMethod
 from tests.support.issuer import NOW, SECRET, Clients, SlowHere, make_client, make_secret
 
 SHORT = "hunter2hunter2"

@@ -11,7 +11,7 @@ from issuer.administration.declaration.plan import (
     ChangeResource,
     RevokeSecret,
 )
-from issuer.registry.credentials import AuthMethod
+from issuer.registry.auth_methods import AuthMethod
 from tests.support.declaration import (
     absent,
     declaration,

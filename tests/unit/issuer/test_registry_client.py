@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from issuer.registry.client import ClientRegistration, facts_of_client
-from issuer.registry.credentials import AuthMethod
+from issuer.registry.auth_methods import AuthMethod
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_description import facts_of_client
 from issuer.registry.errors import InvalidValue
 from issuer.registry.names import check_client_id
 from issuer.registry.permission import ExchangePermission, ResourcePermission

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from issuer.registry.auth_methods import TLS_SUBJECTS, AuthMethod
 from issuer.registry.client import GRANT_TYPES, ClientRegistration
-from issuer.registry.credentials import TLS_SUBJECTS, AuthMethod
 from issuer.registry.errors import InvalidValue
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import Resource

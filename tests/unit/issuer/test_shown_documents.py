@@ -5,8 +5,10 @@ import json
 import pytest
 
 from issuer.registry.audit import SYSTEM, Action, Actor, AuditEntry, Via, describe_entry
-from issuer.registry.client import ClientRegistration, describe_client
-from issuer.registry.credentials import AuthMethod, ClientSecret, describe_secret
+from issuer.registry.auth_methods import AuthMethod
+from issuer.registry.client import ClientRegistration
+from issuer.registry.client_description import describe_client
+from issuer.registry.credentials import ClientSecret, describe_secret
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import RegisteredResource, describe_registered_resource
 from issuer.registry.schema import write

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from issuer.registry.credentials import check_jwks
+from issuer.registry.auth_methods import check_jwks
 from issuer.registry.errors import InvalidValue
 from keys.encoding import encode_base64url
 from keys.errors import InvalidJwk, InvalidJwkSet, KeyStoreError

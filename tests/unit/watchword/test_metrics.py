@@ -7,7 +7,7 @@ import pytest
 from issuer.errors import Reason
 from issuer.grants import GRANTS
 from issuer.limits import Limit
-from issuer.registry.credentials import AuthMethod
+from issuer.registry.auth_methods import AuthMethod
 from watchword.metrics import (
     BOUNDARIES,
     EVENTS,
