@@ -29,6 +29,7 @@ from issuer.limits import Limits
 from issuer.own_tokens import OwnTokens
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.usage import UsageLog
+from issuer.replay import Replays
 from issuer.reuse import ReusedTokens, SeenRequest, Wanted, reuse_window, same_thing
 from issuer.status.indexes import StatusIndexes
 from issuer.status.positions import Position, join_resources, status_claim
@@ -67,6 +68,7 @@ class TokenService:
         reused: the tokens that may be given again.
         indexes: give tokens their places on status lists.
         limits: of the tokens that a client gets.
+        replays: have assertions and proofs count once.
         hooks: of the operator, which add further claims.
     """
 
@@ -82,6 +84,7 @@ class TokenService:
         reused: ReusedTokens,
         indexes: StatusIndexes,
         limits: Limits,
+        replays: Replays,
         hooks: Iterable[ClaimHook] = (),
     ) -> None:
         self._config = config
@@ -94,6 +97,7 @@ class TokenService:
         self._reused = reused
         self._indexes = indexes
         self._limits = limits
+        self._replays = replays
         self._hooks = tuple(hooks)
 
     async def issue(
@@ -110,7 +114,8 @@ class TokenService:
             OAuthError: the request is refused.
             TooManyRequests: the client has used up its quota of tokens.
             TemporarilyUnavailable: there is no key to sign with, or what keeps it does not answer,
-                or no place on a status list; a token is never unsigned, nor beyond revocation.
+                nor what keeps claims, or no place on a status list; a token is never unsigned,
+                nor beyond revocation.
             ServerError: the token is longer than any API of ours takes, or a claim hook failed.
         """
         # Authentication first: RFC 6749 §5.2 tells an unauthenticated peer nothing of grants.
@@ -124,6 +129,9 @@ class TokenService:
             signer = self._keys.signer(now, authorization.alg)
         except NoSigningKey:
             raise TemporarilyUnavailable(Reason.NO_SIGNING_KEY) from None
+        # Last: what is refused for another reason has used up nothing, and may be sent again.
+        if authenticated.once:
+            await self._replays.claim(*authenticated.once)
         window = reuse_window(client, authorization)
         if window:
             what = same_thing(request.grant_type, authorization)

@@ -17,6 +17,7 @@ from issuer.limits import Limits
 from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.client import Client
 from issuer.registry.errors import StoreUnavailable
+from issuer.replay import Once
 
 
 class KnownClients(Protocol):
@@ -102,11 +103,19 @@ METHODS: Mapping[AuthMethod, Method[Any]] = {
 
 
 class AuthenticatedClient(NamedTuple):
-    """A client that has proven its identity, and the id of the credential that it did so with."""
+    """A client that has proven its identity.
+
+    Args:
+        client: the client.
+        credential_id: of what it proved that with.
+        method: how it did so.
+        once: what counts once of the proof; whoever takes it claims that last.
+    """
 
     client: Client
     credential_id: str
     method: AuthMethod
+    once: tuple[Once, ...] = ()
 
 
 def find_method(evidence: Evidence) -> AuthMethod | None:

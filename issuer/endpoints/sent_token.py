@@ -13,6 +13,7 @@ from issuer.endpoints.asgi import Scope, peer_address
 from issuer.errors import InvalidRequest, Reason
 from issuer.registry.client import Client
 from issuer.registry.usage import UsageLog
+from issuer.replay import Replays
 
 # The hint only says where to look first; a token of ours shows of what kind it is.
 _RECOGNISED = CREDENTIALS | {"token", "token_type_hint"}
@@ -43,11 +44,13 @@ class TokenReader:
     Args:
         authenticator: decides which client a form comes from.
         usage: remembers which credential was used.
+        replays: have assertions count once.
         clock: seconds since the epoch.
     """
 
     authenticator: ClientAuthenticator
     usage: UsageLog
+    replays: Replays
     clock: Callable[[], int]
 
     async def read(self, scope: Scope, body: bytes, *, url: str) -> SentToken:
@@ -60,6 +63,7 @@ class TokenReader:
 
         Raises:
             OAuthError: the form is malformed, has no token, or its sender is not authenticated.
+            TemporarilyUnavailable: whether an assertion counts for the first time is not known.
         """
         request = parse_client_request(
             scope["headers"],
@@ -72,10 +76,12 @@ class TokenReader:
         now = self.clock()
         authenticated = await self.authenticator.authenticate(request.evidence, now=now)
         client = authenticated.client
-        self.usage.note_credential(client.client_id, authenticated.credential_id, now)
         token = request.parameters.get("token")
         if token is None:
             raise InvalidRequest(
                 Reason.TOKEN_MISSING, "token is missing", client_id=client.client_id
             )
+        if authenticated.once:
+            await self.replays.claim(*authenticated.once)
+        self.usage.note_credential(client.client_id, authenticated.credential_id, now)
         return SentToken(client, token, now)

@@ -5,7 +5,6 @@ a batch is under way the next one fills.
 """
 
 import asyncio
-import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +27,7 @@ from issuer.storage.expiring import (
 )
 from issuer.storage.reservation import reserve_on_server
 from issuer.storage.status import change_in_file, change_on_server, own_in_file, own_on_server
+from keys.replay import claim_digest
 
 if TYPE_CHECKING:
     from issuer.storage.engines.postgresql import PostgresDatabase
@@ -152,7 +152,7 @@ class BatchedWrites:
 
     async def claim(self, scope: str, id: str, until: int) -> bool:
         """Claim an id; see `HotStore`."""
-        return bool(await self._enter(_Claim(_digest(scope, id), until)))
+        return bool(await self._enter(_Claim(claim_digest(scope, id), until)))
 
     async def reserve(self, name: str, count: int) -> int:
         """Reserve a block of numbers; see `HotStore`."""
@@ -170,7 +170,7 @@ class BatchedWrites:
 
     async def count(self, scope: str, id: str, by: int, until: int) -> int:
         """Add to a count; see `HotStore`."""
-        return int(await self._enter(_Count(_digest(scope, id), by, until)))
+        return int(await self._enter(_Count(claim_digest(scope, id), by, until)))
 
     async def close(self) -> None:
         """Refuse what waits and what still comes; wait for the batch that is under way."""
@@ -227,12 +227,6 @@ class BatchedWrites:
     def _fail_waiting(self, why: str) -> None:
         _fail([future for _, future in self._waiting], StoreUnavailable(why))
         self._waiting.clear()
-
-
-def _digest(scope: str, id: str) -> bytes:
-    text = f"{len(scope)}:{scope}{id}"  # no other scope and id make the same text
-    # 128 bits: another id of the same digest cannot be found, and the index stays small.
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def _fail(futures: Iterable[asyncio.Future[Any]], error: Exception) -> None:

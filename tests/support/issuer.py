@@ -27,6 +27,7 @@ from issuer.registry.errors import StoreUnavailable
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.registry.usage import UsageLog
+from issuer.replay import Replays
 from issuer.reuse import ReusedTokens
 from issuer.service import TokenService
 from issuer.status.indexes import StatusIndexes
@@ -152,10 +153,11 @@ class OneKey:
 
 
 class StatusStore:
-    """A hot store that takes statuses, and can be away."""
+    """A hot store that takes statuses and claims, and can be away."""
 
     def __init__(self) -> None:
         self.statuses: list[tuple[Position, Status]] = []
+        self.claims: list[tuple[str, str, int]] = []
         self.is_away = False
 
     async def set_status(self, position: Position, status: Status) -> None:
@@ -165,8 +167,11 @@ class StatusStore:
         self.statuses.append((position, status))
 
     async def claim(self, scope: str, id: str, until: int) -> bool:
-        """Claim nothing."""
-        raise NotImplementedError
+        """Claim an id, for good."""
+        if self.is_away:
+            raise StoreUnavailable("away")
+        self.claims.append((scope, id, until))
+        return [each[:2] for each in self.claims].count((scope, id)) == 1
 
     async def reserve(self, name: str, count: int) -> int:
         """Reserve nothing."""
@@ -270,7 +275,10 @@ class TestIssuer:
     def reader(self) -> TokenReader:
         """Reads forms with a token."""
         return TokenReader(
-            authenticator=self.authenticator, usage=self.usage, clock=lambda: self.now
+            authenticator=self.authenticator,
+            usage=self.usage,
+            replays=Replays(self.store),
+            clock=lambda: self.now,
         )
 
     @property
@@ -326,6 +334,7 @@ class TestIssuer:
                     hooks=self.hooks,
                     indexes=self.indexes,
                     limits=self.limits,
+                    replays=Replays(self.store),
                 ),
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,

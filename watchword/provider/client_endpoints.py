@@ -25,6 +25,7 @@ from issuer.metadata import (
 from issuer.own_tokens import OwnTokens
 from issuer.ports import HotStore
 from issuer.registry.usage import UsageLog
+from issuer.replay import Replays
 from issuer.reuse import ReusedTokens
 from issuer.service import TokenService
 from issuer.status.indexes import StatusIndexes
@@ -64,7 +65,10 @@ def client_endpoints(
         hooks: add claims to tokens.
         events: where log events go.
     """
-    reader = TokenReader(authenticator=authenticator, usage=usage, clock=wall_clock)
+    replays = Replays(writes)
+    reader = TokenReader(
+        authenticator=authenticator, usage=usage, replays=replays, clock=wall_clock
+    )
     tokens = OwnTokens(config.issuer, keys, lists)
     service = TokenService(
         config,
@@ -76,6 +80,7 @@ def client_endpoints(
         reused=ReusedTokens(lists, memo_key=secrets.token_bytes(32)),
         indexes=indexes,
         limits=limits,
+        replays=replays,
         hooks=hooks,
     )
     url = config.base + TOKEN_PATH
