@@ -37,7 +37,7 @@ class SentToken(NamedTuple):
         return f"SentToken(client_id={self.client.client_id!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class TokenReader:
     """Reads the forms in which clients send tokens.
 

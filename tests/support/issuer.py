@@ -274,12 +274,7 @@ class TestIssuer:
     @property
     def reader(self) -> TokenReader:
         """Reads forms with a token."""
-        return TokenReader(
-            authenticator=self.authenticator,
-            usage=self.usage,
-            replays=Replays(self.store),
-            clock=lambda: self.now,
-        )
+        return TokenReader(self.authenticator, self.usage, Replays(self.store), lambda: self.now)
 
     @property
     def own_tokens(self) -> OwnTokens:

@@ -66,9 +66,7 @@ def client_endpoints(
         events: where log events go.
     """
     replays = Replays(writes)
-    reader = TokenReader(
-        authenticator=authenticator, usage=usage, replays=replays, clock=wall_clock
-    )
+    reader = TokenReader(authenticator, usage, replays, wall_clock)
     tokens = OwnTokens(config.issuer, keys, lists)
     service = TokenService(
         config,
@@ -83,8 +81,7 @@ def client_endpoints(
         replays=replays,
         hooks=hooks,
     )
-    url = config.base + TOKEN_PATH
-    token = TokenEndpoint(service, url=url, clock=wall_clock, events=events)
+    token = TokenEndpoint(service, url=config.base + TOKEN_PATH, clock=wall_clock, events=events)
     return {
         **({AUTHORIZATION_PATH: refuse_authorization} if config.authorization_endpoint else {}),
         TOKEN_PATH: posted_from(config.token_origins, token),
