@@ -26,6 +26,7 @@ SECTIONS = (
     ("API metadata (RFC 9728) and MCP authorization", ("9728", "mcp")),
     ("Resource indicators (RFC 8707) and rich requests (RFC 9396)", ("8707", "9396")),
     ("Certificates of clients (RFC 8705, 9440)", ("8705", "9440")),
+    ("Workload identity", ("fed", "spiffe")),
     ("Token Status List", ("tsl",)),
     ("Key rollover and caching of key sets", ("roll",)),
     ("Operations", ("ops",)),

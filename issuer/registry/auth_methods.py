@@ -33,6 +33,8 @@ class AuthMethod(StrEnum):
     PRIVATE_KEY_JWT = "private_key_jwt"
     TLS_CLIENT_AUTH = "tls_client_auth"
     SELF_SIGNED_TLS_CLIENT_AUTH = "self_signed_tls_client_auth"
+    FEDERATED = "federated"
+    """Tokens of another issuer; a name of our own, since none is registered."""
 
     @property
     def uses_secret(self) -> bool:
@@ -56,6 +58,7 @@ MATERIAL: Mapping[AuthMethod, tuple[str, ...]] = {
     AuthMethod.PRIVATE_KEY_JWT: ("jwks", "jwks_uri"),
     AuthMethod.TLS_CLIENT_AUTH: TLS_SUBJECTS,
     AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: ("jwks", "jwks_uri"),
+    AuthMethod.FEDERATED: ("federated_identities",),
 }
 """Members that a client is known by, of which it has exactly one; secrets are no members."""
 
@@ -76,7 +79,8 @@ def check_material(method: AuthMethod, given: Collection[str]) -> None:
     if foreign := [name for name in given if name not in wanted]:
         raise InvalidValue(f"{method} has no {foreign[0]}")
     if wanted and not given:
-        raise InvalidValue(f"{method} needs one of {', '.join(wanted)}")
+        one_of = "one of " if len(wanted) > 1 else ""
+        raise InvalidValue(f"{method} needs {one_of}{', '.join(wanted)}")
     if len(given) > 1:
         raise InvalidValue(f"{method} has only one of {', '.join(given)}")
 

@@ -23,6 +23,7 @@ from issuer.registry.auth_methods import (
 from issuer.registry.claims import Claims
 from issuer.registry.credentials import ClientSecret
 from issuer.registry.errors import InvalidValue
+from issuer.registry.federated_identity import FederatedIdentity, check_identities
 from issuer.registry.names import ClientId, ResourceName
 from issuer.registry.permission import ExchangePermission, ResourcePermission, check_exchanges
 from issuer.registry.schema import (
@@ -81,7 +82,7 @@ def _check_method(value: object) -> object:
 
 
 _METHODS = [method.value for method in AuthMethod]
-_LATER_METHODS = ("client_secret_jwt", "federated")
+_LATER_METHODS = ("client_secret_jwt",)
 _ClientName = Annotated[
     Text,
     AfterValidator(_check_name),
@@ -137,6 +138,22 @@ class ClientRegistration:
     tls_client_auth_san_uri: _TlsSubject = Field(default=None, exclude_if=is_unset)
     tls_client_auth_san_ip: _TlsSubject = Field(default=None, exclude_if=is_unset)
     tls_client_auth_san_email: _TlsSubject = Field(default=None, exclude_if=is_unset)
+    # RFC 7521 §4: tokens of other issuers that it proves itself by.
+    federated_identities: Annotated[
+        tuple[FederatedIdentity, ...],
+        AfterValidator(check_identities),
+        Option(
+            flag="--federated-identity",
+            metavar="JSON",
+            unset=True,
+            help="Which token of which issuer it proves itself by: an object with issuer, subject,"
+            " claims, audience, jwks_uri and jwks; repeat it for more. See --federated.",
+        ),
+    ] = Field(
+        default=(),
+        exclude_if=is_unset,
+        description="which token of which issuer it proves itself by, without a secret",
+    )
     grant_types: Annotated[tuple[_GrantType, ...], Option(flag="--grant-type", metavar="TYPE")] = (
         Field(
             default=(CLIENT_CREDENTIALS,),
@@ -213,7 +230,7 @@ class ClientRegistration:
 
     def __post_init__(self) -> None:
         """Refuse what does not go together."""
-        given = [name for name in ALL_MATERIAL if getattr(self, name) is not None]
+        given = [name for name in ALL_MATERIAL if not is_unset(getattr(self, name))]
         check_material(self.token_endpoint_auth_method, given)
         _check_grants([grant.resource for grant in self.grants])
 

@@ -256,7 +256,7 @@ def test_every_registered_method_can_be_said(run, method, option, member):
         (["till\n"], "ID: a client id"),
         (["\udcff"], "not valid in the encoding"),
         (["till", "--auth", "client_secret_jwt"], "client_secret_jwt is not available in this"),
-        (["till", "--auth", "federated"], "federated is not available in this version"),
+        (["till", "--auth", "federated"], "federated needs federated_identities"),
         (
             ["till", "--auth", "none"],
             "--auth: must be one of client_secret_basic",

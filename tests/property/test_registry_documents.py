@@ -12,6 +12,7 @@ from issuer.administration.declaration.yaml_form import write_declaration
 from issuer.registry.auth_methods import MATERIAL, TLS_SUBJECTS, AuthMethod
 from issuer.registry.claims import CLOSED_CLAIMS
 from issuer.registry.client import GRANT_TYPES, ClientRegistration
+from issuer.registry.federated_identity import FederatedIdentity
 from issuer.registry.permission import ExchangePermission, ResourcePermission
 from issuer.registry.resource import Resource, describe_resource
 from issuer.registry.schema import members_of, narrowed, read, write
@@ -58,11 +59,26 @@ SUBJECTS = st.sampled_from(TLS_SUBJECTS).flatmap(
     )
 )
 
+IDENTITIES = st.lists(
+    st.builds(
+        FederatedIdentity,
+        issuer=st.just("https://other.example"),
+        subject=NAMES.filter(lambda name: "*" not in name),
+        claims=st.dictionaries(st.just("tenant"), st.integers(0, 9) | st.booleans()),
+        audience=st.none() | st.just("orders"),
+        jwks_uri=st.none() | st.just("https://10.0.0.1:6443/openid/v1/jwks"),
+    ),
+    min_size=1,
+    max_size=3,
+).map(tuple)
+
 
 def materials(method: AuthMethod) -> st.SearchStrategy[dict[str, Any]]:
     """Make material that fits the method."""
     if "jwks" in MATERIAL[method]:
         return KEYS | PUBLISHED
+    if method is AuthMethod.FEDERATED:
+        return st.fixed_dictionaries({"federated_identities": IDENTITIES})
     return SUBJECTS if method is AuthMethod.TLS_CLIENT_AUTH else st.just({})
 
 

@@ -35,6 +35,7 @@ OPTION_SECTIONS = {
         "jwks",
         "jwks_uri",
         "tls_subject",
+        "federated_identities",
     ),
     "Its tokens": (
         "token_ttl",

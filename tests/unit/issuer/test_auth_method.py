@@ -45,6 +45,8 @@ KINDS = {
     "two subjects": (SUBJECT, "tls_client_auth_san_uri"),
     "subject and jwks": ("jwks", SUBJECT),
     "subject and jwks_uri": ("jwks_uri", SUBJECT),
+    "identities": ("federated_identities",),
+    "identities and jwks": ("federated_identities", "jwks"),
 }
 FITTING = {
     AuthMethod.CLIENT_SECRET_BASIC: {"nothing"},
@@ -52,6 +54,7 @@ FITTING = {
     AuthMethod.PRIVATE_KEY_JWT: {"jwks", "jwks_uri"},
     AuthMethod.TLS_CLIENT_AUTH: {"subject"},
     AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: {"jwks", "jwks_uri"},
+    AuthMethod.FEDERATED: {"identities"},
 }
 
 
@@ -74,7 +77,7 @@ def test_a_method_knows_what_it_is_proven_by(method):
 
 def test_material_is_named_as_registered():
     """RFC 7591 §2 and RFC 8705 §2.1.2 give the names; a registration has a member for each."""
-    assert set(ALL_MATERIAL) == {"jwks", "jwks_uri", *TLS_SUBJECTS}
+    assert set(ALL_MATERIAL) == {"jwks", "jwks_uri", *TLS_SUBJECTS, "federated_identities"}
     assert set(ALL_MATERIAL) <= set(members_of(ClientRegistration))
 
 
