@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from issuer.errors import InvalidClient, InvalidRequest, Reason
+from keys.client_cert import Chain
 
 MAX_BODY = 65_536
 """Bytes of a request body; more is refused with 413."""
@@ -70,6 +71,7 @@ class Evidence(NamedTuple):
         assertion: the assertion of the form (RFC 7521 §4.2).
         peer_certificate: DER of the certificate that the TLS connection was authenticated with
             (RFC 8705); None without one.
+        intermediates: DER of the certificates that were shown beside it.
         dpop_proofs: the values of all `DPoP` headers (RFC 9449 §4.1).
         method: the HTTP method, which DPoP proofs are bound to.
         url: the public URL of the endpoint, from configuration and never from `Host`.
@@ -81,6 +83,7 @@ class Evidence(NamedTuple):
     secret_post: ClientPassword | None = None
     assertion: ClientAssertion | None = None
     peer_certificate: bytes | None = None
+    intermediates: Chain = ()
     dpop_proofs: tuple[bytes, ...] = ()
     method: str = "POST"
     url: str = ""
@@ -128,6 +131,7 @@ def parse_client_request(
     recognised: frozenset[str],
     url: str,
     peer_address: str | None = None,
+    peer_chain: Chain = (),
 ) -> ClientRequest:
     """Parse a request, which the caller has found to be a POST.
 
@@ -138,6 +142,7 @@ def parse_client_request(
         recognised: the parameters of the endpoint, with `CREDENTIALS`; all others are ignored.
         url: the public URL of the endpoint.
         peer_address: the network address of the peer.
+        peer_chain: the certificates that it showed, its own first.
 
     Raises:
         InvalidRequest: media type, encoding, parameters or number of credentials are wrong (400).
@@ -157,6 +162,8 @@ def parse_client_request(
         basic=None if authorization is None else _basic(authorization, client_id),
         secret_post=None if secret is None else _secret_post(client_id, secret),
         assertion=assertion,
+        peer_certificate=peer_chain[0] if peer_chain else None,
+        intermediates=peer_chain[1:],
         dpop_proofs=dpop_proofs,
         url=url,
         peer_address=peer_address,

@@ -44,6 +44,8 @@ class IssuerConfig:
         outage_seconds: how long known clients get tokens while the registry is away.
         authorization_endpoint: whether there is one, though it refuses every request.
         token_origins: the origins whose pages may ask for tokens, as browsers write them.
+        client_certificates: whether those that clients show in TLS count (RFC 8705).
+        mtls_base: what endpoint paths are appended to for clients that show one; None for `base`.
 
     Raises:
         ValueError: a value is not allowed.
@@ -58,6 +60,8 @@ class IssuerConfig:
     outage_seconds: int = 3600
     authorization_endpoint: bool = False
     token_origins: Collection[str] = ()
+    client_certificates: bool = False
+    mtls_base: str | None = None
 
     def __post_init__(self) -> None:
         check_issuer(self.issuer, allow_insecure_http=self.allow_insecure_http)

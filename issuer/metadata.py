@@ -13,7 +13,11 @@ JWKS_PATH = "/jwks"
 INTROSPECTION_PATH = "/introspect"
 REVOCATION_PATH = "/revoke"
 REGISTRATION_PATH = "/register"
-_AUTHENTICATING = ("token", "revocation", "introspection")
+_AUTHENTICATING = {
+    "token": TOKEN_PATH,
+    "revocation": REVOCATION_PATH,
+    "introspection": INTROSPECTION_PATH,
+}
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 _WELL_KNOWN_OPENID = "/.well-known/openid-configuration"
 
@@ -37,15 +41,13 @@ def build_metadata(
     """
     document: dict[str, object] = {
         "issuer": config.issuer,
-        "token_endpoint": config.base + TOKEN_PATH,
+        **_authenticating_endpoints(config.base),
         "jwks_uri": config.base + JWKS_PATH,
         # Of our own (RFC 8414 §2 allows for that); `keys.remote` reads it.
         "jwks_revalidation_seconds": config.jwks_revalidation_seconds,
         "registration_endpoint": config.base + REGISTRATION_PATH,
         # Token Status List §9.1.
         "status_list_aggregation_endpoint": config.base + LISTS_PATH,
-        "revocation_endpoint": config.base + REVOCATION_PATH,
-        "introspection_endpoint": config.base + INTROSPECTION_PATH,
         "grant_types_supported": list(GRANTS),
         # RFC 8414 §2: left out, it would mean client_secret_basic alone.
         **{f"{each}_endpoint_auth_methods_supported": list(METHODS) for each in _AUTHENTICATING},
@@ -53,6 +55,10 @@ def build_metadata(
         # REQUIRED by RFC 8414 §2; an authorization endpoint, if there is one, refuses them all.
         "response_types_supported": [],
     }
+    if config.client_certificates:
+        document["tls_client_certificate_bound_access_tokens"] = True  # RFC 8705 §3.3
+    if config.mtls_base is not None:
+        document["mtls_endpoint_aliases"] = _authenticating_endpoints(config.mtls_base)  # §5
     if config.authorization_endpoint:
         document["authorization_endpoint"] = config.base + AUTHORIZATION_PATH
     if names := sorted(set(scopes)):
@@ -64,6 +70,10 @@ def build_metadata(
     if names := sorted(set(algorithms)):
         document["access_token_signing_alg_values_supported"] = names
     return document
+
+
+def _authenticating_endpoints(base: str) -> dict[str, str]:
+    return {f"{name}_endpoint": base + path for name, path in _AUTHENTICATING.items()}
 
 
 def metadata_paths(config: IssuerConfig) -> tuple[str, ...]:

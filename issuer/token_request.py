@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from issuer.client_request import CREDENTIALS, RESOURCE, Evidence, parse_client_request
+from keys.client_cert import Chain
 
 
 class TokenRequest(NamedTuple):
@@ -58,6 +59,7 @@ def parse_token_request(
     *,
     url: str,
     peer_address: str | None = None,
+    peer_chain: Chain = (),
 ) -> TokenRequest:
     """Parse a token request, which the caller has found to be a POST.
 
@@ -67,12 +69,19 @@ def parse_token_request(
         body: the whole body.
         url: the public URL of the endpoint.
         peer_address: the network address of the peer.
+        peer_chain: the certificates that it showed, its own first.
 
     Raises:
         InvalidRequest: media type, encoding, parameters or number of credentials are wrong (400).
         InvalidClient: the credentials are malformed (401).
     """
     evidence, parameters, resources = parse_client_request(
-        headers, query, body, recognised=_RECOGNISED, url=url, peer_address=peer_address
+        headers,
+        query,
+        body,
+        recognised=_RECOGNISED,
+        url=url,
+        peer_address=peer_address,
+        peer_chain=peer_chain,
     )
     return TokenRequest(evidence, resources, *map(parameters.get, _PARAMETERS))

@@ -79,9 +79,14 @@ def read_tls_extension(scope: Mapping[str, Any]) -> Chain:
     return tuple(map(_parse_pem, extension.get("client_cert_chain") or ()))
 
 
-def write_tls_extension(chain: Chain) -> dict[str, Any]:
-    """Write the members of the TLS extension that say which certificates a client showed."""
-    return {"client_cert_chain": tuple(map(_write_pem, chain)), "client_cert_error": None}
+def write_tls_extension(chain: Chain) -> dict[Any, Any]:
+    """Write the TLS extension of ASGI; None is what its receiver need not know."""
+    return {
+        "server_cert": None,
+        "client_cert_chain": tuple(map(_write_pem, chain)),
+        "tls_version": None,
+        "cipher_suite": None,
+    }
 
 
 def _parse_byte_sequence(value: bytes) -> bytes:

@@ -36,6 +36,7 @@ def find_contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
             f"{settings.issuer} is on plain http, but with WATCHWORD_TLS_CERT this server speaks"
             " TLS alone; use https",
         )
+    yield from _of_client_certificates(settings)
     if settings.metrics_port and settings.metrics_port == settings.port:
         yield (
             "metrics_port",
@@ -49,3 +50,25 @@ def find_contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
         why = explain_too_fast(ring_policy(settings), settings.signing_alg)
         if why is not None:
             yield "rotate_every", why
+
+
+def _of_client_certificates(settings: "Settings") -> Iterator[tuple[str, str]]:
+    if settings.tls_client_ca is None:
+        if settings.mtls_url is not None:
+            yield (
+                "mtls_url",
+                "no certificate of a client counts: set WATCHWORD_TLS_CLIENT_CA as well",
+            )
+        return
+    if settings.tls_cert is not None and settings.client_ca_file is None:
+        yield (
+            "tls_client_ca",
+            "a server that speaks TLS itself (WATCHWORD_TLS_CERT) takes only certificates that it"
+            " can verify; name a file of authorities",
+        )
+    if settings.tls_cert is None and not settings.trusted_proxies:
+        yield (
+            "tls_client_ca",
+            "no certificate of a client can come in: set WATCHWORD_TLS_CERT, or"
+            " WATCHWORD_TRUSTED_PROXIES if a proxy takes them",
+        )

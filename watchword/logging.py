@@ -48,6 +48,7 @@ LEVELS: Mapping[str, str] = MappingProxyType(
         "secret.expiring": "warning",
         "server.reload_failed": "error",
         "certificate.reload_failed": "error",
+        "client_ca.reload_failed": "error",
         "server.warning": "warning",
         "signer.unavailable": "error",
         "status.owners_wait": "warning",

@@ -1,6 +1,7 @@
 """What the values of settings must be, where a type of Python does not say it."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -34,9 +35,10 @@ def _insecure_http(value: bool | str) -> InsecureHttp:
     return value if isinstance(value, bool) else parse_insecure_http(value)
 
 
-def _not_built(value: str | None) -> None:
-    if value is not None:
-        raise ValueError("is not available in this version; remove it")
+def _mtls_url(url: str) -> str:
+    if urlsplit(url).scheme != "https":
+        raise ValueError("must use https, since clients show certificates in TLS")
+    return check_issuer(url).removesuffix("/")
 
 
 def _seconds(value: object) -> object:
@@ -174,7 +176,8 @@ TrustedProxies = Annotated[
     Annotated[str, AfterValidator(_networks)] | None,
     Field(
         description="addresses and networks of proxies, with commas between, whose `Forwarded` or"
-        " `X-Forwarded-*` say where a request came from"
+        " `X-Forwarded-*` say where a request came from, and whose `Client-Cert` says with which"
+        " certificate, if WATCHWORD_TLS_CLIENT_CA is set"
     ),
 ]
 JwksUriHosts = Annotated[
@@ -184,6 +187,18 @@ JwksUriHosts = Annotated[
         " addresses are private"
     ),
 ]
-Unavailable = Annotated[
-    str | None, AfterValidator(_not_built), Field(description="not available yet")
+ClientCa = Annotated[
+    Path | None,
+    Field(
+        description="PEM file of the authorities that clients' certificates are from: `serve` asks"
+        " for such certificates, or takes them from trusted proxies in `Client-Cert` (RFC 9440);"
+        " `none` takes those of proxies without trusting any authority; unset, none counts"
+    ),
+]
+MtlsUrl = Annotated[
+    Annotated[str, AfterValidator(_mtls_url)] | None,
+    Field(
+        description="URL before `/token` where clients with certificates are served, if it is not"
+        " the issuer's: the metadata name it in `mtls_endpoint_aliases`"
+    ),
 ]

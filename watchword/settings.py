@@ -33,16 +33,17 @@ from watchword.setting_sources import (
 )
 from watchword.setting_values import (
     AllowInsecureHttp,
+    ClientCa,
     DatabaseUrl,
     Issuer,
     JwksUriHosts,
     KeySigner,
+    MtlsUrl,
     Resource,
     Seconds,
     SigningAlg,
     TokenOrigins,
     TrustedProxies,
-    Unavailable,
     split_names,
 )
 
@@ -201,8 +202,8 @@ class Settings(BaseSettings):
     )
     tls_key: Path | None = Field(None, description="PEM file of its private key, not encrypted")
     trusted_proxies: TrustedProxies = None
-    # Announced ahead of the features they steer: a value that asks for one is refused.
-    tls_client_ca: Unavailable = None
+    tls_client_ca: ClientCa = None
+    mtls_url: MtlsUrl = None
     status_list_ttl: Seconds = Field(
         15,
         ge=1,
@@ -274,6 +275,11 @@ class Settings(BaseSettings):
         return split_names((self.jwks_uri_hosts or "").lower())
 
     @property
+    def client_ca_file(self) -> Path | None:
+        """The file of the authorities of clients' certificates, if there are any."""
+        return None if self.tls_client_ca == Path("none") else self.tls_client_ca
+
+    @property
     def proxy_networks(self) -> Networks:
         """The networks of the trusted proxies."""
         return parse_networks(self.trusted_proxies or "")
@@ -291,6 +297,8 @@ class Settings(BaseSettings):
             outage_seconds=self.registry_outage_seconds,
             authorization_endpoint=self.authorization_endpoint,
             token_origins=split_names(self.token_cors_origins or ""),
+            client_certificates=self.tls_client_ca is not None,
+            mtls_base=self.mtls_url,
         )
 
     @property

@@ -14,6 +14,7 @@ from issuer.errors import InvalidRequest, Reason
 from issuer.registry.client import Client
 from issuer.registry.usage import UsageLog
 from issuer.replay import Replays
+from keys.client_cert import read_tls_extension
 
 # The hint only says where to look first; a token of ours shows of what kind it is.
 _RECOGNISED = CREDENTIALS | {"token", "token_type_hint"}
@@ -72,6 +73,7 @@ class TokenReader:
             recognised=_RECOGNISED,
             url=url,
             peer_address=peer_address(scope),
+            peer_chain=read_tls_extension(scope),
         )
         now = self.clock()
         authenticated = await self.authenticator.authenticate(request.evidence, now=now)

@@ -15,6 +15,7 @@ from issuer.events import Event, EventSink
 from issuer.grants import GRANTS
 from issuer.service import TokenService
 from issuer.token_request import parse_token_request
+from keys.client_cert import read_tls_extension
 
 
 class TokenEndpoint:
@@ -53,7 +54,12 @@ class TokenEndpoint:
         issued = None if fingerprint is None else self._service.repeat(fingerprint, now=now)
         if issued is None:
             request = parse_token_request(
-                headers, query, body, url=self._url, peer_address=peer_address(scope)
+                headers,
+                query,
+                body,
+                url=self._url,
+                peer_address=peer_address(scope),
+                peer_chain=read_tls_extension(scope),
             )
             try:
                 issued = await self._service.issue(request, now=now, fingerprint=fingerprint)

@@ -57,6 +57,26 @@ def test_metadata_says_what_the_tables_hold() -> None:
     }
 
 
+@pytest.mark.rfc("8705-3-2", "8705-5-1")
+def test_metadata_lead_clients_with_certificates() -> None:
+    """To where they are asked for one; every other endpoint is the same for all."""
+    config = IssuerConfig(
+        issuer="https://auth.example/t1",
+        client_certificates=True,
+        mtls_base="https://mtls.auth.example/t1",
+    )
+    document = build_metadata(config)
+    assert document["tls_client_certificate_bound_access_tokens"] is True
+    assert document["mtls_endpoint_aliases"] == {
+        "token_endpoint": "https://mtls.auth.example/t1/token",
+        "revocation_endpoint": "https://mtls.auth.example/t1/revoke",
+        "introspection_endpoint": "https://mtls.auth.example/t1/introspect",
+    }
+    assert document["token_endpoint"] == "https://auth.example/t1/token"
+    without = build_metadata(IssuerConfig(issuer="https://auth.example/t1"))
+    assert not {"mtls_endpoint_aliases", "tls_client_certificate_bound_access_tokens"} & {*without}
+
+
 @pytest.mark.rfc("8414-3.1-1", "8414-3.3-1")
 @pytest.mark.parametrize(
     ("issuer", "path", "token_endpoint"),

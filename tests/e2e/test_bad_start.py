@@ -76,7 +76,7 @@ def test_an_issuer_that_cannot_be(place: Place, issuer: str, words: str) -> None
 def test_all_mistakes_come_at_once(place: Place) -> None:
     """Flag, environment and file are each named as they were given; secrets are not shown."""
     (place.folder / "watchword.toml").write_text('token_tll = 5\nworkers = "many"\n')
-    place.settings |= {"WATCHWORD_TOKEN_TTL": "0", "WATCHWORD_TLS_CLIENT_CA": "ca.pem"}
+    place.settings |= {"WATCHWORD_TOKEN_TTL": "0", "WATCHWORD_MTLS_URL": "http://m.example"}
     place.settings["WATCHWORD_ISUER"] = "https://a.example"
     place.settings["WATCHWORD_CLAIM_HOOKS"] = "no_hooks:tenant,base64:b85alphabet"
     done = place.run("serve", "--port", "99999", cold=True)
@@ -86,7 +86,7 @@ def test_all_mistakes_come_at_once(place: Place) -> None:
         "--port: ",
         "WATCHWORD_CLAIM_HOOKS: no_hooks:tenant cannot be imported: ModuleNotFoundError",
         "WATCHWORD_CLAIM_HOOKS: base64:b85alphabet cannot be imported: AttributeError",
-        "WATCHWORD_TLS_CLIENT_CA: is not available in this version; remove it",
+        "WATCHWORD_MTLS_URL: must use https, since clients show certificates in TLS",
         "WATCHWORD_TOKEN_TTL: ",
         "WATCHWORD_WORKERS: ",
         "WATCHWORD_ISUER: unknown setting; did you mean WATCHWORD_ISSUER?",

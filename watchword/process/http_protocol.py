@@ -10,6 +10,7 @@ What it adds to uvicorn's:
 - Every phase of a connection has a deadline; see `watchword.process.connections`.
 - Head and body of an answer leave in one write, which is one system call and one packet.
 - Behind a trusted proxy the client in the ASGI scope is the one that the proxy names.
+- The certificate of a client is in the TLS extension of the ASGI scope, where certificates count.
 """
 
 import asyncio
@@ -18,13 +19,15 @@ from http import HTTPStatus
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from keys.client_cert import Chain, write_tls_extension
 from watchword.process import refusals
 from watchword.process.addresses import Networks, find_client, is_within, plain_peer
+from watchword.process.client_certificates import shown_in_handshake, told_by_proxy
 from watchword.process.connections import Admission, Connections, Phase
 from watchword.process.refusals import Refusal, Refused, write_refusal
+from watchword.process.transport import HeldFlow, JoiningTransport
 
 PROBE_PATHS = (b"/healthz", b"/readyz")
 
@@ -48,6 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
     Args:
         connections: all those of the worker.
         proxies: the trusted ones, which say where a request came from.
+        client_certificates: whether those of clients count.
         uvicorn: what uvicorn gives to its protocols.
     """
 
@@ -56,11 +60,14 @@ class BoundedProtocol(HttpToolsProtocol):
         *,
         connections: Connections,
         proxies: Networks,
+        client_certificates: bool = False,
         **uvicorn: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**uvicorn)
         self._connections = connections
         self._proxies = proxies
+        self._client_certificates = client_certificates
+        self._chain: Chain = ()
         self.phase = Phase.FIRST_BYTE
         self.since = self.deadline = 0.0
         self._probes_only = False
@@ -76,12 +83,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, if there is room."""
-        super().connection_made(_JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
-        self.flow = self._flow = _HeldFlow(self.transport)
+        super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
+        self.flow = self._flow = HeldFlow(self.transport)
         if self.client is not None:
             self.client = plain_peer(self.client)
             if self._proxies and not is_within(self.client, self._proxies):
                 self._proxies = ()
+        if self._client_certificates and not self._proxies:
+            self._chain = shown_in_handshake(transport)
         admission = self._connections.admit(self)
         if admission is Admission.NOTHING:
             self.abort()
@@ -203,6 +212,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._proxies and self.client is not None:
             client, scheme = find_client(self.client, self.headers, self._proxies)
             self.scope |= {"client": client, "scheme": scheme or self.scope["scheme"]}
+            if self._client_certificates:
+                self._chain = told_by_proxy(self.headers)
+        if self._chain:
+            self.scope["extensions"] = {"tls": write_tls_extension(self._chain)}
         if self._probes_only and self.url.partition(b"?")[0] not in PROBE_PATHS:
             raise Refused(refusals.FULL)
         super().on_headers_complete()
@@ -337,62 +350,3 @@ class BoundedProtocol(HttpToolsProtocol):
         self.since = self.loop.time()
         self.deadline = self.since + seconds
         self._connections.track(self)
-
-
-class _HeldFlow(FlowControl):
-    """uvicorn's flow control, which stays paused while received input waits to be parsed."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__(transport)
-        self._held = False
-
-    def hold(self, held: bool) -> None:
-        """Stop reading, or go on."""
-        if held:
-            self._held = True
-            self.pause_reading()
-        elif self._held:
-            self._held = False
-            self.resume_reading()
-
-    def resume_reading(self) -> None:
-        """Go on reading, unless held."""
-        if not self._held:
-            super().resume_reading()
-
-
-class _JoiningTransport:
-    """Holds a write until the end of the turn, or until the next one makes an answer whole."""
-
-    __slots__ = ("_held", "_loop", "_transport", "is_closing")
-
-    def __init__(self, transport: asyncio.BaseTransport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport: Any = transport
-        self._loop = loop
-        self._held: bytes | None = None
-        self.is_closing = transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        if self._held is None:
-            self._held = data
-            self._loop.call_soon(self._flush)
-        else:
-            held, self._held = self._held, None
-            self._transport.write(held + data)
-
-    def _flush(self) -> None:
-        if self._held is not None:
-            held, self._held = self._held, None
-            if not self._transport.is_closing():
-                self._transport.write(held)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def write_eof(self) -> None:
-        self._flush()
-        self._transport.write_eof()
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else is the transport's own
-        return getattr(self._transport, name)

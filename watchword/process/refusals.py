@@ -38,6 +38,12 @@ BAD_FORWARDING = Refusal(
     "Forwarded is malformed, or it and X-Forwarded-For name different clients; the proxy should"
     " remove what it does not write itself",
 )
+BAD_CLIENT_CERT = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "bad_client_cert",
+    "Client-Cert is not one certificate in base64 between colons (RFC 9440), or Client-Cert-Chain"
+    " is no list of such; the proxy should write both itself",
+)
 TARGET_TOO_LONG = Refusal(
     HTTPStatus.REQUEST_URI_TOO_LONG,
     "target_too_long",

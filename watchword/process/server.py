@@ -39,6 +39,7 @@ class GracefulServer(Server):
         limits: of connections; None takes those of this process.
         proxies: the trusted ones, which say where a request came from.
         certificate: what TLS is served with; None for plain http.
+        client_certificates: whether those of clients count.
         on_ready: called once connections are accepted.
         parent: a descriptor that can be read once the parent has gone; then the server leaves.
     """
@@ -53,13 +54,19 @@ class GracefulServer(Server):
         limits: Limits | None = None,
         proxies: Networks = (),
         certificate: Certificate | None = None,
+        client_certificates: bool = False,
         on_ready: Callable[[], None] = lambda: None,
         parent: int | None = None,
     ) -> None:
         secured = certificate is not None
         limits = limits or Limits(connections=connection_limit(secured=secured))
         connections = Connections(limits, events)
-        http: Any = partial(BoundedProtocol, connections=connections, proxies=proxies)
+        http: Any = partial(
+            BoundedProtocol,
+            connections=connections,
+            proxies=proxies,
+            client_certificates=client_certificates,
+        )
         if certificate is not None:
             http = partial(Handshake, http, certificate=certificate, connections=connections)
         super().__init__(_config(app, http))

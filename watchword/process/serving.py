@@ -289,6 +289,7 @@ def _server(
         events=events,
         proxies=settings.proxy_networks,
         certificate=certificate,
+        client_certificates=settings.tls_client_ca is not None,
         on_ready=context.ready if context else lambda: None,
         parent=context.parent if context else None,
     )

@@ -10,16 +10,25 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from keys.events import EventSink
+from watchword.client_authorities import load_authorities
 from watchword.process.connections import Admission, Connections, Phase
 from watchword.settings import Settings, SettingsError
+from watchword.watched_files import WatchedFiles
 
 _FAREWELL_SECONDS = 2.0
 """How long a peer has to answer that this side closes (RFC 8446 section 6.1)."""
 
 
-def load_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Load a certificate chain and its key.
+def load_context(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
+    """Load a certificate chain and its key, and the authorities of clients.
+
+    Args:
+        certificate: the chain, as PEM.
+        key: its key, as PEM.
+        client_ca: the authorities, as PEM: clients may then show a certificate.
 
     Raises:
         SettingsError: a file cannot be read, is not what it should be, or they do not go together.
@@ -52,7 +61,21 @@ def load_context(certificate: Path, key: Path) -> ssl.SSLContext:
     except OSError as error:  # replaced since it was read; OpenSSL does not say which of the two
         both = f"WATCHWORD_TLS_CERT, WATCHWORD_TLS_KEY: {certificate} and {key}"
         raise SettingsError([f"{both} cannot be read: {_cause(error)}"]) from None
+    if client_ca is not None:
+        _ask_clients(context, client_ca)
     return context
+
+
+def _ask_clients(context: ssl.SSLContext, client_ca: Path) -> None:
+    """Have clients asked for a certificate, which ends the handshake if it is not to be trusted."""
+    authorities = [each.public_bytes(Encoding.DER) for each in load_authorities(client_ca)]
+    context.load_verify_locations(cadata=b"".join(authorities))
+    context.verify_mode = ssl.CERT_OPTIONAL
+    # Each certificate in the file is trusted, not only those of the highest authorities.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # A ticket does not hold what is between the certificate and its authority.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
 
 
 class _KeyIsEncrypted(Exception):
@@ -75,6 +98,7 @@ class Certificate:
         file: the certificate and those between it and the authority, as PEM.
         key_file: its key, as PEM.
         events: where new certificates are reported.
+        client_ca: the authorities of clients' certificates; None if clients have none.
 
     Attributes:
         context: with which connections that begin now are secured.
@@ -83,10 +107,12 @@ class Certificate:
         SettingsError: see `load_context`.
     """
 
-    def __init__(self, file: Path, key_file: Path, events: EventSink) -> None:
-        self._files = (file, key_file)
+    def __init__(
+        self, file: Path, key_file: Path, events: EventSink, client_ca: Path | None = None
+    ) -> None:
+        self._files = (file, key_file, client_ca)
         self._events = events
-        self._tried = self._seen = self._state_of_files()
+        self._watched = WatchedFiles(*filter(None, self._files))
         self.context = load_context(*self._files)
 
     @classmethod
@@ -98,7 +124,7 @@ class Certificate:
         """
         if settings.tls_cert is None or settings.tls_key is None:
             return None
-        return cls(settings.tls_cert, settings.tls_key, events)
+        return cls(settings.tls_cert, settings.tls_key, events, settings.client_ca_file)
 
     def look(self) -> None:
         """Load the files again, once they have changed and stayed the same between two looks.
@@ -106,28 +132,14 @@ class Certificate:
         A pair that cannot be loaded, such as one that is half written, is reported, and the one
         before stays in use.
         """
-        state = self._state_of_files()
-        settled, self._seen = state == self._seen, state
-        if not settled or state == self._tried:
+        if not self._watched.have_changed():
             return
-        self._tried = state
         try:
             self.context = load_context(*self._files)
         except SettingsError as error:
             self._events("certificate.reload_failed", reason=str(error))
         else:
             self._events("certificate.reloaded")
-
-    def _state_of_files(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_state_of(file) for file in self._files)
-
-
-def _state_of(file: Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 class Handshake(asyncio.Protocol):
@@ -192,6 +204,8 @@ class Handshake(asyncio.Protocol):
             tls.send(None)
         except StopIteration as end:
             secured = end.value
+        except ssl.SSLCertVerificationError:
+            self._connections.count_refusal("bad_client_cert")
         except ssl.SSLError:
             self._connections.count_refusal("handshake_failed")
         except OSError:

@@ -298,3 +298,16 @@ def test_the_escapes_of_a_uri_are_read_as_all_others(text: str, value: str | Non
 def test_the_repr_of_a_password_shows_whose_it_is_and_not_the_secret() -> None:
     """A log or an exception may hold it."""
     assert repr(ClientPassword("svc-a", "s3cret")) == "ClientPassword(client_id='svc-a')"
+
+
+def test_certificates_are_evidence() -> None:
+    """The client's own one, and those that it showed beside it."""
+    headers = [(b"content-type", FORM.encode())]
+    for chain, own, beside in (
+        ((), None, ()),
+        ((b"own",), b"own", ()),
+        ((b"own", b"above"), b"own", (b"above",)),
+    ):
+        request = parse_token_request(headers, b"", BODY, url=URL, peer_chain=chain)
+        assert request.evidence.peer_certificate == own
+        assert request.evidence.intermediates == beside

@@ -113,7 +113,22 @@ def test_an_empty_variable_and_one_of_the_scripts_are_no_mistakes(
             "keys in the database are always encrypted: set WATCHWORD_KEY_PASSPHRASE as well",
         ),
         ("WATCHWORD_KEY_STORE", "vault", "must be 'files' or 'database'"),
-        ("WATCHWORD_TLS_CLIENT_CA", "x", "is not available in this version; remove it"),
+        (
+            "WATCHWORD_TLS_CLIENT_CA",
+            "authorities.pem",
+            "no certificate of a client can come in: set WATCHWORD_TLS_CERT, or"
+            " WATCHWORD_TRUSTED_PROXIES if a proxy takes them",
+        ),
+        (
+            "WATCHWORD_MTLS_URL",
+            "https://mtls.example.com",
+            "no certificate of a client counts: set WATCHWORD_TLS_CLIENT_CA as well",
+        ),
+        (
+            "WATCHWORD_MTLS_URL",
+            "http://mtls.example.com",
+            "must use https, since clients show certificates in TLS",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_value_is_worded_as_in_documents(
