@@ -27,7 +27,7 @@ IDS_OF_A_SOURCE = 10
 Each failure costs a look-up in the database, and a peer can invent ids without end.
 """
 
-SPARE_LOOKUPS = 100
+SPARE_LOOKUPS = 25
 """Attempts a second that one process looks up all the same for sources beyond that.
 
 A client that the process does not know yet may share its source with a peer that invents ids: a
@@ -141,6 +141,29 @@ class Tally:
         self._unshared.pop(lowest, None)
 
 
+class _Spare:
+    """Which attempts of sources beyond their limit are looked up: each n-th.
+
+    How many came in the second before says what n is, so that look-ups are spread over the second:
+    all of them in a row would delay what else the process does.
+    """
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._attempts = 0
+        self._every = 1
+
+    def take(self, now: int) -> bool:
+        """Tell whether the attempt may be looked up."""
+        if now != self._second:
+            follows = now == self._second + 1
+            self._every = max(1, self._attempts // SPARE_LOOKUPS) if follows else 1
+            self._second, self._attempts = now, 0
+        turn, rest = divmod(self._attempts, self._every)
+        self._attempts += 1
+        return rest == 0 and turn < SPARE_LOOKUPS
+
+
 class Limits:
     """What clients have used of their limits, in one process.
 
@@ -167,7 +190,7 @@ class Limits:
             Limit.FAILED_AUTH: Tally(bound=bound),
             Limit.TOKEN_QUOTA: Tally(bound=bound),
         }
-        self._spare = (0, SPARE_LOOKUPS)  # a second, and what is left of it
+        self._spare = _Spare()
         self._limited: dict[Limited, int] = {}
         self._asked: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
         self._without_cache: set[str] = set()
@@ -201,7 +224,7 @@ class Limits:
         if tally.count(_key(claimed, source), now) < self._failed_auth and (
             looked_up
             or tally.count(source, now) < IDS_OF_A_SOURCE * self._failed_auth
-            or self._take_spare(now)
+            or self._spare.take(now)
         ):
             return
         self._note_limited(Limited(Limit.FAILED_AUTH, client_id, address))
@@ -239,13 +262,6 @@ class Limits:
         """Take the clients that were found since the last call to ask for what they have."""
         taken, self._without_cache = self._without_cache, set()
         return taken
-
-    def _take_spare(self, now: int) -> bool:
-        second, left = self._spare
-        if second != now:
-            left = SPARE_LOOKUPS
-        self._spare = now, left - 1
-        return left > 0
 
     def _take_from_quota(self, client_id: str, now: int) -> None:
         tally = self.tallies[Limit.TOKEN_QUOTA]

@@ -26,6 +26,9 @@ LIVE_SECONDS = 5.0
 # OpenTelemetry's recommendation for the duration of requests, in seconds.
 BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
+HELD = "watchword.held"
+"""In an ASGI scope: seconds for which an answer that was ready was held back."""
+
 _TOKEN_EVENTS = frozenset({Event.TOKEN_ISSUED, Event.TOKEN_REFUSED})
 
 
@@ -58,7 +61,9 @@ METRICS: Mapping[str, Metric] = {
         ("grant_type", "method", "outcome"),
     ),
     DURATION: Metric(
-        "histogram", "Seconds from the head of a token request to the end of its answer."
+        "histogram",
+        "Seconds from the head of a token request to the end of its answer, without those for which"
+        " the answer to a request beyond a limit was held back.",
     ),
     LIMITED: Metric("counter", "Requests that were beyond a limit, refused or not.", ("limit",)),
     EVENTS: Metric(
@@ -207,7 +212,7 @@ class Metrics:
             try:
                 await endpoint(scope, receive, send)
             finally:
-                seconds = self._clock() - began
+                seconds = self._clock() - began - scope.get(HELD, 0.0)
                 self._durations[bisect_left(BOUNDARIES, seconds)] += 1
                 self._seconds += seconds
 

@@ -16,6 +16,7 @@ from issuer.administration.http import BASE as ADMIN_PATH
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
 from issuer.endpoints.cross_origin import readable_everywhere
 from issuer.endpoints.document import Document, DocumentEndpoint
+from issuer.errors import TooManyRequests
 from issuer.metadata import REGISTRATION_PATH, TOKEN_PATH
 from keys.telemetry import is_traced, traced_request
 from resource_api.config import WELL_KNOWN, metadata_path
@@ -23,10 +24,12 @@ from resource_api.demo import PATHS
 from resource_api.demo.values import ResourceValue
 from watchword.ambient import random_ids, wall_clock
 from watchword.logging import request_fields
-from watchword.metrics import PUBLISH_SECONDS, Metrics, measure_process
+from watchword.metrics import HELD, PUBLISH_SECONDS, Metrics, measure_process
+from watchword.process.connections import connection_limit
 from watchword.provider.gauges import measure_issuer
 from watchword.provider.issuer import IssuerApp
 from watchword.provider.jobs import Job, Jobs
+from watchword.provider.pacing import Pace, most_waiting
 from watchword.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,6 +77,9 @@ class Provider:
         self._settings = settings
         self._events = self._metrics = metrics
         self._leaving = False
+        connections = connection_limit(secured=settings.tls_cert is not None)
+        proxied = bool(settings.proxy_networks)
+        self._pace = Pace(most_waiting(connections, behind_proxies=proxied))
         self._issuer = None
         if only != "api":
             self._issuer = IssuerApp(settings, self._events, started=started, checked=checked)
@@ -115,6 +121,8 @@ class Provider:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", name)]
+                if message["status"] == TooManyRequests.status and not self._leaving:
+                    scope[HELD] = await self._pace.wait()
                 if self._settings.request_log:
                     self._log(scope, message["status"], monotonic() - began)
             await send(message)

@@ -6,6 +6,7 @@ from issuer.errors import Reason, TooManyRequests
 from issuer.grants.authorization import Authorization
 from issuer.limits import (
     BOUND,
+    IDS_OF_A_SOURCE,
     REPEATS,
     REPORTED,
     SPARE_LOOKUPS,
@@ -268,3 +269,19 @@ def test_what_clients_ask_for_is_held_up_to_a_bound():
     for number in range(100):
         ask(limits, 1, client_id=f"client-{number}")
         assert len(limits._asked) <= 3
+
+
+@pytest.mark.attack("T20")
+def test_spared_look_ups_are_spread_over_a_second():
+    """By the attempts of the second before; all at once would delay what else the process does."""
+    limits = Limits(failed_auth=1)
+    fail(limits, 2 * IDS_OF_A_SOURCE)
+
+    def spared(attempts: int, second: int) -> list[int]:
+        return [n for n in range(attempts) if not is_limited(limits, f"no-{n}", now=NOW + second)]
+
+    assert spared(1_000, 1) == list(range(SPARE_LOOKUPS))
+    every = 1_000 // SPARE_LOOKUPS
+    assert spared(1_000, 2) == spared(2_000, 3) == list(range(0, 1_000, every))
+    assert spared(4 * every + 1, 4) == [0, 2 * every, 4 * every]
+    assert spared(1_000, 6) == list(range(SPARE_LOOKUPS)), "a second without any is in between"

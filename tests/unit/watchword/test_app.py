@@ -19,6 +19,7 @@ from watchword.metrics import Metrics
 from watchword.provider import app
 from watchword.provider.app import Provider
 from watchword.provider.key_ring import ring_policy
+from watchword.provider.pacing import Pace
 from watchword.settings import load_settings
 
 PUBLIC_ISSUER = "https://auth.example"
@@ -307,3 +308,29 @@ async def test_without_a_tracer_provider_nothing_is_between_server_and_endpoint(
     monkeypatch.setattr(app, "traced_request", None)
     async with serving() as client:
         assert (await client.post("/token")).status_code == 400
+
+
+@pytest.mark.attack("T20")
+async def test_answers_to_requests_beyond_a_limit_are_held_back(monkeypatch):
+    """No other answer is, and nothing while the server stops."""
+    held = []
+
+    class Held(Pace):
+        async def wait(self):
+            held.append(self)
+            return 0.0
+
+    monkeypatch.setattr(app, "Pace", Held)
+    async with serving(failed_auth_limit=1) as client:
+
+        async def guess():
+            form = {"grant_type": "client_credentials"}
+            return (await client.post("/token", auth=("invented", "x" * 40), data=form)).status_code
+
+        statuses = [await guess() for _ in range(9)]
+        assert (await client.get("/healthz")).status_code == 200
+        # A minute may begin meanwhile, and with it another count.
+        assert (set(statuses), len(held)) == ({401, 429}, statuses.count(429))
+        client._transport.app.leave()
+        assert {await guess() for _ in range(2)} >= {429}
+        assert len(held) == statuses.count(429)

@@ -11,6 +11,7 @@ from issuer.registry.auth_methods import AuthMethod
 from watchword.metrics import (
     BOUNDARIES,
     EVENTS,
+    HELD,
     LIMITED,
     LIVE_SECONDS,
     METRICS,
@@ -96,16 +97,16 @@ async def test_durations_fall_into_buckets_whatever_becomes_of_the_request(clock
     """A bucket has what took as long as its boundary, the last one all that took longer."""
     metrics = Metrics(ignore, clock=clock)
 
-    async def take(seconds, receive, send):
-        clock.now += seconds
-        if seconds > 1:
+    async def take(scope, receive, send):
+        clock.now += scope["seconds"]
+        if scope["seconds"] > 1:
             raise ConnectionError
 
     timed = metrics.timed(take)
     for seconds in (0.25, 0.5):
-        await timed(seconds, None, None)
+        await timed({"seconds": seconds}, None, None)
     with pytest.raises(ConnectionError):
-        await timed(64.0, None, None)
+        await timed({"seconds": 64.0}, None, None)
     shown = metrics.collect()
     in_buckets = dict(zip((*BOUNDARIES, "more"), shown.durations, strict=True))
     assert {key: count for key, count in in_buckets.items() if count} == {
@@ -114,6 +115,18 @@ async def test_durations_fall_into_buckets_whatever_becomes_of_the_request(clock
         "more": 1,
     }
     assert shown.seconds == 64.75
+
+
+async def test_seconds_that_an_answer_is_held_back_count_as_no_work(clock):
+    """Else a flood of guesses would look like a slow server."""
+    metrics = Metrics(ignore, clock=clock)
+
+    async def hold(scope, receive, send):
+        clock.now += 3.25
+        scope[HELD] = 3.0
+
+    await metrics.timed(hold)({}, None, None)
+    assert metrics.collect().seconds == 0.25
 
 
 def test_any_worker_tells_the_counts_of_all(seats, clock):
@@ -148,9 +161,9 @@ async def test_durations_outlive_a_worker_too(seats):
     async def answer(scope, receive, send):
         """Answer at once."""
 
-    await old.timed(answer)(None, None, None)
+    await old.timed(answer)({}, None, None)
     old.publish()
-    await old.timed(answer)(None, None, None)  # killed before it could tell
+    await old.timed(answer)({}, None, None)  # killed before it could tell
     new = Metrics(ignore, seats=seats, seat=0)
     other = Metrics(ignore, seats=seats, seat=1)
     assert sum(new.collect().durations) == sum(other.collect().durations) == 1
