@@ -1,13 +1,16 @@
 """Behind real proxies, with the samples in `deploy/`: whose address counts."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
 
-from tests.support.certificates import Authority
+from keys.client_cert import read_tls_extension
+from tests.support.certificates import FOR_CLIENTS, Authority, self_signed
 from tests.support.haproxy import balancing_haproxy
 from tests.support.http_server import Served, served
 from tests.support.nginx import sample_nginx
@@ -24,7 +27,7 @@ FORGED = {
 @pytest.fixture
 def node() -> Iterator[Served]:
     """Serve with a proxy on this machine that is trusted."""
-    with served(proxies=parse_networks("127.0.0.1")) as running:
+    with served(proxies=parse_networks("127.0.0.1"), client_certificates=True) as running:
         yield running
 
 
@@ -41,7 +44,8 @@ def nginx(folder: Path, port: int, authority: Authority) -> AbstractContextManag
 
 def haproxy(folder: Path, port: int, authority: Authority) -> AbstractContextManager[str]:
     """Run HAProxy in front of a port."""
-    return balancing_haproxy(folder, port, certificate=authority.issue("front").both_file)
+    own = authority.issue("front").both_file
+    return balancing_haproxy(folder, port, certificate=own, client_ca=authority.file)
 
 
 @pytest.mark.parametrize("front", [nginx, haproxy])
@@ -74,6 +78,34 @@ def test_metrics_are_not_passed_on(
             answer = httpx.get(url + path, verify=authority.trusting(), trust_env=False)
             assert answer.status_code == 404
     assert not [each for each in node.scopes if "metrics" in each["path"]]
+
+
+@pytest.mark.rfc("9440-2.4-1")
+@pytest.mark.attack("V38")
+@pytest.mark.parametrize("front", [nginx, haproxy])
+def test_the_certificate_is_the_one_that_the_proxy_was_shown(
+    front: Callable[..., AbstractContextManager[str]],
+    node: Served,
+    tmp_path: Path,
+    authority: Authority,
+) -> None:
+    """Whoever issued it, of any usual size, and nothing that the client writes itself."""
+    long = x509.SubjectAlternativeName([x509.DNSName(f"n{at}.example.com") for at in range(120)])
+    forged = {"Client-Cert": f":{b64encode(authority.issue('other').chain[0]).decode()}:"}
+    forged["Client-Cert-Chain"] = forged["Client-Cert"]
+    with front(tmp_path, node.address[1], authority) as url:
+        for shown in (
+            None,
+            authority.issue("svc", FOR_CLIENTS),
+            authority.issue("long", FOR_CLIENTS, long),
+            self_signed(tmp_path / "own", FOR_CLIENTS),
+        ):
+            context = authority.trusting()
+            if shown is not None:
+                context.load_cert_chain(shown.file, shown.key_file)
+            with httpx.Client(verify=context, trust_env=False, headers=forged) as http:
+                assert http.get(f"{url}/public").status_code == 200
+            assert read_tls_extension(node.scopes[-1]) == (() if shown is None else shown.chain)
 
 
 @pytest.mark.rfc("9700-4.13-1")
