@@ -76,7 +76,7 @@ def read_tls_extension(scope: Mapping[str, Any]) -> Chain:
     extension = (scope.get("extensions") or {}).get("tls")
     if extension is None:
         return ()
-    return tuple(map(_parse_pem, extension.get("client_cert_chain") or ()))
+    return tuple(map(parse_pem, extension.get("client_cert_chain") or ()))
 
 
 def write_tls_extension(chain: Chain) -> dict[Any, Any]:
@@ -97,7 +97,12 @@ def _parse_byte_sequence(value: bytes) -> bytes:
     return _parse_base64(value[1:-1])
 
 
-def _parse_pem(text: str) -> bytes:
+def parse_pem(text: str) -> bytes:
+    """Return the DER of one certificate in PEM.
+
+    Raises:
+        ValueError: it is something else.
+    """
     text = text.strip()
     if not text.startswith(_BEGIN) or not text.endswith(_END):
         raise ValueError("a certificate is not in PEM")

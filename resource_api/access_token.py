@@ -27,6 +27,7 @@ from resource_api.authorization_details import (
     needed_details,
 )
 from resource_api.config import ResourcePolicy
+from resource_api.confirmation import check_confirmation
 from resource_api.errors import InvalidToken, Reason
 from resource_api.profiles import TokenProfile
 from resource_api.scope import parse_scope_claim
@@ -93,6 +94,11 @@ class AccessToken(_Proven):
         """What was granted in detail (RFC 9396 §9.1): objects that have a `type`."""
         return tuple(map(MappingProxyType, self.claims.get("authorization_details", ())))
 
+    @property
+    def confirmation(self) -> Mapping[str, str]:
+        """What the token is bound to (`cnf`, RFC 7800 §3.1); empty for a bearer token."""
+        return MappingProxyType(self.claims.get("cnf", {}))
+
     def find_details(
         self, kind: str, **members: Unpack[DetailsMembers]
     ) -> Mapping[str, Any] | None:
@@ -117,7 +123,10 @@ def verify(
     memo: HeaderMemo | None = None,
     status_lists: Mapping[str, Statuses] = MappingProxyType({}),
 ) -> AccessToken:
-    """Validate a token against a key set, and against status lists if it names one.
+    """Validate a bearer token against a key set, and against status lists if it names one.
+
+    A token that is bound to a key or a certificate is refused, as `unchecked_binding`: what its
+    sender possesses is not seen here.
 
     Args:
         token: the compact serialisation as received.
@@ -136,10 +145,21 @@ def verify(
     if key is None:
         raise InvalidToken(Reason.UNKNOWN_KEY, kid=parsed.header.kid)
     verified = verify_parsed(parsed, key, policy, now=now, memo=memo)
+    refuse_bound(verified)
     reference = read_status(verified.claims, policy)
     if reference is not None:
         check_status(reference, status_lists.get(reference.uri))
     return verified
+
+
+def refuse_bound(token: AccessToken) -> None:
+    """Pass a bearer token alone.
+
+    Raises:
+        InvalidToken: it is bound, and nothing tells what its sender possesses (RFC 9449 §7.2).
+    """
+    if token.confirmation:
+        raise InvalidToken(Reason.UNCHECKED_BINDING)
 
 
 def profile_of(*policies: ResourcePolicy) -> JwtProfile:
@@ -175,7 +195,8 @@ def verify_parsed(
 ) -> AccessToken:
     """Check the signature with a key of the policy's issuer, then the claims.
 
-    A status claim is read alone: `check_status` looks it up.
+    A status claim is read alone: `check_status` looks it up. So is `cnf`: the caller of this either
+    checks what the sender possesses, or calls `refuse_bound`.
 
     Raises:
         InvalidToken: one of them is wrong.
@@ -253,10 +274,7 @@ def _check_identity(claims: Claims, policy: ResourcePolicy, now: float) -> None:
 
 
 def _check_confirmation(claims: Claims, policy: ResourcePolicy, now: float) -> None:
-    # RFC 7800 §3.1, RFC 9449 §7.2: a bound token is not a bearer token. No proof of possession can
-    # be checked here, so a token that asks for one is refused.
-    if "cnf" in claims:
-        raise InvalidToken(Reason.SENDER_CONSTRAINED)
+    check_confirmation(claims, policy.binding_required)
 
 
 def _check_status(claims: Claims, policy: ResourcePolicy, now: float) -> None:

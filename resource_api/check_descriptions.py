@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from keys.jwks import JwkSet
 from keys.jwt import FORBIDDEN_HEADERS, FUTURE_IAT, MAX_IDENTITY_LENGTH, MAX_KID_LENGTH
 from resource_api.config import ResourcePolicy
+from resource_api.confirmation import CERTIFICATE, KEY
 from resource_api.profiles import RFC9068
 
 if TYPE_CHECKING:
@@ -109,6 +110,26 @@ def _found_types(seen: Seen) -> str:
     return ", ".join([_show(seen.members, ("typ",)), *marks])
 
 
+def _needed_confirmation(seen: Seen) -> str:
+    key, certificate = "jkt (a DPoP key)", "x5t#S256 (a certificate)"
+    return {
+        "": f"no cnf, or one with {key}, {certificate} or both",
+        "any": f"a cnf with {key}, {certificate} or both",
+        "dpop": f"a cnf with {key}, and perhaps {certificate}",
+        "certificate": f"a cnf with {certificate}, and perhaps {key}",
+    }[seen.policy.binding_required]
+
+
+def _found_confirmation(seen: Seen) -> str:
+    found = _show(seen.claims, ("cnf",))
+    confirmation = seen.claims.get("cnf")
+    if not isinstance(confirmation, dict):
+        return found
+    needs = {KEY: "the scheme DPoP and a proof", CERTIFICATE: "the client certificate"}
+    needed = " and ".join(what for name, what in needs.items() if name in confirmation)
+    return f"{found}; each request needs {needed}" if needed else found
+
+
 def _published(seen: Seen) -> str:
     if seen.keys is None:
         return "a key of the issuer with this kid and algorithm"
@@ -177,9 +198,9 @@ DESCRIPTIONS: Mapping[str, Description] = {
         lambda seen: _show(seen.claims, ("sub", *_identifying(seen))),
     ),
     "confirmation": Description(
-        "RFC 7800 §3.1, RFC 9449 §7.2",
-        lambda seen: "no cnf: a bound token needs a proof that this API cannot check",
-        _claim("cnf"),
+        "RFC 7800 §3.1, RFC 9449 §6.1, RFC 8705 §3.1",
+        _needed_confirmation,
+        _found_confirmation,
     ),
     "status": Description(
         "Token Status List §6.2",

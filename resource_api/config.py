@@ -17,6 +17,7 @@ from keys.identifiers import (
 )
 from keys.jwt import MAX_TOKEN_BYTES
 from keys.key_types import ALGORITHMS
+from resource_api.confirmation import REQUIRED_MEMBERS, RequiredBinding
 from resource_api.open_routes import encode_path
 from resource_api.profiles import TokenProfile, find_profile
 from resource_api.scope import check_scope_names
@@ -62,6 +63,8 @@ class ResourcePolicy:
     """Which other machines the issuer may be on with plain http: for a compose file or a cluster
     without TLS. True for the hosts of a private network, a collection of host names for these
     besides; a machine on the way can put its own keys in place of the issuer's."""
+    binding_required: RequiredBinding = ""
+    """What tokens must be bound to: `dpop`, `certificate`, `any` of the two, or nothing."""
     realm: str = "api"
     """The `realm` of challenges (RFC 9110 §11.5)."""
     scopes_supported: tuple[str, ...] = ()
@@ -82,6 +85,8 @@ class ResourcePolicy:
             raise ValueError("leeway must be between 0 and 60 seconds")
         if self.max_token_bytes <= 0 or self.max_lifetime <= 0:
             raise ValueError("bounds must be positive")
+        if self.binding_required not in REQUIRED_MEMBERS:
+            raise ValueError('binding_required must be "", "any", "dpop" or "certificate"')
         if not self.realm.isascii() or not self.realm.isprintable() or set('"\\') & set(self.realm):
             raise ValueError("realm must be printable ASCII without quotes")
         if self.status_lists:
@@ -139,7 +144,12 @@ def metadata_path(resource: str) -> str | None:
 
 
 def build_metadata(
-    resource: str, policies: Collection[ResourcePolicy], scopes: Iterable[str] = ()
+    resource: str,
+    policies: Collection[ResourcePolicy],
+    scopes: Iterable[str] = (),
+    *,
+    proof_algorithms: Collection[str] = (),
+    takes_certificates: bool = False,
 ) -> bytes:
     """Write the document of a resource; empty arrays are left out (§3.2).
 
@@ -147,7 +157,10 @@ def build_metadata(
         resource: its identifier.
         policies: one for each issuer that it trusts.
         scopes: to be named besides those that the policies name.
+        proof_algorithms: what DPoP proofs may be signed with; none where it takes no proofs.
+        takes_certificates: whether it is known to see client certificates.
     """
+    required = {policy.binding_required for policy in policies}
     document: dict[str, object] = {
         "resource": resource,
         "authorization_servers": [policy.issuer for policy in policies],
@@ -156,4 +169,10 @@ def build_metadata(
     named = dict.fromkeys(scope for policy in policies for scope in policy.scopes_supported)
     if supported := [*(named | dict.fromkeys(scopes))]:
         document["scopes_supported"] = supported
+    if proof_algorithms:
+        document["dpop_signing_alg_values_supported"] = [*proof_algorithms]
+    if required == {"dpop"}:
+        document["dpop_bound_access_tokens_required"] = True
+    if takes_certificates or "certificate" in required:
+        document["tls_client_certificate_bound_access_tokens"] = True
     return json.dumps(document, separators=(",", ":")).encode()

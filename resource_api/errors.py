@@ -7,7 +7,15 @@
 from enum import StrEnum
 from typing import Any
 
+from keys.dpop import ProofFault
 from keys.errors import JwtFault
+
+
+class Scheme(StrEnum):
+    """A scheme of the Authorization header, as challenges write it (RFC 6750 §3, RFC 9449 §7.1)."""
+
+    BEARER = "Bearer"
+    DPOP = "DPoP"
 
 
 class Reason(StrEnum):
@@ -32,7 +40,31 @@ class Reason(StrEnum):
     NOT_YET_VALID = JwtFault.NOT_YET_VALID.value
     LIFETIME_TOO_LONG = JwtFault.LIFETIME_TOO_LONG.value
     INVALID_IDENTITY = JwtFault.INVALID_IDENTITY.value
+    INVALID_CONFIRMATION = "invalid_confirmation_claim"
+    BINDING_REQUIRED = "binding_required"
+    UNCHECKED_BINDING = "unchecked_binding"
     SENDER_CONSTRAINED = "sender_constrained"
+    UNBOUND_TOKEN = "unbound_token"  # noqa: S105  # a reason, not a secret
+    NO_CERTIFICATE = "no_certificate"
+    WRONG_CERTIFICATE = "wrong_certificate"
+    MALFORMED_CERTIFICATE = "malformed_certificate"
+    PROOF_MISSING = ProofFault.MISSING.value
+    PROOF_SEVERAL = ProofFault.SEVERAL.value
+    PROOF_TOO_LONG = ProofFault.TOO_LONG.value
+    PROOF_MALFORMED = ProofFault.MALFORMED.value
+    PROOF_TYPE = ProofFault.TYPE.value
+    PROOF_ALGORITHM = ProofFault.ALGORITHM.value
+    PROOF_KEY = ProofFault.KEY.value
+    PROOF_SIGNATURE = ProofFault.SIGNATURE.value
+    PROOF_CLAIMS = ProofFault.CLAIMS.value
+    PROOF_METHOD = ProofFault.METHOD.value
+    PROOF_URL = ProofFault.URL.value
+    PROOF_TIME = ProofFault.TIME.value
+    PROOF_TOKEN = ProofFault.TOKEN.value
+    PROOF_NONCE = ProofFault.NONCE.value
+    PROOF_REPLAYED = ProofFault.REPLAYED.value
+    WRONG_PROOF_KEY = "wrong_proof_key"
+    REPLAYS_UNAVAILABLE = "replays_unavailable"
     INVALID_STATUS = "invalid_status"
     UNCHECKED_STATUS = "unchecked_status"
     TOKEN_REVOKED = "token_revoked"  # noqa: S105  # a reason, not a secret
@@ -52,9 +84,12 @@ class Reason(StrEnum):
 _UNTRUSTED = "the access token is not valid here"
 _MALFORMED = "the access token is malformed"
 _UNDECIDED = "access tokens cannot be checked at the moment"
+_BAD_PROOF = "the DPoP proof is not valid for this request"
 
 # Unless listed below, a reason tells the caller no more than that.
-DESCRIPTIONS: dict[Reason, str] = dict.fromkeys(Reason, _UNTRUSTED) | {
+DESCRIPTIONS: dict[Reason, str] = {
+    **dict.fromkeys(Reason, _UNTRUSTED),
+    **dict.fromkeys((Reason(fault) for fault in ProofFault), _BAD_PROOF),
     Reason.NO_CREDENTIALS: "an access token is required",
     Reason.FOREIGN_SCHEME: "an access token is required",
     Reason.MALFORMED_AUTHORIZATION: "the Authorization header is malformed",
@@ -66,6 +101,12 @@ DESCRIPTIONS: dict[Reason, str] = dict.fromkeys(Reason, _UNTRUSTED) | {
     Reason.INVALID_TIME: _MALFORMED,
     Reason.EXPIRED: "the access token expired",
     Reason.INVALID_IDENTITY: _MALFORMED,
+    Reason.INVALID_CONFIRMATION: _MALFORMED,
+    Reason.SENDER_CONSTRAINED: "the access token is bound to a key; send it as DPoP with a proof",
+    Reason.UNBOUND_TOKEN: "the access token is bound to no key; send it as Bearer",
+    Reason.MALFORMED_CERTIFICATE: "the Client-Cert header is malformed",
+    Reason.PROOF_NONCE: "use the nonce of this answer in the DPoP proof",
+    Reason.REPLAYS_UNAVAILABLE: _UNDECIDED,
     Reason.INVALID_SCOPE_CLAIM: _MALFORMED,
     Reason.INSUFFICIENT_SCOPE: "the access token lacks a needed scope",
     Reason.INSUFFICIENT_CLAIM: "the access token lacks a needed claim",
@@ -83,6 +124,8 @@ class ResourceError(Exception):
     """The status of the answer."""
     error: str
     """The code in the body; the challenge carries it unless `challenge_error` says otherwise."""
+    scheme: Scheme = Scheme.BEARER
+    """With which the request brought its token."""
 
     def __init__(self, reason: Reason) -> None:
         """Refuse for this reason."""
@@ -133,6 +176,25 @@ class InvalidToken(ResourceError):
         """Refuse a token for this reason."""
         super().__init__(reason)
         self.kid = kid
+
+
+class InvalidDpopProof(ResourceError):
+    """A DPoP proof that does not belong to this request (RFC 9449 §7.1)."""
+
+    status = 401
+    error = "invalid_dpop_proof"
+
+
+class NonceNeeded(ResourceError):
+    """A DPoP proof without a current nonce of this API (RFC 9449 §9)."""
+
+    status = 401
+    error = "use_dpop_nonce"
+
+    def __init__(self, nonce: str) -> None:
+        """Ask for a proof with this nonce."""
+        super().__init__(Reason.PROOF_NONCE)
+        self.nonce = nonce
 
 
 class InsufficientScope(ResourceError):

@@ -96,6 +96,8 @@ def explain(
 ) -> Explanation:
     """Run every check of a token that `verify` makes.
 
+    What a bound token needs besides shows in a request alone, so it is said and not judged.
+
     Args:
         token: the compact serialisation as received.
         keys: the keys of the policy's issuer; None if they cannot be had.

@@ -21,7 +21,7 @@ from resource_api.access_token import AccessToken
 from resource_api.bearer import find_bearer
 from resource_api.errors import ResourceError
 from resource_api.guarded_request import REQUEST_KEY
-from resource_api.middleware import SCOPE_KEY
+from resource_api.middleware import SCOPE_KEY, presented_by
 from resource_api.protection import Answer, Protection, ProtectionSettings, given_or_made
 from resource_api.requirements import Need, Requirement, all_of
 
@@ -91,7 +91,7 @@ class Bearer(SecurityBase):
             handlers.update(dict.fromkeys(_classes_of(ResourceError), _answer))
         token = self.protection.cached(find_bearer(scope["headers"]))
         if token is None:
-            token = await self.protection.authenticate(scope["headers"])
+            token = await self.protection.authenticate(scope["headers"], presented_by(scope))
         scope[SCOPE_KEY] = token
         if needed.scopes:
             self._need(needed.scopes).check(token)
@@ -217,7 +217,8 @@ async def _answer(connection: HTTPConnection, error: ResourceError) -> Response 
         if is_open or "websocket.http.response" not in scope.get("extensions", {}):
             await connection.close(1008, error.error if is_open else None)
             return None
-    return _respond(bearer.protection.refusal(error, root_path=scope.get("root_path", "")))
+    root_path = scope.get("root_path", "")
+    return _respond(bearer.protection.refusal(error, scope.get(SCOPE_KEY), root_path=root_path))
 
 
 def _respond(answer: Answer) -> Response:

@@ -10,7 +10,8 @@ from resource_api.access_token import AccessToken
 from resource_api.bearer import find_bearer
 from resource_api.errors import ResourceError
 from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest, is_refusal
-from resource_api.open_routes import OpenRoutes
+from resource_api.open_routes import OpenRoutes, encode_path
+from resource_api.possession import Presented
 from resource_api.protection import Answer, Protection, ProtectionSettings, given_or_made
 
 Scope = MutableMapping[str, Any]
@@ -106,7 +107,7 @@ class BearerMiddleware:
             # that is remembered costs no await.
             token = self.protection.cached(find_bearer(scope["headers"]))
             if token is None:
-                token = await self.protection.authenticate(scope["headers"])
+                token = await self.protection.authenticate(scope["headers"], presented_by(scope))
         except ResourceError as error:
             await self.refuse(error, scope, send)
             return
@@ -137,7 +138,8 @@ class BearerMiddleware:
         """Answer a request with a refusal and report it."""
         self.report(error, scope)
         root_path = scope.get("root_path", "")
-        status, headers, body = self.protection.refusal(error, root_path=root_path)
+        token = scope.get(SCOPE_KEY)
+        status, headers, body = self.protection.refusal(error, token, root_path=root_path)
         prefix = "http"
         if scope["type"] == "websocket":
             if "websocket.http.response" not in scope.get("extensions", {}):
@@ -150,6 +152,20 @@ class BearerMiddleware:
     def report(self, error: ResourceError, scope: Scope) -> None:
         """Report a refusal."""
         self.protection.report(error, scope.get(SCOPE_KEY))
+
+
+def presented_by(scope: Scope) -> Presented:
+    """Give what an ASGI scope tells of a request and its sender, besides header fields."""
+    sent, client = scope.get("raw_path"), scope.get("client")
+    tls = scope.get("extensions", {}).get("tls") or {}
+    chain = tls.get("client_cert_chain")
+    return Presented(
+        # A WebSocket begins as a GET (RFC 6455 §4.1).
+        method=scope.get("method", "GET"),
+        path=(encode_path(scope["path"]) if sent is None else sent).decode("latin-1"),
+        peer=client[0] if client else None,
+        certificate=chain[0] if chain else None,
+    )
 
 
 async def _send_answer(answer: Answer, scope: Scope, send: Send) -> None:

@@ -17,10 +17,12 @@ from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
 from keys.telemetry import CountedEvents, is_traced, traced_step
 from resource_api.access_token import AccessToken
-from resource_api.bearer import build_refusal, check_token68, find_bearer
+from resource_api.bearer import build_refusal, check_token68, find_bearer, find_dpop
 from resource_api.config import ResourcePolicy, build_metadata, metadata_path, metadata_url
-from resource_api.errors import InvalidToken, ResourceError
+from resource_api.confirmation import KEY
+from resource_api.errors import InvalidToken, MissingToken, Reason, ResourceError, Scheme
 from resource_api.events import Event, log_events
+from resource_api.possession import Binding, Headers, Possession, Presented
 from resource_api.profiles import TokenProfile
 from resource_api.status_lists import StatusListClient
 from resource_api.validator import KeySource, StatusSource, TokenValidator, TrustedIssuer
@@ -45,6 +47,7 @@ class ProtectionSettings(TypedDict, total=False):
     policy: ResourcePolicy | None
     issuers: Iterable[ResourcePolicy | TrustedIssuer] | None
     allow_insecure_http: InsecureHttp
+    binding: Binding
     cache_size: int
     clock: Callable[[], float]
     on_event: EventSink | None
@@ -65,6 +68,7 @@ class Protection:
         policy: ResourcePolicy | None = None,
         issuers: Iterable[ResourcePolicy | TrustedIssuer] | None = None,
         allow_insecure_http: InsecureHttp = False,
+        binding: Binding = Binding(),  # noqa: B008  # immutable
         cache_size: int = 4096,
         clock: Callable[[], float] = time.time,  # noqa: TID251  # the shell where the clock enters
         on_event: EventSink | None = None,
@@ -81,7 +85,8 @@ class Protection:
             policy: all bounds, if the defaults will not do; must name the same issuer and resource.
             issuers: instead of the six above: of each its policy, or a `TrustedIssuer` with keys.
             allow_insecure_http: that of the policy that is made; a given one has its own.
-            cache_size: how many verified tokens to remember; 0 for none.
+            binding: how tokens are checked that are bound to a key or a certificate.
+            cache_size: how many verified tokens to remember, bound or not; 0 for none.
             clock: seconds since the epoch.
             on_event: gets each `resource_api.events.Event`; by default they are logged.
 
@@ -89,10 +94,7 @@ class Protection:
             ValueError: settings that cannot be or contradict each other.
             TypeError: one of `issuers` is no policy.
         """
-        if (issuer is None) == (issuers is None) or (
-            issuer is None and (jwks, jwks_uri, status_lists, policy) != (None,) * 4
-        ):
-            raise ValueError("name whom to trust: issuer and what goes with it, or issuers alone")
+        _check_trust(issuer, issuers, (jwks, jwks_uri, status_lists, policy))
         if issuer is not None and policy is None:
             policy = _make_policy(issuer, resource, profile, allow_insecure_http)
         elif profile != "rfc9068" or allow_insecure_http:
@@ -109,52 +111,89 @@ class Protection:
         """The first that is for `resource` itself: challenges have its realm and scopes."""
         # The methods themselves: they are called for every request.
         self.cached = validator.cached
-        """Give a token that was validated before and still would be; costs no await."""
+        """Give a bearer token that was validated before and still would be; costs no await."""
         self.validate = validator.validate
-        """Validate a token of the Authorization header; raises `ResourceError`."""
+        """Validate a bearer token of the Authorization header; raises `ResourceError`."""
+        self._validate_any = validator.validate_any
+        self._possession = Possession(binding, self.policy.resource, clock=clock)
 
     @property
     def metadata_path(self) -> str | None:
         """The path that the RFC 9728 document is served on; None for a resource that has none."""
         return metadata_path(self.policy.resource)
 
-    async def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> AccessToken:
-        """Validate the token of a request.
+    async def authenticate(
+        self, headers: Iterable[tuple[bytes, bytes]], request: Presented | None = None
+    ) -> AccessToken:
+        """Validate the token of a request, and what the sender proves if it is a bound one.
 
         Args:
             headers: raw, the names in lower case, as ASGI has them.
+            request: the rest of what counts; without it, bound tokens are refused.
 
         Raises:
             ResourceError: the refusal that the request is to be answered with.
         """
-        if is_traced():
-            headers = tuple(headers)  # read twice
+        headers = tuple(headers)  # read several times
         sent = find_bearer(headers)
         # A token that is remembered was checked to be one, character by character.
-        return self.cached(sent) or await self._validate(sent, headers)
+        return self.cached(sent) or await self._validate(sent, headers, request)
 
-    async def _validate(self, sent: bytes, headers: Iterable[tuple[bytes, bytes]]) -> AccessToken:
+    async def _validate(
+        self, sent: bytes, headers: Headers, request: Presented | None
+    ) -> AccessToken:
         if not is_traced():
-            return await self.validate(check_token68(sent))
+            return await self._prove(sent, headers, request)
         with traced_step("validate access token", headers) as outcome:
             try:
-                return await self.validate(check_token68(sent))
+                return await self._prove(sent, headers, request)
             except ResourceError as error:
                 outcome.error = error.reason.value
                 raise
 
-    def refusal(self, error: ResourceError, *, root_path: str = "") -> Answer:
+    async def _prove(self, sent: bytes, headers: Headers, request: Presented | None) -> AccessToken:
+        """Validate a token that is not remembered as a bearer token."""
+        scheme = Scheme.BEARER if sent else Scheme.DPOP
+        try:
+            text = check_token68(sent or find_dpop(headers))
+            token = await self._validate_any(text)
+            if token.confirmation or scheme is Scheme.DPOP:
+                await self._possession.check(token.confirmation, scheme, text, headers, request)
+        except ResourceError as error:
+            error.scheme = scheme
+            raise
+        return token
+
+    def refusal(
+        self, error: ResourceError, token: AccessToken | None = None, *, root_path: str = ""
+    ) -> Answer:
         """Give the answer of a request that is refused.
 
         Args:
             error: why.
+            token: what the request brought, if that was valid.
             root_path: where the API is mounted, as the ASGI scope of the request says.
         """
+        if self._asks_for_dpop(error, token):
+            error.scheme = Scheme.DPOP
         return build_refusal(
             error,
             realm=self.policy.realm,
             resource_metadata=metadata_url(self.policy.resource, root_path),
             scope=self.policy.scopes_supported,
+            proof_algorithms=self._possession.algorithms,
+        )
+
+    def _asks_for_dpop(self, error: ResourceError, token: AccessToken | None) -> bool:
+        """Say whether the challenge is to be one of DPoP, whatever the request was sent with."""
+        if token is not None:
+            return KEY in token.confirmation
+        # RFC 9449 §7.2: one who sends a bound token as Bearer is told how to send it.
+        if error.reason is Reason.SENDER_CONSTRAINED:
+            return True
+        wants_it = self.policy.binding_required == "dpop"
+        return wants_it and (
+            isinstance(error, MissingToken) or error.reason is Reason.BINDING_REQUIRED
         )
 
     def report(self, error: ResourceError, token: AccessToken | None = None) -> None:
@@ -195,7 +234,13 @@ class Protection:
             scopes: to be named besides those that the policies name.
         """
         policies = [each.policy for each in self.issuers]
-        body = build_metadata(self.policy.resource, policies, scopes)
+        body = build_metadata(
+            self.policy.resource,
+            policies,
+            scopes,
+            proof_algorithms=self._possession.algorithms,
+            takes_certificates=self._possession.knows_proxies,
+        )
         # Any page may read it, as what the issuer publishes (Fetch standard §3.3).
         headers = [
             (b"cache-control", b"public, max-age=300"),
@@ -236,6 +281,20 @@ def given_or_made(given: T | None, make: Callable[..., T], settings: ProtectionS
 def _json_answer(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Answer:
     length = (b"content-length", str(len(body)).encode())
     return status, [(b"content-type", b"application/json"), length, *headers], body
+
+
+def _check_trust(issuer: object, issuers: object, of_issuer: tuple[object, ...]) -> None:
+    """Check that whom to trust is said once.
+
+    Args:
+        issuer: the only one, or None.
+        issuers: several, or None.
+        of_issuer: what may be given with `issuer` alone.
+    """
+    if (issuer is None) == (issuers is None) or (
+        issuer is None and any(each is not None for each in of_issuer)
+    ):
+        raise ValueError("name whom to trust: issuer and what goes with it, or issuers alone")
 
 
 def _make_policy(

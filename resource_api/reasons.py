@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping
 
+from keys.dpop import PROOF_DIAGNOSES
 from keys.errors import JWT_DIAGNOSES, Diagnosis
 from resource_api.errors import Reason
 
 DIAGNOSES: Mapping[Reason, Diagnosis] = {
     **{Reason(fault): each for fault, each in JWT_DIAGNOSES.items()},
+    **{Reason(fault): each for fault, each in PROOF_DIAGNOSES.items()},
     Reason.NO_CREDENTIALS: Diagnosis(
         "There is no `Authorization` header, or an empty one.",
         "Send `Authorization: Bearer TOKEN`; see that proxies in between pass it on.",
     ),
     Reason.FOREIGN_SCHEME: Diagnosis(
-        "`Authorization` is of another scheme, such as `Basic` or `DPoP`.",
-        "Send the token with the scheme `Bearer`.",
+        "`Authorization` is of another scheme, such as `Basic`.",
+        "Send the token with the scheme `Bearer`, or `DPoP` if it is bound to a key.",
     ),
     Reason.MALFORMED_AUTHORIZATION: Diagnosis(
-        "What follows `Bearer` is not one token: empty, with spaces, quotes or a comma.",
+        "What follows `Bearer` or `DPoP` is not one token: empty, with spaces, quotes or a comma.",
         "Send the token alone, after one space.",
     ),
     Reason.SEVERAL_CREDENTIALS: Diagnosis(
@@ -35,9 +37,50 @@ DIAGNOSES: Mapping[Reason, Diagnosis] = {
         "`aud` does not name this API, byte for byte.",
         "Is `resource` the identifier that the issuer has for this API?",
     ),
+    Reason.INVALID_CONFIRMATION: Diagnosis(
+        "`cnf` has something else than the thumbprint of a DPoP key (`jkt`), of a client "
+        "certificate (`x5t#S256`), or both.",
+        "Have the issuer bind tokens by DPoP or mutual TLS.",
+    ),
+    Reason.BINDING_REQUIRED: Diagnosis(
+        "The token is not bound to what `binding_required` of the API names.",
+        "Have the client get bound tokens, such as with `--dpop`; the resource can require it.",
+    ),
+    Reason.UNCHECKED_BINDING: Diagnosis(
+        "The token is bound, and what validates it is not given the request (`verify`, "
+        "`Protection.validate`), or does not know the URL of the API.",
+        "Pass the request to `authenticate`; set `base_url` of `Binding` if the resource is not a "
+        "URL.",
+    ),
     Reason.SENDER_CONSTRAINED: Diagnosis(
-        "The token is bound to a key (`cnf`), whose possession cannot be proven here.",
-        "Have the client registered without binding for this API.",
+        "The token is bound to a DPoP key, and was sent as `Bearer`.",
+        "Send `Authorization: DPoP TOKEN` and a proof; a bearer token here may be a stolen one.",
+    ),
+    Reason.UNBOUND_TOKEN: Diagnosis(
+        "The token was sent as `DPoP`, and is bound to no DPoP key.",
+        "Send it as `Bearer`, or send a proof when the token is requested.",
+    ),
+    Reason.NO_CERTIFICATE: Diagnosis(
+        "The token is bound to a certificate, and none reached the API.",
+        "Show it in TLS; see that the server asks for one, or that `trusted_proxies` of `Binding` "
+        "names the proxy that sends `Client-Cert`.",
+    ),
+    Reason.WRONG_CERTIFICATE: Diagnosis(
+        "The token is bound to another certificate than the caller shows.",
+        "Get a new token after a certificate was renewed; a stolen token has no remedy here.",
+    ),
+    Reason.MALFORMED_CERTIFICATE: Diagnosis(
+        "`Client-Cert` of a trusted proxy is repeated, or not one certificate as RFC 9440 has it.",
+        "Have the proxy overwrite the header with the certificate in base64 between colons.",
+    ),
+    Reason.WRONG_PROOF_KEY: Diagnosis(
+        "The DPoP proof is good, and of another key than the token is bound to.",
+        "Sign proofs with the key that the token was requested with; a stolen token has no remedy "
+        "here.",
+    ),
+    Reason.REPLAYS_UNAVAILABLE: Diagnosis(
+        "The store that remembers used DPoP proofs does not answer.",
+        "Can the store that `replays` of `Binding` names be reached?",
     ),
     Reason.INVALID_STATUS: Diagnosis(
         "The claim `status` names no place on a list of this issuer, the list has an unknown "

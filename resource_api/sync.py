@@ -6,7 +6,7 @@ one thread, which each process starts when it first needs it: a server may fork 
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import CancelledError, Future
 from threading import Lock, Thread
 from typing import Any, TypeVar, Unpack
@@ -15,6 +15,7 @@ from weakref import finalize
 from resource_api.access_token import AccessToken
 from resource_api.bearer import find_bearer
 from resource_api.errors import KeysUnavailable
+from resource_api.possession import Presented
 from resource_api.protection import Answer, Protection, ProtectionSettings, given_or_made
 
 T = TypeVar("T")
@@ -45,29 +46,37 @@ class SyncProtection:
         # Not at the end of the program: the thread ends with it, and no request is left by then.
         finalize(self, self._threads.stop).atexit = False
 
-    def verify(self, authorization: str | None) -> AccessToken:
+    def verify(
+        self,
+        authorization: str | None,
+        request: Presented | None = None,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> AccessToken:
         """Validate the token of a request, waiting for the issuer only if keys or lists lack.
 
         Args:
             authorization: the value of the Authorization header; None without one. Several of them,
                 joined by a comma, are refused.
+            request: what tokens that are bound need besides; without it, they are refused.
+            headers: its other header fields, the names in lower case; `dpop` and `client-cert`
+                count.
 
         Raises:
             ResourceError: the refusal; `protection.refusal` writes the answer, and
                 `protection.report` reports it.
         """
-        headers = []
+        lines = []
         if authorization is not None:
             # A character that no header can hold becomes one that no token has.
-            headers.append((b"authorization", authorization.encode("latin-1", "replace")))
-        sent = find_bearer(headers)
+            lines.append((b"authorization", authorization.encode("latin-1", "replace")))
+        sent = find_bearer(lines)
         try:
             token = self.protection.cached(sent)
         except RuntimeError:
             # There is no event loop here: keys or a list are to be asked for, in the background of
             # one. They serve until the answer is there.
             token = None
-        return token or self._finish(self.protection.authenticate(headers))
+        return token or self._finish(self.protection.authenticate([*lines, *headers], request))
 
     def readiness(self) -> Answer:
         """Give the answer to a readiness probe, and have keys fetched that are due."""

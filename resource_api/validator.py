@@ -12,7 +12,13 @@ from keys.errors import NoKeySet, UnknownKey
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
 from keys.jwt import HeaderMemo, JwtProfile
-from resource_api.access_token import AccessToken, parse_token, profile_of, verify_parsed
+from resource_api.access_token import (
+    AccessToken,
+    parse_token,
+    profile_of,
+    refuse_bound,
+    verify_parsed,
+)
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, KeysUnavailable, Reason
 from resource_api.status_list import VALID, Statuses, StatusReference, check_status, read_status
@@ -202,10 +208,13 @@ class TokenValidator:
         self._first = self._issuers[trusted[0].policy.issuer]
         self._clock = clock
         self._memo = HeaderMemo()
-        self._verified = VerifiedTokenCache(cache_size, clock=clock)
+        # Apart, so that the look-up that nearly all requests need never gives a token whose sender
+        # has to prove something.
+        self._bearer = VerifiedTokenCache(cache_size, clock=clock)
+        self._bound = VerifiedTokenCache(cache_size, clock=clock)
         # The method itself: it is called for every request.
-        self.cached = self._verified.get
-        """Give a token that was validated before and still would be; costs no await."""
+        self.cached = self._bearer.get
+        """Give a bearer token that was validated before and still would be; costs no await."""
 
     def _with_kind(self, issuer: TrustedIssuer) -> tuple[TrustedIssuer, JwtProfile | None]:
         """Note what kind of JWT an issuer's tokens are, if others accept more than that."""
@@ -213,13 +222,28 @@ class TokenValidator:
         return issuer, None if own == self._kind else own
 
     async def validate(self, token: bytes) -> AccessToken:
-        """Validate a token as it came in the Authorization header, whatever is remembered.
+        """Validate a bearer token as it came in the Authorization header, whatever is remembered.
 
         Raises:
-            InvalidToken: a check failed.
+            InvalidToken: a check failed, or the token is bound to a key or a certificate.
             KeysUnavailable: the issuer's keys are not known and cannot be had right now.
             StatusUnavailable: so is the status list that the token names.
         """
+        verified = await self._validate(token)
+        refuse_bound(verified)
+        return verified
+
+    async def validate_any(self, token: bytes) -> AccessToken:
+        """Validate a token of either kind; of a bound one, this checks no possession.
+
+        Whoever calls it checks that in every request, also of a token that is remembered.
+
+        Raises:
+            ResourceError: as in `validate`, but for bound tokens.
+        """
+        return self._bound.get(token) or await self._validate(token)
+
+    async def _validate(self, token: bytes) -> AccessToken:
         parsed = parse_token(token, self._kind, self._memo)
         # Unproven as yet, `iss` only chooses whose keys must prove it (RFC 8725 §3.8). A token that
         # names no trusted issuer is checked as one of the first: it is refused all the same, and
@@ -245,7 +269,8 @@ class TokenValidator:
         if reference is not None:
             await self._check_status(reference, issuer, kid, until)
             listed = None if issuer.statuses is None else (issuer.statuses, *reference)
-        self._verified.put(token, verified, keys, source, now=now, until=until, listed=listed)
+        cache = self._bound if verified.confirmation else self._bearer
+        cache.put(token, verified, keys, source, now=now, until=until, listed=listed)
         return verified
 
     async def _check_status(

@@ -13,7 +13,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from resource_api.access_token import AccessToken
 from resource_api.errors import ResourceError
 from resource_api.guarded_request import CURRENT, REQUEST_KEY, GuardedRequest, is_refusal
-from resource_api.open_routes import OpenRoutes
+from resource_api.open_routes import OpenRoutes, encode_path
+from resource_api.possession import Presented
 from resource_api.protection import Answer, ProtectionSettings, given_or_made
 from resource_api.sync import SyncProtection
 
@@ -66,7 +67,8 @@ class BearerWsgiMiddleware:
             return self._serve_open(path, environ, start_response)
         try:
             # Only the start of a request is checked: a response may stream on beyond `exp`.
-            token = self.protection.verify(environ.get("HTTP_AUTHORIZATION"))
+            sent = environ.get("HTTP_AUTHORIZATION")
+            token = self.protection.verify(sent, presented_by(environ), _proofs_of(environ))
         except ResourceError as error:
             return self.refuse(error, environ, start_response)
         environ[ENVIRON_KEY] = token
@@ -104,7 +106,8 @@ class BearerWsgiMiddleware:
         """Answer a request with a refusal and report it."""
         self.report(error, environ)
         root_path = _decode(environ.get("SCRIPT_NAME", ""), errors="replace")
-        answer = self.protection.protection.refusal(error, root_path=root_path)
+        token = environ.get(ENVIRON_KEY)
+        answer = self.protection.protection.refusal(error, token, root_path=root_path)
         return _send_answer(answer, environ, start_response)
 
     def report(self, error: ResourceError, environ: WSGIEnvironment) -> None:
@@ -239,6 +242,30 @@ class WsgiRequest(GuardedRequest):
             return b"".join(self._middleware.refuse(refusal, self._environ, self._start))
         self._middleware.report(refusal, self._environ)
         raise refusal
+
+
+def presented_by(environ: WSGIEnvironment) -> Presented:
+    """Give what a WSGI environ tells of a request and its sender, besides header fields.
+
+    PEP 3333 has the path decoded, so it is encoded as clients do. `SSL_CLIENT_CERT` is the variable
+    of Apache's mod_ssl, and not the one of a header field, which would begin with `HTTP_`.
+    """
+    path = _decode(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), errors="replace")
+    return Presented(
+        method=environ["REQUEST_METHOD"],
+        path=encode_path(path).decode(),
+        peer=environ.get("REMOTE_ADDR"),
+        certificate=environ.get("SSL_CLIENT_CERT") or None,
+    )
+
+
+def _proofs_of(environ: WSGIEnvironment) -> list[tuple[bytes, bytes]]:
+    """Give the header fields that prove possession; servers join repeated ones by a comma."""
+    return [
+        (name, environ[key].encode("latin-1", "replace"))
+        for name, key in ((b"dpop", "HTTP_DPOP"), (b"client-cert", "HTTP_CLIENT_CERT"))
+        if key in environ
+    ]
 
 
 def _decode(text: str, errors: str = "strict") -> str:

@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 
+from keys.dpop_nonce import Nonces
+from keys.replay import ReplayStoreUnavailable
 from resource_api.access_token import verify
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason, StatusUnavailable
 from resource_api.guard import require, require_details
+from resource_api.possession import Binding
 from resource_api.requirements import claim
 from resource_api.status_list import StatusList
 from tests.support.attack import ATTACKER, FORGE, GOOD, HEADER, OTHER_KEY, PAYLOAD, SIGNATURE
+from tests.support.bound_tokens import CERTIFICATE_BOUND, KEY_BOUND, OTHER_PEM, SENDER, send
+from tests.support.dpop import ProofForge
 from tests.support.protected_api import ProtectedApi, ask, bearer
 from tests.support.reasons import Row, check_table
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE
@@ -91,7 +96,45 @@ async def verified_without_lists() -> object:
     return refusal.value.reason
 
 
+async def verified_without_request() -> object:
+    """Validate a bound token where nobody tells what the sender shows besides."""
+    with pytest.raises(InvalidToken) as refusal:
+        verify(KEY_BOUND, FORGE.keys, ResourcePolicy(issuer=ISSUER, resource=RESOURCE), now=NOW)
+    return refusal.value.reason
+
+
+class StoreAway:
+    """A store of used proofs that does not answer."""
+
+    async def claim(self, scope: str, id: str, until: int) -> bool:
+        """Refuse: nothing is known."""
+        raise ReplayStoreUnavailable
+
+
+def proven(token: bytes, *proofs: bytes, times: int = 1, **options: Any) -> Ask:
+    """Send a bound token by a trusted proxy, with what is to prove possession."""
+    binding = {name: options.pop(name) for name in ("nonces", "replays") if name in options}
+    scheme = b"DPoP " if token is KEY_BOUND else b"Bearer "
+    proxy = None if "pem" in options else "10.0.0.7"
+
+    async def send_it() -> object:
+        api = ProtectedApi(FORGE, binding=Binding(trusted_proxies=("10.0.0.7",), **binding))
+        for _ in range(times):
+            await send(api, token, *proofs, scheme=scheme, client=proxy, **options)
+        return api.reason
+
+    return send_it
+
+
+def wrongly(**changes: Any) -> Ask:
+    """Send a bound token with a good proof that is changed in one thing."""
+    return proven(KEY_BOUND, SENDER.proof(token=KEY_BOUND, **changes))
+
+
 R = Reason
+BOUND_ONLY = ResourcePolicy(issuer=ISSUER, resource=RESOURCE, binding_required="any")
+PROOF = SENDER.proof(token=KEY_BOUND)
+STRANGER = ProofForge(n=1, method=SENDER.method, url=SENDER.url)
 ROWS = [
     Row(R.NO_CREDENTIALS, "no Authorization header", sent()),
     Row(R.FOREIGN_SCHEME, "another scheme", sent(b"Basic eDp5")),
@@ -116,7 +159,37 @@ ROWS = [
     Row(R.NOT_YET_VALID, "iat ahead", forged(iat=NOW + 61)),
     Row(R.LIFETIME_TOO_LONG, "more than a day", forged(exp=NOW + 90_000)),
     Row(R.INVALID_IDENTITY, "no sub", forged(sub=DROP)),
-    Row(R.SENDER_CONSTRAINED, "a bound token", forged(cnf={"jkt": "x"})),
+    Row(R.INVALID_CONFIRMATION, "a cnf that binds to nothing we know", forged(cnf={"jkt": "x"})),
+    Row(R.BINDING_REQUIRED, "a bearer token where bound ones are wanted", shown(policy=BOUND_ONLY)),
+    Row(R.UNCHECKED_BINDING, "a bound token and no request", verified_without_request),
+    Row(R.SENDER_CONSTRAINED, "a bound token as Bearer", shown(KEY_BOUND)),
+    Row(R.UNBOUND_TOKEN, "a bearer token as DPoP", sent(b"DPoP " + GOOD)),
+    Row(R.NO_CERTIFICATE, "a certificate is lacking", shown(CERTIFICATE_BOUND)),
+    Row(R.WRONG_CERTIFICATE, "another certificate", proven(CERTIFICATE_BOUND, pem=OTHER_PEM)),
+    Row(
+        R.MALFORMED_CERTIFICATE,
+        "Client-Cert that is no certificate",
+        proven(CERTIFICATE_BOUND, more=((b"client-cert", b"x"),)),
+    ),
+    Row(
+        R.WRONG_PROOF_KEY, "the key of another", proven(KEY_BOUND, STRANGER.proof(token=KEY_BOUND))
+    ),
+    Row(R.REPLAYS_UNAVAILABLE, "the store is away", proven(KEY_BOUND, PROOF, replays=StoreAway())),
+    Row(R.PROOF_MISSING, "no proof", proven(KEY_BOUND)),
+    Row(R.PROOF_SEVERAL, "two proofs", proven(KEY_BOUND, PROOF, PROOF)),
+    Row(R.PROOF_TOO_LONG, "a proof of 4 KB", proven(KEY_BOUND, b"x" * 4097)),
+    Row(R.PROOF_MALFORMED, "a proof of two parts", proven(KEY_BOUND, b"a.b")),
+    Row(R.PROOF_TYPE, "a token as proof", proven(KEY_BOUND, KEY_BOUND)),
+    Row(R.PROOF_ALGORITHM, "a proof by HS256", wrongly(header={"alg": "HS256"})),
+    Row(R.PROOF_KEY, "a proof without a key", wrongly(header={"jwk": DROP})),
+    Row(R.PROOF_SIGNATURE, "a proof signed by another", wrongly(header={"jwk": STRANGER.jwk})),
+    Row(R.PROOF_CLAIMS, "a proof without jti", wrongly(jti=DROP)),
+    Row(R.PROOF_METHOD, "a proof for POST", wrongly(htm="POST")),
+    Row(R.PROOF_URL, "a proof for another URL", wrongly(htu="https://other.example/read")),
+    Row(R.PROOF_TIME, "a proof of yesterday", wrongly(iat=NOW - 86_400)),
+    Row(R.PROOF_TOKEN, "a proof for another token", wrongly(ath="x")),
+    Row(R.PROOF_NONCE, "no nonce", proven(KEY_BOUND, PROOF, nonces=Nonces(bytes(32)))),
+    Row(R.PROOF_REPLAYED, "a proof for the second time", proven(KEY_BOUND, PROOF, times=2)),
     Row(R.INVALID_STATUS, "a status that names no list", forged(status={})),
     Row(R.INVALID_STATUS, "a list that is not the issuer's", forged(status=status("https://x"))),
     Row(R.INVALID_STATUS, "a list that ends before the index", listed(4)),

@@ -22,7 +22,7 @@ FAULTS: list[tuple[Reason, dict[str, Any], dict[str, Any]]] = [
     (Reason.WRONG_AUDIENCE, {}, {"aud": "https://other.example"}),
     (Reason.EXPIRED, {}, {"exp": NOW - 100}),
     (Reason.INVALID_IDENTITY, {}, {"sub": ""}),
-    (Reason.SENDER_CONSTRAINED, {}, {"cnf": {}}),
+    (Reason.INVALID_CONFIRMATION, {}, {"cnf": {}}),
     (Reason.INVALID_STATUS, {}, {"status": {}}),
     (Reason.INVALID_SCOPE_CLAIM, {}, {"scope": []}),
 ]

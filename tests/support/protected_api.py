@@ -47,6 +47,7 @@ async def ask(
     body: bytes = b"",
     kind: str = "http",
     extensions: dict[str, Any] | None = None,
+    client: str | None = None,
 ) -> Answer:
     """Send one request and collect the answer."""
     sent: list[dict[str, Any]] = []
@@ -68,6 +69,7 @@ async def ask(
         "query_string": query,
         "headers": list(lines),
         "extensions": extensions or {},
+        "client": client and (client, 40_000),
     }
     await app(scope, receive, send)
     if sent[0]["type"] in ("websocket.close", "websocket.accept"):

@@ -27,6 +27,7 @@ SAMPLES = (
         resource_errors.CheckUnavailable,
         lambda found: found(resource_errors.Reason.STATUS_UNAVAILABLE, 7),
     ),
+    (resource_errors.NonceNeeded, lambda found: found("a-nonce")),
     (resource_errors.InvalidToken, lambda found: found(resource_errors.Reason.EXPIRED, kid="k")),
     (resource_errors.ResourceError, lambda found: found(resource_errors.Reason.NO_CREDENTIALS)),
     (ClaimHookFailed, lambda found: found("a.b:c", "it gave nothing", client_id="billing")),

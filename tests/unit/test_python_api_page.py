@@ -32,7 +32,10 @@ def test_parameters_and_errors_are_listed() -> None:
     page = build_page()
     protection = page[page.index("\n### Protection\n") : page.index("\n### SyncProtection\n")]
     assert "    cache_size: int = 4096,\n" in protection
-    assert "- `cache_size`: how many verified tokens to remember; 0 for none.\n" in protection
+    assert (
+        "- `cache_size`: how many verified tokens to remember, bound or not; 0 for none.\n"
+        in protection
+    )
     assert "Raises:\n\n- `ValueError`: settings that cannot be" in protection
     assert "- `await warm() -> bool`: Get the keys before" in protection
 

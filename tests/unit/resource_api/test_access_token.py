@@ -114,7 +114,7 @@ BOUNDARIES: list[tuple[dict[str, Any], float, Reason | None]] = [
     ({"aud": [RESOURCE, "https://b.example"]}, NOW, None),
     ({"aud": [RESOURCE, 1]}, NOW, Reason.WRONG_AUDIENCE),
     ({"aud": RESOURCE + "/"}, NOW, Reason.WRONG_AUDIENCE),
-    ({"cnf": None}, NOW, Reason.SENDER_CONSTRAINED),
+    ({"cnf": None}, NOW, Reason.INVALID_CONFIRMATION),
     ({"status": None}, NOW, Reason.INVALID_STATUS),
 ]
 
@@ -183,7 +183,7 @@ FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "audience": ({"aud": []}, Reason.WRONG_AUDIENCE),
     "times": ({"iat": 0, "exp": 1}, Reason.EXPIRED),
     "identity": ({"sub": ""}, Reason.INVALID_IDENTITY),
-    "confirmation": ({"cnf": {}}, Reason.SENDER_CONSTRAINED),
+    "confirmation": ({"cnf": {}}, Reason.INVALID_CONFIRMATION),
     "status": ({"status": {}}, Reason.INVALID_STATUS),
     "scope": ({"scope": ["read"]}, Reason.INVALID_SCOPE_CLAIM),
     "authorization_details": ({"authorization_details": {}}, Reason.INVALID_DETAILS_CLAIM),
@@ -209,6 +209,14 @@ def test_each_check_looks_at_its_own_claims_alone() -> None:
         check({**FORGE.good_claims, **others}, POLICY, NOW)
         with pytest.raises((InvalidToken, InvalidJwt)):
             check({**FORGE.good_claims, **FAULTS[name][0]}, POLICY, NOW)
+
+
+def test_a_bound_token_is_no_bearer_token() -> None:
+    """Nothing here tells what its sender possesses (RFC 9449 §7.2)."""
+    bound = FORGE.token(cnf={"jkt": "A" * 43})
+    with pytest.raises(InvalidToken) as caught:
+        verify(bound, FORGE.keys, POLICY, now=NOW)
+    assert caught.value.reason is Reason.UNCHECKED_BINDING
 
 
 def test_the_text_of_a_token_is_there_for_an_exchange_and_nowhere_else() -> None:

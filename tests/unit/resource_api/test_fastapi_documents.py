@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Security
 from fastapi.security import APIKeyHeader
 from fastapi.testclient import TestClient
 
+from keys.dpop import PROOF_ALGORITHMS
 from resource_api import AccessToken, Fetched, JwksClient, ResourcePolicy
 from resource_api.fastapi import Bearer
 from resource_api.requirements import any_of, claim, details
@@ -102,6 +103,7 @@ def test_the_metadata_name_the_scopes_of_the_routes() -> None:
         "authorization_servers": [ISSUER],
         "bearer_methods_supported": ["header"],
         "scopes_supported": ["hidden", "read", "admin", "write", "delete"],
+        "dpop_signing_alg_values_supported": [*PROOF_ALGORITHMS],
     }
 
 

@@ -106,7 +106,7 @@ def test_client_scopes_and_identifier_are_found(
         ({"nbf": NOW + 60}, {}, Reason.NOT_YET_VALID),
         ({"exp": NOW + 200_000}, {}, Reason.LIFETIME_TOO_LONG),
         ({"sub": DROP}, {}, Reason.INVALID_IDENTITY),
-        ({"cnf": {"jkt": "x"}}, {}, Reason.SENDER_CONSTRAINED),
+        ({"cnf": {"jkt": "x"}}, {}, Reason.INVALID_CONFIRMATION),
         ({}, {"typ": "logout+jwt"}, Reason.WRONG_TYPE),
         ({}, {"typ": 7}, Reason.WRONG_TYPE),
         ({}, {"alg": "RS512"}, Reason.WRONG_ALGORITHM),
