@@ -145,7 +145,6 @@ class ClientRegistration:
         Option(
             flag="--federated-identity",
             metavar="JSON",
-            unset=True,
             help="Which token of which issuer it proves itself by: an object with issuer, subject,"
             " claims, audience, jwks_uri and jwks; repeat it for more. See --federated.",
         ),

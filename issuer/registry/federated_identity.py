@@ -156,7 +156,9 @@ class FederatedIdentity:
         if not subject.startswith(self.issuer) or not _SPIFFE_PATH.fullmatch(path):
             raise InvalidValue(f"subject must be a SPIFFE id such as {self.issuer}/orders")
         if self.jwks is None and self.jwks_uri is None:
-            raise InvalidValue("a trust domain needs jwks_uri, its bundle endpoint, or jwks")
+            raise InvalidValue(
+                "a trust domain needs keys: jwks_uri, its bundle endpoint, or the bundle as jwks"
+            )
 
     def _check_github(self) -> None:
         # A repository that is deleted leaves its name to others, and its number to none.

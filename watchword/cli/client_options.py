@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from watchword.cli.federation import FederationOptions, read_identity
 from watchword.cli.grant_options import (
     DEFAULT_SCOPE,
     DETAILS_TYPE,
@@ -42,6 +43,7 @@ _SUBJECTS = {
     "email": "tls_client_auth_san_email",
 }
 """The kinds of certificate names of RFC 8705 §2.1.2."""
+_IDENTITIES = "federated_identities"
 LABELS = {
     **attribute_labels("client"),
     **GRANT_LABELS,
@@ -54,7 +56,7 @@ LABELS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClientOptions(GrantOptions):
+class ClientOptions(FederationOptions, GrantOptions):
     """Options that are not simply the value of one attribute, as typed."""
 
     no_grants: Annotated[
@@ -152,6 +154,9 @@ def read_members(options: ClientOptions, mistakes: Mistakes, now: int) -> "Json"
         else:
             kinds = ", ".join(_SUBJECTS)
             mistakes.add(f"--tls-subject: must be KIND=VALUE, where KIND is {kinds}")
+    if identity := read_identity(options, mistakes):
+        mistakes.exclude("--federated", [("--federated-identity", members.get(_IDENTITIES))])
+        members[_IDENTITIES] = [identity]
     if options.no_grants:
         mistakes.exclude("--no-grants", [("--grant-type", options.typed["grant_types"])])
         members |= {"grant_types": [], "grants": []}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchword.cli.client_options import ClientFilters
 from watchword.cli.client_secrets import print_secrets
+from watchword.cli.federation import write_identity
 from watchword.cli.grant_options import write_grants_line
 from watchword.cli.output import say
 from watchword.cli.printing import Output
@@ -63,6 +64,10 @@ def print_client(output: Output, client: "Json", now: int) -> None:
         keys = client["jwks"].get("keys", ())
         shown["jwks"] = ", ".join(
             f"{each.get('kty')} {each.get('kid', 'without kid')}" for each in keys
+        )
+    if "federated_identities" in client:
+        shown["federated_identities"] = "; ".join(
+            map(write_identity, client["federated_identities"])
         )
     if "introspects" in client:
         shown["introspects"] = " ".join(client["introspects"])

@@ -20,6 +20,7 @@ from watchword.cli.client_options import (
 )
 from watchword.cli.client_printing import print_client, print_clients
 from watchword.cli.client_secrets import ClientId, SecretFlag, has_live_secret
+from watchword.cli.federation import consumer_line
 from watchword.cli.grant_options import (
     DEFAULT_SCOPE,
     DETAILS_TYPE,
@@ -89,6 +90,8 @@ def create(
 
     mistakes, now = Mistakes(LABELS), wall_clock()
     document = {"client_id": client_id, **read_members(options, mistakes, now)}
+    if "federated_identities" in document:
+        document.setdefault("token_endpoint_auth_method", "federated")
     check_new_grants(options, mistakes, all_scopes=all_scopes, no_grants=options.no_grants)
     if options.narrowed_by and not (options.grant or options.resource):
         mistakes.add(f"--{options.narrowed_by}: name the resources, by --resource or --grant")
@@ -113,6 +116,8 @@ def create(
     output.document(created) if output.is_document else print_client(output, created, now)
     if "client_secret" in created and not output.is_document:
         say("Keep the secret now: it is not shown again.")
+    if options.adds_identity and not output.is_document:
+        say(f"In the consumer: {consumer_line(client_id, created['federated_identities'][-1])}")
     _warn(created, without_effect)
     if not (created["grants"] or options.no_grants or "introspects" in created):
         _say_what_is_on_offer(client_id, on_offer)
@@ -269,11 +274,15 @@ def _update(
     options: ClientChanges,
     forget: Collection[str],
 ) -> "Versioned":
-    if not (options.change_grants or forget):
+    if not (options.change_grants or forget or options.adds_identity):
         return operations.update_client(client_id, patch)
     before = operations.show_client(client_id)
-    find = resource_finder(operations)
-    patch = patch | changed_grants(options, before.document, find, forget=forget)
+    if options.adds_identity:
+        known = before.document.get("federated_identities", ())
+        patch = patch | {"federated_identities": [*known, *patch["federated_identities"]]}
+    if options.change_grants or forget:
+        find = resource_finder(operations)
+        patch = patch | changed_grants(options, before.document, find, forget=forget)
     return operations.update_client(client_id, patch, revision=before.revision)
 
 

@@ -35,6 +35,12 @@ OPTION_SECTIONS = {
         "jwks",
         "jwks_uri",
         "tls_subject",
+        "federated",
+        "federated_token",
+        "federated_issuer",
+        "federated_audience",
+        "federated_claim",
+        "federated_keys",
         "federated_identities",
     ),
     "Its tokens": (

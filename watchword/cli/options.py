@@ -228,6 +228,19 @@ def load_object(path: str) -> dict[str, Any]:
     """
     from keys.encoding import parse_json_object
 
+    raw = load_file(path)
+    try:
+        return parse_json_object(raw)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be used: {error}") from None
+
+
+def load_file(path: str) -> bytes:
+    """Load a file of bounded size.
+
+    Raises:
+        ValueError: the file cannot be read, or is too large.
+    """
     try:
         with open(path, "rb") as file:
             raw = file.read(_LARGEST_FILE + 1)
@@ -236,10 +249,7 @@ def load_object(path: str) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read: {why.lower()}") from None
     if len(raw) > _LARGEST_FILE:
         raise ValueError(f"{path} has more than {_LARGEST_FILE} bytes")
-    try:
-        return parse_json_object(raw)
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be used: {error}") from None
+    return raw
 
 
 def load_schemas(texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ def test_a_rule_names_a_workload_and_is_written_as_it_was_read(rule):
         (SPIFFE | {"subject": f"{TRUST_DOMAIN}/../orders"}, "must be a SPIFFE id"),
         (SPIFFE | {"subject": TRUST_DOMAIN}, "must be a SPIFFE id"),
         ({"issuer": TRUST_DOMAIN, "claims": {"a": "b"}}, "must be a SPIFFE id"),
-        (SPIFFE | {"jwks_uri": None}, "needs jwks_uri, its bundle endpoint"),
+        (SPIFFE | {"jwks_uri": None}, "needs keys: jwks_uri, its bundle endpoint"),
         (SPIFFE | {"jwks_uri": None, "jwks": KEYS}, "jwks is an object with 1 to 10 keys"),
         (SPIFFE | {"jwks_uri": None, "jwks": {}}, "jwks is an object with 1 to 10 keys"),
         ({"issuer": GITHUB, "subject": "repo:octocat/shop:ref:refs/heads/main"}, "repository_id"),
