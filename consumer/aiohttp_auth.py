@@ -69,11 +69,12 @@ def _origin(url: URL) -> Origin:
 async def _send(
     attempt: Attempt, request: ClientRequest, handler: ClientHandlerType
 ) -> ClientResponse:
-    request.headers["Authorization"] = attempt.authorization
+    attempt.authorize(request.headers, request.method, request.url)
     response = await handler(request)
     attempt.answered(
         response.status,
         response.headers.getall("WWW-Authenticate", ()),
         can_repeat=isinstance(request.body, bytes | BytesPayload),
+        nonce=response.headers.get("DPoP-Nonce"),
     )
     return response

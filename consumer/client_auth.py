@@ -1,4 +1,6 @@
-"""Client authentication at the token endpoint: a value for each method (RFC 6749 §2.3.1).
+"""Client authentication at the token endpoint: a value for each method (RFC 6749 §2.3).
+
+Those with a key or an assertion are in `client_assertion` and `federated_token`.
 
 Each value adds its credentials to a token request, and keeps them out of its own `repr` and out of
 the texts that come back from the issuer.
@@ -8,8 +10,11 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote_plus, unquote
+
+if TYPE_CHECKING:
+    from consumer.federated_token import FederatedToken
 
 # Replacing a shorter secret would damage every text, and the gaps would tell what it was.
 _SHORTEST_REDACTED = 4
@@ -53,10 +58,8 @@ class _PlainSecret:
     def __post_init__(self) -> None:
         if not self.client_id or not self.client_secret:
             raise ValueError("a client needs an id and a secret, neither of them empty")
-        # RFC 6749 appendix A: neither can have one, and the issuer would only say 401.
-        for name, value in (("id", self.client_id), ("secret", self.client_secret)):
-            if _CONTROL.search(value):
-                raise ValueError(f"the client {name} has a line break or another control character")
+        check_client_id(self.client_id)
+        _refuse_control("secret", self.client_secret)
 
     def redact(self, text: str) -> str:
         if len(self.client_secret) < _SHORTEST_REDACTED:
@@ -101,9 +104,59 @@ class ClientSecretPost(_PlainSecret):
         form["client_id"], form["client_secret"] = self.client_id, self.client_secret
 
 
+@dataclass(frozen=True, slots=True)
+class TlsClientAuth:
+    """`tls_client_auth` and `self_signed_tls_client_auth`: the certificate of the connection.
+
+    The request names the client alone (RFC 8705 §2); `cert` of the token source is its certificate.
+    """
+
+    client_id: str
+
+    def __post_init__(self) -> None:
+        """Check the id.
+
+        Raises:
+            ValueError: it cannot be one.
+        """
+        check_client_id(self.client_id)
+
+    def apply(  # noqa: D102 - see `ClientAuth`
+        self,
+        form: MutableMapping[str, str],
+        headers: MutableMapping[str, str],
+        *,
+        audience: str,
+        now: float,
+    ) -> None:
+        form["client_id"] = self.client_id
+
+    def redact(self, text: str) -> str:  # noqa: D102 - see `ClientAuth`
+        return text
+
+
+def check_client_id(client_id: str) -> None:
+    """Refuse what cannot be a client's id.
+
+    Raises:
+        ValueError: it is empty, or has a line break or another control character.
+    """
+    if not client_id:
+        raise ValueError("a client needs an id that is not empty")
+    _refuse_control("id", client_id)
+
+
+def _refuse_control(name: str, value: str) -> None:
+    # RFC 6749 appendix A: neither id nor secret can have one, and the issuer would only say 401.
+    if _CONTROL.search(value):
+        raise ValueError(f"the client {name} has a line break or another control character")
+
+
 def choose_client_auth(
-    client: ClientAuth | str | None, client_secret: str | None, client_id: str | None
-) -> ClientAuth:
+    client: "ClientAuth | FederatedToken | str | None",
+    client_secret: str | None,
+    client_id: str | None,
+) -> "ClientAuth | FederatedToken":
     """Return an authentication method given as a value, or as the shorthand of id and secret.
 
     Args:
@@ -121,7 +174,8 @@ def choose_client_auth(
         return ClientSecretBasic(client_id, client_secret)
     if client is None or client_id is not None or client_secret is not None:
         raise ValueError("give a client's id and its secret, or one value with both")
-    if isinstance(client, str | type) or not hasattr(client, "apply"):
+    # What has no `apply` has to `read` its credential first, as `FederatedToken` does.
+    if isinstance(client, str | type) or not (hasattr(client, "apply") or hasattr(client, "read")):
         raise TypeError("`client` is a value such as ClientSecretBasic(id, secret)")
     return client
 

@@ -30,7 +30,7 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
         try:
             with closing(self.attempts(_origin(request), made)) as attempts:
                 for attempt in attempts:
-                    request.headers["Authorization"] = attempt.authorization
+                    attempt.authorize(request.headers, request.method, request.url)
                     response = yield request
                     self._note(attempt, request, response)
         except ConsumerError as error:
@@ -48,7 +48,7 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
         try:
             async with aclosing(self.attempts_async(_origin(request), made)) as attempts:
                 async for attempt in attempts:
-                    request.headers["Authorization"] = attempt.authorization
+                    attempt.authorize(request.headers, request.method, request.url)
                     response = yield request
                     self._note(attempt, request, response)
         except ConsumerError as error:
@@ -73,6 +73,7 @@ class ClientCredentialsBase(TokenSourceBase[TransportT], Generic[RequestT, Respo
             response.status_code,
             response.headers.get_list("www-authenticate"),
             can_repeat=unchanged and self._has_body(request),
+            nonce=response.headers.get("DPoP-Nonce"),
         )
 
     def _has_body(self, request: RequestT) -> bool:

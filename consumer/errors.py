@@ -8,12 +8,13 @@ from functools import cache
 from typing import Any
 
 _REMEDIES = {
-    "invalid_client": "check the client's id and secret, and that the client is enabled",
+    "invalid_client": "check the client's id and secret, or its key, and that it is enabled",
     "invalid_scope": "ask with `scope` for what the client is granted",
     "invalid_target": "name with `resource` an API that the client is registered for",
     "unauthorized_client": "allow the client this grant type at the issuer",
     "unsupported_grant_type": "use an issuer that has this grant type",
     "invalid_authorization_details": "ask for details that the client is granted",
+    "invalid_dpop_proof": "set the clock of this machine, and check what the issuer calls itself",
 }
 
 
@@ -76,6 +77,10 @@ class InvalidTokenResponse(ConsumerError):
 
 class MetadataError(ConsumerError):
     """The issuer's metadata (RFC 8414) is missing, malformed or not its own."""
+
+
+class CredentialUnavailable(ConsumerError):
+    """The platform did not give the client the token that it authenticates with."""
 
 
 class InsecureUrl(ConsumerError):

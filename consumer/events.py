@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from consumer.errors import (
     ConsumerError,
+    CredentialUnavailable,
     InsecureUrl,
     InvalidTokenResponse,
     MetadataError,
@@ -34,7 +35,8 @@ _REMEDIES: Mapping[str, str] = {
     Event.TOKEN_RENEWAL_FAILED: "the old token is used while it lives",
     Event.TOKEN_REJECTED: "was it revoked, and does the API trust this issuer?",
 }
-# Of RFC 6749 §5.2, RFC 8707 §2 and RFC 9396 §5; what else an issuer says is no reason of ours.
+# Of RFC 6749 §5.2, RFC 8707 §2, RFC 9396 §5 and RFC 9449 §5; what else an issuer says is no reason
+# of ours.
 _CODES = frozenset(
     {
         "invalid_request",
@@ -45,6 +47,8 @@ _CODES = frozenset(
         "invalid_scope",
         "invalid_target",
         "invalid_authorization_details",
+        "invalid_dpop_proof",
+        "use_dpop_nonce",
     }
 )
 
@@ -70,6 +74,8 @@ def reason_of(error: ConsumerError | None) -> str:
             return "invalid_response"
         case MetadataError():
             return "invalid_metadata"
+        case CredentialUnavailable():
+            return "no_credential"
         case InsecureUrl():
             return "insecure_url"
         case _:

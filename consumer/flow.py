@@ -8,64 +8,19 @@ import dataclasses
 import threading
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
-from consumer.client_auth import REDACTED, ClientAuth
-from consumer.errors import ConsumerError, TokenEndpointUnreachable, TokenRequestRefused
+from consumer.errors import ConsumerError, TokenEndpointUnreachable
 from consumer.events import Event, reason_of
-from consumer.fetch import FetchAnswer
 from consumer.http_library import Url
-from consumer.metadata import build_metadata_requests, parse_metadata
 from consumer.origin import Origin, require_secure
-from consumer.steps import Attempt, Fetch, PendingTokenRequest, Renew, Step, Wait
+from consumer.steps import Attempt, PendingTokenRequest, Renew, Step, Wait
 from consumer.token_cache import MAX_ORIGINS, FetchFirst, Refuse, RenewEarly, Token, TokenCache, Use
-from consumer.token_request import build_token_request, parse_token_response
-from consumer.token_scheme import BEARER, BearerScheme
+from consumer.token_endpoint import TokenEndpoint, TokenPlan
 from consumer.token_store import StoredToken
 from keys.events import EventSink, ignore_event
-from keys.identifiers import InsecureHttp, is_absent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenPlan:
-    """Whose tokens to get, and which; settled when the consumer starts."""
-
-    issuer: str
-    auth: ClientAuth
-    scope: str | None = None
-    resource: str | None = None
-    authorization_details: str | None = None
-    token_endpoint: str | None = None
-    scheme: BearerScheme = BEARER
-    allow_insecure_http: InsecureHttp = False
-    patience: float = 60.0
-    """Seconds after which a token request that still has not ended counts as lost."""
-    subject_token: str | None = field(default=None, repr=False)
-    """A caller's token, which is exchanged (RFC 8693); None for the client's own token."""
-
-    @property
-    def identity(self) -> tuple[str | None, ...]:
-        """What tells the token from others of a client with the same secret."""
-        client = getattr(self.auth, "client_id", None)
-        return (self.issuer, client, self.scope, self.resource, self.authorization_details)
-
-    def redact(self, text: str) -> str:
-        """Take what is secret out of a text that comes from elsewhere."""
-        text = self.auth.redact(text)
-        if self.subject_token is None:
-            return text
-        # Without its last part a token is worth nothing.
-        for part in (self.subject_token, self.subject_token.rpartition(".")[2]):
-            text = text.replace(part, REDACTED) if part else text
-        return text
-
-
-@dataclass(slots=True)
-class Discovery:
-    """Where the issuer gives out tokens, once that is known; flows of one client share it."""
-
-    endpoint: str | None = None
 
 
 class TokenFlow:
@@ -79,7 +34,7 @@ class TokenFlow:
         wall_clock: Callable[[], float],
         draw: Callable[[], float],
         on_event: EventSink = ignore_event,
-        discovery: Discovery | None = None,
+        endpoint: TokenEndpoint | None = None,
         stored: StoredToken | None = None,
     ) -> None:
         """Start without a token.
@@ -90,7 +45,7 @@ class TokenFlow:
             wall_clock: seconds since the epoch, for the proofs that a client signs.
             draw: gives a random number from 0 to 1, by which processes renew at different times.
             on_event: gets each `consumer.events.Event`.
-            discovery: shared with other flows of the client; None for one of its own.
+            endpoint: shared with other flows of the client; None for one of its own.
             stored: the token in a store that other processes use too.
         """
         self.plan = plan
@@ -102,7 +57,7 @@ class TokenFlow:
         self._lock = threading.Lock()  # held for a decision, never while waiting or sending
         self._cache = TokenCache()
         self._pending: PendingTokenRequest | None = None
-        self._discovery = discovery or Discovery()
+        self._endpoint = endpoint or TokenEndpoint(plan.dpop, clock=clock, wall_clock=wall_clock)
         self.shared_under: object = None
         self._plain_http: set[Origin] = set()  # where the plan allows it
 
@@ -125,23 +80,25 @@ class TokenFlow:
             wall_clock=self._wall_clock,
             draw=self._draw,
             on_event=self._on_event,
-            discovery=self._discovery,
+            endpoint=self._endpoint,
         )
 
     def fresh_attempt(self, url: Url) -> Attempt | None:
         """Return the attempt of an API request for which nothing is to be decided.
 
-        The usual case, without a lock or a step: the token is fresh, no API has refused one lately,
-        and this one is on https or has been found safe. If it is refused now, `steps` goes on from
-        there.
+        The usual case, without a lock or a step: the token is fresh and needs no proof, no API has
+        refused one lately, and this one is on https or has been found safe. If it is refused now,
+        `steps` goes on from there.
         """
         if url.scheme != "https" and Origin(url.scheme, url.host, url.port) not in self._plain_http:
             return None
         token = self._cache.undisputed(now=self._clock())
-        return None if token is None else Attempt(token, self.plan.scheme)
+        return None if token is None or self._endpoint.proofs is not None else Attempt(token)
 
     def steps(self, origin: Origin, made: Attempt | None = None) -> Generator[Step, None, None]:
         """Yield the steps of one API request: a token, the attempt, and at most one more of both.
+
+        Between them comes the same token with another proof, once, if the API asks for a nonce.
 
         Args:
             origin: the API.
@@ -155,7 +112,10 @@ class TokenFlow:
             require_secure(origin, allow_insecure_http=self.plan.allow_insecure_http)
             if origin.scheme == "http" and len(self._plain_http) < MAX_ORIGINS:
                 self._plain_http.add(origin)
-            first = Attempt((yield from self.token(origin)), self.plan.scheme)
+            first = self._attempt((yield from self.token(origin)), origin)
+            yield first
+        if first.wants_nonce and first.replayable:
+            first = self._attempt(first.token, origin)
             yield first
         self._learn(first, origin)
         if not (first.rejected and first.replayable):
@@ -166,9 +126,12 @@ class TokenFlow:
             return  # the API's own answer stands; the next request reports what is wrong
         # The same token again: this API refuses fresh ones too, so it is not worth a retry.
         if token is not first.token:
-            second = Attempt(token, self.plan.scheme)
+            second = self._attempt(token, origin)
             yield second
             self._learn(second, origin)
+
+    def _attempt(self, token: Token, origin: Origin) -> Attempt:
+        return Attempt(token, origin, self._endpoint.proofs)
 
     def token(self, origin: Origin | None = None) -> Generator[Step, None, Token]:
         """Yield the steps to a usable token, and return it.
@@ -268,52 +231,9 @@ class TokenFlow:
 
     def _obtain_token(self) -> Generator[Step, None, Token]:
         if self._stored is None:
-            return (yield from self._fetch_token())
-        return (yield from self._stored.obtain(self._cache.token, self._fetch_token))
-
-    def _fetch_token(self) -> Generator[Step, None, Token]:
-        plan = self.plan
-        endpoint = plan.token_endpoint or self._discovery.endpoint
-        if endpoint is None:
-            endpoint = yield from self._discover()
-        request = build_token_request(
-            endpoint,
-            plan.auth,
-            issuer=plan.issuer,
-            now=self._wall_clock(),
-            scope=plan.scope,
-            resource=plan.resource,
-            authorization_details=plan.authorization_details,
-            subject_token=plan.subject_token,
-        )
-        fetch = Fetch(request)
-        yield fetch
-        try:
-            return parse_token_response(fetch.result(), plan, now=self._clock(), scheme=plan.scheme)
-        except TokenRequestRefused:
-            raise
-        except ConsumerError:
-            # No OAuth server answered there: perhaps the endpoint has moved.
-            self._discovery.endpoint = None
-            raise
-
-    def _discover(self) -> Generator[Step, None, str]:
-        answer = yield from self._fetch_metadata()
-        metadata = parse_metadata(
-            answer, self.plan.issuer, allow_insecure_http=self.plan.allow_insecure_http
-        )
-        self._discovery.endpoint = metadata.token_endpoint
-        return metadata.token_endpoint
-
-    def _fetch_metadata(self) -> Generator[Step, None, FetchAnswer]:
-        answers: list[FetchAnswer] = []
-        for request in build_metadata_requests(self.plan.issuer):
-            fetch = Fetch(request)
-            yield fetch
-            answers.append(fetch.result())
-            if not is_absent(answers[-1].status):
-                return answers[-1]
-        return answers[0]
+            return (yield from self._endpoint.obtain(self.plan))
+        fetch = partial(self._endpoint.obtain, self.plan)
+        return (yield from self._stored.obtain(self._cache.token, fetch))
 
     def _learn(self, attempt: Attempt, origin: Origin) -> None:
         if not attempt.rejected and not (attempt.accepted and self._cache.has_refusals):

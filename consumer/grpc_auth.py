@@ -1,6 +1,7 @@
 """A token in the metadata of gRPC calls, sync and asyncio (RFC 6750 §2.1)."""
 
 import asyncio
+import copy
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
@@ -10,8 +11,6 @@ import grpc.aio
 
 from consumer.origin import Origin
 from consumer.steps import Attempt
-from consumer.token_cache import Token
-from consumer.token_scheme import BEARER
 from consumer.token_source import TokenSourceBase
 
 _tasks: set[asyncio.Task[None]] = set()  # an event loop keeps no task alive
@@ -48,7 +47,7 @@ class TokenPlugin(
             source: a `TokenSource`, a `ClientCredentials` or a `TokenExchange` for a caller.
         """
         self._source = source
-        self._shown: tuple[Origin, Token] | None = None
+        self._shown: tuple[Origin, Attempt] | None = None
 
     def __call__(
         self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback
@@ -62,8 +61,11 @@ class TokenPlugin(
         except Exception as error:  # whatever it is, the call waits for the callback
             callback((), error)
         else:
-            self._shown = origin, attempt.token
-            callback((("authorization", attempt.authorization),), None)
+            headers: dict[str, str] = {}
+            # RFC 9113 §8.3.1: a call is a POST to this path.
+            attempt.authorize(headers, "POST", f"{context.service_url}/{context.method_name}")
+            self._shown = origin, attempt
+            callback(tuple((name.lower(), value) for name, value in headers.items()), None)
 
     def _intercept(self, go_on: Callable[..., Any], details: Any, request: Any) -> Any:  # noqa: ANN401
         before = self._shown
@@ -79,7 +81,7 @@ class TokenPlugin(
     def aio_interceptors(self) -> list[Any]:
         """Give the interceptors of a channel of `grpc.aio`, one for each kind of call."""
 
-        async def learn(before: tuple[Origin, Token] | None, call: Any) -> None:  # noqa: ANN401
+        async def learn(before: tuple[Origin, Attempt] | None, call: Any) -> None:  # noqa: ANN401
             self._learn(before, await call.code(), await call.trailing_metadata())
 
         async def intercept(_: object, go_on: Any, details: Any, request: Any) -> Any:  # noqa: ANN401
@@ -94,17 +96,24 @@ class TokenPlugin(
 
     def _learn(
         self,
-        before: tuple[Origin, Token] | None,
+        before: tuple[Origin, Attempt] | None,
         code: grpc.StatusCode,
         trailers: Iterable[tuple[str, Any]],
     ) -> None:
         """Tell the flow what was answered, if it is certain which token the call had."""
-        shown, status = self._shown, _ANSWERED.get(code)
-        if shown is None or status is None or before not in (None, shown):
+        if self._shown is None or code not in _ANSWERED:
             return
-        challenges = [value for name, value in trailers if name == "www-authenticate"]
-        origin, token = shown
-        made = Attempt(token, BEARER)
-        made.answered(status, challenges or ['Bearer error="invalid_token"'], can_repeat=False)
+        origin, shown = self._shown
+        if before is not None and (before[0], before[1].token) != (origin, shown.token):
+            return
+        found = [(name.lower(), value) for name, value in trailers]
+        refusal = f'{shown.scheme.name} error="invalid_token"'
+        made = copy.copy(shown)  # another call may be told of the same at this moment
+        made.answered(
+            _ANSWERED[code],
+            [value for name, value in found if name == "www-authenticate"] or [refusal],
+            can_repeat=False,
+            nonce=dict(found).get("dpop-nonce"),
+        )
         for _ in self._source.attempts(origin, made):
             pass

@@ -38,6 +38,7 @@ class ResponseHeaders(Protocol):
     """The header of a response, where a name may occur several times."""
 
     def get_list(self, key: str) -> list[str]: ...
+    def get(self, key: str) -> Any: ...  # noqa: ANN401 - the libraries differ in what they say
 
 
 class ApiResponse(Protocol):

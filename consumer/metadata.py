@@ -73,9 +73,19 @@ def build_metadata_requests(issuer: str) -> tuple[FetchRequest, ...]:
 
 
 def parse_metadata(
-    answer: FetchAnswer, issuer: str, *, allow_insecure_http: InsecureHttp
+    answer: FetchAnswer,
+    issuer: str,
+    *,
+    allow_insecure_http: InsecureHttp,
+    has_certificate: bool = False,
 ) -> IssuerMetadata:
     """Return the metadata if they are this issuer's and usable.
+
+    Args:
+        answer: what came back.
+        issuer: the issuer identifier.
+        allow_insecure_http: where plain http may lead to.
+        has_certificate: whether the client's connections have a certificate of its own.
 
     Raises:
         MetadataError: no such document, another issuer's, or one without a token endpoint.
@@ -106,6 +116,10 @@ def parse_metadata(
     if issuer.startswith("https:"):
         allow_insecure_http = False  # over TLS nothing leads out of it
     endpoint = _url(document, "token_endpoint", allow_insecure_http)
+    aliases = document.get("mtls_endpoint_aliases")
+    if has_certificate and isinstance(aliases, dict):
+        # RFC 8705 §5: who shows a certificate prefers the alias, where there is one.
+        endpoint = _url(aliases, "token_endpoint", allow_insecure_http) or endpoint
     if endpoint is None:
         raise MetadataError(f"the metadata of {issuer} have no token_endpoint")
     jwks_uri = _url(document, "jwks_uri", allow_insecure_http)

@@ -40,7 +40,7 @@ class TokenAuth(AuthBase):
             made = fresh or next(self._source.attempts(origin))
         except ConsumerError as error:
             raise error_of(RequestException, error) from None
-        request.headers["Authorization"] = made.authorization
+        made.authorize(request.headers, request.method, request.url)
         request.hooks["response"].append(partial(self._answer, made, fresh is not None))
         return request
 
@@ -69,6 +69,7 @@ def _note(attempt: Attempt, response: Response) -> None:
         response.status_code,
         () if challenge is None else (challenge,),
         can_repeat=isinstance(response.request.body, bytes | str | None),
+        nonce=response.headers.get("DPoP-Nonce"),
     )
 
 
@@ -78,7 +79,7 @@ def _send_again(response: Response, attempt: Attempt, options: dict[str, object]
     # Members that the type hints do not know; `requests.auth.HTTPDigestAuth` does the same.
     request: Any = response.request
     connection: Any = response.connection
-    request.headers["Authorization"] = attempt.authorization
+    attempt.authorize(request.headers, request.method, request.url)
     again: Response = connection.send(request, **options)
     again.history.append(response)
     return again

@@ -4,15 +4,17 @@ The shell carries each step out, sets its outcome and asks the flow for the next
 """
 
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from consumer.dpop import USE_NONCE, Proofs
 from consumer.errors import ConsumerError, TokenEndpointUnreachable
 from consumer.fetch import FetchAnswer, FetchRequest
+from consumer.origin import Origin
 from consumer.token_cache import Token
-from consumer.token_scheme import BEARER, BearerScheme
+from consumer.token_scheme import BEARER, DPOP
 
 
 class PendingTokenRequest:
@@ -113,30 +115,67 @@ class Renew:
 class Attempt:
     """Step: send the API request with this token. The shell says what the API answered to it."""
 
-    def __init__(self, token: Token, scheme: BearerScheme = BEARER) -> None:
-        """Send with this token."""
+    def __init__(
+        self, token: Token, origin: Origin | None = None, proofs: Proofs | None = None
+    ) -> None:
+        """Send with this token.
+
+        Args:
+            token: the token.
+            origin: the API, where proofs have to know it.
+            proofs: make the proof of a token that is bound to a key; None for any other token.
+        """
         self.token = token
-        self.authorization = scheme.authorization(token)
+        self.scheme = BEARER if proofs is None else DPOP
+        self._origin = origin
+        self._proofs = proofs
+        self.authorization = self.scheme.authorization(token)
         """The value of the request's `Authorization` header field."""
-        self._scheme = scheme
         self.accepted = False
         """The API did what was asked, or refused for another reason than the token."""
         self.rejected = False
         """The API answered 401 `invalid_token` to this very token."""
+        self.wants_nonce = False
+        """The API answered 401 `use_dpop_nonce` and gave a nonce, which is in the next proof."""
         self.replayable = False
-        """The request could be sent once more just as it was."""
+        """The request could be sent once more, but for what `authorize` puts on it."""
 
-    def answered(self, status: int, challenges: Iterable[str], *, can_repeat: bool) -> None:
+    def authorize(self, headers: MutableMapping[str, str], method: str | None, url: object) -> None:
+        """Put the token on a request that is about to be sent, and its proof if it needs one.
+
+        Args:
+            headers: the request's header fields.
+            method: of the request.
+            url: where it goes; `str` gives its text.
+        """
+        headers["Authorization"] = self.authorization
+        if self._proofs is not None:
+            # RFC 9449 §4.2: a proof is of one request, and its `jti` of one proof.
+            proof = self._proofs.prove(self._origin, method or "", str(url), self.token.value)
+            headers["DPoP"] = proof
+
+    def answered(
+        self,
+        status: int,
+        challenges: Iterable[str],
+        *,
+        can_repeat: bool,
+        nonce: str | None = None,
+    ) -> None:
         """Set what the API answered to this very token.
 
         Args:
             status: of the answer.
             challenges: the lines of its `WWW-Authenticate`.
             can_repeat: whether the request can be sent once more just as it was.
+            nonce: its `DPoP-Nonce`, if there is one; an answer of any status may have it.
         """
         self.accepted = status < 400 or status == 403
-        self.rejected = status == 401 and self._scheme.rejects_token(challenges)
-        self.replayable = self.rejected and can_repeat
+        self.rejected = status == 401 and self.scheme.rejects_token(challenges)
+        self.replayable = status == 401 and can_repeat
+        if self._proofs is not None and self._proofs.learn(self._origin, nonce):
+            error = self.scheme.challenge(challenges).get("error") if status == 401 else None
+            self.wants_nonce = error == USE_NONCE
 
 
 Step = Fetch | Wait | Call | Renew | Attempt

@@ -19,7 +19,7 @@ from consumer.errors import (
 )
 from consumer.fetch import FetchAnswer, FetchRequest, parse_json_object, retry_after
 from consumer.token_cache import Token
-from consumer.token_scheme import BEARER, BearerScheme
+from consumer.token_scheme import BEARER, TokenScheme
 
 ASSUMED_LIFETIME = 300.0
 """Seconds that a token is used for when the issuer does not say how long it lives."""
@@ -56,6 +56,7 @@ def build_token_request(
     resource: str | None = None,
     authorization_details: str | None = None,
     subject_token: str | None = None,
+    proof: str | None = None,
 ) -> FetchRequest:
     """Build the request of the client credentials grant, or of a token exchange.
 
@@ -68,6 +69,7 @@ def build_token_request(
         resource: the API that the token is for (RFC 8707), or None for the issuer's default.
         authorization_details: rights in detail (RFC 9396 §2), a JSON array, or None for none.
         subject_token: the access token that is exchanged, or None for the client's own token.
+        proof: of the key that the token is to be bound to (RFC 9449 §5), or None for none.
     """
     wanted = {
         "grant_type": "client_credentials",
@@ -88,6 +90,8 @@ def build_token_request(
         "Accept": "application/json",
         "Content-Type": "application/x-www-form-urlencoded",
     }
+    if proof is not None:
+        headers["DPoP"] = proof
     auth.apply(form, headers, audience=issuer, now=now)
     return FetchRequest(
         method="POST", url=endpoint, headers=headers, body=urlencode(form).encode("ascii")
@@ -148,7 +152,7 @@ def _has_type(value: object) -> bool:
 
 
 def parse_token_response(
-    answer: FetchAnswer, secrets: Redacting, *, now: float, scheme: BearerScheme = BEARER
+    answer: FetchAnswer, secrets: Redacting, *, now: float, scheme: TokenScheme = BEARER
 ) -> Token:
     """Return the token of a good answer.
 
@@ -174,7 +178,7 @@ def parse_token_response(
     return _token(document, now, scheme)
 
 
-def _token(document: dict[str, Any], now: float, scheme: BearerScheme) -> Token:
+def _token(document: dict[str, Any], now: float, scheme: TokenScheme) -> Token:
     # RFC 6749 §5.1: members that we do not know are ignored; a refresh token is one of them.
     value = document.get("access_token")
     if not isinstance(value, str) or not _BEARER_TOKEN.fullmatch(value):
@@ -182,6 +186,7 @@ def _token(document: dict[str, Any], now: float, scheme: BearerScheme) -> Token:
     kind = document.get("token_type")
     # RFC 6749 §5.1, §7.1: the type is compared without regard to case; a client MUST NOT use a
     # token of a type that it does not understand.
+    # RFC 9449 §5: nor one that is bound to no key, where that was asked for.
     if not isinstance(kind, str) or kind.lower() != scheme.name.lower():
         raise InvalidTokenResponse(
             f"the token_type is not {scheme.name}, and no other is understood"

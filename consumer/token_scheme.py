@@ -38,13 +38,13 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
-class BearerScheme:
-    """Bearer tokens (RFC 6750); `name` is also their `token_type`."""
+class TokenScheme:
+    """A kind of token; `name` is its `token_type`, and the scheme of its `Authorization`."""
 
-    name: str = "Bearer"
+    name: str
 
     def authorization(self, token: Token) -> str:
-        """Return the value of the `Authorization` header field (RFC 6750 §2.1)."""
+        """Return the value of the `Authorization` header field (RFC 6750 §2.1, RFC 9449 §7.1)."""
         return f"{self.name} {token.value}"
 
     def challenge(self, www_authenticate: Iterable[str]) -> Mapping[str, str]:
@@ -70,7 +70,8 @@ class BearerScheme:
         )
 
 
-BEARER = BearerScheme()
+BEARER = TokenScheme("Bearer")
+DPOP = TokenScheme("DPoP")
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:

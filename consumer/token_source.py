@@ -12,15 +12,19 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Itera
 from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from consumer.client_assertion import ClientSecretJwt, PrivateKeyJwt
 from consumer.client_auth import (
     ClientAuth,
     ClientSecretBasic,
     ClientSecretPost,
+    TlsClientAuth,
     choose_client_auth,
 )
+from consumer.dpop import DpopKey
 from consumer.errors import ConsumerError, error_of
 from consumer.events import LOGGER, log_events
-from consumer.flow import TokenFlow, TokenPlan
+from consumer.federated_token import FederatedToken
+from consumer.flow import TokenFlow
 from consumer.http_library import HttpLibrary, Url
 from consumer.issuer_http import IssuerHttp
 from consumer.metadata import check_endpoint, check_issuer, check_resource
@@ -28,6 +32,7 @@ from consumer.origin import Origin
 from consumer.shared_flows import share
 from consumer.steps import Attempt, Call, Fetch, Renew, Step, Wait
 from consumer.token_cache import Token
+from consumer.token_endpoint import TokenPlan
 from consumer.token_request import write_details, write_scope
 from consumer.token_store import StoredToken, TokenStore
 from consumer.waiting import call_async, start_on_event_loop, start_on_thread, wait, wait_async
@@ -70,7 +75,7 @@ class TokenSourceBase(Generic[TransportT]):
     def __init__(
         self,
         issuer: str,
-        client: ClientAuth | str | None = None,
+        client: ClientAuth | FederatedToken | str | None = None,
         client_secret: str | None = None,
         *,
         client_id: str | None = None,
@@ -84,6 +89,7 @@ class TokenSourceBase(Generic[TransportT]):
         cert: str | tuple[str, str] | None = None,
         trust_env: bool = True,
         timeout: float = 10.0,
+        dpop: DpopKey | None = None,
         store: TokenStore | None = None,
         clock: Callable[[], float] = boot_time,
         on_event: EventSink | None = None,
@@ -93,36 +99,35 @@ class TokenSourceBase(Generic[TransportT]):
         Args:
             issuer: the issuer identifier, to the letter (RFC 8414 §3.3).
             client: the client's id, or a value that authenticates: `ClientSecretPost(id, secret)`.
-            client_secret: the secret that goes with the id, both sent as `ClientSecretBasic` does.
-            client_id: the id by its name, instead of `client`.
-            scope: names, in a text or one by one; None for the issuer's default.
-            resource: the API that the token is for (RFC 8707); None for the issuer's default.
+            client_secret, client_id: secret and id by name, sent as `ClientSecretBasic` does.
+            scope, resource: names, and the API (RFC 8707); None for the issuer's default.
             authorization_details: rights in detail (RFC 9396), objects that each have a `type`.
             token_endpoint: where tokens are given out, if it is not to be discovered.
             allow_insecure_http: send also over plain http: inside a private network, and to names.
             transport: carries the token requests, instead of the library's own; never closed here.
             verify, cert, trust_env: as in the library's own clients; loopback is never proxied.
             timeout: seconds for each request to the issuer, from connecting to the last byte.
+            dpop: the key that tokens are bound to (RFC 9449); then no other token is taken.
             store: where other processes have the same token, such as `TokenFiles(folder)`.
-            clock: seconds of a clock that never jumps.
-            on_event: gets each `consumer.events.Event`; by default they are logged.
+            clock, on_event: seconds that never jump; gets each `consumer.events.Event`, or the log.
 
         Raises:
-            ValueError: a value cannot be one of its kind, or a store is given without a secret.
-            TypeError: `client` is neither an id nor a way to authenticate.
+            ValueError, TypeError: a value cannot be one of its kind, or a store has no secret.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
-        allow_insecure_http = _check_way(issuer, token_endpoint, allow_insecure_http)
+        auth = choose_client_auth(client, client_secret, client_id)
         tls = {"verify": verify, "cert": cert, "trust_env": trust_env}
         self._issuer_http = IssuerHttp(self._library, transport, tls, timeout=timeout, clock=clock)
         self._plan = TokenPlan(
             issuer=issuer,
-            auth=choose_client_auth(client, client_secret, client_id),
+            auth=auth,
             scope=write_scope(scope),
             resource=None if resource is None else check_resource(resource),
             authorization_details=write_details(authorization_details),
             token_endpoint=token_endpoint,
-            allow_insecure_http=allow_insecure_http,
+            dpop=dpop,
+            has_certificate=_has_certificate(auth, cert, verify, transport),
+            allow_insecure_http=_check_way(issuer, token_endpoint, allow_insecure_http),
             patience=_PATIENCE * timeout,
         )
         self._clock, self._on_event, self._store = clock, on_event, store
@@ -248,15 +253,10 @@ class TokenSourceBase(Generic[TransportT]):
         return log_events(clock=self._clock, about=about)
 
     def _stored_token(self, store: TokenStore) -> StoredToken:
-        plan, auth = self._plan, self._plan.auth
-        # These themselves: another one may ask for what the identity of the plan does not tell.
-        if type(auth) is not ClientSecretBasic and type(auth) is not ClientSecretPost:
-            raise ValueError(
-                "a store needs ClientSecretBasic or ClientSecretPost, whose secret gives its key"
-            )
+        plan = self._plan
         return StoredToken(
             store,
-            secret=auth.client_secret,
+            secret=_shared_secret(plan),
             identity=plan.identity,
             patience=plan.patience,
             clock=self._clock,
@@ -303,6 +303,36 @@ class TokenSourceBase(Generic[TransportT]):
                 await call_async(step)
             case Fetch():
                 await self._issuer_http.fetch_async(step, self._plan.redact)
+
+
+def _shared_secret(plan: TokenPlan) -> str:
+    """Return what seals a token in a store, and no other client or holder of no key knows.
+
+    Raises:
+        ValueError: the client has nothing such.
+    """
+    auth = plan.auth
+    # These themselves: another one may ask for what the identity of the plan does not tell.
+    if type(auth) in (ClientSecretBasic, ClientSecretPost, ClientSecretJwt):
+        secret: str = auth.client_secret  # type: ignore[union-attr]  # they have one
+    elif type(auth) is PrivateKeyJwt:
+        secret = auth.key.secret
+    else:
+        raise ValueError("a store needs a client with a secret or a key, which gives its own key")
+    return secret if plan.dpop is None else f"{secret} {plan.dpop.secret}"
+
+
+def _has_certificate(auth: object, cert: object, verify: object, transport: object) -> bool:
+    """Tell whether connections to the issuer have a certificate of the client.
+
+    Raises:
+        ValueError: they need one, and nothing that is given can have it.
+    """
+    if not isinstance(auth, TlsClientAuth):
+        return cert is not None
+    if cert is None and transport is None and isinstance(verify, bool):
+        raise ValueError("TlsClientAuth needs `cert`, or a TLS context that has a certificate")
+    return True
 
 
 def _check_way(

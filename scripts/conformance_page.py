@@ -21,6 +21,7 @@ SECTIONS = (
     ("Dynamic registration (RFC 7591, 7592)", ("7591", "7592")),
     ("Introspection and revocation (RFC 7662, 9701, 7009)", ("7662", "9701", "7009")),
     ("Token exchange (RFC 8693)", ("8693",)),
+    ("Client assertions (RFC 7521, 7523, 10070)", ("7521", "7523", "10070")),
     ("DPoP (RFC 9449)", ("9449",)),
     ("Issuer metadata (RFC 8414)", ("8414",)),
     ("API metadata (RFC 9728) and MCP authorization", ("9728", "mcp")),

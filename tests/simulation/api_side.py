@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from consumer.client_auth import ClientSecretBasic
 from consumer.errors import ConsumerError, TokenEndpointUnreachable
-from consumer.flow import TokenFlow, TokenPlan
+from consumer.flow import TokenFlow
 from consumer.origin import parse_origin
 from consumer.steps import Attempt, Fetch, Renew, Wait
+from consumer.token_endpoint import TokenPlan
 from keys.errors import InvalidJwt, JwtFault
 from keys.events import ignore_event
 from keys.jwk import PublicJwk

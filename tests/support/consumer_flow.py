@@ -4,9 +4,10 @@ import json
 
 from consumer.client_auth import ClientSecretBasic
 from consumer.fetch import FetchAnswer
-from consumer.flow import TokenFlow, TokenPlan
+from consumer.flow import TokenFlow
 from consumer.origin import Origin
 from consumer.steps import Attempt, Fetch, Renew
+from consumer.token_endpoint import TokenPlan
 from consumer.token_request import build_token_request
 from keys.events import ignore_event
 

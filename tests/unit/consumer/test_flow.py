@@ -14,7 +14,6 @@ from consumer.errors import (
 from consumer.origin import Origin
 from consumer.steps import Fetch, Renew, Wait
 from consumer.token_cache import MAX_ORIGINS
-from consumer.token_scheme import BearerScheme
 from tests.support.consumer_flow import API, ISSUER, Walk, answer, make_flow, token_answer, warm
 from watchword.testing.clock import Clock
 
@@ -258,15 +257,6 @@ def test_a_token_endpoint_over_plain_http_is_taken_where_the_plan_allows_it(cloc
     assert walk.fetched(plain).step.request.url == "http://as.example/token"
     with pytest.raises(InsecureUrl):
         Walk(make_flow(clock, **asked)).fetched(plain)
-
-
-def test_the_kind_of_token_that_the_plan_names_is_the_one_that_is_taken(clock):
-    """The issuer's `token_type` is compared with the plan's scheme."""
-    document = {"access_token": "t1", "token_type": "Other", "expires_in": 3600}
-    other = make_flow(clock, scheme=BearerScheme("Other"))
-    assert Walk(other).fetched(answer(document)).sends == "t1"
-    with pytest.raises(InvalidTokenResponse):
-        Walk(make_flow(clock)).fetched(answer(document))
 
 
 def test_a_fresh_token_is_sent_without_a_step(flow, clock):
