@@ -27,6 +27,13 @@ from keys.stores.store import KeyStore
 if TYPE_CHECKING:
     from watchword.settings import Settings
 
+GONE_KEPT = 8
+"""Keys that are gone whose signers stay in memory, the latest of them.
+
+By a clock that is far ahead these are the key that signs and the successors that are planned. All
+others are gone for good, and need not be kept in the memory of a process.
+"""
+
 _READINGS = 5
 """How often a store that others change meanwhile is read before a later look has to do."""
 
@@ -130,13 +137,14 @@ class KeyRing:
             )
         ring = derive_ring([stored.ring_key for stored in records.values()], now, self._policy)
         # A clock that jumps may make it any key's turn again: retiring keys have a signer too, and
-        # one that was loaded stays, though its key is gone by this clock.
+        # the latest that were loaded stay, though their keys are gone by this clock.
+        gone = [e.key.kid for e in ring if e.state is KeyState.GONE and e.key.kid in before.signers]
         signers = {
             entry.key.kid: before.signers.get(entry.key.kid)
             or self._prepare(self._store.signer(entry.key.kid))
             for entry in ring
-            if entry.state is not KeyState.REVOKED
-            and (entry.state is not KeyState.GONE or entry.key.kid in before.signers)
+            if entry.state not in (KeyState.REVOKED, KeyState.GONE)
+            or entry.key.kid in gone[-GONE_KEPT:]
         }
         self._reading = _Reading(stamp=stamp, records=records, signers=signers)
         return True

@@ -17,7 +17,7 @@ from keys.stores.folder import KeyFolder
 from keys.stores.key_file import StoredKey
 from keys.stores.store import KeyStore
 from watchword.provider import key_ring
-from watchword.provider.key_ring import KeyRing, published_set
+from watchword.provider.key_ring import GONE_KEPT, KeyRing, published_set
 
 POLICY = RingPolicy()
 
@@ -77,6 +77,20 @@ def test_a_store_that_is_read_while_the_clock_is_far_ahead_takes_no_signer_away(
     assert ring.refresh(year_ahead)
     assert ring.signer(year_ahead).kid != before.kid
     assert ring.signer(1_100) is before
+
+
+def test_a_process_does_not_keep_the_private_keys_of_all_that_ever_signed(tmp_path: Path) -> None:
+    """Of those that are gone only the latest stay, also if nobody removes them from the store."""
+    policy = RingPolicy(jwks_max_age=1, longest_token=5, leeway=0)
+    store, now = KeyStore(KeyFolder(tmp_path / "keys")), 2_000
+    ring = KeyRing(store, policy, alg="ES256")
+    for _ in range(GONE_KEPT + 4):
+        store.generate(alg="ES256", now=now, policy=policy)
+        ring.refresh(now)
+        now += 10
+    kids = [entry.key.kid for entry in ring.entries(now)]
+    # At the last look the newest was pending, and the one before it signed.
+    assert list(ring._reading.signers) == kids[-(GONE_KEPT + 2) :]
 
 
 def test_a_successor_made_while_the_clock_is_far_ahead_signs_at_its_time(store: KeyStore) -> None:
