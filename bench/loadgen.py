@@ -102,6 +102,19 @@ def run_load(
     return Load(requests=done, seconds=seconds, statuses=statuses, latencies=latencies)
 
 
+def ask(peer: socket.socket, request: bytes) -> bytes:
+    """Send a request on a connection; return its whole answer.
+
+    Raises:
+        ConnectionError: the server closed the connection before the end of the answer.
+    """
+    peer.sendall(request)
+    answer = b""
+    while (length := _answer_length(answer)) is None or len(answer) < length:
+        answer += _receive(peer)
+    return answer
+
+
 def run_load_apart(
     address: tuple[str, int],
     requests: Sequence[bytes],
