@@ -9,10 +9,15 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from issuer.client_auth.assertion import (
+    ASSERTION_TYPES,
+    BadAssertion,
+    ClaimedAssertion,
+    claim_assertion,
+)
 from issuer.errors import InvalidClient, InvalidRequest, Reason
 from keys.client_cert import Chain
 
@@ -50,14 +55,6 @@ class ClientPassword(NamedTuple):
         return f"ClientPassword(client_id={self.client_id!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientAssertion:
-    """An assertion in place of a secret, as sent: either part may be missing (RFC 7521 §4.2)."""
-
-    type: str | None
-    assertion: str | None = field(repr=False)
-
-
 class Evidence(NamedTuple):
     """All that a request shows of its sender; none of it is verified.
 
@@ -68,7 +65,7 @@ class Evidence(NamedTuple):
         client_id: the form parameter, which only identifies.
         basic: id and secret of the `Authorization` header (client_secret_basic).
         secret_post: id and secret of the form (client_secret_post).
-        assertion: the assertion of the form (RFC 7521 §4.2).
+        assertion: what the assertion of the form claims (RFC 7521 §4.2).
         peer_certificate: DER of the certificate that the TLS connection was authenticated with
             (RFC 8705); None without one.
         intermediates: DER of the certificates that were shown beside it.
@@ -81,7 +78,7 @@ class Evidence(NamedTuple):
     client_id: str | None = None
     basic: ClientPassword | None = None
     secret_post: ClientPassword | None = None
-    assertion: ClientAssertion | None = None
+    assertion: ClaimedAssertion | None = None
     peer_certificate: bytes | None = None
     intermediates: Chain = ()
     dpop_proofs: tuple[bytes, ...] = ()
@@ -153,15 +150,17 @@ def parse_client_request(
     parameters, resources = _parse_form(body, recognised)
     client_id = parameters.get("client_id")
     secret = parameters.get("client_secret")
-    assertion = _assertion(parameters)
+    kind, assertion = parameters.get("client_assertion_type"), parameters.get("client_assertion")
+    # RFC 7521 §4.2 requires both. One alone is still an attempt to authenticate.
+    has_assertion = kind is not None or assertion is not None
     # RFC 6749 §2.3: the client MUST NOT use more than one authentication method in a request.
-    if (authorization is not None) + (secret is not None) + (assertion is not None) > 1:
+    if (authorization is not None) + (secret is not None) + has_assertion > 1:
         raise InvalidRequest(Reason.SEVERAL_MECHANISMS, "more than one client authentication")
     evidence = Evidence(
         client_id=client_id,
         basic=None if authorization is None else _basic(authorization, client_id),
         secret_post=None if secret is None else _secret_post(client_id, secret),
-        assertion=assertion,
+        assertion=_assertion(kind, assertion, client_id) if has_assertion else None,
         peer_certificate=peer_chain[0] if peer_chain else None,
         intermediates=peer_chain[1:],
         dpop_proofs=dpop_proofs,
@@ -271,11 +270,13 @@ def form_decode(text: str) -> str:
     return text
 
 
-def _assertion(parameters: dict[str, str]) -> ClientAssertion | None:
-    # RFC 7521 §4.2 requires both parameters. One alone is still an attempt to authenticate, which
-    # counts beside a secret.
-    kind, assertion = parameters.get("client_assertion_type"), parameters.get("client_assertion")
-    return None if kind is None and assertion is None else ClientAssertion(kind, assertion)
+def _assertion(kind: str | None, assertion: str | None, client_id: str | None) -> ClaimedAssertion:
+    if kind is None or kind not in ASSERTION_TYPES or assertion is None:
+        raise InvalidClient(Reason.UNSUPPORTED_METHOD)
+    try:
+        return claim_assertion(kind, assertion, client_id)
+    except BadAssertion as error:
+        raise InvalidClient(error.reason) from None
 
 
 def _secret_post(client_id: str | None, secret: str) -> ClientPassword:

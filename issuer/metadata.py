@@ -1,10 +1,11 @@
 """The issuer's metadata document, derived from the tables of methods and grants (RFC 8414 §2)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from issuer.client_auth.methods import METHODS
+from issuer.client_auth.client_keys import ASSERTION_ALGORITHMS
 from issuer.config import IssuerConfig
 from issuer.grants import GRANTS
+from issuer.registry.auth_methods import AuthMethod
 from issuer.status.positions import LISTS_PATH
 
 AUTHORIZATION_PATH = "/authorize"
@@ -25,6 +26,7 @@ _WELL_KNOWN_OPENID = "/.well-known/openid-configuration"
 def build_metadata(
     config: IssuerConfig,
     *,
+    methods: Collection[AuthMethod],
     scopes: Iterable[str] = (),
     algorithms: Iterable[str] = (),
     details_types: Iterable[str] = (),
@@ -34,6 +36,7 @@ def build_metadata(
 
     Args:
         config: the issuer; its identifier appears verbatim.
+        methods: by which clients authenticate, the one to prefer first.
         scopes: the scopes that resources understand; left out if there are none.
         algorithms: those that access tokens are signed with; left out if there are none.
         details_types: the types of authorization details that resources understand, likewise.
@@ -50,11 +53,16 @@ def build_metadata(
         "status_list_aggregation_endpoint": config.base + LISTS_PATH,
         "grant_types_supported": list(GRANTS),
         # RFC 8414 §2: left out, it would mean client_secret_basic alone.
-        **{f"{each}_endpoint_auth_methods_supported": list(METHODS) for each in _AUTHENTICATING},
+        **{f"{each}_endpoint_auth_methods_supported": list(methods) for each in _AUTHENTICATING},
         "introspection_signing_alg_values_supported": [signing_alg],  # RFC 9701 §7
         # REQUIRED by RFC 8414 §2; an authorization endpoint, if there is one, refuses them all.
         "response_types_supported": [],
     }
+    # RFC 8414 §2: MUST be there with a method of assertions.
+    if AuthMethod.PRIVATE_KEY_JWT in methods:
+        for each in _AUTHENTICATING:
+            name = f"{each}_endpoint_auth_signing_alg_values_supported"
+            document[name] = list(ASSERTION_ALGORITHMS)
     if config.client_certificates:
         document["tls_client_certificate_bound_access_tokens"] = True  # RFC 8705 §3.3
     if config.mtls_base is not None:

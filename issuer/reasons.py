@@ -64,8 +64,62 @@ _CLIENT: Mapping[Reason, Diagnosis] = {
         "Form-encode both, join them with a colon, then encode in base64 (RFC 6749 §2.3.1).",
     ),
     Reason.UNSUPPORTED_METHOD: Diagnosis(
-        "The client authenticates by a method that is not supported, such as an assertion.",
+        "The client authenticates by a method that is not supported, or sends an assertion without "
+        "its type, or the type without an assertion.",
         "See `token_endpoint_auth_methods_supported` of the metadata.",
+    ),
+    Reason.WRONG_METHOD: Diagnosis(
+        "The client is registered for another method than it authenticates by.",
+        "`watchword clients show ID` says for which; `watchword clients update ID --auth METHOD`.",
+    ),
+    Reason.ASSERTION_MALFORMED: Diagnosis(
+        "The client assertion is not a JWT of three base64url parts with strict JSON in the first "
+        "two, is longer than 8,192 bytes, or its header brings keys or asks for an extension.",
+        "Have the library of the client make the assertion.",
+    ),
+    Reason.ASSERTION_TYPE: Diagnosis(
+        "`typ` of the client assertion is that of another kind of token, such as `at+jwt`.",
+        "Write `client-authentication+jwt` (RFC 10070).",
+    ),
+    Reason.ASSERTION_ALGORITHM: Diagnosis(
+        "The client assertion is signed with an algorithm that the client may not use.",
+        "`watchword clients show ID`: its `token_endpoint_auth_signing_alg`; without one, see the "
+        "metadata.",
+    ),
+    Reason.ASSERTION_IDENTITY: Diagnosis(
+        "`iss` and `sub` of the client assertion are not both the client's id, or `jti` is missing "
+        "or has more than 128 characters.",
+        "Write the client's id into both, and a new random `jti` into every assertion.",
+    ),
+    Reason.ASSERTION_AUDIENCE: Diagnosis(
+        "`aud` of the client assertion is not this issuer alone, such as the token endpoint's URL.",
+        "Write the `issuer` of the metadata, and nothing else (RFC 10070).",
+    ),
+    Reason.ASSERTION_EXPIRED: Diagnosis(
+        "`exp` of the client assertion is over.",
+        "Make an assertion for every request; compare the clocks if it is new.",
+    ),
+    Reason.ASSERTION_TIMES: Diagnosis(
+        "`iat` or `exp` of the client assertion is missing or no number, `iat` or `nbf` is in the "
+        "future, or there are more than 300 seconds from `iat` to `exp`.",
+        "Write both, 60 seconds apart; compare the clocks.",
+    ),
+    Reason.ASSERTION_KEY: Diagnosis(
+        "The client has no key with the `kid` and the algorithm of the assertion, or several keys "
+        "of the algorithm and the assertion has no `kid`.",
+        "`watchword clients show ID` has `jwks` or `jwks_uri`; register the public key.",
+    ),
+    Reason.ASSERTION_KEYS_UNAVAILABLE: Diagnosis(
+        "`jwks_uri` of the client cannot be read, so no key of it is known.",
+        "See `jwks.stale` in the log for the cause.",
+    ),
+    Reason.ASSERTION_SIGNATURE: Diagnosis(
+        "The signature of the client assertion was not made with the key of its `kid`.",
+        "Compare the client's private key with what is registered; a forged one has no remedy.",
+    ),
+    Reason.ASSERTION_REPLAYED: Diagnosis(
+        "The client assertion was used before.",
+        "Make a new one, with a new `jti`, for every request.",
     ),
     Reason.UNKNOWN_CLIENT: Diagnosis(
         "There is no client of this id.",

@@ -5,7 +5,7 @@ keys that cannot verify signatures are left out (RFC 7517 §5: ignore what is no
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from keys.encoding import parse_json_object
@@ -70,7 +70,11 @@ def fit_jwk_set(keys: Sequence[PublicJwk], *, around: int) -> Sequence[PublicJwk
 
 
 def parse_jwk_set(
-    document: bytes, *, max_bytes: int = MAXIMUM_BYTES, max_keys: int = MAXIMUM_KEYS
+    document: bytes,
+    *,
+    max_bytes: int = MAXIMUM_BYTES,
+    max_keys: int = MAXIMUM_KEYS,
+    algorithms: Collection[str] = (),
 ) -> JwkSet:
     """Read a JWK set, leaving out the keys that cannot verify a signature.
 
@@ -78,6 +82,8 @@ def parse_jwk_set(
         document: the body as it came over the wire.
         max_bytes: the largest document that is looked at.
         max_keys: the largest number of keys that is looked at, usable or not.
+        algorithms: a key without ``alg`` serves each of these that it fits; by default, the first
+            of all that it fits.
 
     Raises:
         InvalidJwkSet: if it is too large, not a JWK set, or has no usable key; the caller keeps the
@@ -95,18 +101,21 @@ def parse_jwk_set(
         raise InvalidJwkSet(f"JWK set has more than {max_keys} keys")
     # RFC 7517 §5: a key that is not understood, or lacks a member, SHOULD be ignored, not the set.
     # One key listed twice is one key; two keys of one kid stay two, and `select` gives neither.
-    usable = tuple(dict.fromkeys(key for key in map(_usable, members) if key is not None))
+    usable = tuple(dict.fromkeys(key for each in members for key in _usable(each, algorithms)))
     if not usable:
         raise InvalidJwkSet("JWK set has no usable key")
     return JwkSet(keys=usable)
 
 
-def _usable(members: object) -> PublicJwk | None:
+def _usable(members: object, algorithms: Collection[str]) -> Iterator[PublicJwk]:
     if not isinstance(members, dict):
-        return None
-    try:
-        key = parse_public_jwk(members)
-    except InvalidJwk:
-        return None
-    # Anyone can sign with a key whose private half is printed in an RFC.
-    return None if thumbprint(key.members()) in PUBLISHED_TEST_KEYS else key
+        return
+    bound = members.get("alg") is not None or not algorithms
+    for each in [members] if bound else [{**members, "alg": alg} for alg in algorithms]:
+        try:
+            key = parse_public_jwk(each)
+        except InvalidJwk:
+            continue
+        # Anyone can sign with a key whose private half is printed in an RFC.
+        if thumbprint(key.members()) not in PUBLISHED_TEST_KEYS:
+            yield key

@@ -47,6 +47,8 @@ class JwtProfile:
     """The longest token that is looked at."""
     ignored: frozenset[str] = frozenset()
     """Those of `FORBIDDEN_HEADERS` that a header may have all the same."""
+    kid_required: bool = True
+    """Whether a header without `kid` is refused; it has an empty one otherwise."""
 
 
 class JwtHeader(NamedTuple):
@@ -124,7 +126,7 @@ def check_header(members: Mapping[str, Any], profile: JwtProfile) -> JwtHeader:
     """
     for _, check in HEADER_CHECKS:
         check(members, profile)
-    return JwtHeader(members["alg"], members["kid"])
+    return JwtHeader(members["alg"], members.get("kid", ""))
 
 
 def _check_type(members: Mapping[str, Any], profile: JwtProfile) -> None:
@@ -151,6 +153,8 @@ def _check_members(members: Mapping[str, Any], profile: JwtProfile) -> None:
 
 
 def _check_kid(members: Mapping[str, Any], profile: JwtProfile) -> None:
+    if "kid" not in members and not profile.kid_required:
+        return
     kid = members.get("kid")
     if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_LENGTH:
         raise InvalidJwt(JwtFault.INVALID_KID)

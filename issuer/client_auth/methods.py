@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from issuer.client_auth.assertion import JWT_BEARER, ClaimedAssertion
+from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import Evidence
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
@@ -48,7 +50,8 @@ Found_contra = TypeVar("Found_contra", contravariant=True)
 class Verifier(Protocol[Found_contra]):
     """Verifies one kind of evidence, which has the id of its client as `client_id`.
 
-    A client of None is an unknown one; verifying takes as long as with a known one.
+    A client of None is an unknown one, or one of another method; verifying takes as long as with a
+    known one.
     """
 
     def verify_cached(self, client: Client | None, found: Found_contra, now: int) -> str | None:
@@ -79,13 +82,18 @@ class Verifier(Protocol[Found_contra]):
         """Return why the evidence proves nothing, for the log alone."""
         ...
 
+    def once(self, client: Client, found: Found_contra) -> tuple[Once, ...]:
+        """Return what of evidence that was verified counts once, to be claimed last of all."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Method(Generic[Found]):
     """One way for a client to authenticate: a row of `METHODS`.
 
     Args:
-        find: picks what the method needs out of the evidence; None if the request lacks it.
+        find: picks what the method needs out of the evidence, by what that claims; None if the
+            request lacks it.
         verifier: verifies that.
     """
 
@@ -93,13 +101,23 @@ class Method(Generic[Found]):
     verifier: type[Verifier[Found]]
 
 
+def _find_private_key(evidence: Evidence) -> ClaimedAssertion | None:
+    claimed = evidence.assertion
+    # RFC 8725 §3.1: a claimed algorithm chooses no kind of key. It only tells which method the
+    # sender means, and the client has to be registered for that one.
+    if claimed is None or claimed.type != JWT_BEARER or claimed.is_symmetric:
+        return None
+    return claimed if claimed.is_own else None
+
+
 METHODS: Mapping[AuthMethod, Method[Any]] = {
     # In this order in the metadata: many clients take the first method that they know. A client
     # registered for either of these two may use both (RFC 6749 §2.3.1 leaves the choice to it).
     AuthMethod.CLIENT_SECRET_BASIC: Method(lambda evidence: evidence.basic, SecretVerifier),
     AuthMethod.CLIENT_SECRET_POST: Method(lambda evidence: evidence.secret_post, SecretVerifier),
+    AuthMethod.PRIVATE_KEY_JWT: Method(_find_private_key, PrivateKeyVerifier),
 }
-"""The methods that the token endpoint supports, by registered name; any other is refused."""
+"""The methods that a client may authenticate by, by registered name; any other is refused."""
 
 
 class AuthenticatedClient(NamedTuple):
@@ -119,12 +137,27 @@ class AuthenticatedClient(NamedTuple):
 
 
 def find_method(evidence: Evidence) -> AuthMethod | None:
-    """Return how a request authenticates its client; None if it shows nothing for any method."""
-    # RFC 6749 §2.3 allows one method a request, and parsing has refused a second one.
+    """Return how a request authenticates its client; None if it shows nothing for any method.
+
+    Of methods that need the same, it is the first.
+    """
     for method, row in METHODS.items():
         if row.find(evidence) is not None:
             return method
     return None
+
+
+class _Shown(NamedTuple):
+    """Evidence for one method, and who verifies it."""
+
+    method: AuthMethod
+    found: Any  # what the verifier takes
+    verifier: Verifier[Any]
+
+    def is_for(self, client: Client) -> bool:
+        """Tell whether the client is registered for this method."""
+        registered = client.registration.token_endpoint_auth_method
+        return registered is self.method or (registered.uses_secret and self.method.uses_secret)
 
 
 class ClientAuthenticator:
@@ -132,7 +165,7 @@ class ClientAuthenticator:
 
     Args:
         clients: the registry as this process knows it.
-        verifiers: one of each class that `METHODS` names.
+        verifiers: of the classes that `METHODS` names; a method without one is switched off.
         limits: of failed authentications.
     """
 
@@ -140,58 +173,81 @@ class ClientAuthenticator:
         self.clients = clients
         self._limits = limits
         by_class = {type(verifier): verifier for verifier in verifiers}
-        self._verifiers = {name: by_class[row.verifier] for name, row in METHODS.items()}
+        self._verifiers = {
+            name: by_class[row.verifier]
+            for name, row in METHODS.items()
+            if row.verifier in by_class
+        }
+
+    @property
+    def methods(self) -> tuple[AuthMethod, ...]:
+        """The methods that are switched on, as the metadata lists them."""
+        return tuple(self._verifiers)
 
     async def authenticate(self, evidence: Evidence, *, now: int) -> AuthenticatedClient:
         """Return the client that proved its identity.
 
         Args:
-            evidence: what the request shows; at most one row of `METHODS` finds what it needs.
+            evidence: what the request shows.
             now: seconds since the epoch.
 
         Raises:
-            InvalidClient: there is no evidence for any method, the client is unknown, disabled or
-                expired, or the evidence is wrong; the same answer for each.
+            InvalidClient: there is no evidence for any method, the client is unknown, disabled,
+                expired or registered for another method, or the evidence is wrong; the same answer
+                for each.
             TooManyRequests: too many authentications of this id from this address have failed.
             TemporarilyUnavailable: the store would have to be asked and cannot answer.
         """
-        method = find_method(evidence)
-        if method is None:
-            missing = evidence.assertion is None
-            raise InvalidClient(Reason.NO_CREDENTIALS if missing else Reason.UNSUPPORTED_METHOD)
-        verifier = self._verifiers[method]
-        found: Any = METHODS[method].find(evidence)
-        client = self.clients.get_cached(found.client_id)
-        # Also for a client that the view does not have: the same work, so the same time.
-        credential_id = verifier.verify_cached(client, found, now)
-        proof = None
-        if client is not None and credential_id is not None and client.is_active(now):
-            proof = AuthenticatedClient(client, credential_id, method)
-            # Whatever the limit says: guesses from the client's own address do not lock it out.
-            if not verifier.is_guessable(client, credential_id):
-                return proof
-        claimed, address = found.client_id, evidence.peer_address
+        shown = self._find(evidence)
+        claimed, address = shown[0].found.client_id, evidence.peer_address
+        client = self.clients.get_cached(claimed)
+        proof = self._verify_cached(client, shown, now)
+        # Whatever the limit says: guesses from the client's own address do not lock it out.
+        if proof is not None and not self._is_guessable(proof):
+            return proof
         known = None if client is None else client.client_id
         self._limits.check_failures(claimed, address, now, client_id=known)
         if proof is not None:
             return proof
         try:
-            proof = await self._ask_store(method, found, now)
+            proof = await self._ask_store(shown, now)
         except InvalidClient:
             # Again: of many that came at once, those beyond the limit learn nothing either.
             self._limits.check_failures(claimed, address, now, client_id=known, looked_up=True)
             self._limits.note_failure(claimed, address, now)
             raise
-        if verifier.is_guessable(proof.client, proof.credential_id):
+        if self._is_guessable(proof):
             self._limits.check_failures(claimed, address, now, client_id=known, looked_up=True)
         return proof
 
-    async def _ask_store(
-        self,
-        method: AuthMethod,
-        found: Any,  # noqa: ANN401 - what the verifier takes
-        now: int,
-    ) -> AuthenticatedClient:
+    def _find(self, evidence: Evidence) -> list[_Shown]:
+        """Return the evidence for each method that the request has some for, all of one client.
+
+        Raises:
+            InvalidClient: there is none.
+        """
+        shown = [
+            _Shown(method, found, verifier)
+            for method, verifier in self._verifiers.items()
+            if (found := METHODS[method].find(evidence)) is not None
+        ]
+        if not shown:
+            missing = evidence.assertion is None
+            raise InvalidClient(Reason.NO_CREDENTIALS if missing else Reason.UNSUPPORTED_METHOD)
+        return shown
+
+    def _verify_cached(
+        self, client: Client | None, shown: list[_Shown], now: int
+    ) -> AuthenticatedClient | None:
+        """Authenticate by the view, which may accept a client but refuse none."""
+        candidate, of_method = _choose(shown, client)
+        # Also for a client that the view does not have: the same work, so the same time.
+        credential_id = candidate.verifier.verify_cached(of_method, candidate.found, now)
+        if of_method is None or credential_id is None or not of_method.is_active(now):
+            return None
+        return _proof(of_method, credential_id, candidate)
+
+    async def _ask_store(self, shown: list[_Shown], now: int) -> AuthenticatedClient:
         """Authenticate by the store, which decides.
 
         A secret that was added a second ago is accepted, one that was revoked a second ago refused.
@@ -200,22 +256,29 @@ class ClientAuthenticator:
             InvalidClient, TemporarilyUnavailable: as from `authenticate`.
         """
         try:
-            client = await self.clients.fetch(found.client_id)
+            client = await self.clients.fetch(shown[0].found.client_id)
         except StoreUnavailable:
             # Neither accepted nor refused: RFC 6749 §5.2 has no code for that, and 503 makes the
             # client try again.
             raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
-        verifier, any_slow = self._verifiers[method], self.clients.has_slow_secrets
-        credential_id = await verifier.verify(client, found, now, any_slow=any_slow)
-        if client is None or credential_id is None:
-            reason = verifier.explain(client, found, now)
-        elif client.is_active(now):
-            return AuthenticatedClient(client, credential_id, method)
+        candidate, of_method = _choose(shown, client)
+        found, verifier = candidate.found, candidate.verifier
+        any_slow = self.clients.has_slow_secrets
+        credential_id = await verifier.verify(of_method, found, now, any_slow=any_slow)
+        if of_method is None or credential_id is None:
+            reason = verifier.explain(of_method, found, now)
+            if client is not None and of_method is None:
+                reason = Reason.WRONG_METHOD
+        elif of_method.is_active(now):
+            return _proof(of_method, credential_id, candidate)
         else:
             # Only after the proof: to anyone else, an ended client looks like a wrong secret.
-            expired = client.is_expired(now)
+            expired = of_method.is_expired(now)
             reason = Reason.CLIENT_EXPIRED if expired else Reason.CLIENT_DISABLED
         raise InvalidClient(reason, client_id=None if client is None else client.client_id)
+
+    def _is_guessable(self, proof: AuthenticatedClient) -> bool:
+        return self._verifiers[proof.method].is_guessable(proof.client, proof.credential_id)
 
     def still_counts(self, proof: AuthenticatedClient, now: int) -> bool:
         """Tell whether the evidence of an earlier request would prove the same at `now`.
@@ -233,3 +296,21 @@ class ClientAuthenticator:
                 for secret in client.fast_secrets
             )
         )
+
+
+def _choose(shown: list[_Shown], client: Client | None) -> tuple[_Shown, Client | None]:
+    """Return the evidence for the method that a client is registered for, and the client.
+
+    RFC 7591 §2: a client has one method. Where the request shows nothing for it, the client counts
+    as none, so that the first evidence is verified in vain.
+    """
+    if client is not None:
+        for candidate in shown:
+            if candidate.is_for(client):
+                return candidate, client
+    return shown[0], None
+
+
+def _proof(client: Client, credential_id: str, shown: _Shown) -> AuthenticatedClient:
+    once = shown.verifier.once(client, shown.found)
+    return AuthenticatedClient(client, credential_id, shown.method, once)

@@ -13,6 +13,7 @@ from issuer.client_request import ClientPassword
 from issuer.errors import Reason
 from issuer.registry.client import Client
 from issuer.registry.credentials import DUMMY_FAST, DUMMY_SLOW, ClientSecret, SecretHash
+from issuer.replay import Once
 
 REMEMBERED = 10_000
 """Proven slow secrets that one process remembers; the oldest goes first."""
@@ -120,6 +121,10 @@ class SecretVerifier:
         if client is None:
             return Reason.UNKNOWN_CLIENT
         return Reason.SECRET_EXPIRED if matched else Reason.WRONG_SECRET
+
+    def once(self, client: Client, password: ClientPassword) -> tuple[Once, ...]:
+        """Return nothing: a secret may be shown again and again."""
+        return ()
 
     async def _verify_instead(self, client: Client | None, secret: str, now: int) -> None:
         """Do the work of one slow verification: of an ended secret, or else of a dummy.

@@ -1,6 +1,6 @@
 """Get a bounded document over HTTP.
 
-The only file of this package that knows httpx, imported when it is first used.
+Of this package, only this and `pinned_transport` know httpx, imported when it is first used.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from keys.remote.pinned_transport import Addresses
+
 CERTIFICATES_FOR = 300
 """Seconds after which the certificates that the system trusts are read again."""
 
@@ -32,6 +34,7 @@ class HttpGet:
         maximum: int,
         client: "httpx.AsyncClient | None",
         clock: Callable[[], float],
+        addresses: "Addresses | None" = None,
     ) -> None:
         """Prepare; nothing is fetched yet.
 
@@ -40,7 +43,10 @@ class HttpGet:
             client: an httpx client of the caller's, which then also closes it. What it gets for a
                 loopback address counts only if no proxy was in between.
             clock: monotonic seconds.
+            addresses: checks hosts, for URLs that are not the caller's own choice; a connection is
+                made to what it allows, and past any proxy.
         """
+        self._addresses = addresses
         self._maximum = maximum
         self._client = client
         self._clock = clock
@@ -65,8 +71,17 @@ class HttpGet:
         # A client for each fetch: no idle connection, no tie to an event loop.
         # Only this machine may answer for loopback: a proxy could name keys of its own.
         may_be_proxied = not is_loopback(urlsplit(url).hostname or "")
+        certificates = await self._certificates()
+        transport: httpx.AsyncBaseTransport | None = None
+        if self._addresses is not None:
+            from keys.remote.pinned_transport import PinnedTransport
+
+            transport = PinnedTransport(self._addresses, verify=certificates)
         async with httpx.AsyncClient(
-            timeout=FETCH_TIMEOUT, verify=await self._certificates(), trust_env=may_be_proxied
+            timeout=FETCH_TIMEOUT,
+            verify=certificates,
+            trust_env=may_be_proxied,
+            transport=transport,
         ) as client:
             return await self._get(client, url, headers)
 

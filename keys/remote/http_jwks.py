@@ -138,11 +138,20 @@ class HttpJwks:
         return answer
 
     async def _get(self, url: str, etag: str | None) -> Fetched:
-        # Asked for uncompressed; should it come as gzip all the same, it is bounded both ways.
-        headers = {"accept": "application/json", "accept-encoding": "identity"}
-        if etag is not None:
-            headers["if-none-match"] = etag
-        return await self._http(url, headers)
+        return await get_json(self._http, url, etag)
+
+
+async def get_json(http: HttpGet, url: str, etag: str | None) -> Fetched:
+    """Get a JSON document, or learn that the one with an entity tag is current.
+
+    Raises:
+        FetchFailed: as from `HttpGet`.
+    """
+    # Asked for uncompressed; should it come as gzip all the same, it is bounded both ways.
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    if etag is not None:
+        headers["if-none-match"] = etag
+    return await http(url, headers)
 
 
 def _interval_of(value: object) -> int | None:

@@ -7,7 +7,7 @@ and its own fetch, since neither outlives its loop.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -74,6 +74,7 @@ class JwksClient:
         timeout: float = FETCH_TIMEOUT,
         copy: "KeySetCopy | None" = None,
         jitter: Callable[[], float] = random_fraction,
+        algorithms: Collection[str] = (),
     ) -> None:
         """Prepare; nothing is fetched before `warm`, `current` or `key` asks for it.
 
@@ -89,6 +90,7 @@ class JwksClient:
                 issuer's status lists have their copies beside it.
             jitter: gives numbers from 0 to 1, by which the processes of an API ask at different
                 times.
+            algorithms: of keys without `alg`, as `parse_jwk_set` takes them.
         """
         self._fetch = fetch
         self._policy = policy or CachePolicy()
@@ -98,6 +100,7 @@ class JwksClient:
         self.copy = copy
         """Keeps the last good set on disk; None without one."""
         self._jitter = jitter
+        self._algorithms = algorithms
         self._state = CacheState()
         self._waiting = 0
         self._loops: dict[asyncio.AbstractEventLoop, _OnLoop] = {}
@@ -285,7 +288,7 @@ class JwksClient:
         if answer.status != 200:
             raise FetchFailed(f"status {answer.status}")
         check_json(answer)
-        return parse_jwk_set(answer.body)
+        return parse_jwk_set(answer.body, algorithms=self._algorithms)
 
 
 def _tick(client: "ref[JwksClient]", here: _OnLoop) -> None:

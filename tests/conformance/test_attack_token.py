@@ -314,22 +314,6 @@ async def test_resources_outside_the_grant_are_refused(body: bytes) -> None:
     refused(answer, 400, "invalid_target")
 
 
-@pytest.mark.attack("T14", "T15")
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"&client_assertion=a.b.c&client_assertion_type="
-        b"urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-        b"&client_assertion=a.b.c",
-        b"&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-        b"&client_id=svc-a&client_assertion=eyJhbGciOiJub25lIn0.e30.",
-    ],
-)
-async def test_assertions_do_not_authenticate(body: bytes) -> None:
-    """No client has an assertion method yet, so every assertion fails authentication."""
-    refused(await TestIssuer().send(GRANT + body, headers=[FORM_HEADER]), 401, "invalid_client")
-
-
 @pytest.mark.attack("T19")
 async def test_disabled_client_is_told_no_more_than_an_unknown_one() -> None:
     """Disabling a client ends its tokens at once, with the same words."""

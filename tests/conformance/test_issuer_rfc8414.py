@@ -7,6 +7,7 @@ import pytest
 from issuer.config import IssuerConfig
 from issuer.endpoints.document import Document, DocumentEndpoint
 from issuer.metadata import build_metadata, metadata_paths
+from issuer.registry.auth_methods import AuthMethod
 from tests.support.issuer import Answer, call
 
 BODY = b'{"keys":[]}'
@@ -23,6 +24,7 @@ def test_metadata_says_what_the_tables_hold() -> None:
     config = IssuerConfig(issuer="https://auth.example")
     assert build_metadata(
         config,
+        methods=(AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST),
         scopes=["write", "read", "read"],
         algorithms=["RS256", "ES256", "ES256"],
         details_types=("refund", "payment", "refund"),
@@ -65,7 +67,7 @@ def test_metadata_lead_clients_with_certificates() -> None:
         client_certificates=True,
         mtls_base="https://mtls.auth.example/t1",
     )
-    document = build_metadata(config)
+    document = build_metadata(config, methods=())
     assert document["tls_client_certificate_bound_access_tokens"] is True
     assert document["mtls_endpoint_aliases"] == {
         "token_endpoint": "https://mtls.auth.example/t1/token",
@@ -73,7 +75,7 @@ def test_metadata_lead_clients_with_certificates() -> None:
         "introspection_endpoint": "https://mtls.auth.example/t1/introspect",
     }
     assert document["token_endpoint"] == "https://auth.example/t1/token"
-    without = build_metadata(IssuerConfig(issuer="https://auth.example/t1"))
+    without = build_metadata(IssuerConfig(issuer="https://auth.example/t1"), methods=())
     assert not {"mtls_endpoint_aliases", "tls_client_certificate_bound_access_tokens"} & {*without}
 
 
@@ -93,7 +95,7 @@ def test_well_known_is_inserted_before_the_path(
     """The identifier stays byte for byte; only the slash at its end is dropped to build URLs."""
     config = IssuerConfig(issuer=issuer)
     assert metadata_paths(config)[0] == f"/.well-known/oauth-authorization-server{path}"
-    document = build_metadata(config)
+    document = build_metadata(config, methods=())
     assert (document["issuer"], document["token_endpoint"]) == (issuer, token_endpoint)
 
 

@@ -74,7 +74,7 @@ class World:
             document_max_age=settings.max_age,
             withdrawal_seconds=settings.status_ttl,
         )
-        self.metadata = build_metadata(self.config)
+        self.metadata = build_metadata(self.config, methods=())
         self._trace = trace
         self._tasks: set[asyncio.Task[None]] = set()
         self.network = Network(self, scenario.troubles)

@@ -1,10 +1,10 @@
-"""A `HotStore` in memory that several workers share, and that can be away."""
+"""A `HotStore` in memory that several workers share, and simpler ones."""
 
 import asyncio
 from collections import Counter
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.status.positions import StatusBlock
+from issuer.status.positions import Position, Status, StatusBlock
 
 
 class SharedStore:
@@ -59,3 +59,43 @@ class SharedStore:
         self.owned.add(block)
         self._leave()
         return block.client_id in self.ended
+
+
+class StatusStore:
+    """A hot store that takes statuses and claims, and can be away."""
+
+    def __init__(self) -> None:
+        self.statuses: list[tuple[Position, Status]] = []
+        self.claims: list[tuple[str, str, int]] = []
+        self.is_away = False
+
+    async def set_status(self, position: Position, status: Status) -> None:
+        """Note the status."""
+        if self.is_away:
+            raise StoreUnavailable("away")
+        self.statuses.append((position, status))
+
+    async def claim(self, scope: str, id: str, until: int) -> bool:
+        """Claim an id, for good."""
+        if self.is_away:
+            raise StoreUnavailable("away")
+        self.claims.append((scope, id, until))
+        return [each[:2] for each in self.claims].count((scope, id)) == 1
+
+    async def reserve(self, name: str, count: int) -> int:
+        """Reserve nothing."""
+        raise NotImplementedError
+
+    async def own(self, block: StatusBlock) -> bool:
+        """Own nothing."""
+        raise NotImplementedError
+
+
+class NoPlaces:
+    """Gives no token a place on a status list."""
+
+    def take(self, *whose: str, ttl: int, now: int) -> None:
+        """Give none."""
+
+    async def obtain(self, *whose: str, ttl: int, now: int) -> None:
+        """Give none."""

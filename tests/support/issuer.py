@@ -3,7 +3,7 @@
 import base64
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -12,7 +12,9 @@ from urllib.parse import quote_plus, urlencode
 import jwt
 
 from issuer.access_token import ClaimHook
+from issuer.client_auth.client_keys import ClientKeys, PublishedSet
 from issuer.client_auth.methods import ClientAuthenticator
+from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
 from issuer.config import IssuerConfig
 from issuer.endpoints.introspection import IntrospectionEndpoint
@@ -32,11 +34,12 @@ from issuer.reuse import ReusedTokens
 from issuer.service import TokenService
 from issuer.status.indexes import StatusIndexes
 from issuer.status.lists import StatusLists
-from issuer.status.positions import Position, Status, StatusBlock, new_jti
+from issuer.status.positions import Position, Status, new_jti
 from keys.errors import NoSigningKey
 from keys.jwk import PublicJwk
 from keys.signers.batch import BatchingSigner
 from keys.signers.local import LocalSigner, Signer
+from tests.support.hot_store import NoPlaces, StatusStore
 from tests.support.keys import public_rsa_jwk, rsa_key
 
 NOW = 1_800_000_000
@@ -152,46 +155,6 @@ class OneKey:
         return published if self.key is not None and kid == published.kid else None
 
 
-class StatusStore:
-    """A hot store that takes statuses and claims, and can be away."""
-
-    def __init__(self) -> None:
-        self.statuses: list[tuple[Position, Status]] = []
-        self.claims: list[tuple[str, str, int]] = []
-        self.is_away = False
-
-    async def set_status(self, position: Position, status: Status) -> None:
-        """Note the status."""
-        if self.is_away:
-            raise StoreUnavailable("away")
-        self.statuses.append((position, status))
-
-    async def claim(self, scope: str, id: str, until: int) -> bool:
-        """Claim an id, for good."""
-        if self.is_away:
-            raise StoreUnavailable("away")
-        self.claims.append((scope, id, until))
-        return [each[:2] for each in self.claims].count((scope, id)) == 1
-
-    async def reserve(self, name: str, count: int) -> int:
-        """Reserve nothing."""
-        raise NotImplementedError
-
-    async def own(self, block: StatusBlock) -> bool:
-        """Own nothing."""
-        raise NotImplementedError
-
-
-class NoPlaces:
-    """Gives no token a place on a status list."""
-
-    def take(self, *whose: str, ttl: int, now: int) -> None:
-        """Give none."""
-
-    async def obtain(self, *whose: str, ttl: int, now: int) -> None:
-        """Give none."""
-
-
 @dataclass(slots=True)
 class Answer:
     """What came back over ASGI."""
@@ -230,6 +193,11 @@ def basic(client_id: str, secret: str, *, encode: bool = True) -> bytes:
     return b"Basic " + base64.b64encode(":".join(pair).encode())
 
 
+def no_published_sets(uri: str) -> PublishedSet:
+    """Have no client publish its keys."""
+    raise NotImplementedError
+
+
 @dataclass(slots=True)
 class TestIssuer:
     """The token endpoint with everything behind it, asked without a network."""
@@ -248,6 +216,7 @@ class TestIssuer:
     hooks: Sequence[ClaimHook] = ()
     indexes: StatusIndexes | NoPlaces = field(default_factory=NoPlaces)
     limits: Limits = field(default_factory=Limits)
+    published_sets: Callable[[str], PublishedSet] = no_published_sets
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -267,6 +236,7 @@ class TestIssuer:
             self._authenticator = ClientAuthenticator(
                 self.clients,
                 SecretVerifier(self.slow, memo_key=bytes(32)),
+                PrivateKeyVerifier(self.config.issuer, ClientKeys(self.published_sets)),
                 limits=self.limits,
             )
         return self._authenticator
@@ -354,14 +324,21 @@ class TestIssuer:
         form: Mapping[str, str] | None = None,
         *,
         auth: bytes | None = None,
+        authenticated: bool = True,
         **changes: Any,
     ) -> Answer:
-        """Send a well-formed request of the default client, with form fields added."""
+        """Send a well-formed request with form fields added.
+
+        Args:
+            form: the fields.
+            auth: the `Authorization` value; by default that of the default client.
+            authenticated: False for a request without that header.
+            changes: what `send` takes.
+        """
         fields = {"grant_type": "client_credentials", **(form or {})}
-        headers = [
-            (b"content-type", FORM.encode()),
-            (b"authorization", basic("svc-a", SECRET) if auth is None else auth),
-        ]
+        headers = [(b"content-type", FORM.encode())]
+        if authenticated:
+            headers.append((b"authorization", auth or basic("svc-a", SECRET)))
         return await self.send(urlencode(fields).encode(), headers=headers, **changes)
 
 

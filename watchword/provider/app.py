@@ -179,6 +179,7 @@ class Provider:
                 registry=issuer.registry,
                 config=issuer.config,
                 limits=issuer.limits,
+                guard=issuer.authentication.guard,
             )
 
         admin, registration = LazyEndpoint(load_admin), LazyEndpoint(load_registration)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from issuer.access_token import ClaimHook
-from issuer.client_auth.methods import ClientAuthenticator
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.authorization import refuse_authorization
@@ -25,20 +24,20 @@ from issuer.metadata import (
 from issuer.own_tokens import OwnTokens
 from issuer.ports import HotStore
 from issuer.registry.usage import UsageLog
-from issuer.replay import Replays
 from issuer.reuse import ReusedTokens
 from issuer.service import TokenService
 from issuer.status.indexes import StatusIndexes
 from issuer.status.lists import StatusLists
 from issuer.status.positions import new_jti
 from watchword.ambient import random_ids, wall_clock
+from watchword.provider.authentication import Authentication
 from watchword.provider.key_ring import KeyRing
 from watchword.provider.operators import Operators
 
 
 def client_endpoints(
     config: IssuerConfig,
-    authenticator: ClientAuthenticator,
+    authentication: Authentication,
     *,
     keys: KeyRing,
     usage: UsageLog,
@@ -54,7 +53,7 @@ def client_endpoints(
 
     Args:
         config: the issuer's own settings.
-        authenticator: decides which client a request comes from.
+        authentication: says which client a request comes from.
         keys: sign, and verify what they signed.
         usage: remembers which credentials and scopes were used.
         lists: what became of tokens.
@@ -65,7 +64,7 @@ def client_endpoints(
         hooks: add claims to tokens.
         events: where log events go.
     """
-    replays = Replays(writes)
+    authenticator, replays = authentication.authenticator, authentication.replays
     reader = TokenReader(authenticator, usage, replays, wall_clock)
     tokens = OwnTokens(config.issuer, keys, lists)
     service = TokenService(

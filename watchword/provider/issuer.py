@@ -1,13 +1,10 @@
 """Wire the issuer: registry, keys, pipeline and endpoints, with real clock and randomness."""
 
 import asyncio
-import secrets
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from time import monotonic
 
-from issuer.client_auth.methods import ClientAuthenticator
-from issuer.client_auth.secret import SecretVerifier
 from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.cross_origin import readable_everywhere
 from issuer.endpoints.document import Document, DocumentEndpoint
@@ -28,6 +25,7 @@ from watchword.claim_hooks import find_hooks
 from watchword.errors import ProviderError
 from watchword.key_store import open_key_store
 from watchword.logging import Events
+from watchword.provider.authentication import Authentication
 from watchword.provider.client_endpoints import client_endpoints
 from watchword.provider.jobs import Job, Jobs, JobsApart
 from watchword.provider.key_ring import KeyRing, ring_policy
@@ -35,7 +33,6 @@ from watchword.provider.key_upkeep import KeyUpkeep
 from watchword.provider.operators import Operators
 from watchword.provider.published_metadata import PublishedMetadata
 from watchword.provider.shared_limits import SHARE_SECONDS, SharedLimits
-from watchword.provider.slow_hash_worker import SlowHashWorker
 from watchword.provider.token_status import PRUNE_SECONDS, TokenStatus
 from watchword.registry import is_missing, open_registry
 from watchword.settings import Settings
@@ -106,18 +103,17 @@ class IssuerApp:
         self.statuses = TokenStatus(
             self.config, self.registry, self._source, self.writes, clock=wall_clock, events=events
         )
-        self._slow_hashes = SlowHashWorker()
         self._usage = UsageLog()
-        self.limits = Limits(
-            failed_auth=settings.failed_auth_limit,
-            token_quota=settings.token_quota,
-            quota_refuses=settings.token_quota_mode == "refuse",  # noqa: S105 - a mode
-        )
+        self.limits = _open_limits(settings)
         self._shared_limits = SharedLimits(
             self.limits, self.writes, clock=wall_clock, events=events
         )
+        self.authentication = Authentication(
+            settings, self.view, self.writes, limits=self.limits, events=events
+        )
         self._metadata = PublishedMetadata(
             self.config,
+            methods=self.authentication.authenticator.methods,
             signing_alg=settings.signing_alg,
             registry=self.registry,
             published_algorithms=lambda: self.keys.algorithms(wall_clock()),
@@ -159,14 +155,9 @@ class IssuerApp:
 
     def routes(self) -> dict[str, Endpoint]:
         """Return the endpoints by path, at the root and under the issuer's own path."""
-        authenticator = ClientAuthenticator(
-            self.view,
-            SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32)),
-            limits=self.limits,
-        )
         of_clients = client_endpoints(
             self.config,
-            authenticator,
+            self.authentication,
             keys=self.keys,
             usage=self._usage,
             lists=self.statuses.lists,
@@ -220,7 +211,7 @@ class IssuerApp:
             # The last one first.
             closing.callback(self.registry.close)
             closing.callback(self._source.close)
-            closing.callback(self._slow_hashes.close)
+            closing.callback(self.authentication.close)
             closing.callback(self._operators.close)
             closing.callback(self.keys.close)
             try:
@@ -367,6 +358,14 @@ class IssuerApp:
                 within=self._settings.secret_notice_seconds, started=self._started
             )
             self.secrets_ending = self.registry.count_ending(within=ENDING_SECONDS)
+
+
+def _open_limits(settings: Settings) -> Limits:
+    return Limits(
+        failed_auth=settings.failed_auth_limit,
+        token_quota=settings.token_quota,
+        quota_refuses=settings.token_quota_mode == "refuse",  # noqa: S105 - a mode
+    )
 
 
 def _check_rotation(settings: Settings, registry: Registry) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from issuer.config import IssuerConfig
 from issuer.endpoints.document import Document
 from issuer.metadata import build_metadata
+from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.errors import RegistryError
 from issuer.storage.registry import Registry
 
@@ -16,6 +17,7 @@ class PublishedMetadata:
 
     Args:
         config: of the issuer.
+        methods: by which clients authenticate.
         signing_alg: what tokens are signed with where their resource names no algorithm.
         registry: read for the scopes, algorithms and types of all resources.
         published_algorithms: returns those that the published keys have.
@@ -25,11 +27,13 @@ class PublishedMetadata:
         self,
         config: IssuerConfig,
         *,
+        methods: Collection[AuthMethod],
         signing_alg: str,
         registry: Registry,
         published_algorithms: Callable[[], frozenset[str]],
     ) -> None:
         self._config = config
+        self._methods = methods
         self._signing_alg = signing_alg
         self._registry = registry
         self._published_algorithms = published_algorithms
@@ -54,5 +58,7 @@ class PublishedMetadata:
                 self._version = version
 
     def _build(self, **supported: Collection[str]) -> Document:
-        document = build_metadata(self._config, signing_alg=self._signing_alg, **supported)
+        document = build_metadata(
+            self._config, methods=self._methods, signing_alg=self._signing_alg, **supported
+        )
         return Document(json.dumps(document).encode(), self._config.document_max_age)

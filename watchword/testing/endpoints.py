@@ -173,7 +173,7 @@ def _authenticate(evidence: Evidence, secret: str | None) -> str:
         raise InvalidClient(Reason.WRONG_SECRET)
     client_id = shown.client_id if shown is not None else evidence.client_id
     if client_id is None and evidence.assertion is not None:
-        client_id = _subject_of(evidence.assertion.assertion)
+        client_id = evidence.assertion.client_id
     if client_id is None:
         raise InvalidClient(Reason.NO_CREDENTIALS)
     return client_id

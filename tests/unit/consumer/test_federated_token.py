@@ -42,7 +42,7 @@ def file(tmp_path):
     return path
 
 
-@pytest.mark.rfc("7521-4.2-1")
+@pytest.mark.rfc("7521-4.2-1-C")
 def test_the_file_is_read_for_each_token_request(file):
     """What the platform has replaced is used at once, and the client says who it is."""
     flow = make_flow(Clock(1000), auth=FederatedToken("billing", file))

@@ -29,7 +29,7 @@ async def test_other_methods_are_not_there():
 def test_the_metadata_name_the_endpoint_only_where_it_is():
     """Without a response type, which every request needs (RFC 8414 §2)."""
     issuer = "https://auth.example/tenant"
-    assert "authorization_endpoint" not in build_metadata(IssuerConfig(issuer=issuer))
-    metadata = build_metadata(IssuerConfig(issuer=issuer, authorization_endpoint=True))
+    assert "authorization_endpoint" not in build_metadata(IssuerConfig(issuer=issuer), methods=())
+    metadata = build_metadata(IssuerConfig(issuer=issuer, authorization_endpoint=True), methods=())
     assert metadata["authorization_endpoint"] == "https://auth.example/tenant/authorize"
     assert metadata["response_types_supported"] == []

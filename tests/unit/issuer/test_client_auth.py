@@ -132,7 +132,7 @@ async def test_a_client_of_another_method_is_not_let_in_by_an_old_secret(
     authenticator = authenticator_of(clients)
     for secret in (SECRET, SHORT):
         error = await refusal(authenticator, secret)
-        assert (error.reason, error.client_id) == (Reason.WRONG_SECRET, "svc-a")
+        assert (error.reason, error.client_id) == (Reason.WRONG_METHOD, "svc-a")
 
 
 @pytest.mark.parametrize("method", WITHOUT_SECRETS)
@@ -148,7 +148,7 @@ async def test_a_slow_secret_that_was_proven_is_worth_nothing_under_another_meth
         token_endpoint_auth_method=method, **WITHOUT_SECRETS[method], secrets=before.secrets
     )
     clients.known["svc-a"] = clients.stored["svc-a"] = after
-    assert (await refusal(authenticator, SHORT)).reason is Reason.WRONG_SECRET
+    assert (await refusal(authenticator, SHORT)).reason is Reason.WRONG_METHOD
 
 
 @pytest.mark.rfc("6749-2.3.1-4")

@@ -4,11 +4,20 @@ import pytest
 
 from issuer.client_auth.methods import METHODS, ClientAuthenticator
 from issuer.client_auth.secret import SecretVerifier
-from issuer.client_request import ClientAssertion, Evidence
+from issuer.client_request import Evidence
 from issuer.errors import InvalidClient, Reason
 from issuer.limits import Limits
 from issuer.registry.auth_methods import AuthMethod
-from tests.support.issuer import NOW, SECRET, Clients, SlowHere, make_client, make_secret
+from tests.support.assertions import evidence_of, make_assertion
+from tests.support.issuer import (
+    NOW,
+    SECRET,
+    Clients,
+    SlowHere,
+    TestIssuer,
+    make_client,
+    make_secret,
+)
 
 SHORT = "hunter2hunter2"
 
@@ -20,9 +29,7 @@ SHORT = "hunter2hunter2"
         (Evidence(client_id="svc-a"), Reason.NO_CREDENTIALS),
         (Evidence(client_id="svc-a", peer_certificate=b"DER"), Reason.NO_CREDENTIALS),
         (Evidence(dpop_proofs=(b"a.b.c",)), Reason.NO_CREDENTIALS),
-        (Evidence(assertion=ClientAssertion("t", "a.b.c")), Reason.UNSUPPORTED_METHOD),
-        (Evidence(assertion=ClientAssertion(None, "a.b.c")), Reason.UNSUPPORTED_METHOD),
-        (Evidence(client_id="a", assertion=ClientAssertion("t", None)), Reason.UNSUPPORTED_METHOD),
+        (evidence_of(make_assertion()), Reason.UNSUPPORTED_METHOD),
     ],
 )
 async def test_evidence_for_no_method_does_not_authenticate(
@@ -39,11 +46,13 @@ async def test_evidence_for_no_method_does_not_authenticate(
     assert clients.fetches == 0
 
 
-def test_an_authenticator_without_a_verifier_for_a_method_cannot_be_made() -> None:
-    """A method that the metadata names must work."""
-    assert METHODS
-    with pytest.raises(KeyError):
-        ClientAuthenticator(Clients(), limits=Limits())
+def test_a_method_without_a_verifier_is_switched_off() -> None:
+    """The metadata names those that work, in the order of the table."""
+    assert ClientAuthenticator(Clients(), limits=Limits()).methods == ()
+    verifier = SecretVerifier(SlowHere(), memo_key=bytes(32))
+    methods = ClientAuthenticator(Clients(), verifier, limits=Limits()).methods
+    assert methods == ("client_secret_basic", "client_secret_post")
+    assert TestIssuer().authenticator.methods == tuple(METHODS)
 
 
 def test_a_client_knows_which_of_its_secrets_are_verified_at_once() -> None:

@@ -5,13 +5,14 @@ Requests for tokens are its subject; the parser is the same for the other forms 
 
 import base64
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
+from issuer.client_auth.assertion import JWT_BEARER
 from issuer.client_request import (
     CREDENTIALS,
     MAX_FIELDS,
-    ClientAssertion,
     ClientPassword,
     Evidence,
     form_decode,
@@ -19,7 +20,9 @@ from issuer.client_request import (
 )
 from issuer.errors import InvalidClient, InvalidRequest, OAuthError, Reason
 from issuer.token_request import TokenRequest, parse_token_request
+from tests.support.assertions import form_of, make_assertion
 from tests.support.issuer import FORM, SECRET, basic
+from watchword.testing.forge import DROP
 
 URL = "https://auth.example/token"
 BODY = b"grant_type=client_credentials"
@@ -232,12 +235,6 @@ def test_beside_basic_the_body_may_name_the_same_client() -> None:
         (b"", {}),
         (b"&client_id=a", {"client_id": "a"}),
         (b"&client_id=a&client_secret=", {"client_id": "a"}),
-        (b"&client_assertion=j", {"assertion": ClientAssertion(None, "j")}),
-        (b"&client_assertion_type=t", {"assertion": ClientAssertion("t", None)}),
-        (
-            b"&client_id=a&client_assertion=j&client_assertion_type=t",
-            {"client_id": "a", "assertion": ClientAssertion("t", "j")},
-        ),
     ],
 )
 def test_a_request_without_a_secret_is_well_formed(fields: bytes, evidence: Any) -> None:
@@ -254,9 +251,45 @@ def test_proofs_are_kept_beside_any_authentication() -> None:
 
 def test_evidence_does_not_show_what_it_proves_by() -> None:
     """A representation may end up in a log."""
-    assertion = parse(BODY + b"&client_assertion=j.w.t", headers=((b"dpop", b"p.r.f"),))
+    made = make_assertion()
+    assertion = parse(
+        BODY + b"&" + urlencode(form_of(made)).encode(), headers=((b"dpop", b"p.r.f"),)
+    )
     for request in (parse(auth=basic("a", "s3cr3t")), parse(POST + b"3cr3t"), assertion):
-        assert not any(word in repr(request) for word in ("3cr3t", "j.w.t", "p.r.f"))
+        shown = repr(request) + repr(request.evidence.assertion)
+        assert not any(word in shown for word in ("3cr3t", *made.split("."), "p.r.f"))
+
+
+@pytest.mark.rfc("7521-4.2-1")
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"client_assertion": "a.b.c"}, Reason.UNSUPPORTED_METHOD),
+        ({"client_assertion_type": JWT_BEARER}, Reason.UNSUPPORTED_METHOD),
+        (form_of("a.b.c", client_assertion_type="urn:x"), Reason.UNSUPPORTED_METHOD),
+        (form_of("a.b.c"), Reason.ASSERTION_MALFORMED),
+        (form_of("x" * 8193), Reason.ASSERTION_MALFORMED),
+        (form_of(make_assertion() + ".x"), Reason.ASSERTION_MALFORMED),
+        (form_of(make_assertion(sub=DROP)), Reason.ASSERTION_IDENTITY),
+        (form_of(make_assertion(sub=7)), Reason.ASSERTION_IDENTITY),
+    ],
+)
+def test_an_assertion_that_cannot_be_read_is_refused(
+    fields: dict[str, str], reason: Reason
+) -> None:
+    """Both parameters are needed, with a JWT that says whose it is."""
+    with pytest.raises(InvalidClient) as caught:
+        parse(BODY + b"&" + urlencode(fields).encode())
+    assert caught.value.reason is reason
+
+
+def test_an_assertion_is_for_the_client_of_the_form_or_else_for_its_subject() -> None:
+    """RFC 7521 §4.2: `client_id` may be left out, where the assertion says whose it is."""
+    for fields, client_id in (({}, "svc-a"), ({"client_id": "svc-b"}, "svc-b")):
+        form = urlencode(form_of(make_assertion(), **fields)).encode()
+        claimed = parse(BODY + b"&" + form).evidence.assertion
+        assert claimed is not None
+        assert (claimed.client_id, claimed.subject) == (client_id, "svc-a")
 
 
 @pytest.mark.rfc("6749-3.2-3")

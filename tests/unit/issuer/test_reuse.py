@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from issuer.client_request import ClientAssertion, ClientPassword, Evidence
+from issuer.client_request import ClientPassword, Evidence
 from issuer.errors import Reason
 from issuer.grants.authorization import Authorization
 from issuer.registry.client import ClientRegistration, ResourcePermission
@@ -13,6 +13,7 @@ from issuer.registry.resource import TokenPolicy
 from issuer.reuse import ReusedTokens, reuse_window, same_thing
 from issuer.status.lists import StatusLists
 from keys.signers.local import LocalSigner
+from tests.support.assertions import evidence_of, make_assertion
 from tests.support.issuer import (
     API,
     NOW,
@@ -243,7 +244,7 @@ async def test_a_further_header_field_changes_nothing_but_the_way():
     [
         (Evidence(basic=ClientPassword("a", "b")), True),
         (Evidence(secret_post=ClientPassword("a", "b")), True),
-        (Evidence(assertion=ClientAssertion("t", "a")), False),
+        (evidence_of(make_assertion()), False),
         (Evidence(basic=ClientPassword("a", "b"), dpop_proofs=(b"p",)), False),
         (Evidence(basic=ClientPassword("a", "b"), peer_certificate=b"c"), False),
     ],

@@ -63,7 +63,7 @@ async def test_the_registry_is_closed_whatever_its_jobs_and_their_end_raise(app,
     monkeypatch.setattr(app.registry, "close", lambda: (closed.append(True), close()))
     monkeypatch.setattr(app.view, "catch_up", fail_to_catch_up)
     monkeypatch.setattr(app.registry, "record_usage", fail)
-    monkeypatch.setattr(app._slow_hashes, "close", fail)
+    monkeypatch.setattr(app.authentication, "close", fail)
     app.start()
     await until(lambda: not app.store_answers())
     with pytest.raises(RuntimeError, match="a bug"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from watchword.provider.registration import SsrfGuard, resolve
+from watchword.provider.ssrf_guard import SsrfGuard, resolve
 
 HOST = "keys.client.example"
 

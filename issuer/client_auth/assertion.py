@@ -1,0 +1,164 @@
+"""Read client assertions and check what they claim (RFC 7521 §4.2, RFC 7523 §3, RFC 10070 §4).
+
+Pure. `claim_assertion` says what a sender claims, `check_client_assertion` whether that may be
+believed once the signature is verified; by which key it is, only the methods know.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from issuer.errors import Reason
+from keys.encoding import parse_json_object
+from keys.errors import InvalidJws, InvalidJwt, JwtFault
+from keys.jws import CompactJws, parse_compact
+from keys.jwt import (
+    MAX_TOKEN_BYTES,
+    JwtProfile,
+    ParsedJwt,
+    check_header,
+    check_identity,
+    check_times,
+)
+
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+"""The `client_assertion_type` of a JWT (RFC 7523 §2.2)."""
+
+ASSERTION_TYPES = frozenset({JWT_BEARER})
+"""The values of `client_assertion_type` that are read; any other is refused."""
+
+LEEWAY = 60
+"""Seconds that the clock of who made an assertion may differ from ours."""
+MAXIMUM_LIFE = 300
+"""Seconds from `iat` to `exp` of an assertion that a client makes for itself."""
+MAXIMUM_JTI_LENGTH = 128
+
+# RFC 10070 §4: an assertion without `typ`, or with that of any JWT, is not to be refused. With the
+# type of another kind it is: an access token or a DPoP proof is no assertion.
+_TYPES = frozenset({None, "jwt", "client-authentication+jwt"})
+
+_REASONS: Mapping[JwtFault, Reason] = {
+    JwtFault.TOKEN_TOO_LONG: Reason.ASSERTION_MALFORMED,
+    JwtFault.MALFORMED_TOKEN: Reason.ASSERTION_MALFORMED,
+    JwtFault.FORBIDDEN_HEADER: Reason.ASSERTION_MALFORMED,
+    JwtFault.INVALID_KID: Reason.ASSERTION_MALFORMED,
+    JwtFault.WRONG_TYPE: Reason.ASSERTION_TYPE,
+    JwtFault.WRONG_ALGORITHM: Reason.ASSERTION_ALGORITHM,
+    JwtFault.EXPIRED: Reason.ASSERTION_EXPIRED,
+    JwtFault.INVALID_TIME: Reason.ASSERTION_TIMES,
+    JwtFault.NOT_YET_VALID: Reason.ASSERTION_TIMES,
+    JwtFault.LIFETIME_TOO_LONG: Reason.ASSERTION_TIMES,
+    JwtFault.INVALID_IDENTITY: Reason.ASSERTION_IDENTITY,
+    JwtFault.BAD_SIGNATURE: Reason.ASSERTION_SIGNATURE,
+}
+
+
+class BadAssertion(Exception):
+    """An assertion that proves nothing; the caller decides what is answered.
+
+    Args:
+        reason: what is wrong with it, for the log alone: a JWT's fault, or one of assertions.
+    """
+
+    def __init__(self, reason: JwtFault | Reason) -> None:
+        self.reason = _REASONS[reason] if isinstance(reason, JwtFault) else reason
+        super().__init__(self.reason)
+
+
+class ClaimedAssertion(NamedTuple):
+    """A well-formed assertion, of which nothing is proven.
+
+    Args:
+        type: its `client_assertion_type`.
+        client_id: whom it is to authenticate: the form's `client_id`, or else its `sub`.
+        issuer: `iss`; None if it is missing or no string.
+        subject: `sub`, likewise.
+        claims: the whole claim set.
+        jws: what was signed; of the header, `alg` is known to be a string, and no more.
+    """
+
+    type: str
+    client_id: str
+    issuer: str | None
+    subject: str | None
+    claims: Mapping[str, Any]
+    jws: CompactJws
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the client claims to have made it for itself (RFC 7523 §3)."""
+        return self.client_id == self.issuer == self.subject
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether it claims to be authenticated by a secret that both sides have."""
+        alg: str = self.jws.header["alg"]
+        return alg.startswith("HS")
+
+    def __repr__(self) -> str:
+        """Show whose it claims to be, not the assertion."""
+        return f"ClaimedAssertion(client_id={self.client_id!r})"
+
+
+def claim_assertion(kind: str, assertion: str, client_id: str | None) -> ClaimedAssertion:
+    """Read what an assertion claims.
+
+    Args:
+        kind: its `client_assertion_type`.
+        assertion: as sent.
+        client_id: the parameter of the form; None without one.
+
+    Raises:
+        BadAssertion: it is no JWT in the compact serialisation, or names no client.
+    """
+    if len(assertion) > MAX_TOKEN_BYTES:
+        raise BadAssertion(Reason.ASSERTION_MALFORMED)
+    try:
+        jws = parse_compact(assertion)
+        claims = parse_json_object(jws.payload)
+    except (InvalidJws, ValueError):
+        raise BadAssertion(Reason.ASSERTION_MALFORMED) from None
+    issuer, subject = (
+        name if isinstance(name, str) else None for name in (claims.get("iss"), claims.get("sub"))
+    )
+    claimed_id = client_id or subject
+    if not claimed_id:
+        raise BadAssertion(Reason.ASSERTION_IDENTITY)
+    return ClaimedAssertion(kind, claimed_id, issuer, subject, claims, jws)
+
+
+def check_client_assertion(
+    claimed: ClaimedAssertion, *, issuer: str, algorithms: Collection[str], now: int
+) -> ParsedJwt:
+    """Check all that an assertion of a client for itself claims; its signature remains to verify.
+
+    Args:
+        claimed: with the client's id as `iss` and `sub`.
+        issuer: this issuer's identifier.
+        algorithms: the accepted ones.
+        now: seconds since the epoch.
+
+    Raises:
+        BadAssertion: type, algorithm, header, audience, times or `jti` are not as they must be.
+    """
+    profile = JwtProfile(
+        types=_TYPES,
+        algorithms=frozenset(algorithms),
+        max_bytes=MAX_TOKEN_BYTES,
+        kid_required=False,
+    )
+    claims, jws = claimed.claims, claimed.jws
+    try:
+        header = check_header(jws.header, profile)
+        check_times(claims, now, LEEWAY, MAXIMUM_LIFE)
+        check_identity(claims, "iss", "sub", "jti")
+    except InvalidJwt as error:
+        raise BadAssertion(error.fault) from None
+    # RFC 10070 §4: this issuer as the sole value, and never an endpoint of it. An assertion for two
+    # could be sent to one by the other.
+    if claims.get("aud") not in (issuer, [issuer]):
+        raise BadAssertion(Reason.ASSERTION_AUDIENCE)
+    if len(claims["jti"]) > MAXIMUM_JTI_LENGTH:
+        raise BadAssertion(Reason.ASSERTION_IDENTITY)
+    if claims["exp"] - claims["iat"] > MAXIMUM_LIFE:
+        raise BadAssertion(Reason.ASSERTION_TIMES)
+    return ParsedJwt(header, dict(claims), jws.signing_input, jws.signature, jws.header_segment)

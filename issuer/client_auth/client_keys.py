@@ -1,0 +1,130 @@
+"""The public keys of clients: registered with them, or published by them (RFC 7591 §2).
+
+A registered set is parsed once for each state of a client. A published one is kept and refreshed by
+what `keys.remote` has for the key sets of issuers, by the same rules: an unknown kid leads to one
+fetch in a cool-down, and a key that is gone from the set counts no more.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+from issuer.registry.client import Client, ClientRegistration
+from keys.errors import InvalidJwkSet, NoKeySet, UnknownKey
+from keys.jwk import PublicJwk
+from keys.jwks import JwkSet, parse_jwk_set
+
+ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
+"""What clients may sign assertions with; a key of theirs without `alg` serves each that it fits."""
+
+PARSED = 10_000
+"""Registered key sets that one process keeps parsed; the least recently used goes first."""
+PUBLISHED = 1_000
+"""Published key sets that one process keeps, likewise."""
+IDLE_SECONDS = 3600
+"""After so long without use, a published set is neither kept nor asked for again."""
+
+
+class PublishedSet(Protocol):
+    """A key set that is fetched when it is needed, as `keys.remote.jwks_client` has it."""
+
+    def current(self) -> JwkSet | None:
+        """Give the usable set, if any, and have it refreshed in the background when due."""
+        ...
+
+    async def key(self, kid: str, alg: str) -> PublicJwk:
+        """Give the key of this kid and algorithm, fetching if that may help.
+
+        Raises:
+            UnknownKey: the set has no such key, and may not be asked for again yet.
+            NoKeySet: there is no usable set.
+        """
+        ...
+
+    async def warm(self) -> bool:
+        """Get a set if there is none and one may be asked for; say whether there is one."""
+        ...
+
+
+class ClientKeys:
+    """Finds the key that a client signs with.
+
+    Args:
+        open_set: makes the key set that is published at a URL; nothing is fetched yet.
+    """
+
+    def __init__(self, open_set: Callable[[str], PublishedSet]) -> None:
+        self._open_set = open_set
+        self._parsed: OrderedDict[str, tuple[ClientRegistration, JwkSet | None]] = OrderedDict()
+        self._published: OrderedDict[str, tuple[int, PublishedSet]] = OrderedDict()
+
+    def known(self, client: Client, kid: str, alg: str, now: int) -> PublicJwk | None:
+        """Return the key of a kid and an algorithm, without waiting; None if it is not known.
+
+        Args:
+            client: whose key it is.
+            kid: as the assertion has it; empty if it has none, which names the only key that fits.
+            alg: the algorithm.
+            now: seconds since the epoch.
+        """
+        return _select(self.current_set(client, now), kid, alg)
+
+    async def find(self, client: Client, kid: str, alg: str, now: int) -> PublicJwk | None:
+        """Return the key as `known` does, after fetching what the client publishes if need be."""
+        uri = client.registration.jwks_uri
+        if uri is None:
+            return self.known(client, kid, alg, now)
+        published = self._open(uri, now)
+        if not kid:
+            await published.warm()
+            return _select(published.current(), kid, alg)
+        try:
+            return await published.key(kid, alg)
+        except (UnknownKey, NoKeySet):
+            return None
+
+    def current_set(self, client: Client, now: int) -> JwkSet | None:
+        """Return the keys of a client that are at hand; None if there are none."""
+        registration = client.registration
+        if registration.jwks_uri is not None:
+            return self._open(registration.jwks_uri, now).current()
+        kept = self._parsed.get(client.client_id)
+        if kept is None or kept[0] is not registration:
+            kept = registration, _parse(registration)
+            self._parsed[client.client_id] = kept
+            if len(self._parsed) > PARSED:
+                self._parsed.popitem(last=False)
+        self._parsed.move_to_end(client.client_id)
+        return kept[1]
+
+    def _open(self, uri: str, now: int) -> PublishedSet:
+        kept = self._published.get(uri)
+        published = self._open_set(uri) if kept is None else kept[1]
+        self._published[uri] = now, published
+        self._published.move_to_end(uri)
+        # The least recently used is first; a set that is dropped is not refreshed any more.
+        while len(self._published) > PUBLISHED or self._oldest() < now - IDLE_SECONDS:
+            self._published.popitem(last=False)
+        return published
+
+    def _oldest(self) -> int:
+        return next(iter(self._published.values()))[0]
+
+
+def _parse(registration: ClientRegistration) -> JwkSet | None:
+    try:
+        return parse_jwk_set(
+            json.dumps(registration.jwks).encode(), algorithms=ASSERTION_ALGORITHMS
+        )
+    except InvalidJwkSet:
+        return None
+
+
+def _select(keys: JwkSet | None, kid: str, alg: str) -> PublicJwk | None:
+    if keys is None:
+        return None
+    if kid:
+        return keys.select(kid, alg)
+    fitting = [key for key in keys.keys if key.alg == alg]
+    return fitting[0] if len(fitting) == 1 else None
