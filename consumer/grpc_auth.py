@@ -53,17 +53,18 @@ class TokenPlugin(
         self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback
     ) -> None:
         """Give the metadata of one call, or the reason why there is no token."""
+        headers: dict[str, str] = {}
         try:
             # gRPC itself sees that nothing goes out in the clear; the URL need not have a scheme.
-            origin = Origin("https", context.service_url.partition("://")[2].partition("/")[0])
+            service = context.service_url.partition("://")[2]
+            origin = Origin("https", service.partition("/")[0])
             with closing(self._source.attempts(origin)) as attempts:
                 attempt = next(attempts)
+            # RFC 9113 §8.3.1: a call is a POST to this path.
+            attempt.authorize(headers, "POST", f"https://{service}/{context.method_name}")
         except Exception as error:  # whatever it is, the call waits for the callback
             callback((), error)
         else:
-            headers: dict[str, str] = {}
-            # RFC 9113 §8.3.1: a call is a POST to this path.
-            attempt.authorize(headers, "POST", f"{context.service_url}/{context.method_name}")
             self._shown = origin, attempt
             callback(tuple((name.lower(), value) for name, value in headers.items()), None)
 

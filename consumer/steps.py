@@ -115,6 +115,15 @@ class Renew:
 class Attempt:
     """Step: send the API request with this token. The shell says what the API answered to it."""
 
+    accepted = False
+    """The API did what was asked, or refused for another reason than the token."""
+    rejected = False
+    """The API answered 401 `invalid_token` to this very token."""
+    wants_nonce = False
+    """The API answered 401 `use_dpop_nonce` and gave a nonce, which is in the next proof."""
+    replayable = False
+    """The request could be sent once more, but for what `authorize` puts on it."""
+
     def __init__(
         self, token: Token, origin: Origin | None = None, proofs: Proofs | None = None
     ) -> None:
@@ -131,14 +140,6 @@ class Attempt:
         self._proofs = proofs
         self.authorization = self.scheme.authorization(token)
         """The value of the request's `Authorization` header field."""
-        self.accepted = False
-        """The API did what was asked, or refused for another reason than the token."""
-        self.rejected = False
-        """The API answered 401 `invalid_token` to this very token."""
-        self.wants_nonce = False
-        """The API answered 401 `use_dpop_nonce` and gave a nonce, which is in the next proof."""
-        self.replayable = False
-        """The request could be sent once more, but for what `authorize` puts on it."""
 
     def authorize(self, headers: MutableMapping[str, str], method: str | None, url: object) -> None:
         """Put the token on a request that is about to be sent, and its proof if it needs one.
@@ -173,9 +174,12 @@ class Attempt:
         self.accepted = status < 400 or status == 403
         self.rejected = status == 401 and self.scheme.rejects_token(challenges)
         self.replayable = status == 401 and can_repeat
-        if self._proofs is not None and self._proofs.learn(self._origin, nonce):
-            error = self.scheme.challenge(challenges).get("error") if status == 401 else None
-            self.wants_nonce = error == USE_NONCE
+        if self.learn_nonce(nonce) and status == 401:
+            self.wants_nonce = self.scheme.challenge(challenges).get("error") == USE_NONCE
+
+    def learn_nonce(self, nonce: str | None) -> bool:
+        """Have the API's nonce in the next proof; tell whether it is one that is of use."""
+        return self._proofs is not None and self._proofs.learn(self._origin, nonce)
 
 
 Step = Fetch | Wait | Call | Renew | Attempt

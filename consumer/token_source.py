@@ -9,7 +9,7 @@ import os
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from consumer.client_assertion import ClientSecretJwt, PrivateKeyJwt
@@ -28,7 +28,7 @@ from consumer.flow import TokenFlow
 from consumer.http_library import HttpLibrary, Url
 from consumer.issuer_http import IssuerHttp
 from consumer.metadata import check_endpoint, check_issuer, check_resource
-from consumer.origin import Origin
+from consumer.origin import Origin, parse_origin
 from consumer.shared_flows import share
 from consumer.steps import Attempt, Call, Fetch, Renew, Step, Wait
 from consumer.token_cache import Token
@@ -184,6 +184,27 @@ class TokenSourceBase(Generic[TransportT]):
                     token: Token = end.value
                     return token
                 await self._carry_out_async(step)
+
+    def headers(self, method: str, url: str, *, nonce: str | None = None) -> dict[str, str]:
+        """Return what puts the token on one request that is sent by other means.
+
+        That is `Authorization`, and with `dpop` the proof of this very request beside it.
+
+        Args:
+            method: of the request.
+            url: where it goes.
+            nonce: the `DPoP-Nonce` of the API's last answer, if it gave one.
+
+        Raises:
+            ConsumerError: no token is to be had, or the URL is not safe for one.
+            ValueError: the URL is no absolute http or https URL.
+        """
+        origin, headers = parse_origin(url), dict[str, str]()
+        with closing(self.attempts(origin)) as attempts:
+            attempt = next(attempts)
+        attempt.learn_nonce(nonce)
+        attempt.authorize(headers, method, url)
+        return headers
 
     def fresh_attempt(self, url: Url) -> Attempt | None:
         """Return the first attempt of an API request if nothing is to be decided or waited for.
