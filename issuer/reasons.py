@@ -334,8 +334,8 @@ _ISSUER: Mapping[Reason, Diagnosis] = {
         "The log entry names it and the error; correct the function.",
     ),
     Reason.STORE_UNAVAILABLE: Diagnosis(
-        "The registry would have to be asked or written, and cannot be.",
-        "Is the database of `WATCHWORD_DATABASE_URL` up? The client may try again.",
+        "The registry or the replay store would have to be asked or written, and cannot be.",
+        "Are the database and the server of `WATCHWORD_REPLAY_STORE` up? The client may try again.",
     ),
     Reason.OVERLOADED: Diagnosis(
         "Too many secrets with slow hashes, or registrations, wait to be checked.",

@@ -11,6 +11,9 @@ from issuer.errors import OAuthError, Reason, TemporarilyUnavailable
 from issuer.registry.errors import StoreUnavailable
 from keys.replay import ReplayStore, ReplayStoreUnavailable
 
+CLOCK_SKEW = 60
+"""Seconds that a claim is kept beyond its end, since the clocks of nodes differ."""
+
 
 class Once(NamedTuple):
     """What counts once: an assertion or a proof, by the id that its maker gave it.
@@ -53,7 +56,7 @@ class Replays:
         try:
             # Asked for in one turn of the event loop, so that a store may write them together.
             won = await asyncio.gather(
-                *(self._store.claim(each.scope, each.id, each.until) for each in once)
+                *(self._store.claim(each.scope, each.id, each.until + CLOCK_SKEW) for each in once)
             )
         except (StoreUnavailable, ReplayStoreUnavailable):
             self.outcomes["unavailable"] += 1

@@ -45,6 +45,7 @@ LEVELS: Mapping[str, str] = MappingProxyType(
         "log.lost": "error",
         "registry.refused": "error",
         "registry.unavailable": "error",
+        "replays.unavailable": "error",
         "secret.expiring": "warning",
         "server.reload_failed": "error",
         "certificate.reload_failed": "error",

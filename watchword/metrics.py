@@ -78,6 +78,12 @@ METRICS: Mapping[str, Metric] = {
     "watchword_client_view_misses_total": Metric(
         "counter", "Look-ups of a client that was not in memory; the database was asked."
     ),
+    "watchword_replay_claims_total": Metric(
+        "counter",
+        "Requests with an assertion or proof that counts once: `claimed` is the first that showed"
+        " it, `replayed` a later one, and of `unavailable` it is not known.",
+        ("outcome",),
+    ),
     "watchword_registry_up": Metric(
         "gauge", "1 while the database answers every worker, else 0.", across="min"
     ),

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_settings import EnvSettingsSource, PydanticBaseSettingsSource
 
 PREFIX = "WATCHWORD_"
-SECRETS = ("database_url", "key_passphrase", "pkcs11_pin", "client_secret")
+SECRETS = ("database_url", "replay_store", "key_passphrase", "pkcs11_pin", "client_secret")
 """Settings that may be in a file of their own, which the variable with `_FILE` behind it names."""
 
 _LONGEST_SECRET = 4096

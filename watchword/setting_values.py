@@ -123,6 +123,17 @@ def _database_url(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def _replay_store(store: str | SecretStr) -> str | SecretStr:
+    if isinstance(store, SecretStr):
+        from keys.redis_replay import parse_redis_url
+
+        try:
+            parse_redis_url(store.get_secret_value())
+        except ValueError as error:
+            raise ValueError(f"must be database, or a URL that {error}") from None
+    return store
+
+
 # What a setting means stands here with its type, where the type has a rule of its own.
 Issuer = Annotated[
     str,
@@ -145,6 +156,15 @@ DatabaseUrl = Annotated[
     SecretStr | None,
     AfterValidator(_database_url),
     Field(description="`sqlite:///…` or `postgresql://…`; SQLite in the data folder if unset"),
+]
+ReplayStore = Annotated[
+    Literal["database"] | SecretStr,
+    AfterValidator(_replay_store),
+    Field(
+        description="where all nodes note which assertions and proofs they have seen: `database`,"
+        " that of the registry, or a server of Redis or Valkey: `redis://…`, `rediss://…` (TLS),"
+        " `valkey://…` or `valkeys://…`"
+    ),
 ]
 KeySigner = Annotated[
     Literal["local", "pkcs11", "aws-kms"],

@@ -39,6 +39,7 @@ from watchword.setting_values import (
     JwksUriHosts,
     KeySigner,
     MtlsUrl,
+    ReplayStore,
     Resource,
     Seconds,
     SigningAlg,
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
         Path("watchword-data"), description="keys and the SQLite database; made with mode 0700"
     )
     database_url: DatabaseUrl = None
+    replay_store: ReplayStore = "database"
     key_store: Literal["files", "database"] = Field(
         "files",
         description="where signing keys are kept: `files`, in the data folder, or `database`, that"
@@ -268,6 +270,12 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return parse_database_url(self.database_url.get_secret_value())
         return SqliteFile(self.data_dir / "registry.db")
+
+    @property
+    def replay_store_url(self) -> str | None:
+        """The URL of the Redis or Valkey that claims are kept in; None if the database has them."""
+        store = self.replay_store
+        return None if isinstance(store, str) else store.get_secret_value()
 
     @property
     def private_jwks_hosts(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ _COLUMNS = (Column("check"), Column("found", "words"), Column("remedy", "words")
 def doctor(output: Output = TABLE) -> None:
     """Check this installation and say what mends each finding; exit 0 if there is none, else 1.
 
-    Settings, folders, disk, clock and schema of the database, keys, the issuer's URL.
+    Settings, folders, disk, clock and schema of the database, replay store, keys, the issuer's URL.
 
     Example: watchword doctor
     """
@@ -137,6 +137,13 @@ def _keys(settings: "Settings") -> Iterator[Finding]:
                 yield Finding("keys", str(error), _REMEDIES["keys"])
 
 
+def _replays(settings: "Settings") -> Iterator[Finding]:
+    from watchword.provider.replay_store import check_redis
+
+    check_redis(settings)
+    yield from ()
+
+
 def _issuer(settings: "Settings") -> Iterator[Finding]:
     from keys.ring import published
     from watchword.key_store import opened_key_store
@@ -147,10 +154,11 @@ def _issuer(settings: "Settings") -> Iterator[Finding]:
     yield from checks.check_published(here, served)
 
 
-_PARTS = (_folders, _database, _keys, _issuer)
+_PARTS = (_folders, _database, _replays, _keys, _issuer)
 _REMEDIES = {
     "folders": "set WATCHWORD_DATA_DIR to the service's folder, or run: watchword keys generate",
     "database": "start the database, or set WATCHWORD_DATABASE_URL and WATCHWORD_ISSUER to it",
+    "replays": "start the replay store, or set WATCHWORD_REPLAY_STORE to it",
     "keys": "set WATCHWORD_KEY_PASSPHRASE to the passphrase of the keys, and check their owner",
     "issuer": "start the server; WATCHWORD_ISSUER must be reached from here and be its name",
 }

@@ -11,13 +11,13 @@ from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
 from issuer.events import EventSink
 from issuer.limits import Limits
-from issuer.ports import HotStore
 from issuer.replay import Replays
 from keys.jwks import MAXIMUM_BYTES
 from keys.remote.http_get import HttpGet
 from keys.remote.http_jwks import get_json
 from keys.remote.jwks_cache import CachePolicy
 from keys.remote.jwks_client import JwksClient
+from keys.replay import ReplayStore
 from watchword.provider.slow_hash_worker import SlowHashWorker
 from watchword.provider.ssrf_guard import SsrfGuard
 from watchword.settings import Settings
@@ -33,7 +33,7 @@ class Authentication:
     Args:
         settings: all settings, checked.
         clients: the registry as this process knows it.
-        writes: where claims are made once for all nodes.
+        claims: where all nodes claim what counts once.
         limits: of failed authentications.
         events: where log events go.
         clock: monotonic seconds.
@@ -43,7 +43,7 @@ class Authentication:
         self,
         settings: Settings,
         clients: KnownClients,
-        writes: HotStore,
+        claims: ReplayStore,
         *,
         limits: Limits,
         events: EventSink,
@@ -56,7 +56,7 @@ class Authentication:
         self._http = HttpGet(
             maximum=MAXIMUM_BYTES, client=None, clock=clock, addresses=self.guard.addresses
         )
-        self.replays = Replays(writes)
+        self.replays = Replays(claims)
         self.authenticator = ClientAuthenticator(
             clients,
             SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32)),

@@ -26,13 +26,12 @@ from issuer.ports import HotStore
 from issuer.registry.usage import UsageLog
 from issuer.reuse import ReusedTokens
 from issuer.service import TokenService
-from issuer.status.indexes import StatusIndexes
-from issuer.status.lists import StatusLists
 from issuer.status.positions import new_jti
 from watchword.ambient import random_ids, wall_clock
 from watchword.provider.authentication import Authentication
 from watchword.provider.key_ring import KeyRing
 from watchword.provider.operators import Operators
+from watchword.provider.token_status import TokenStatus
 
 
 def client_endpoints(
@@ -41,8 +40,7 @@ def client_endpoints(
     *,
     keys: KeyRing,
     usage: UsageLog,
-    lists: StatusLists,
-    indexes: StatusIndexes,
+    statuses: TokenStatus,
     writes: HotStore,
     operators: Operators,
     limits: Limits,
@@ -56,8 +54,7 @@ def client_endpoints(
         authentication: says which client a request comes from.
         keys: sign, and verify what they signed.
         usage: remembers which credentials and scopes were used.
-        lists: what became of tokens.
-        indexes: give tokens their places on these lists.
+        statuses: what became of tokens, and their places on the lists of that.
         writes: where that is written.
         operators: may revoke the tokens of others.
         limits: of the tokens that a client gets.
@@ -66,7 +63,7 @@ def client_endpoints(
     """
     authenticator, replays = authentication.authenticator, authentication.replays
     reader = TokenReader(authenticator, usage, replays, wall_clock)
-    tokens = OwnTokens(config.issuer, keys, lists)
+    tokens = OwnTokens(config.issuer, keys, statuses.lists)
     service = TokenService(
         config,
         authenticator,
@@ -74,8 +71,8 @@ def client_endpoints(
         usage,
         new_jti=partial(new_jti, random_bytes=random_ids),
         tokens=tokens,
-        reused=ReusedTokens(lists, memo_key=secrets.token_bytes(32)),
-        indexes=indexes,
+        reused=ReusedTokens(statuses.lists, memo_key=secrets.token_bytes(32)),
+        indexes=statuses.indexes,
         limits=limits,
         replays=replays,
         hooks=hooks,

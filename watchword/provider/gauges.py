@@ -19,6 +19,8 @@ def measure_issuer(issuer: IssuerApp, now: int) -> Iterator[tuple[Series, float]
     yield ("watchword_signing_queue",), issuer.keys.waiting
     yield ("watchword_client_view_size",), len(issuer.view)
     yield ("watchword_client_view_misses_total",), issuer.view.misses
+    for outcome, count in issuer.authentication.replays.outcomes.items():
+        yield ("watchword_replay_claims_total", outcome), count
     yield ("watchword_registry_up",), issuer.store_answers()
     yield ("watchword_registry_change_lag_seconds",), issuer.follower.lag
     states = Counter(entry.state for entry in issuer.keys.entries(now))

@@ -18,20 +18,18 @@ from issuer.status.positions import LISTS_PATH
 from issuer.storage.registry import Registry
 from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
-from keys.ring import explain_too_fast
-from keys.stores.store import KeyStore
 from watchword.ambient import wall_clock
 from watchword.claim_hooks import find_hooks
-from watchword.errors import ProviderError
 from watchword.key_store import open_key_store
 from watchword.logging import Events
 from watchword.provider.authentication import Authentication
 from watchword.provider.client_endpoints import client_endpoints
 from watchword.provider.jobs import Job, Jobs, JobsApart
-from watchword.provider.key_ring import KeyRing, ring_policy
+from watchword.provider.key_ring import check_rotation, open_key_ring, ring_policy
 from watchword.provider.key_upkeep import KeyUpkeep
 from watchword.provider.operators import Operators
 from watchword.provider.published_metadata import PublishedMetadata
+from watchword.provider.replay_store import check_redis, follow_redis, open_redis
 from watchword.provider.shared_limits import SHARE_SECONDS, SharedLimits
 from watchword.provider.token_status import PRUNE_SECONDS, TokenStatus
 from watchword.registry import is_missing, open_registry
@@ -86,12 +84,12 @@ class IssuerApp:
         # Without a key there is nothing to serve, nor to make a database for.
         if settings.key_store == "files":
             self._key_store = open_key_store(settings, events)
-            self.keys = _open_keys(settings, self._key_store, check=not checked)
+            self.keys = open_key_ring(settings, self._key_store, check=not checked)
         self.registry = self._open_or_await_registry()
         if settings.key_store == "database":
             self._key_store = open_key_store(settings, events, registry=self.registry)
             try:
-                self.keys = _open_keys(settings, self._key_store, check=not checked)
+                self.keys = open_key_ring(settings, self._key_store, check=not checked)
             except BaseException:
                 self.registry.close()
                 raise
@@ -99,6 +97,7 @@ class IssuerApp:
         self.view = ClientView(self._source, bound=settings.view_size)
         self.follower = Follower(self.view, outage=settings.registry_outage_seconds)
         self.writes = self.registry.open_hot_store(timeout=TIMEOUT_SECONDS)
+        self._redis = open_redis(settings)
         self._operators = Operators(settings, self.registry)
         self.statuses = TokenStatus(
             self.config, self.registry, self._source, self.writes, clock=wall_clock, events=events
@@ -108,8 +107,9 @@ class IssuerApp:
         self._shared_limits = SharedLimits(
             self.limits, self.writes, clock=wall_clock, events=events
         )
+        claims = self._redis or self.writes
         self.authentication = Authentication(
-            settings, self.view, self.writes, limits=self.limits, events=events
+            settings, self.view, claims, limits=self.limits, events=events
         )
         self._metadata = PublishedMetadata(
             self.config,
@@ -129,11 +129,8 @@ class IssuerApp:
         )
         self._jobs = Jobs(*self._list_jobs(), events=events)
         # A flood of requests must not delay the news that a client is disabled, or a key withdrawn.
-        self._following = JobsApart(
-            Jobs(
-                self._follow_registry(), self._follow_statuses(), self._follow_keys(), events=events
-            )
-        )
+        followers = self._follow_registry(), self._follow_statuses(), self._follow_keys()
+        self._following = JobsApart(Jobs(*followers, events=events))
 
     @classmethod
     def check(cls, settings: Settings, events: Events) -> None:
@@ -143,14 +140,15 @@ class IssuerApp:
             ProviderError, RegistryError, KeysError: as from the constructor.
         """
         in_files = settings.key_store == "files"
+        check_redis(settings)
         if in_files:
-            _open_keys(settings, open_key_store(settings, events), check=True)
+            open_key_ring(settings, open_key_store(settings, events), check=True)
         opened = open_registry(settings, now=wall_clock, announce=events, serving=True)
         with closing(opened) as registry:
-            _check_rotation(settings, registry)
+            check_rotation(settings, registry)
             if not in_files:
                 store = open_key_store(settings, events, registry=registry)
-                _open_keys(settings, store, check=True)
+                open_key_ring(settings, store, check=True)
         events.flush()
 
     def routes(self) -> dict[str, Endpoint]:
@@ -160,8 +158,7 @@ class IssuerApp:
             self.authentication,
             keys=self.keys,
             usage=self._usage,
-            lists=self.statuses.lists,
-            indexes=self.statuses.indexes,
+            statuses=self.statuses,
             writes=self.writes,
             operators=self._operators,
             limits=self.limits,
@@ -220,6 +217,8 @@ class IssuerApp:
                 await self._jobs.stop()
                 await self.statuses.stop()
                 await self.writes.close()
+                if self._redis is not None:
+                    await self._redis.close()
             await asyncio.to_thread(self._write_usage)
 
     def _follow_registry(self) -> Job:
@@ -341,6 +340,7 @@ class IssuerApp:
                 every=UPKEEP_SECONDS,
                 run=lambda: asyncio.to_thread(self._announce_expiring),
             ),
+            *follow_redis(self._redis),
         )
 
     def _write_usage(self) -> None:
@@ -366,30 +366,3 @@ def _open_limits(settings: Settings) -> Limits:
         token_quota=settings.token_quota,
         quota_refuses=settings.token_quota_mode == "refuse",  # noqa: S105 - a mode
     )
-
-
-def _check_rotation(settings: Settings, registry: Registry) -> None:
-    """Refuse a rotation by time that overfills the key set with those of all resources.
-
-    Raises:
-        ProviderError: it would.
-    """
-    # The settings were checked with the configured algorithm alone.
-    algorithms = {settings.signing_alg, *registry.list_signing_algs()}
-    why = explain_too_fast(ring_policy(settings), *sorted(algorithms))
-    if why is not None:
-        raise ProviderError(f"WATCHWORD_ROTATE_EVERY: with the algorithms of the resources, {why}")
-
-
-def _open_keys(settings: Settings, store: KeyStore, *, check: bool) -> KeyRing:
-    ring = KeyRing(
-        store,
-        ring_policy(settings),
-        alg=settings.signing_alg,
-        threads=settings.signing_threads,
-    )
-    ring.refresh(wall_clock())
-    ring.signer(wall_clock())  # without a key there is nothing to serve
-    if check:
-        ring.check(wall_clock())
-    return ring

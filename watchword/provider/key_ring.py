@@ -16,15 +16,27 @@ from keys.jwk import PublicJwk
 from keys.jwks import build_jwk_set, fit_jwk_set
 from keys.key_types import algorithm
 from keys.lifecycle import write_time
-from keys.ring import KeyState, RingEntry, RingKey, RingPolicy, derive_ring, published, signing_keys
+from keys.ring import (
+    KeyState,
+    RingEntry,
+    RingKey,
+    RingPolicy,
+    derive_ring,
+    explain_too_fast,
+    published,
+    signing_keys,
+)
 from keys.signers.batch import BatchingSigner
 from keys.signers.local import LocalSigner, Signer
 from keys.signers.outside import OutsideSigner
 from keys.signers.threads import SigningThreads, ThreadedSigner
 from keys.stores.key_file import StoredKey
 from keys.stores.store import KeyStore
+from watchword.ambient import wall_clock
+from watchword.errors import ProviderError
 
 if TYPE_CHECKING:
+    from issuer.storage.registry import Registry
     from watchword.settings import Settings
 
 GONE_KEPT = 8
@@ -274,3 +286,40 @@ class KeyRing:
             algorithms=frozenset(jwk.alg for jwk in public.values()),
             is_complete=all(key.kid in reading.signers for key in published(ring)),
         )
+
+
+def check_rotation(settings: "Settings", registry: "Registry") -> None:
+    """Refuse a rotation by time that overfills the key set with those of all resources.
+
+    Raises:
+        ProviderError: it would.
+    """
+    # The settings were checked with the configured algorithm alone.
+    algorithms = {settings.signing_alg, *registry.list_signing_algs()}
+    why = explain_too_fast(ring_policy(settings), *sorted(algorithms))
+    if why is not None:
+        raise ProviderError(f"WATCHWORD_ROTATE_EVERY: with the algorithms of the resources, {why}")
+
+
+def open_key_ring(settings: "Settings", store: KeyStore, *, check: bool) -> KeyRing:
+    """Return the keys of a store, of which one signs.
+
+    Args:
+        settings: all settings, checked.
+        store: where the keys are.
+        check: whether each key that signs is tried.
+
+    Raises:
+        KeysError: the store cannot be read, no key signs, or one that should cannot.
+    """
+    ring = KeyRing(
+        store,
+        ring_policy(settings),
+        alg=settings.signing_alg,
+        threads=settings.signing_threads,
+    )
+    ring.refresh(wall_clock())
+    ring.signer(wall_clock())  # without a key there is nothing to serve
+    if check:
+        ring.check(wall_clock())
+    return ring

@@ -114,7 +114,7 @@ async def test_a_request_claims_last():
     assert issuer.store.claims == []
     answers = [(await issuer.ask()).status for _ in range(2)]
     assert answers == [200, 401]
-    assert issuer.store.claims == [("app", "jti", NOW + 60)] * 2
+    assert issuer.store.claims == [("app", "jti", NOW + 120)] * 2
     assert list(issuer.usage.take().credentials) == [("svc-a", "s1")]
 
 

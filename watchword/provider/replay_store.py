@@ -1,0 +1,67 @@
+"""Where what counts once is claimed, if that is not the registry database."""
+
+import asyncio
+
+from keys.redis_replay import RedisReplays
+from keys.replay import ReplayStoreUnavailable
+from watchword.ambient import wall_clock
+from watchword.errors import ProviderError
+from watchword.provider.jobs import Job
+from watchword.settings import Settings
+
+CHECK_SECONDS = 10.0
+"""Between two looks whether the store answers and keeps what it is given."""
+
+
+def open_redis(settings: Settings) -> RedisReplays | None:
+    """Return the Redis or Valkey that the settings name; None if the database has the claims.
+
+    Nothing is connected yet.
+
+    Raises:
+        ProviderError: its client library is not installed.
+    """
+    url = settings.replay_store_url
+    if url is None:
+        return None
+    try:
+        return RedisReplays(url, clock=wall_clock)
+    except ReplayStoreUnavailable as error:
+        raise ProviderError(f"WATCHWORD_REPLAY_STORE: {error}") from None
+
+
+def check_redis(settings: Settings) -> None:
+    """Find out whether the Redis or Valkey that the settings name can be used, if they name one.
+
+    Raises:
+        ProviderError: it does not answer, refuses, or may forget claims.
+    """
+    redis = open_redis(settings)
+    if redis is not None:
+        try:
+            asyncio.run(_check_once(redis))
+        except ReplayStoreUnavailable as error:
+            raise ProviderError(f"WATCHWORD_REPLAY_STORE: {error}") from None
+
+
+async def _check_once(redis: RedisReplays) -> None:
+    try:
+        await redis.check()
+    finally:
+        await redis.close()
+
+
+def follow_redis(redis: RedisReplays | None) -> tuple[Job, ...]:
+    """Return the job that tells when the store cannot be used."""
+    if redis is None:
+        return ()
+    job = Job(
+        name="replay store",
+        every=CHECK_SECONDS,
+        run=redis.check,
+        longest=CHECK_SECONDS,
+        failed="replays.unavailable",
+        recovered="replays.available",
+        expected=(ReplayStoreUnavailable,),
+    )
+    return (job,)
