@@ -27,26 +27,31 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser(environment).parse_args(arguments)
     client_id = _credential(environment, "CLIENT_ID")
     client_secret = _credential(environment, "CLIENT_SECRET")
-    if not client_id or not client_secret:
+    key_file = environment.get("WATCHWORD_CLIENT_KEY")
+    if not client_id or not (client_secret or key_file):
         wanted = {"WATCHWORD_CLIENT_ID": client_id, "WATCHWORD_CLIENT_SECRET": client_secret}
         missing = " and ".join(name for name, value in wanted.items() if not value)
         print(f"set {missing} in the environment", file=sys.stderr)
         return 2
-    from consumer.client_auth import ClientSecretBasic
+    from consumer.client_assertion import PrivateKeyJwt
+    from consumer.client_auth import ClientAuth, ClientSecretBasic
     from consumer.demo.scenario import run  # here, so that --help needs no HTTP library
 
     try:
-        ClientSecretBasic(client_id, client_secret)
+        auth: ClientAuth
+        if key_file and not client_secret:
+            auth = PrivateKeyJwt(client_id, key_file)
+        else:
+            auth = ClientSecretBasic(client_id, client_secret)
         allowed = _insecure_http(environment)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     try:
         return run(
             issuer=given.issuer,
             api=given.api or given.issuer,
-            client_id=client_id,
-            client_secret=client_secret,
+            auth=auth,
             allow_insecure_http=allowed,
         )
     except KeyboardInterrupt:
@@ -72,8 +77,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m consumer",
         description="Run the scenario of a consumer against a running provider.",
-        epilog="The client's credentials are read from WATCHWORD_CLIENT_ID and "
-        "WATCHWORD_CLIENT_SECRET. Example: python -m consumer --issuer http://localhost:8080",
+        epilog="The client's credentials are read from WATCHWORD_CLIENT_ID, and "
+        "WATCHWORD_CLIENT_SECRET or WATCHWORD_CLIENT_KEY. Example: python -m consumer --issuer http://localhost:8080",
     )
     parser.add_argument(
         "--issuer",

@@ -161,6 +161,22 @@ class Settings(BaseSettings):
     client_secret: SecretStr | None = Field(
         None, description="for `scenario` and `token get`; plain `CLIENT_SECRET` is understood too"
     )
+    client_key: Path | None = Field(
+        None,
+        description="PEM file of the key that the client authenticates with in `scenario` and "
+        "`token get`, in place of a secret; beside `client_cert`, the key of that certificate",
+    )
+    client_assertion_file: Path | None = Field(
+        None,
+        description="file with a token of the platform, such as Kubernetes, that `token get` shows "
+        "in place of a secret",
+    )
+    client_cert: Path | None = Field(
+        None, description="PEM file of the certificate that `token get` shows in TLS"
+    )
+    dpop: bool = Field(
+        False, description="whether `token get` asks for a token that is bound to a key (RFC 9449)"
+    )
     api: str | None = Field(
         None, description="base URL of the API for `scenario`; the issuer if unset"
     )

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from consumer.client_auth import ClientSecretBasic
+from consumer.client_auth import ClientAuth, ClientSecretBasic
 from consumer.deadline import Deadline
 from consumer.demo.token_check import is_on_status_list, verify_with_jwks
 from consumer.errors import ConsumerError
@@ -51,8 +51,7 @@ def run(
     *,
     issuer: str,
     api: str,
-    client_id: str,
-    client_secret: str,
+    auth: ClientAuth,
     out: Callable[[str], None] = print,
     allow_insecure_http: InsecureHttp = False,
     transport: httpx.BaseTransport | None = None,
@@ -63,8 +62,7 @@ def run(
     Args:
         issuer: the issuer identifier.
         api: where the demo API is; a slash at the end does not matter.
-        client_id: a client that may have the scopes `read` and `write`.
-        client_secret: its secret; never shown.
+        auth: of a client that may have the scopes `read` and `write`; its secret is never shown.
         out: takes one line at a time.
         allow_insecure_http: which other machines issuer and API may be on with plain http.
         transport: carries the requests, instead of httpx's own.
@@ -78,9 +76,7 @@ def run(
     def say(line: str) -> None:
         out(f"[Consumer]: {line}")
 
-    scenario = _Scenario(
-        transport, say, issuer, api.rstrip("/"), client_id, client_secret, allow_insecure_http
-    )
+    scenario = _Scenario(transport, say, issuer, api.rstrip("/"), auth, allow_insecure_http)
     try:
         check_issuer(issuer, allow_insecure_http=allow_insecure_http)
         check_endpoint(api, allow_insecure_http=allow_insecure_http)
@@ -108,8 +104,7 @@ class _Scenario:
         say: Callable[[str], None],
         issuer: str,
         api: str,
-        client_id: str,
-        client_secret: str,
+        auth: ClientAuth,
         insecure_http: InsecureHttp,
     ) -> None:
         self._transport = transport
@@ -118,7 +113,8 @@ class _Scenario:
         self._issuer = issuer
         self._api = api
         self._insecure_http = insecure_http
-        self._good = ClientSecretBasic(client_id, client_secret)
+        self._good = auth
+        client_id = getattr(auth, "client_id", "unknown")
         self._bad = ClientSecretBasic(client_id, "not-the-secret-of-this-client")
         self._tokens: list[str] = []
         self._token_endpoint = ""
@@ -258,7 +254,7 @@ class _Scenario:
             raise _Unexpected("expected expires_in in whole seconds, got none")
         return token.value
 
-    def _request_token(self, auth: ClientSecretBasic, scope: str, reason: str) -> httpx.Response:
+    def _request_token(self, auth: ClientAuth, scope: str, reason: str) -> httpx.Response:
         now = time.time()  # noqa: TID251 - a shell
         request = build_token_request(
             self._token_endpoint, auth, issuer=self._issuer, now=now, scope=scope

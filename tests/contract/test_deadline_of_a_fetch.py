@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from consumer import auth, httpx2_auth
+from consumer.client_auth import ClientSecretBasic
 from consumer.demo import scenario
 from consumer.errors import TokenEndpointUnreachable
 from issuer.registry.errors import StoreUnavailable
@@ -136,7 +137,7 @@ def test_a_dripping_story_ends_with_the_timeout(monkeypatch):
     monkeypatch.setattr(scenario, "TIMEOUT", TIMEOUT)
     lines = []
     with dripping_server(HEAD) as url:
-        story = {"issuer": url, "api": url, "client_id": "id", "client_secret": "s3cret"}
+        story = {"issuer": url, "api": url, "auth": ClientSecretBasic("id", "s3cret")}
         assert scenario.run(**story, out=lines.append) == 1
     assert "no whole answer within 0.25 seconds" in lines[-1]
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from consumer import auth, httpx2_auth
+from consumer.client_auth import ClientSecretBasic
 from consumer.demo.scenario import run
 from consumer.errors import TokenEndpointUnreachable
 from issuer.registry.errors import AccessRefused
@@ -123,7 +124,7 @@ def test_the_story_is_told_directly(issuer, proxy):
     """No request of it leaves the machine, whatever comes of them."""
     lines = []
     api = f"{issuer.url}/nothing-here"
-    story = {"issuer": issuer.url, "api": api, "client_id": "id", "client_secret": "s3cret"}
+    story = {"issuer": issuer.url, "api": api, "auth": ClientSecretBasic("id", "s3cret")}
     assert run(**story, out=lines.append) == 1
     assert "404" in lines[0]
     assert proxy.seen == []

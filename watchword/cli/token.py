@@ -15,8 +15,13 @@ from watchword.cli.token_explanation import TokenArgument, explain, given_token
 from watchword.cli.token_revocation import revoke
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from consumer.client_auth import ClientAuth
-    from consumer.fetch import FetchAnswer, FetchRequest
+    from consumer.federated_token import FederatedToken
+    from consumer.fetch import FetchAnswer
+    from consumer.steps import Step
+    from consumer.token_endpoint import TokenPlan
     from watchword.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -109,16 +114,20 @@ def scenario(
     Example: WATCHWORD_CLIENT_ID=demo WATCHWORD_CLIENT_SECRET=... watchword scenario
     """
     from consumer.demo.scenario import run
+    from consumer.federated_token import FederatedToken
     from watchword.settings import load_settings
 
     settings = load_settings(api=api)
-    client_id, secret = client_credentials(settings)
+    auth = _client_auth(settings)
+    if isinstance(auth, FederatedToken) or settings.client_cert is not None or settings.dpop:
+        raise WrongUsage(
+            "the scenario is for a client with a secret or a key, without a certificate"
+        )
     raise typer.Exit(
         run(
             issuer=settings.issuer,
             api=settings.api_url,
-            client_id=client_id,
-            client_secret=secret,
+            auth=auth,
             allow_insecure_http=settings.allow_insecure_http,
             out=typer.echo,
             rotate=partial(_rotate, settings) if rotate else None,
@@ -159,26 +168,72 @@ def _read_details(text: str | None) -> str | None:
 
 
 def _request_token(settings: "Settings", asked: dict[str, str | None]) -> dict[str, Any]:
-    from consumer.client_auth import ClientSecretBasic
+    from consumer.dpop import DpopKey
     from consumer.fetch import parse_json_object
-    from consumer.metadata import build_metadata_requests, parse_metadata
-    from consumer.token_request import build_token_request, parse_token_response
+    from consumer.token_endpoint import TokenEndpoint, TokenPlan
+    from consumer.token_request import parse_token_response
 
-    client_id, secret = client_credentials(settings)
-    auth = ClientSecretBasic(client_id, secret)
-    published = _ask(build_metadata_requests(settings.issuer)[0], auth)
-    allowed = settings.allow_insecure_http
-    metadata = parse_metadata(published, settings.issuer, allow_insecure_http=allowed)
-    request = build_token_request(
-        metadata.token_endpoint,
-        auth,
+    plan = TokenPlan(
         issuer=settings.issuer,
-        now=wall_clock(),
-        **asked,
+        auth=_client_auth(settings),
+        dpop=DpopKey() if settings.dpop else None,
+        has_certificate=settings.client_cert is not None,
+        allow_insecure_http=settings.allow_insecure_http,
+        scope=asked["scope"],
+        resource=asked["resource"],
+        authorization_details=asked["authorization_details"],
     )
-    answer = _ask(request, auth)
-    parse_token_response(answer, auth, now=0.0)
+    endpoint = TokenEndpoint(plan.dpop, clock=wall_clock, wall_clock=wall_clock)
+    answer = _carry_out(endpoint.ask(plan), plan, _certificate(settings))
+    parse_token_response(answer, plan, now=0.0, scheme=plan.scheme)
+    if plan.dpop is not None:
+        say("The token is bound to a key that ends with this command: no API takes it.")
     return parse_json_object(answer)
+
+
+def _client_auth(settings: "Settings") -> "ClientAuth | FederatedToken":
+    """Return what the client of the settings authenticates with.
+
+    Raises:
+        WrongUsage: nothing is set, or too much, or what cannot be.
+    """
+    from consumer.client_assertion import PrivateKeyJwt
+    from consumer.client_auth import ClientSecretBasic, TlsClientAuth
+    from consumer.federated_token import FederatedToken
+
+    key = settings.client_key if settings.client_cert is None else None
+    ways = {
+        "WATCHWORD_CLIENT_SECRET": settings.client_secret,
+        "WATCHWORD_CLIENT_KEY": key,
+        "WATCHWORD_CLIENT_ASSERTION_FILE": settings.client_assertion_file,
+    }
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
+        raise WrongUsage(f"set only one of {', '.join(given)}: a client authenticates in one way")
+    client_id = (settings.client_id or "").strip()
+    try:
+        if key is not None:
+            return PrivateKeyJwt(client_id, key)
+        if settings.client_assertion_file is not None:
+            return FederatedToken(client_id, settings.client_assertion_file)
+        if settings.client_cert is not None and not given:
+            return TlsClientAuth(client_id)
+    except OSError as error:
+        why = (error.strerror or "no file").lower()
+        raise WrongUsage(f"WATCHWORD_CLIENT_KEY: {key} cannot be read: {why}") from None
+    except ValueError as error:
+        raise WrongUsage(
+            f"{given[0] if client_id and given else 'WATCHWORD_CLIENT_ID'}: {error}"
+        ) from None
+    return ClientSecretBasic(*client_credentials(settings))
+
+
+def _certificate(settings: "Settings") -> str | tuple[str, str] | None:
+    if settings.client_cert is None:
+        return None
+    if settings.client_key is None:
+        return str(settings.client_cert)
+    return str(settings.client_cert), str(settings.client_key)
 
 
 def client_credentials(settings: "Settings") -> tuple[str, str]:
@@ -200,16 +255,27 @@ def client_credentials(settings: "Settings") -> tuple[str, str]:
     return wanted["WATCHWORD_CLIENT_ID"], wanted["WATCHWORD_CLIENT_SECRET"]
 
 
-def _ask(request: "FetchRequest", auth: "ClientAuth") -> "FetchAnswer":
+def _carry_out(
+    steps: "Generator[Step, None, FetchAnswer]",
+    plan: "TokenPlan",
+    certificate: str | tuple[str, str] | None,
+) -> "FetchAnswer":
     import httpx
 
     from consumer.http_library import HttpLibrary
     from consumer.issuer_http import IssuerHttp
-    from consumer.steps import Fetch
+    from consumer.steps import Call, Fetch
     from consumer.token_source import boot_time
 
-    tls = {"verify": True, "cert": None, "trust_env": True}
-    fetch = Fetch(request)
+    tls = {"verify": True, "cert": certificate, "trust_env": True}
     http = IssuerHttp(HttpLibrary.of(httpx), None, tls, timeout=TIMEOUT, clock=boot_time)
-    http.fetch(fetch, auth.redact)
-    return fetch.result()
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            answer: FetchAnswer = end.value
+            return answer
+        if isinstance(step, Fetch):
+            http.fetch(step, plan.redact)
+        elif isinstance(step, Call):
+            step.run()

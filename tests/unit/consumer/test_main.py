@@ -7,8 +7,12 @@ import pytest
 
 import consumer.demo.scenario
 from consumer.__main__ import DEFAULT_ISSUER, main
+from consumer.client_assertion import PrivateKeyJwt
+from consumer.client_auth import ClientSecretBasic
+from keys.stores.key_file import render_private_pem
+from tests.support.keys import ec_key
 
-NAMES = ["CLIENT_ID", "CLIENT_SECRET", "ISSUER", "API", "ALLOW_INSECURE_HTTP"]
+NAMES = ["CLIENT_ID", "CLIENT_SECRET", "CLIENT_KEY", "ISSUER", "API", "ALLOW_INSECURE_HTTP"]
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +65,7 @@ def test_the_defaults(environment, told):
         {
             "issuer": DEFAULT_ISSUER,
             "api": DEFAULT_ISSUER,
-            "client_id": "a",
-            "client_secret": "b",
+            "auth": ClientSecretBasic("a", "b"),
             "allow_insecure_http": False,
         }
     ]
@@ -82,8 +85,7 @@ def test_the_environment_and_the_flags_above_it(environment, told):
     main([])
     main(["--issuer", "https://g", "--api", "https://h"])
     settings = {
-        "client_id": "c",
-        "client_secret": "d",
+        "auth": ClientSecretBasic("c", "d"),
         "allow_insecure_http": ("g.example", "h.example"),
     }
     assert told == [
@@ -96,7 +98,18 @@ def test_white_space_around_the_credentials_is_no_part_of_them(environment, told
     """A line end from a file would only be answered with 401."""
     environment(CLIENT_ID=" a\n", WATCHWORD_CLIENT_SECRET="b \r\n")
     assert main([]) == 0
-    assert (told[0]["client_id"], told[0]["client_secret"]) == ("a", "b")
+    assert told[0]["auth"] == ClientSecretBasic("a", "b")
+
+
+def test_a_client_with_a_key_needs_no_secret(environment, told, tmp_path, capsys):
+    """The file is named; one that is not there is told in one line, exit code 2."""
+    file = tmp_path / "key.pem"
+    environment(CLIENT_ID="a", WATCHWORD_CLIENT_KEY=str(file))
+    assert main([]) == 2
+    assert f"No such file or directory: '{file}'" in capsys.readouterr().err
+    file.write_bytes(render_private_pem(ec_key()))
+    assert main([]) == 0
+    assert told[0]["auth"] == PrivateKeyJwt("a", ec_key())
 
 
 def test_a_secret_of_two_lines_is_refused(environment, told, capsys):

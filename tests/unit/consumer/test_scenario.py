@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from consumer.client_auth import ClientSecretBasic
 from consumer.demo.scenario import run
 from tests.support.demo_provider import CLIENT, ISSUER, SECRET, DemoProvider
 
@@ -39,7 +40,7 @@ def provider(key):
 def tell(provider, **changes):
     """Tell the story; return the exit code and the lines."""
     lines = []
-    settings = {"issuer": ISSUER, "api": ISSUER, "client_id": CLIENT, "client_secret": SECRET}
+    settings = {"issuer": ISSUER, "api": ISSUER, "auth": ClientSecretBasic(CLIENT, SECRET)}
     settings |= {"transport": provider.transport()} | changes
     return run(out=lines.append, **settings), lines
 
