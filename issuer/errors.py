@@ -41,6 +41,10 @@ class Reason(StrEnum):
     ASSERTION_KEYS_UNAVAILABLE = "assertion_keys_unavailable"
     ASSERTION_SIGNATURE = "assertion_signature"
     ASSERTION_REPLAYED = "assertion_replayed"
+    ASSERTION_MISSING = "assertion_missing"
+    FEDERATED_MISMATCH = "federated_mismatch"
+    FEDERATED_TOKEN = "federated_token"  # noqa: S105 - a reason, not a secret
+    TRUSTED_ISSUER_UNAVAILABLE = "trusted_issuer_unavailable"
     UNKNOWN_CLIENT = "unknown_client"
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a reason, not a secret
     SECRET_EXPIRED = "secret_expired"  # noqa: S105 - a reason, not a secret
@@ -132,7 +136,8 @@ class OAuthError(Exception):
         description: `error_description` of the response: fixed words and, for an authenticated
             client, what it is granted; never input.
         client_id: the client, once it is known to exist; for logs only.
-        asked: what an authenticated client asked for and does not get; for logs only.
+        asked: what an authenticated client asked for and does not get, or how what it proves itself
+            by differs from what is registered; for logs only.
     """
 
     code: ClassVar[str]
@@ -188,6 +193,12 @@ class InvalidClient(OAuthError):
     # RFC 6749 §5.2: MUST carry the challenge of the scheme that the client used. Basic is the only
     # scheme here, and RFC 9110 §11.6.1 requires a challenge on every 401.
     headers = ((b"www-authenticate", b'Basic realm="token", charset="UTF-8"'),)
+
+
+class InvalidGrant(OAuthError):
+    """An assertion that was to be a grant proves nothing (RFC 7521 §4.1.1)."""
+
+    code = "invalid_grant"
 
 
 class UnauthorizedClient(OAuthError):

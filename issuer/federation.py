@@ -22,6 +22,7 @@ _LONGEST_SHOWN = 200
 _GITHUB_REPOSITORY = re.compile(r"[\w.-]+@(?P<owner>[0-9]+)/[\w.-]+@(?P<repository>[0-9]+)", re.A)
 _SERVICE_ACCOUNT = re.compile(r"(?P<namespace>[a-z0-9-]+)/(?P<name>[a-z0-9.-]+)")
 _SPIFFE_ID = re.compile(r"(?P<domain>spiffe://[^/]+)/.+")
+_TRUST_DOMAIN = "the trust domain"
 _SERVICE_ACCOUNTS = "system:serviceaccount:"
 PLATFORMS = ("kubernetes", "github", "spiffe", "oidc")
 """Where workloads get tokens of, by the words of the command line; `oidc` is any other issuer."""
@@ -60,16 +61,17 @@ class Comparison(NamedTuple):
     @property
     def distance(self) -> tuple[bool, int]:
         """How far the token is from fitting: first whether its issuer is another, then the rest."""
-        return any(each.claim == "iss" for each in self.mismatches), len(self.mismatches)
+        other_issuer = any(each.claim in ("iss", _TRUST_DOMAIN) for each in self.mismatches)
+        return other_issuer, len(self.mismatches)
 
 
 def compare(
     identities: Sequence[FederatedIdentity], claims: Mapping[str, Any], own_issuer: str
-) -> Comparison | None:
-    """Return the rule that a token fits, or else the one that it fits best; None without rules.
+) -> Comparison:
+    """Return the rule that a token fits, or else the one that it fits best.
 
     Args:
-        identities: the rules.
+        identities: the rules, of which there is at least one.
         claims: what the token says.
         own_issuer: the identifier of this issuer, which `aud` must be where a rule names no other.
     """
@@ -77,14 +79,18 @@ def compare(
         Comparison(number, tuple(_mismatches(identity, claims, own_issuer)))
         for number, identity in enumerate(identities)
     )
-    return min(compared, key=lambda each: each.distance, default=None)
+    return min(compared, key=lambda each: each.distance)
 
 
 def _mismatches(
     identity: FederatedIdentity, claims: Mapping[str, Any], own_issuer: str
 ) -> Iterator[Mismatch]:
-    # JWT-SVID §3: `iss` is optional there, and says nothing of the trust domain, which `sub` names.
-    if not is_trust_domain(identity.issuer):
+    if is_trust_domain(identity.issuer):
+        # JWT-SVID §3: `iss` is optional there, and says nothing of the trust domain.
+        spiffe = _SPIFFE_ID.fullmatch(str(claims.get("sub")))
+        domain = None if spiffe is None else spiffe["domain"]
+        yield from _differing(_TRUST_DOMAIN, domain, identity.issuer)
+    else:
         yield from _differing("iss", claims.get("iss"), identity.issuer)
     # A token that is for another party as well could be used here by that party.
     yield from _differing("aud", _sole(claims.get("aud")), identity.audience or own_issuer)

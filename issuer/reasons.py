@@ -121,6 +121,28 @@ _CLIENT: Mapping[Reason, Diagnosis] = {
         "The client assertion was used before.",
         "Make a new one, with a new `jti`, for every request.",
     ),
+    Reason.ASSERTION_MISSING: Diagnosis(
+        "`assertion` of the jwt-bearer grant is missing.", "Send the token as `assertion`."
+    ),
+    Reason.FEDERATED_MISMATCH: Diagnosis(
+        "The token of another issuer fits none of the client's federated identities; `asked` in "
+        "the log says which it fits best, and what differs.",
+        "Compare with `watchword token explain`; correct the workload, or the rule by `watchword "
+        "clients update ID`.",
+    ),
+    Reason.FEDERATED_TOKEN: Diagnosis(
+        "The token fits a federated identity of the client and cannot be taken all the same; "
+        "`asked` in the log says why: it has expired, lives longer than a day, is of another kind, "
+        "or was not signed by a key of its issuer.",
+        "Have the workload read its token anew; compare the clocks; where keys are registered, "
+        "register those that the issuer has now.",
+    ),
+    Reason.TRUSTED_ISSUER_UNAVAILABLE: Diagnosis(
+        "The keys of the issuer that a federated identity names cannot be had; `jwks.stale` in the "
+        "log says why.",
+        "See that this server reaches the issuer over https and trusts its certificate, or "
+        "register its keys with the identity; the client may try again.",
+    ),
     Reason.UNKNOWN_CLIENT: Diagnosis(
         "There is no client of this id.",
         "Look for it with `watchword clients list`; is this the issuer where it is registered?",

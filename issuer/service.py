@@ -16,6 +16,8 @@ from issuer.access_token import (
 from issuer.client_auth.methods import AuthenticatedClient, ClientAuthenticator
 from issuer.config import IssuerConfig
 from issuer.errors import (
+    InvalidClient,
+    InvalidGrant,
     InvalidRequest,
     Reason,
     ServerError,
@@ -27,7 +29,7 @@ from issuer.grants import GRANTS
 from issuer.grants.authorization import Authorization, GrantType, Lookup
 from issuer.limits import Limits
 from issuer.own_tokens import OwnTokens
-from issuer.registry.client import Client, ClientRegistration
+from issuer.registry.client import JWT_BEARER, Client, ClientRegistration
 from issuer.registry.usage import UsageLog
 from issuer.replay import Replays
 from issuer.reuse import ReusedTokens, SeenRequest, Wanted, reuse_window, same_thing
@@ -119,7 +121,7 @@ class TokenService:
             ServerError: the token is longer than any API of ours takes, or a claim hook failed.
         """
         # Authentication first: RFC 6749 §5.2 tells an unauthenticated peer nothing of grants.
-        authenticated = await self._authenticator.authenticate(request.evidence, now=now)
+        authenticated = await self._authenticate(request, now)
         client = authenticated.client
         grant = find_grant(request.grant_type, client.registration)
         lookup = Lookup(self._tokens, self._authenticator.clients, now)
@@ -148,6 +150,17 @@ class TokenService:
             issued = await self._make(request.grant_type, authenticated, authorization, signer, now)
         self._note_use(authenticated, authorization, now)
         return issued
+
+    async def _authenticate(self, request: TokenRequest, now: int) -> AuthenticatedClient:
+        try:
+            return await self._authenticator.authenticate(request.evidence, now=now)
+        except InvalidClient as refusal:
+            # RFC 7521 §4.1.1: there the assertion is the grant, and nothing is challenged.
+            if request.grant_type != JWT_BEARER:
+                raise
+            raise InvalidGrant(
+                refusal.reason, client_id=refusal.client_id, asked=refusal.asked
+            ) from None
 
     def fingerprint(
         self, headers: Iterable[tuple[bytes, bytes]], query: bytes, body: bytes

@@ -6,7 +6,10 @@ Pure. `issuer.grants` decides what the client gets.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from issuer.client_auth.assertion import BadAssertion, claim_assertion
 from issuer.client_request import CREDENTIALS, RESOURCE, Evidence, parse_client_request
+from issuer.errors import InvalidGrant, InvalidRequest, Reason
+from issuer.registry.client import JWT_BEARER
 from keys.client_cert import Chain
 
 
@@ -29,6 +32,7 @@ class TokenRequest(NamedTuple):
         actor_token_type: what it is.
         requested_token_type: what is asked for.
         audience: as `resource`, once.
+        assertion: in the jwt-bearer grant, what the client proves itself by (RFC 7523 §2.1).
     """
 
     evidence: Evidence
@@ -42,6 +46,7 @@ class TokenRequest(NamedTuple):
     actor_token_type: str | None = None
     requested_token_type: str | None = None
     audience: str | None = None
+    assertion: str | None = None
 
     def __repr__(self) -> str:
         """Show who asks for what kind of grant; other parameters may be tokens."""
@@ -74,6 +79,7 @@ def parse_token_request(
     Raises:
         InvalidRequest: media type, encoding, parameters or number of credentials are wrong (400).
         InvalidClient: the credentials are malformed (401).
+        InvalidGrant: the assertion of the jwt-bearer grant is malformed (400).
     """
     evidence, parameters, resources = parse_client_request(
         headers,
@@ -84,4 +90,23 @@ def parse_token_request(
         peer_address=peer_address,
         peer_chain=peer_chain,
     )
+    if parameters.get("grant_type") == JWT_BEARER:
+        evidence = _take_grant(evidence, parameters.get("assertion"))
     return TokenRequest(evidence, resources, *map(parameters.get, _PARAMETERS))
+
+
+def _take_grant(evidence: Evidence, assertion: str | None) -> Evidence:
+    """Return the evidence with the assertion that is the grant as what it proves the client by.
+
+    RFC 7521 §4.1: client authentication is optional beside a grant. Here it is the same assertion,
+    so another one beside it would be a second.
+    """
+    if assertion is None:
+        raise InvalidRequest(Reason.ASSERTION_MISSING, "assertion is missing")
+    if evidence.basic or evidence.secret_post or evidence.assertion:
+        raise InvalidRequest(Reason.SEVERAL_MECHANISMS, "the assertion is all that is needed")
+    try:
+        claimed = claim_assertion(JWT_BEARER, assertion, evidence.client_id)
+    except BadAssertion as error:
+        raise InvalidGrant(error.reason) from None
+    return evidence._replace(assertion=claimed)

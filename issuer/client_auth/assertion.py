@@ -23,7 +23,10 @@ from keys.jwt import (
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 """The `client_assertion_type` of a JWT (RFC 7523 §2.2)."""
 
-ASSERTION_TYPES = frozenset({JWT_BEARER})
+JWT_SPIFFE = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
+"""That of a JWT-SVID (draft-ietf-oauth-spiffe-client-auth)."""
+
+ASSERTION_TYPES = frozenset({JWT_BEARER, JWT_SPIFFE})
 """The values of `client_assertion_type` that are read; any other is refused."""
 
 LEEWAY = 60

@@ -8,7 +8,7 @@ fetch in a cool-down, and a key that is gone from the set counts no more.
 import json
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from issuer.registry.client import Client, ClientRegistration
 from keys.errors import InvalidJwkSet, NoKeySet, UnknownKey
@@ -47,6 +47,35 @@ class PublishedSet(Protocol):
         ...
 
 
+Source = TypeVar("Source")
+
+
+class PublishedSets(Generic[Source]):
+    """The published key sets that are in use, of a bounded number.
+
+    Args:
+        open_set: makes the key set of a source, such as a URL; nothing is fetched yet.
+    """
+
+    def __init__(self, open_set: Callable[[Source], PublishedSet]) -> None:
+        self._open_set = open_set
+        self._kept: OrderedDict[Source, tuple[int, PublishedSet]] = OrderedDict()
+
+    def open(self, source: Source, now: int) -> PublishedSet:
+        """Return the key set of a source; `now` is in seconds since the epoch."""
+        kept = self._kept.get(source)
+        published = self._open_set(source) if kept is None else kept[1]
+        self._kept[source] = now, published
+        self._kept.move_to_end(source)
+        # The least recently used is first; a set that is dropped is not refreshed any more.
+        while len(self._kept) > PUBLISHED or self._oldest() < now - IDLE_SECONDS:
+            self._kept.popitem(last=False)
+        return published
+
+    def _oldest(self) -> int:
+        return next(iter(self._kept.values()))[0]
+
+
 class ClientKeys:
     """Finds the key that a client signs with.
 
@@ -55,9 +84,8 @@ class ClientKeys:
     """
 
     def __init__(self, open_set: Callable[[str], PublishedSet]) -> None:
-        self._open_set = open_set
         self._parsed: OrderedDict[str, tuple[ClientRegistration, JwkSet | None]] = OrderedDict()
-        self._published: OrderedDict[str, tuple[int, PublishedSet]] = OrderedDict()
+        self._published = PublishedSets(open_set)
 
     def known(self, client: Client, kid: str, alg: str, now: int) -> PublicJwk | None:
         """Return the key of a kid and an algorithm, without waiting; None if it is not known.
@@ -75,7 +103,7 @@ class ClientKeys:
         uri = client.registration.jwks_uri
         if uri is None:
             return self.known(client, kid, alg, now)
-        published = self._open(uri, now)
+        published = self._published.open(uri, now)
         if not kid:
             await published.warm()
             return _select(published.current(), kid, alg)
@@ -88,7 +116,7 @@ class ClientKeys:
         """Return the keys of a client that are at hand; None if there are none."""
         registration = client.registration
         if registration.jwks_uri is not None:
-            return self._open(registration.jwks_uri, now).current()
+            return self._published.open(registration.jwks_uri, now).current()
         kept = self._parsed.get(client.client_id)
         if kept is None or kept[0] is not registration:
             kept = registration, _parse(registration)
@@ -97,19 +125,6 @@ class ClientKeys:
                 self._parsed.popitem(last=False)
         self._parsed.move_to_end(client.client_id)
         return kept[1]
-
-    def _open(self, uri: str, now: int) -> PublishedSet:
-        kept = self._published.get(uri)
-        published = self._open_set(uri) if kept is None else kept[1]
-        self._published[uri] = now, published
-        self._published.move_to_end(uri)
-        # The least recently used is first; a set that is dropped is not refreshed any more.
-        while len(self._published) > PUBLISHED or self._oldest() < now - IDLE_SECONDS:
-            self._published.popitem(last=False)
-        return published
-
-    def _oldest(self) -> int:
-        return next(iter(self._published.values()))[0]
 
 
 def _parse(registration: ClientRegistration) -> JwkSet | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from issuer.client_auth.assertion import JWT_BEARER, ClaimedAssertion
+from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import Evidence
@@ -110,12 +111,21 @@ def _find_private_key(evidence: Evidence) -> ClaimedAssertion | None:
     return claimed if claimed.is_own else None
 
 
+def _find_federated(evidence: Evidence) -> ClaimedAssertion | None:
+    claimed = evidence.assertion
+    # What a client made for itself is none, nor what is authenticated by a secret.
+    if claimed is None or claimed.is_symmetric or claimed.is_own:
+        return None
+    return claimed
+
+
 METHODS: Mapping[AuthMethod, Method[Any]] = {
     # In this order in the metadata: many clients take the first method that they know. A client
     # registered for either of these two may use both (RFC 6749 §2.3.1 leaves the choice to it).
     AuthMethod.CLIENT_SECRET_BASIC: Method(lambda evidence: evidence.basic, SecretVerifier),
     AuthMethod.CLIENT_SECRET_POST: Method(lambda evidence: evidence.secret_post, SecretVerifier),
     AuthMethod.PRIVATE_KEY_JWT: Method(_find_private_key, PrivateKeyVerifier),
+    AuthMethod.FEDERATED: Method(_find_federated, FederatedVerifier),
 }
 """The methods that a client may authenticate by, by registered name; any other is refused."""
 

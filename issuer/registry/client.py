@@ -47,7 +47,8 @@ _MAXIMUM_METADATA_BYTES = 4096
 
 CLIENT_CREDENTIALS = "client_credentials"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
-GRANT_TYPES = (CLIENT_CREDENTIALS, TOKEN_EXCHANGE)
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+GRANT_TYPES = (CLIENT_CREDENTIALS, TOKEN_EXCHANGE, JWT_BEARER)
 """Grant types that a client may be registered for; `issuer.grants` has what each does."""
 
 

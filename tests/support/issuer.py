@@ -13,9 +13,11 @@ import jwt
 
 from issuer.access_token import ClaimHook
 from issuer.client_auth.client_keys import ClientKeys, PublishedSet
+from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
+from issuer.client_auth.trusted_issuers import KeySource, TrustedIssuers
 from issuer.config import IssuerConfig
 from issuer.endpoints.introspection import IntrospectionEndpoint
 from issuer.endpoints.revocation import RevocationEndpoint
@@ -193,8 +195,8 @@ def basic(client_id: str, secret: str, *, encode: bool = True) -> bytes:
     return b"Basic " + base64.b64encode(":".join(pair).encode())
 
 
-def no_published_sets(uri: str) -> PublishedSet:
-    """Have no client publish its keys."""
+def no_published_sets(source: object) -> PublishedSet:
+    """Have nobody publish keys."""
     raise NotImplementedError
 
 
@@ -217,6 +219,7 @@ class TestIssuer:
     indexes: StatusIndexes | NoPlaces = field(default_factory=NoPlaces)
     limits: Limits = field(default_factory=Limits)
     published_sets: Callable[[str], PublishedSet] = no_published_sets
+    trusted_issuers: Callable[[KeySource], PublishedSet] = no_published_sets
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -237,6 +240,7 @@ class TestIssuer:
                 self.clients,
                 SecretVerifier(self.slow, memo_key=bytes(32)),
                 PrivateKeyVerifier(self.config.issuer, ClientKeys(self.published_sets)),
+                FederatedVerifier(self.config.issuer, TrustedIssuers(self.trusted_issuers)),
                 limits=self.limits,
             )
         return self._authenticator

@@ -14,6 +14,7 @@ from issuer.grants.authorization import Authorization
 from issuer.limits import Limits
 from issuer.registration import service
 from issuer.registry.authorization_details import DetailsType
+from issuer.registry.client import JWT_BEARER
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.status.indexes import StatusIndexes
@@ -28,6 +29,7 @@ from tests.support.exchange import (
     issuer_of,
     make_service,
 )
+from tests.support.federation import CLUSTER_KEY, FederatedIssuer, workload
 from tests.support.hot_store import SharedStore
 from tests.support.issuer import (
     API,
@@ -44,6 +46,8 @@ from tests.support.issuer import (
     make_client,
 )
 from tests.support.registration import BoundedBody, open_reception
+from tests.support.workload_tokens import KUBERNETES
+from tests.support.workload_tokens import signed as signed_token
 
 Ask = Callable[[], Awaitable[object]]
 Change = Callable[[TestIssuer], object]
@@ -226,6 +230,24 @@ def asserted(assertion: str, **options: Any) -> Ask:
     """Authenticate with an assertion."""
     form = urlencode({"grant_type": "client_credentials", **form_of(assertion)}).encode()
     return sent(form, FORM_LINE, **{"client": ASSERTING, **options})
+
+
+def signed_workload(**claims: object) -> str:
+    """Sign the token of a service account, changed as named."""
+    return signed_token(CLUSTER_KEY, KUBERNETES | claims)
+
+
+def granted(token: str, *, away: bool = False) -> Ask:
+    """Use a token of a platform as the grant, whose keys may be away."""
+
+    async def send() -> object:
+        place = FederatedIssuer(workload(grant_types=(JWT_BEARER,)))
+        for each in place.sets.values():
+            each.away = away
+        await place.grant(token)
+        return place.told["reason"]
+
+    return send
 
 
 def seen(issuer: TestIssuer) -> None:

@@ -11,6 +11,7 @@ from watchword.cli.output import WrongUsage, say
 from watchword.cli.printing import TABLE, Output, prints
 from watchword.cli.registry import read_token
 from watchword.cli.tables import Column
+from watchword.cli.workload_explanation import explain_workload_token
 
 if TYPE_CHECKING:
     from resource_api.config import ResourcePolicy
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from resource_api.status_list import Statuses
     from watchword.settings import Settings
 
+_OWN_PROFILE = "rfc9068"
 _COLUMNS = (
     Column("check"),
     Column("outcome"),
@@ -45,10 +47,12 @@ def explain(
     profile: Annotated[
         str,
         typer.Option(help="What tokens of the issuer look like: rfc9068, keycloak, auth0, …"),
-    ] = "rfc9068",
+    ] = _OWN_PROFILE,
     output: Output = TABLE,
 ) -> None:
     """Say check by check why an API accepts or refuses a token; exit 0 if it is accepted, else 1.
+
+    Of a token of another issuer, such as Kubernetes, it says which client it stands for.
 
     Example: watchword token get | watchword token explain
     """
@@ -56,6 +60,8 @@ def explain(
 
     settings = load_settings()
     text = given_token(token)
+    if resource is None and profile == _OWN_PROFILE:
+        explain_workload_token(text, settings, output)
     policy = _policy(settings, text, resource, profile)
     explanation = asyncio.run(_explain(text.encode("utf-8", "replace"), policy))
     if output.is_document:

@@ -1,22 +1,31 @@
 """Wire client authentication: the verifiers, the keys of clients, and what counts once."""
 
+import json
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 
 from issuer.client_auth.client_keys import ASSERTION_ALGORITHMS, ClientKeys
+from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.methods import ClientAuthenticator, KnownClients
 from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
+from issuer.client_auth.trusted_issuers import KeySource, TrustedIssuers
 from issuer.events import EventSink
 from issuer.limits import Limits
+from issuer.registry.federated_identity import is_trust_domain, jwt_keys
 from issuer.replay import Replays
+from keys.encoding import parse_json_object
+from keys.errors import FetchFailed
+from keys.identifiers import split_server_url
 from keys.jwks import MAXIMUM_BYTES
+from keys.remote.answer import Fetched
 from keys.remote.http_get import HttpGet
-from keys.remote.http_jwks import get_json
+from keys.remote.http_jwks import HttpJwks, get_json
 from keys.remote.jwks_cache import CachePolicy
-from keys.remote.jwks_client import JwksClient
+from keys.remote.jwks_client import FetchJwks, JwksClient
 from keys.replay import ReplayStore
 from watchword.provider.slow_hash_worker import SlowHashWorker
 from watchword.provider.ssrf_guard import SsrfGuard
@@ -61,6 +70,9 @@ class Authentication:
             clients,
             SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32)),
             PrivateKeyVerifier(settings.issuer, ClientKeys(self._open_set)),
+            FederatedVerifier(
+                settings.issuer, TrustedIssuers(partial(open_trusted_issuer, settings, events))
+            ),
             limits=limits,
         )
 
@@ -77,3 +89,43 @@ class Authentication:
             on_event=partial(self._events, jwks_uri=uri),
             algorithms=ASSERTION_ALGORITHMS,
         )
+
+
+def open_trusted_issuer(settings: Settings, events: EventSink, source: KeySource) -> JwksClient:
+    """Return the key set of an issuer that federated identities name; nothing is fetched yet.
+
+    An operator named it, so it may be in a private network; no other address is asked.
+
+    Args:
+        settings: say which hosts may be asked over plain http.
+        events: where `jwks.refreshed` and `jwks.stale` go, with the issuer.
+        source: the issuer, and where its keys are if its metadata do not say.
+    """
+    try:
+        fetch = _way_to(source, settings)
+    except ValueError as error:
+        fetch = partial(_fail, FetchFailed(f"it may not be asked: {error}"))
+    return JwksClient(fetch, on_event=partial(events, issuer=source.issuer))
+
+
+def _way_to(source: KeySource, settings: Settings) -> FetchJwks:
+    allowed = settings.allow_insecure_http
+    if source.jwks_uri is None:
+        return HttpJwks(source.issuer, allow_insecure_http=allowed)
+    if not split_server_url(source.jwks_uri).may_be_asked(allowed):
+        raise ValueError("jwks_uri must be https, unless plain http may lead to its host")
+    http = HttpGet(maximum=MAXIMUM_BYTES, client=None, clock=monotonic)
+    return partial(_fetch_jwt_keys, partial(get_json, http, source.jwks_uri), source.issuer)
+
+
+async def _fetch_jwt_keys(fetch: FetchJwks, issuer: str, etag: str | None) -> Fetched:
+    """Fetch a key set; of a trust domain's bundle, only the keys that verify JWT-SVIDs."""
+    answer = await fetch(etag)
+    if answer.status != 200 or not is_trust_domain(issuer):
+        return answer
+    keys = jwt_keys(issuer, parse_json_object(answer.body))
+    return replace(answer, body=json.dumps(keys).encode())
+
+
+async def _fail(failure: FetchFailed, etag: str | None) -> Fetched:
+    raise failure

@@ -223,7 +223,8 @@ def test_every_mistake_of_a_client_is_told_at_its_place():
         "jwks": "jwks is an object with 1 to 10 keys in `keys`",
         "jwks_uri": "jwks_uri must be https, without user information and fragment",
         "grant_types.1": "'password' is no grant here; use client_credentials,"
-        " urn:ietf:params:oauth:grant-type:token-exchange",
+        " urn:ietf:params:oauth:grant-type:token-exchange,"
+        " urn:ietf:params:oauth:grant-type:jwt-bearer",
         "grants.0.scope": "must be scopes with single spaces between, visible ASCII without quote "
         "and backslash",
         "grants.1.resource": "Field required",
