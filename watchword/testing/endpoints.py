@@ -6,6 +6,7 @@ refuses it, by the same parser.
 
 import hmac
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from issuer.errors import (
     UnsupportedGrantType,
 )
 from issuer.token_request import TokenRequest, parse_token_request
+from keys.dpop import InvalidProof, check_proof
 from keys.encoding import decode_base64url, parse_json_object
 from keys.identifiers import metadata_urls
 from keys.jwks import build_jwk_set
@@ -139,6 +141,9 @@ def _token(issuer: "Issuer", asked: Asked, claims: Mapping[str, Any]) -> Answer:
         }
         more = {name.decode(): value.decode() for name, value in error.headers}
         return json_answer(document, status=error.status, headers=unstored | more)
+    except InvalidProof as error:
+        document = {"error": "invalid_dpop_proof", "error_description": error.fault.value}
+        return json_answer(document, status=400, headers=unstored)
     return json_answer(document, headers=unstored)
 
 
@@ -150,7 +155,8 @@ def _issue(issuer: "Issuer", asked: Asked, claims: Mapping[str, Any]) -> dict[st
     query = urlsplit(asked.url).query.encode()
     request = parse_token_request(asked.headers, query, asked.body, url=asked.url)
     client_id = _authenticate(request.evidence, issuer.secret)
-    about = {**_exchanged(request, client_id), **claims}
+    bound = _bound(request.evidence)
+    about = {**_exchanged(request, client_id), **bound, **claims}
     audience = list(request.resources) or ([request.audience] if request.audience else [])
     token = issuer.token(
         scope=request.scope or (),
@@ -158,7 +164,8 @@ def _issue(issuer: "Issuer", asked: Asked, claims: Mapping[str, Any]) -> dict[st
         client_id=client_id,
         claims=about,
     )
-    document = {"access_token": token, "token_type": "Bearer", "expires_in": issuer.lifetime}
+    kind = "DPoP" if bound else "Bearer"
+    document = {"access_token": token, "token_type": kind, "expires_in": issuer.lifetime}
     if request.scope:
         document["scope"] = request.scope
     return document | ({"issued_token_type": _ACCESS_TOKEN} if request.subject_token else {})
@@ -177,6 +184,20 @@ def _authenticate(evidence: Evidence, secret: str | None) -> str:
     if client_id is None:
         raise InvalidClient(Reason.NO_CREDENTIALS)
     return client_id
+
+
+def _bound(evidence: Evidence) -> dict[str, Any]:
+    """Give the claim that binds a token to the key of the client's proof; none without a proof.
+
+    Raises:
+        InvalidProof: the proof does not stand. Its time is compared with the machine's, as the
+            client's clock is not the test's to turn.
+    """
+    if not evidence.dpop_proofs:
+        return {}
+    now = time.time()  # noqa: TID251 - where the clock enters
+    proof = check_proof(evidence.dpop_proofs, method="POST", url=evidence.url, now=now)
+    return {"cnf": {"jkt": proof.jkt}}
 
 
 def _exchanged(request: TokenRequest, client_id: str) -> dict[str, Any]:
