@@ -233,7 +233,7 @@ def check_proof(
         raise InvalidProof(ProofFault.SIGNATURE) from None
     if memo is not None and known is None:
         memo.remember(segment, key)
-    return proof._replace(jkt=key.kid)
+    return Proof(key.kid, *proof[1:])
 
 
 def _check_header(members: Mapping[str, Any]) -> None:

@@ -63,8 +63,9 @@ class RecentProofs:
         self._remove_before(int(self._clock()) // PERIOD)
         digest = claim_digest(scope, id)
         # The same id may have been claimed until another time, so all of the few are searched.
-        if any(digest in claimed for claimed in self._periods.values()):
-            return False
+        for claimed in self._periods.values():
+            if digest in claimed:
+                return False
         period, oldest = until // PERIOD, min(self._periods, default=0)
         is_full = self._count >= self._size
         if period <= (oldest if is_full else self._last_removed):

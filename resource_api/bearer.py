@@ -60,7 +60,7 @@ def find_dpop(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     Raises:
         InvalidRequest: it gave nothing because nothing follows `Bearer`.
     """
-    value = next(value for name, value in headers if name == b"authorization").strip(b" \t")
+    value = dict(headers)[b"authorization"].strip(b" \t")
     if not _is_dpop(value):
         raise InvalidRequest(Reason.MALFORMED_AUTHORIZATION)
     return value[5:].lstrip(b" ")

@@ -157,8 +157,9 @@ class Protection:
         try:
             text = check_token68(sent or find_dpop(headers))
             token = await self._validate_any(text)
-            if token.confirmation or scheme is Scheme.DPOP:
-                await self._possession.check(token.confirmation, scheme, text, headers, request)
+            bound_to = token.confirmation
+            if bound_to or scheme is Scheme.DPOP:
+                await self._possession.check(bound_to, scheme, text, headers, request)
         except ResourceError as error:
             error.scheme = scheme
             raise

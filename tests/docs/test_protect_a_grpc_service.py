@@ -1,6 +1,7 @@
 """The interceptors of the page on gRPC protect real servers, with threads and on asyncio."""
 
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from consumer.dpop import DpopKey
 from watchword.testing import Issuer
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "protect-a-grpc-service.md"
@@ -24,6 +26,7 @@ METHODS = {
     "/shop.Orders/Unlisted": "unary_unary",
     "/grpc.health.v1.Health/Check": "unary_unary",
 }
+KEY = DpopKey()
 URL, AUDIENCE = "https://auth.example.com", "https://orders.example.com"
 
 
@@ -121,8 +124,14 @@ def calls(issuer: Issuer) -> list[tuple[str, list[tuple[str, str]], Any]]:
         [("authorization", f"Bearer {issuer.token(scope=scope, client_id='billing')}")]
         for scope in ("orders:read", "orders:write")
     )
+    bound = issuer.token(scope="orders:read", claims={"cnf": {"jkt": KEY.thumbprint}})
+    proof = KEY.prove("POST", f"{AUDIENCE}/shop.Orders/Get", now=time.time(), token=bound)
+    proven = [("authorization", f"DPoP {bound}"), ("dpop", proof)]
     code = grpc.StatusCode
     return [
+        ("/shop.Orders/Get", proven, [b"test-client"]),
+        ("/shop.Orders/Get", proven, code.UNAUTHENTICATED),
+        ("/shop.Orders/Watch", proven, code.UNAUTHENTICATED),
         ("/shop.Orders/Get", reads, [b"billing"]),
         ("/shop.Orders/Watch", reads, [b"billing", b"billing"]),
         ("/shop.Orders/Add", writes, [b"billingbilling"]),
@@ -173,5 +182,7 @@ async def test_a_server_on_asyncio(issuer: Issuer, on_asyncio: str) -> None:
 
 def _check_challenge(code: grpc.StatusCode, trailers: Any) -> None:
     challenge = dict(trailers).get("www-authenticate", "")
-    assert challenge.startswith("Bearer realm=") == (code is not grpc.StatusCode.UNKNOWN)
+    assert challenge.startswith(("Bearer realm=", "DPoP realm=")) == (
+        code is not grpc.StatusCode.UNKNOWN
+    )
     assert ('scope="orders' in challenge) == (code is grpc.StatusCode.PERMISSION_DENIED)
