@@ -11,7 +11,7 @@ from keys import redis_replay
 from keys.redis_replay import RedisReplays
 from keys.replay import ReplayStoreUnavailable
 from tests.support.certificates import Authority
-from tests.support.redis import PASSWORD, RedisServer
+from tests.support.redis_server import PASSWORD, RedisServer
 from watchword.errors import ProviderError
 from watchword.provider.replay_store import check_redis, follow_redis, open_redis
 from watchword.settings import load_settings

@@ -10,7 +10,7 @@ from issuer.storage.database_url import open_database
 from issuer.storage.hot import open_hot_store
 from keys.redis_replay import RedisReplays
 from tests.support.issuer import NOW, Clients, TestIssuer, make_client
-from tests.support.redis import RedisServer
+from tests.support.redis_server import RedisServer
 from tests.unit.issuer.test_replay import OnceOnly
 
 

@@ -81,6 +81,8 @@ class IssuerApp:
         self._checked = checked
         self.config = settings.issuer_config
         self._settings = settings
+        if not checked:
+            check_redis(settings)
         # Without a key there is nothing to serve, nor to make a database for.
         if settings.key_store == "files":
             self._key_store = open_key_store(settings, events)
