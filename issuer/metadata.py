@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Iterable
 
-from issuer.client_auth.client_keys import ASSERTION_ALGORITHMS
 from issuer.config import IssuerConfig
 from issuer.grants import GRANTS
-from issuer.registry.auth_methods import AuthMethod
+from issuer.registry.auth_methods import ASSERTION_ALGORITHMS, AuthMethod
 from issuer.status.positions import LISTS_PATH
 
 AUTHORIZATION_PATH = "/authorize"

@@ -10,13 +10,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
 from issuer.registry.client import Client, ClientRegistration
 from keys.errors import InvalidJwkSet, NoKeySet, UnknownKey
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet, parse_jwk_set
-
-ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
-"""What clients may sign assertions with; a key of theirs without `alg` serves each that it fits."""
 
 PARSED = 10_000
 """Registered key sets that one process keeps parsed; the least recently used goes first."""

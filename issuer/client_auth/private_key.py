@@ -4,7 +4,7 @@ RFC 7523 §2.2 and §3, RFC 10070 §4. Which key and which algorithms count is u
 never to the assertion.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
@@ -14,8 +14,9 @@ from issuer.client_auth.assertion import (
     ClaimedAssertion,
     check_client_assertion,
 )
-from issuer.client_auth.client_keys import ASSERTION_ALGORITHMS, ClientKeys
+from issuer.client_auth.client_keys import ClientKeys
 from issuer.errors import InvalidClient, Reason
+from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
 from issuer.registry.client import Client
 from issuer.replay import Once
 from keys.errors import InvalidJwt
@@ -94,7 +95,8 @@ class PrivateKeyVerifier:
         return (Once(f"assertion {client.client_id}", claimed.claims["jti"], until, refusal),)
 
     def _check(self, client: Client | None, claimed: ClaimedAssertion, now: int) -> ParsedJwt:
-        algorithms: Collection[str] = ASSERTION_ALGORITHMS
+        bound = None if client is None else client.registration.token_endpoint_auth_signing_alg
+        algorithms = ASSERTION_ALGORITHMS if bound is None else (bound,)
         return check_client_assertion(claimed, issuer=self._issuer, algorithms=algorithms, now=now)
 
     def _known(self, client: Client | None, jwt: ParsedJwt, now: int) -> PublicJwk | None:

@@ -42,6 +42,9 @@ class AuthMethod(StrEnum):
         return self in (AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST)
 
 
+ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
+"""What clients may sign assertions with; a key of theirs without `alg` serves each that it fits."""
+
 TLS_SUBJECTS = (
     "tls_client_auth_subject_dn",
     "tls_client_auth_san_dns",
@@ -83,6 +86,17 @@ def check_material(method: AuthMethod, given: Collection[str]) -> None:
         raise InvalidValue(f"{method} needs {one_of}{', '.join(wanted)}")
     if len(given) > 1:
         raise InvalidValue(f"{method} has only one of {', '.join(given)}")
+
+
+def check_signing_alg(alg: str) -> str:
+    """Return the algorithm of a client's assertions unchanged if there is such a one.
+
+    Raises:
+        InvalidValue: it is none of `ASSERTION_ALGORITHMS`.
+    """
+    if alg not in ASSERTION_ALGORITHMS:
+        raise InvalidValue("must be one of " + ", ".join(ASSERTION_ALGORITHMS))
+    return alg
 
 
 def check_tls_subject(value: str, info: ValidationInfo) -> str:

@@ -13,11 +13,13 @@ from pydantic_core import PydanticKnownError
 
 from issuer.registry.auth_methods import (
     ALL_MATERIAL,
+    ASSERTION_ALGORITHMS,
     MAXIMUM_SUBJECT_LENGTH,
     AuthMethod,
     check_jwks,
     check_jwks_uri,
     check_material,
+    check_signing_alg,
     check_tls_subject,
 )
 from issuer.registry.claims import Claims
@@ -100,6 +102,11 @@ _JwksUri = Annotated[
     AfterValidator(check_jwks_uri),
     Field(json_schema_extra={"format": "uri", "pattern": "^https://", "maxLength": 2048}),
 ]
+_SigningAlg = Annotated[
+    Text,
+    AfterValidator(check_signing_alg),
+    Field(json_schema_extra={"enum": list(ASSERTION_ALGORITHMS)}),
+]
 _TlsSubject = Annotated[
     Annotated[
         Text,
@@ -132,6 +139,13 @@ class ClientRegistration:
         _JwksUri | None, Registrable(), Option(flag="--jwks-uri", metavar="URL")
     ] = Field(
         default=None, exclude_if=is_unset, description="where it publishes its public keys; https"
+    )
+    token_endpoint_auth_signing_alg: Annotated[
+        _SigningAlg | None, Registrable(), Option(flag="--auth-alg", metavar="ALG", unset=True)
+    ] = Field(
+        default=None,
+        exclude_if=is_unset,
+        description="the one algorithm of its assertions; any that a key of it fits if left out",
     )
     # RFC 8705 §2.1.2: a client of tls_client_auth has exactly one of these.
     tls_client_auth_subject_dn: _TlsSubject = Field(default=None, exclude_if=is_unset)
@@ -231,7 +245,10 @@ class ClientRegistration:
     def __post_init__(self) -> None:
         """Refuse what does not go together."""
         given = [name for name in ALL_MATERIAL if not is_unset(getattr(self, name))]
-        check_material(self.token_endpoint_auth_method, given)
+        method = self.token_endpoint_auth_method
+        check_material(method, given)
+        if self.token_endpoint_auth_signing_alg and method is not AuthMethod.PRIVATE_KEY_JWT:
+            raise InvalidValue(f"{method} has no token_endpoint_auth_signing_alg")
         _check_grants([grant.resource for grant in self.grants])
 
     def is_expired(self, now: int) -> bool:

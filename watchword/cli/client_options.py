@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from watchword.cli.client_key import KeyChanges, KeyOptions
 from watchword.cli.federation import FederationOptions, read_identity
 from watchword.cli.grant_options import (
     DEFAULT_SCOPE,
@@ -56,7 +57,7 @@ LABELS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClientOptions(FederationOptions, GrantOptions):
+class ClientOptions(FederationOptions, KeyOptions, GrantOptions):
     """Options that are not simply the value of one attribute, as typed."""
 
     no_grants: Annotated[
@@ -78,7 +79,7 @@ class ClientOptions(FederationOptions, GrantOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClientChanges(ClientOptions, GrantChanges):
+class ClientChanges(ClientOptions, KeyChanges, GrantChanges):
     """Options for a client that exists already, as typed."""
 
     unset: Annotated[
@@ -189,13 +190,16 @@ def read_patch(options: ClientChanges, mistakes: Mistakes, now: int) -> "Json":
 
 def _displaced(members: "Json") -> "Json":
     """Unset the keys and certificate names whose place another one takes, or another method."""
-    from issuer.registry.auth_methods import ALL_MATERIAL, MATERIAL
+    from issuer.registry.auth_methods import ALL_MATERIAL, MATERIAL, AuthMethod
 
     given = [name for name in ALL_MATERIAL if name in members]
     typed = members.get("token_endpoint_auth_method")
     fitting = next((names for method, names in MATERIAL.items() if method == typed), ALL_MATERIAL)
     gone = (name for name in ALL_MATERIAL if (given and name not in given) or name not in fitting)
-    return dict.fromkeys(gone)
+    displaced: Json = dict.fromkeys(gone)
+    if typed not in (None, AuthMethod.PRIVATE_KEY_JWT):
+        displaced["token_endpoint_auth_signing_alg"] = None
+    return displaced
 
 
 def find_without_effect(client: "Json", operations: "Operations") -> list[str]:

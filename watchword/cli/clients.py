@@ -8,6 +8,7 @@ import typer
 
 from watchword.ambient import wall_clock
 from watchword.cli import client_secrets
+from watchword.cli.client_key import make_key, print_key, written
 from watchword.cli.client_options import (
     LABELS,
     ClientChanges,
@@ -57,6 +58,7 @@ from watchword.cli.token_revocation import RevokeTokensFlag, decide_revocation
 if TYPE_CHECKING:
     from issuer.administration.operations import Versioned
     from issuer.registry.schema import Json
+    from watchword.cli.client_key import NewKey
     from watchword.cli.registry import Operations
 
 app = typer.Typer(no_args_is_help=True)
@@ -90,8 +92,8 @@ def create(
 
     mistakes, now = Mistakes(LABELS), wall_clock()
     document = {"client_id": client_id, **read_members(options, mistakes, now)}
-    if "federated_identities" in document:
-        document.setdefault("token_endpoint_auth_method", "federated")
+    key = make_key(options, client_id, document, mistakes, documents=output.is_document)
+    _add_credential(document, key)
     check_new_grants(options, mistakes, all_scopes=all_scopes, no_grants=options.no_grants)
     if options.narrowed_by and not (options.grant or options.resource):
         mistakes.add(f"--{options.narrowed_by}: name the resources, by --resource or --grant")
@@ -110,12 +112,14 @@ def create(
         if options.narrowed_by and not options.grant:
             document |= spread(options, find, all_scopes=all_scopes)
         document = with_types(options, document, find)
-        created = operations.create_client(document).document
+        with written(key):
+            created = operations.create_client(document).document
         without_effect = find_without_effect(created, operations)
         on_offer = () if created["grants"] else _on_offer(options, operations)
     output.document(created) if output.is_document else print_client(output, created, now)
     if "client_secret" in created and not output.is_document:
         say("Keep the secret now: it is not shown again.")
+    print_key(key, client_id)
     if options.adds_identity and not output.is_document:
         say(f"In the consumer: {consumer_line(client_id, created['federated_identities'][-1])}")
     _warn(created, without_effect)
@@ -197,6 +201,9 @@ def update(
 
     mistakes, now = Mistakes(LABELS), wall_clock()
     patch = read_patch(options, mistakes, now)
+    key = make_key(options, client_id, patch, mistakes, documents=output.is_document)
+    if key is not None:
+        patch |= {"jwks": {"keys": [key.jwk]}, "jwks_uri": None}
     given = {name: value for name, value in patch.items() if value is not None}
     mistakes.check(WantedClientDocument, {"client_id": client_id, **given}, part=True)
     check_grant_changes(options, mistakes, no_grants=options.no_grants)
@@ -205,9 +212,11 @@ def update(
         raise WrongUsage("say what changes; see: watchword clients update --help")
     with administration(server, mistakes) as operations:
         change = partial(_update, operations, client_id, patch, options, forget)
-        client = again_after_conflict(change).document
+        with written(key):
+            client = again_after_conflict(change).document
         without_effect = find_without_effect(client, operations)
     output.document(client) if output.is_document else print_client(output, client, now)
+    print_key(key, client_id)
     _warn(client, without_effect)
     if "token_endpoint_auth_method" in patch:
         _warn_without_secret(client, now)
@@ -259,6 +268,15 @@ def delete(
     say(f"client {client_id} is deleted; {told}")
 
 
+def _add_credential(document: "Json", key: "NewKey | None") -> None:
+    """Add a new key to a new client, and the method that its credentials are for."""
+    if key is not None:
+        document["jwks"] = {"keys": [key.jwk]}
+        document.setdefault("token_endpoint_auth_method", "private_key_jwt")
+    elif "federated_identities" in document:
+        document.setdefault("token_endpoint_auth_method", "federated")
+
+
 def _left_to_the_registry(options: ClientOptions, all_scopes: bool) -> "Json":
     """Name resources and scopes; the registry grants each scope on the resources that have it."""
     named: Json = {"resources": options.resource} if options.resource else {}
@@ -274,9 +292,13 @@ def _update(
     options: ClientChanges,
     forget: Collection[str],
 ) -> "Versioned":
-    if not (options.change_grants or forget or options.adds_identity):
+    adds_key = options.generate_key and not options.replace_keys
+    if not (options.change_grants or forget or options.adds_identity or adds_key):
         return operations.update_client(client_id, patch)
     before = operations.show_client(client_id)
+    if adds_key:
+        keys = before.document.get("jwks", {}).get("keys", ())
+        patch = patch | {"jwks": {"keys": [*keys, *patch["jwks"]["keys"]]}}
     if options.adds_identity:
         known = before.document.get("federated_identities", ())
         patch = patch | {"federated_identities": [*known, *patch["federated_identities"]]}

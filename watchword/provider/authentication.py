@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from time import monotonic
 
-from issuer.client_auth.client_keys import ASSERTION_ALGORITHMS, ClientKeys
+from issuer.client_auth.client_keys import ClientKeys
 from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.methods import ClientAuthenticator, KnownClients
 from issuer.client_auth.private_key import PrivateKeyVerifier
@@ -15,6 +15,7 @@ from issuer.client_auth.secret import SecretVerifier
 from issuer.client_auth.trusted_issuers import KeySource, TrustedIssuers
 from issuer.events import EventSink
 from issuer.limits import Limits
+from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
 from issuer.registry.federated_identity import is_trust_domain, jwt_keys
 from issuer.replay import Replays
 from keys.encoding import parse_json_object
