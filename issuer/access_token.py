@@ -22,6 +22,18 @@ from keys.jwt import ACCESS_TOKEN_TYPE
 BEARER = "Bearer"
 """The token type of tokens that are not bound to a key (RFC 6750 §4)."""
 
+DPOP = "DPoP"
+"""That of tokens that are shown with a DPoP proof (RFC 9449 §5)."""
+
+
+def token_type(confirmation: Mapping[str, object] | None) -> str:
+    """Return how a token with this `cnf` is shown: one that has a key's thumbprint, as DPoP.
+
+    A token that is bound to a certificate alone stays a Bearer token (RFC 8705 §3).
+    """
+    return DPOP if confirmation is not None and "jkt" in confirmation else BEARER
+
+
 # Compact, and UTF-8 instead of escapes: every byte of a token travels with every request.
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 

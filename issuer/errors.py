@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from keys.dpop import ProofFault
 from keys.errors import JwtFault
 
 
@@ -62,6 +63,19 @@ class Reason(StrEnum):
     NOTHING_GRANTED = "nothing_granted"
     DPOP_REQUIRED = "dpop_required"
     CERTIFICATE_REQUIRED = "certificate_required"
+    PROOF_SEVERAL = ProofFault.SEVERAL.value
+    PROOF_TOO_LONG = ProofFault.TOO_LONG.value
+    PROOF_MALFORMED = ProofFault.MALFORMED.value
+    PROOF_TYPE = ProofFault.TYPE.value
+    PROOF_ALGORITHM = ProofFault.ALGORITHM.value
+    PROOF_KEY = ProofFault.KEY.value
+    PROOF_SIGNATURE = ProofFault.SIGNATURE.value
+    PROOF_CLAIMS = ProofFault.CLAIMS.value
+    PROOF_METHOD = ProofFault.METHOD.value
+    PROOF_URL = ProofFault.URL.value
+    PROOF_TIME = ProofFault.TIME.value
+    PROOF_NONCE = ProofFault.NONCE.value
+    PROOF_REPLAYED = ProofFault.REPLAYED.value
     INVALID_TARGET = "invalid_target"
     MALFORMED_SCOPE = "malformed_scope"
     SCOPE_NOT_ALLOWED = "scope_not_allowed"
@@ -238,9 +252,23 @@ class InvalidAuthorizationDetails(OAuthError):
 
 
 class InvalidDpopProof(OAuthError):
-    """A DPoP proof is needed and missing (RFC 9449 §5)."""
+    """A DPoP proof is wrong, was used before, or is needed and missing (RFC 9449 §5)."""
 
     code = "invalid_dpop_proof"
+
+
+class UseDpopNonce(OAuthError):
+    """A DPoP proof has no nonce of ours, or an old one (RFC 9449 §8).
+
+    Args:
+        nonce: the one that the client is to use.
+    """
+
+    code = "use_dpop_nonce"
+
+    def __init__(self, reason: Reason, description: str, *, client_id: str, nonce: str) -> None:
+        super().__init__(reason, description, client_id=client_id)
+        self.headers = ((b"dpop-nonce", nonce.encode("ascii")),)
 
 
 class TemporarilyUnavailable(OAuthError):

@@ -5,7 +5,7 @@ Pure. Whatever a token is not (ours, live, for the caller's resources), the answ
 
 from collections.abc import Collection, Iterable, Mapping
 
-from issuer.access_token import BEARER
+from issuer.access_token import token_type
 from issuer.own_tokens import NotOwnToken, OwnToken, OwnTokens
 from keys.identifiers import other_form
 
@@ -41,9 +41,8 @@ def _describe(token: OwnToken) -> Answer:
     The status is left out: it is what `active` says.
     """
     claims = {name: value for name, value in token.claims.items() if name != "status"}
-    # Last, so that no claim stands for them. RFC 9449 §7.1: bound to a key, it is shown as DPoP.
-    bound = "jkt" in token.claims.get("cnf", ())
-    return {**claims, "active": True, "token_type": "DPoP" if bound else BEARER}
+    # Last, so that no claim stands for them. RFC 9449 §6.2 has `token_type` and `cnf`.
+    return {**claims, "active": True, "token_type": token_type(claims.get("cnf"))}
 
 
 def signed_claims(answer: Answer, *, issuer: str, audience: str, now: int) -> dict[str, object]:

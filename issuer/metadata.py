@@ -6,6 +6,7 @@ from issuer.config import IssuerConfig
 from issuer.grants import GRANTS
 from issuer.registry.auth_methods import ASSERTION_ALGORITHMS, AuthMethod
 from issuer.status.positions import LISTS_PATH
+from keys.dpop import PROOF_ALGORITHMS
 
 AUTHORIZATION_PATH = "/authorize"
 TOKEN_PATH = "/token"  # noqa: S105 - a path
@@ -53,6 +54,7 @@ def build_metadata(
         "grant_types_supported": list(GRANTS),
         # RFC 8414 §2: left out, it would mean client_secret_basic alone.
         **{f"{each}_endpoint_auth_methods_supported": list(methods) for each in _AUTHENTICATING},
+        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),  # RFC 9449 §5.1
         "introspection_signing_alg_values_supported": [signing_alg],  # RFC 9701 §7
         # REQUIRED by RFC 8414 §2; an authorization endpoint, if there is one, refuses them all.
         "response_types_supported": [],

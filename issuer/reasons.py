@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from issuer.errors import Reason
+from keys.dpop import PROOF_DIAGNOSES, ProofFault
 from keys.errors import JWT_DIAGNOSES, Diagnosis
 
 _REQUEST: Mapping[Reason, Diagnosis] = {
@@ -226,7 +227,7 @@ _GRANT: Mapping[Reason, Diagnosis] = {
     ),
     Reason.DPOP_REQUIRED: Diagnosis(
         "The client gets bound tokens only, and sent no DPoP proof.",
-        "Take `--dpop` from the client, or have it send a proof.",
+        "Have it send a proof, or take `--dpop` from the client and the resource.",
     ),
     Reason.CERTIFICATE_REQUIRED: Diagnosis(
         "The client gets tokens bound to its certificate only, and showed none.",
@@ -244,6 +245,13 @@ _GRANT: Mapping[Reason, Diagnosis] = {
         "The token is on no status list, so it counts until it expires.",
         "Switch status lists on for its resource; for now, disable the client.",
     ),
+}
+
+# What it has to do with a token is for APIs, and a proof that is missing has a reason above.
+_PROOF: Mapping[Reason, Diagnosis] = {
+    Reason(fault): each
+    for fault, each in PROOF_DIAGNOSES.items()
+    if fault not in (ProofFault.MISSING, ProofFault.TOKEN)
 }
 
 _EXCHANGE: Mapping[Reason, Diagnosis] = {
@@ -282,8 +290,8 @@ _EXCHANGE: Mapping[Reason, Diagnosis] = {
         "Ask for a token with `grant_type=client_credentials`.",
     ),
     Reason.SUBJECT_BOUND: Diagnosis(
-        "The subject token is bound to a key (`cnf`), whose possession cannot be proven here.",
-        "Have the caller registered without binding for this API.",
+        "The subject token is bound to a key (`cnf`), and the new token would be bound to none.",
+        "Have the client send a DPoP proof with its own key, or show its certificate.",
     ),
     Reason.SUBJECT_NOT_ACTIVE: Diagnosis(
         "A client that the subject token names is gone, disabled or expired.",
@@ -372,6 +380,7 @@ DIAGNOSES: Mapping[Reason, Diagnosis] = {
     **_REQUEST,
     **_CLIENT,
     **_GRANT,
+    **_PROOF,
     **_EXCHANGE,
     **_TOKEN,
     **_ISSUER,

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from issuer.access_token import (
-    BEARER,
     ClaimHook,
     IssuedToken,
     assemble,
@@ -12,7 +11,9 @@ from issuer.access_token import (
     build_signing_input,
     constant_claims,
     header_segment,
+    token_type,
 )
+from issuer.binding import NonceSource, bind, read_possession
 from issuer.client_auth.methods import AuthenticatedClient, ClientAuthenticator
 from issuer.config import IssuerConfig
 from issuer.errors import (
@@ -36,6 +37,7 @@ from issuer.reuse import ReusedTokens, SeenRequest, Wanted, reuse_window, same_t
 from issuer.status.indexes import StatusIndexes
 from issuer.status.positions import Position, join_resources, status_claim
 from issuer.token_request import TokenRequest
+from keys.dpop import ProofKeys
 from keys.errors import NoSigningKey, SignerUnavailable
 from keys.jwt import MAX_TOKEN_BYTES
 from keys.signers.local import Signer
@@ -71,6 +73,7 @@ class TokenService:
         indexes: give tokens their places on status lists.
         limits: of the tokens that a client gets.
         replays: have assertions and proofs count once.
+        nonces: what DPoP proofs have to carry one of; None if they need none.
         hooks: of the operator, which add further claims.
     """
 
@@ -87,6 +90,7 @@ class TokenService:
         indexes: StatusIndexes,
         limits: Limits,
         replays: Replays,
+        nonces: NonceSource | None = None,
         hooks: Iterable[ClaimHook] = (),
     ) -> None:
         self._config = config
@@ -100,6 +104,8 @@ class TokenService:
         self._indexes = indexes
         self._limits = limits
         self._replays = replays
+        self._nonces = nonces
+        self._proof_keys = ProofKeys()
         self._hooks = tuple(hooks)
 
     async def issue(
@@ -123,17 +129,25 @@ class TokenService:
         # Authentication first: RFC 6749 §5.2 tells an unauthenticated peer nothing of grants.
         authenticated = await self._authenticate(request, now)
         client = authenticated.client
+        possession = read_possession(
+            request.evidence,
+            now,
+            client_id=client.client_id,
+            memo=self._proof_keys,
+            nonces=self._nonces,
+        )
         grant = find_grant(request.grant_type, client.registration)
         lookup = Lookup(self._tokens, self._authenticator.clients, now)
         facts = await grant.prepare(request, client, lookup)
-        authorization = grant.decide(request, client, self._config, facts)
+        authorization = bind(grant.decide(request, client, self._config, facts), client, possession)
         try:
             signer = self._keys.signer(now, authorization.alg)
         except NoSigningKey:
             raise TemporarilyUnavailable(Reason.NO_SIGNING_KEY) from None
         # Last: what is refused for another reason has used up nothing, and may be sent again.
-        if authenticated.once:
-            await self._replays.claim(*authenticated.once)
+        once = authenticated.once + possession.once
+        if once:
+            await self._replays.claim(*once)
         window = reuse_window(client, authorization)
         if window:
             what = same_thing(request.grant_type, authorization)
@@ -235,7 +249,7 @@ class TokenService:
             raise ServerError(Reason.TOKEN_TOO_LONG, client_id=authorization.client_id)
         return IssuedToken(
             access_token=access_token,
-            token_type=BEARER,
+            token_type=token_type(authorization.confirmation),
             client_id=authorization.client_id,
             scopes=authorization.scopes,
             expires_in=authorization.token_ttl,

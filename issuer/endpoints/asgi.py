@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from issuer.client_request import MAX_BODY
 from issuer.errors import (
@@ -29,6 +29,14 @@ UNSTORED = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 
 MAX_ASKED = 256
 """Characters of a client's request parameter that a log event holds."""
+
+
+class Answer(NamedTuple):
+    """A good answer to a form; what it says is not to be stored."""
+
+    media_type: bytes
+    body: bytes
+    headers: Headers = ()
 
 
 async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
@@ -76,7 +84,7 @@ async def answer_form(
     scope: Scope,
     receive: Receive,
     send: Send,
-    answer: Callable[[bytes], Awaitable[tuple[bytes, bytes]]],
+    answer: Callable[[bytes], Awaitable[Answer]],
     *,
     refused: Event,
     events: EventSink,
@@ -87,12 +95,12 @@ async def answer_form(
 
     Args:
         scope, receive, send: of ASGI.
-        answer: gives the media type and the body of a good answer to a body; raises OAuthError.
+        answer: answers a body, or raises OAuthError.
         refused: the event of a refusal.
         events: where it goes.
     """
     try:
-        media_type, body = await answer(await _read_form(scope, receive))
+        good = await answer(await _read_form(scope, receive))
     except ConnectionError:
         return  # the client disconnected: there is no one to answer
     except OAuthError as refusal:
@@ -113,7 +121,8 @@ async def answer_form(
         events(refused, reason=Reason.INTERNAL, exception=fault)
         await _respond_error(send, ServerError(Reason.INTERNAL))
     else:
-        await respond(send, 200, ((b"content-type", media_type), *UNSTORED), body)
+        headers = ((b"content-type", good.media_type), *UNSTORED, *good.headers)
+        await respond(send, 200, headers, good.body)
 
 
 def _describe_fault(refusal: OAuthError) -> dict[str, object]:

@@ -12,7 +12,10 @@ ANY_ORIGIN = "*"
 
 _PREFLIGHT_SECONDS = 7200  # Chromium remembers no preflight for longer
 # Fetch §3.3.6: beyond the few that a page may read anyway.
-_EXPOSED = (b"access-control-expose-headers", b"ETag, Retry-After, WWW-Authenticate, X-Request-Id")
+_EXPOSED = (
+    b"access-control-expose-headers",
+    b"DPoP-Nonce, ETag, Retry-After, WWW-Authenticate, X-Request-Id",
+)
 
 
 class CrossOrigin:
@@ -74,7 +77,7 @@ def posted_from(origins: Collection[str], endpoint: Endpoint) -> Endpoint:
     if not origins:
         return endpoint
     # The last is a header that Swagger UI adds to its token requests.
-    headers = "Authorization, Content-Type, X-Requested-With"
+    headers = "Authorization, Content-Type, DPoP, X-Requested-With"
     return CrossOrigin(endpoint, origins=origins, methods="POST", request_headers=headers)
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from issuer.access_token import assemble, build_signing_input, header_segment
 from issuer.config import IssuerConfig
-from issuer.endpoints.asgi import JSON, Receive, Scope, Send, answer_form
+from issuer.endpoints.asgi import JSON, Answer, Receive, Scope, Send, answer_form
 from issuer.endpoints.sent_token import TokenReader
 from issuer.errors import Reason, TemporarilyUnavailable, UnauthorizedClient
 from issuer.events import Event, EventSink
@@ -50,7 +50,7 @@ class IntrospectionEndpoint:
             scope, receive, send, answer, refused=Event.INTROSPECTION_REFUSED, events=self._events
         )
 
-    async def _introspect(self, scope: Scope, body: bytes) -> tuple[bytes, bytes]:
+    async def _introspect(self, scope: Scope, body: bytes) -> Answer:
         client, token, now = await self._reader.read(scope, body, url=self._url)
         client_id, introspects = client.client_id, client.registration.introspects
         if not introspects:
@@ -62,9 +62,9 @@ class IntrospectionEndpoint:
             )
         answer = introspect(token, introspects, self._tokens, now=now)
         if not wants_signed(scope["headers"]):
-            return JSON, json.dumps(answer, separators=(",", ":")).encode()
+            return Answer(JSON, json.dumps(answer, separators=(",", ":")).encode())
         claims = signed_claims(answer, issuer=self._issuer, audience=client_id, now=now)
-        return f"application/{RESPONSE_TYPE}".encode(), await self._sign(claims, now)
+        return Answer(f"application/{RESPONSE_TYPE}".encode(), await self._sign(claims, now))
 
     async def _sign(self, claims: dict[str, object], now: int) -> bytes:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from issuer.config import IssuerConfig
-from issuer.endpoints.asgi import JSON, Receive, Scope, Send, answer_form
+from issuer.endpoints.asgi import JSON, Answer, Receive, Scope, Send, answer_form
 from issuer.endpoints.sent_token import TokenReader
 from issuer.errors import (
     Reason,
@@ -24,7 +24,7 @@ VALIDATOR_LEEWAY = 60
 """Seconds after the end of a token for which an API may still accept it, so it can be revoked."""
 
 # RFC 7009 §2.2: "The content of the response body is ignored by the client".
-_DONE = (JSON, b"{}")
+_DONE = Answer(JSON, b"{}")
 
 OperatorRevocation = Callable[[Client, OwnToken], Awaitable[None]]
 """Revokes a token for a client that may revoke any, and records that it did."""
@@ -70,7 +70,7 @@ class RevocationEndpoint:
             scope, receive, send, answer, refused=Event.REVOCATION_REFUSED, events=self._events
         )
 
-    async def _revoke(self, scope: Scope, body: bytes) -> tuple[bytes, bytes]:
+    async def _revoke(self, scope: Scope, body: bytes) -> Answer:
         client, text, now = await self._reader.read(scope, body, url=self._url)
         try:
             token = self._tokens.recognise(text, now=now, leeway=VALIDATOR_LEEWAY)

@@ -7,9 +7,19 @@ import json
 from collections.abc import Callable
 from functools import partial
 
-from issuer.access_token import IssuedToken
+from issuer.access_token import BEARER, DPOP, IssuedToken
+from issuer.binding import NonceSource
 from issuer.client_auth.methods import find_method
-from issuer.endpoints.asgi import JSON, Receive, Scope, Send, answer_form, peer_address
+from issuer.endpoints.asgi import (
+    JSON,
+    Answer,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    answer_form,
+    peer_address,
+)
 from issuer.errors import OAuthError
 from issuer.events import Event, EventSink
 from issuer.grants import GRANTS
@@ -26,6 +36,7 @@ class TokenEndpoint:
         url: the public URL of the endpoint.
         clock: seconds since the epoch.
         events: where `token.issued` and `token.refused` go.
+        nonces: what the next DPoP proof of a client has to carry; None if it needs none.
     """
 
     def __init__(
@@ -35,11 +46,13 @@ class TokenEndpoint:
         url: str,
         clock: Callable[[], int],
         events: EventSink,
+        nonces: NonceSource | None = None,
     ) -> None:
         self._service = service
         self._url = url
         self._clock = clock
         self._events = events
+        self._nonces = nonces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -48,7 +61,7 @@ class TokenEndpoint:
             scope, receive, send, answer, refused=Event.TOKEN_REFUSED, events=self._events
         )
 
-    async def _issue(self, scope: Scope, body: bytes) -> tuple[bytes, bytes]:
+    async def _issue(self, scope: Scope, body: bytes) -> Answer:
         headers, query, now = scope["headers"], scope["query_string"], self._clock()
         fingerprint = self._service.fingerprint(headers, query, body)
         issued = None if fingerprint is None else self._service.repeat(fingerprint, now=now)
@@ -79,10 +92,17 @@ class TokenEndpoint:
             scope=" ".join(issued.scopes) or None,
             kid=issued.kid,
             jti=issued.jti,
+            token_type=None if issued.token_type == BEARER else issued.token_type,
             subject=issued.subject,
             reused=issued.reused or None,
         )
-        return JSON, _token_body(issued)
+        return Answer(JSON, _token_body(issued), self._next_nonce(issued, now))
+
+    def _next_nonce(self, issued: IssuedToken, now: int) -> Headers:
+        # RFC 9449 §8.2: whoever uses DPoP is spared a refusal when the last nonce has become old.
+        if self._nonces is None or issued.token_type != DPOP:
+            return ()
+        return ((b"dpop-nonce", self._nonces().issue(now).encode("ascii")),)
 
 
 def _known_grant(grant_type: str | None) -> str | None:

@@ -28,6 +28,7 @@ class Authorization(NamedTuple):
         authorization_details: fine-grained rights (RFC 9396 §9.1).
         further_resources: the other audiences, where an operator allows several (RFC 8707 §2).
         issued_token_type: of a token that is given in exchange (RFC 8693 §2.2.1); else None.
+        subject_is_bound: whether that was given for a bound token, and has to be bound as well.
     """
 
     subject: str
@@ -41,6 +42,7 @@ class Authorization(NamedTuple):
     authorization_details: tuple[Mapping[str, object], ...] = ()
     further_resources: tuple[str, ...] = ()
     issued_token_type: str | None = None
+    subject_is_bound: bool = False
 
     @property
     def resources(self) -> tuple[str, ...]:

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from issuer.config import IssuerConfig
 from issuer.errors import (
-    InvalidDpopProof,
-    InvalidRequest,
     InvalidScope,
     InvalidTarget,
     Reason,
@@ -46,8 +44,6 @@ def decide(
         InvalidTarget: the resource is malformed, unknown or not the client's.
         InvalidScope: the scope is malformed, or not all of it is the client's.
         InvalidAuthorizationDetails: they are malformed, or not all of them are the client's.
-        InvalidDpopProof: the token would have to be bound to a key, and there is no proof of one.
-        InvalidRequest: the token would have to be bound to a certificate, and there is none.
     """
     registration = client.registration
     if not registration.grants:
@@ -59,8 +55,6 @@ def decide(
     scopes = _granted_scopes(request, client, targets, asked, details)
     policies = [client.policies[each.resource] for each in targets]
     policy = policies[0] if len(policies) == 1 else _shared_policy(policies, client)
-    for each in policies:
-        require_binding(client, each)
     return Authorization(
         # RFC 9068 §2.2: without a resource owner `sub` identifies the client.
         subject=registration.client_id,
@@ -221,24 +215,3 @@ def scope_not_allowed(
     return InvalidScope(
         Reason.SCOPE_NOT_ALLOWED, description, client_id=client.client_id, asked=request.scope
     )
-
-
-def require_binding(client: Client, policy: TokenPolicy) -> None:
-    """Refuse a Bearer token where a bound one is required; this version cannot bind any.
-
-    RFC 9449 §5.2, RFC 8705 §3.4: what MUST be bound is never issued unbound.
-    """
-    registration = client.registration
-    if registration.dpop_bound_access_tokens or policy.dpop_bound_access_tokens_required:
-        raise InvalidDpopProof(
-            Reason.DPOP_REQUIRED, "a DPoP proof is required", client_id=client.client_id
-        )
-    if (
-        registration.tls_client_certificate_bound_access_tokens
-        or policy.tls_client_certificate_bound_access_tokens
-    ):
-        raise InvalidRequest(
-            Reason.CERTIFICATE_REQUIRED,
-            "a client certificate is required",
-            client_id=client.client_id,
-        )

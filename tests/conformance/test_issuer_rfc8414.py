@@ -52,6 +52,7 @@ def test_metadata_says_what_the_tables_hold() -> None:
             "client_secret_basic",
             "client_secret_post",
         ],
+        "dpop_signing_alg_values_supported": ["ES256", "Ed25519", "EdDSA", "PS256", "RS256"],
         "introspection_signing_alg_values_supported": ["ES256"],
         "response_types_supported": [],
         "scopes_supported": ["read", "write"],

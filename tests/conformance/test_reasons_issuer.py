@@ -24,6 +24,7 @@ from tests.support.issuer import (
     make_secret,
 )
 from tests.support.reasons import Row, check_table
+from tests.support.refused_proofs import REFUSED_PROOFS
 from tests.support.refused_requests import (
     ASSERTING,
     BOTH,
@@ -120,6 +121,10 @@ TOKEN_ROWS = [
     Row(R.GRANT_NOT_ALLOWED, "not the client's grant type", sent(client={"grant_types": ()})),
     Row(R.NOTHING_GRANTED, "no grants", sent(client={"grants": ()})),
     Row(R.DPOP_REQUIRED, "no DPoP proof", sent(client={"dpop_bound_access_tokens": True})),
+    *(
+        Row(reason, cause, sent(GRANT, FORM_LINE, GOOD, *lines, change=change))
+        for reason, cause, lines, change in REFUSED_PROOFS
+    ),
     Row(
         R.CERTIFICATE_REQUIRED,
         "no client certificate",

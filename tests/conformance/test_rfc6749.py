@@ -146,7 +146,8 @@ async def test_events_name_the_token_but_never_hold_it() -> None:
     issuer = TestIssuer()
     answer = await issuer.ask()
     name, fields = issuer.events[0]
-    of_client, of_token = {"client_id", "secret_id", "subject"}, {"kid", "jti", "reused"}
+    of_client = {"client_id", "secret_id", "subject"}
+    of_token = {"kid", "jti", "token_type", "reused"}
     assert name == "token.issued"
     of_request = {"grant_type", "auth_method", "resource", "scope"}
     assert set(fields) == of_client | of_token | of_request

@@ -139,7 +139,7 @@ def test_an_exchanged_token_is_never_wider_than_token_and_policy(
     assert (got.subject, got.client_id) == (claims["sub"], "self")
     assert got.actor is not None
     assert got.actor.get("act") == claims.get("act")
-    assert "cnf" not in claims
+    assert got.subject_is_bound is ("cnf" in claims)
     assert claims.get("may_act", {"sub": "self"}) == {"sub": "self"}
     assert claims["client_id"] != "self"
     allowed = [

@@ -12,6 +12,7 @@ from urllib.parse import quote_plus, urlencode
 import jwt
 
 from issuer.access_token import ClaimHook
+from issuer.binding import NonceSource
 from issuer.client_auth.client_keys import ClientKeys, PublishedSet
 from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.methods import ClientAuthenticator
@@ -220,6 +221,7 @@ class TestIssuer:
     limits: Limits = field(default_factory=Limits)
     published_sets: Callable[[str], PublishedSet] = no_published_sets
     trusted_issuers: Callable[[KeySource], PublishedSet] = no_published_sets
+    nonces: NonceSource | None = None
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -304,10 +306,12 @@ class TestIssuer:
                     indexes=self.indexes,
                     limits=self.limits,
                     replays=Replays(self.store),
+                    nonces=self.nonces,
                 ),
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,
                 events=self._record,
+                nonces=self.nonces,
             )
         return self._endpoint
 
@@ -329,6 +333,7 @@ class TestIssuer:
         *,
         auth: bytes | None = None,
         authenticated: bool = True,
+        proofs: Sequence[bytes] = (),
         **changes: Any,
     ) -> Answer:
         """Send a well-formed request with form fields added.
@@ -337,12 +342,14 @@ class TestIssuer:
             form: the fields.
             auth: the `Authorization` value; by default that of the default client.
             authenticated: False for a request without that header.
+            proofs: DPoP proofs.
             changes: what `send` takes.
         """
         fields = {"grant_type": "client_credentials", **(form or {})}
         headers = [(b"content-type", FORM.encode())]
         if authenticated:
             headers.append((b"authorization", auth or basic("svc-a", SECRET)))
+        headers += [(b"dpop", proof) for proof in proofs]
         return await self.send(urlencode(fields).encode(), headers=headers, **changes)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from consumer.errors import TokenEndpointUnreachable, TokenRequestRefused
 from issuer.administration.http.problems import NOT_FOUND, RequestRefused
-from issuer.errors import ClaimHookFailed, OAuthError, Reason, TooManyRequests
+from issuer.errors import ClaimHookFailed, OAuthError, Reason, TooManyRequests, UseDpopNonce
 from issuer.registry.errors import DeclarationRefused, InvalidDocument
 from issuer.registry.mistakes import Mistake
 from resource_api import errors as resource_errors
@@ -34,6 +34,10 @@ SAMPLES = (
     (
         TooManyRequests,
         lambda found: found(Reason.QUOTA_USED_UP, "later", client_id="billing", retry_after=7),
+    ),
+    (
+        UseDpopNonce,
+        lambda found: found(Reason.PROOF_NONCE, "why", client_id="billing", nonce="a-nonce"),
     ),
     (OAuthError, lambda found: found(Reason.MEDIA_TYPE, "a description", client_id="billing")),
     (InvalidDocument, lambda found: found([Mistake(("scope",), "no", 2), Mistake((), "nor this")])),

@@ -36,7 +36,7 @@ async def test_a_document_can_be_read_by_any_page():
         answer = await call(KEYS, "GET", "/jwks", headers)
         assert grants(answer) == {
             "allow-origin": "*",
-            "expose-headers": "ETag, Retry-After, WWW-Authenticate, X-Request-Id",
+            "expose-headers": "DPoP-Nonce, ETag, Retry-After, WWW-Authenticate, X-Request-Id",
         }
         assert answer.header("vary") is None
 
@@ -78,9 +78,9 @@ async def test_a_preflight_names_what_a_token_request_needs():
     assert grants(answer) == {
         "allow-origin": "https://app.example",
         "allow-methods": "POST",
-        "allow-headers": "Authorization, Content-Type, X-Requested-With",
+        "allow-headers": "Authorization, Content-Type, DPoP, X-Requested-With",
         "max-age": "7200",
-        "expose-headers": "ETag, Retry-After, WWW-Authenticate, X-Request-Id",
+        "expose-headers": "DPoP-Nonce, ETag, Retry-After, WWW-Authenticate, X-Request-Id",
     }
 
 

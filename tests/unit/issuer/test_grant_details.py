@@ -4,7 +4,7 @@ import pytest
 
 from issuer.client_request import Evidence
 from issuer.config import IssuerConfig
-from issuer.errors import InvalidDpopProof, InvalidRequest, InvalidScope, OAuthError
+from issuer.errors import InvalidRequest, InvalidScope
 from issuer.grants.authorization import Authorization
 from issuer.grants.client_credentials import decide as decide_authorization
 from issuer.registry.client import Client
@@ -86,18 +86,4 @@ def test_a_missing_grant_type_is_named() -> None:
     """The peer is told which part to add."""
     with pytest.raises(InvalidRequest) as caught:
         find_grant(None, make_client().registration)
-    assert caught.value.description
-
-
-@pytest.mark.parametrize(
-    ("flag", "error"),
-    [
-        ("dpop_bound_access_tokens", InvalidDpopProof),
-        ("tls_client_certificate_bound_access_tokens", InvalidRequest),
-    ],
-)
-def test_a_missing_binding_is_named(flag: str, error: type[OAuthError]) -> None:
-    """The peer is told which part to add."""
-    with pytest.raises(error) as caught:
-        decide(make_client(**{flag: True}))
     assert caught.value.description

@@ -7,7 +7,6 @@ import pytest
 from issuer.client_request import ClientPassword, Evidence
 from issuer.config import IssuerConfig
 from issuer.errors import (
-    InvalidDpopProof,
     InvalidRequest,
     InvalidScope,
     InvalidTarget,
@@ -41,8 +40,6 @@ TWO_APIS = (
     ResourcePermission(resource=API, scopes=("read", "write"), default_scopes=("read",)),
     ResourcePermission(resource=OTHER_API, scopes=("read", "pay")),
 )
-CERTIFICATE_BOUND = "tls_client_certificate_bound_access_tokens"
-RESOURCE_FLAGS = {"dpop": "dpop_bound_access_tokens_required", "certificate": CERTIFICATE_BOUND}
 
 
 def decide(
@@ -69,13 +66,6 @@ def refused(client: Client, error: type[OAuthError], **request: Any) -> OAuthErr
     assert type(caught.value) is error
     assert caught.value.client_id == client.client_id
     return caught.value
-
-
-def bound(*, client: str | None = None, resource: str | None = None) -> Client:
-    """Make a client that must have its tokens bound, by its own flag or the resource's."""
-    policy = {RESOURCE_FLAGS[resource]: True} if resource else {}
-    own = {RESOURCE_FLAGS[client].removesuffix("_required"): True} if client else {}
-    return make_client(policies={API: TokenPolicy(**policy)}, **own)
 
 
 @pytest.mark.parametrize(
@@ -194,67 +184,6 @@ def test_scopes_that_fit_the_default_resource_mean_it():
 def test_scopes_that_no_one_resource_has_are_refused(scope):
     """RFC 9068 §3: one token, one audience."""
     refused(make_client(grants=TWO_APIS), InvalidScope, scope=scope)
-
-
-@pytest.mark.parametrize(
-    "client",
-    [
-        bound(client="dpop"),
-        bound(resource="dpop"),
-        bound(client="dpop", resource="dpop"),
-        bound(client="certificate", resource="dpop"),
-        bound(client="dpop", resource="certificate"),
-    ],
-)
-def test_what_must_be_bound_to_a_key_is_refused_without_a_proof(client):
-    """RFC 9449 §5.2: without a proof it is refused, by the client's flag or the resource's."""
-    error = refused(client, InvalidDpopProof)
-    assert (error.status, error.reason) == (400, Reason.DPOP_REQUIRED)
-
-
-@pytest.mark.parametrize(
-    "client",
-    [
-        bound(client="certificate"),
-        bound(resource="certificate"),
-        bound(client="certificate", resource="certificate"),
-    ],
-)
-def test_what_must_be_bound_to_a_certificate_is_refused_without_one(client):
-    """RFC 8705 §3: there is no certificate to bind to, so there is no token."""
-    error = refused(client, InvalidRequest)
-    assert (error.status, error.reason) == (400, Reason.CERTIFICATE_REQUIRED)
-
-
-@pytest.mark.parametrize(
-    ("name", "error"),
-    [(RESOURCE_FLAGS["dpop"], InvalidDpopProof), (CERTIFICATE_BOUND, InvalidRequest)],
-)
-def test_only_the_resource_that_asks_for_a_binding_is_out_of_reach(name, error):
-    """A policy is that of one resource; tokens for the client's other ones are not its business."""
-    policies = {API: TokenPolicy(**{name: True}), OTHER_API: TokenPolicy()}
-    client = make_client(grants=TWO_APIS, policies=policies)
-    assert decide(client, resources=(OTHER_API,)).resource == OTHER_API
-    refused(client, error, resources=(API,))
-
-
-@pytest.mark.parametrize(
-    ("client", "code"),
-    [
-        (bound(client="dpop"), "invalid_dpop_proof"),
-        (bound(resource="dpop"), "invalid_dpop_proof"),
-        (bound(client="certificate"), "invalid_request"),
-        (bound(resource="certificate"), "invalid_request"),
-    ],
-)
-async def test_a_refused_binding_leaves_no_token_and_no_use(client, code):
-    """The answer has an error and nothing else; no use was noted."""
-    issuer = TestIssuer(clients=Clients(client))
-    answer = await issuer.ask()
-    assert (answer.status, answer.json["error"]) == (400, code)
-    assert set(answer.json) == {"error", "error_description"}
-    assert [event for event, _ in issuer.events] == ["token.refused"]
-    assert not issuer.usage.take()
 
 
 class AskedKeys(OneKey):

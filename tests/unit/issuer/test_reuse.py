@@ -14,8 +14,10 @@ from issuer.reuse import ReusedTokens, reuse_window, same_thing
 from issuer.status.lists import StatusLists
 from keys.signers.local import LocalSigner
 from tests.support.assertions import evidence_of, make_assertion
+from tests.support.dpop import ProofForge
 from tests.support.issuer import (
     API,
+    ISSUER,
     NOW,
     OTHER_API,
     SECRET,
@@ -255,15 +257,17 @@ def test_a_proof_that_counts_once_is_not_remembered(evidence, may):
 
 
 async def test_a_request_with_a_dpop_proof_is_read_each_time():
-    """It may get the same token, since that is not bound to the proof's key."""
+    """The same request again is a proof that was used before; another proof is another request."""
     issuer = issuer_with()
     usual = [
         (b"content-type", b"application/x-www-form-urlencoded"),
         (b"authorization", basic("svc-a", SECRET)),
     ]
     body = b"grant_type=client_credentials"
-    for fields in (usual, [*usual, (b"dpop", b"x")], [*usual, (b"dpop", b"x")]):
-        assert (await issuer.send(body, headers=fields)).status == 200
+    sender = ProofForge(url=f"{ISSUER}/token", now=NOW)
+    proven = [[*usual, (b"dpop", sender.proof())] for _ in range(2)]
+    for fields, status in (*((each, 200) for each in (usual, *proven)), (proven[0], 400)):
+        assert (await issuer.send(body, headers=fields)).status == status
     assert not issuer.reused._seen
     for _ in range(2):
         await issuer.send(body, headers=usual)
