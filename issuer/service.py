@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from issuer.access_token import (
+    DPOP,
     ClaimHook,
     IssuedToken,
     assemble,
@@ -210,6 +211,16 @@ class TokenService:
             return None
         self._note_use(seen.proof, seen.authorization, now)
         return _given_to(seen.proof, issued)
+
+    def next_nonce(self, issued: IssuedToken, *, now: int) -> str | None:
+        """Return the nonce for the next proof of the client that got a token (RFC 9449 §8.2).
+
+        It spares the client a refusal when the last nonce has become old. None if the token is not
+        bound to a key, or proofs need no nonce.
+        """
+        if self._nonces is None or issued.token_type != DPOP:
+            return None
+        return self._nonces().issue(now)
 
     def _note_use(
         self, authenticated: AuthenticatedClient, authorization: Authorization, now: int

@@ -243,6 +243,11 @@ class Settings(BaseSettings):
         "refuse",
         description="what becomes of a token beyond the quota: `refuse`, or `log`, which issues it",
     )
+    dpop_nonce: Literal["off", "required"] = Field(
+        "off",
+        description="`required`: DPoP proofs at `/token` have to carry a nonce that the issuer gave"
+        " within minutes, so that none can be made ahead; one more round trip for most tokens",
+    )
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - the base class documents it

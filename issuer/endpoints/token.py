@@ -7,8 +7,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 
-from issuer.access_token import BEARER, DPOP, IssuedToken
-from issuer.binding import NonceSource
+from issuer.access_token import BEARER, IssuedToken
 from issuer.client_auth.methods import find_method
 from issuer.endpoints.asgi import (
     JSON,
@@ -36,7 +35,6 @@ class TokenEndpoint:
         url: the public URL of the endpoint.
         clock: seconds since the epoch.
         events: where `token.issued` and `token.refused` go.
-        nonces: what the next DPoP proof of a client has to carry; None if it needs none.
     """
 
     def __init__(
@@ -46,13 +44,11 @@ class TokenEndpoint:
         url: str,
         clock: Callable[[], int],
         events: EventSink,
-        nonces: NonceSource | None = None,
     ) -> None:
         self._service = service
         self._url = url
         self._clock = clock
         self._events = events
-        self._nonces = nonces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -99,10 +95,8 @@ class TokenEndpoint:
         return Answer(JSON, _token_body(issued), self._next_nonce(issued, now))
 
     def _next_nonce(self, issued: IssuedToken, now: int) -> Headers:
-        # RFC 9449 §8.2: whoever uses DPoP is spared a refusal when the last nonce has become old.
-        if self._nonces is None or issued.token_type != DPOP:
-            return ()
-        return ((b"dpop-nonce", self._nonces().issue(now).encode("ascii")),)
+        nonce = self._service.next_nonce(issued, now=now)
+        return () if nonce is None else ((b"dpop-nonce", nonce.encode("ascii")),)
 
 
 def _known_grant(grant_type: str | None) -> str | None:

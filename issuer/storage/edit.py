@@ -4,6 +4,7 @@ It is checked against what is there and leaves an entry in the audit trail and a
 feed, all in the transaction that it is part of. What changes nothing leaves no trace.
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
@@ -42,7 +43,7 @@ from issuer.registry.schema import Json, same_json, write
 from issuer.status.positions import Status
 from issuer.storage import rows
 from issuer.storage.reading import RegistryReading
-from issuer.storage.rows import ISSUER, KeptAnswer, note_change
+from issuer.storage.rows import DPOP_NONCE_KEY, ISSUER, KeptAnswer, note_change
 from issuer.storage.status_changes import IndexRange, append_changes
 from keys.identifiers import other_form
 
@@ -87,6 +88,14 @@ class RegistryEdit(RegistryReading):
             rows.write_identity(self._connection, ISSUER, issuer)
             described = None if before is None else {"issuer": before}
             self._record(Action.ISSUER_CHANGED, issuer, described, {"issuer": issuer})
+
+    def make_dpop_nonce_key(self) -> str:
+        """Return the key of the nonces of DPoP proofs; the first node that asks makes it."""
+        key = self.identity().dpop_nonce_key
+        if key is None:
+            key = secrets.token_hex(32)
+            rows.write_identity(self._connection, DPOP_NONCE_KEY, key)
+        return key
 
     def record_restore(self) -> None:
         """Note in the audit trail that all of it, and the signing keys, came from a backup."""

@@ -1,7 +1,7 @@
 """Read the registry within one transaction, which sees one state of it throughout."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -19,7 +19,7 @@ from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.schema import read, restored
 from issuer.registry.usage import LastUse
 from issuer.storage.client_filter import conditions
-from issuer.storage.rows import EPOCH, ISSUER
+from issuer.storage.rows import DPOP_NONCE_KEY, EPOCH, ISSUER
 from issuer.storage.statements import SELECT, clients_of
 from issuer.storage.status_changes import IndexRange, TokenSelection, find_owners, find_ranges
 from issuer.storage.tables import (
@@ -55,10 +55,12 @@ class RegistryIdentity:
         issuer: the issuer identifier that it serves; None until it is first served or written.
         epoch: random, chosen anew whenever the content is replaced from outside the feed: two
             numbers of the change feed are comparable only within one epoch.
+        dpop_nonce_key: of the nonces that all nodes give, in hexadecimal; None until it is made.
     """
 
     issuer: str | None
     epoch: str
+    dpop_nonce_key: str | None = field(repr=False)
 
 
 class RegistryReading:
@@ -69,10 +71,14 @@ class RegistryReading:
         self._resources: dict[str, RegisteredResource | None] = {}
 
     def identity(self) -> RegistryIdentity:
-        """Read which issuer the registry belongs to, and the epoch of its change feed."""
+        """Read which issuer the registry belongs to, and what its nodes share."""
         rows = self._connection.execute(select(registry_identity))
         found = {row.name: row.value for row in rows}
-        return RegistryIdentity(issuer=found.get(ISSUER), epoch=found.get(EPOCH, ""))
+        return RegistryIdentity(
+            issuer=found.get(ISSUER),
+            epoch=found.get(EPOCH, ""),
+            dpop_nonce_key=found.get(DPOP_NONCE_KEY),
+        )
 
     def clock(self) -> int:
         """Read the time that the database has, in seconds since the epoch."""

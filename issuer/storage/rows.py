@@ -42,7 +42,8 @@ KEPT_SECONDS = 86_400
 
 ISSUER = "issuer"
 EPOCH = "epoch"
-"""The names of what identifies the registry."""
+DPOP_NONCE_KEY = "dpop_nonce_key"
+"""The names of what identifies the registry, and of what all of its nodes share."""
 
 _EPOCH_BYTES = 16
 _OF_CLIENT = {"client_id", "disabled", "expires_at", "grants"}
@@ -91,7 +92,7 @@ def begin_epoch(connection: Connection) -> None:
 
 
 def write_identity(connection: Connection, name: str, value: str) -> None:
-    """Write which issuer the registry belongs to, or the epoch of its change feed."""
+    """Write a member of the identity of the registry."""
     connection.execute(delete(registry_identity).where(_identity.name == name))
     connection.execute(insert(registry_identity).values(name=name, value=value))
 

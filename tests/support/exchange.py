@@ -1,5 +1,6 @@
 """What tests of token exchange share: a caller, a service that is an API, and the exchange."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from issuer.registry.client import CLIENT_CREDENTIALS, TOKEN_EXCHANGE, Client
@@ -53,9 +54,14 @@ def issuer_of(*services: Client) -> TestIssuer:
 
 
 async def exchange(
-    issuer: TestIssuer, token: bytes | str, *, client_id: str = "orders", **form: str | None
+    issuer: TestIssuer,
+    token: bytes | str,
+    *,
+    client_id: str = "orders",
+    proofs: Sequence[bytes] = (),
+    **form: str | None,
 ) -> Answer:
-    """Exchange a token; a parameter that is None is left out."""
+    """Exchange a token, with DPoP proofs; a parameter that is None is left out."""
     fields = {
         "grant_type": TOKEN_EXCHANGE,
         "subject_token": token if isinstance(token, str) else token.decode("latin-1"),
@@ -63,7 +69,7 @@ async def exchange(
         **form,
     }
     sent = {name: value for name, value in fields.items() if value is not None}
-    return await issuer.ask(sent, auth=basic(client_id, SECRET))
+    return await issuer.ask(sent, auth=basic(client_id, SECRET), proofs=proofs)
 
 
 def refusal(issuer: TestIssuer, answer: Answer) -> tuple[str, str]:

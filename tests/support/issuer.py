@@ -311,7 +311,6 @@ class TestIssuer:
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,
                 events=self._record,
-                nonces=self.nonces,
             )
         return self._endpoint
 

@@ -18,6 +18,7 @@ from issuer.limits import Limits
 from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
 from issuer.registry.federated_identity import is_trust_domain, jwt_keys
 from issuer.replay import Replays
+from issuer.storage.registry import Registry
 from keys.encoding import parse_json_object
 from keys.errors import FetchFailed
 from keys.identifiers import split_server_url
@@ -28,6 +29,7 @@ from keys.remote.http_jwks import HttpJwks, get_json
 from keys.remote.jwks_cache import CachePolicy
 from keys.remote.jwks_client import FetchJwks, JwksClient
 from keys.replay import ReplayStore
+from watchword.provider.dpop_nonces import SharedNonces
 from watchword.provider.slow_hash_worker import SlowHashWorker
 from watchword.provider.ssrf_guard import SsrfGuard
 from watchword.settings import Settings
@@ -42,9 +44,10 @@ class Authentication:
 
     Args:
         settings: all settings, checked.
+        registry: where all nodes have the key of nonces.
         clients: the registry as this process knows it.
         claims: where all nodes claim what counts once.
-        limits: of failed authentications.
+        limits: of failed authentications, and of tokens.
         events: where log events go.
         clock: monotonic seconds.
     """
@@ -52,6 +55,7 @@ class Authentication:
     def __init__(
         self,
         settings: Settings,
+        registry: Registry,
         clients: KnownClients,
         claims: ReplayStore,
         *,
@@ -66,6 +70,8 @@ class Authentication:
         self._http = HttpGet(
             maximum=MAXIMUM_BYTES, client=None, clock=clock, addresses=self.guard.addresses
         )
+        self.limits = limits
+        self.nonces = SharedNonces(registry, wanted=settings.dpop_nonce == "required")
         self.replays = Replays(claims)
         self.authenticator = ClientAuthenticator(
             clients,

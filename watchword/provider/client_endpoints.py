@@ -14,7 +14,6 @@ from issuer.endpoints.revocation import RevocationEndpoint
 from issuer.endpoints.sent_token import TokenReader
 from issuer.endpoints.token import TokenEndpoint
 from issuer.events import EventSink
-from issuer.limits import Limits
 from issuer.metadata import (
     AUTHORIZATION_PATH,
     INTROSPECTION_PATH,
@@ -43,7 +42,6 @@ def client_endpoints(
     statuses: TokenStatus,
     writes: HotStore,
     operators: Operators,
-    limits: Limits,
     hooks: Sequence[ClaimHook],
     events: EventSink,
 ) -> dict[str, Endpoint]:
@@ -57,7 +55,6 @@ def client_endpoints(
         statuses: what became of tokens, and their places on the lists of that.
         writes: where that is written.
         operators: may revoke the tokens of others.
-        limits: of the tokens that a client gets.
         hooks: add claims to tokens.
         events: where log events go.
     """
@@ -73,8 +70,9 @@ def client_endpoints(
         tokens=tokens,
         reused=ReusedTokens(statuses.lists, memo_key=secrets.token_bytes(32)),
         indexes=statuses.indexes,
-        limits=limits,
+        limits=authentication.limits,
         replays=replays,
+        nonces=authentication.nonces.source,
         hooks=hooks,
     )
     token = TokenEndpoint(service, url=config.base + TOKEN_PATH, clock=wall_clock, events=events)

@@ -111,7 +111,7 @@ class IssuerApp:
         )
         claims = self._redis or self.writes
         self.authentication = Authentication(
-            settings, self.view, claims, limits=self.limits, events=events
+            settings, self.registry, self.view, claims, limits=self.limits, events=events
         )
         self._metadata = PublishedMetadata(
             self.config,
@@ -163,7 +163,6 @@ class IssuerApp:
             statuses=self.statuses,
             writes=self.writes,
             operators=self._operators,
-            limits=self.limits,
             hooks=find_hooks(self._settings.claim_hooks, self._events),
             events=self._events,
         )
@@ -292,6 +291,7 @@ class IssuerApp:
                 self._refusal = str(error)
                 self._events("registry.refused", reason=self._refusal)
             raise
+        self.authentication.nonces.load(opened)
         self.registry.attach(opened)
         self._watch_registry()
 

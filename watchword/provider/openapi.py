@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
+from issuer.access_token import BEARER, DPOP
 from issuer.administration.http import BASE
 from issuer.administration.http.openapi import (
     SECURITY,
@@ -72,7 +73,7 @@ _TOKEN: Json = {
     "required": ["access_token", "token_type", "expires_in"],
     "properties": {
         "access_token": {"type": "string"},
-        "token_type": {"const": "Bearer"},
+        "token_type": {"enum": [BEARER, DPOP]},
         "expires_in": {"type": "integer"},
         "scope": {"type": "string"},
         "issued_token_type": {"enum": list(TOKEN_TYPES), "description": "in an exchange"},
