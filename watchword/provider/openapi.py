@@ -213,7 +213,14 @@ def _status_list_paths(path: str) -> Json:
 
 def _token_operation() -> Json:
     answer = _answer("An access token", _TOKEN)
-    return _client_form("token", "Get an access token (RFC 6749 §4.4)", _TOKEN_REQUEST, answer)
+    text = {"schema": {"type": "string"}}
+    about = "for the next DPoP proof, if proofs have to carry a nonce (RFC 9449 §8)"
+    answer["headers"] = {"DPoP-Nonce": {"description": about, **text}}
+    operation = _client_form("token", "Get an access token (RFC 6749 §4.4)", _TOKEN_REQUEST, answer)
+    operation["responses"]["400"]["headers"] = answer["headers"]
+    about = "a proof of the key that the token is to be bound to (RFC 9449 §4)"
+    operation["parameters"] = [{"name": "DPoP", "in": "header", "description": about, **text}]
+    return operation
 
 
 def _introspection_operation() -> Json:

@@ -1,0 +1,59 @@
+"""DPoP on a real provider of two workers: one key of nonces, and each proof counts once."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.dpop import ProofForge
+from tests.support.provider import Place, make_place, running
+
+AT_ONCE = 8
+
+
+def ask(place: Place, client: dict[str, Any], proof: bytes) -> httpx.Response:
+    """Ask for a token, on a connection of its own, so that any worker may answer."""
+    return httpx.post(
+        f"{place.url}/token",
+        data={"grant_type": "client_credentials", "scope": "read"},
+        auth=(client["client_id"], client["client_secret"]),
+        headers={"DPoP": proof.decode()},
+        trust_env=False,
+    )
+
+
+@pytest.mark.rfc("9449-8-1", "9449-11.1-1", "9449-5-1")
+@pytest.mark.attack("T21")
+def test_workers_share_nonces_and_take_a_proof_once(tmp_path: Path) -> None:
+    """The nonce of one worker is good at the other; of equal proofs at once exactly one wins."""
+    place = make_place(
+        tmp_path,
+        WATCHWORD_DPOP_NONCE="required",
+        WATCHWORD_WORKERS="2",
+        WATCHWORD_LOG_FORMAT="json",
+    )
+    place.add_key()
+    client = place.json("clients", "create", "till", "--scope", "read", "--dpop")
+    with running(place), ThreadPoolExecutor(AT_ONCE) as pool:
+        metadata = place.get("/.well-known/oauth-authorization-server").json()
+        assert "ES256" in metadata["dpop_signing_alg_values_supported"]
+        sender = ProofForge(url=f"{place.url}/token", now=int(time.time()))
+        refused = ask(place, client, sender.proof())
+        assert (refused.status_code, refused.json()["error"]) == (400, "use_dpop_nonce")
+        nonce = refused.headers["dpop-nonce"]
+        different = [sender.proof(nonce=nonce) for _ in range(AT_ONCE)]
+        answers = list(pool.map(lambda proof: ask(place, client, proof), different))
+        assert {answer.json().get("token_type") for answer in answers} == {"DPoP"}
+        assert all(answer.headers["dpop-nonce"] for answer in answers)
+        equal = [sender.proof(nonce=nonce)] * AT_ONCE
+        answers = list(pool.map(lambda proof: ask(place, client, proof), equal))
+        lost = [answer.json()["error"] for answer in answers if answer.status_code == 400]
+        assert lost == ["invalid_dpop_proof"] * (AT_ONCE - 1)
+        assert [answer.status_code for answer in answers].count(200) == 1
+    log = place.log()
+    assert equal[0].decode() not in str(log)
+    assert {line["token_type"] for line in log if line["event"] == "token.issued"} == {"DPoP"}
+    assert any(line.get("reason") == "proof_replayed" for line in log)
