@@ -46,6 +46,10 @@ class Reason(StrEnum):
     FEDERATED_MISMATCH = "federated_mismatch"
     FEDERATED_TOKEN = "federated_token"  # noqa: S105 - a reason, not a secret
     TRUSTED_ISSUER_UNAVAILABLE = "trusted_issuer_unavailable"
+    CERTIFICATE_UNTRUSTED = "certificate_untrusted"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_SUBJECT = "certificate_subject"
+    CERTIFICATE_KEY = "certificate_key"
     UNKNOWN_CLIENT = "unknown_client"
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a reason, not a secret
     SECRET_EXPIRED = "secret_expired"  # noqa: S105 - a reason, not a secret

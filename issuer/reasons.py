@@ -144,6 +144,27 @@ _CLIENT: Mapping[Reason, Diagnosis] = {
         "See that this server reaches the issuer over https and trusts its certificate, or "
         "register its keys with the identity; the client may try again.",
     ),
+    Reason.CERTIFICATE_UNTRUSTED: Diagnosis(
+        "The client's certificate leads to no authority that is trusted, is not for clients, is of "
+        "a kind that is too weak, or is none.",
+        "`openssl verify -purpose sslclient -CAfile FILE` with the file of "
+        "`WATCHWORD_TLS_CLIENT_CA`; behind a proxy that passes on no chain, put the authorities "
+        "in between into that file as well.",
+    ),
+    Reason.CERTIFICATE_EXPIRED: Diagnosis(
+        "The client's certificate has ended, or has not begun.",
+        "Have its authority renew it; compare the clocks if it is new.",
+    ),
+    Reason.CERTIFICATE_SUBJECT: Diagnosis(
+        "The client's certificate is good, but does not have the name that is registered.",
+        "Compare `watchword clients show ID` with `openssl x509 -noout -subject -nameopt RFC2253 "
+        "-ext subjectAltName`; `watchword clients update ID --tls-subject …`.",
+    ),
+    Reason.CERTIFICATE_KEY: Diagnosis(
+        "The key of the client's certificate is not in the `jwks` of the client, or what is at its "
+        "`jwks_uri` cannot be read.",
+        "Register the key with `watchword clients update ID --jwks FILE`.",
+    ),
     Reason.UNKNOWN_CLIENT: Diagnosis(
         "There is no client of this id.",
         "Look for it with `watchword clients list`; is this the issuer where it is registered?",

@@ -8,6 +8,7 @@ fetch in a cool-down, and a key that is gone from the set counts no more.
 import json
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
@@ -109,6 +110,12 @@ class ClientKeys:
             return await published.key(kid, alg)
         except (UnknownKey, NoKeySet):
             return None
+
+    async def renew(self, client: Client, now: int) -> None:
+        """Fetch what a client publishes again, if it may be asked: it lacks what was shown."""
+        if client.registration.jwks_uri is not None:
+            with suppress(UnknownKey, NoKeySet):
+                await self._published.open(client.registration.jwks_uri, now).key("", "")
 
     def current_set(self, client: Client, now: int) -> JwkSet | None:
         """Return the keys of a client that are at hand; None if there are none."""

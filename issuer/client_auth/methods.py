@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from issuer.client_auth.assertion import JWT_BEARER, ClaimedAssertion
+from issuer.client_auth.certificate import (
+    AuthorityVerifier,
+    SelfSignedVerifier,
+    find_certificate,
+)
 from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
@@ -125,6 +130,8 @@ METHODS: Mapping[AuthMethod, Method[Any]] = {
     AuthMethod.CLIENT_SECRET_BASIC: Method(lambda evidence: evidence.basic, SecretVerifier),
     AuthMethod.CLIENT_SECRET_POST: Method(lambda evidence: evidence.secret_post, SecretVerifier),
     AuthMethod.PRIVATE_KEY_JWT: Method(_find_private_key, PrivateKeyVerifier),
+    AuthMethod.TLS_CLIENT_AUTH: Method(find_certificate, AuthorityVerifier),
+    AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: Method(find_certificate, SelfSignedVerifier),
     AuthMethod.FEDERATED: Method(_find_federated, FederatedVerifier),
 }
 """The methods that a client may authenticate by, by registered name; any other is refused."""

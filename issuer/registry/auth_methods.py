@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from cryptography import x509
 from pydantic import ValidationInfo
 
 from issuer.registry.errors import InvalidValue
@@ -103,7 +104,8 @@ def check_tls_subject(value: str, info: ValidationInfo) -> str:
     """Return a certificate's name unchanged if a certificate can have it (RFC 8705 §2.1.2).
 
     Raises:
-        InvalidValue: it is empty, too long, or does not print; or is no IP address where it should.
+        InvalidValue: it is empty, too long, or does not print; or is no IP address, or no
+            distinguished name, where it should be one.
     """
     name = info.field_name
     if not (1 <= len(value) <= MAXIMUM_SUBJECT_LENGTH and value.isprintable()):
@@ -113,7 +115,26 @@ def check_tls_subject(value: str, info: ValidationInfo) -> str:
             ipaddress.ip_address(value)
         except ValueError:
             raise InvalidValue(f"{name} is not an IP address") from None
+    if name == "tls_client_auth_subject_dn":
+        parse_distinguished_name(value)
     return value
+
+
+def parse_distinguished_name(text: str) -> x509.Name:
+    """Read a distinguished name as RFC 4514 writes it: the part that is nearest first.
+
+    Raises:
+        InvalidValue: it is written in another way, or has a name of an attribute that is not in
+            RFC 4514 §3.
+    """
+    try:
+        return x509.Name.from_rfc4514_string(text)
+    except ValueError:
+        raise InvalidValue(
+            "tls_client_auth_subject_dn is no distinguished name as RFC 4514 writes them, such as"
+            " CN=svc,O=Example,C=DE; write other attributes than CN, L, ST, O, OU, C, STREET, DC"
+            " and UID by their numbers, such as 1.2.840.113549.1.9.1"
+        ) from None
 
 
 def check_jwks(document: dict[str, Any]) -> dict[str, Any]:

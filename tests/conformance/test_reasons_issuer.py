@@ -1,6 +1,7 @@
 """Every way in which the issuer refuses a request has a reason of its own, the one in its log."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 
@@ -32,6 +33,7 @@ from tests.support.refused_requests import (
     GOOD,
     GRANT,
     LISTED,
+    NAMED,
     OWN_KID,
     AwaySigner,
     UnreadableSet,
@@ -47,6 +49,7 @@ from tests.support.refused_requests import (
     registered,
     seen,
     sent,
+    shown,
     signed,
     signed_workload,
     used_up,
@@ -102,6 +105,21 @@ TOKEN_ROWS = [
         R.TRUSTED_ISSUER_UNAVAILABLE,
         "a cluster that does not answer",
         granted(signed_workload(), away=True),
+    ),
+    Row(R.CERTIFICATE_UNTRUSTED, "a certificate of no authority", shown("self-made")),
+    Row(R.CERTIFICATE_EXPIRED, "an old certificate", shown("issued", ends_in=timedelta(hours=-1))),
+    Row(
+        R.CERTIFICATE_SUBJECT,
+        "the certificate of another client",
+        shown("issued", client={**NAMED, "tls_client_auth_subject_dn": "CN=other"}),
+    ),
+    Row(
+        R.CERTIFICATE_KEY,
+        "a certificate of another key",
+        shown(
+            "self-made",
+            client={**ASSERTING, "token_endpoint_auth_method": "self_signed_tls_client_auth"},
+        ),
     ),
     Row(R.UNKNOWN_CLIENT, "nobody", auth(basic("nobody", SECRET))),
     Row(R.WRONG_SECRET, "another secret", auth(basic("svc-a", "wws_" + "x" * 43))),

@@ -67,7 +67,7 @@ def test_everything_that_is_decided_of_a_client_comes_back(registry, another):
 @pytest.mark.parametrize("name", TLS_SUBJECTS)
 def test_the_subject_of_a_certificate_comes_back(registry, name):
     """Each way to name a certificate keeps its name."""
-    value = "192.0.2.1" if name.endswith("_ip") else "till.example"
+    value = {"ip": "192.0.2.1", "dn": "CN=till,C=DE"}.get(name[-2:], "till.example")
     registry.create_client(
         new_client(token_endpoint_auth_method=AuthMethod.TLS_CLIENT_AUTH, **{name: value})
     )

@@ -55,7 +55,13 @@ KEYS = st.lists(st.sampled_from([0, 1, 2]), min_size=1, unique=True).map(
 PUBLISHED = st.just({"jwks_uri": "https://keys.example/jwks?of=till"})
 SUBJECTS = st.sampled_from(TLS_SUBJECTS).flatmap(
     lambda name: st.fixed_dictionaries(
-        {name: st.ip_addresses().map(str) if name.endswith("_ip") else NAMES}
+        {
+            name: st.ip_addresses().map(str)
+            if name.endswith("_ip")
+            else st.integers().map(lambda number: f"CN=till {number}")
+            if name.endswith("_dn")
+            else NAMES
+        }
     )
 )
 

@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import jwt
+from cryptography.x509 import Certificate
 
 from issuer.access_token import ClaimHook
 from issuer.binding import NonceSource
+from issuer.client_auth.certificate import AuthorityVerifier, SelfSignedVerifier
 from issuer.client_auth.client_keys import ClientKeys, PublishedSet
 from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.methods import ClientAuthenticator
@@ -38,6 +40,7 @@ from issuer.service import TokenService
 from issuer.status.indexes import StatusIndexes
 from issuer.status.lists import StatusLists
 from issuer.status.positions import Position, Status, new_jti
+from keys.client_cert import Chain, write_tls_extension
 from keys.errors import NoSigningKey
 from keys.jwk import PublicJwk
 from keys.signers.batch import BatchingSigner
@@ -222,6 +225,8 @@ class TestIssuer:
     published_sets: Callable[[str], PublishedSet] = no_published_sets
     trusted_issuers: Callable[[KeySource], PublishedSet] = no_published_sets
     nonces: NonceSource | None = None
+    certificates: Sequence[Certificate] = ()
+    """Of the authorities that name clients."""
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -238,10 +243,13 @@ class TestIssuer:
     def authenticator(self) -> ClientAuthenticator:
         """The authenticator of all endpoints, made once."""
         if self._authenticator is None:
+            keys = ClientKeys(self.published_sets)
             self._authenticator = ClientAuthenticator(
                 self.clients,
                 SecretVerifier(self.slow, memo_key=bytes(32)),
-                PrivateKeyVerifier(self.config.issuer, ClientKeys(self.published_sets)),
+                PrivateKeyVerifier(self.config.issuer, keys),
+                AuthorityVerifier(self),
+                SelfSignedVerifier(keys),
                 FederatedVerifier(self.config.issuer, TrustedIssuers(self.trusted_issuers)),
                 limits=self.limits,
             )
@@ -359,14 +367,16 @@ async def call(
     headers: list[tuple[bytes, bytes]] | None = None,
     body: bytes = b"",
     query: bytes = b"",
+    chain: Chain = (),
 ) -> Answer:
-    """Call any ASGI application once."""
+    """Call any ASGI application once, over a connection with these certificates."""
     scope = {
         "type": "http",
         "method": method,
         "path": path,
         "query_string": query,
         "headers": headers or [],
+        "extensions": {"tls": write_tls_extension(chain)} if chain else {},
     }
     sent: list[dict[str, Any]] = []
     chunks = [body[start : start + 30_000] for start in range(0, len(body), 30_000)] or [b""]

@@ -4,11 +4,14 @@ import json
 import secrets
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from cryptography.x509 import ExtensionType, load_pem_x509_certificates
 
 from issuer.grants.authorization import Authorization
 from issuer.limits import Limits
@@ -22,6 +25,7 @@ from issuer.status.positions import Status, StatusChange, status_claim
 from keys.errors import NoKeySet, SignerUnavailable
 from keys.jwk import PublicJwk
 from tests.support.assertions import form_of, jwk_of
+from tests.support.certificates import FOR_CLIENTS, Authority, Certificate, self_signed
 from tests.support.exchange import (
     FORGE,
     PLACE,
@@ -79,6 +83,31 @@ def sent(
         return issuer.events[-1][1]["reason"]
 
     return send
+
+
+def shown(kind: str, **options: Any) -> Ask:
+    """Show a certificate: of the authority that is trusted, or one that the client made."""
+
+    async def send() -> object:
+        with tempfile.TemporaryDirectory() as folder:
+            authority = Authority(Path(folder))
+            issue = authority.issue if kind == "issued" else partial(_self_made, Path(folder))
+            chain = issue("svc", FOR_CLIENTS, **options).chain
+            issuer = TestIssuer(
+                clients=Clients(make_client(**(client or NAMED))),
+                certificates=load_pem_x509_certificates(authority.file.read_bytes()),
+                now=int(datetime.now(UTC).timestamp()),
+            )
+        body = GRANT + b"&client_id=svc-a"
+        await call(issuer.endpoint, "POST", "/", [FORM_LINE], body, chain=chain)
+        return issuer.events[-1][1]["reason"]
+
+    client = options.pop("client", None)
+    return send
+
+
+def _self_made(folder: Path, name: str, *extensions: ExtensionType, **options: Any) -> Certificate:
+    return self_signed(folder / name, *extensions, **options)
 
 
 def asked(*fields: tuple[str, str], **options: Any) -> Ask:
@@ -199,6 +228,13 @@ def without_store(issuer: TestIssuer) -> None:
     issuer.clients.store_is_down = True
     issuer.clients.known.clear()
 
+
+NAMED = {
+    "token_endpoint_auth_method": "tls_client_auth",
+    "tls_client_auth_subject_dn": "CN=svc",
+    "secrets": (),
+}
+"""A client that is known by the name in its certificate."""
 
 ASSERTING = {
     "token_endpoint_auth_method": "private_key_jwt",

@@ -20,6 +20,7 @@ from watchword.cli.options import (
     UnusedFor,
     attribute_labels,
     later,
+    load_file,
     load_object,
     read_attributes,
     read_lately,
@@ -68,6 +69,14 @@ class ClientOptions(FederationOptions, KeyOptions, GrantOptions):
         typer.Option(
             metavar="KIND=VALUE",
             help="The certificate of tls_client_auth; KIND is dn, dns, uri, ip or email.",
+        ),
+    ] = None
+    certificate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Its certificate as PEM, whose key becomes its jwks: for"
+            " self_signed_tls_client_auth.",
         ),
     ] = None
     expires_in: Annotated[
@@ -158,6 +167,11 @@ def read_members(options: ClientOptions, mistakes: Mistakes, now: int) -> "Json"
     if identity := read_identity(options, mistakes):
         mistakes.exclude("--federated", [("--federated-identity", members.get(_IDENTITIES))])
         members[_IDENTITIES] = [identity]
+    if options.certificate is not None:
+        others = [("--jwks", options.typed["jwks"]), ("--jwks-uri", options.typed["jwks_uri"])]
+        mistakes.exclude("--certificate", others)
+        with mistakes.of("--certificate"):
+            members["jwks"] = _load_certificate_key(options.certificate)
     if options.no_grants:
         mistakes.exclude("--no-grants", [("--grant-type", options.typed["grant_types"])])
         members |= {"grant_types": [], "grants": []}
@@ -186,6 +200,29 @@ def read_patch(options: ClientChanges, mistakes: Mistakes, now: int) -> "Json":
         else:
             kept[key] = None
     return patch
+
+
+def _load_certificate_key(path: str) -> "Json":
+    """Return the key of a certificate as a JWK set.
+
+    Raises:
+        ValueError: the file cannot be read, or is no certificate as PEM.
+    """
+    from cryptography import x509
+
+    from keys.jwk import thumbprint
+    from keys.key_types import KEY_TYPES
+
+    raw = load_file(path)
+    try:
+        key = x509.load_pem_x509_certificate(raw).public_key()
+    except (ValueError, x509.InvalidVersion):
+        raise ValueError(f"{path} must hold a certificate as PEM") from None
+    for kty, key_type in KEY_TYPES.items():
+        if isinstance(key, key_type.public):
+            members = {"kty": kty, **key_type.members(key)}
+            return {"keys": [{**members, "kid": thumbprint(members)}]}
+    raise ValueError(f"{path} has a key of a kind that is not taken; use RSA, P-256 or Ed25519")
 
 
 def _displaced(members: "Json") -> "Json":

@@ -17,6 +17,7 @@ from keys.events import EventSink
 from keys.identifiers import is_loopback
 from resource_api.demo.values import MemoryValue, ResourceValue
 from watchword.ambient import wall_clock
+from watchword.client_authorities import ClientAuthorities
 from watchword.errors import ProviderError
 from watchword.logging import Events, configure_logging
 from watchword.metrics import Metrics
@@ -191,6 +192,7 @@ def check_settings(settings: Settings, only: Part | None, events: Events) -> Non
     """
     Certificate.of(settings, events)
     if only != "api":
+        ClientAuthorities(settings.client_ca_file, events)
         IssuerApp.check(settings, events)
 
 

@@ -1,15 +1,18 @@
 """Wire client authentication: the verifiers, the keys of clients, and what counts once."""
 
+import asyncio
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from time import monotonic
+from typing import Any
 
+from issuer.client_auth.certificate import AuthorityVerifier, SelfSignedVerifier
 from issuer.client_auth.client_keys import ClientKeys
 from issuer.client_auth.federated import FederatedVerifier
-from issuer.client_auth.methods import ClientAuthenticator, KnownClients
+from issuer.client_auth.methods import ClientAuthenticator, KnownClients, Verifier
 from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
 from issuer.client_auth.trusted_issuers import KeySource, TrustedIssuers
@@ -29,10 +32,15 @@ from keys.remote.http_jwks import HttpJwks, get_json
 from keys.remote.jwks_cache import CachePolicy
 from keys.remote.jwks_client import FetchJwks, JwksClient
 from keys.replay import ReplayStore
+from watchword.client_authorities import ClientAuthorities
 from watchword.provider.dpop_nonces import SharedNonces
+from watchword.provider.jobs import Job
 from watchword.provider.slow_hash_worker import SlowHashWorker
 from watchword.provider.ssrf_guard import SsrfGuard
 from watchword.settings import Settings
+
+AUTHORITIES_SECONDS = 1.0
+"""Between two looks for new authorities of clients' certificates."""
 
 CLIENT_KEYS = CachePolicy(maximum_lifetime=300)
 """How long a key set that a client publishes serves: one that was withdrawn is not believed longer
@@ -73,14 +81,28 @@ class Authentication:
         self.limits = limits
         self.nonces = SharedNonces(registry, wanted=settings.dpop_nonce == "required")
         self.replays = Replays(claims)
+        self._authorities = ClientAuthorities(settings.client_ca_file, events)
         self.authenticator = ClientAuthenticator(
-            clients,
-            SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32)),
-            PrivateKeyVerifier(settings.issuer, ClientKeys(self._open_set)),
-            FederatedVerifier(
-                settings.issuer, TrustedIssuers(partial(open_trusted_issuer, settings, events))
-            ),
-            limits=limits,
+            clients, *self._verifiers(settings, ClientKeys(self._open_set)), limits=limits
+        )
+
+    def _verifiers(self, settings: Settings, keys: ClientKeys) -> Iterator[Verifier[Any]]:
+        """Yield what verifies each method that is switched on."""
+        yield SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32))
+        yield PrivateKeyVerifier(settings.issuer, keys)
+        trusted = TrustedIssuers(partial(open_trusted_issuer, settings, self._events))
+        yield FederatedVerifier(settings.issuer, trusted)
+        if settings.tls_client_ca is not None:
+            yield SelfSignedVerifier(keys)
+        if settings.client_ca_file is not None:
+            yield AuthorityVerifier(self._authorities)
+
+    def follow_authorities(self) -> Job:
+        """Return the work that loads new authorities of clients' certificates."""
+        return Job(
+            name="client authorities",
+            every=AUTHORITIES_SECONDS,
+            run=lambda: asyncio.to_thread(self._authorities.look),
         )
 
     def close(self) -> None:

@@ -309,6 +309,7 @@ class IssuerApp:
                 every=DOCUMENT_POLL_SECONDS,
                 run=lambda: asyncio.to_thread(self._metadata.refresh),
             ),
+            self.authentication.follow_authorities(),
             Job(
                 name="key trail",
                 every=DOCUMENT_POLL_SECONDS,

@@ -93,6 +93,8 @@ def named(name: str, value: str) -> ClientRegistration:
 def test_a_subject_is_some_printable_text(name, length):
     """RFC 8705 §2.1.2: the five ways to name a certificate."""
     value = "2001:db8::1" if name.endswith("_ip") else "x" * length
+    if name.endswith("_dn"):
+        value = "CN=" + value[:64]  # RFC 5280 appendix A.1, ub-common-name
     assert getattr(named(name, value), name) == value
 
 
@@ -106,6 +108,10 @@ def test_a_subject_is_some_printable_text(name, length):
         ("tls_client_auth_san_ip", "till.example", "is not an IP address"),
         ("tls_client_auth_san_ip", "10.0.0.256", "is not an IP address"),
         ("tls_client_auth_san_ip", "010.0.0.1", "is not an IP address"),
+        ("tls_client_auth_subject_dn", "till", "no distinguished name"),
+        ("tls_client_auth_subject_dn", "/CN=till/C=DE", "no distinguished name"),
+        ("tls_client_auth_subject_dn", "CN = till", "no distinguished name"),
+        ("tls_client_auth_subject_dn", "emailAddress=a@b.example", "no distinguished name"),
         ("tls_client_auth_san_rid", "1.2.3", "Unexpected keyword argument"),
     ],
 )

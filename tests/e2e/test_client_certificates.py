@@ -1,0 +1,155 @@
+"""Clients with certificates get tokens: by TLS itself and through proxies."""
+
+import signal
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.certificates import FOR_CLIENTS, Authority, Certificate, self_signed
+from tests.support.haproxy import balancing_haproxy
+from tests.support.nginx import sample_nginx
+from tests.support.provider import PATIENCE, Place, eventually, make_place, running
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Give one for the server and for its clients."""
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def place(tmp_path: Path, authority: Authority) -> Place:
+    """Give a provider with clients that have certificates."""
+    place = make_place(tmp_path, WATCHWORD_TLS_CLIENT_CA=str(authority.file))
+    place.add_key()
+    return place
+
+
+def serve_tls_with(place: Place, authority: Authority) -> None:
+    """Have the provider serve TLS directly."""
+    own = authority.issue("server")
+    place.settings |= {
+        "WATCHWORD_ISSUER": f"https://localhost:{place.port}",
+        "WATCHWORD_TLS_CERT": str(own.file),
+        "WATCHWORD_TLS_KEY": str(own.key_file),
+    }
+
+
+@contextmanager
+def started(place: Place) -> Iterator[None]:
+    """Serve; whether the provider is ready is seen over TLS."""
+    process = place.start()
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def http(authority: Authority, shown: Certificate | None = None) -> httpx.Client:
+    """Make a client that shows a certificate."""
+    context = authority.trusting()
+    if shown is not None:
+        context.load_cert_chain(shown.file, shown.key_file)
+    return httpx.Client(verify=context, trust_env=False)
+
+
+def ask(client: httpx.Client, url: str, client_id: str) -> httpx.Response:
+    """Ask for a token with nothing but the certificate."""
+    return client.post(
+        f"{url}/token", data={"grant_type": "client_credentials", "client_id": client_id}
+    )
+
+
+@pytest.mark.rfc("8705-2-1")
+def test_a_client_is_known_by_the_name_in_its_certificate(
+    place: Place, authority: Authority
+) -> None:
+    """And no other client with a certificate of the same authority is."""
+    serve_tls_with(place, authority)
+    place.settings["WATCHWORD_MTLS_URL"] = f"https://localhost:{place.port}"
+    for name in ("billing", "stock"):
+        place.json(
+            *("clients", "create", name, "--auth", "tls_client_auth", "--all-scopes"),
+            *("--tls-subject", f"dn=CN={name}"),
+        )
+    billing, stock = (authority.issue(name, FOR_CLIENTS) for name in ("billing", "stock"))
+    with (
+        started(place),
+        http(authority, billing) as own,
+        http(authority, stock) as other,
+        http(authority) as without,
+    ):
+        url = place.settings["WATCHWORD_ISSUER"]
+        assert eventually(lambda: is_ready(without, url))
+        answer = ask(own, url, "billing")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["token_type"] == "Bearer"
+        for stranger in (other, without):
+            answer = ask(stranger, url, "billing")
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+        metadata = without.get(f"{url}/.well-known/oauth-authorization-server").json()
+    assert {"tls_client_auth", "self_signed_tls_client_auth"} <= {
+        *metadata["token_endpoint_auth_methods_supported"]
+    }
+    assert metadata["mtls_endpoint_aliases"]["token_endpoint"] == f"{url}/token"
+    reasons = [each.get("reason") for each in place.log() if each["event"] == "token.refused"]
+    assert reasons == ["certificate_subject", "no_credentials"]
+
+
+@pytest.mark.rfc("9440-2-1", "9440-2.4-1")
+@pytest.mark.attack("V38")
+@pytest.mark.parametrize("front", ["nginx", "haproxy"])
+def test_through_a_proxy_a_client_is_known_by_its_key(
+    place: Place, authority: Authority, tmp_path: Path, front: str
+) -> None:
+    """Though the certificate is its own work; one that it only has a copy of proves nothing."""
+    stock = self_signed(tmp_path / "stock", FOR_CLIENTS)
+    forger = self_signed(tmp_path / "forger", FOR_CLIENTS)
+    place.settings["WATCHWORD_TRUSTED_PROXIES"] = "127.0.0.1"
+    place.json(
+        *("clients", "create", "stock", "--auth", "self_signed_tls_client_auth", "--all-scopes"),
+        *("--certificate", str(stock.file)),
+    )
+    with (
+        running(place),
+        fronted(front, tmp_path, place.port, authority) as url,
+        http(authority, stock) as own,
+        http(authority, forger) as other,
+    ):
+        assert eventually(lambda: is_ready(own, url))
+        assert ask(own, url, "stock").status_code == 200
+        for written in (None, client_cert(stock)):
+            other.headers.update({} if written is None else {"Client-Cert": written})
+            assert ask(other, url, "stock").status_code == 401
+    reasons = [each.get("reason") for each in place.log() if each["event"] == "token.refused"]
+    assert reasons == ["certificate_key", "certificate_key"]
+
+
+def is_ready(client: httpx.Client, url: str) -> bool:
+    """Tell whether the provider answers."""
+    try:
+        return client.get(f"{url}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def fronted(
+    front: str, folder: Path, port: int, authority: Authority
+) -> AbstractContextManager[str]:
+    """Run a proxy in front of a port."""
+    own = authority.issue("front")
+    if front == "nginx":
+        return sample_nginx(folder, port, own)
+    return balancing_haproxy(folder, port, certificate=own.both_file, client_ca=authority.file)
+
+
+def client_cert(certificate: Certificate) -> str:
+    """Write `Client-Cert` as a proxy does."""
+    return f":{b64encode(certificate.chain[0]).decode()}:"
