@@ -204,26 +204,27 @@ def test_lives_can_be_given_in_seconds_from_now(run, tmp_path):
     assert before + 60 <= secret.expires_at <= wall_clock() + 60
 
 
-def test_a_client_of_keys_is_registered_and_told_that_it_must_wait(run, tmp_path):
-    """A method that the token endpoint does not take yet may be registered, but not in silence."""
+def test_a_client_of_keys_is_registered_without_a_secret(run, tmp_path):
+    """Its keys are shown, and nothing is warned of."""
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps({"keys": [public_rsa_jwk().members()]}))
     done = run("clients", "create", "till", "--auth", "private_key_jwt", "--jwks", str(keys))
     assert done.returncode == 0
-    assert "the token endpoint does not take private_key_jwt yet" in done.stderr
+    assert "warning" not in done.stderr
     assert public_rsa_jwk().kid in done.stdout
     shown = document(run("clients", "show", "till", "--json"))
     assert (len(shown["jwks"]["keys"]), shown["secrets"]) == (1, [])
 
 
-def test_a_client_or_resource_of_bound_tokens_is_told_that_there_are_none_yet(run):
-    """None are made unbound instead, so there are none at all."""
-    for option, kind in (("--dpop", "DPoP-bound"), ("--certificate-bound", "certificate-bound")):
-        of_client = run("clients", "create", f"a{option}", option).stderr
-        assert f"makes no {kind} tokens yet in this version; a{option} gets no tokens" in of_client
+def test_a_client_or_resource_of_bound_tokens_is_made_without_a_warning(run):
+    """The token endpoint binds tokens."""
+    for option in ("--dpop", "--certificate-bound"):
+        of_client = run("clients", "create", f"a{option}", option)
         url = f"https://a.example/{option}"
-        of_resource = run("resources", "create", url, "--scope", "a", option).stderr
-        assert f"makes no {kind} tokens yet in this version; no client gets tokens" in of_resource
+        of_resource = run("resources", "create", url, "--scope", "a", option)
+        for done in (of_client, of_resource):
+            assert done.returncode == 0
+            assert "warning" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""Clients with certificates get tokens: by TLS itself and through proxies."""
+"""Clients with certificates get bound tokens, and use them: by TLS itself and through proxies."""
 
+import json
 import signal
 from base64 import b64encode
 from collections.abc import Iterator
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from keys.client_cert import certificate_thumbprint
+from keys.encoding import decode_base64url
 from tests.support.certificates import FOR_CLIENTS, Authority, Certificate, self_signed
 from tests.support.haproxy import balancing_haproxy
 from tests.support.nginx import sample_nginx
@@ -67,17 +71,28 @@ def ask(client: httpx.Client, url: str, client_id: str) -> httpx.Response:
     )
 
 
-@pytest.mark.rfc("8705-2-1")
+def read(client: httpx.Client, url: str, token: str) -> httpx.Response:
+    """Use a token."""
+    return client.get(f"{url}/read-resource", headers={"Authorization": f"Bearer {token}"})
+
+
+def claims_of(token: str) -> dict[str, object]:
+    """Decode the claims of a token."""
+    claims: dict[str, object] = json.loads(decode_base64url(token.split(".")[1]))
+    return claims
+
+
+@pytest.mark.rfc("8705-2-1", "8705-3-1")
 def test_a_client_is_known_by_the_name_in_its_certificate(
     place: Place, authority: Authority
 ) -> None:
-    """And no other client with a certificate of the same authority is."""
+    """Its token counts over connections with the same certificate alone."""
     serve_tls_with(place, authority)
     place.settings["WATCHWORD_MTLS_URL"] = f"https://localhost:{place.port}"
     for name in ("billing", "stock"):
         place.json(
             *("clients", "create", name, "--auth", "tls_client_auth", "--all-scopes"),
-            *("--tls-subject", f"dn=CN={name}"),
+            *("--tls-subject", f"dn=CN={name}", "--certificate-bound"),
         )
     billing, stock = (authority.issue(name, FOR_CLIENTS) for name in ("billing", "stock"))
     with (
@@ -91,7 +106,14 @@ def test_a_client_is_known_by_the_name_in_its_certificate(
         answer = ask(own, url, "billing")
         assert answer.status_code == 200, answer.text
         assert answer.json()["token_type"] == "Bearer"
+        token = answer.json()["access_token"]
+        thumbprint = certificate_thumbprint(billing.chain[0])
+        assert claims_of(token)["cnf"] == {"x5t#S256": thumbprint}
+        assert read(own, url, token).status_code == 200
         for stranger in (other, without):
+            refused = read(stranger, url, token)
+            assert refused.status_code == 401
+            assert 'error="invalid_token"' in refused.headers["www-authenticate"]
             answer = ask(stranger, url, "billing")
             assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
         metadata = without.get(f"{url}/.well-known/oauth-authorization-server").json()
@@ -115,7 +137,7 @@ def test_through_a_proxy_a_client_is_known_by_its_key(
     place.settings["WATCHWORD_TRUSTED_PROXIES"] = "127.0.0.1"
     place.json(
         *("clients", "create", "stock", "--auth", "self_signed_tls_client_auth", "--all-scopes"),
-        *("--certificate", str(stock.file)),
+        *("--certificate", str(stock.file), "--certificate-bound"),
     )
     with (
         running(place),
@@ -124,10 +146,13 @@ def test_through_a_proxy_a_client_is_known_by_its_key(
         http(authority, forger) as other,
     ):
         assert eventually(lambda: is_ready(own, url))
-        assert ask(own, url, "stock").status_code == 200
+        token = ask(own, url, "stock").json()["access_token"]
+        assert read(own, url, token).status_code == 200
+        assert read(other, url, token).status_code == 401
         for written in (None, client_cert(stock)):
             other.headers.update({} if written is None else {"Client-Cert": written})
             assert ask(other, url, "stock").status_code == 401
+            assert read(other, url, token).status_code == 401
     reasons = [each.get("reason") for each in place.log() if each["event"] == "token.refused"]
     assert reasons == ["certificate_key", "certificate_key"]
 
@@ -153,3 +178,21 @@ def fronted(
 def client_cert(certificate: Certificate) -> str:
     """Write `Client-Cert` as a proxy does."""
     return f":{b64encode(certificate.chain[0]).decode()}:"
+
+
+def test_a_certificate_that_cannot_be_registered_is_told_in_one_line(
+    place: Place, tmp_path: Path
+) -> None:
+    """A file that is none, and a kind of key that is not taken."""
+    place.settings["WATCHWORD_TRUSTED_PROXIES"] = "127.0.0.1"
+    key = ec.generate_private_key(ec.SECP384R1())
+    for file, words in (
+        (tmp_path / "none", "cannot be read: no such file or directory"),
+        (self_signed(tmp_path / "a").key_file, "must hold a certificate as PEM"),
+        (self_signed(tmp_path / "b", key=key).file, "use RSA, P-256 or Ed25519"),
+    ):
+        method = ("--auth", "self_signed_tls_client_auth")
+        done = place.run("clients", "create", "till", *method, "--certificate", str(file))
+        assert done.returncode == 2
+        assert f"--certificate: {file}" in done.stderr
+        assert words in done.stderr

@@ -210,18 +210,21 @@ def _load_certificate_key(path: str) -> "Json":
     """
     from cryptography import x509
 
+    from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
     from keys.jwk import thumbprint
-    from keys.key_types import KEY_TYPES
+    from keys.key_types import KEY_TYPES, algorithm
 
     raw = load_file(path)
     try:
         key = x509.load_pem_x509_certificate(raw).public_key()
     except (ValueError, x509.InvalidVersion):
         raise ValueError(f"{path} must hold a certificate as PEM") from None
-    for kty, key_type in KEY_TYPES.items():
+    for entry in map(algorithm, ASSERTION_ALGORITHMS):
+        key_type = KEY_TYPES[entry.kty]
         if isinstance(key, key_type.public):
-            members = {"kty": kty, **key_type.members(key)}
-            return {"keys": [{**members, "kid": thumbprint(members)}]}
+            members = {"kty": entry.kty, **key_type.members(key)}
+            if entry.curve in (None, members.get("crv")):
+                return {"keys": [{**members, "kid": thumbprint(members)}]}
     raise ValueError(f"{path} has a key of a kind that is not taken; use RSA, P-256 or Ed25519")
 
 

@@ -51,7 +51,6 @@ from watchword.cli.registry import (
     read_secret,
     require_yes,
     resource_finder,
-    warn_of_bindings,
 )
 from watchword.cli.token_revocation import RevokeTokensFlag, decide_revocation
 
@@ -334,16 +333,7 @@ def _say_what_is_on_offer(client_id: str, on_offer: "Iterable[tuple[str, str]]")
 
 
 def _warn(client: "Json", without_effect: "Iterable[str]") -> None:
-    """Warn of what has no effect, and if its method or bindings let a client get no tokens."""
-    from issuer.client_auth.methods import METHODS
-
-    method = client["token_endpoint_auth_method"]
-    consequence = f"{client['client_id']} gets no tokens"
-    if method not in METHODS:
-        say(
-            f"warning: the token endpoint does not take {method} yet in this version; {consequence}"
-        )
-    warn_of_bindings(client, consequence)
+    """Warn of what has no effect."""
     for each in without_effect:
         say(f"warning: {each}")
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from issuer.events import EventSink
     from issuer.registry.audit import Actor
     from issuer.registry.resource import Resource
-    from issuer.registry.schema import Json
     from issuer.storage.edit import RegistryEdit
     from issuer.storage.registry import Registry
     from keys.stores.store import KeyChange
@@ -29,12 +28,6 @@ T = TypeVar("T")
 _LONGEST_LINE = 4096
 _LONGEST_TOKEN = 65_536
 _ATTEMPTS = 5
-_BINDINGS = {
-    "dpop_bound_access_tokens": "DPoP-bound",
-    "dpop_bound_access_tokens_required": "DPoP-bound",
-    "tls_client_certificate_bound_access_tokens": "certificate-bound",
-}
-
 YesFlag = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 ServerOption = Annotated[
     str | None,
@@ -167,16 +160,6 @@ def again_after_conflict(work: Callable[[], T]) -> T:
         with suppress(RevisionConflict):
             return work()
     return work()
-
-
-def warn_of_bindings(document: "Json", consequence: str) -> None:
-    """Warn if a client or resource asks for bound tokens, which this version does not issue."""
-    for member, bound in _BINDINGS.items():
-        if document.get(member):
-            say(
-                f"warning: the token endpoint makes no {bound} tokens yet in this version;"
-                f" {consequence}"
-            )
 
 
 class ChangeLog:

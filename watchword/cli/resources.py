@@ -23,7 +23,6 @@ from watchword.cli.registry import (
     administration,
     again_after_conflict,
     require_yes,
-    warn_of_bindings,
 )
 from watchword.cli.tables import Column
 
@@ -263,4 +262,3 @@ def _for_people(resource: "Json") -> "Json":
 
 def _print(resource: "Json", output: Output) -> None:
     output.show(resource, _for_people(resource))
-    warn_of_bindings(resource, f"no client gets tokens for {resource['resource']}")
