@@ -5,6 +5,7 @@ verified; what has to be bound is never issued unbound.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from issuer.client_request import Evidence
@@ -17,6 +18,7 @@ from keys.dpop import (
     PROOF_DIAGNOSES,
     PROOF_WINDOW,
     InvalidProof,
+    Proof,
     ProofFault,
     ProofKeys,
     check_proof,
@@ -51,6 +53,7 @@ def read_possession(
     client_id: str,
     memo: ProofKeys,
     nonces: NonceSource | None = None,
+    alias: str | None = None,
 ) -> Possession:
     """Check the DPoP proof of a request, if there is one, and take note of its certificate.
 
@@ -60,6 +63,7 @@ def read_possession(
         client_id: the client, for the log.
         memo: keys of earlier proofs.
         nonces: what a proof has to carry one of; None if it needs none.
+        alias: the URL of the endpoint for clients that show a certificate; None if it has no other.
 
     Raises:
         InvalidDpopProof: there are several proofs, or a check of RFC 9449 §4.3 fails.
@@ -72,7 +76,7 @@ def read_possession(
     if not proofs:
         return Possession(x5t=x5t)
     try:
-        proof = check_proof(proofs, method=evidence.method, url=evidence.url, now=now, memo=memo)
+        proof = _check_proof(evidence, alias, now, memo)
     except InvalidProof as error:
         raise _refused(error.fault, client_id) from None
     if nonces is not None:
@@ -82,13 +86,25 @@ def read_possession(
             nonce = current.issue(now)
             raise UseDpopNonce(Reason.PROOF_NONCE, why, client_id=client_id, nonce=nonce)
     once = Once(
-        # RFC 9449 §11.1: in the context of the URI; the key keeps one sender from another's ids.
+        # RFC 9449 §11.1: in the context of the URI, the same for a proof that has the alias; the
+        # key keeps one sender from another's ids.
         scope=f"dpop {proof.jkt} {evidence.url}",
         id=proof.jti,
         until=int(proof.issued_at) + PROOF_WINDOW + 1,
         refusal=_refused(ProofFault.REPLAYED, client_id),
     )
     return Possession(proof.jkt, x5t, (once,))
+
+
+def _check_proof(evidence: Evidence, alias: str | None, now: int, memo: ProofKeys) -> Proof:
+    """Check the one proof; its `htu` is the URL of the endpoint, or its alias (RFC 8705 §5)."""
+    check = partial(check_proof, evidence.dpop_proofs, method=evidence.method, now=now, memo=memo)
+    try:
+        return check(url=evidence.url)
+    except InvalidProof as error:
+        if alias is None or error.fault is not ProofFault.URL:
+            raise
+    return check(url=alias)
 
 
 def _refused(fault: ProofFault, client_id: str) -> InvalidDpopProof:

@@ -30,6 +30,7 @@ from issuer.errors import (
 from issuer.grants import GRANTS
 from issuer.grants.authorization import Authorization, GrantType, Lookup
 from issuer.limits import Limits
+from issuer.metadata import TOKEN_PATH
 from issuer.own_tokens import OwnTokens
 from issuer.registry.client import JWT_BEARER, Client, ClientRegistration
 from issuer.registry.usage import UsageLog
@@ -96,6 +97,7 @@ class TokenService:
     ) -> None:
         self._config = config
         self._base = config.base  # of every token that is on a status list
+        self._alias = None if config.mtls_base is None else config.mtls_base + TOKEN_PATH
         self._authenticator = authenticator
         self._keys = keys
         self._usage = usage
@@ -136,6 +138,7 @@ class TokenService:
             client_id=client.client_id,
             memo=self._proof_keys,
             nonces=self._nonces,
+            alias=self._alias,
         )
         grant = find_grant(request.grant_type, client.registration)
         lookup = Lookup(self._tokens, self._authenticator.clients, now)

@@ -7,6 +7,7 @@ import pytest
 
 from issuer.binding import Possession, bind, read_possession
 from issuer.client_request import Evidence
+from issuer.config import IssuerConfig
 from issuer.errors import InvalidDpopProof, InvalidRequest, OAuthError, Reason, UseDpopNonce
 from issuer.grants.authorization import Authorization
 from issuer.reasons import DIAGNOSES
@@ -83,6 +84,22 @@ def test_a_bad_proof_is_refused(proofs: tuple[bytes, ...]) -> None:
     with pytest.raises(InvalidDpopProof) as caught:
         read(*proofs)
     assert (caught.value.status, caught.value.client_id) == (400, "svc-a")
+
+
+@pytest.mark.rfc("9449-5-1", "8705-5-1")
+async def test_a_proof_may_name_the_url_for_clients_with_certificates() -> None:
+    """Only if there is such a URL; it counts once for both, and nothing else of it is let pass."""
+    alias = "https://mtls.example.com/token"
+    asked = [ProofForge(url=url).proof() for url in (URL, alias, "https://mtls.example.com/other")]
+    aliased = TestIssuer(config=IssuerConfig(issuer=ISSUER, mtls_base="https://mtls.example.com"))
+    for issuer, statuses in ((aliased, [200, 200, 400]), (TestIssuer(), [200, 400, 400])):
+        assert [(await issuer.ask(proofs=[proof])).status for proof in asked] == statuses
+    assert (await aliased.ask(proofs=asked[1:2])).json["error"] == "invalid_dpop_proof"
+    (once,) = read(asked[1], alias=alias).once
+    assert once.scope.endswith(f" {URL}")
+    with pytest.raises(InvalidDpopProof) as caught:
+        read(ProofForge(url=alias).proof(iat=NOW - 61), alias=alias)
+    assert caught.value.reason == "proof_time"
 
 
 @pytest.mark.rfc("9449-8-1", "9449-4.3-10")
