@@ -43,14 +43,14 @@ class Description(NamedTuple):
 
 
 def _claim(*names: str) -> Callable[[Seen], str]:
-    return lambda seen: _show(seen.claims, names)
+    return lambda seen: show_members(seen.claims, names)
 
 
 def _member(*names: str) -> Callable[[Seen], str]:
-    return lambda seen: _show(seen.members, names)
+    return lambda seen: show_members(seen.members, names)
 
 
-def _show(members: Mapping[str, Any], names: tuple[str, ...]) -> str:
+def show_members(members: Mapping[str, Any], names: tuple[str, ...]) -> str:
     """Write members as JSON, shortened."""
     shown = []
     for name in names:
@@ -106,8 +106,10 @@ def _accepted_types(seen: Seen) -> str:
 
 
 def _found_types(seen: Seen) -> str:
-    marks = [f"claim {_show(seen.claims, (name,))}" for name, _ in seen.policy.token_profile.marks]
-    return ", ".join([_show(seen.members, ("typ",)), *marks])
+    marks = [
+        f"claim {show_members(seen.claims, (name,))}" for name, _ in seen.policy.token_profile.marks
+    ]
+    return ", ".join([show_members(seen.members, ("typ",)), *marks])
 
 
 def _needed_confirmation(seen: Seen) -> str:
@@ -121,7 +123,7 @@ def _needed_confirmation(seen: Seen) -> str:
 
 
 def _found_confirmation(seen: Seen) -> str:
-    found = _show(seen.claims, ("cnf",))
+    found = show_members(seen.claims, ("cnf",))
     confirmation = seen.claims.get("cnf")
     if not isinstance(confirmation, dict):
         return found
@@ -195,7 +197,7 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "identity": Description(
         "RFC 9068 §2.2",
         _needed_identity,
-        lambda seen: _show(seen.claims, ("sub", *_identifying(seen))),
+        lambda seen: show_members(seen.claims, ("sub", *_identifying(seen))),
     ),
     "confirmation": Description(
         "RFC 7800 §3.1, RFC 9449 §6.1, RFC 8705 §3.1",
@@ -213,7 +215,7 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "scope": Description(
         "RFC 9068 §2.2.3, RFC 6749 §3.3",
         lambda seen: "no scope, or names with single spaces between" + _listed_scopes(seen),
-        lambda seen: _show(seen.claims, _scope_claims(seen)),
+        lambda seen: show_members(seen.claims, _scope_claims(seen)),
     ),
     "authorization_details": Description(
         "RFC 9396 §9.1",

@@ -4,7 +4,7 @@ Pure. `claim_assertion` says what a sender claims, `check_client_assertion` whet
 believed once the signature is verified; by which key it is, only the methods know.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from issuer.errors import Reason
@@ -129,6 +129,46 @@ def claim_assertion(kind: str, assertion: str, client_id: str | None) -> Claimed
     return ClaimedAssertion(kind, claimed_id, issuer, subject, claims, jws)
 
 
+def assertion_profile(algorithms: Collection[str]) -> JwtProfile:
+    """Return what the header of an assertion of a client for itself may be."""
+    return JwtProfile(
+        types=_TYPES,
+        algorithms=frozenset(algorithms),
+        max_bytes=MAX_TOKEN_BYTES,
+        kid_required=False,
+    )
+
+
+def _check_times(claims: Mapping[str, Any], issuer: str, now: int) -> None:
+    check_times(claims, now, LEEWAY, MAXIMUM_LIFE)
+    if claims["exp"] - claims["iat"] > MAXIMUM_LIFE:
+        raise BadAssertion(Reason.ASSERTION_TIMES)
+
+
+def _check_identity(claims: Mapping[str, Any], issuer: str, now: int) -> None:
+    check_identity(claims, "iss", "sub", "jti")
+    if claims["iss"] != claims["sub"] or len(claims["jti"]) > MAXIMUM_JTI_LENGTH:
+        raise BadAssertion(Reason.ASSERTION_IDENTITY)
+
+
+def _check_audience(claims: Mapping[str, Any], issuer: str, now: int) -> None:
+    # RFC 10070 §4: this issuer as the sole value, and never an endpoint of it. An assertion for two
+    # could be sent to one by the other.
+    if claims.get("aud") not in (issuer, [issuer]):
+        raise BadAssertion(Reason.ASSERTION_AUDIENCE)
+
+
+CLAIM_CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any], str, int], None]], ...] = (
+    ("times", _check_times),
+    ("identity", _check_identity),
+    ("audience", _check_audience),
+)
+"""The checks of claims by name, in order: of the claims, this issuer's identifier and the time.
+
+Each raises BadAssertion or InvalidJwt, and none depends on another.
+"""
+
+
 def check_client_assertion(
     claimed: ClaimedAssertion, *, issuer: str, algorithms: Collection[str], now: int
 ) -> ParsedJwt:
@@ -143,25 +183,11 @@ def check_client_assertion(
     Raises:
         BadAssertion: type, algorithm, header, audience, times or `jti` are not as they must be.
     """
-    profile = JwtProfile(
-        types=_TYPES,
-        algorithms=frozenset(algorithms),
-        max_bytes=MAX_TOKEN_BYTES,
-        kid_required=False,
-    )
     claims, jws = claimed.claims, claimed.jws
     try:
-        header = check_header(jws.header, profile)
-        check_times(claims, now, LEEWAY, MAXIMUM_LIFE)
-        check_identity(claims, "iss", "sub", "jti")
+        header = check_header(jws.header, assertion_profile(algorithms))
+        for _, check in CLAIM_CHECKS:
+            check(claims, issuer, now)
     except InvalidJwt as error:
         raise BadAssertion(error.fault) from None
-    # RFC 10070 §4: this issuer as the sole value, and never an endpoint of it. An assertion for two
-    # could be sent to one by the other.
-    if claims.get("aud") not in (issuer, [issuer]):
-        raise BadAssertion(Reason.ASSERTION_AUDIENCE)
-    if len(claims["jti"]) > MAXIMUM_JTI_LENGTH:
-        raise BadAssertion(Reason.ASSERTION_IDENTITY)
-    if claims["exp"] - claims["iat"] > MAXIMUM_LIFE:
-        raise BadAssertion(Reason.ASSERTION_TIMES)
     return ParsedJwt(header, dict(claims), jws.signing_input, jws.signature, jws.header_segment)

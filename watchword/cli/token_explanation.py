@@ -9,6 +9,7 @@ import typer
 from watchword.ambient import wall_clock
 from watchword.cli.output import WrongUsage, say
 from watchword.cli.printing import TABLE, Output, prints
+from watchword.cli.proof_explanation import explain_assertion, explain_proof
 from watchword.cli.registry import read_token
 from watchword.cli.tables import Column
 from watchword.cli.workload_explanation import explain_workload_token
@@ -52,7 +53,8 @@ def explain(
 ) -> None:
     """Say check by check why an API accepts or refuses a token; exit 0 if it is accepted, else 1.
 
-    Of a token of another issuer, such as Kubernetes, it says which client it stands for.
+    Of a token of another issuer, such as Kubernetes, it says which client it stands for; of an
+    assertion that a client made itself, whether the issuer accepts it; of a DPoP proof, what it is.
 
     Example: watchword token get | watchword token explain
     """
@@ -60,7 +62,9 @@ def explain(
 
     settings = load_settings()
     text = given_token(token)
+    explain_proof(text, output)
     if resource is None and profile == _OWN_PROFILE:
+        explain_assertion(text, settings, output)
         explain_workload_token(text, settings, output)
     policy = _policy(settings, text, resource, profile)
     explanation = asyncio.run(_explain(text.encode("utf-8", "replace"), policy))

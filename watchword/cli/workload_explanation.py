@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from functools import partial
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
@@ -10,6 +10,7 @@ import typer
 from watchword.ambient import wall_clock
 from watchword.cli.output import say
 from watchword.cli.printing import Output
+from watchword.cli.proof_explanation import judge_assertion, say_refusal
 from watchword.cli.tables import Column
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ def explain_workload_token(token: str, settings: "Settings", output: Output) -> 
 
     try:
         nearest = sorted(_compare(token, settings), key=lambda each: each.comparison.distance)
+        if not nearest:
+            return
+        best = nearest[0]
+        refusal = _judge(token, best.registration.client_id, settings)
     except RegistryError as error:
         say(f"The clients of {settings.issuer} were not looked at: {error}")
         return
-    if not nearest:
-        return
-    best = nearest[0]
-    refusal = asyncio.run(_verify(token, best.registration, settings))
     # Rules for tokens of other issuers only where there is none for those of this one.
     kin = [each for each in nearest if each.comparison.distance[0] == best.comparison.distance[0]]
     shown = list(map(_describe, kin[:_MOST_SHOWN]))
@@ -110,35 +111,13 @@ def _compare(token: str, settings: "Settings") -> Iterator[_Compared]:
                     yield _Compared(registration, compare(rules, claims, settings.issuer))
 
 
-async def _verify(
-    token: str, registration: "ClientRegistration", settings: "Settings"
-) -> "OAuthError | None":
-    """Have the token judged as the token endpoint does; return its refusal, None if it has none."""
+def _judge(token: str, client_id: str, settings: "Settings") -> "OAuthError | None":
     from issuer.client_auth.assertion import JWT_BEARER, claim_assertion
-    from issuer.client_auth.federated import FederatedVerifier
-    from issuer.client_auth.trusted_issuers import TrustedIssuers
-    from issuer.errors import InvalidClient, OAuthError, Reason
-    from issuer.registry.client import Client
-    from watchword.provider.authentication import open_trusted_issuer
+    from watchword.registry import read_registry
 
-    def tell(event: str, /, **fields: object) -> None:
-        if reason := fields.get("reason"):
-            say(f"watchword: {fields['issuer']} does not answer: {reason}")
-
-    trusted = TrustedIssuers(partial(open_trusted_issuer, settings, tell))
-    verifier, now = FederatedVerifier(settings.issuer, trusted), wall_clock()
-    client = Client(
-        registration=registration, policies={}, secrets=(), created_at=0, updated_at=0, revision=0
-    )
-    claimed = claim_assertion(JWT_BEARER, token, client.client_id)
-    try:
-        await verifier.verify(client, claimed, now, any_slow=False)
-    except OAuthError as refusal:
-        return refusal
-    if client.is_active(now):
-        return None
-    expired = registration.is_expired(now)
-    return InvalidClient(Reason.CLIENT_EXPIRED if expired else Reason.CLIENT_DISABLED)
+    claimed = claim_assertion(JWT_BEARER, token, client_id)
+    with closing(read_registry(settings, now=wall_clock)) as registry:
+        return asyncio.run(judge_assertion(claimed, registry, settings))
 
 
 def _describe(compared: _Compared) -> "Json":
@@ -155,15 +134,9 @@ def _describe(compared: _Compared) -> "Json":
 
 
 def _say_verdict(refusal: "OAuthError | None", best: _Compared) -> None:
-    from issuer.reasons import DIAGNOSES
-
     client_id = best.registration.client_id
     if refusal is None:
         say(f"Accepted as the client {client_id}: a rule fits, and the signature is right.")
         return
-    diagnosis = DIAGNOSES[refusal.reason]
     detail = f" ({refusal.asked})" if refusal.asked and not best.comparison.mismatches else ""
-    say(
-        f"Refused as the client {client_id}: {refusal.reason}{detail}."
-        f" {diagnosis.cause} {diagnosis.remedy}"
-    )
+    say_refusal(client_id, refusal, detail)
