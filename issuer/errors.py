@@ -42,6 +42,7 @@ class Reason(StrEnum):
     ASSERTION_KEYS_UNAVAILABLE = "assertion_keys_unavailable"
     ASSERTION_SIGNATURE = "assertion_signature"
     ASSERTION_REPLAYED = "assertion_replayed"
+    ASSERTION_SECRET = "assertion_secret"  # noqa: S105 - a reason, not a secret
     ASSERTION_MISSING = "assertion_missing"
     FEDERATED_MISMATCH = "federated_mismatch"
     FEDERATED_TOKEN = "federated_token"  # noqa: S105 - a reason, not a secret

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from issuer.config import IssuerConfig
 from issuer.grants import GRANTS
-from issuer.registry.auth_methods import ASSERTION_ALGORITHMS, AuthMethod
+from issuer.registry.auth_methods import ASSERTION_ALGORITHMS, HMAC_ALGORITHM, AuthMethod
 from issuer.status.positions import LISTS_PATH
 from keys.dpop import PROOF_ALGORITHMS
 
@@ -60,10 +60,11 @@ def build_metadata(
         "response_types_supported": [],
     }
     # RFC 8414 §2: MUST be there with a method of assertions.
-    if AuthMethod.PRIVATE_KEY_JWT in methods:
-        for each in _AUTHENTICATING:
-            name = f"{each}_endpoint_auth_signing_alg_values_supported"
-            document[name] = list(ASSERTION_ALGORITHMS)
+    signing = [*ASSERTION_ALGORITHMS] if AuthMethod.PRIVATE_KEY_JWT in methods else []
+    if AuthMethod.CLIENT_SECRET_JWT in methods:
+        signing.append(HMAC_ALGORITHM)
+    for each in _AUTHENTICATING if signing else ():
+        document[f"{each}_endpoint_auth_signing_alg_values_supported"] = signing
     if config.client_certificates:
         document["tls_client_certificate_bound_access_tokens"] = True  # RFC 8705 §3.3
     if config.mtls_base is not None:

@@ -21,6 +21,11 @@ def find_contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
             "key_store",
             "keys in the database are always encrypted: set WATCHWORD_KEY_PASSPHRASE as well",
         )
+    if settings.client_secret_jwt and settings.key_passphrase is None:
+        yield (
+            "client_secret_jwt",
+            "secrets that can be recovered are always sealed: set WATCHWORD_KEY_PASSPHRASE as well",
+        )
     if "token_quota_mode" in settings.model_fields_set and not settings.token_quota:
         yield (
             "token_quota_mode",

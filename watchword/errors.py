@@ -9,6 +9,10 @@ class DataFolderError(ProviderError):
     """The data folder cannot be made or used."""
 
 
+class ClientSealError(ProviderError):
+    """The secrets that clients sign with cannot be opened."""
+
+
 class AddressUnavailable(ProviderError):
     """The address cannot be listened on."""
 

@@ -57,6 +57,7 @@ def open_registry(
     Raises:
         RegistryError: the database cannot be used, or belongs to another issuer.
         DataFolderError: the data folder cannot be used.
+        ClientSealError: there are secrets that clients sign with, and they do not open.
     """
     from issuer.storage.registry import Registry  # SQLAlchemy is slow to import
 
@@ -72,6 +73,10 @@ def open_registry(
     try:
         registry.settle_issuer(settings.issuer, own=settings.administration, serving=serving)
         registry.ensure_resources(*own_resources(settings))
+        if settings.client_secret_jwt:
+            from watchword.client_seal import open_seal
+
+            registry.seal = open_seal(settings, registry)
     except BaseException:
         registry.close()
         raise

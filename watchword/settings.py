@@ -101,6 +101,11 @@ class Settings(BaseSettings):
     key_passphrase: SecretStr | None = Field(
         None, description="private keys are encrypted at rest with it"
     )
+    client_secret_jwt: bool = Field(
+        False,
+        description="whether clients may sign assertions with a secret; `on` keeps those secrets"
+        " sealed with the passphrase, so that they can be recovered",
+    )
     pkcs11_module: str | None = Field(
         None, description="path of the PKCS#11 library of a security module"
     )

@@ -21,7 +21,6 @@ from issuer.registry.credentials import (
     check_secret,
     describe_secret,
     generate_secret,
-    hash_secret,
 )
 from issuer.registry.errors import InvalidDocument, InvalidValue
 from issuer.registry.mistakes import Mistake, mistakes_of, unknown
@@ -305,9 +304,8 @@ def make_secret(
     if expires_at is not None and expires_at <= now:
         raise InvalidValue("a secret must end in the future")
     text = generate_secret(random_bytes) if supplied is None else supplied
-    hashed = hash_secret(text, random_bytes)
     return MadeSecret(
-        new=NewSecret(hash=hashed, starts_at=starts_at, expires_at=expires_at),
+        new=NewSecret.of(text, random_bytes, starts_at=starts_at, expires_at=expires_at),
         supplied=supplied,
         generated=text if supplied is None else None,
     )

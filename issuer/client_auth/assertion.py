@@ -7,7 +7,8 @@ believed once the signature is verified; by which key it is, only the methods kn
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
-from issuer.errors import Reason
+from issuer.errors import InvalidClient, Reason
+from issuer.replay import Once
 from keys.encoding import parse_json_object
 from keys.errors import InvalidJws, InvalidJwt, JwtFault
 from keys.jws import CompactJws, parse_compact
@@ -191,3 +192,10 @@ def check_client_assertion(
     except InvalidJwt as error:
         raise BadAssertion(error.fault) from None
     return ParsedJwt(header, dict(claims), jws.signing_input, jws.signature, jws.header_segment)
+
+
+def single_use(claimed: ClaimedAssertion) -> Once:
+    """Return what counts once of an assertion that was verified: its `jti` (RFC 7523 §3)."""
+    refusal = InvalidClient(Reason.ASSERTION_REPLAYED, client_id=claimed.client_id)
+    until = int(claimed.claims["exp"]) + LEEWAY + 1
+    return Once(f"assertion {claimed.client_id}", claimed.claims["jti"], until, refusal)

@@ -19,6 +19,7 @@ from issuer.client_auth.certificate import (
 from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
+from issuer.client_auth.secret_jwt import SecretJwtVerifier
 from issuer.client_request import Evidence
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.limits import Limits
@@ -116,6 +117,13 @@ def _find_private_key(evidence: Evidence) -> ClaimedAssertion | None:
     return claimed if claimed.is_own else None
 
 
+def _find_secret_jwt(evidence: Evidence) -> ClaimedAssertion | None:
+    claimed = evidence.assertion
+    if claimed is None or claimed.type != JWT_BEARER or not claimed.is_symmetric:
+        return None
+    return claimed if claimed.is_own else None
+
+
 def _find_federated(evidence: Evidence) -> ClaimedAssertion | None:
     claimed = evidence.assertion
     # What a client made for itself is none, nor what is authenticated by a secret.
@@ -130,6 +138,7 @@ METHODS: Mapping[AuthMethod, Method[Any]] = {
     AuthMethod.CLIENT_SECRET_BASIC: Method(lambda evidence: evidence.basic, SecretVerifier),
     AuthMethod.CLIENT_SECRET_POST: Method(lambda evidence: evidence.secret_post, SecretVerifier),
     AuthMethod.PRIVATE_KEY_JWT: Method(_find_private_key, PrivateKeyVerifier),
+    AuthMethod.CLIENT_SECRET_JWT: Method(_find_secret_jwt, SecretJwtVerifier),
     AuthMethod.TLS_CLIENT_AUTH: Method(find_certificate, AuthorityVerifier),
     AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: Method(find_certificate, SelfSignedVerifier),
     AuthMethod.FEDERATED: Method(_find_federated, FederatedVerifier),
@@ -174,7 +183,7 @@ class _Shown(NamedTuple):
     def is_for(self, client: Client) -> bool:
         """Tell whether the client is registered for this method."""
         registered = client.registration.token_endpoint_auth_method
-        return registered is self.method or (registered.uses_secret and self.method.uses_secret)
+        return registered is self.method or (registered.sends_secret and self.method.sends_secret)
 
 
 class ClientAuthenticator:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from issuer.client_auth.assertion import (
-    LEEWAY,
     BadAssertion,
     ClaimedAssertion,
     check_client_assertion,
+    single_use,
 )
 from issuer.client_auth.client_keys import ClientKeys
-from issuer.errors import InvalidClient, Reason
+from issuer.errors import Reason
 from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
 from issuer.registry.client import Client
 from issuer.replay import Once
@@ -90,9 +90,7 @@ class PrivateKeyVerifier:
 
     def once(self, client: Client, claimed: ClaimedAssertion) -> tuple[Once, ...]:
         """Return the `jti`, which counts once for the client (RFC 7523 §3)."""
-        refusal = InvalidClient(Reason.ASSERTION_REPLAYED, client_id=client.client_id)
-        until = int(claimed.claims["exp"]) + LEEWAY + 1
-        return (Once(f"assertion {client.client_id}", claimed.claims["jti"], until, refusal),)
+        return (single_use(claimed),)
 
     def _check(self, client: Client | None, claimed: ClaimedAssertion, now: int) -> ParsedJwt:
         bound = None if client is None else client.registration.token_endpoint_auth_signing_alg

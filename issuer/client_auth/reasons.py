@@ -69,8 +69,15 @@ CLIENT_DIAGNOSES: Mapping[Reason, Diagnosis] = {
         "See `jwks.stale` in the log for the cause.",
     ),
     Reason.ASSERTION_SIGNATURE: Diagnosis(
-        "The signature of the client assertion was not made with the key of its `kid`.",
-        "Compare the client's private key with what is registered; a forged one has no remedy.",
+        "The signature of the client assertion was not made with the key of its `kid`, or with a "
+        "live secret of a client of client_secret_jwt.",
+        "Compare the client's private key or secret with what is registered; a forged one has no "
+        "remedy.",
+    ),
+    Reason.ASSERTION_SECRET: Diagnosis(
+        "The client of client_secret_jwt has no live secret that can be opened: it has none, or "
+        "only secrets from before it had this method, or they are damaged.",
+        "`watchword clients secrets add ID`; restart the server after a backup was restored.",
     ),
     Reason.ASSERTION_REPLAYED: Diagnosis(
         "The client assertion was used before.",

@@ -156,15 +156,25 @@ class Registrar:
         it may be known to others.
         """
         client = edit.require_client(client_id)
-        kept = [secret for secret in client.secrets if not secret.has_ended(edit.now)]
-        if not client.registration.token_endpoint_auth_method.uses_secret:
-            for secret in client.secrets:
-                edit.revoke_secret(client_id, secret.secret_id)
+        method = client.registration.token_endpoint_auth_method
+        useless = [
+            secret
+            for secret in client.secrets
+            if not method.uses_secret or not secret.serves(method)
+        ]
+        for secret in useless:
+            edit.revoke_secret(client_id, secret.secret_id)
+        if not method.uses_secret:
             return None
+        kept = [
+            secret
+            for secret in client.secrets
+            if secret not in useless and not secret.has_ended(edit.now)
+        ]
         if kept:
             return None
         new = generate_secret(self._random_bytes)
-        edit.add_secret(client_id, NewSecret(hash=hash_secret(new, self._random_bytes)))
+        edit.add_secret(client_id, NewSecret.of(new, self._random_bytes))
         return new
 
     async def _read(self, work: Callable[[RegistryReading], T]) -> T:
@@ -178,6 +188,8 @@ class Registrar:
             return await self._run(lambda: self._registry.change(work, by=by))
         except (UnknownResource, UnknownScope):
             raise refuse_metadata("a scope that was allowed does not exist any more") from None
+        except InvalidValue as error:
+            raise refuse_metadata(str(error)) from None
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:

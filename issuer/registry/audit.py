@@ -92,6 +92,13 @@ _TARGETS = {
 }
 
 
+def update_action(was_disabled: bool, is_disabled: bool) -> Action:
+    """Tell how a change of a client is noted: by what it means, if it disables or enables it."""
+    if was_disabled is is_disabled:
+        return Action.CLIENT_UPDATED
+    return Action.CLIENT_DISABLED if is_disabled else Action.CLIENT_ENABLED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """One change.

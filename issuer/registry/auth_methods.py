@@ -32,19 +32,28 @@ class AuthMethod(StrEnum):
     CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - a method's name
     CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 - a method's name
     PRIVATE_KEY_JWT = "private_key_jwt"
+    CLIENT_SECRET_JWT = "client_secret_jwt"  # noqa: S105 - a method's name
     TLS_CLIENT_AUTH = "tls_client_auth"
     SELF_SIGNED_TLS_CLIENT_AUTH = "self_signed_tls_client_auth"
     FEDERATED = "federated"
     """Tokens of another issuer; a name of our own, since none is registered."""
 
     @property
-    def uses_secret(self) -> bool:
+    def sends_secret(self) -> bool:
         """Whether clients prove themselves by a plain secret; either of the two ways serves."""
         return self in (AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST)
+
+    @property
+    def uses_secret(self) -> bool:
+        """Whether clients have secrets, which they send or sign with."""
+        return self.sends_secret or self is AuthMethod.CLIENT_SECRET_JWT
 
 
 ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
 """What clients may sign assertions with; a key of theirs without `alg` serves each that it fits."""
+
+HMAC_ALGORITHM = "HS256"
+"""What clients of `client_secret_jwt` authenticate assertions with."""
 
 TLS_SUBJECTS = (
     "tls_client_auth_subject_dn",
@@ -60,6 +69,7 @@ MATERIAL: Mapping[AuthMethod, tuple[str, ...]] = {
     AuthMethod.CLIENT_SECRET_BASIC: (),
     AuthMethod.CLIENT_SECRET_POST: (),
     AuthMethod.PRIVATE_KEY_JWT: ("jwks", "jwks_uri"),
+    AuthMethod.CLIENT_SECRET_JWT: (),
     AuthMethod.TLS_CLIENT_AUTH: TLS_SUBJECTS,
     AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: ("jwks", "jwks_uri"),
     AuthMethod.FEDERATED: ("federated_identities",),

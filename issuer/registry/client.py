@@ -77,15 +77,12 @@ def _check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
 def _check_method(value: object) -> object:
     if not isinstance(value, str):
         raise PydanticKnownError("string_type")
-    if value in _LATER_METHODS:
-        raise InvalidValue(f"{value} is not available in this version")
     if value not in _METHODS:
         raise InvalidValue("must be one of " + ", ".join(AuthMethod))
     return value
 
 
 _METHODS = [method.value for method in AuthMethod]
-_LATER_METHODS = ("client_secret_jwt",)
 _ClientName = Annotated[
     Text,
     AfterValidator(_check_name),
@@ -292,7 +289,7 @@ class Client:
     )
 
     def __post_init__(self) -> None:
-        usable = self.secrets if self.registration.token_endpoint_auth_method.uses_secret else ()
+        usable = self.secrets if self.registration.token_endpoint_auth_method.sends_secret else ()
         slow = tuple(secret for secret in usable if secret.hash.slow)
         fast = tuple(secret for secret in usable if not secret.hash.slow) if slow else usable
         object.__setattr__(self, "fast_secrets", fast)

@@ -1,9 +1,10 @@
 """The secrets that clients prove themselves by, as their hashes (RFC 6749 §10.10).
 
-Hashes of secrets describe themselves. A generated secret
-has 256 random bits, so one salted HMAC-SHA256 is the right check: there is nothing to guess. A
-short secret that a person chose gets scrypt instead. Several secrets of one client may be live at
-once, so that one can replace another. Times are integer seconds since the epoch.
+Hashes of secrets describe themselves. A generated secret has 256 random bits, so one salted
+HMAC-SHA256 is the right check: there is nothing to guess. A short secret that a person chose gets
+scrypt instead. One that signs assertions has to be recovered, so it is kept sealed beside its hash.
+Several secrets of one client may be live at once, so that one can replace another. Times are
+integer seconds since the epoch.
 """
 
 import hmac
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import scrypt
 from typing import Self
 
+from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.errors import InvalidSecretHash, InvalidValue
 from issuer.registry.schema import Json, check_time, write_time
 from keys.encoding import decode_base64url, encode_base64url
@@ -28,7 +30,11 @@ _DIGEST_BYTES = 32
 _SECRET_ID_BYTES = 5
 # RFC 6749 appendix A.2: client-secret = *VSCHAR (%x20-7E).
 _SECRET = re.compile(r"[\x20-\x7e]{8,512}")
+_GENERATED = re.compile(SECRET_PREFIX + r"[\w-]{43}", re.ASCII)
 _FAST_HASH = re.compile(r"\$sha256\$(?P<salt>[\w-]+)\$(?P<digest>[\w-]+)", re.ASCII)
+_SEALED = re.compile(
+    r"\$sealed\$(?P<salt>[\w-]+)\$(?P<digest>[\w-]+)\$(?P<sealed>[\w-]+)", re.ASCII
+)
 _SLOW_HASH = re.compile(
     r"\$scrypt\$ln=(?P<ln>1[0-7]),r=(?P<r>[1-9]|1[0-6]),p=(?P<p>[1-4])"
     r"\$(?P<salt>[\w-]+)\$(?P<digest>[\w-]+)",
@@ -61,12 +67,17 @@ SCRYPT_COST = ScryptCost(ln=14, r=8, p=1)
 class SecretHash:
     """A parsed hash, ready to verify; its repr shows neither salt nor digest.
 
-    `cost` is None for the fast scheme.
+    Args:
+        salt: of the digest.
+        digest: of the secret.
+        cost: of the digest; None for the fast scheme.
+        sealed: the secret itself, as `SecretSeal` seals it; None if it cannot be recovered.
     """
 
     salt: bytes = field(repr=False)
     digest: bytes = field(repr=False)
     cost: ScryptCost | None = None
+    sealed: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -75,24 +86,29 @@ class SecretHash:
         Raises:
             InvalidSecretHash: the scheme is unknown or the text is damaged.
         """
-        if match := _FAST_HASH.fullmatch(text):
-            cost = None
+        cost = sealed = None
+        if match := _FAST_HASH.fullmatch(text) or _SEALED.fullmatch(text):
+            pass
         elif match := _SLOW_HASH.fullmatch(text):
             cost = ScryptCost(ln=int(match["ln"]), r=int(match["r"]), p=int(match["p"]))
         else:
             raise InvalidSecretHash("a stored secret hash is damaged or of an unknown scheme")
         try:
             salt, digest = decode_base64url(match["salt"]), decode_base64url(match["digest"])
+            if "sealed" in match.re.groupindex:
+                sealed = decode_base64url(match["sealed"])
         except ValueError:
             raise InvalidSecretHash("a stored secret hash is damaged") from None
         if len(salt) < SALT_BYTES or len(digest) != _DIGEST_BYTES:
             raise InvalidSecretHash("a stored secret hash is damaged")
-        return cls(salt=salt, digest=digest, cost=cost)
+        return cls(salt=salt, digest=digest, cost=cost, sealed=sealed)
 
     @property
     def text(self) -> str:
         """The form that is stored, which `parse` reads back."""
         tail = f"{encode_base64url(self.salt)}${encode_base64url(self.digest)}"
+        if self.sealed is not None:
+            return f"$sealed${tail}${encode_base64url(self.sealed)}"
         if self.cost is None:
             return f"$sha256${tail}"
         return f"$scrypt$ln={self.cost.ln},r={self.cost.r},p={self.cost.p}${tail}"
@@ -131,6 +147,11 @@ def generate_secret(random_bytes: Callable[[int], bytes]) -> str:
     """
     # RFC 6749 §10.10: the probability of guessing MUST be at most 2^-128, SHOULD be 2^-160.
     return SECRET_PREFIX + encode_base64url(random_bytes(_SECRET_BYTES))
+
+
+def is_generated(secret: str) -> bool:
+    """Tell whether a secret has the form of those that `generate_secret` makes."""
+    return _GENERATED.fullmatch(secret) is not None
 
 
 def decode_secret(content: bytes) -> str:
@@ -192,6 +213,10 @@ class ClientSecret:
         """Tell whether the secret can never be used again."""
         return self.expires_at is not None and self.expires_at <= now
 
+    def serves(self, method: AuthMethod) -> bool:
+        """Tell whether a client of a method that uses secrets can authenticate by this one."""
+        return method.sends_secret or self.hash.sealed is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSecret:
@@ -199,6 +224,7 @@ class NewSecret:
 
     Args:
         hash: what is kept of it; also its id.
+        text: the secret itself, for a method that it has to be recovered for.
         starts_at: from when it counts; None for at once.
         expires_at: when it ends; None for never.
 
@@ -207,8 +233,22 @@ class NewSecret:
     """
 
     hash: SecretHash
+    text: str | None = field(default=None, repr=False)
     starts_at: int | None = None
     expires_at: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        text: str,
+        random_bytes: Callable[[int], bytes],
+        *,
+        starts_at: int | None = None,
+        expires_at: int | None = None,
+    ) -> Self:
+        """Hash a secret that is to be added; a short one takes some 40 ms."""
+        hashed = hash_secret(text, random_bytes)
+        return cls(hash=hashed, text=text, starts_at=starts_at, expires_at=expires_at)
 
     def __post_init__(self) -> None:
         for time in (self.starts_at, self.expires_at):

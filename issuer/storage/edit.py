@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 
 from sqlalchemy import Connection
 
-from issuer.registry.audit import TOKEN_ACTIONS, Action, Actor, AuditEntry
+from issuer.registry.audit import TOKEN_ACTIONS, Action, Actor, AuditEntry, update_action
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import (
     MAXIMUM_SECRETS,
@@ -40,10 +40,11 @@ from issuer.registry.resource import (
     describe_resource,
 )
 from issuer.registry.schema import Json, same_json, write
+from issuer.registry.secret_seal import SecretSeal, check_method, sealed
 from issuer.status.positions import Status
 from issuer.storage import rows
 from issuer.storage.reading import RegistryReading
-from issuer.storage.rows import DPOP_NONCE_KEY, ISSUER, KeptAnswer, note_change
+from issuer.storage.rows import DPOP_NONCE_KEY, ISSUER, SEAL_KEY, KeptAnswer, note_change
 from issuer.storage.status_changes import IndexRange, append_changes
 from keys.identifiers import other_form
 
@@ -55,10 +56,14 @@ class RegistryEdit(RegistryReading):
         connection: the transaction; nothing else changes the registry while it runs.
         by: who makes the changes.
         now: the time of all of them, seconds since the epoch.
+        seal: of the secrets that clients sign with; None where none may.
     """
 
-    def __init__(self, connection: Connection, *, by: Actor, now: int) -> None:
+    def __init__(
+        self, connection: Connection, *, by: Actor, now: int, seal: SecretSeal | None = None
+    ) -> None:
         super().__init__(connection)
+        self._seal = seal
         self.by = by
         self.now = now
         self.entries: list[AuditEntry] = []
@@ -80,6 +85,10 @@ class RegistryEdit(RegistryReading):
         """Write which issuer the registry belongs to, if it belongs to none yet."""
         if self.identity().issuer is None:
             rows.write_identity(self._connection, ISSUER, issuer)
+
+    def write_seal_key(self, wrapped: str) -> None:
+        """Have another key of sealed secrets, itself sealed."""
+        rows.write_identity(self._connection, SEAL_KEY, wrapped)
 
     def change_issuer(self, issuer: str) -> None:
         """Have the registry belong to an issuer, whichever it belonged to before."""
@@ -113,15 +122,17 @@ class RegistryEdit(RegistryReading):
         Raises:
             DuplicateClient: its id is taken.
             UnknownResource, UnknownScope: a grant is on what does not exist.
+            InvalidValue: the method is switched off, or takes no secret that was chosen.
         """
         client_id = registration.client_id
+        check_method(registration, self._seal)
         if self.find_client(client_id) is not None:
             raise DuplicateClient(f"the client exists already: {client_id}")
         policies = self._check_grants(registration.grants)
         revision = note_change(self._connection, client_id)
         rows.insert_client(self._connection, registration, now=self.now, revision=revision)
         self._record(Action.CLIENT_CREATED, client_id, None, write(registration))
-        inserted = [self._insert_secret(client_id, secret) for secret in secrets_]
+        inserted = [self._insert_secret(registration, secret) for secret in secrets_]
         return Client(
             registration=registration,
             policies=policies,
@@ -144,12 +155,14 @@ class RegistryEdit(RegistryReading):
             UnknownClient: there is no such id.
             RevisionConflict: it has changed since.
             UnknownResource, UnknownScope: a grant is on what does not exist.
+            InvalidValue: the method is switched off.
         """
         before = self.require_client(registration.client_id)
         _require_revision(before.revision, revision)
         was, becomes = map(write, (before.registration, registration))
         if same_json(was, becomes):
             return before
+        check_method(registration, self._seal, before=before.registration)
         policies = self._check_grants(registration.grants)
         after = replace(
             before,
@@ -159,7 +172,7 @@ class RegistryEdit(RegistryReading):
             revision=note_change(self._connection, registration.client_id),
         )
         rows.update_client(self._connection, before, after)
-        action = _update_action(before.registration, registration)
+        action = update_action(before.registration.disabled, registration.disabled)
         self._record(action, registration.client_id, was, becomes)
         return after
 
@@ -182,13 +195,14 @@ class RegistryEdit(RegistryReading):
         Raises:
             UnknownClient: there is no such id.
             TooManySecrets: it has as many as a client may have.
+            InvalidValue: its method is switched off, or takes no secret that was chosen.
         """
         client = self.require_client(client_id)
         if sum(not each.has_ended(self.now) for each in client.secrets) >= MAXIMUM_SECRETS:
             raise TooManySecrets(
                 f"{client_id} has {MAXIMUM_SECRETS} secrets already; revoke one first"
             )
-        secret = self._insert_secret(client_id, new)
+        secret = self._insert_secret(client.registration, new)
         self._touch_client(client_id)
         return secret
 
@@ -359,8 +373,9 @@ class RegistryEdit(RegistryReading):
             kept = tuple(grant for grant in narrowed if grant is not None)
             self.replace_client(replace(before, grants=kept))
 
-    def _insert_secret(self, client_id: str, new: NewSecret) -> ClientSecret:
-        secret = rows.insert_secret(self._connection, client_id, new, now=self.now)
+    def _insert_secret(self, client: ClientRegistration, new: NewSecret) -> ClientSecret:
+        kept, client_id = sealed(new, client, self._seal), client.client_id
+        secret = rows.insert_secret(self._connection, client_id, kept, now=self.now)
         self._record(Action.SECRET_ADDED, client_id, None, describe_secret(secret))
         return secret
 
@@ -379,14 +394,6 @@ class RegistryEdit(RegistryReading):
 def _require_revision(current: int, expected: int | None) -> None:
     if expected is not None and expected != current:
         raise RevisionConflict("it has changed since it was read; read it again")
-
-
-def _update_action(before: ClientRegistration, after: ClientRegistration) -> Action:
-    if after.disabled and not before.disabled:
-        return Action.CLIENT_DISABLED
-    if before.disabled and not after.disabled:
-        return Action.CLIENT_ENABLED
-    return Action.CLIENT_UPDATED
 
 
 def _names(holders: Sequence[str]) -> str:

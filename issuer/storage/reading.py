@@ -19,13 +19,14 @@ from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.schema import read, restored
 from issuer.registry.usage import LastUse
 from issuer.storage.client_filter import conditions
-from issuer.storage.rows import DPOP_NONCE_KEY, EPOCH, ISSUER
+from issuer.storage.rows import DPOP_NONCE_KEY, EPOCH, ISSUER, SEAL_KEY
 from issuer.storage.statements import SELECT, clients_of
 from issuer.storage.status_changes import IndexRange, TokenSelection, find_owners, find_ranges
 from issuer.storage.tables import (
     audit_entries,
     client_grant_scopes,
     client_grants,
+    client_secrets,
     clients,
     registration_tokens,
     registry_identity,
@@ -56,11 +57,13 @@ class RegistryIdentity:
         epoch: random, chosen anew whenever the content is replaced from outside the feed: two
             numbers of the change feed are comparable only within one epoch.
         dpop_nonce_key: of the nonces that all nodes give, in hexadecimal; None until it is made.
+        seal_key: of sealed client secrets, itself sealed; None until it is made.
     """
 
     issuer: str | None
     epoch: str
     dpop_nonce_key: str | None = field(repr=False)
+    seal_key: str | None = field(repr=False)
 
 
 class RegistryReading:
@@ -78,7 +81,13 @@ class RegistryReading:
             issuer=found.get(ISSUER),
             epoch=found.get(EPOCH, ""),
             dpop_nonce_key=found.get(DPOP_NONCE_KEY),
+            seal_key=found.get(SEAL_KEY),
         )
+
+    def has_sealed_secrets(self) -> bool:
+        """Tell whether any client has a secret that has to be recovered."""
+        wanted = select(client_secrets.c.secret_id).where(client_secrets.c.hash.like("$sealed$%"))
+        return self._connection.execute(wanted.limit(1)).first() is not None
 
     def clock(self) -> int:
         """Read the time that the database has, in seconds since the epoch."""

@@ -10,6 +10,7 @@ from issuer.registry.audit import SYSTEM, Actor, AuditEntry
 from issuer.registry.client import Client
 from issuer.registry.errors import IssuerMismatch, StoreUnavailable
 from issuer.registry.resource import Resource
+from issuer.registry.secret_seal import SecretSeal
 from issuer.registry.usage import UsageBatch
 from issuer.status.positions import Position
 from issuer.storage import statements
@@ -60,6 +61,8 @@ class Registry:
         self._opened = database
         self._now = now
         self._announce = announce
+        self.seal: SecretSeal | None = None
+        """Seals the secrets of client_secret_jwt; None while that is switched off."""
 
     @classmethod
     def open(
@@ -111,7 +114,7 @@ class Registry:
 
     def attach(self, opened: "Registry") -> None:
         """Have the database of a registry that was opened since, which is not used any more."""
-        self._opened = opened._database
+        self._opened, self.seal = opened._database, opened.seal
 
     @property
     def _database(self) -> Database:
@@ -169,7 +172,7 @@ class Registry:
         from issuer.storage.edit import RegistryEdit
 
         def run(connection: "Connection") -> tuple[T, list[AuditEntry]]:
-            edit = RegistryEdit(connection, by=by, now=self._now())
+            edit = RegistryEdit(connection, by=by, now=self._now(), seal=self.seal)
             return work(edit), edit.entries
 
         result, entries = self._database.change(run)
@@ -218,7 +221,6 @@ class Registry:
 
     def ensure_resources(self, *wanted: Resource) -> None:
         """Make resources unless their identifiers exist; one that exists is left as it is."""
-
         if missing := [
             each
             for each in wanted
@@ -279,7 +281,6 @@ class Registry:
 
     def find_changed_client(self, client_id: str) -> Client | None:
         """Read one client as `find_client` does, on the connection that follows the changes."""
-
         return find_client(self._database.follow_one, client_id)
 
     def list_scopes(self) -> set[str]:

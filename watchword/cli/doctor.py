@@ -137,6 +137,16 @@ def _keys(settings: "Settings") -> Iterator[Finding]:
                 yield Finding("keys", str(error), _REMEDIES["keys"])
 
 
+def _client_secrets(settings: "Settings") -> Iterator[Finding]:
+    from watchword.client_seal import open_seal
+    from watchword.registry import read_registry
+
+    if settings.client_secret_jwt:
+        with closing(read_registry(settings, now=wall_clock)) as registry:
+            open_seal(settings, registry, reading=True)
+    yield from ()
+
+
 def _replays(settings: "Settings") -> Iterator[Finding]:
     from watchword.provider.replay_store import check_redis
 
@@ -154,12 +164,13 @@ def _issuer(settings: "Settings") -> Iterator[Finding]:
     yield from checks.check_published(here, served)
 
 
-_PARTS = (_folders, _database, _replays, _keys, _issuer)
+_PARTS = (_folders, _database, _replays, _keys, _client_secrets, _issuer)
 _REMEDIES = {
     "folders": "set WATCHWORD_DATA_DIR to the service's folder, or run: watchword keys generate",
     "database": "start the database, or set WATCHWORD_DATABASE_URL and WATCHWORD_ISSUER to it",
     "replays": "start the replay store, or set WATCHWORD_REPLAY_STORE to it",
     "keys": "set WATCHWORD_KEY_PASSPHRASE to the passphrase of the keys, and check their owner",
+    "client_secrets": "set WATCHWORD_KEY_PASSPHRASE to the passphrase of the secrets",
     "issuer": "start the server; WATCHWORD_ISSUER must be reached from here and be its name",
 }
 """What mends a part that cannot be read at all."""

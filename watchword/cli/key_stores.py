@@ -84,12 +84,15 @@ def passphrase(
 ) -> None:
     """Encrypt every private key with another passphrase: all of them, or none if one fails.
 
+    Secrets of client_secret_jwt are under it as well then.
+
     WATCHWORD_KEY_PASSPHRASE is the present one. Then set it to the new one, and restart every node.
 
     Example: watchword keys passphrase --new-passphrase-file new-passphrase.txt
     """
     from keys.events import KeyEvent
     from keys.stores.transfer import change_passphrase
+    from watchword.client_seal import seal_key_under
     from watchword.key_store import open_key_places, opened_registry_of_keys
     from watchword.settings import load_settings
 
@@ -104,7 +107,10 @@ def passphrase(
         new = _check("--new-passphrase-file", _read_file(new_passphrase_file))
     else:
         new = _check("--new-passphrase-stdin", _read_stdin())
-    with opened_registry_of_keys(settings) as registry:
+    with (
+        seal_key_under(settings, new),
+        opened_registry_of_keys(settings) as registry,
+    ):
         before, after = open_key_places(settings, registry, settings.passphrase, new)
         known = change_passphrase(before, after, old=settings.passphrase, new=new)
     _record(settings, KeyEvent.DECRYPTED if remove else KeyEvent.ENCRYPTED, known)

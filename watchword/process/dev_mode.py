@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from issuer.registry.audit import SYSTEM
 from issuer.registry.client import ClientRegistration
-from issuer.registry.credentials import NewSecret, generate_secret, hash_secret
+from issuer.registry.credentials import NewSecret, generate_secret
 from keys.identifiers import is_loopback
 from watchword.ambient import wall_clock
 from watchword.key_store import open_key_store
@@ -69,7 +69,7 @@ def throw_away(
 
 
 def _create_clients(settings: Settings, secret: str) -> None:
-    new_secret = NewSecret(hash=hash_secret(secret, secrets.token_bytes))
+    new_secret = NewSecret.of(secret, secrets.token_bytes)
     granted = {
         CLIENT_ID: ("Demo", settings.default_resource, DEFAULT_SCOPES),
         ADMINISTRATOR_ID: ("Administrator", settings.administration, ADMIN_SCOPES),
@@ -95,7 +95,7 @@ def with_secret(declared: "DeclarationFile", secret: str) -> "SentDeclaration":
 
     document = write_sent(declared)
     for client, sent in zip(declared.clients, document["clients"], strict=True):
-        if client.token_endpoint_auth_method.uses_secret:
+        if client.token_endpoint_auth_method.sends_secret:
             sent["secrets"] = [{"source": "--dev-secret", "client_secret": secret}]
     return read_sent(document)
 

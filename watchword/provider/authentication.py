@@ -15,6 +15,7 @@ from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.methods import ClientAuthenticator, KnownClients, Verifier
 from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
+from issuer.client_auth.secret_jwt import SecretJwtVerifier
 from issuer.client_auth.trusted_issuers import KeySource, TrustedIssuers
 from issuer.events import EventSink
 from issuer.limits import Limits
@@ -52,7 +53,7 @@ class Authentication:
 
     Args:
         settings: all settings, checked.
-        registry: where all nodes have the key of nonces.
+        registry: where all nodes have the key of nonces, and that of sealed secrets.
         clients: the registry as this process knows it.
         claims: where all nodes claim what counts once.
         limits: of failed authentications, and of tokens.
@@ -83,15 +84,19 @@ class Authentication:
         self.replays = Replays(claims)
         self._authorities = ClientAuthorities(settings.client_ca_file, events)
         self.authenticator = ClientAuthenticator(
-            clients, *self._verifiers(settings, ClientKeys(self._open_set)), limits=limits
+            clients, *self._verifiers(settings, registry, ClientKeys(self._open_set)), limits=limits
         )
 
-    def _verifiers(self, settings: Settings, keys: ClientKeys) -> Iterator[Verifier[Any]]:
+    def _verifiers(
+        self, settings: Settings, registry: Registry, keys: ClientKeys
+    ) -> Iterator[Verifier[Any]]:
         """Yield what verifies each method that is switched on."""
         yield SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32))
         yield PrivateKeyVerifier(settings.issuer, keys)
         trusted = TrustedIssuers(partial(open_trusted_issuer, settings, self._events))
         yield FederatedVerifier(settings.issuer, trusted)
+        if settings.client_secret_jwt:
+            yield SecretJwtVerifier(settings.issuer, lambda: registry.seal)
         if settings.tls_client_ca is not None:
             yield SelfSignedVerifier(keys)
         if settings.client_ca_file is not None:

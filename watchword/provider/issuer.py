@@ -20,6 +20,7 @@ from issuer.storage.source import Follower, ThreadedSource
 from keys.errors import KeysError, NoSigningKey
 from watchword.ambient import wall_clock
 from watchword.claim_hooks import find_hooks
+from watchword.errors import ClientSealError
 from watchword.key_store import open_key_store
 from watchword.logging import Events
 from watchword.provider.authentication import Authentication
@@ -285,7 +286,7 @@ class IssuerApp:
             opened = self._open_registry()
         except StoreUnavailable:
             raise
-        except RegistryError as error:
+        except (RegistryError, ClientSealError) as error:
             # It answers, but waiting does not help: the log has to say so, once.
             if self._refusal != str(error):
                 self._refusal = str(error)

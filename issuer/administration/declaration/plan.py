@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from issuer.administration.declaration.document import Declaration, DeclaredSecret
+from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.client_description import Facts, facts_of_client
-from issuer.registry.credentials import MAXIMUM_SECRETS, ClientSecret, NewSecret, hash_secret
+from issuer.registry.credentials import MAXIMUM_SECRETS, ClientSecret, NewSecret
 from issuer.registry.errors import DeclarationRefused
 from issuer.registry.permission import Right, named_subjects, unknown_subject
 from issuer.registry.resource import Resource, facts_of_resource
@@ -99,8 +100,9 @@ class AddSecret:
         """
         if self.secret.value is None:
             raise ValueError(f"there is no secret yet for {self.secret.source}")
-        hashed = hash_secret(self.secret.value.reveal(), random_bytes)
-        return NewSecret(hash=hashed, expires_at=self.secret.expires_at)
+        return NewSecret.of(
+            self.secret.value.reveal(), random_bytes, expires_at=self.secret.expires_at
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +130,12 @@ class SecretPlan:
 
     Args:
         client_id: whose.
+        method: how the client authenticates.
         lasting: those in the registry that have not ended.
     """
 
     client_id: str
+    method: AuthMethod
     lasting: Sequence[ClientSecret] = ()
     added: list[DeclaredSecret] = field(default_factory=list)
     revoked: list[ClientSecret] = field(default_factory=list)
@@ -161,7 +165,9 @@ class SecretPlan:
             self.revoked += same
         elif value is not None:
             # One that is there and ends as declared is kept; what ends otherwise is added anew.
-            right = same if end is None else [each for each in same if each.expires_at == end]
+            right = [
+                each for each in same if each.serves(self.method) and end in (None, each.expires_at)
+            ]
             self.kept += right
             self.revoked += [each for each in same if each not in right]
             if not right:
@@ -251,7 +257,9 @@ def _secret_plans(
         present = state.clients.get(client.client_id)
         stored = present.secrets if present else ()
         plan = SecretPlan(
-            client.client_id, [each for each in stored if not each.has_ended(state.now)]
+            client.client_id,
+            client.token_endpoint_auth_method,
+            [each for each in stored if not each.has_ended(state.now)],
         )
         for secret in client.secrets or ():
             plan.decide(secret, state.now)
