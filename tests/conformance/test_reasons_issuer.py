@@ -10,7 +10,7 @@ from issuer.errors import Reason
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.status.positions import Status
-from tests.support.assertions import make_assertion
+from tests.support.assertions import make_assertion, make_hmac_assertion
 from tests.support.exchange import (
     ACCESS_TOKEN,
     FORGE,
@@ -97,6 +97,15 @@ TOKEN_ROWS = [
         ),
     ),
     Row(R.ASSERTION_SIGNATURE, "a key of another", asserted(make_assertion(n=1, header=OWN_KID))),
+    Row(
+        R.ASSERTION_SECRET,
+        "a secret from before the client signed with it",
+        asserted(
+            make_hmac_assertion(SECRET.encode()),
+            client={"token_endpoint_auth_method": "client_secret_jwt"},
+            change=lambda issuer: setattr(issuer, "secret_jwt", True),
+        ),
+    ),
     Row(R.ASSERTION_REPLAYED, "once more", asserted(make_assertion(jti="seen"), change=seen)),
     Row(R.ASSERTION_MISSING, "a grant without it", granted("")),
     Row(R.FEDERATED_MISMATCH, "another account", granted(signed_workload(sub="system:other"))),

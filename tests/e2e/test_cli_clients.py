@@ -256,7 +256,10 @@ def test_every_registered_method_can_be_said(run, method, option, member):
         ([""], "ID: a client id"),
         (["till\n"], "ID: a client id"),
         (["\udcff"], "not valid in the encoding"),
-        (["till", "--auth", "client_secret_jwt"], "client_secret_jwt is not available in this"),
+        (
+            ["till", "--auth", "client_secret_jwt"],
+            "WATCHWORD_CLIENT_SECRET_JWT=on switches",
+        ),
         (["till", "--auth", "federated"], "federated needs federated_identities"),
         (
             ["till", "--auth", "none"],

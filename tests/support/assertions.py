@@ -1,6 +1,7 @@
 """Client assertions, good ones and ill-formed ones, and the clients that they are for."""
 
 import json
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -10,10 +11,11 @@ from issuer.client_auth.assertion import JWT_BEARER, claim_assertion
 from issuer.client_request import Evidence
 from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.client import Client
+from issuer.registry.credentials import ClientSecret
 from keys.encoding import encode_base64url
 from keys.jwk import public_jwk
 from keys.key_types import verifier
-from tests.support.issuer import ISSUER, NOW, make_client
+from tests.support.issuer import ISSUER, NOW, SEAL, make_client, make_secret
 from watchword.testing.forge import DROP
 from watchword.testing.keys import private_key
 
@@ -56,11 +58,35 @@ def make_assertion(
     return f"{signing_input}.{encode_base64url(signature)}"
 
 
-def make_hmac_assertion(key: bytes) -> str:
-    """Authenticate an assertion by HMAC, as with a public key that is taken for a secret."""
-    header, claims, _ = make_assertion(header={"alg": "HS256"}).split(".")
-    signing_input = f"{header}.{claims}"
-    scheme = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+GENERATED = "wws_" + "k" * 43
+
+
+def secret_asserting_client(client_id: str = "svc-a", *texts: str, **changes: Any) -> Client:
+    """Make a client of client_secret_jwt that has these secrets, changed as named."""
+    secrets = tuple(
+        sealed_secret(text, client_id, secret_id=f"s{number}")
+        for number, text in enumerate(texts or (GENERATED,), 1)
+    )
+    decided = {"secrets": secrets} | changes
+    return make_client(
+        client_id, token_endpoint_auth_method=AuthMethod.CLIENT_SECRET_JWT, **decided
+    )
+
+
+def sealed_secret(text: str = GENERATED, client_id: str = "svc-a", **changes: Any) -> ClientSecret:
+    """Make a secret that can be recovered, changed as named."""
+    known = make_secret(text, **changes)
+    return replace(known, hash=replace(known.hash, sealed=SEAL.seal(client_id, text)))
+
+
+def make_hmac_assertion(
+    key: bytes, alg: str = "HS256", *, header: dict[str, Any] | None = None, **claims: Any
+) -> str:
+    """Authenticate an assertion by HMAC, be it with a public key that is taken for a secret."""
+    said = {"alg": alg, "kid": DROP} | (header or {})
+    header_segment, claims_segment, _ = make_assertion(header=said, **claims).split(".")
+    signing_input = f"{header_segment}.{claims_segment}"
+    scheme = jwt.algorithms.HMACAlgorithm(getattr(jwt.algorithms.HMACAlgorithm, f"SHA{alg[2:]}"))
     return f"{signing_input}.{encode_base64url(scheme.sign(signing_input.encode(), key))}"
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
+from issuer.client_auth.secret_jwt import SecretJwtVerifier
 from issuer.client_auth.trusted_issuers import KeySource, TrustedIssuers
 from issuer.config import IssuerConfig
 from issuer.endpoints.introspection import IntrospectionEndpoint
@@ -33,6 +35,7 @@ from issuer.registry.credentials import ClientSecret, SecretHash, hash_secret
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
+from issuer.registry.secret_seal import SecretSeal
 from issuer.registry.usage import UsageLog
 from issuer.replay import Replays
 from issuer.reuse import ReusedTokens
@@ -78,6 +81,9 @@ def _hashed(secret: str, secret_id: str) -> SecretHash:
     """Hash a secret once a session: the slow hash costs 50 ms."""
     return hash_secret(secret, secrets.token_bytes)
 
+
+SEAL = SecretSeal(bytes(range(32)), random_bytes=os.urandom)
+"""Of the secrets that clients sign with."""
 
 _REGISTERED = {"policies", "secrets", "created_at", "updated_at", "revision"}
 
@@ -227,6 +233,9 @@ class TestIssuer:
     nonces: NonceSource | None = None
     certificates: Sequence[Certificate] = ()
     """Of the authorities that name clients."""
+    secret_jwt: bool = False
+    """Whether client_secret_jwt is on."""
+    seal: SecretSeal | None = SEAL
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -244,6 +253,7 @@ class TestIssuer:
         """The authenticator of all endpoints, made once."""
         if self._authenticator is None:
             keys = ClientKeys(self.published_sets)
+            secret_jwt = SecretJwtVerifier(self.config.issuer, lambda: self.seal)
             self._authenticator = ClientAuthenticator(
                 self.clients,
                 SecretVerifier(self.slow, memo_key=bytes(32)),
@@ -251,6 +261,7 @@ class TestIssuer:
                 AuthorityVerifier(self),
                 SelfSignedVerifier(keys),
                 FederatedVerifier(self.config.issuer, TrustedIssuers(self.trusted_issuers)),
+                *((secret_jwt,) if self.secret_jwt else ()),
                 limits=self.limits,
             )
         return self._authenticator

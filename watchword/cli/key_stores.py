@@ -90,6 +90,8 @@ def passphrase(
 
     Example: watchword keys passphrase --new-passphrase-file new-passphrase.txt
     """
+    from pydantic import SecretStr
+
     from keys.events import KeyEvent
     from keys.stores.transfer import change_passphrase
     from watchword.client_seal import seal_key_under
@@ -107,13 +109,14 @@ def passphrase(
         new = _check("--new-passphrase-file", _read_file(new_passphrase_file))
     else:
         new = _check("--new-passphrase-stdin", _read_stdin())
-    with (
-        seal_key_under(settings, new),
-        opened_registry_of_keys(settings) as registry,
-    ):
+    # The registry first: it is opened with the present passphrase.
+    with opened_registry_of_keys(settings) as registry, seal_key_under(settings, new):
         before, after = open_key_places(settings, registry, settings.passphrase, new)
         known = change_passphrase(before, after, old=settings.passphrase, new=new)
-    _record(settings, KeyEvent.DECRYPTED if remove else KeyEvent.ENCRYPTED, known)
+    next_settings = settings.model_copy(
+        update={"key_passphrase": None if new is None else SecretStr(new.decode())}
+    )
+    _record(next_settings, KeyEvent.DECRYPTED if remove else KeyEvent.ENCRYPTED, known)
     clear = sorted(each.kid for each in known if not each.encrypted and each.reference is None)
     _tell(settings, [each.kid for each in known], clear, new=new, output=output)
 

@@ -52,6 +52,7 @@ FITTING = {
     AuthMethod.CLIENT_SECRET_BASIC: {"nothing"},
     AuthMethod.CLIENT_SECRET_POST: {"nothing"},
     AuthMethod.PRIVATE_KEY_JWT: {"jwks", "jwks_uri"},
+    AuthMethod.CLIENT_SECRET_JWT: {"nothing"},
     AuthMethod.TLS_CLIENT_AUTH: {"subject"},
     AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: {"jwks", "jwks_uri"},
     AuthMethod.FEDERATED: {"identities"},
@@ -71,8 +72,9 @@ def test_each_method_takes_its_own_material_and_no_other(method, kind):
 
 @pytest.mark.parametrize("method", AuthMethod)
 def test_a_method_knows_what_it_is_proven_by(method):
-    """A plain secret, or the material that the tests above ask for."""
-    assert method.uses_secret is (method in SECRET_METHODS)
+    """A secret, sent or signed with, or the material that the tests above ask for."""
+    assert method.sends_secret is (method in SECRET_METHODS)
+    assert method.uses_secret is (FITTING[method] == {"nothing"})
 
 
 def test_material_is_named_as_registered():

@@ -52,7 +52,7 @@ def test_a_method_without_a_verifier_is_switched_off() -> None:
     verifier = SecretVerifier(SlowHere(), memo_key=bytes(32))
     methods = ClientAuthenticator(Clients(), verifier, limits=Limits()).methods
     assert methods == ("client_secret_basic", "client_secret_post")
-    assert TestIssuer().authenticator.methods == tuple(METHODS)
+    assert TestIssuer(secret_jwt=True).authenticator.methods == tuple(METHODS)
 
 
 def test_a_client_knows_which_of_its_secrets_are_verified_at_once() -> None:
