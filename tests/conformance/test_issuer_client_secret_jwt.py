@@ -9,14 +9,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.metadata import build_metadata
 from issuer.registry.auth_methods import AuthMethod
+from issuer.registry.client import Client
+from issuer.registry.secret_seal import SecretSeal
 from tests.support.assertions import (
     GENERATED,
+    SEAL,
     asserting_client,
     form_of,
     make_assertion,
     make_hmac_assertion,
     sealed_secret,
     secret_asserting_client,
+    secret_jwt,
 )
 from tests.support.issuer import ISSUER, NOW, SECRET, Answer, Clients, TestIssuer, make_client
 from watchword.testing.forge import DROP
@@ -26,10 +30,10 @@ KEY = GENERATED.encode()
 OTHER = "wws_" + "j" * 43
 
 
-def issuer_of(*clients: Any, **options: Any) -> TestIssuer:
+def issuer_of(*clients: Client, seal: SecretSeal | None = SEAL) -> TestIssuer:
     """Make an issuer where the method is on."""
     known = clients or (secret_asserting_client(),)
-    return TestIssuer(clients=Clients(*known), **{"secret_jwt": True} | options)
+    return TestIssuer(clients=Clients(*known), verifiers=(secret_jwt(seal),))
 
 
 async def ask(assertion: str, issuer: TestIssuer | None = None, **fields: str) -> Answer:

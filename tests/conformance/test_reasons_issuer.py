@@ -10,7 +10,7 @@ from issuer.errors import Reason
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.status.positions import Status
-from tests.support.assertions import make_assertion, make_hmac_assertion
+from tests.support.assertions import make_assertion, make_hmac_assertion, secret_jwt
 from tests.support.exchange import (
     ACCESS_TOKEN,
     FORGE,
@@ -103,7 +103,7 @@ TOKEN_ROWS = [
         asserted(
             make_hmac_assertion(SECRET.encode()),
             client={"token_endpoint_auth_method": "client_secret_jwt"},
-            change=lambda issuer: setattr(issuer, "secret_jwt", True),
+            change=lambda issuer: setattr(issuer, "verifiers", (secret_jwt(),)),
         ),
     ),
     Row(R.ASSERTION_REPLAYED, "once more", asserted(make_assertion(jti="seen"), change=seen)),

@@ -1,6 +1,7 @@
 """Client assertions, good ones and ill-formed ones, and the clients that they are for."""
 
 import json
+import secrets
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -8,14 +9,16 @@ from typing import Any
 import jwt
 
 from issuer.client_auth.assertion import JWT_BEARER, claim_assertion
+from issuer.client_auth.secret_jwt import SecretJwtVerifier
 from issuer.client_request import Evidence
 from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.client import Client
 from issuer.registry.credentials import ClientSecret
+from issuer.registry.secret_seal import SecretSeal
 from keys.encoding import encode_base64url
 from keys.jwk import public_jwk
 from keys.key_types import verifier
-from tests.support.issuer import ISSUER, NOW, SEAL, make_client, make_secret
+from tests.support.issuer import ISSUER, NOW, make_client, make_secret
 from watchword.testing.forge import DROP
 from watchword.testing.keys import private_key
 
@@ -59,15 +62,21 @@ def make_assertion(
 
 
 GENERATED = "wws_" + "k" * 43
+SEAL = SecretSeal(bytes(range(32)), random_bytes=secrets.token_bytes)
+
+
+def secret_jwt(seal: SecretSeal | None = SEAL) -> SecretJwtVerifier:
+    """Give what switches client_secret_jwt on."""
+    return SecretJwtVerifier(ISSUER, lambda: seal)
 
 
 def secret_asserting_client(client_id: str = "svc-a", *texts: str, **changes: Any) -> Client:
     """Make a client of client_secret_jwt that has these secrets, changed as named."""
-    secrets = tuple(
+    known = tuple(
         sealed_secret(text, client_id, secret_id=f"s{number}")
         for number, text in enumerate(texts or (GENERATED,), 1)
     )
-    decided = {"secrets": secrets} | changes
+    decided = {"secrets": known} | changes
     return make_client(
         client_id, token_endpoint_auth_method=AuthMethod.CLIENT_SECRET_JWT, **decided
     )

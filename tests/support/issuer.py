@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +17,9 @@ from issuer.binding import NonceSource
 from issuer.client_auth.certificate import AuthorityVerifier, SelfSignedVerifier
 from issuer.client_auth.client_keys import ClientKeys, PublishedSet
 from issuer.client_auth.federated import FederatedVerifier
-from issuer.client_auth.methods import ClientAuthenticator
+from issuer.client_auth.methods import ClientAuthenticator, Verifier
 from issuer.client_auth.private_key import PrivateKeyVerifier
 from issuer.client_auth.secret import SecretVerifier
-from issuer.client_auth.secret_jwt import SecretJwtVerifier
 from issuer.client_auth.trusted_issuers import KeySource, TrustedIssuers
 from issuer.config import IssuerConfig
 from issuer.endpoints.introspection import IntrospectionEndpoint
@@ -35,7 +33,6 @@ from issuer.registry.credentials import ClientSecret, SecretHash, hash_secret
 from issuer.registry.errors import StoreUnavailable
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
-from issuer.registry.secret_seal import SecretSeal
 from issuer.registry.usage import UsageLog
 from issuer.replay import Replays
 from issuer.reuse import ReusedTokens
@@ -81,9 +78,6 @@ def _hashed(secret: str, secret_id: str) -> SecretHash:
     """Hash a secret once a session: the slow hash costs 50 ms."""
     return hash_secret(secret, secrets.token_bytes)
 
-
-SEAL = SecretSeal(bytes(range(32)), random_bytes=os.urandom)
-"""Of the secrets that clients sign with."""
 
 _REGISTERED = {"policies", "secrets", "created_at", "updated_at", "revision"}
 
@@ -233,9 +227,8 @@ class TestIssuer:
     nonces: NonceSource | None = None
     certificates: Sequence[Certificate] = ()
     """Of the authorities that name clients."""
-    secret_jwt: bool = False
-    """Whether client_secret_jwt is on."""
-    seal: SecretSeal | None = SEAL
+    verifiers: Sequence[Verifier[Any]] = ()
+    """Of methods that are off by default."""
     _jti: int = 0
     _endpoint: TokenEndpoint | None = None
     _authenticator: ClientAuthenticator | None = None
@@ -253,7 +246,6 @@ class TestIssuer:
         """The authenticator of all endpoints, made once."""
         if self._authenticator is None:
             keys = ClientKeys(self.published_sets)
-            secret_jwt = SecretJwtVerifier(self.config.issuer, lambda: self.seal)
             self._authenticator = ClientAuthenticator(
                 self.clients,
                 SecretVerifier(self.slow, memo_key=bytes(32)),
@@ -261,7 +253,7 @@ class TestIssuer:
                 AuthorityVerifier(self),
                 SelfSignedVerifier(keys),
                 FederatedVerifier(self.config.issuer, TrustedIssuers(self.trusted_issuers)),
-                *((secret_jwt,) if self.secret_jwt else ()),
+                *self.verifiers,
                 limits=self.limits,
             )
         return self._authenticator

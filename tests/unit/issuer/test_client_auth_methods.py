@@ -8,7 +8,7 @@ from issuer.client_request import Evidence
 from issuer.errors import InvalidClient, Reason
 from issuer.limits import Limits
 from issuer.registry.auth_methods import AuthMethod
-from tests.support.assertions import evidence_of, make_assertion
+from tests.support.assertions import evidence_of, make_assertion, secret_jwt
 from tests.support.issuer import (
     NOW,
     SECRET,
@@ -52,7 +52,7 @@ def test_a_method_without_a_verifier_is_switched_off() -> None:
     verifier = SecretVerifier(SlowHere(), memo_key=bytes(32))
     methods = ClientAuthenticator(Clients(), verifier, limits=Limits()).methods
     assert methods == ("client_secret_basic", "client_secret_post")
-    assert TestIssuer(secret_jwt=True).authenticator.methods == tuple(METHODS)
+    assert TestIssuer(verifiers=(secret_jwt(),)).authenticator.methods == tuple(METHODS)
 
 
 def test_a_client_knows_which_of_its_secrets_are_verified_at_once() -> None:
