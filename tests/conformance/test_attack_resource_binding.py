@@ -268,13 +268,14 @@ async def test_the_holder_of_the_certificate_gets_in_again_and_again(api: Protec
 
 
 @pytest.mark.attack("V36")
-@pytest.mark.rfc("8705-3-1")
-async def test_another_certificate_or_none_lets_nobody_in(api: ProtectedApi) -> None:
+@pytest.mark.rfc("8705-3-1", "9440-2.4-2")
+async def test_another_certificate_or_none_is_refused(api: ProtectedApi) -> None:
     """401 `invalid_token`, also for a token that is remembered."""
     for _ in range(2):
         for pem, reason in ((None, "no_certificate"), (OTHER_PEM, "wrong_certificate")):
             answer = await send(api, CERTIFICATE_BOUND, scheme=b"Bearer ", pem=pem)
             assert (answer.status, api.reason) == (401, reason)
+            assert answer.header("cache-control") == "no-store"
             assert (answer.challenge or "").startswith('Bearer realm="api", error="invalid_token"')
             assert api.reached == []
         assert (await send(api, CERTIFICATE_BOUND, scheme=b"Bearer ", pem=PEM)).status == 200

@@ -69,6 +69,18 @@ async def test_a_workload_is_its_client_as_often_as_its_token_counts(platform: s
     assert place.told["secret_id"] == f"federated_identities[{number}]"
 
 
+@pytest.mark.rfc("10070-4-3")
+async def test_a_rule_may_have_a_grant_be_for_the_token_endpoint() -> None:
+    """RFC 10070 §4: of a grant; then it is for that alone, and no longer for the issuer."""
+    rule = SERVICE_ACCOUNT | {"audience": f"{ISSUER}/token"}
+    place = FederatedIssuer(
+        workload("orders", rule, grant_types=("client_credentials", JWT_BEARER))
+    )
+    sent = signed(CLUSTER_KEY, KUBERNETES | {"aud": f"{ISSUER}/token"})
+    assert (await place.grant(sent)).claims["sub"] == "orders"
+    assert is_no_grant(await place.grant(GOOD["kubernetes"]))
+
+
 @pytest.mark.rfc("spiffe-1")
 async def test_a_jwt_svid_has_an_assertion_type_of_its_own() -> None:
     """That of the draft on SPIFFE client authentication; the keys are those of the bundle."""

@@ -43,7 +43,7 @@ async def test_a_key_with_an_algorithm_serves_no_other(bound: str, used: str) ->
     assert (await ask(make_assertion(bound, header={"kid": "k"}), issuer)).status == 200
 
 
-@pytest.mark.rfc("10070-4-1", "10070-4-2", "7523-3-1", "7523-3-2")
+@pytest.mark.rfc("10070-4-1", "10070-4-2", "7523-3-1", "7523-3-2", "21-2.4-1", "mcp-cc-1-J")
 @pytest.mark.parametrize(
     ("header", "claims"),
     [

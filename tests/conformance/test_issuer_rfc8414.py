@@ -61,6 +61,23 @@ def test_metadata_says_what_the_tables_hold() -> None:
     }
 
 
+@pytest.mark.rfc("8414-2-2", "mcp-cc-1-J")
+def test_metadata_list_the_algorithms_of_assertions_with_their_method() -> None:
+    """RFC 8414 §2: at each endpoint where clients authenticate; `none` is never among them."""
+    config, listed = (
+        IssuerConfig(issuer="https://auth.example"),
+        {
+            f"{each}_endpoint_auth_signing_alg_values_supported"
+            for each in ("token", "revocation", "introspection")
+        },
+    )
+    document = build_metadata(config, methods=(AuthMethod.PRIVATE_KEY_JWT,))
+    assert document["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+    for name in listed:
+        assert document[name] == ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
+    assert not listed & {*build_metadata(config, methods=(AuthMethod.TLS_CLIENT_AUTH,))}
+
+
 @pytest.mark.rfc("8705-3-2", "8705-5-1")
 def test_metadata_lead_clients_with_certificates() -> None:
     """To where they are asked for one; every other endpoint is the same for all."""

@@ -125,7 +125,7 @@ def test_a_client_is_known_by_the_name_in_its_certificate(
     assert reasons == ["certificate_subject", "no_credentials"]
 
 
-@pytest.mark.rfc("9440-2-1", "9440-2.4-1")
+@pytest.mark.rfc("9440-2-1", "9440-2.4-1", "9440-2.4-2")
 @pytest.mark.attack("V38")
 @pytest.mark.parametrize("front", ["nginx", "haproxy"])
 def test_through_a_proxy_a_client_is_known_by_its_key(
@@ -146,7 +146,9 @@ def test_through_a_proxy_a_client_is_known_by_its_key(
         http(authority, forger) as other,
     ):
         assert eventually(lambda: is_ready(own, url))
-        token = ask(own, url, "stock").json()["access_token"]
+        answer = ask(own, url, "stock")
+        assert answer.headers["cache-control"] == "no-store"
+        token = answer.json()["access_token"]
         assert read(own, url, token).status_code == 200
         assert read(other, url, token).status_code == 401
         for written in (None, client_cert(stock)):

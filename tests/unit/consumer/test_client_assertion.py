@@ -39,7 +39,7 @@ def verified(auth):
 
 
 @pytest.mark.rfc("7523-3-1-C")
-@pytest.mark.rfc("10070-4-1-C")
+@pytest.mark.rfc("10070-4-1-C", "21-2.4-1")
 @pytest.mark.rfc("10070-4-2-C")
 @pytest.mark.parametrize("auth", METHODS)
 def test_an_assertion_is_for_the_issuer_alone_and_for_a_minute(auth):
