@@ -102,7 +102,7 @@ def _mismatches(
 
 
 def _event_of_a_stranger(claims: Mapping[str, Any]) -> Mismatch | None:
-    """Find a run of GitHub Actions that whoever opens a pull request decides the steps of."""
+    """Find a run of GitHub Actions whose steps the author of a pull request decides."""
     event = claims.get("event_name")
     if isinstance(event, str) and event.startswith("pull_request"):
         return Mismatch("event_name", event, "another event than one of a pull request")

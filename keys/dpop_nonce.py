@@ -1,8 +1,8 @@
 """Make and recognise the nonces that a server has DPoP proofs carry (RFC 9449 §8, §9).
 
 Pure, and nothing is kept: a nonce is an HMAC over a step of time, so all nodes that have the same
-key know it. That it is the same for all who ask within a step is no matter: it shows when a proof
-was made, and the `jti` that it was not used before.
+key know it. All clients get the same one within a step: it shows when a proof was made, and the
+`jti` that the proof was not used before.
 """
 
 import hmac
@@ -34,7 +34,7 @@ class Nonces:
     def is_current(self, nonce: str, now: float) -> bool:
         """Tell whether a nonce is the present one or the last one.
 
-        The next one counts as well: who has it got it from a node whose clock is ahead.
+        The next one counts as well: a node whose clock is ahead has given it.
         """
         step, sent = int(now // NONCE_STEP), nonce.encode("utf-8", "replace")
         known = (self._of_step(each).encode() for each in (step, step - 1, step + 1))

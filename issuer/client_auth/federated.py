@@ -28,7 +28,7 @@ MAXIMUM_LIFE = 86_400
 or a few, unless they are told otherwise."""
 
 # JWT-SVID §2.3 has `JOSE` too; GitHub writes `x5t` beside `kid`. Access tokens, assertions and
-# proofs have types of their own, and stand for nobody here.
+# proofs have types of their own, and authenticate no workload.
 _PROFILE = JwtProfile(
     types=frozenset({None, "jwt", "jose"}),
     algorithms=frozenset(ALGORITHMS),
