@@ -57,7 +57,7 @@ def _check_issuer(issuer: str) -> str:
     try:
         return check_issuer(issuer, allow_insecure_http=True)
     except ValueError as error:
-        raise InvalidValue(f"the issuer {error}") from None
+        raise InvalidValue(str(error)) from None
 
 
 def _check_text(text: str) -> str:

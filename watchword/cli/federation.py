@@ -64,6 +64,8 @@ class FederationOptions:
 
 def read_identity(options: FederationOptions, mistakes: Mistakes) -> "Json":
     """Return the federated identity that was typed; the schema checks it."""
+    from issuer.registry.federated_identity import is_trust_domain
+
     details = {
         "--federated-issuer": options.federated_issuer,
         "--federated-audience": options.federated_audience,
@@ -76,7 +78,7 @@ def read_identity(options: FederationOptions, mistakes: Mistakes) -> "Json":
     elif options.federated is not None:
         identity = _named(*options.federated, mistakes)
     elif options.federated_token is not None:
-        identity = _taken_from(options.federated_token, mistakes)
+        identity = _taken_from(options.federated_token, options.federated_audience, mistakes)
     else:
         for label, value in details.items():
             if value is not None:
@@ -91,6 +93,12 @@ def read_identity(options: FederationOptions, mistakes: Mistakes) -> "Json":
             " --raw /.well-known/openid-configuration"
         )
         return {}
+    if is_trust_domain(identity["issuer"]) and not {"jwks", "jwks_uri"} & identity.keys():
+        mistakes.add(
+            "--federated-keys: a trust domain needs keys: the URL of its bundle endpoint, or a file"
+            " with its bundle"
+        )
+        return {}
     return identity
 
 
@@ -103,14 +111,21 @@ def _named(platform: str, workload: str, mistakes: Mistakes) -> "Json":
     return rule
 
 
-def _taken_from(file: str, mistakes: Mistakes) -> "Json":
+def _taken_from(file: str, audience: str | None, mistakes: Mistakes) -> "Json":
     from issuer.federation import rule_for_token
     from watchword.settings import load_settings
 
     rule: Json = {}
     with mistakes.gathered(), mistakes.of("--federated-token"):
         text = file if file == "-" else load_file(file).decode("ascii", "replace")
-        rule = rule_for_token(read_claims(read_token(text)), load_settings().issuer)
+        own = load_settings().issuer
+        rule = rule_for_token(read_claims(read_token(text)), own)
+        if audience is None and "audience" in rule:
+            # Such as the platform's default, whose tokens other servers are sent as well.
+            raise ValueError(
+                f"aud is {rule['audience'][:200]!a}; have the token made for {own}, or name that"
+                " audience by --federated-audience"
+            )
     return rule
 
 

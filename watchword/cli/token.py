@@ -225,6 +225,11 @@ def _client_auth(settings: "Settings") -> "ClientAuth | FederatedToken":
         raise WrongUsage(
             f"{given[0] if client_id and given else 'WATCHWORD_CLIENT_ID'}: {error}"
         ) from None
+    if client_id and not given:
+        raise WrongUsage(
+            "set WATCHWORD_CLIENT_SECRET in the environment, or instead of it WATCHWORD_CLIENT_KEY,"
+            " WATCHWORD_CLIENT_ASSERTION_FILE or WATCHWORD_CLIENT_CERT"
+        )
     return ClientSecretBasic(*client_credentials(settings))
 
 

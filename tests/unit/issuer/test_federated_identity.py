@@ -45,7 +45,7 @@ def test_a_rule_names_a_workload_and_is_written_as_it_was_read(rule):
     [
         ({"subject": "orders"}, "Field required"),
         ({"issuer": ISSUER}, "needs a subject, or claims"),
-        (OIDC | {"issuer": "other.example"}, "the issuer must be an absolute URL"),
+        (OIDC | {"issuer": "other.example"}, "must be an absolute URL such as"),
         (OIDC | {"issuer": "http://other.example"}, "plain http"),
         (OIDC | {"subject": ""}, "1 to 1024 printable"),
         (OIDC | {"subject": "repo:octocat/*"}, "compared as it is"),
