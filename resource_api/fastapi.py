@@ -26,6 +26,7 @@ from resource_api.protection import Answer, Protection, ProtectionSettings, give
 from resource_api.requirements import Need, Requirement, all_of
 
 _BEARER_KEY: Final = "resource_api.bearer"
+_CHECKED_KEY: Final = "resource_api.checked"
 _PUBLISHED: Final = "resource_api_published"
 _REFUSALS: Final = {
     "401": {"description": "The access token is missing or not valid"},
@@ -91,7 +92,13 @@ class Bearer(SecurityBase):
             handlers.update(dict.fromkeys(_classes_of(ResourceError), _answer))
         token = self.protection.cached(find_bearer(scope["headers"]))
         if token is None:
-            token = await self.protection.authenticate(scope["headers"], presented_by(scope))
+            # FastAPI calls once for each set of scopes, and a DPoP proof counts once.
+            checked: dict[Bearer, AccessToken] = scope.setdefault(_CHECKED_KEY, {})
+            token = checked.get(self)
+            if token is None:
+                presented = presented_by(scope)
+                token = await self.protection.authenticate(scope["headers"], presented)
+                checked[self] = token
         scope[SCOPE_KEY] = token
         if needed.scopes:
             self._need(needed.scopes).check(token)
