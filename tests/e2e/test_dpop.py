@@ -57,3 +57,26 @@ def test_workers_share_nonces_and_take_a_proof_once(tmp_path: Path) -> None:
     assert equal[0].decode() not in str(log)
     assert {line["token_type"] for line in log if line["event"] == "token.issued"} == {"DPoP"}
     assert any(line.get("reason") == "proof_replayed" for line in log)
+
+
+@pytest.mark.rfc("9449-11.1-1", "9449-7.1-1")
+@pytest.mark.attack("V37")
+def test_the_apis_of_a_provider_take_a_proof_once(tmp_path: Path) -> None:
+    """Shown at once to the demo API on two workers, one of equal proofs is taken."""
+    place = make_place(tmp_path, WATCHWORD_WORKERS="2")
+    place.add_key()
+    client = place.json("clients", "create", "till", "--scope", "read", "--dpop")
+    with running(place), ThreadPoolExecutor(AT_ONCE) as pool:
+        sender = ProofForge(url=f"{place.url}/token", now=int(time.time()))
+        token = ask(place, client, sender.proof()).json()["access_token"]
+        shown = sender.proof(token=token.encode(), htm="GET", htu=f"{place.url}/read-resource")
+
+        def show(_: int) -> httpx.Response:
+            headers = {"Authorization": f"DPoP {token}", "DPoP": shown.decode()}
+            return httpx.get(f"{place.url}/read-resource", headers=headers, trust_env=False)
+
+        answers = list(pool.map(show, range(AT_ONCE)))
+    assert [answer.status_code for answer in answers].count(200) == 1
+    lost = [each.headers["www-authenticate"] for each in answers if each.status_code == 401]
+    assert len(lost) == AT_ONCE - 1
+    assert all('error="invalid_dpop_proof"' in challenge for challenge in lost)

@@ -17,13 +17,16 @@ from issuer.events import EventSink
 from issuer.registry.audit import Actor, Via
 from issuer.storage.registry import Registry
 from keys.key_types import ALGORITHMS
+from keys.replay import ReplayStore
 from resource_api.config import ResourcePolicy
 from resource_api.guard import Guard, require
 from resource_api.middleware import SCOPE_KEY, BearerMiddleware
+from resource_api.possession import Binding
 from resource_api.validator import StatusSource
 from watchword.ambient import wall_clock
 from watchword.logging import request_id
 from watchword.provider.published_keys import PublishedKeys
+from watchword.provider.replay_store import SharedReplays
 from watchword.registry import ADMIN_SCOPES
 from watchword.settings import Settings
 
@@ -37,6 +40,7 @@ class AdminApp:
         registry: what is administered.
         published: gives the issuer's key set.
         statuses: gives its status lists.
+        claims: where the issuer claims what counts once.
         bases: the paths that it is mounted at.
     """
 
@@ -48,6 +52,7 @@ class AdminApp:
         registry: Registry,
         published: Callable[[], Document],
         statuses: StatusSource,
+        claims: ReplayStore,
         bases: tuple[str, ...],
     ) -> None:
         self._settings = settings
@@ -69,6 +74,10 @@ class AdminApp:
                 algorithms=tuple(ALGORITHMS),
                 realm="administration",
                 scopes_supported=ADMIN_SCOPES,
+            ),
+            binding=Binding(
+                base_url=settings.issuer_config.base.removesuffix(settings.issuer_config.path),
+                replays=SharedReplays(claims),
             ),
             on_event=events,
         )

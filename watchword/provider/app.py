@@ -167,6 +167,7 @@ class Provider:
                 registry=issuer.registry,
                 published=issuer.jwks,
                 statuses=PublishedStatuses(issuer.statuses.lists, issuer.config),
+                claims=issuer.claims,
                 bases=bases,
             )
 
@@ -207,6 +208,7 @@ class Provider:
                 statuses=PublishedStatuses(issuer.statuses.lists, issuer.config)
                 if issuer
                 else None,
+                claims=issuer.claims if issuer else None,
                 value=value,
                 prefix=prefix,
             )

@@ -6,12 +6,15 @@ from issuer.endpoints.asgi import Message, Receive, Scope, Send
 from issuer.endpoints.document import Document
 from issuer.events import EventSink
 from keys.remote.jwks_client import JwksClient
+from keys.replay import ReplayStore
 from resource_api.demo.app import create_demo_api
 from resource_api.demo.values import ResourceValue
+from resource_api.possession import Binding
 from resource_api.status_lists import StatusListClient
 from resource_api.validator import StatusSource
 from watchword.metrics import Series
 from watchword.provider.published_keys import PublishedKeys
+from watchword.provider.replay_store import SharedReplays
 from watchword.settings import Settings
 
 
@@ -24,6 +27,8 @@ class DemoApiApp:
         published: gives the issuer's key set where it is served by this very process; None to get
             it over HTTP like any other API.
         statuses: gives its status lists, likewise.
+        claims: where the issuer claims what counts once, likewise; None to remember used proofs in
+            this process alone.
         value: where the demo resource is kept.
         prefix: a path under which the API answers too.
     """
@@ -35,6 +40,7 @@ class DemoApiApp:
         *,
         published: Callable[[], Document] | None,
         statuses: StatusSource | None,
+        claims: ReplayStore | None,
         value: ResourceValue,
         prefix: str = "",
     ) -> None:
@@ -46,6 +52,11 @@ class DemoApiApp:
             jwks=None if published is None else PublishedKeys(published),
             status_lists=statuses,
             value=value,
+            # The prefix is the issuer's path, and is taken off before.
+            binding=Binding(
+                base_url=settings.issuer_config.base if prefix else "",
+                replays=None if claims is None else SharedReplays(claims),
+            ),
             on_event=events,
         )
 

@@ -110,9 +110,9 @@ class IssuerApp:
         self._shared_limits = SharedLimits(
             self.limits, self.writes, clock=wall_clock, events=events
         )
-        claims = self._redis or self.writes
+        self.claims = self._redis or self.writes
         self.authentication = Authentication(
-            settings, self.registry, self.view, claims, limits=self.limits, events=events
+            settings, self.registry, self.view, self.claims, limits=self.limits, events=events
         )
         self._metadata = PublishedMetadata(
             self.config,

@@ -1,9 +1,11 @@
-"""Where what counts once is claimed, if that is not the registry database."""
+"""Where what counts once is claimed: in Redis or Valkey if the settings say so."""
 
 import asyncio
 
+from issuer.registry.errors import StoreUnavailable
+from issuer.replay import CLOCK_SKEW
 from keys.redis_replay import RedisReplays
-from keys.replay import ReplayStoreUnavailable
+from keys.replay import ReplayStore, ReplayStoreUnavailable
 from watchword.ambient import wall_clock
 from watchword.errors import ProviderError
 from watchword.provider.jobs import Job
@@ -11,6 +13,24 @@ from watchword.settings import Settings
 
 CHECK_SECONDS = 10.0
 """Between two looks whether the store answers and keeps what it is given."""
+
+
+class SharedReplays:
+    """Lets the APIs of a provider claim used proofs where all its processes and nodes claim.
+
+    Args:
+        store: the issuer's own.
+    """
+
+    def __init__(self, store: ReplayStore) -> None:
+        self._store = store
+
+    async def claim(self, scope: str, id: str, until: int) -> bool:
+        """Claim an id; see `ReplayStore`."""
+        try:
+            return await self._store.claim(scope, id, until + CLOCK_SKEW)
+        except StoreUnavailable as error:
+            raise ReplayStoreUnavailable(str(error)) from None
 
 
 def open_redis(settings: Settings) -> RedisReplays | None:
