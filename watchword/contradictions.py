@@ -1,4 +1,4 @@
-"""Settings that are allowed one by one and do not go with each other."""
+"""Settings that are allowed one by one and do not go with each other, or with a client."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -55,6 +55,20 @@ def find_contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
         why = explain_too_fast(ring_policy(settings), settings.signing_alg)
         if why is not None:
             yield "rotate_every", why
+
+
+def find_missing_setting(method: str, settings: "Settings") -> str | None:
+    """Return the setting without which a method of client authentication is switched off.
+
+    None if it is on. `watchword.provider.authentication` switches them.
+    """
+    needed = {
+        "client_secret_jwt": ("client_secret_jwt", settings.client_secret_jwt),
+        "tls_client_auth": ("tls_client_ca", settings.client_ca_file is not None),
+        "self_signed_tls_client_auth": ("tls_client_ca", settings.tls_client_ca is not None),
+    }
+    name, is_on = needed.get(method, ("", True))
+    return None if is_on else f"WATCHWORD_{name.upper()}"
 
 
 def _of_client_certificates(settings: "Settings") -> Iterator[tuple[str, str]]:

@@ -83,6 +83,20 @@ def check_schema(current: str | None, head: str) -> Iterator[Finding]:
         yield Finding("schema", found, "run: watchword db upgrade")
 
 
+def check_method(client_id: str, method: str, missing: str | None) -> Iterator[Finding]:
+    """Check that the method of a client is switched on.
+
+    Args:
+        client_id: the client.
+        method: the one that it is registered for.
+        missing: the setting without which it is off; None if it is on.
+    """
+    if missing is not None:
+        found = f"{client_id} cannot authenticate: {method} is switched off"
+        remedy = f"set {missing}, or run: watchword clients update {client_id} --auth METHOD"
+        yield Finding("clients", found, remedy)
+
+
 def check_keys(states: Collection[KeyState]) -> Iterator[Finding]:
     """Check that a key signs now, given the states of all keys."""
     if KeyState.ACTIVE not in states:

@@ -129,6 +129,26 @@ def test_a_client_that_changes_to_secrets_and_has_none_is_told_how_to_get_one(ru
     assert "has no live secret; run: watchword clients secrets add till" in done.stderr
 
 
+def test_a_method_that_is_switched_off_is_warned_of(run, monkeypatch):
+    """At once, and again by doctor; no certificate counts without the setting."""
+    named = ("--auth", "tls_client_auth", "--tls-subject", "dns=a.example")
+    warning = "warning: tls_client_auth is switched off here; set WATCHWORD_TLS_CLIENT_CA"
+    assert warning in run("clients", "create", "till", *named).stderr
+    run("clients", "create", "shop")
+    done = run("clients", "update", "shop", *named)
+    assert warning in done.stderr
+    assert done.returncode == 0
+    run("clients", "disable", "shop")
+    found = json.loads(run("doctor", "--json").stdout)["findings"]
+    told = [each["found"] for each in found if each["check"] == "clients"]
+    assert told == ["till cannot authenticate: tls_client_auth is switched off"]
+    monkeypatch.setenv("WATCHWORD_TLS_CLIENT_CA", "none")
+    monkeypatch.setenv("WATCHWORD_TRUSTED_PROXIES", "10.0.0.1")
+    assert warning in run("clients", "update", "shop", *named).stderr
+    keys = ("--auth", "self_signed_tls_client_auth", "--jwks-uri", "https://a.example/jwks")
+    assert "switched off" not in run("clients", "create", "own", *keys).stderr
+
+
 def test_a_change_between_reading_and_writing_is_not_lost(update, monkeypatch):
     """The second change is decided again, on the current state."""
     really, conflicts = Administration.update_client, [1, 2]
@@ -155,8 +175,8 @@ def test_a_change_between_reading_and_writing_is_not_lost(update, monkeypatch):
     ("changes", "words"),
     [
         ([], "say what changes"),
-        (["--unset", "auth"], "--unset: choose name, token-ttl"),
-        (["--unset", "metadata."], "--unset: choose name, token-ttl"),
+        (["--unset", "auth"], "--unset: choose name, auth-alg, token-ttl"),
+        (["--unset", "metadata."], "--unset: choose name, auth-alg, token-ttl"),
         (["--unset", "name", "--name", "x"], "--unset name: "),
         (["--unset", "metadata", "--unset", "metadata.a"], "--unset metadata.a: "),
         (["--unset", "default-scope", "--default-scope", "read"], "--unset default-scope: "),

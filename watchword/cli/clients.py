@@ -122,6 +122,7 @@ def create(
     if options.adds_identity and not output.is_document:
         say(f"In the consumer: {consumer_line(client_id, created['federated_identities'][-1])}")
     _warn(created, without_effect)
+    _warn_switched_off(created, server)
     if not (created["grants"] or options.no_grants or "introspects" in created):
         _say_what_is_on_offer(client_id, on_offer)
 
@@ -219,6 +220,7 @@ def update(
     _warn(client, without_effect)
     if "token_endpoint_auth_method" in patch:
         _warn_without_secret(client, now)
+        _warn_switched_off(client, server)
 
 
 @app.command()
@@ -336,6 +338,18 @@ def _warn(client: "Json", without_effect: "Iterable[str]") -> None:
     """Warn of what has no effect."""
     for each in without_effect:
         say(f"warning: {each}")
+
+
+def _warn_switched_off(client: "Json", server: str | None) -> None:
+    """Warn if the issuer of these settings takes no client of this method."""
+    from watchword.contradictions import find_missing_setting
+    from watchword.settings import load_settings
+
+    if server is not None:
+        return  # it has settings of its own
+    method = client["token_endpoint_auth_method"]
+    if missing := find_missing_setting(method, load_settings()):
+        say(f"warning: {method} is switched off here; set {missing} before the client uses it")
 
 
 def _warn_without_secret(client: "Json", now: int) -> None:

@@ -33,7 +33,8 @@ _COLUMNS = (Column("check"), Column("found", "words"), Column("remedy", "words")
 def doctor(output: Output = TABLE) -> None:
     """Check this installation and say what mends each finding; exit 0 if there is none, else 1.
 
-    Settings, folders, disk, clock and schema of the database, replay store, keys, the issuer's URL.
+    Settings, folders, disk, clock and schema of the database, methods of clients, replay store,
+    keys, the issuer's URL.
 
     Example: watchword doctor
     """
@@ -104,8 +105,10 @@ def _folders(settings: "Settings") -> Iterator[Finding]:
 
 
 def _database(settings: "Settings") -> Iterator[Finding]:
+    from issuer.registry.client_description import ClientFilter
     from issuer.storage.registry import inspect_schema
     from issuer.storage.schema import HEAD
+    from watchword.contradictions import find_missing_setting
     from watchword.registry import is_missing, read_registry
 
     if is_missing(settings):
@@ -117,7 +120,13 @@ def _database(settings: "Settings") -> Iterator[Finding]:
     if not outdated:
         with closing(read_registry(settings, now=wall_clock)) as registry:
             there = registry.read(lambda reading: reading.clock())
+            wanted, now = ClientFilter(state="enabled"), wall_clock()
+            used = registry.read(lambda reading: reading.list_clients(wanted=wanted, now=now))
         yield from checks.check_clock(wall_clock(), there)
+        for client in used:
+            method = client.registration.token_endpoint_auth_method
+            missing = find_missing_setting(method, settings)
+            yield from checks.check_method(client.client_id, method, missing)
 
 
 def _keys(settings: "Settings") -> Iterator[Finding]:

@@ -1,7 +1,19 @@
-"""Settings of TLS that do not go with each other."""
+"""Settings of TLS that do not go with each other, or with a client."""
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from issuer.client_auth.methods import METHODS
+from issuer.events import ignore_event
+from issuer.limits import Limits
+from keys.replay import RecentProofs
+from tests.support.certificates import Authority
+from watchword.contradictions import find_missing_setting
+from watchword.provider.authentication import Authentication
 from watchword.settings import SettingsError, load_settings
 
 HTTPS = "https://auth.example.com"
@@ -35,3 +47,24 @@ def test_an_issuer_on_plain_http_that_is_served_with_tls() -> None:
 def test_a_certificate_with_its_key() -> None:
     """It goes with an issuer on https."""
     assert str(load_settings(issuer=HTTPS, tls_cert="c.pem", tls_key="k.pem").tls_key) == "k.pem"
+
+
+@pytest.mark.parametrize("trusted", [None, "none", "authority.pem"])
+def test_a_method_without_its_setting_is_one_that_the_provider_switches_off(
+    trusted: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So what an operator is told of a client is what the token endpoint does."""
+    monkeypatch.chdir(tmp_path)
+    Authority(tmp_path)
+    settings = load_settings(tls_client_ca=trusted, trusted_proxies="10.0.0.1")
+    unused: Any = SimpleNamespace(is_open=False)
+    running = set(threading.enumerate())
+    claims = RecentProofs(1, clock=lambda: 0.0)
+    provider = Authentication(
+        settings, unused, unused, claims, limits=Limits(), events=ignore_event
+    )
+    provider.close()
+    for each in set(threading.enumerate()) - running:
+        each.join(10)  # closing does not wait for it, and other tests count threads
+    on = [each for each in METHODS if find_missing_setting(each, settings) is None]
+    assert tuple(on) == provider.authenticator.methods
