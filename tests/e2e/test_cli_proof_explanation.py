@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.support.assertions import jwk_of, make_assertion
+from tests.support.assertions import jwk_of, make_assertion, make_hmac_assertion
 from tests.support.cli import ISSUER, run_in_empty_folder
 from tests.support.dpop import ProofForge
 from watchword.testing.forge import DROP
@@ -73,6 +73,25 @@ def test_every_mistake_of_an_assertion_is_told(registered, key, changes, failed,
     assert {name for name, outcome in checks.items() if outcome == "failed"} == failed
     assert told == reason
     assert f"{reason}. " in registered("token", "explain", sent).stderr
+
+
+@pytest.mark.rfc("7523-3-4")
+def test_an_assertion_that_a_secret_made_is_told_likewise(run, monkeypatch):
+    """The secret is opened for it; none is shown. Switched off, the method itself is refused."""
+    monkeypatch.setenv("WATCHWORD_KEY_PASSPHRASE", "a passphrase of a test")
+    monkeypatch.setenv("WATCHWORD_CLIENT_SECRET_JWT", "on")
+    made = run("clients", "create", "svc-a", "--auth", "client_secret_jwt", "--json")
+    secret, now = json.loads(made.stdout)["client_secret"], int(time.time())
+    times = {"aud": ISSUER, "iat": now, "exp": now + 60}
+    done = run("token", "explain", make_hmac_assertion(secret.encode(), **times), "--json")
+    checks, reason = outcomes(done)
+    assert (set(checks.values()), reason, secret in done.stdout) == ({"passed"}, None, False)
+    other = make_hmac_assertion(b"another secret" * 3, **times)
+    checks, reason = outcomes(run("token", "explain", other, "--json"))
+    assert (checks["signature"], reason) == ("failed", "assertion_signature")
+    monkeypatch.setenv("WATCHWORD_CLIENT_SECRET_JWT", "off")
+    checks, reason = outcomes(run("token", "explain", other, "--json"))
+    assert (checks["method"], reason) == ("failed", "unsupported_method")
 
 
 def test_what_the_registration_says_decides(registered):

@@ -177,6 +177,10 @@ async def judge_assertion(
             source = fields.get("issuer") or fields.get("jwks_uri")
             say(f"watchword: {source} does not answer: {reason}")
 
+    if settings.client_secret_jwt:
+        from watchword.client_seal import open_seal
+
+        registry.seal = open_seal(settings, registry, reading=True)
     authentication = Authentication(
         settings.model_copy(update={"dpop_nonce": "off"}),  # whose key may have to be made
         registry,
@@ -264,10 +268,10 @@ def _row(name: str, outcome: str, words: "Mapping[str, tuple[str, str]]") -> dic
 
 def _algorithms(judged: _Judged) -> "Collection[str]":
     """Return the algorithms that the client may sign with."""
-    from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
+    from issuer.registry.auth_methods import ASSERTION_ALGORITHMS, HMAC_ALGORITHM
 
     if judged.claimed.is_symmetric:
-        return ("HS256",)
+        return (HMAC_ALGORITHM,)
     client = judged.client
     bound = None if client is None else client.registration.token_endpoint_auth_signing_alg
     return ASSERTION_ALGORITHMS if bound is None else (bound,)
