@@ -38,9 +38,10 @@ from bench.served import (
     Running,
     prepared,
     provider,
+    run_command,
 )
 from bench.token import measure_round
-from consumer.client_assertion import PrivateKeyJwt
+from consumer.client_assertion import ClientSecretJwt, PrivateKeyJwt
 from consumer.client_auth import ClientAuth, ClientSecretBasic
 from consumer.dpop import DpopKey
 from issuer.registry.auth_methods import AuthMethod
@@ -120,9 +121,20 @@ def federated(data: Prepared) -> dict[str, str]:
     }
 
 
-def methods(data: Prepared, authority: Authority) -> dict[str, Make]:
+def shared_secret(data: Prepared, settings: Mapping[str, str]) -> ClientAuth:
+    """Register a client of client_secret_jwt."""
+    run_command(data, settings, "db", "set-issuer", ISSUER)
+    create = ("clients", "create", "shared", "--auth", "client_secret_jwt")
+    done = run_command(data, settings, *create, "--grant", f"{RESOURCE} read write", "--json")
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return ClientSecretJwt("shared", json.loads(done.stdout)["client_secret"])
+
+
+def methods(data: Prepared, authority: Authority, settings: Mapping[str, str]) -> dict[str, Make]:
     """Register the clients; give what makes a request of each method."""
     basic = ClientSecretBasic(CLIENT_ID, data.client_secret)
+    secret = shared_secret(data, settings)
     keys = own_keys(data)
     workload = federated(data)
     own = authority.issue("bench", FOR_CLIENTS)
@@ -135,6 +147,7 @@ def methods(data: Prepared, authority: Authority) -> dict[str, Make]:
 
     return {
         "client_secret_basic": lambda: request(basic, {}, {}),
+        "client_secret_jwt": lambda: request(secret, {}, {}),
         **{
             f"private_key_jwt {alg}": lambda auth=auth: request(auth, {}, {})  # type: ignore[misc]
             for alg, auth in keys.items()
@@ -163,11 +176,13 @@ def main() -> int:
     found = {}
     with tempfile.TemporaryDirectory() as folder, prepared() as data:
         authority = Authority(Path(folder))
-        makers = methods(data, authority)
         settings = {
             "WATCHWORD_TRUSTED_PROXIES": "127.0.0.1",
             "WATCHWORD_TLS_CLIENT_CA": str(authority.file),
+            "WATCHWORD_CLIENT_SECRET_JWT": "on",
+            "WATCHWORD_KEY_PASSPHRASE": "only for this bench, and no other",
         }
+        makers = methods(data, authority, settings)
         with provider(data, settings=settings) as server:
             for name, make in makers.items():
                 found[name] = measure(server, make, rounds, tokens)

@@ -45,6 +45,7 @@ CLIENTS: dict[str, Callable[[Call], Outcome]] = {
     "oauth4webapi": partial(call_from_node, "oauth4webapi"),
 }
 WITH_DPOP = [name for name in CLIENTS if name != "Authlib"]
+BY_SECRET = ("client_secret_basic", "client_secret_post", "client_secret_jwt")
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
 # What a library calls the algorithm: by RFC 9864, or by RFC 8037, which that one replaces.
 NAMES_OF_ED25519 = dict(zip(CLIENTS, ("Ed25519", "EdDSA", "Ed25519", "Ed25519"), strict=True))
@@ -105,7 +106,7 @@ def add_clients(place: Place) -> dict[str, str | None]:
     place.json("resources", "create", RESOURCE, "--scope", "read")
     create = ("--grant", f"{RESOURCE} read")
     secrets: dict[str, str | None] = {}
-    for method in ("client_secret_basic", "client_secret_post"):
+    for method in BY_SECRET:
         made = place.json("clients", "create", method, "--auth", method, *create)
         secrets[method] = made["client_secret"]
     for alg in ALGORITHMS:
@@ -158,16 +159,16 @@ def nonces(request: pytest.FixtureRequest) -> bool:
 def provider(tmp_path_factory: pytest.TempPathFactory, nonces: bool) -> Iterator[Provider]:
     """Run a provider, with default settings or with nonces required, and an API."""
     folder: Path = tmp_path_factory.mktemp("provider")
-    place = make_place(folder, **({"WATCHWORD_DPOP_NONCE": "required"} if nonces else {}))
+    settings = {"WATCHWORD_CLIENT_SECRET_JWT": "on", "WATCHWORD_KEY_PASSPHRASE": "p" * 32}
+    place = make_place(folder, **settings)
+    place.settings |= {"WATCHWORD_DPOP_NONCE": "required"} if nonces else {}
     secrets = add_clients(place)
     own = Nonces(b"n" * 32) if nonces else None
     with running(place), served_api(place.url, own) as api:
         yield Provider(place, api, secrets)
 
 
-@pytest.mark.parametrize(
-    "client_id", ["client_secret_basic", "client_secret_post", *ALGORITHMS[:4]]
-)
+@pytest.mark.parametrize("client_id", [*BY_SECRET, *ALGORITHMS[:4]])
 @pytest.mark.parametrize("library", CLIENTS)
 def test_a_token_is_got_and_used(provider: Provider, library: str, client_id: str) -> None:
     """By a secret, and by a key of each algorithm; nonces concern none of these."""

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import requests
 from authlib.integrations.requests_client import OAuth2Session
-from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from authlib.oauth2.rfc7523 import ClientSecretJWT, PrivateKeyJWT
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from requests_oauth2client import (
     BaseClientAuthenticationMethod,
     ClientSecretBasic,
+    ClientSecretJwt,
     ClientSecretPost,
     OAuth2Client,
     PrivateKeyJwt,
@@ -75,13 +76,21 @@ class Outcome(NamedTuple):
     body: str
 
 
-class AuthlibPrivateKeyJWT(PrivateKeyJWT):
-    """Authlib's method, whose assertions live for a minute instead of an hour."""
+class _ShortLived:
+    """What is added to Authlib's methods: their assertions live for a minute, not an hour."""
 
     def sign(self, auth: Any, token_endpoint: str) -> Any:
         """Sign with claims of this request; Authlib writes its `jti` into them."""
         self.claims = {"exp": int(time.time()) + 60}
-        return super().sign(auth, token_endpoint)
+        return super().sign(auth, token_endpoint)  # type: ignore[misc]
+
+
+class _ShortLivedSecretJwt(_ShortLived, ClientSecretJWT):
+    """client_secret_jwt."""
+
+
+class _ShortLivedKeyJwt(_ShortLived, PrivateKeyJWT):
+    """private_key_jwt."""
 
 
 def call_with_authlib(call: Call) -> Outcome:
@@ -97,9 +106,10 @@ def call_with_authlib(call: Call) -> Outcome:
         # Its first argument is the audience, for which it takes the token endpoint if left out.
         if call.key is not None:
             alg, header = call.key["alg"], {"kid": call.key["kid"]}
-            session.register_client_auth_method(
-                AuthlibPrivateKeyJWT(call.issuer, alg=alg, headers=header)
-            )
+            signs = _ShortLivedKeyJwt(call.issuer, alg=alg, headers=header)
+            session.register_client_auth_method(signs)
+        elif method == "client_secret_jwt":
+            session.register_client_auth_method(_ShortLivedSecretJwt(call.issuer))
         token = session.fetch_token(
             url, grant_type="client_credentials", scope="read", **call.session()
         )
@@ -132,6 +142,7 @@ def _requests_oauth2client_auth(call: Call) -> BaseClientAuthenticationMethod:
     makers: dict[str, Callable[[], BaseClientAuthenticationMethod]] = {
         "client_secret_basic": lambda: ClientSecretBasic(name, secret),
         "client_secret_post": lambda: ClientSecretPost(name, secret),
+        "client_secret_jwt": lambda: ClientSecretJwt(name, secret, aud=call.issuer),
     }
     return makers.get(call.method, lambda: PublicApp(name))()
 

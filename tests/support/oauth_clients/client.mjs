@@ -32,6 +32,8 @@ async function authentication(library) {
       return library.ClientSecretBasic(wanted.secret)
     case 'client_secret_post':
       return library.ClientSecretPost(wanted.secret)
+    case 'client_secret_jwt':
+      return library.ClientSecretJwt(wanted.secret)
     case 'private_key_jwt': {
       const { alg, kid } = wanted.key
       const parts = { ES256: { name: 'ECDSA', namedCurve: 'P-256' }, Ed25519: { name: 'Ed25519' } }
