@@ -202,6 +202,7 @@ def recorded(work: Callable[[], object]) -> Walk:
 
 def walk_token(stage: Stage) -> dict[str, Walk]:
     """A token request of a client that the view holds already, on the server."""
+    fetch_token(stage)  # the first one after the start may find a key set that is not derived yet
     return {"token": stage.served("/token", lambda: fetch_token(stage))}
 
 
