@@ -157,23 +157,29 @@ class ProofKeys:
     """Remember the keys of good proofs by their exact header segment.
 
     A sender uses its key again and again: a look-up replaces parsing, judging and digesting it.
-    Only the keys of verified signatures enter; the oldest leaves a full memo.
+    Only the keys of verified signatures enter, each with its latest header: else one sender could
+    push out the keys of others, by other keys or other headers. The oldest leaves a full memo.
     """
 
-    __slots__ = ("_bound", "_keys", "get")
+    __slots__ = ("_bound", "_keys", "_segments", "get")
 
     def __init__(self, bound: int = 1024) -> None:
         """Remember at most this many keys, of about 1 KB each."""
         self._bound = bound
         self._keys: dict[bytes, PublicJwk] = {}
+        self._segments: dict[str, bytes] = {}
         self.get = self._keys.get
         """Give the key of a header segment seen before, or None."""
 
     def remember(self, segment: bytes, key: PublicJwk) -> None:
         """Keep the key of a proof whose signature was verified with it."""
-        if segment not in self._keys and len(self._keys) >= self._bound:
-            del self._keys[next(iter(self._keys))]
+        earlier = self._segments.pop(key.kid, None)
+        if earlier is None and len(self._keys) >= self._bound:
+            earlier = self._segments.pop(next(iter(self._segments)))
+        if earlier is not None:
+            del self._keys[earlier]
         self._keys[segment] = key
+        self._segments[key.kid] = segment
 
 
 def check_proof(
@@ -184,6 +190,7 @@ def check_proof(
     now: float,
     algorithms: Collection[str] = PROOF_ALGORITHMS,
     token: bytes | None = None,
+    jkt: str | None = None,
     memo: ProofKeys | None = None,
 ) -> Proof:
     """Check the proof of a request by RFC 9449 §4.3, but for what the caller has to decide.
@@ -195,6 +202,7 @@ def check_proof(
         now: seconds since the epoch.
         algorithms: the accepted ones, all of `keys.key_types`.
         token: the access token that comes with it, as sent; None at a token endpoint.
+        jkt: of the key that the caller wants and compares; the memo takes no other.
         memo: keys of earlier proofs.
 
     Raises:
@@ -231,7 +239,7 @@ def check_proof(
         )
     except InvalidJwt:
         raise InvalidProof(ProofFault.SIGNATURE) from None
-    if memo is not None and known is None:
+    if memo is not None and known is None and jkt in (None, key.kid):
         memo.remember(segment, key)
     return Proof(key.kid, *proof[1:])
 

@@ -182,6 +182,7 @@ class Possession:
                 now=now,
                 algorithms=self.algorithms,
                 token=token,
+                jkt=expected,
                 memo=self._keys,
             )
         except InvalidProof as error:

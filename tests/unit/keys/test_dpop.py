@@ -300,6 +300,19 @@ def test_a_memo_is_bounded_and_keeps_good_keys_alone() -> None:
     assert memo.get(stranger.partition(b".")[0]) is None
 
 
+def test_a_sender_pushes_no_keys_of_others_out_of_a_memo() -> None:
+    """Another key than that of the token does not enter, and a key has one header at a time."""
+    memo, other = ProofKeys(bound=2), ProofForge(n=1)
+    other_header = other.proof().partition(b".")[0]
+    check(other.proof(), memo=memo, jkt=other.jkt)
+    for number in range(3):
+        check(ProofForge(n=2 + number).proof(), memo=memo, jkt=SENDER.jkt)
+        latest = SENDER.proof(header={"kid": str(number)})
+        check(latest, memo=memo, jkt=SENDER.jkt)
+    assert memo.get(other_header).kid == other.jkt  # type: ignore[union-attr]
+    assert memo.get(latest.partition(b".")[0]).kid == SENDER.jkt  # type: ignore[union-attr]
+
+
 def test_every_fault_has_a_cause_and_a_remedy() -> None:
     """Operators are told both."""
     assert set(PROOF_DIAGNOSES) == set(ProofFault)

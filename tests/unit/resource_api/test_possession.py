@@ -8,6 +8,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
+from keys.dpop import ProofKeys
 from resource_api import AccessToken, ResourcePolicy
 from resource_api.errors import InvalidDpopProof, InvalidToken, Reason, ResourceError, Scheme
 from resource_api.fastapi import Bearer
@@ -73,6 +74,18 @@ def test_who_does_not_tell_of_the_request_gets_bearer_tokens_alone() -> None:
         with pytest.raises(InvalidToken) as caught:
             asyncio.run(protect().validate(token))
         assert caught.value.reason is Reason.UNCHECKED_BINDING
+
+
+def test_the_key_of_another_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The holder of one token would push out the keys of other callers."""
+    memo, stranger = ProofKeys(), ProofForge(n=1, method="GET", url=SENDER.url)
+    monkeypatch.setattr("resource_api.possession.ProofKeys", lambda: memo)
+    protection, request = protect(), Presented("GET", "/read")
+    own, other = (each.proof(token=KEY_BOUND) for each in (SENDER, stranger))
+    assert reason_of(protection, lines_of(KEY_BOUND, other), request) is Reason.WRONG_PROOF_KEY
+    assert asyncio.run(protection.authenticate(lines_of(KEY_BOUND, own), request))
+    assert memo.get(other.partition(b".")[0]) is None
+    assert memo.get(own.partition(b".")[0]) is not None
 
 
 def test_an_api_without_a_url_needs_to_be_told_one() -> None:
