@@ -77,12 +77,13 @@ class PrivateKeyVerifier:
 
     def explain(self, client: Client | None, claimed: ClaimedAssertion, now: int) -> Reason:
         """Return why the assertion proves nothing."""
-        if client is None:
-            return Reason.UNKNOWN_CLIENT
         try:
+            # Without a client too: the time does not tell which clients there are.
             jwt = self._check(client, claimed, now)
         except BadAssertion as error:
-            return error.reason
+            return Reason.UNKNOWN_CLIENT if client is None else error.reason
+        if client is None:
+            return Reason.UNKNOWN_CLIENT
         if self._known(client, jwt, now) is not None:
             return Reason.ASSERTION_SIGNATURE
         missing = self._keys.current_set(client, now) is None

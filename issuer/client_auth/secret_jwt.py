@@ -59,15 +59,17 @@ class SecretJwtVerifier:
 
     def explain(self, client: Client | None, claimed: ClaimedAssertion, now: int) -> Reason:
         """Return why the assertion proves nothing; an ended secret is told from a wrong one."""
-        if client is None:
-            return Reason.UNKNOWN_CLIENT
+        secrets = () if client is None else client.secrets
         try:
+            # Without a client too: the time does not tell which clients there are.
             jwt = self._check(claimed, now)
         except BadAssertion as error:
-            return error.reason
-        ended = [each for each in client.secrets if not each.is_live(now)]
+            return Reason.UNKNOWN_CLIENT if client is None else error.reason
+        ended = [each for each in secrets if not each.is_live(now)]
         if self._find(client, jwt, ended) is not None:
             return Reason.SECRET_EXPIRED
+        if client is None:
+            return Reason.UNKNOWN_CLIENT
         opened = [self._open(client, each) for each in client.secrets if each.is_live(now)]
         return Reason.ASSERTION_SIGNATURE if any(opened) else Reason.ASSERTION_SECRET
 

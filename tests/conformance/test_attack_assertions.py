@@ -4,16 +4,20 @@ import asyncio
 import statistics
 import time
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from issuer.client_auth.assertion import check_client_assertion
 from tests.support.assertions import (
     asserting_client,
     form_of,
     jwk_of,
     make_assertion,
     make_hmac_assertion,
+    secret_asserting_client,
+    secret_jwt,
 )
 from tests.support.issuer import ISSUER, NOW, Answer, Clients, TestIssuer
 from watchword.testing.forge import DROP
@@ -243,6 +247,32 @@ async def test_an_unknown_client_and_a_wrong_assertion_are_told_alike() -> None:
     assert is_refused(unknown)
     assert (unknown.headers, unknown.body) == (wrong.headers, wrong.body)
     assert issuer.clients.fetches == 2
+
+
+@pytest.mark.attack("T10")
+@pytest.mark.parametrize("method", ["private_key", "secret_jwt"])
+async def test_an_unknown_client_and_a_wrong_assertion_cost_the_same_checks(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that only find the reason for the log."""
+    check = Mock(side_effect=check_client_assertion)
+    monkeypatch.setattr(f"issuer.client_auth.{method}.check_client_assertion", check)
+    if method == "private_key":
+        issuer = issuer_of_assertions()
+        unknown = make_assertion(iss="nobody", sub="nobody")
+        wrong = make_assertion(n=1, header={"kid": OWN})
+    else:
+        clients = Clients(secret_asserting_client())
+        issuer = TestIssuer(clients=clients, verifiers=(secret_jwt(),))
+        unknown = make_hmac_assertion(bytes(32), iss="nobody", sub="nobody")
+        wrong = make_hmac_assertion(bytes(32))
+    costs = []
+    for assertion in (unknown, wrong):
+        check.reset_mock()
+        assert is_refused(await send(issuer, assertion))
+        costs.append(check.call_count)
+    assert costs[0] == costs[1] > 0
+    assert issuer.events[0][1]["reason"] == "unknown_client"
 
 
 @pytest.mark.attack("T10")
