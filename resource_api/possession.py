@@ -61,7 +61,10 @@ class Binding:
     nonces: Nonces | None = None
     """Asks callers for a nonce of this API in each proof (RFC 9449 §9); by default for none."""
     trusted_proxies: Collection[str] = ()
-    """Addresses and networks whose `Client-Cert` (RFC 9440) is believed."""
+    """Addresses and networks whose `Client-Cert` (RFC 9440) is believed. Such a proxy must replace
+    the field that a caller sends, and under WSGI also drop fields with an underscore in their name,
+    since `Client_Cert` is the same variable there. The server must not let callers choose the peer
+    address, as uvicorn does with `--forwarded-allow-ips='*'`."""
     networks: tuple[IPv4Network | IPv6Network, ...] = field(init=False, repr=False)
     """Those of `trusted_proxies`."""
 
