@@ -4,17 +4,19 @@ Pure. What a request proves is read after its client is known, so that a strange
 verified; what has to be bound is never issued unbound.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import NamedTuple
 
 from issuer.client_request import Evidence
 from issuer.errors import InvalidDpopProof, InvalidRequest, Reason, UseDpopNonce
 from issuer.grants.authorization import Authorization
+from issuer.profile import OPEN, SecurityProfile
 from issuer.registry.client import Client
 from issuer.replay import Once
 from keys.client_cert import certificate_thumbprint
 from keys.dpop import (
+    PROOF_ALGORITHMS,
     PROOF_DIAGNOSES,
     PROOF_WINDOW,
     InvalidProof,
@@ -54,6 +56,7 @@ def read_possession(
     memo: ProofKeys,
     nonces: NonceSource | None = None,
     alias: str | None = None,
+    algorithms: Collection[str] = PROOF_ALGORITHMS,
 ) -> Possession:
     """Check the DPoP proof of a request, if there is one, and take note of its certificate.
 
@@ -64,6 +67,7 @@ def read_possession(
         memo: keys of earlier proofs.
         nonces: what a proof has to carry one of; None if it needs none.
         alias: the URL of the endpoint for clients that show a certificate; None if it has no other.
+        algorithms: what a proof may be signed with.
 
     Raises:
         InvalidDpopProof: there are several proofs, or a check of RFC 9449 §4.3 fails.
@@ -76,7 +80,7 @@ def read_possession(
     if not proofs:
         return Possession(x5t=x5t)
     try:
-        proof = _check_proof(evidence, alias, now, memo)
+        proof = _check_proof(evidence, alias, now, memo, algorithms)
     except InvalidProof as error:
         raise _refused(error.fault, client_id) from None
     if nonces is not None:
@@ -96,9 +100,22 @@ def read_possession(
     return Possession(proof.jkt, x5t, (once,))
 
 
-def _check_proof(evidence: Evidence, alias: str | None, now: int, memo: ProofKeys) -> Proof:
+def _check_proof(
+    evidence: Evidence,
+    alias: str | None,
+    now: int,
+    memo: ProofKeys,
+    algorithms: Collection[str],
+) -> Proof:
     """Check the one proof; its `htu` is the URL of the endpoint, or its alias (RFC 8705 §5)."""
-    check = partial(check_proof, evidence.dpop_proofs, method=evidence.method, now=now, memo=memo)
+    check = partial(
+        check_proof,
+        evidence.dpop_proofs,
+        method=evidence.method,
+        now=now,
+        algorithms=algorithms,
+        memo=memo,
+    )
     try:
         return check(url=evidence.url)
     except InvalidProof as error:
@@ -111,23 +128,31 @@ def _refused(fault: ProofFault, client_id: str) -> InvalidDpopProof:
     return InvalidDpopProof(Reason(fault), PROOF_DIAGNOSES[fault].cause, client_id=client_id)
 
 
-def bind(authorization: Authorization, client: Client, possession: Possession) -> Authorization:
+def bind(
+    authorization: Authorization,
+    client: Client,
+    possession: Possession,
+    profile: SecurityProfile = OPEN,
+) -> Authorization:
     """Bind what was authorized to what its client holds.
 
     To the key of a DPoP proof, wherever there is one (RFC 9449 §5); to the certificate, where the
-    client or a resource asks for that.
+    client or a resource asks for that, or the profile and there is no proof.
 
     Args:
         authorization: what a grant decided.
         client: whom it was decided for.
         possession: what the request proved.
+        profile: of the issuer.
 
     Raises:
         InvalidDpopProof: the token has to be bound to a key, and there is no proof of one.
         InvalidRequest: it has to be bound to a certificate, and there is none; or it is given for
-            one that is bound, and would not be bound itself.
+            one that is bound, or under a profile of bound tokens, and would not be bound itself.
     """
     needs_key, needs_certificate = _needs(client, authorization.resources)
+    if profile.only_bound and possession.jkt is None and possession.x5t is not None:
+        needs_certificate = True
     if needs_key and possession.jkt is None:  # RFC 9449 §5.2
         raise InvalidDpopProof(
             Reason.DPOP_REQUIRED, "a DPoP proof is required", client_id=client.client_id
@@ -145,6 +170,12 @@ def bind(authorization: Authorization, client: Client, possession: Possession) -
         confirmation["x5t#S256"] = possession.x5t
     if confirmation:
         return authorization._replace(confirmation=confirmation)
+    if profile.only_bound:
+        raise InvalidRequest(
+            Reason.BINDING_REQUIRED,
+            "a DPoP proof or a client certificate is required",
+            client_id=client.client_id,
+        )
     if authorization.subject_is_bound:
         raise InvalidRequest(
             Reason.SUBJECT_BOUND,

@@ -68,6 +68,9 @@ class Reason(StrEnum):
     NOTHING_GRANTED = "nothing_granted"
     DPOP_REQUIRED = "dpop_required"
     CERTIFICATE_REQUIRED = "certificate_required"
+    BINDING_REQUIRED = "binding_required"
+    AUTH_METHOD_NOT_TAKEN = "auth_method_not_taken"
+    PROFILE_ALGORITHM = "profile_algorithm"
     PROOF_SEVERAL = ProofFault.SEVERAL.value
     PROOF_TOO_LONG = ProofFault.TOO_LONG.value
     PROOF_MALFORMED = ProofFault.MALFORMED.value

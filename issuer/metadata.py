@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterable
 
 from issuer.config import IssuerConfig
 from issuer.grants import GRANTS
-from issuer.registry.auth_methods import ASSERTION_ALGORITHMS, HMAC_ALGORITHM, AuthMethod
+from issuer.profile import OPEN, SecurityProfile
+from issuer.registry.auth_methods import HMAC_ALGORITHM, AuthMethod
+from issuer.registry.client import JWT_BEARER
 from issuer.status.positions import LISTS_PATH
-from keys.dpop import PROOF_ALGORITHMS
 
 AUTHORIZATION_PATH = "/authorize"
 TOKEN_PATH = "/token"  # noqa: S105 - a path
@@ -31,6 +32,7 @@ def build_metadata(
     algorithms: Iterable[str] = (),
     details_types: Iterable[str] = (),
     signing_alg: str = "RS256",
+    profile: SecurityProfile = OPEN,
 ) -> dict[str, object]:
     """Build the metadata document.
 
@@ -41,7 +43,9 @@ def build_metadata(
         algorithms: those that access tokens are signed with; left out if there are none.
         details_types: the types of authorization details that resources understand, likewise.
         signing_alg: what everything else is signed with.
+        profile: bounds all algorithms.
     """
+    federated = AuthMethod.FEDERATED in profile.methods
     document: dict[str, object] = {
         "issuer": config.issuer,
         **_authenticating_endpoints(config.base),
@@ -51,16 +55,16 @@ def build_metadata(
         "registration_endpoint": config.base + REGISTRATION_PATH,
         # Token Status List §9.1.
         "status_list_aggregation_endpoint": config.base + LISTS_PATH,
-        "grant_types_supported": list(GRANTS),
+        "grant_types_supported": [each for each in GRANTS if federated or each != JWT_BEARER],
         # RFC 8414 §2: left out, it would mean client_secret_basic alone.
         **{f"{each}_endpoint_auth_methods_supported": list(methods) for each in _AUTHENTICATING},
-        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),  # RFC 9449 §5.1
+        "dpop_signing_alg_values_supported": list(profile.proof_algorithms),  # RFC 9449 §5.1
         "introspection_signing_alg_values_supported": [signing_alg],  # RFC 9701 §7
         # REQUIRED by RFC 8414 §2; an authorization endpoint, if there is one, refuses them all.
         "response_types_supported": [],
     }
     # RFC 8414 §2: MUST be there with a method of assertions.
-    signing = [*ASSERTION_ALGORITHMS] if AuthMethod.PRIVATE_KEY_JWT in methods else []
+    signing = [*profile.assertion_algorithms] if AuthMethod.PRIVATE_KEY_JWT in methods else []
     if AuthMethod.CLIENT_SECRET_JWT in methods:
         signing.append(HMAC_ALGORITHM)
     for each in _AUTHENTICATING if signing else ():
@@ -77,7 +81,7 @@ def build_metadata(
         document["authorization_details_types_supported"] = names  # RFC 9396 §10
     # RFC 8414 has no name for it, and allows further ones (§2); after RFC 9701's
     # `introspection_signing_alg_values_supported`.
-    if names := sorted(set(algorithms)):
+    if names := sorted(set(algorithms) & set(profile.token_algorithms)):
         document["access_token_signing_alg_values_supported"] = names
     return document
 

@@ -102,6 +102,19 @@ _GRANT: Mapping[Reason, Diagnosis] = {
         "The client gets tokens bound to its certificate only, and showed none.",
         "Take the attribute from the client, or have it show a certificate.",
     ),
+    Reason.BINDING_REQUIRED: Diagnosis(
+        "`WATCHWORD_PROFILE` wants every token bound, and the request has neither a DPoP proof nor "
+        "a client certificate.",
+        "Have the client send a DPoP proof, or show a certificate.",
+    ),
+    Reason.AUTH_METHOD_NOT_TAKEN: Diagnosis(
+        "The resource takes no tokens of clients that authenticate as this one did.",
+        "`watchword resources show URI` has `auth_methods`; register the client for one of them.",
+    ),
+    Reason.PROFILE_ALGORITHM: Diagnosis(
+        "`WATCHWORD_PROFILE` forbids the algorithm that the resource wants its tokens signed with.",
+        "`watchword resources update URI --alg PS256`, or another that the profile allows.",
+    ),
     Reason.INTROSPECTS_NOTHING: Diagnosis(
         "The client may not ask about tokens of any resource.",
         "`watchword clients update ID --introspects URI`, if it may.",

@@ -21,17 +21,20 @@ from issuer.errors import (
     InvalidClient,
     InvalidGrant,
     InvalidRequest,
+    InvalidTarget,
     Reason,
     ServerError,
     TemporarilyUnavailable,
     UnauthorizedClient,
     UnsupportedGrantType,
+    listing,
 )
 from issuer.grants import GRANTS
 from issuer.grants.authorization import Authorization, GrantType, Lookup
 from issuer.limits import Limits
 from issuer.metadata import TOKEN_PATH
 from issuer.own_tokens import OwnTokens
+from issuer.profile import OPEN, SecurityProfile
 from issuer.registry.client import JWT_BEARER, Client, ClientRegistration
 from issuer.registry.usage import UsageLog
 from issuer.replay import Replays
@@ -77,6 +80,7 @@ class TokenService:
         replays: have assertions and proofs count once.
         nonces: what DPoP proofs have to carry one of; None if they need none.
         hooks: of the operator, which add further claims.
+        profile: what clients and resources may not be.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class TokenService:
         replays: Replays,
         nonces: NonceSource | None = None,
         hooks: Iterable[ClaimHook] = (),
+        profile: SecurityProfile = OPEN,
     ) -> None:
         self._config = config
         self._base = config.base  # of every token that is on a status list
@@ -110,6 +115,7 @@ class TokenService:
         self._nonces = nonces
         self._proof_keys = ProofKeys()
         self._hooks = tuple(hooks)
+        self._profile = profile
 
     async def issue(
         self, request: TokenRequest, *, now: int, fingerprint: bytes | None = None
@@ -139,11 +145,14 @@ class TokenService:
             memo=self._proof_keys,
             nonces=self._nonces,
             alias=self._alias,
+            algorithms=self._profile.proof_algorithms,
         )
         grant = find_grant(request.grant_type, client.registration)
         lookup = Lookup(self._tokens, self._authenticator.clients, now)
         facts = await grant.prepare(request, client, lookup)
-        authorization = bind(grant.decide(request, client, self._config, facts), client, possession)
+        decided = grant.decide(request, client, self._config, facts)
+        check_policy(decided, authenticated, self._profile)
+        authorization = bind(decided, client, possession, self._profile)
         try:
             signer = self._keys.signer(now, authorization.alg)
         except NoSigningKey:
@@ -321,3 +330,36 @@ def find_grant(grant_type: str | None, registration: ClientRegistration) -> Gran
     if grant_type not in registration.grant_types:
         raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, client_id=client_id)
     return grant
+
+
+def check_policy(
+    authorization: Authorization, authenticated: AuthenticatedClient, profile: SecurityProfile
+) -> None:
+    """Refuse a token that its resource does not take, or that the profile forbids.
+
+    Args:
+        authorization: what a grant decided.
+        authenticated: whom it was decided for.
+        profile: of the issuer.
+
+    Raises:
+        InvalidTarget: a resource takes no clients that authenticate so, or wants an algorithm that
+            the profile forbids (RFC 8707 §2).
+    """
+    client = authenticated.client
+    for each in authorization.resources:
+        taken = client.policies[each].auth_methods
+        if taken and authenticated.method not in taken:
+            raise InvalidTarget(
+                Reason.AUTH_METHOD_NOT_TAKEN,
+                listing("the resource takes tokens of clients that authenticate by", taken),
+                client_id=client.client_id,
+                asked=each,
+            )
+    if authorization.alg is not None and authorization.alg not in profile.token_algorithms:
+        raise InvalidTarget(
+            Reason.PROFILE_ALGORITHM,
+            "the resource wants an algorithm that this issuer does not sign with",
+            client_id=client.client_id,
+            asked=authorization.resource,
+        )

@@ -65,6 +65,8 @@ class ResourcePolicy:
     besides; a machine on the way can put its own keys in place of the issuer's."""
     binding_required: RequiredBinding = ""
     """What tokens must be bound to: `dpop`, `certificate`, `any` of the two, or nothing."""
+    status_required: bool = False
+    """Whether each token must name a place on a status list, so that it can be revoked."""
     realm: str = "api"
     """The `realm` of challenges (RFC 9110 §11.5)."""
     scopes_supported: tuple[str, ...] = ()

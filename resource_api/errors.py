@@ -66,6 +66,7 @@ class Reason(StrEnum):
     WRONG_PROOF_KEY = "wrong_proof_key"
     REPLAYS_UNAVAILABLE = "replays_unavailable"
     INVALID_STATUS = "invalid_status"
+    STATUS_REQUIRED = "status_required"
     UNCHECKED_STATUS = "unchecked_status"
     TOKEN_REVOKED = "token_revoked"  # noqa: S105  # a reason, not a secret
     TOKEN_SUSPENDED = "token_suspended"  # noqa: S105

@@ -82,6 +82,11 @@ DIAGNOSES: Mapping[Reason, Diagnosis] = {
         "The store that remembers used DPoP proofs does not answer.",
         "Can the store that `replays` of `Binding` names be reached?",
     ),
+    Reason.STATUS_REQUIRED: Diagnosis(
+        "The token has no `status`, and the API takes only tokens that can be revoked.",
+        "Switch status lists on for the resource, with tokens that live longer than the issuer's "
+        "`WATCHWORD_STATUS_LIST_TTL`.",
+    ),
     Reason.INVALID_STATUS: Diagnosis(
         "The claim `status` names no place on a list of this issuer, the list has an unknown "
         "status there, or what is served there is not that list.",

@@ -127,9 +127,12 @@ def read_status(claims: Mapping[str, Any], policy: ResourcePolicy) -> StatusRefe
         policy: says below which URI the issuer's lists are.
 
     Raises:
-        InvalidToken: a claim that names no place on a list of this issuer.
+        InvalidToken: a claim that names no place on a list of this issuer, or none where the
+            policy wants one.
     """
     if "status" not in claims:
+        if policy.status_required:
+            raise InvalidToken(Reason.STATUS_REQUIRED)
         return None
     status = claims["status"]
     member = status.get("status_list") if isinstance(status, dict) else None

@@ -28,6 +28,7 @@ SECTIONS = (
     ("Resource indicators (RFC 8707) and rich requests (RFC 9396)", ("8707", "9396")),
     ("Certificates of clients (RFC 8705, 9440)", ("8705", "9440")),
     ("Workload identity", ("fed", "spiffe")),
+    ("FAPI 2.0 Security Profile, client credentials", ("fapi",)),
     ("Token Status List", ("tsl",)),
     ("Key rollover and caching of key sets", ("roll",)),
     ("Operations", ("ops",)),

@@ -42,6 +42,8 @@ def find_contradictions(settings: "Settings") -> Iterator[tuple[str, str]]:
             " TLS alone; use https",
         )
     yield from _of_client_certificates(settings)
+    if settings.profile is not None:
+        yield from _of_profile(settings)
     if settings.metrics_port and settings.metrics_port == settings.port:
         yield (
             "metrics_port",
@@ -69,6 +71,24 @@ def find_missing_setting(method: str, settings: "Settings") -> str | None:
     }
     name, is_on = needed.get(method, ("", True))
     return None if is_on else f"WATCHWORD_{name.upper()}"
+
+
+def _of_profile(settings: "Settings") -> Iterator[tuple[str, str]]:
+    from issuer.profile import PROFILES  # imports cryptography, which is slow
+
+    allowed = PROFILES[settings.profile].token_algorithms
+    if settings.signing_alg not in allowed:
+        yield (
+            "signing_alg",
+            f"{settings.signing_alg} is not allowed by WATCHWORD_PROFILE={settings.profile}; use"
+            f" {', '.join(allowed)}, or leave this one out, for PS256",
+        )
+    if urlsplit(settings.issuer).scheme != "https":
+        yield (
+            "issuer",
+            f"{settings.issuer} is on plain http, which WATCHWORD_PROFILE={settings.profile} does"
+            " not allow; use https",
+        )
 
 
 def _of_client_certificates(settings: "Settings") -> Iterator[tuple[str, str]]:

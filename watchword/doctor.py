@@ -7,6 +7,8 @@ import stat
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from issuer.profile import Registered, SecurityProfile
+from issuer.registry.resource import Resource
 from keys.ring import KeyState, RingEntry, RingPolicy
 
 LARGEST_SKEW = 5
@@ -95,6 +97,24 @@ def check_method(client_id: str, method: str, missing: str | None) -> Iterator[F
         found = f"{client_id} cannot authenticate: {method} is switched off"
         remedy = f"set {missing}, or run: watchword clients update {client_id} --auth METHOD"
         yield Finding("clients", found, remedy)
+
+
+def check_profile(profile: SecurityProfile, name: str, known: Registered) -> Iterator[Finding]:
+    """Check that the issuer's security profile allows a client or a resource.
+
+    Args:
+        profile: of the issuer.
+        name: the id of the client, or the identifier of the resource.
+        known: the client or the resource.
+    """
+    is_resource = isinstance(known, Resource)
+    for fault in profile.faults(known):
+        if is_resource:
+            found, mend = f"there are no tokens for {name}", f"resources update {name} --alg ALG"
+        else:
+            found, mend = f"{name} gets no tokens", f"clients update {name} --auth METHOD"
+        found += f": the profile {profile.name} forbids {fault}"
+        yield Finding("profile", found, f"run: watchword {mend}; see the how-to on FAPI 2.0")
 
 
 def check_keys(states: Collection[KeyState]) -> Iterator[Finding]:

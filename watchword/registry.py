@@ -59,6 +59,7 @@ def open_registry(
         DataFolderError: the data folder cannot be used.
         ClientSealError: there are secrets that clients sign with, and they do not open.
     """
+    from issuer.profile import PROFILES
     from issuer.storage.registry import Registry  # SQLAlchemy is slow to import
 
     if settings.database_url is None:
@@ -70,6 +71,7 @@ def open_registry(
         upgrade=True if serving and isinstance(settings.database, SqliteFile) else None,
         timeout=timeout,
     )
+    registry.profile = PROFILES[settings.profile]
     try:
         registry.settle_issuer(settings.issuer, own=settings.administration, serving=serving)
         registry.ensure_resources(*own_resources(settings))

@@ -185,6 +185,14 @@ SigningAlg = Annotated[
         " `ES512`, `EdDSA`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65` or `ML-DSA-87`"
     ),
 ]
+Profile = Annotated[
+    Literal["fapi2"] | None,
+    Field(
+        description="`fapi2` takes only what the FAPI 2.0 Security Profile allows of clients that"
+        " get tokens for themselves, whatever is registered; then `PS256` is the default of"
+        " WATCHWORD_SIGNING_ALG"
+    ),
+]
 TokenOrigins = Annotated[
     Annotated[str, AfterValidator(_origins)] | None,
     Field(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -39,6 +39,7 @@ from watchword.setting_values import (
     JwksUriHosts,
     KeySigner,
     MtlsUrl,
+    Profile,
     ReplayStore,
     Resource,
     Seconds,
@@ -131,6 +132,7 @@ class Settings(BaseSettings):
         le=86_400,
         description="seconds that the JWK set may be cached; the rollover rule follows from it",
     )
+    profile: Profile = None
     signing_alg: SigningAlg = "RS256"
     rotate_every: Seconds = Field(
         0,
@@ -267,6 +269,13 @@ class Settings(BaseSettings):
         plain = PlainClientCredentials(settings_cls)
         file = TomlConfigSettingsSource(settings_cls)
         return init_settings, environment, plain, dotenv_settings, file
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sign_as_profile_says(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if given.get("profile") == "fapi2":
+            given.setdefault("signing_alg", "PS256")
+        return given
 
     @property
     def has_demo_api(self) -> bool:

@@ -23,6 +23,7 @@ from issuer.client_auth.secret_jwt import SecretJwtVerifier
 from issuer.client_request import Evidence
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.limits import Limits
+from issuer.profile import OPEN, SecurityProfile
 from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.client import Client
 from issuer.registry.errors import StoreUnavailable
@@ -193,16 +194,23 @@ class ClientAuthenticator:
         clients: the registry as this process knows it.
         verifiers: of the classes that `METHODS` names; a method without one is switched off.
         limits: of failed authentications.
+        profile: which further methods are switched off.
     """
 
-    def __init__(self, clients: KnownClients, *verifiers: Verifier[Any], limits: Limits) -> None:
+    def __init__(
+        self,
+        clients: KnownClients,
+        *verifiers: Verifier[Any],
+        limits: Limits,
+        profile: SecurityProfile = OPEN,
+    ) -> None:
         self.clients = clients
         self._limits = limits
         by_class = {type(verifier): verifier for verifier in verifiers}
         self._verifiers = {
             name: by_class[row.verifier]
             for name, row in METHODS.items()
-            if row.verifier in by_class
+            if row.verifier in by_class and name in profile.methods
         }
 
     @property
@@ -258,8 +266,8 @@ class ClientAuthenticator:
             if (found := METHODS[method].find(evidence)) is not None
         ]
         if not shown:
-            missing = evidence.assertion is None
-            raise InvalidClient(Reason.NO_CREDENTIALS if missing else Reason.UNSUPPORTED_METHOD)
+            some = evidence.assertion or evidence.basic or evidence.secret_post
+            raise InvalidClient(Reason.UNSUPPORTED_METHOD if some else Reason.NO_CREDENTIALS)
         return shown
 
     def _verify_cached(

@@ -16,7 +16,7 @@ from issuer.client_auth.assertion import (
 )
 from issuer.client_auth.client_keys import ClientKeys
 from issuer.errors import Reason
-from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
+from issuer.profile import OPEN, SecurityProfile
 from issuer.registry.client import Client
 from issuer.replay import Once
 from keys.errors import InvalidJwt
@@ -42,11 +42,13 @@ class PrivateKeyVerifier:
     Args:
         issuer: this issuer's identifier, which assertions have to be for.
         keys: the keys of clients.
+        profile: what algorithms and audiences count.
     """
 
-    def __init__(self, issuer: str, keys: ClientKeys) -> None:
+    def __init__(self, issuer: str, keys: ClientKeys, profile: SecurityProfile = OPEN) -> None:
         self._issuer = issuer
         self._keys = keys
+        self._profile = profile
 
     def verify_cached(
         self, client: Client | None, claimed: ClaimedAssertion, now: int
@@ -95,8 +97,17 @@ class PrivateKeyVerifier:
 
     def _check(self, client: Client | None, claimed: ClaimedAssertion, now: int) -> ParsedJwt:
         bound = None if client is None else client.registration.token_endpoint_auth_signing_alg
-        algorithms = ASSERTION_ALGORITHMS if bound is None else (bound,)
-        return check_client_assertion(claimed, issuer=self._issuer, algorithms=algorithms, now=now)
+        allowed = self._profile.assertion_algorithms
+        jwt = check_client_assertion(
+            claimed,
+            issuer=self._issuer,
+            algorithms=[each for each in allowed if bound in (None, each)],
+            now=now,
+        )
+        # FAPI 2.0 §5.3.2.1 has no list of one, which the other rules allow.
+        if self._profile.plain_audience and jwt.claims["aud"] != self._issuer:
+            raise BadAssertion(Reason.ASSERTION_AUDIENCE)
+        return jwt
 
     def _known(self, client: Client | None, jwt: ParsedJwt, now: int) -> PublicJwk | None:
         if client is None:

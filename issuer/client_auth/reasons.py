@@ -20,7 +20,7 @@ CLIENT_DIAGNOSES: Mapping[Reason, Diagnosis] = {
     ),
     Reason.UNSUPPORTED_METHOD: Diagnosis(
         "The client authenticates by a method that is not supported, or sends an assertion without "
-        "its type, or the type without an assertion.",
+        "its type, or the type without an assertion; or `WATCHWORD_PROFILE` forbids the method.",
         "See `token_endpoint_auth_methods_supported` of the metadata.",
     ),
     Reason.WRONG_METHOD: Diagnosis(

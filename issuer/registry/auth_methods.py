@@ -7,11 +7,12 @@ import ipaddress
 import re
 from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from pydantic import ValidationInfo
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticKnownError
 
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import check_json_size
@@ -47,6 +48,23 @@ class AuthMethod(StrEnum):
     def uses_secret(self) -> bool:
         """Whether clients have secrets, which they send or sign with."""
         return self.sends_secret or self is AuthMethod.CLIENT_SECRET_JWT
+
+
+def _check_method(value: object) -> object:
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    if value not in _METHODS:
+        raise InvalidValue("must be one of " + ", ".join(AuthMethod))
+    return value
+
+
+_METHODS = [method.value for method in AuthMethod]
+MethodName = Annotated[
+    AuthMethod,
+    BeforeValidator(_check_method),
+    WithJsonSchema({"type": "string", "enum": _METHODS}),
+]
+"""A method as documents name it."""
 
 
 ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")

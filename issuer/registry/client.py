@@ -7,15 +7,15 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
-from pydantic_core import PydanticKnownError
 
 from issuer.registry.auth_methods import (
     ALL_MATERIAL,
     ASSERTION_ALGORITHMS,
     MAXIMUM_SUBJECT_LENGTH,
     AuthMethod,
+    MethodName,
     check_jwks,
     check_jwks_uri,
     check_material,
@@ -74,24 +74,10 @@ def _check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-def _check_method(value: object) -> object:
-    if not isinstance(value, str):
-        raise PydanticKnownError("string_type")
-    if value not in _METHODS:
-        raise InvalidValue("must be one of " + ", ".join(AuthMethod))
-    return value
-
-
-_METHODS = [method.value for method in AuthMethod]
 _ClientName = Annotated[
     Text,
     AfterValidator(_check_name),
     Field(json_schema_extra={"minLength": 1, "maxLength": _MAXIMUM_NAME_LENGTH}),
-]
-_Method = Annotated[
-    AuthMethod,
-    BeforeValidator(_check_method),
-    WithJsonSchema({"type": "string", "enum": _METHODS}),
 ]
 _Jwks = Annotated[dict[str, Any], AfterValidator(check_jwks)]
 _JwksUri = Annotated[
@@ -127,7 +113,7 @@ class ClientRegistration:
         _ClientName | None, Registrable(), Option(flag="--name", metavar="TEXT", unset=True)
     ] = Field(default=None, description="a name for people")
     token_endpoint_auth_method: Annotated[
-        _Method, Registrable(), Option(flag="--auth", metavar="METHOD")
+        MethodName, Registrable(), Option(flag="--auth", metavar="METHOD")
     ] = Field(default=AuthMethod.CLIENT_SECRET_BASIC, description="how it authenticates")
     jwks: Annotated[_Jwks | None, Registrable(), Option(flag="--jwks", metavar="FILE")] = Field(
         default=None, exclude_if=is_unset, description="its public keys, a JWK set"

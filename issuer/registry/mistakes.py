@@ -156,3 +156,8 @@ def read_pointer(pointer: str) -> KeyPath:
 
 def _is_index(step: str) -> bool:
     return step.isascii() and step.isdigit() and len(step) < 10
+
+
+def name_some(names: Sequence[str]) -> str:
+    """List the first three names, and say whether there are more."""
+    return ", ".join([*names[:3], *(["…"] if len(names) > 3 else [])])

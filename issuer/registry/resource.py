@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from issuer.registry.auth_methods import MethodName
 from issuer.registry.authorization_details import DetailsType, check_types
 from issuer.registry.claims import Claims
 from issuer.registry.client_description import Facts
@@ -98,6 +99,19 @@ class TokenPolicy:
     tls_client_certificate_bound_access_tokens: Annotated[
         Flag, Option(flag="--certificate-bound/--no-certificate-bound")
     ] = Field(default=False, description="only certificate-bound tokens")
+    auth_methods: Annotated[
+        tuple[MethodName, ...],
+        Option(
+            flag="--auth-method",
+            metavar="METHOD",
+            unset=True,
+            help="A method of client authentication that it takes tokens of; repeat it for all.",
+        ),
+    ] = Field(
+        default=(),
+        exclude_if=is_unset,
+        description="only tokens of clients that authenticated by one of these methods",
+    )
     status_list: Annotated[Flag, Option(flag="--status-list/--no-status-list")] = Field(
         default=True,
         exclude_if=bool,

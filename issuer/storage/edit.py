@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 
 from sqlalchemy import Connection
 
+from issuer.profile import NO_RULES, Rules
 from issuer.registry.audit import TOKEN_ACTIONS, Action, Actor, AuditEntry, update_action
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import (
@@ -30,6 +31,7 @@ from issuer.registry.errors import (
     UnknownSecret,
 )
 from issuer.registry.initial_access_token import InitialAccessToken, describe_registration_token
+from issuer.registry.mistakes import name_some
 from issuer.registry.permission import ResourcePermission, Right
 from issuer.registry.resource import (
     RegisteredResource,
@@ -40,7 +42,7 @@ from issuer.registry.resource import (
     describe_resource,
 )
 from issuer.registry.schema import Json, same_json, write
-from issuer.registry.secret_seal import SecretSeal, check_method, sealed
+from issuer.registry.secret_seal import sealed
 from issuer.status.positions import Status
 from issuer.storage import rows
 from issuer.storage.reading import RegistryReading
@@ -56,14 +58,14 @@ class RegistryEdit(RegistryReading):
         connection: the transaction; nothing else changes the registry while it runs.
         by: who makes the changes.
         now: the time of all of them, seconds since the epoch.
-        seal: of the secrets that clients sign with; None where none may.
+        rules: what the settings let clients and resources become.
     """
 
     def __init__(
-        self, connection: Connection, *, by: Actor, now: int, seal: SecretSeal | None = None
+        self, connection: Connection, *, by: Actor, now: int, rules: Rules = NO_RULES
     ) -> None:
         super().__init__(connection)
-        self._seal = seal
+        self._rules = rules
         self.by = by
         self.now = now
         self.entries: list[AuditEntry] = []
@@ -125,7 +127,7 @@ class RegistryEdit(RegistryReading):
             InvalidValue: the method is switched off, or takes no secret that was chosen.
         """
         client_id = registration.client_id
-        check_method(registration, self._seal)
+        self._rules.check(None, registration)
         if self.find_client(client_id) is not None:
             raise DuplicateClient(f"the client exists already: {client_id}")
         policies = self._check_grants(registration.grants)
@@ -162,7 +164,7 @@ class RegistryEdit(RegistryReading):
         was, becomes = map(write, (before.registration, registration))
         if same_json(was, becomes):
             return before
-        check_method(registration, self._seal, before=before.registration)
+        self._rules.check(before.registration, registration)
         policies = self._check_grants(registration.grants)
         after = replace(
             before,
@@ -237,6 +239,7 @@ class RegistryEdit(RegistryReading):
         for taken in (resource.resource, other_form(resource.resource)):
             if taken is not None and self.find_resource(taken) is not None:
                 raise DuplicateResource(f"the resource exists already: {taken}")
+        self._rules.check(None, resource)
         revision = note_change(self._connection, None)
         rows.insert_resource(self._connection, resource, now=self.now, revision=revision)
         self._record(Action.RESOURCE_CREATED, resource.resource, None, describe_resource(resource))
@@ -265,13 +268,14 @@ class RegistryEdit(RegistryReading):
         _require_revision(before.revision, revision)
         if same_json(describe_resource(before.resource), describe_resource(resource)):
             return before
+        self._rules.check(before.resource, resource)
         gone = [right for right in before.resource.rights if right not in resource.rights]
         if withdraw and gone:
             self._withdraw(resource.resource, gone)
         for right in gone:
             if held := self.clients_holding(resource.resource, [right]):
                 raise ScopeInUse(
-                    f"clients still hold {right.name} on {resource.resource}: {_names(held)}"
+                    f"clients still hold {right.name} on {resource.resource}: {name_some(held)}"
                 )
         revision = note_change(self._connection, None)
         rows.update_resource(
@@ -298,7 +302,7 @@ class RegistryEdit(RegistryReading):
         before = self.require_resource(identifier)
         _require_revision(before.revision, revision)
         if held := self.holders(identifier):
-            raise ResourceInUse(f"clients still hold grants on {identifier}: {_names(held)}")
+            raise ResourceInUse(f"clients still hold grants on {identifier}: {name_some(held)}")
         rows.delete_resource(self._connection, identifier)
         self._resources[identifier] = None
         note_change(self._connection, None)
@@ -374,7 +378,7 @@ class RegistryEdit(RegistryReading):
             self.replace_client(replace(before, grants=kept))
 
     def _insert_secret(self, client: ClientRegistration, new: NewSecret) -> ClientSecret:
-        kept, client_id = sealed(new, client, self._seal), client.client_id
+        kept, client_id = sealed(new, client, self._rules.seal), client.client_id
         secret = rows.insert_secret(self._connection, client_id, kept, now=self.now)
         self._record(Action.SECRET_ADDED, client_id, None, describe_secret(secret))
         return secret
@@ -394,7 +398,3 @@ class RegistryEdit(RegistryReading):
 def _require_revision(current: int, expected: int | None) -> None:
     if expected is not None and expected != current:
         raise RevisionConflict("it has changed since it was read; read it again")
-
-
-def _names(holders: Sequence[str]) -> str:
-    return ", ".join([*holders[:3], *(["…"] if len(holders) > 3 else [])])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from issuer.events import Event, EventSink, ignore_event
 from issuer.ports import Changes
+from issuer.profile import OPEN, Rules
 from issuer.registry.audit import SYSTEM, Actor, AuditEntry
 from issuer.registry.client import Client
 from issuer.registry.errors import IssuerMismatch, StoreUnavailable
@@ -63,6 +64,7 @@ class Registry:
         self._announce = announce
         self.seal: SecretSeal | None = None
         """Seals the secrets of client_secret_jwt; None while that is switched off."""
+        self.profile = OPEN
 
     @classmethod
     def open(
@@ -92,9 +94,8 @@ class Registry:
             SchemaMismatch: the schema is not the one that this version works with.
             StoreUnavailable: the database cannot be opened.
         """
-        registry = cls(
-            open_database(place, timeout=timeout, reading=reading), now=now, announce=announce
-        )
+        database = open_database(place, timeout=timeout, reading=reading)
+        registry = cls(database, now=now, announce=announce)
         try:
             registry._settle_schema(upgrade, reading=reading)
         except BaseException:
@@ -114,7 +115,7 @@ class Registry:
 
     def attach(self, opened: "Registry") -> None:
         """Have the database of a registry that was opened since, which is not used any more."""
-        self._opened, self.seal = opened._database, opened.seal
+        self._opened, self.seal, self.profile = opened._database, opened.seal, opened.profile
 
     @property
     def _database(self) -> Database:
@@ -172,7 +173,8 @@ class Registry:
         from issuer.storage.edit import RegistryEdit
 
         def run(connection: "Connection") -> tuple[T, list[AuditEntry]]:
-            edit = RegistryEdit(connection, by=by, now=self._now(), seal=self.seal)
+            rules = Rules(self.seal, self.profile)
+            edit = RegistryEdit(connection, by=by, now=self._now(), rules=rules)
             return work(edit), edit.entries
 
         result, entries = self._database.change(run)
@@ -285,9 +287,8 @@ class Registry:
 
     def list_scopes(self) -> set[str]:
         """List the scopes of all resources."""
-        return {
-            str(row["scope"]) for row in self._ask("SELECT DISTINCT scope FROM resource_scopes")
-        }
+        rows = self._ask("SELECT DISTINCT scope FROM resource_scopes")
+        return {str(row["scope"]) for row in rows}
 
     def list_signing_algs(self) -> set[str]:
         """List the algorithms that resources name."""

@@ -9,7 +9,7 @@ from keys.dpop_nonce import Nonces
 from keys.replay import ReplayStoreUnavailable
 from resource_api.access_token import verify
 from resource_api.config import ResourcePolicy
-from resource_api.errors import InvalidToken, Reason, StatusUnavailable
+from resource_api.errors import InvalidToken, Reason
 from resource_api.guard import require, require_details
 from resource_api.possession import Binding
 from resource_api.requirements import claim
@@ -17,6 +17,7 @@ from resource_api.status_list import StatusList
 from tests.support.attack import ATTACKER, FORGE, GOOD, HEADER, OTHER_KEY, PAYLOAD, SIGNATURE
 from tests.support.bound_tokens import CERTIFICATE_BOUND, KEY_BOUND, OTHER_PEM, SENDER, send
 from tests.support.dpop import ProofForge
+from tests.support.listed_api import Lists
 from tests.support.protected_api import ProtectedApi, ask, bearer
 from tests.support.reasons import Row, check_table
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE
@@ -25,24 +26,6 @@ from watchword.testing.status_lists import pack, status
 LIST = f"{ISSUER}/status-lists/1"
 STATUSES = StatusList(pack((0, 1, 2, 3), 2), 2, issued_at=NOW, expires_at=NOW + 60, ttl=8)
 Ask = Callable[[], Awaitable[object]]
-
-
-class Lists:
-    """The issuer's lists in memory; None stands for one that cannot be had."""
-
-    def __init__(self, statuses: StatusList | None) -> None:
-        self.statuses = statuses
-
-    def current(self, uri: str) -> StatusList | None:
-        """Give the list."""
-        return self.statuses
-
-    async def get(self, uri: str) -> StatusList:
-        """Refuse: what is not at hand cannot be had."""
-        raise StatusUnavailable(1)
-
-    async def aclose(self) -> None:
-        """Do nothing."""
 
 
 def sent(*values: bytes) -> Ask:
@@ -133,6 +116,7 @@ def wrongly(**changes: Any) -> Ask:
 
 R = Reason
 BOUND_ONLY = ResourcePolicy(issuer=ISSUER, resource=RESOURCE, binding_required="any")
+LISTED_ONLY = ResourcePolicy(issuer=ISSUER, resource=RESOURCE, status_required=True)
 PROOF = SENDER.proof(token=KEY_BOUND)
 STRANGER = ProofForge(n=1, method=SENDER.method, url=SENDER.url)
 ROWS = [
@@ -190,6 +174,7 @@ ROWS = [
     Row(R.PROOF_TOKEN, "a proof for another token", wrongly(ath="x")),
     Row(R.PROOF_NONCE, "no nonce", proven(KEY_BOUND, PROOF, nonces=Nonces(bytes(32)))),
     Row(R.PROOF_REPLAYED, "a proof for the second time", proven(KEY_BOUND, PROOF, times=2)),
+    Row(R.STATUS_REQUIRED, "no status where one is wanted", shown(policy=LISTED_ONLY)),
     Row(R.INVALID_STATUS, "a status that names no list", forged(status={})),
     Row(R.INVALID_STATUS, "a list that is not the issuer's", forged(status=status("https://x"))),
     Row(R.INVALID_STATUS, "a list that ends before the index", listed(4)),

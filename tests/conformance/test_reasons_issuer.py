@@ -7,6 +7,8 @@ import pytest
 
 from issuer.access_token import ClaimHook
 from issuer.errors import Reason
+from issuer.profile import FAPI2
+from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.status.positions import Status
@@ -156,6 +158,25 @@ TOKEN_ROWS = [
         R.CERTIFICATE_REQUIRED,
         "no client certificate",
         sent(client={"tls_client_certificate_bound_access_tokens": True}),
+    ),
+    Row(
+        R.BINDING_REQUIRED,
+        "nothing to bind to under a profile",
+        asserted(make_assertion(), change=lambda issuer: setattr(issuer, "profile", FAPI2)),
+    ),
+    Row(
+        R.AUTH_METHOD_NOT_TAKEN,
+        "a method that the resource does not take",
+        sent(client={"policies": {API: TokenPolicy(auth_methods=(AuthMethod.PRIVATE_KEY_JWT,))}}),
+    ),
+    Row(
+        R.PROFILE_ALGORITHM,
+        "RS256 under a profile",
+        asserted(
+            make_assertion(),
+            client={**ASSERTING, "policies": {API: TokenPolicy(signing_alg="RS256")}},
+            change=lambda issuer: setattr(issuer, "profile", FAPI2),
+        ),
     ),
     Row(R.INVALID_TARGET, "an unknown resource", asked(("resource", "https://x.example"))),
     Row(R.INVALID_TARGET, "a resource that is no URI", asked(("resource", "orders"))),

@@ -104,7 +104,7 @@ def test_what_a_resource_asks_of_tokens_can_change(update):
         (["update", URL, "--withdraw"], "--withdraw: name what goes"),
         (
             ["update", URL, "--unset", "scope"],
-            "--unset: choose token-ttl, reuse-window, alg, claims or auth",
+            "--unset: choose token-ttl, reuse-window, alg, auth-method, claims or auth",
         ),
         (["update", URL, "--unset", "alg", "--alg", "RS256"], "--unset alg: "),
         (["update", URL, "--scope", "a", "--add-scope", "b"], "--scope: not together with"),

@@ -28,6 +28,7 @@ from issuer.endpoints.sent_token import TokenReader
 from issuer.endpoints.token import TokenEndpoint
 from issuer.limits import Limits
 from issuer.own_tokens import OwnToken, OwnTokens
+from issuer.profile import OPEN, SecurityProfile
 from issuer.registry.client import Client, ClientRegistration
 from issuer.registry.credentials import ClientSecret, SecretHash, hash_secret
 from issuer.registry.errors import StoreUnavailable
@@ -225,6 +226,7 @@ class TestIssuer:
     published_sets: Callable[[str], PublishedSet] = no_published_sets
     trusted_issuers: Callable[[KeySource], PublishedSet] = no_published_sets
     nonces: NonceSource | None = None
+    profile: SecurityProfile = OPEN
     certificates: Sequence[Certificate] = ()
     """Of the authorities that name clients."""
     verifiers: Sequence[Verifier[Any]] = ()
@@ -249,12 +251,13 @@ class TestIssuer:
             self._authenticator = ClientAuthenticator(
                 self.clients,
                 SecretVerifier(self.slow, memo_key=bytes(32)),
-                PrivateKeyVerifier(self.config.issuer, keys),
+                PrivateKeyVerifier(self.config.issuer, keys, self.profile),
                 AuthorityVerifier(self),
                 SelfSignedVerifier(keys),
                 FederatedVerifier(self.config.issuer, TrustedIssuers(self.trusted_issuers)),
                 *self.verifiers,
                 limits=self.limits,
+                profile=self.profile,
             )
         return self._authenticator
 
@@ -318,6 +321,7 @@ class TestIssuer:
                     limits=self.limits,
                     replays=Replays(self.store),
                     nonces=self.nonces,
+                    profile=self.profile,
                 ),
                 url=f"{ISSUER}/token",
                 clock=lambda: self.now,

@@ -10,6 +10,8 @@ from keys.remote.http_jwks import HttpJwks
 from keys.remote.jwks_client import JwksClient
 from keys.remote.key_set_copy import KeySetCopy
 from resource_api import BearerMiddleware
+from resource_api.errors import StatusUnavailable
+from resource_api.status_list import StatusList
 from resource_api.status_lists import StatusListClient
 from tests.support.key_set_server import KeySetServer, key_set_server
 from tests.support.protected_api import Answer, ask, bearer
@@ -122,3 +124,21 @@ async def listed_api(**options: Any) -> AsyncIterator[ListedApi]:
         api = ListedApi(server, **options)
         yield api
         await api.aclose()
+
+
+class Lists:
+    """The issuer's lists in memory; None stands for one that cannot be had."""
+
+    def __init__(self, statuses: StatusList | None) -> None:
+        self.statuses = statuses
+
+    def current(self, uri: str) -> StatusList | None:
+        """Give the list."""
+        return self.statuses
+
+    async def get(self, uri: str) -> StatusList:
+        """Refuse: what is not at hand cannot be had."""
+        raise StatusUnavailable(1)
+
+    async def aclose(self) -> None:
+        """Do nothing."""

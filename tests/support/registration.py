@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from issuer.limits import Limits
+from issuer.profile import OPEN, SecurityProfile
 from issuer.registration.endpoint import RegistrationEndpoint
 from issuer.registration.service import Registrar
 from issuer.registry.initial_access_token import (
@@ -130,7 +131,9 @@ class BoundedBody:
 
 
 @contextmanager
-def open_reception(folder: Path, *, limits: Limits | None = None) -> Iterator[BoundedBody]:
+def open_reception(
+    folder: Path, *, limits: Limits | None = None, profile: SecurityProfile = OPEN
+) -> Iterator[BoundedBody]:
     """Open `/register` over a new registry in a SQLite file."""
     clock = Clock(NOW)
     events: list[tuple[str, dict[str, object]]] = []
@@ -140,6 +143,7 @@ def open_reception(folder: Path, *, limits: Limits | None = None) -> Iterator[Bo
 
     path = folder / "registry.db"
     registry = Registry.open(f"sqlite:///{path}", now=lambda: int(clock()), announce=announce)
+    registry.profile = profile
     registry.ensure_resources(orders(), orders("read", "bill", identifier=BILLING))
     harness = RegistryHarness(registry)
     reception = BoundedBody(harness, clock, path, events=events, limits=limits or Limits())

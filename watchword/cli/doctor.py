@@ -33,8 +33,8 @@ _COLUMNS = (Column("check"), Column("found", "words"), Column("remedy", "words")
 def doctor(output: Output = TABLE) -> None:
     """Check this installation and say what mends each finding; exit 0 if there is none, else 1.
 
-    Settings, folders, disk, clock and schema of the database, methods of clients, replay store,
-    keys, the issuer's URL.
+    Settings, folders, disk, clock and schema of the database, methods of clients, profile, replay
+    store, keys, the issuer's URL.
 
     Example: watchword doctor
     """
@@ -129,6 +129,22 @@ def _database(settings: "Settings") -> Iterator[Finding]:
             yield from checks.check_method(client.client_id, method, missing)
 
 
+def _profile(settings: "Settings") -> Iterator[Finding]:
+    from issuer.profile import PROFILES
+    from watchword.registry import is_missing, read_registry
+
+    profile = PROFILES[settings.profile]
+    if settings.profile is None or is_missing(settings):
+        return
+    with closing(read_registry(settings, now=wall_clock)) as registry:
+        clients = registry.read(lambda reading: reading.list_clients())
+        resources = registry.read(lambda reading: reading.list_resources())
+    for client in clients:
+        yield from checks.check_profile(profile, client.client_id, client.registration)
+    for each in resources:
+        yield from checks.check_profile(profile, each.resource.resource, each.resource)
+
+
 def _keys(settings: "Settings") -> Iterator[Finding]:
     from keys.errors import KeysError
     from keys.ring import published
@@ -173,10 +189,11 @@ def _issuer(settings: "Settings") -> Iterator[Finding]:
     yield from checks.check_published(here, served)
 
 
-_PARTS = (_folders, _database, _replays, _keys, _client_secrets, _issuer)
+_PARTS = (_folders, _database, _profile, _replays, _keys, _client_secrets, _issuer)
 _REMEDIES = {
     "folders": "set WATCHWORD_DATA_DIR to the service's folder, or run: watchword keys generate",
     "database": "start the database, or set WATCHWORD_DATABASE_URL and WATCHWORD_ISSUER to it",
+    "profile": "start the database, or set WATCHWORD_DATABASE_URL and WATCHWORD_ISSUER to it",
     "replays": "start the replay store, or set WATCHWORD_REPLAY_STORE to it",
     "keys": "set WATCHWORD_KEY_PASSPHRASE to the passphrase of the keys, and check their owner",
     "client_secrets": "set WATCHWORD_KEY_PASSPHRASE to the passphrase of the secrets",

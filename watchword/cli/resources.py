@@ -255,6 +255,8 @@ def _for_people(resource: "Json") -> "Json":
     bound = [word for member, word in _BOUND_TO.items() if resource.get(member)]
     shown = {name: value for name, value in resource.items() if name not in _BOUND_TO}
     shown |= {"scopes": " ".join(resource["scopes"]), "bound_to": ", ".join(bound) or None}
+    if "auth_methods" in resource:
+        shown["auth_methods"] = " ".join(resource["auth_methods"])
     if _TYPES in resource:
         shown[_TYPES] = " ".join(each["type"] for each in resource[_TYPES])
     return shown

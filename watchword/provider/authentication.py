@@ -19,6 +19,7 @@ from issuer.client_auth.secret_jwt import SecretJwtVerifier
 from issuer.client_auth.trusted_issuers import KeySource, TrustedIssuers
 from issuer.events import EventSink
 from issuer.limits import Limits
+from issuer.profile import PROFILES
 from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
 from issuer.registry.federated_identity import is_trust_domain, jwt_keys
 from issuer.replay import Replays
@@ -80,11 +81,15 @@ class Authentication:
             maximum=MAXIMUM_BYTES, client=None, clock=clock, addresses=self.guard.addresses
         )
         self.limits = limits
+        self.profile = PROFILES[settings.profile]
         self.nonces = SharedNonces(registry, wanted=settings.dpop_nonce == "required")
         self.replays = Replays(claims)
         self._authorities = ClientAuthorities(settings.client_ca_file, events)
         self.authenticator = ClientAuthenticator(
-            clients, *self._verifiers(settings, registry, ClientKeys(self._open_set)), limits=limits
+            clients,
+            *self._verifiers(settings, registry, ClientKeys(self._open_set)),
+            limits=limits,
+            profile=self.profile,
         )
 
     def _verifiers(
@@ -92,7 +97,7 @@ class Authentication:
     ) -> Iterator[Verifier[Any]]:
         """Yield what verifies each method that is switched on."""
         yield SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32))
-        yield PrivateKeyVerifier(settings.issuer, keys)
+        yield PrivateKeyVerifier(settings.issuer, keys, self.profile)
         trusted = TrustedIssuers(partial(open_trusted_issuer, settings, self._events))
         yield FederatedVerifier(settings.issuer, trusted)
         if settings.client_secret_jwt:

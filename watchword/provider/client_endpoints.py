@@ -74,6 +74,7 @@ def client_endpoints(
         replays=replays,
         nonces=authentication.nonces.source,
         hooks=hooks,
+        profile=authentication.profile,
     )
     token = TokenEndpoint(service, url=config.base + TOKEN_PATH, clock=wall_clock, events=events)
     return {

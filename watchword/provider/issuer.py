@@ -117,6 +117,7 @@ class IssuerApp:
         self._metadata = PublishedMetadata(
             self.config,
             methods=self.authentication.authenticator.methods,
+            profile=self.authentication.profile,
             signing_alg=settings.signing_alg,
             registry=self.registry,
             published_algorithms=lambda: self.keys.algorithms(wall_clock()),
@@ -131,9 +132,7 @@ class IssuerApp:
             monotonic=monotonic,
         )
         self._jobs = Jobs(*self._list_jobs(), events=events)
-        # A flood of requests must not delay the news that a client is disabled, or a key withdrawn.
-        followers = self._follow_registry(), self._follow_statuses(), self._follow_keys()
-        self._following = JobsApart(Jobs(*followers, events=events))
+        self._following = self._follow_all()
 
     @classmethod
     def check(cls, settings: Settings, events: Events) -> None:
@@ -222,6 +221,11 @@ class IssuerApp:
                 if self._redis is not None:
                     await self._redis.close()
             await asyncio.to_thread(self._write_usage)
+
+    def _follow_all(self) -> JobsApart:
+        # A flood of requests must not delay the news that a client is disabled, or a key withdrawn.
+        followers = self._follow_registry(), self._follow_statuses(), self._follow_keys()
+        return JobsApart(Jobs(*followers, events=self._events))
 
     def _follow_registry(self) -> Job:
         async def look() -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from issuer.config import IssuerConfig
 from issuer.endpoints.document import Document
 from issuer.metadata import build_metadata
+from issuer.profile import SecurityProfile
 from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.errors import RegistryError
 from issuer.storage.registry import Registry
@@ -18,6 +19,7 @@ class PublishedMetadata:
     Args:
         config: of the issuer.
         methods: by which clients authenticate.
+        profile: bounds all algorithms.
         signing_alg: what tokens are signed with where their resource names no algorithm.
         registry: read for the scopes, algorithms and types of all resources.
         published_algorithms: returns those that the published keys have.
@@ -28,12 +30,14 @@ class PublishedMetadata:
         config: IssuerConfig,
         *,
         methods: Collection[AuthMethod],
+        profile: SecurityProfile,
         signing_alg: str,
         registry: Registry,
         published_algorithms: Callable[[], frozenset[str]],
     ) -> None:
         self._config = config
         self._methods = methods
+        self._profile = profile
         self._signing_alg = signing_alg
         self._registry = registry
         self._published_algorithms = published_algorithms
@@ -59,6 +63,10 @@ class PublishedMetadata:
 
     def _build(self, **supported: Collection[str]) -> Document:
         document = build_metadata(
-            self._config, methods=self._methods, signing_alg=self._signing_alg, **supported
+            self._config,
+            methods=self._methods,
+            profile=self._profile,
+            signing_alg=self._signing_alg,
+            **supported,
         )
         return Document(json.dumps(document).encode(), self._config.document_max_age)

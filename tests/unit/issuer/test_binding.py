@@ -10,6 +10,7 @@ from issuer.client_request import Evidence
 from issuer.config import IssuerConfig
 from issuer.errors import InvalidDpopProof, InvalidRequest, OAuthError, Reason, UseDpopNonce
 from issuer.grants.authorization import Authorization
+from issuer.profile import FAPI2
 from issuer.reasons import DIAGNOSES
 from issuer.registry.client import Client
 from issuer.registry.permission import ResourcePermission
@@ -223,3 +224,21 @@ def test_a_client_is_told_what_is_wrong_with_its_proof() -> None:
 def test_a_nonce_outlives_the_window_of_a_proof() -> None:
     """A client may make its proof when it has the nonce, and send it later."""
     assert NONCE_STEP > 60
+
+
+@pytest.mark.rfc("fapi-5.3.2.1-1", "8705-3-1")
+@pytest.mark.parametrize(
+    ("possession", "members"),
+    [
+        (Possession(x5t="x"), {"x5t#S256": "x"}),
+        (Possession(jkt="j"), {"jkt": "j"}),
+        (BOTH, {"jkt": "j"}),
+    ],
+)
+def test_under_a_profile_of_bound_tokens_one_of_both_suffices(
+    possession: Possession, members: dict[str, str]
+) -> None:
+    """A certificate counts where there is no proof, though nobody's flag asks for it."""
+    assert bind(authorized(), bound(), possession, FAPI2).confirmation == members
+    both = bind(authorized(), bound(resource="certificate"), BOTH, FAPI2)
+    assert both.confirmation == {"jkt": "j", "x5t#S256": "x"}

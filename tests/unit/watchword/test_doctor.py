@@ -4,7 +4,12 @@ import stat
 
 import pytest
 
+from issuer.profile import FAPI2
+from issuer.registry.auth_methods import AuthMethod
+from issuer.registry.client import ClientRegistration
 from keys.ring import KeyState, RingEntry, RingKey, RingPolicy
+from tests.support.assertions import jwk_of
+from tests.support.registry import orders
 from watchword import doctor
 from watchword.doctor import Finding, Folder
 
@@ -89,3 +94,29 @@ def test_the_limit_of_the_shell_is_told_and_no_finding():
     """A service has its own."""
     assert doctor.describe_limit(8192, 8192) is None
     assert "960 of 8192 connections" in doctor.describe_limit(960, 8192)
+
+
+@pytest.mark.rfc("fapi-5.3.2.1-1", "fapi-5.4-1")
+def test_what_the_profile_forbids_is_found():
+    """Each client and resource that was there before, with each fault that it has."""
+    secret = ClientRegistration(client_id="till")
+    keyed = {
+        "client_id": "till",
+        "token_endpoint_auth_method": AuthMethod.PRIVATE_KEY_JWT,
+        "jwks": {"keys": [jwk_of("PS256")]},
+    }
+    old = ClientRegistration(**keyed, token_endpoint_auth_signing_alg="RS256")
+    found = [
+        each
+        for known in (secret, old, orders(signing_alg="RS256"))
+        for each in doctor.check_profile(FAPI2, "till", known)
+    ]
+    assert [each.found.rpartition(" ")[2] for each in found] == [
+        "client_secret_basic",
+        "RS256",
+        "RS256",
+    ]
+    assert "clients update" in found[0].remedy
+    assert "resources update" in found[2].remedy
+    for known in (ClientRegistration(**keyed), orders(), orders(signing_alg="ES256")):
+        assert not list(doctor.check_profile(FAPI2, "till", known))
