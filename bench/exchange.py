@@ -32,7 +32,8 @@ from bench.token import measure
 from consumer.client_auth import ClientSecretBasic
 from issuer.grants.token_exchange import ACCESS_TOKEN
 from issuer.own_tokens import REMEMBERED
-from issuer.registry.client import TOKEN_EXCHANGE, ClientRegistration
+from issuer.registry.client import ClientRegistration
+from issuer.registry.grant_types import TOKEN_EXCHANGE
 from issuer.registry.permission import ExchangePermission
 from issuer.registry.resource import Resource
 

@@ -6,7 +6,7 @@ from issuer.config import IssuerConfig
 from issuer.grants import GRANTS
 from issuer.profile import OPEN, SecurityProfile
 from issuer.registry.auth_methods import HMAC_ALGORITHM, AuthMethod
-from issuer.registry.client import JWT_BEARER
+from issuer.registry.grant_types import JWT_BEARER
 from issuer.status.positions import LISTS_PATH
 
 AUTHORIZATION_PATH = "/authorize"

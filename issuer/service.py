@@ -35,7 +35,8 @@ from issuer.limits import Limits
 from issuer.metadata import TOKEN_PATH
 from issuer.own_tokens import OwnTokens
 from issuer.profile import OPEN, SecurityProfile
-from issuer.registry.client import JWT_BEARER, Client, ClientRegistration
+from issuer.registry.client import Client, ClientRegistration
+from issuer.registry.grant_types import JWT_BEARER
 from issuer.registry.usage import UsageLog
 from issuer.replay import Replays
 from issuer.reuse import ReusedTokens, SeenRequest, Wanted, reuse_window, same_thing

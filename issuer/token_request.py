@@ -9,7 +9,7 @@ from typing import NamedTuple
 from issuer.client_auth.assertion import BadAssertion, claim_assertion
 from issuer.client_request import CREDENTIALS, RESOURCE, Evidence, parse_client_request
 from issuer.errors import InvalidGrant, InvalidRequest, Reason
-from issuer.registry.client import JWT_BEARER
+from issuer.registry.grant_types import JWT_BEARER
 from keys.client_cert import Chain
 
 

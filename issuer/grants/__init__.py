@@ -5,7 +5,7 @@ from typing import Any
 
 from issuer.grants import client_credentials, token_exchange
 from issuer.grants.authorization import GrantType
-from issuer.registry.client import CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE
+from issuer.registry.grant_types import CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE
 
 GRANTS: Mapping[str, GrantType[Any]] = {
     CLIENT_CREDENTIALS: GrantType(client_credentials.prepare, client_credentials.decide),

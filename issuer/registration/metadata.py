@@ -19,7 +19,8 @@ from issuer.registration.request import (
     InvalidSoftwareStatement,
     UnapprovedSoftwareStatement,
 )
-from issuer.registry.client import CLIENT_CREDENTIALS, Client, ClientRegistration
+from issuer.registry.client import Client, ClientRegistration
+from issuer.registry.grant_types import CLIENT_CREDENTIALS
 from issuer.registry.initial_access_token import InitialAccessToken
 from issuer.registry.mistakes import words_of
 from issuer.registry.permission import ResourcePermission, rights_of

@@ -26,6 +26,7 @@ from issuer.registry.claims import Claims
 from issuer.registry.credentials import ClientSecret
 from issuer.registry.errors import InvalidValue
 from issuer.registry.federated_identity import FederatedIdentity, check_identities
+from issuer.registry.grant_types import CLIENT_CREDENTIALS, GRANT_TYPES
 from issuer.registry.names import ClientId, ResourceName
 from issuer.registry.permission import ExchangePermission, ResourcePermission, check_exchanges
 from issuer.registry.schema import (
@@ -46,12 +47,6 @@ if TYPE_CHECKING:
 
 _MAXIMUM_NAME_LENGTH = 255
 _MAXIMUM_METADATA_BYTES = 4096
-
-CLIENT_CREDENTIALS = "client_credentials"
-TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
-JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-GRANT_TYPES = (CLIENT_CREDENTIALS, TOKEN_EXCHANGE, JWT_BEARER)
-"""Grant types that a client may be registered for; `issuer.grants` has what each does."""
 
 
 def _check_name(text: str) -> str:

@@ -7,8 +7,8 @@ import pytest
 from issuer.client_auth.assertion import JWT_SPIFFE
 from issuer.client_auth.federated import MAXIMUM_LIFE
 from issuer.client_auth.trusted_issuers import KeySource
-from issuer.registry.client import JWT_BEARER
 from issuer.registry.federated_identity import GITHUB
+from issuer.registry.grant_types import JWT_BEARER
 from tests.support.assertions import asserting_client, make_assertion
 from tests.support.federation import (
     CLUSTER_KEY,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from issuer.registry.client import CLIENT_CREDENTIALS
+from issuer.registry.grant_types import CLIENT_CREDENTIALS
 from issuer.registry.resource import TokenPolicy
 from tests.support.exchange import (
     FORGE,

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from issuer.client_auth.assertion import JWT_BEARER as ASSERTION
-from issuer.registry.client import CLIENT_CREDENTIALS, JWT_BEARER
+from issuer.registry.grant_types import CLIENT_CREDENTIALS, JWT_BEARER
 from tests.support.keys import key_file, rsa_key, write_key_file
 from tests.support.provider import Place, make_place, running
 from tests.support.workload_tokens import signed

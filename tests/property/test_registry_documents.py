@@ -11,8 +11,9 @@ from issuer.administration.declaration.reader import read_declaration
 from issuer.administration.declaration.yaml_form import write_declaration
 from issuer.registry.auth_methods import MATERIAL, TLS_SUBJECTS, AuthMethod
 from issuer.registry.claims import CLOSED_CLAIMS
-from issuer.registry.client import GRANT_TYPES, ClientRegistration
+from issuer.registry.client import ClientRegistration
 from issuer.registry.federated_identity import FederatedIdentity
+from issuer.registry.grant_types import GRANT_TYPES
 from issuer.registry.permission import ExchangePermission, ResourcePermission
 from issuer.registry.resource import Resource, describe_resource
 from issuer.registry.schema import members_of, narrowed, read, write

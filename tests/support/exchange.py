@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from issuer.registry.client import CLIENT_CREDENTIALS, TOKEN_EXCHANGE, Client
+from issuer.registry.client import Client
+from issuer.registry.grant_types import CLIENT_CREDENTIALS, TOKEN_EXCHANGE
 from issuer.registry.permission import ExchangePermission, ResourcePermission
 from issuer.status.positions import Position, bucket_for
 from tests.support.issuer import (

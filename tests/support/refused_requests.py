@@ -17,7 +17,7 @@ from issuer.grants.authorization import Authorization
 from issuer.limits import Limits
 from issuer.registration import service
 from issuer.registry.authorization_details import DetailsType
-from issuer.registry.client import JWT_BEARER
+from issuer.registry.grant_types import JWT_BEARER
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.status.indexes import StatusIndexes

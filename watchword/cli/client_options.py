@@ -244,8 +244,8 @@ def _displaced(members: "Json") -> "Json":
 
 def find_without_effect(client: "Json", operations: "Operations") -> list[str]:
     """Say what a client was given to introspect or exchange that comes to nothing as things are."""
-    from issuer.registry.client import TOKEN_EXCHANGE
     from issuer.registry.errors import UnknownClient, UnknownResource
+    from issuer.registry.grant_types import TOKEN_EXCHANGE
     from issuer.registry.permission import named_subjects, unknown_subject
 
     exchanges = client.get("token_exchange", ())

@@ -40,6 +40,7 @@ OPTION_SECTIONS = {
         "jwks",
         "jwks_uri",
         "tls_subject",
+        "certificate",
         "federated",
         "federated_token",
         "federated_issuer",

@@ -17,7 +17,8 @@ from issuer.errors import (
 )
 from issuer.grants import GRANTS
 from issuer.grants.authorization import Authorization
-from issuer.registry.client import GRANT_TYPES, Client
+from issuer.registry.client import Client
+from issuer.registry.grant_types import GRANT_TYPES
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import TokenPolicy
 from issuer.service import find_grant

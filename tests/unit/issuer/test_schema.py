@@ -8,8 +8,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from issuer.registry.auth_methods import TLS_SUBJECTS, AuthMethod
-from issuer.registry.client import GRANT_TYPES, ClientRegistration
+from issuer.registry.client import ClientRegistration
 from issuer.registry.errors import InvalidValue
+from issuer.registry.grant_types import GRANT_TYPES
 from issuer.registry.permission import ResourcePermission
 from issuer.registry.resource import Resource
 from issuer.registry.schema import SCOPE_PATTERN, read, restored, stored
