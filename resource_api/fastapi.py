@@ -21,12 +21,11 @@ from resource_api.access_token import AccessToken
 from resource_api.bearer import find_bearer
 from resource_api.errors import ResourceError
 from resource_api.guarded_request import REQUEST_KEY
-from resource_api.middleware import SCOPE_KEY, presented_by
+from resource_api.middleware import SCOPE_KEY, authenticate_once
 from resource_api.protection import Answer, Protection, ProtectionSettings, given_or_made
 from resource_api.requirements import Need, Requirement, all_of
 
 _BEARER_KEY: Final = "resource_api.bearer"
-_CHECKED_KEY: Final = "resource_api.checked"
 _PUBLISHED: Final = "resource_api_published"
 _REFUSALS: Final = {
     "401": {"description": "The access token is missing or not valid"},
@@ -92,13 +91,7 @@ class Bearer(SecurityBase):
             handlers.update(dict.fromkeys(_classes_of(ResourceError), _answer))
         token = self.protection.cached(find_bearer(scope["headers"]))
         if token is None:
-            # FastAPI calls once for each set of scopes, and a DPoP proof counts once.
-            checked: dict[Bearer, AccessToken] = scope.setdefault(_CHECKED_KEY, {})
-            token = checked.get(self)
-            if token is None:
-                presented = presented_by(scope)
-                token = await self.protection.authenticate(scope["headers"], presented)
-                checked[self] = token
+            token = await authenticate_once(self.protection, scope)
         scope[SCOPE_KEY] = token
         if needed.scopes:
             self._need(needed.scopes).check(token)

@@ -107,7 +107,7 @@ class BearerMiddleware:
             # that is remembered costs no await.
             token = self.protection.cached(find_bearer(scope["headers"]))
             if token is None:
-                token = await self.protection.authenticate(scope["headers"], presented_by(scope))
+                token = await authenticate_once(self.protection, scope)
         except ResourceError as error:
             await self.refuse(error, scope, send)
             return
@@ -152,6 +152,24 @@ class BearerMiddleware:
     def report(self, error: ResourceError, scope: Scope) -> None:
         """Report a refusal."""
         self.protection.report(error, scope.get(SCOPE_KEY))
+
+
+async def authenticate_once(protection: Protection, scope: Scope) -> AccessToken:
+    """Validate the token of a request as `Protection.authenticate` does, once for each protection.
+
+    An application may ask several times, by the middleware and by dependencies of FastAPI, but a
+    DPoP proof counts once. What was found holds for these very credentials alone.
+
+    Raises:
+        ResourceError: the refusal that the request is to be answered with.
+    """
+    sent = tuple(each for each in scope["headers"] if each[0] in _CREDENTIALS)
+    found: dict[object, AccessToken] = scope.setdefault(_AUTHENTICATED, {})
+    token = found.get((protection, sent))
+    if token is None:
+        token = await protection.authenticate(scope["headers"], presented_by(scope))
+        found[protection, sent] = token
+    return token
 
 
 def presented_by(scope: Scope) -> Presented:
@@ -218,6 +236,8 @@ class AsgiRequest(GuardedRequest):
         return False
 
 
+_AUTHENTICATED = "resource_api.authenticated"
+_CREDENTIALS = frozenset({b"authorization", b"dpop", b"client-cert"})
 _REFUSED = "refused"
 _BODY = frozenset({"http.response.body", "http.response.pathsend"})
 _OPEN_WEBSOCKET = frozenset({"websocket.accept", "websocket.send"})

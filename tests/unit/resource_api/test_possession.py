@@ -9,9 +9,10 @@ from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from keys.dpop import ProofKeys
-from resource_api import AccessToken, ResourcePolicy
+from resource_api import AccessToken, BearerMiddleware, ResourcePolicy
 from resource_api.errors import InvalidDpopProof, InvalidToken, Reason, ResourceError, Scheme
 from resource_api.fastapi import Bearer
+from resource_api.middleware import authenticate_once
 from resource_api.possession import Binding, Presented
 from resource_api.protection import Protection
 from resource_api.sync import SyncProtection
@@ -236,10 +237,13 @@ def test_code_without_an_event_loop_takes_bound_tokens() -> None:
         protection.close()
 
 
-def test_fastapi_applications_take_bound_tokens() -> None:
+@pytest.mark.parametrize("behind_middleware", [False, True])
+def test_fastapi_applications_take_bound_tokens(behind_middleware: bool) -> None:
     """Possession is checked once in a request, though the dependency is called for each need."""
     bearer = Bearer(protection=protect())
     app = FastAPI(dependencies=[Depends(bearer)])
+    if behind_middleware:
+        app.add_middleware(BearerMiddleware, protection=bearer.protection)
 
     @app.get("/read")
     async def read(token: Annotated[AccessToken, bearer.protected("read")]) -> str:
@@ -263,3 +267,18 @@ def test_fastapi_applications_take_bound_tokens() -> None:
     lacking = get("/admin", SENDER.proof(token=KEY_BOUND, htu=f"{RESOURCE}/admin"))
     assert lacking.status_code == 403
     assert lacking.headers["www-authenticate"].startswith('DPoP realm="api", error="insufficient_')
+
+
+async def test_what_was_found_holds_for_these_credentials_alone() -> None:
+    """A part of the application that is shown other credentials has them validated."""
+    protection, proof = protect(), SENDER.proof(token=KEY_BOUND)
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": "/read",
+        "headers": lines_of(KEY_BOUND, proof),
+    }
+    first = await authenticate_once(protection, scope)
+    assert await authenticate_once(protection, scope) is first
+    with pytest.raises(InvalidDpopProof):
+        await authenticate_once(protection, scope | {"headers": lines_of(KEY_BOUND)})
