@@ -21,13 +21,13 @@ from keys.jwt import (
     check_times,
 )
 
-JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+JWT_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 """The `client_assertion_type` of a JWT (RFC 7523 §2.2)."""
 
 JWT_SPIFFE = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
 """That of a JWT-SVID (draft-ietf-oauth-spiffe-client-auth)."""
 
-ASSERTION_TYPES = frozenset({JWT_BEARER, JWT_SPIFFE})
+ASSERTION_TYPES = frozenset({JWT_ASSERTION, JWT_SPIFFE})
 """The values of `client_assertion_type` that are read; any other is refused."""
 
 LEEWAY = 60

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from issuer.client_auth.assertion import JWT_BEARER, ClaimedAssertion
+from issuer.client_auth.assertion import JWT_ASSERTION, ClaimedAssertion
 from issuer.client_auth.certificate import (
     AuthorityVerifier,
     SelfSignedVerifier,
@@ -113,14 +113,14 @@ def _find_private_key(evidence: Evidence) -> ClaimedAssertion | None:
     claimed = evidence.assertion
     # RFC 8725 §3.1: a claimed algorithm chooses no kind of key. It only tells which method the
     # sender means, and the client has to be registered for that one.
-    if claimed is None or claimed.type != JWT_BEARER or claimed.is_symmetric:
+    if claimed is None or claimed.type != JWT_ASSERTION or claimed.is_symmetric:
         return None
     return claimed if claimed.is_own else None
 
 
 def _find_secret_jwt(evidence: Evidence) -> ClaimedAssertion | None:
     claimed = evidence.assertion
-    if claimed is None or claimed.type != JWT_BEARER or not claimed.is_symmetric:
+    if claimed is None or claimed.type != JWT_ASSERTION or not claimed.is_symmetric:
         return None
     return claimed if claimed.is_own else None
 

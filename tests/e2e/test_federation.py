@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from issuer.client_auth.assertion import JWT_BEARER as ASSERTION
+from issuer.client_auth.assertion import JWT_ASSERTION
 from issuer.registry.grant_types import CLIENT_CREDENTIALS, JWT_BEARER
 from tests.support.keys import key_file, rsa_key, write_key_file
 from tests.support.provider import Place, make_place, running
@@ -21,7 +21,7 @@ def ask(place: Place, **form: str) -> httpx.Response:
 
 def show(place: Place, token: str) -> httpx.Response:
     """Show a token as client authentication."""
-    shown = {"client_assertion_type": ASSERTION, "client_assertion": token}
+    shown = {"client_assertion_type": JWT_ASSERTION, "client_assertion": token}
     return ask(place, grant_type=CLIENT_CREDENTIALS, **shown)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jwt
 
-from issuer.client_auth.assertion import JWT_BEARER, claim_assertion
+from issuer.client_auth.assertion import JWT_ASSERTION, claim_assertion
 from issuer.client_auth.secret_jwt import SecretJwtVerifier
 from issuer.client_request import Evidence
 from issuer.registry.auth_methods import AuthMethod
@@ -101,11 +101,11 @@ def make_hmac_assertion(
 
 def form_of(assertion: str, **fields: str) -> dict[str, str]:
     """Give the form fields that send an assertion (RFC 7521 §4.2)."""
-    return {"client_assertion_type": JWT_BEARER, "client_assertion": assertion, **fields}
+    return {"client_assertion_type": JWT_ASSERTION, "client_assertion": assertion, **fields}
 
 
 def evidence_of(assertion: str, client_id: str | None = None) -> Evidence:
     """Give what a request with an assertion shows."""
     return Evidence(
-        client_id=client_id, assertion=claim_assertion(JWT_BEARER, assertion, client_id)
+        client_id=client_id, assertion=claim_assertion(JWT_ASSERTION, assertion, client_id)
     )

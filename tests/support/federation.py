@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from issuer.client_auth.assertion import JWT_BEARER
+from issuer.client_auth.assertion import JWT_ASSERTION
 from issuer.client_auth.trusted_issuers import KeySource
 from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.client import Client
@@ -94,7 +94,7 @@ class FederatedIssuer:
 
     async def show(self, token: str, client_id: str | None = "orders", **form: str) -> Answer:
         """Ask for a token with one of another issuer as client authentication."""
-        fields = {"client_assertion_type": JWT_BEARER, "client_assertion": token, **form}
+        fields = {"client_assertion_type": JWT_ASSERTION, "client_assertion": token, **form}
         if client_id is not None:
             fields["client_id"] = client_id
         return await self.issuer.ask(fields, authenticated=False)

@@ -216,11 +216,11 @@ class _Clients:
 
 def _own_assertion(token: str) -> "ClaimedAssertion | None":
     """Return what a client's own assertion claims; None if the token is something else."""
-    from issuer.client_auth.assertion import JWT_BEARER, BadAssertion, claim_assertion
+    from issuer.client_auth.assertion import JWT_ASSERTION, BadAssertion, claim_assertion
     from keys.jwt import ACCESS_TOKEN_TYPE
 
     try:
-        claimed = claim_assertion(JWT_BEARER, token, None)
+        claimed = claim_assertion(JWT_ASSERTION, token, None)
     except BadAssertion:
         return None
     kind = str(claimed.jws.header.get("typ", "")).lower().removeprefix("application/")

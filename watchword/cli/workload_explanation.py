@@ -112,10 +112,10 @@ def _compare(token: str, settings: "Settings") -> Iterator[_Compared]:
 
 
 def _judge(token: str, client_id: str, settings: "Settings") -> "OAuthError | None":
-    from issuer.client_auth.assertion import JWT_BEARER, claim_assertion
+    from issuer.client_auth.assertion import JWT_ASSERTION, claim_assertion
     from watchword.registry import read_registry
 
-    claimed = claim_assertion(JWT_BEARER, token, client_id)
+    claimed = claim_assertion(JWT_ASSERTION, token, client_id)
     with closing(read_registry(settings, now=wall_clock)) as registry:
         return asyncio.run(judge_assertion(claimed, registry, settings))
 

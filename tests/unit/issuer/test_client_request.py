@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from issuer.client_auth.assertion import JWT_BEARER
+from issuer.client_auth.assertion import JWT_ASSERTION
 from issuer.client_request import (
     CREDENTIALS,
     MAX_FIELDS,
@@ -265,7 +265,7 @@ def test_evidence_does_not_show_what_it_proves_by() -> None:
     ("fields", "reason"),
     [
         ({"client_assertion": "a.b.c"}, Reason.UNSUPPORTED_METHOD),
-        ({"client_assertion_type": JWT_BEARER}, Reason.UNSUPPORTED_METHOD),
+        ({"client_assertion_type": JWT_ASSERTION}, Reason.UNSUPPORTED_METHOD),
         (form_of("a.b.c", client_assertion_type="urn:x"), Reason.UNSUPPORTED_METHOD),
         (form_of("a.b.c"), Reason.ASSERTION_MALFORMED),
         (form_of("x" * 8193), Reason.ASSERTION_MALFORMED),
