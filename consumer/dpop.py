@@ -13,6 +13,7 @@ from consumer.origin import Origin
 from consumer.signing_key import SigningKey
 from consumer.token_cache import MAX_ORIGINS
 from keys.encoding import encode_base64url
+from keys.identifiers import DEFAULT_PORTS
 
 if TYPE_CHECKING:
     from consumer.signing_key import PrivateKey
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 USE_NONCE = "use_dpop_nonce"
 # RFC 9449 §8.1: NQCHAR. It also keeps what is longer than a header out of our proofs.
 _NONCE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,1024}")
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class DpopKey:
@@ -134,5 +134,5 @@ def target_of(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
+    port = "" if parts.port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{parts.path or '/'}"

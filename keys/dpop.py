@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from keys.encoding import decode_base64url, encode_base64url, parse_json_object
 from keys.errors import Diagnosis, InvalidJwk, InvalidJws, InvalidJwt, KeysError
-from keys.identifiers import split_server_url
+from keys.identifiers import DEFAULT_PORTS, split_server_url
 from keys.jwk import PUBLISHED_TEST_KEYS, PublicJwk, parse_public_jwk, thumbprint
 from keys.jws import parse_header, split_compact
 from keys.jwt import (
@@ -35,7 +35,6 @@ MAX_PROOF_BYTES = 4096
 PROOF_WINDOW = 60
 """Seconds that `iat` may differ from our clock, before or after (RFC 9449 §11.1)."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _REFUSED_HEADERS = FORBIDDEN_HEADERS - {"jwk"}
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")  # RFC 3986 §2.3
@@ -310,7 +309,7 @@ def _normalise(url: str) -> tuple[str, str, int | None, str]:
         ValueError: it is no absolute http or https URL.
     """
     target = split_server_url(re.split(r"[?#]", url, maxsplit=1)[0])
-    port = target.port or _DEFAULT_PORTS[target.scheme]
+    port = target.port or DEFAULT_PORTS[target.scheme]
     return target.scheme, target.host, port, _normalise_path(target.path)
 
 

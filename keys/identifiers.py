@@ -16,6 +16,9 @@ from urllib.parse import SplitResult, urlsplit
 MAXIMUM_LENGTH = 2048
 """Characters that an identifier has at most; a longer one would not fit into a request line."""
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+"""The ports that a URL need not name (RFC 9110 §4.2)."""
+
 # RFC 3986 §2, §3.2.2: what a URI is written with; brackets hold an address, `%` has two digits.
 _URI = re.compile(
     r"(?:[A-Za-z][A-Za-z0-9+.-]*://\[[0-9A-Fa-f:.]+\])?"

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from issuer.registry.errors import InvalidValue
 from issuer.storage.database_url import parse_database_url
 from keys.identifiers import (
+    DEFAULT_PORTS,
     InsecureHttp,
     check_issuer,
     check_resource,
@@ -19,8 +20,6 @@ from keys.identifiers import (
 from watchword.durations import parse_duration
 from watchword.process.addresses import parse_networks
 from watchword.setting_sources import PREFIX
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Resource = Annotated[str, AfterValidator(check_resource)]
 

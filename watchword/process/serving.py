@@ -14,7 +14,7 @@ from issuer.registry.errors import RegistryError
 from issuer.storage.database_url import load_engine
 from keys.errors import KeysError
 from keys.events import EventSink
-from keys.identifiers import is_loopback
+from keys.identifiers import DEFAULT_PORTS, is_loopback
 from resource_api.demo.values import MemoryValue, ResourceValue
 from watchword.ambient import wall_clock
 from watchword.client_authorities import ClientAuthorities
@@ -27,7 +27,6 @@ from watchword.process.tls import Certificate
 from watchword.process.workers import RunWorker, Supervisor, WorkerContext, exec_again
 from watchword.provider.app import Part, Provider
 from watchword.provider.issuer import IssuerApp
-from watchword.setting_values import DEFAULT_PORTS
 from watchword.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
