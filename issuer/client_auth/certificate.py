@@ -92,9 +92,7 @@ class _CertificateVerifier(ABC):
         fault = self._find_fault(client, shown, now)
         return certificate_thumbprint(shown.der) if client and fault is None else None
 
-    async def verify(
-        self, client: Client | None, shown: ShownCertificate, now: int, *, any_slow: bool
-    ) -> str | None:
+    async def verify(self, client: Client | None, shown: ShownCertificate, now: int) -> str | None:
         """Return what `verify_cached` does."""
         return self.verify_cached(client, shown, now)
 
@@ -179,9 +177,7 @@ class SelfSignedVerifier(_CertificateVerifier):
     def __init__(self, keys: ClientKeys) -> None:
         self._keys = keys
 
-    async def verify(
-        self, client: Client | None, shown: ShownCertificate, now: int, *, any_slow: bool
-    ) -> str | None:
+    async def verify(self, client: Client | None, shown: ShownCertificate, now: int) -> str | None:
         """Return what `verify_cached` does, once what the client publishes has been fetched."""
         if client is not None:
             await self._keys.renew(client, now)

@@ -66,7 +66,7 @@ class FederatedVerifier:
         return _name(number)
 
     async def verify(
-        self, client: Client | None, claimed: ClaimedAssertion, now: int, *, any_slow: bool
+        self, client: Client | None, claimed: ClaimedAssertion, now: int
     ) -> str | None:
         """Return which identity the token proves; None for no client.
 

@@ -66,16 +66,13 @@ class Verifier(Protocol[Found_contra]):
         """Return the id of the credential that the evidence proves, without waiting; else None."""
         ...
 
-    async def verify(
-        self, client: Client | None, found: Found_contra, now: int, *, any_slow: bool
-    ) -> str | None:
+    async def verify(self, client: Client | None, found: Found_contra, now: int) -> str | None:
         """Return the id of the credential that the evidence proves; None if it proves none.
 
         Args:
             client: as the store has it.
             found: what `Method.find` picked out of the request.
             now: seconds since the epoch.
-            any_slow: whether any client of the registry has a slow hash.
 
         Raises:
             TemporarilyUnavailable: too many verifications are waiting.
@@ -297,8 +294,7 @@ class ClientAuthenticator:
             raise TemporarilyUnavailable(Reason.STORE_UNAVAILABLE) from None
         candidate, of_method = _choose(shown, client)
         found, verifier = candidate.found, candidate.verifier
-        any_slow = self.clients.has_slow_secrets
-        credential_id = await verifier.verify(of_method, found, now, any_slow=any_slow)
+        credential_id = await verifier.verify(of_method, found, now)
         if of_method is None or credential_id is None:
             reason = verifier.explain(of_method, found, now)
             if client is not None and of_method is None:

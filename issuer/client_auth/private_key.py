@@ -61,7 +61,7 @@ class PrivateKeyVerifier:
             return None
 
     async def verify(
-        self, client: Client | None, claimed: ClaimedAssertion, now: int, *, any_slow: bool
+        self, client: Client | None, claimed: ClaimedAssertion, now: int
     ) -> str | None:
         """Return the kid of the client's key that made the assertion; None if none did."""
         try:

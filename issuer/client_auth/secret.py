@@ -6,7 +6,7 @@ and, once proven, remembered by this process under a key of its own.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from issuer.client_request import ClientPassword
@@ -43,11 +43,15 @@ class SecretVerifier:
 
     Args:
         slow: where slow hashes are verified.
+        any_slow: tells whether any client of the registry has a slow hash.
         memo_key: 32 random bytes of this process; proven slow secrets are remembered under it.
     """
 
-    def __init__(self, slow: SlowVerifier, *, memo_key: bytes) -> None:
+    def __init__(
+        self, slow: SlowVerifier, *, any_slow: Callable[[], bool], memo_key: bytes
+    ) -> None:
         self._slow = slow
+        self._any_slow = any_slow
         self._memo_key = memo_key
         # MACs, never secrets: by secret id and digest, so that a replaced hash is not proven.
         self._proven: dict[tuple[str, bytes], bytes] = {}
@@ -77,9 +81,7 @@ class SecretVerifier:
             DUMMY_FAST.verify(password.secret)
         return matched
 
-    async def verify(
-        self, client: Client | None, password: ClientPassword, now: int, *, any_slow: bool
-    ) -> str | None:
+    async def verify(self, client: Client | None, password: ClientPassword, now: int) -> str | None:
         """Return the id of the live secret that was sent; None if none matches.
 
         A secret that no fast hash has costs one slow hash wherever the registry has any, also for
@@ -90,7 +92,7 @@ class SecretVerifier:
         """
         found = self.verify_cached(client, password, now)
         # Whether slow work follows depends on the registry as a whole and never on this client.
-        if found is not None or not any_slow:
+        if found is not None or not self._any_slow():
             return found
         slow = () if client is None else client.slow_secrets
         live = [known for known in slow if known.is_live(now)]

@@ -48,7 +48,7 @@ class SecretJwtVerifier:
         return self._find(client, jwt, live)
 
     async def verify(
-        self, client: Client | None, claimed: ClaimedAssertion, now: int, *, any_slow: bool
+        self, client: Client | None, claimed: ClaimedAssertion, now: int
     ) -> str | None:
         """Return the id of the live secret that made the assertion; None if none did."""
         return self.verify_cached(client, claimed, now)

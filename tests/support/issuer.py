@@ -142,6 +142,13 @@ class SlowHere:
         return None
 
 
+def verifier_of(clients: Clients, slow: SlowHere | None = None) -> SecretVerifier:
+    """Make the verifier of these clients' secrets."""
+    return SecretVerifier(
+        slow or SlowHere(), any_slow=lambda: clients.has_slow_secrets, memo_key=bytes(32)
+    )
+
+
 class OneKey:
     """A ring of one key, which can be taken away."""
 
@@ -250,7 +257,7 @@ class TestIssuer:
             keys = ClientKeys(self.published_sets)
             self._authenticator = ClientAuthenticator(
                 self.clients,
-                SecretVerifier(self.slow, memo_key=bytes(32)),
+                verifier_of(self.clients, self.slow),
                 PrivateKeyVerifier(self.config.issuer, keys, self.profile),
                 AuthorityVerifier(self),
                 SelfSignedVerifier(keys),

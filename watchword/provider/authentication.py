@@ -87,6 +87,11 @@ class Authentication:
         self._authorities = ClientAuthorities(settings.client_ca_file, events)
         self.authenticator = ClientAuthenticator(
             clients,
+            SecretVerifier(
+                self._slow_hashes,
+                any_slow=lambda: clients.has_slow_secrets,
+                memo_key=secrets.token_bytes(32),
+            ),
             *self._verifiers(settings, registry, ClientKeys(self._open_set)),
             limits=limits,
             profile=self.profile,
@@ -95,8 +100,7 @@ class Authentication:
     def _verifiers(
         self, settings: Settings, registry: Registry, keys: ClientKeys
     ) -> Iterator[Verifier[Any]]:
-        """Yield what verifies each method that is switched on."""
-        yield SecretVerifier(self._slow_hashes, memo_key=secrets.token_bytes(32))
+        """Yield what verifies each method without plain secrets that is switched on."""
         yield PrivateKeyVerifier(settings.issuer, keys, self.profile)
         trusted = TrustedIssuers(partial(open_trusted_issuer, settings, self._events))
         yield FederatedVerifier(settings.issuer, trusted)

@@ -6,7 +6,6 @@ import pytest
 
 from issuer.client_auth import secret as client_auth
 from issuer.client_auth.methods import AuthenticatedClient, ClientAuthenticator
-from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import ClientPassword, Evidence
 from issuer.errors import InvalidClient, Reason, TemporarilyUnavailable
 from issuer.limits import Limits
@@ -22,6 +21,7 @@ from tests.support.issuer import (
     basic,
     make_client,
     make_secret,
+    verifier_of,
 )
 
 SHORT = "hunter2hunter2"
@@ -43,9 +43,7 @@ def two_clients() -> Clients:
 
 def authenticator_of(clients: Clients, slow: SlowHere | None = None) -> ClientAuthenticator:
     """Make an authenticator of these clients."""
-    return ClientAuthenticator(
-        clients, SecretVerifier(slow or SlowHere(), memo_key=bytes(32)), limits=Limits()
-    )
+    return ClientAuthenticator(clients, verifier_of(clients, slow), limits=Limits())
 
 
 async def authenticate(

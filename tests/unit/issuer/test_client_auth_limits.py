@@ -5,12 +5,11 @@ import asyncio
 import pytest
 
 from issuer.client_auth.methods import ClientAuthenticator
-from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import ClientPassword, Evidence
 from issuer.errors import OAuthError, Reason
 from issuer.limits import IDS_OF_A_SOURCE, SPARE_LOOKUPS, Limits
 from issuer.registry.client import Client
-from tests.support.issuer import NOW, SECRET, Clients, SlowHere, make_client, make_secret
+from tests.support.issuer import NOW, SECRET, Clients, make_client, make_secret, verifier_of
 
 SHORT = "hunter2hunter2"
 
@@ -18,7 +17,7 @@ SHORT = "hunter2hunter2"
 def flooded(*clients: Client) -> tuple[ClientAuthenticator, Clients]:
     """Make an authenticator that takes two failures a minute."""
     registry = Clients(*clients)
-    verifier = SecretVerifier(SlowHere(), memo_key=bytes(32))
+    verifier = verifier_of(registry)
     return ClientAuthenticator(registry, verifier, limits=Limits(failed_auth=2)), registry
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from issuer.client_auth.methods import METHODS, ClientAuthenticator
-from issuer.client_auth.secret import SecretVerifier
 from issuer.client_request import Evidence
 from issuer.errors import InvalidClient, Reason
 from issuer.limits import Limits
@@ -13,10 +12,10 @@ from tests.support.issuer import (
     NOW,
     SECRET,
     Clients,
-    SlowHere,
     TestIssuer,
     make_client,
     make_secret,
+    verifier_of,
 )
 
 SHORT = "hunter2hunter2"
@@ -37,9 +36,7 @@ async def test_evidence_for_no_method_does_not_authenticate(
 ) -> None:
     """401 before any client is looked for; what is not in the table is never accepted."""
     clients = Clients(make_client())
-    authenticator = ClientAuthenticator(
-        clients, SecretVerifier(SlowHere(), memo_key=bytes(32)), limits=Limits()
-    )
+    authenticator = ClientAuthenticator(clients, verifier_of(clients), limits=Limits())
     with pytest.raises(InvalidClient) as caught:
         await authenticator.authenticate(evidence, now=NOW)
     assert (caught.value.reason, caught.value.client_id) == (reason, None)
@@ -49,7 +46,7 @@ async def test_evidence_for_no_method_does_not_authenticate(
 def test_a_method_without_a_verifier_is_switched_off() -> None:
     """The metadata names those that work, in the order of the table."""
     assert ClientAuthenticator(Clients(), limits=Limits()).methods == ()
-    verifier = SecretVerifier(SlowHere(), memo_key=bytes(32))
+    verifier = verifier_of(Clients())
     methods = ClientAuthenticator(Clients(), verifier, limits=Limits()).methods
     assert methods == ("client_secret_basic", "client_secret_post")
     assert TestIssuer(verifiers=(secret_jwt(),)).authenticator.methods == tuple(METHODS)
