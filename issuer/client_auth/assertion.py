@@ -142,6 +142,7 @@ def assertion_profile(algorithms: Collection[str]) -> JwtProfile:
 
 def _check_times(claims: Mapping[str, Any], issuer: str, now: int) -> None:
     check_times(claims, now, LEEWAY, MAXIMUM_LIFE)
+    # The leeway is for two clocks; both times are of one, so here it does not count.
     if claims["exp"] - claims["iat"] > MAXIMUM_LIFE:
         raise BadAssertion(Reason.ASSERTION_TIMES)
 

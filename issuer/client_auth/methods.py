@@ -247,6 +247,11 @@ class ClientAuthenticator:
             self._limits.check_failures(claimed, address, now, client_id=known, looked_up=True)
             self._limits.note_failure(claimed, address, now)
             raise
+        except TemporarilyUnavailable as refusal:
+            # It cost a look-up, and a forged token may fit a rule as well as a true one.
+            if refusal.reason is Reason.TRUSTED_ISSUER_UNAVAILABLE:
+                self._limits.note_failure(claimed, address, now)
+            raise
         if self._is_guessable(proof):
             self._limits.check_failures(claimed, address, now, client_id=known, looked_up=True)
         return proof

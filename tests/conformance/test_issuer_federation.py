@@ -7,6 +7,7 @@ import pytest
 from issuer.client_auth.assertion import JWT_SPIFFE
 from issuer.client_auth.federated import MAXIMUM_LIFE
 from issuer.client_auth.trusted_issuers import KeySource
+from issuer.limits import Limits
 from issuer.registry.federated_identity import GITHUB
 from issuer.registry.grant_types import JWT_BEARER
 from tests.support.assertions import asserting_client, make_assertion
@@ -297,3 +298,14 @@ async def test_a_sub_is_not_needed_where_claims_tell_whose_token_it_is() -> None
     assert (await place.show(signed(GITHUB_KEY, without))).status == 200
     assert place.opened == [KeySource(GITHUB, None)]
     assert TRUST_DOMAIN not in str(place.told)
+
+
+@pytest.mark.attack("T20")
+async def test_tokens_that_cannot_be_verified_are_limited() -> None:
+    """Each costs a look-up in the store; one that fits a rule may be forged all the same."""
+    place = FederatedIssuer(GRANTED)
+    place.issuer.limits = Limits(failed_auth=2)
+    place.sets[KeySource(CLUSTER, None)].at_hand = False
+    place.sets[KeySource(CLUSTER, None)].away = True
+    answers = [await place.show(GOOD["kubernetes"]) for _ in range(4)]
+    assert [answer.status for answer in answers] == [503, 503, 429, 429]
