@@ -19,7 +19,6 @@ from issuer.client_auth.client_keys import ClientKeys, PublishedSet
 from issuer.client_auth.federated import FederatedVerifier
 from issuer.client_auth.methods import ClientAuthenticator, Verifier
 from issuer.client_auth.private_key import PrivateKeyVerifier
-from issuer.client_auth.secret import SecretVerifier
 from issuer.client_auth.trusted_issuers import KeySource, TrustedIssuers
 from issuer.config import IssuerConfig
 from issuer.endpoints.introspection import IntrospectionEndpoint
@@ -48,6 +47,7 @@ from keys.signers.batch import BatchingSigner
 from keys.signers.local import LocalSigner, Signer
 from tests.support.hot_store import NoPlaces, StatusStore
 from tests.support.keys import public_rsa_jwk, rsa_key
+from tests.support.secret_verifier import SlowHere, verifier_of
 
 NOW = 1_800_000_000
 ISSUER = "https://auth.example"
@@ -123,30 +123,6 @@ class Clients:
         if self.store_is_down:
             raise StoreUnavailable("down")
         return self.stored.get(client_id)
-
-
-class SlowHere:
-    """Verifies slow hashes at once, and counts."""
-
-    def __init__(self) -> None:
-        self.verified = 0
-
-    async def find(
-        self, hashes: Sequence[SecretHash], secret: str, *, client_id: str | None
-    ) -> int | None:
-        """Return the number of the hash that the secret has, or None."""
-        for number, each in enumerate(hashes):
-            self.verified += 1
-            if each.verify(secret):
-                return number
-        return None
-
-
-def verifier_of(clients: Clients, slow: SlowHere | None = None) -> SecretVerifier:
-    """Make the verifier of these clients' secrets."""
-    return SecretVerifier(
-        slow or SlowHere(), any_slow=lambda: clients.has_slow_secrets, memo_key=bytes(32)
-    )
 
 
 class OneKey:

@@ -12,17 +12,8 @@ from issuer.limits import Limits
 from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.client import Client
 from issuer.registry.credentials import SecretHash
-from tests.support.issuer import (
-    NOW,
-    SECRET,
-    Clients,
-    SlowHere,
-    TestIssuer,
-    basic,
-    make_client,
-    make_secret,
-    verifier_of,
-)
+from tests.support.issuer import NOW, SECRET, Clients, TestIssuer, basic, make_client, make_secret
+from tests.support.secret_verifier import SlowHere, verifier_of
 
 SHORT = "hunter2hunter2"
 OTHER = "wws_" + "other-" * 7

@@ -9,7 +9,8 @@ from issuer.client_request import ClientPassword, Evidence
 from issuer.errors import OAuthError, Reason
 from issuer.limits import IDS_OF_A_SOURCE, SPARE_LOOKUPS, Limits
 from issuer.registry.client import Client
-from tests.support.issuer import NOW, SECRET, Clients, make_client, make_secret, verifier_of
+from tests.support.issuer import NOW, SECRET, Clients, make_client, make_secret
+from tests.support.secret_verifier import verifier_of
 
 SHORT = "hunter2hunter2"
 

@@ -8,15 +8,8 @@ from issuer.errors import InvalidClient, Reason
 from issuer.limits import Limits
 from issuer.registry.auth_methods import AuthMethod
 from tests.support.assertions import evidence_of, make_assertion, secret_jwt
-from tests.support.issuer import (
-    NOW,
-    SECRET,
-    Clients,
-    TestIssuer,
-    make_client,
-    make_secret,
-    verifier_of,
-)
+from tests.support.issuer import NOW, SECRET, Clients, TestIssuer, make_client, make_secret
+from tests.support.secret_verifier import verifier_of
 
 SHORT = "hunter2hunter2"
 
