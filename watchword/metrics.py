@@ -63,7 +63,7 @@ METRICS: Mapping[str, Metric] = {
     DURATION: Metric(
         "histogram",
         "Seconds from the head of a token request to the end of its answer, without those for which"
-        " the answer to a request beyond a limit was held back.",
+        " the answer to a failed authentication was held back.",
     ),
     LIMITED: Metric("counter", "Requests that were beyond a limit, refused or not.", ("limit",)),
     EVENTS: Metric(

@@ -16,7 +16,7 @@ from issuer.administration.http import BASE as ADMIN_PATH
 from issuer.endpoints.asgi import Endpoint, Message, Receive, Scope, Send, respond
 from issuer.endpoints.cross_origin import readable_everywhere
 from issuer.endpoints.document import Document, DocumentEndpoint
-from issuer.errors import TooManyRequests
+from issuer.errors import InvalidClient, TooManyRequests
 from issuer.metadata import REGISTRATION_PATH, TOKEN_PATH
 from keys.telemetry import is_traced, traced_request
 from resource_api.config import WELL_KNOWN, metadata_path
@@ -42,6 +42,7 @@ DESCRIPTION_PATH = "/openapi.json"
 DESCRIPTION_MAX_AGE = 300  # seconds
 METRICS_PATH = "/metrics"
 
+_HELD_STATUSES = {InvalidClient.status, TooManyRequests.status}
 _LOGGED_CHARACTERS = 100
 
 _UNSTORED = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
@@ -121,7 +122,7 @@ class Provider:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", name)]
-                if message["status"] == TooManyRequests.status and not self._leaving:
+                if message["status"] in _HELD_STATUSES and not self._leaving:
                     scope[HELD] = await self._pace.wait()
                 if self._settings.request_log:
                     self._log(scope, message["status"], monotonic() - began)

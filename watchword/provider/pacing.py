@@ -1,10 +1,10 @@
-"""When requests beyond a limit are answered, so that a flood of them takes little from others.
+"""When failed authentications are answered, so that a flood of them takes little from others.
 
-Most of the cost of such a request is that of any other: to read it and to write an answer. A peer
-that guesses waits for each answer before it sends again, so an answer that is held back saves all
-of that. A worker gives so many of these answers a second, whoever they go to, and the others wait
-their turn. How many wait is bounded; beyond that an answer leaves at once, so that they cannot take
-all connections.
+Below a limit or beyond it (401 or 429), much of the cost of such a request is that of any other: to
+read it and to write an answer. A peer that guesses waits for each answer before it sends again, so
+an answer that is held back saves all of that. A worker gives so many of these answers a second,
+whoever they go to, and the others wait their turn. How many wait is bounded; beyond that an answer
+leaves at once, so that they cannot take all connections.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import monotonic
 
 ANSWERS_A_SECOND = 200
-"""Answers to requests beyond a limit that a worker gives a second while the others wait."""
+"""Answers to failed authentications that a worker gives a second while the others wait."""
 
 MOST_WAITING = 1_000
 """Requests that wait in one worker; the last of them does so for 5 s."""
@@ -25,7 +25,7 @@ MOST_BEHIND_PROXIES = 32
 
 
 class Pace:
-    """Gives each request beyond a limit its turn.
+    """Gives each answer to a failed authentication its turn.
 
     Args:
         most: how many wait at a time.
