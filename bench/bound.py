@@ -175,7 +175,7 @@ def measure_memory() -> dict[str, float]:
 async def remember() -> dict[str, float]:
     """Claim the proofs of a minute and a half, as they come, and look at this process."""
     now = 1_800_000_000
-    store = RecentProofs(REMEMBERED, clock=lambda: now)
+    store = RecentProofs(2 * REMEMBERED, clock=lambda: now)
     before = resident_bytes()
     for number in range(REMEMBERED):
         await store.claim("dpop:key", f"proof-{number:016d}", now + 1 + number * 90 // REMEMBERED)

@@ -4,11 +4,14 @@ RFC 7523 §3, RFC 9449 §11.1.
 """
 
 import hashlib
+from array import array
 from collections.abc import Callable
 from typing import Protocol
 
 PERIOD = 8
 """Seconds of expiry whose claims `RecentProofs` forgets together."""
+_SHARES = 8192
+"""Into which scopes are counted: 32 KB a period, whatever number of scopes there is."""
 
 
 class ReplayStoreUnavailable(Exception):
@@ -37,9 +40,10 @@ class ReplayStore(Protocol):
 class RecentProofs:
     """A `ReplayStore` in the memory of one process, for claims that expire within minutes.
 
-    Calls come from one thread. What has expired is removed by period, a small part of the whole. In
-    a full store the period that expires first is removed, and from then on everything that expires
-    no later than that is refused: a replay is never taken for the first, however many claims come.
+    Calls come from one thread. What has expired is removed by period, a small part of the whole.
+    Nothing else is: a replay is never taken for the first, however many claims come. Each scope may
+    have as many claims as are left free, so that one caller takes a half at most, two take a third
+    each, and there is always room for those that have few.
 
     Args:
         size: claims that are remembered. Each takes about 100 bytes, 130 at the most: the default
@@ -50,7 +54,7 @@ class RecentProofs:
     def __init__(self, size: int = 1_000_000, *, clock: Callable[[], float]) -> None:
         self._size = size
         self._clock = clock
-        self._periods: dict[int, set[bytes]] = {}
+        self._periods: dict[int, _Period] = {}
         self._count = 0
         self._last_removed = 0
 
@@ -59,20 +63,28 @@ class RecentProofs:
         return self._count
 
     async def claim(self, scope: str, id: str, until: int) -> bool:
-        """Claim an id; see `ReplayStore`. It never waits, and is never unavailable."""
+        """Claim an id; see `ReplayStore`. It never waits.
+
+        Raises:
+            ReplayStoreUnavailable: the scope has used its share up, until claims expire.
+        """
         self._remove_before(int(self._clock()) // PERIOD)
-        digest = claim_digest(scope, id)
+        # Hashes of text differ from process to process, so that nobody can aim at a share.
+        digest, share = claim_digest(scope, id), hash(scope) % _SHARES
         # The same id may have been claimed until another time, so all of the few are searched.
         for claimed in self._periods.values():
-            if digest in claimed:
+            if digest in claimed.digests:
                 return False
-        period, oldest = until // PERIOD, min(self._periods, default=0)
-        is_full = self._count >= self._size
-        if period <= (oldest if is_full else self._last_removed):
+        period = until // PERIOD
+        if period <= self._last_removed:
             return False
-        if is_full:
-            self._remove_before(oldest + 1)
-        self._periods.setdefault(period, set()).add(digest)
+        left = self._size - self._count
+        # Nobody has used up more than all, so that the sum is needed in the second half alone.
+        if self._count >= left <= sum(each.used[share] for each in self._periods.values()):
+            raise ReplayStoreUnavailable
+        claimed = self._periods.setdefault(period, _Period())
+        claimed.digests.add(digest)
+        claimed.used[share] += 1
         self._count += 1
         return True
 
@@ -81,7 +93,22 @@ class RecentProofs:
             return
         self._last_removed = period - 1
         for each in [each for each in self._periods if each < period]:
-            self._count -= len(self._periods.pop(each))
+            self._count -= len(self._periods.pop(each).digests)
+
+
+class _Period:
+    """The claims that expire within the same few seconds.
+
+    Attributes:
+        digests: what is claimed.
+        used: how many of them there are by share; scopes are spread over the shares.
+    """
+
+    __slots__ = ("digests", "used")
+
+    def __init__(self) -> None:
+        self.digests: set[bytes] = set()
+        self.used = array("I", bytes(4 * _SHARES))
 
 
 def claim_digest(scope: str, id: str) -> bytes:

@@ -57,7 +57,8 @@ class Binding:
     algorithms: Collection[str] = PROOF_ALGORITHMS
     """The `alg` values of DPoP proofs that are accepted."""
     replays: ReplayStore | None = None
-    """Where used proofs are remembered; by default in this process alone, a million at most."""
+    """Where used proofs are remembered; by default in this process alone, a million at most,
+    and of each key as many as are left free at most."""
     nonces: Nonces | None = None
     """Asks callers for a nonce of this API in each proof (RFC 9449 §9); by default for none."""
     trusted_proxies: Collection[str] = ()

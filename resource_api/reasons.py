@@ -79,8 +79,9 @@ DIAGNOSES: Mapping[Reason, Diagnosis] = {
         "here.",
     ),
     Reason.REPLAYS_UNAVAILABLE: Diagnosis(
-        "The store that remembers used DPoP proofs does not answer.",
-        "Can the store that `replays` of `Binding` names be reached?",
+        "The store that remembers used DPoP proofs does not answer, or this key has used its share "
+        "of it up.",
+        "Can the store that `replays` of `Binding` names be reached? Slow the caller down.",
     ),
     Reason.STATUS_REQUIRED: Diagnosis(
         "The token has no `status`, and the API takes only tokens that can be revoked.",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keys.replay import PERIOD, RecentProofs
+from keys.replay import PERIOD, RecentProofs, ReplayStoreUnavailable
 from tests.support.issuer import NOW
 
 UNTIL = NOW + 120
@@ -48,19 +48,36 @@ async def test_a_claim_is_kept_until_it_expires_and_no_period_longer(clock):
     assert len(proofs) == 1
 
 
-async def test_a_full_store_never_takes_a_replay_for_the_first(clock):
-    """It forgets what expires first, and refuses whatever expires no later than that."""
-    proofs = RecentProofs(3, clock=clock)
-    for number, until in enumerate((UNTIL, UNTIL, UNTIL + PERIOD)):
-        assert await proofs.claim("key", str(number), until)
-    assert not await proofs.claim("key", "new", UNTIL)
-    assert len(proofs) == 3
-    assert await proofs.claim("key", "new", UNTIL + PERIOD)
-    assert len(proofs) == 2
-    replays = [await proofs.claim("key", str(number), UNTIL) for number in range(2)]
-    assert replays == [False, False]
-    assert not await proofs.claim("key", "other", UNTIL)
-    assert await proofs.claim("key", "other", UNTIL + PERIOD)
+@pytest.mark.rfc("9449-11.1-1")
+async def test_one_caller_takes_half_of_the_memory_at_most(clock):
+    """Others go on, and no replay of anybody is taken for the first."""
+    proofs = RecentProofs(100, clock=clock)
+    assert await fill(proofs, "flood") == 50
+    assert await fill(proofs, "flood too") == 25
+    assert [await proofs.claim("key", str(number), UNTIL) for number in range(12)] == 12 * [True]
+    for scope, number in (("flood", 0), ("flood too", 24), ("key", 11)):
+        assert not await proofs.claim(scope, str(number), UNTIL)
+    with pytest.raises(ReplayStoreUnavailable):
+        await proofs.claim("flood", "new", UNTIL + PERIOD)
+
+
+async def test_there_is_room_again_once_claims_expire(clock):
+    """For those who had used theirs up."""
+    proofs = RecentProofs(100, clock=clock)
+    assert await fill(proofs, "flood") == 50
+    clock.now = UNTIL + PERIOD
+    assert await fill(proofs, "flood", UNTIL + 2 * PERIOD) == 50
+    assert len(proofs) == 50
+
+
+async def fill(proofs, scope, until=UNTIL):
+    """Claim as much as one caller can; return how much that is."""
+    for number in range(1000):
+        try:
+            assert await proofs.claim(scope, str(number), until)
+        except ReplayStoreUnavailable:
+            return number
+    raise AssertionError("there is no bound")
 
 
 async def test_a_clock_that_is_set_back_frees_nothing(clock):
