@@ -104,8 +104,15 @@ class HttpGet:
     async def _get(
         self, client: "httpx.AsyncClient", url: str, headers: Mapping[str, str]
     ) -> Fetched:
+        import httpx
+
         with traced_exchange("GET", url) as exchange:
-            fetched = await self._read(client, url, {**headers, **exchange.headers})
+            sent = {**headers, **exchange.headers}
+            try:
+                fetched = await self._read(client, url, sent)
+            except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+                # A process of the server ended, and another one answers: RFC 9110 §9.2.2.
+                fetched = await self._read(client, url, sent)
             exchange.status = fetched.status
         return fetched
 
