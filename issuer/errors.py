@@ -51,6 +51,7 @@ class Reason(StrEnum):
     CERTIFICATE_EXPIRED = "certificate_expired"
     CERTIFICATE_SUBJECT = "certificate_subject"
     CERTIFICATE_KEY = "certificate_key"
+    CERTIFICATE_AUTHORITY = "certificate_authority"
     UNKNOWN_CLIENT = "unknown_client"
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a reason, not a secret
     SECRET_EXPIRED = "secret_expired"  # noqa: S105 - a reason, not a secret

@@ -1,31 +1,49 @@
-"""Load the authorities of clients' certificates, and load them again when their file changes."""
+"""Load certificates that clients may show, and load authorities again when their file changes."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
 
+from issuer.client_auth.certificate import is_authority
 from keys.events import EventSink
 from watchword.settings import SettingsError
 from watchword.watched_files import WatchedFiles
 
 
 def load_authorities(file: Path) -> list[x509.Certificate]:
-    """Read the certificates in a file.
+    """Read the certificates of authorities in a file.
+
+    Raises:
+        SettingsError: it cannot be read, holds none, or holds one that is no authority's.
+    """
+    loaded = load_certificates("WATCHWORD_TLS_CLIENT_CA", file)
+    for each in loaded:
+        if not is_authority(each):
+            line = (
+                f"WATCHWORD_TLS_CLIENT_CA: {file} has the certificate of"
+                f" {each.subject.rfc4514_string()!a}, which is no authority (CA:TRUE); put a"
+                " client's own into WATCHWORD_TLS_CLIENT_CERTS"
+            )
+            raise SettingsError([line])
+    return loaded
+
+
+def load_certificates(setting: str, file: Path) -> list[x509.Certificate]:
+    """Read the certificates in a file that a setting names.
 
     Raises:
         SettingsError: it cannot be read, or holds none.
     """
     try:
         if file.is_fifo():  # opening it waits for a writer, and requests wait as well
-            raise SettingsError([f"WATCHWORD_TLS_CLIENT_CA: {file} cannot be read: is a pipe"])
+            raise SettingsError([f"{setting}: {file} cannot be read: is a pipe"])
         return x509.load_pem_x509_certificates(file.read_bytes())
     except OSError as error:
         cause = (error.strerror or type(error).__name__).lower()
-        line = f"WATCHWORD_TLS_CLIENT_CA: {file} cannot be read: {cause}"
-        raise SettingsError([line]) from None
+        raise SettingsError([f"{setting}: {file} cannot be read: {cause}"]) from None
     except ValueError:
-        line = f"WATCHWORD_TLS_CLIENT_CA: {file} must hold certificates as PEM, one or more"
+        line = f"{setting}: {file} must hold certificates as PEM, one or more"
         raise SettingsError([line]) from None
 
 

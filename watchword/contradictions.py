@@ -92,6 +92,15 @@ def _of_profile(settings: "Settings") -> Iterator[tuple[str, str]]:
 
 
 def _of_client_certificates(settings: "Settings") -> Iterator[tuple[str, str]]:
+    if settings.tls_client_certs is not None and None in (
+        settings.tls_client_ca,
+        settings.tls_cert,
+    ):
+        yield (
+            "tls_client_certs",
+            "goes with TLS in this server and with certificates that count: set WATCHWORD_TLS_CERT,"
+            " and WATCHWORD_TLS_CLIENT_CA, to `none` if no authority names clients",
+        )
     if settings.tls_client_ca is None:
         if settings.mtls_url is not None:
             yield (
@@ -99,11 +108,12 @@ def _of_client_certificates(settings: "Settings") -> Iterator[tuple[str, str]]:
                 "no certificate of a client counts: set WATCHWORD_TLS_CLIENT_CA as well",
             )
         return
-    if settings.tls_cert is not None and settings.client_ca_file is None:
+    if settings.tls_cert is not None and not (settings.client_ca_file or settings.tls_client_certs):
         yield (
             "tls_client_ca",
             "a server that speaks TLS itself (WATCHWORD_TLS_CERT) takes only certificates that it"
-            " can verify; name a file of authorities",
+            " can verify; name a file of authorities, or of certificates by"
+            " WATCHWORD_TLS_CLIENT_CERTS",
         )
     if settings.tls_cert is None and not settings.trusted_proxies:
         yield (

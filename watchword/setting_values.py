@@ -219,7 +219,14 @@ ClientCa = Annotated[
     Field(
         description="PEM file of the authorities that clients' certificates are from: `serve` asks"
         " for such certificates, or takes them from trusted proxies in `Client-Cert` (RFC 9440);"
-        " `none` takes those of proxies without trusting any authority; unset, none counts"
+        " `none` takes certificates without trusting any authority; unset, none counts"
+    ),
+]
+ClientCerts = Annotated[
+    Path | None,
+    Field(
+        description="PEM file of self-signed certificates that clients show to a server which"
+        " speaks TLS itself; they only pass the handshake and name nobody else"
     ),
 ]
 MtlsUrl = Annotated[

@@ -34,6 +34,7 @@ from watchword.setting_sources import (
 from watchword.setting_values import (
     AllowInsecureHttp,
     ClientCa,
+    ClientCerts,
     DatabaseUrl,
     Issuer,
     JwksUriHosts,
@@ -228,6 +229,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="PEM file of its private key, not encrypted")
     trusted_proxies: TrustedProxies = None
     tls_client_ca: ClientCa = None
+    tls_client_certs: ClientCerts = None
     mtls_url: MtlsUrl = None
     status_list_ttl: Seconds = Field(
         15,

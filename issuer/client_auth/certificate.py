@@ -159,9 +159,7 @@ class AuthorityVerifier(_CertificateVerifier):
     def _current_anchors(self) -> Store | None:
         loaded = self._authorities.certificates
         if loaded is not self._loaded:
-            # A certificate of a client may be among them, so that TLS lets it pass. It is its own
-            # authority at the most, and never that of others.
-            anchors = [each for each in loaded if _is_authority(each)]
+            anchors = [each for each in loaded if is_authority(each)]
             self._anchors = Store(anchors) if anchors else None
             self._loaded = loaded
         return self._anchors
@@ -170,12 +168,17 @@ class AuthorityVerifier(_CertificateVerifier):
 class SelfSignedVerifier(_CertificateVerifier):
     """Verifies a certificate by its key, which is registered for the client (RFC 8705 §2.2).
 
+    An authority's key is no client's: the certificate of a client that an operator listed among the
+    authorities could name every client of tls_client_auth, so it is refused until it is moved.
+
     Args:
         keys: the keys of clients.
+        authorities: those that are trusted to name clients.
     """
 
-    def __init__(self, keys: ClientKeys) -> None:
+    def __init__(self, keys: ClientKeys, authorities: Authorities) -> None:
         self._keys = keys
+        self._authorities = authorities
 
     async def verify(self, client: Client | None, shown: ShownCertificate, now: int) -> str | None:
         """Return what `verify_cached` does, once what the client publishes has been fetched."""
@@ -189,6 +192,8 @@ class SelfSignedVerifier(_CertificateVerifier):
         if not _is_for_clients(certificate):
             raise _Refused(Reason.CERTIFICATE_UNTRUSTED)
         key = certificate.public_key()
+        if any(_has_key(each, key) for each in self._authorities.certificates):
+            raise _Refused(Reason.CERTIFICATE_AUTHORITY)
         known = None if client is None else self._keys.current_set(client, now)
         if client is not None and (
             known is None or not any(each.key == key for each in known.keys)
@@ -205,10 +210,18 @@ def _utc(now: int) -> datetime:
     return datetime.fromtimestamp(now, UTC)
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate is one that may sign others (RFC 5280 §4.2.1.9)."""
     try:
         return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
     except (x509.ExtensionNotFound, *_MALFORMED):
+        return False
+
+
+def _has_key(authority: x509.Certificate, key: object) -> bool:
+    try:
+        return authority.public_key() == key
+    except _MALFORMED:  # a kind of key that is not known, and so is not this one
         return False
 
 

@@ -126,6 +126,11 @@ CLIENT_DIAGNOSES: Mapping[Reason, Diagnosis] = {
         "`jwks_uri` cannot be read.",
         "Register the key with `watchword clients update ID --jwks FILE`.",
     ),
+    Reason.CERTIFICATE_AUTHORITY: Diagnosis(
+        "The self-signed certificate has the key of an authority in `WATCHWORD_TLS_CLIENT_CA`, "
+        "which could name its client any other.",
+        "Move the certificate to the file of `WATCHWORD_TLS_CLIENT_CERTS`.",
+    ),
     Reason.UNKNOWN_CLIENT: Diagnosis(
         "There is no client of this id.",
         "Look for it with `watchword clients list`; is this the issuer where it is registered?",

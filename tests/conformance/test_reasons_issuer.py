@@ -132,6 +132,14 @@ TOKEN_ROWS = [
             client={**ASSERTING, "token_endpoint_auth_method": "self_signed_tls_client_auth"},
         ),
     ),
+    Row(
+        R.CERTIFICATE_AUTHORITY,
+        "the certificate of an authority",
+        shown(
+            "authority",
+            client={**ASSERTING, "token_endpoint_auth_method": "self_signed_tls_client_auth"},
+        ),
+    ),
     Row(R.UNKNOWN_CLIENT, "nobody", auth(basic("nobody", SECRET))),
     Row(R.WRONG_SECRET, "another secret", auth(basic("svc-a", "wws_" + "x" * 43))),
     Row(

@@ -5,15 +5,27 @@ import signal
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from keys.client_cert import certificate_thumbprint
 from keys.encoding import decode_base64url
-from tests.support.certificates import FOR_CLIENTS, Authority, Certificate, self_signed
+from tests.support.certificates import (
+    FOR_CLIENTS,
+    IS_AUTHORITY,
+    SIGNS_CERTIFICATES,
+    Authority,
+    Certificate,
+    build_certificate,
+    common_name,
+    self_signed,
+    write_certificate,
+)
 from tests.support.haproxy import balancing_haproxy
 from tests.support.nginx import sample_nginx
 from tests.support.provider import PATIENCE, Place, eventually, make_place, running
@@ -175,6 +187,54 @@ def fronted(
     if front == "nginx":
         return sample_nginx(folder, port, own)
     return balancing_haproxy(folder, port, certificate=own.both_file, client_ca=authority.file)
+
+
+@pytest.mark.attack("V38")
+@pytest.mark.rfc("8705-2-1")
+def test_a_client_s_own_certificate_names_no_other_client(
+    place: Place, authority: Authority, tmp_path: Path
+) -> None:
+    """Though it may sign others: TLS lets both pass, and the issuer only the client's own."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    stock = self_signed(tmp_path / "stock", IS_AUTHORITY, SIGNS_CERTIFICATES, key=key)
+    forged = write_certificate(tmp_path / "forged", signed_by(stock, key, "billing", key), key)
+    serve_tls_with(place, authority)
+    place.settings["WATCHWORD_TLS_CLIENT_CERTS"] = str(stock.file)
+    method = ("--auth", "self_signed_tls_client_auth", "--all-scopes")
+    place.json("clients", "create", "stock", *method, "--certificate", str(stock.file))
+    named = ("--auth", "tls_client_auth", "--all-scopes", "--tls-subject", "dn=CN=billing")
+    place.json("clients", "create", "billing", *named)
+    url = place.settings["WATCHWORD_ISSUER"]
+
+    def answers() -> list[int]:
+        with started(place), http(authority, stock) as own, http(authority, forged) as other:
+            assert eventually(lambda: is_ready(own, url))
+            return [
+                ask(own, url, "stock").status_code,
+                ask(other, url, "billing").status_code,
+                ask(own, url, "billing").status_code,
+            ]
+
+    assert answers() == [200, 401, 401]
+    # An operator who lists it among the authorities is told by the first request.
+    (tmp_path / "both.pem").write_bytes(authority.file.read_bytes() + stock.file.read_bytes())
+    place.settings["WATCHWORD_TLS_CLIENT_CA"] = str(tmp_path / "both.pem")
+    assert answers()[0] == 401
+    reasons = [each.get("reason") for each in place.log() if each["event"] == "token.refused"]
+    assert "certificate_authority" in reasons
+
+
+def signed_by(
+    above: Certificate,
+    above_key: ec.EllipticCurvePrivateKey,
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+) -> x509.Certificate:
+    """Sign a certificate with the key of another."""
+    issuer = x509.load_der_x509_certificate(above.chain[0]).subject
+    day = timedelta(days=1)
+    subject = common_name(name)
+    return build_certificate(issuer, above_key, subject, key, FOR_CLIENTS, ends_in=day)
 
 
 def client_cert(certificate: Certificate) -> str:

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_SIGNS_CERTIFICATES = x509.KeyUsage(
-    digital_signature=False,
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
     content_commitment=False,
     key_encipherment=False,
     data_encipherment=False,
@@ -24,6 +24,7 @@ _SIGNS_CERTIFICATES = x509.KeyUsage(
     decipher_only=False,
 )
 _NAMES = (x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1")))
+IS_AUTHORITY = x509.BasicConstraints(ca=True, path_length=None)
 FOR_CLIENTS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
 FOR_SERVERS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 
@@ -84,7 +85,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = common_name(name)
         is_ca = x509.BasicConstraints(ca=True, path_length=0 if above else 1)
-        extensions = (is_ca, _SIGNS_CERTIFICATES, *filter(None, [constraints]))
+        extensions = (is_ca, SIGNS_CERTIFICATES, *filter(None, [constraints]))
         own = (above or self)._build(self._name, self._key, *extensions)
         self._between = [own.public_bytes(serialization.Encoding.PEM)] if above else []
         self.file = folder / f"{name}.pem" if above else folder / "authority.pem"

@@ -236,7 +236,7 @@ class TestIssuer:
                 verifier_of(self.clients, self.slow),
                 PrivateKeyVerifier(self.config.issuer, keys, self.profile),
                 AuthorityVerifier(self),
-                SelfSignedVerifier(keys),
+                SelfSignedVerifier(keys, self),
                 FederatedVerifier(self.config.issuer, TrustedIssuers(self.trusted_issuers)),
                 *self.verifiers,
                 limits=self.limits,

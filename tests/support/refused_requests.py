@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ExtensionType, load_pem_x509_certificates
 
 from issuer.grants.authorization import Authorization
@@ -86,16 +87,19 @@ def sent(
 
 
 def shown(kind: str, **options: Any) -> Ask:
-    """Show a certificate: of the authority that is trusted, or one that the client made."""
+    """Show a certificate: issued by the authority that is trusted, its own, or one self-made."""
 
     async def send() -> object:
         with tempfile.TemporaryDirectory() as folder:
             authority = Authority(Path(folder))
             issue = authority.issue if kind == "issued" else partial(_self_made, Path(folder))
-            chain = issue("svc", FOR_CLIENTS, **options).chain
+            trusted = load_pem_x509_certificates(authority.file.read_bytes())
+            chain = (trusted[0].public_bytes(Encoding.DER),)
+            if kind != "authority":
+                chain = issue("svc", FOR_CLIENTS, **options).chain
             issuer = TestIssuer(
                 clients=Clients(make_client(**(client or NAMED))),
-                certificates=load_pem_x509_certificates(authority.file.read_bytes()),
+                certificates=trusted,
                 now=int(datetime.now(UTC).timestamp()),
             )
         body = GRANT + b"&client_id=svc-a"

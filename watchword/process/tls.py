@@ -6,14 +6,15 @@ its own (`watchword.process.connections`), and only what comes out of it is read
 
 import asyncio
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys.events import EventSink
-from watchword.client_authorities import load_authorities
+from watchword.client_authorities import load_authorities, load_certificates
 from watchword.process.connections import Admission, Connections, Phase
 from watchword.settings import Settings, SettingsError
 from watchword.watched_files import WatchedFiles
@@ -22,13 +23,17 @@ _FAREWELL_SECONDS = 2.0
 """How long a peer has to answer that this side closes (RFC 8446 section 6.1)."""
 
 
-def load_context(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
-    """Load a certificate chain and its key, and the authorities of clients.
+def load_context(
+    certificate: Path, key: Path, client_ca: Path | None = None, client_certs: Path | None = None
+) -> ssl.SSLContext:
+    """Load a certificate chain and its key, and what clients' certificates are verified by.
 
     Args:
         certificate: the chain, as PEM.
         key: its key, as PEM.
-        client_ca: the authorities, as PEM: clients may then show a certificate.
+        client_ca: their authorities, as PEM.
+        client_certs: those of clients that are their own authority, as PEM. With either file,
+            clients may show a certificate.
 
     Raises:
         SettingsError: a file cannot be read, is not what it should be, or they do not go together.
@@ -61,15 +66,22 @@ def load_context(certificate: Path, key: Path, client_ca: Path | None = None) ->
     except OSError as error:  # replaced since it was read; OpenSSL does not say which of the two
         both = f"WATCHWORD_TLS_CERT, WATCHWORD_TLS_KEY: {certificate} and {key}"
         raise SettingsError([f"{both} cannot be read: {_cause(error)}"]) from None
-    if client_ca is not None:
-        _ask_clients(context, client_ca)
+    trusted = [] if client_ca is None else load_authorities(client_ca)
+    if client_certs is not None:
+        trusted += load_certificates("WATCHWORD_TLS_CLIENT_CERTS", client_certs)
+    if trusted:
+        _ask_clients(context, trusted)
     return context
 
 
-def _ask_clients(context: ssl.SSLContext, client_ca: Path) -> None:
-    """Have clients asked for a certificate, which ends the handshake if it is not to be trusted."""
-    authorities = [each.public_bytes(Encoding.DER) for each in load_authorities(client_ca)]
-    context.load_verify_locations(cadata=b"".join(authorities))
+def _ask_clients(context: ssl.SSLContext, trusted: Sequence[x509.Certificate]) -> None:
+    """Have clients asked for a certificate, which ends the handshake if it is not to be trusted.
+
+    What is trusted here may begin a request, and no more: the issuer verifies it again.
+    """
+    context.load_verify_locations(
+        cadata=b"".join(each.public_bytes(Encoding.DER) for each in trusted)
+    )
     context.verify_mode = ssl.CERT_OPTIONAL
     # Each certificate in the file is trusted, not only those of the highest authorities.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -98,7 +110,8 @@ class Certificate:
         file: the certificate and those between it and the authority, as PEM.
         key_file: its key, as PEM.
         events: where new certificates are reported.
-        client_ca: the authorities of clients' certificates; None if clients have none.
+        client_ca: the authorities of clients' certificates, if there are any.
+        client_certs: certificates of clients that are their own authority, if there are any.
 
     Attributes:
         context: with which connections that begin now are secured.
@@ -108,9 +121,14 @@ class Certificate:
     """
 
     def __init__(
-        self, file: Path, key_file: Path, events: EventSink, client_ca: Path | None = None
+        self,
+        file: Path,
+        key_file: Path,
+        events: EventSink,
+        client_ca: Path | None = None,
+        client_certs: Path | None = None,
     ) -> None:
-        self._files = (file, key_file, client_ca)
+        self._files = (file, key_file, client_ca, client_certs)
         self._events = events
         self._watched = WatchedFiles(*filter(None, self._files))
         self.context = load_context(*self._files)
@@ -124,7 +142,8 @@ class Certificate:
         """
         if settings.tls_cert is None or settings.tls_key is None:
             return None
-        return cls(settings.tls_cert, settings.tls_key, events, settings.client_ca_file)
+        trusted = settings.client_ca_file, settings.tls_client_certs
+        return cls(settings.tls_cert, settings.tls_key, events, *trusted)
 
     def look(self) -> None:
         """Load the files again, once they have changed and stayed the same between two looks.

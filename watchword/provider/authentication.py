@@ -107,7 +107,7 @@ class Authentication:
         if settings.client_secret_jwt:
             yield SecretJwtVerifier(settings.issuer, lambda: registry.seal)
         if settings.tls_client_ca is not None:
-            yield SelfSignedVerifier(keys)
+            yield SelfSignedVerifier(keys, self._authorities)
         if settings.client_ca_file is not None:
             yield AuthorityVerifier(self._authorities)
 

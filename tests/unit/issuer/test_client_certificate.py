@@ -220,7 +220,10 @@ async def test_an_unknown_client_is_nobody(authority: Authority, tmp_path: Path)
     assert await judge(verifier, None, certificate) is Reason.UNKNOWN_CLIENT
     other = shown(self_signed(tmp_path / "svc", FOR_CLIENTS))
     assert await judge(verifier, None, other) is Reason.CERTIFICATE_UNTRUSTED
-    assert await judge(SelfSignedVerifier(registered_only()), None, other) is Reason.UNKNOWN_CLIENT
+    assert (
+        await judge(SelfSignedVerifier(registered_only(), Trusted()), None, other)
+        is Reason.UNKNOWN_CLIENT
+    )
 
 
 # What is malformed

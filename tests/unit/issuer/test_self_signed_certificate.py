@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from issuer.client_auth.certificate import (
@@ -19,10 +20,19 @@ from keys.jwks import JwkSet
 from tests.support.certificates import (
     FOR_CLIENTS,
     FOR_SERVERS,
+    IS_AUTHORITY,
     Certificate,
     self_signed,
 )
-from tests.support.client_certificates import NOW, judge, key_of, keyed, registered_only, shown
+from tests.support.client_certificates import (
+    NOW,
+    Trusted,
+    judge,
+    key_of,
+    keyed,
+    registered_only,
+    shown,
+)
 
 
 @pytest.mark.rfc("8705-2-1")
@@ -30,7 +40,7 @@ async def test_a_self_signed_certificate_counts_by_its_key(tmp_path: Path) -> No
     """Of several keys one is enough, and a new certificate of the same key needs no change."""
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
     client = keyed(*[self_signed(tmp_path / f"svc{at}", key=keys[at]) for at in range(2)])
-    verifier = SelfSignedVerifier(registered_only())
+    verifier = SelfSignedVerifier(registered_only(), Trusted())
     for key, reason in zip(keys, (None, None, Reason.CERTIFICATE_KEY), strict=True):
         renewed = self_signed(tmp_path / "renewed", FOR_CLIENTS, key=key)
         assert await judge(verifier, client, shown(renewed)) is reason
@@ -41,7 +51,7 @@ async def test_a_self_signed_certificate_has_a_time_and_a_purpose(tmp_path: Path
     """As any other; without a purpose it is for all."""
     key = ec.generate_private_key(ec.SECP256R1())
     client = keyed(self_signed(tmp_path / "svc", key=key))
-    verifier = SelfSignedVerifier(registered_only())
+    verifier = SelfSignedVerifier(registered_only(), Trusted())
     for extensions, ends_in, reason in (
         ((), timedelta(days=1), None),
         ((FOR_CLIENTS,), timedelta(days=1), None),
@@ -67,16 +77,35 @@ async def test_a_self_signed_certificate_that_is_malformed_proves_nothing(
     certificate = self_signed(tmp_path / "svc", FOR_CLIENTS)
     der = certificate.chain[0].replace(good, bad)
     assert der != certificate.chain[0]
-    verifier, client = SelfSignedVerifier(registered_only()), keyed(certificate)
+    verifier, client = SelfSignedVerifier(registered_only(), Trusted()), keyed(certificate)
     malformed = ShownCertificate("svc-a", der, ())
     assert await judge(verifier, client, malformed) is Reason.CERTIFICATE_UNTRUSTED
+
+
+@pytest.mark.rfc("8705-2-1")
+async def test_the_key_of_an_authority_is_no_client_s(tmp_path: Path) -> None:
+    """Whoever has it could name any client: it is to be one or the other."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority = self_signed(tmp_path / "authority", IS_AUTHORITY, key=key)
+    odd = self_signed(tmp_path / "odd", IS_AUTHORITY)
+    unknown_kind = b"\x2a\x86\x48\xce\x3d\x02\x7f"  # of key, where a P-256 one should be
+    der = odd.chain[0].replace(b"\x2a\x86\x48\xce\x3d\x02\x01", unknown_kind)
+    trusted = Trusted(authority.file)
+    trusted.certificates = [x509.load_der_x509_certificate(der), *trusted.certificates]
+    verifier = SelfSignedVerifier(registered_only(), trusted)
+    renewed, other = self_signed(tmp_path / "svc", key=key), self_signed(tmp_path / "other")
+    client = keyed(renewed, other)
+    for certificate in (authority, renewed):
+        refused = await judge(verifier, client, shown(certificate))
+        assert refused is Reason.CERTIFICATE_AUTHORITY
+    assert await judge(verifier, client, shown(other)) is None
 
 
 async def test_a_key_is_looked_for_where_the_client_publishes_it(tmp_path: Path) -> None:
     """Again, where the certificate's is not among those at hand."""
     old, new = (self_signed(tmp_path / name, FOR_CLIENTS) for name in ("old", "new"))
     published = Published(old)
-    verifier = SelfSignedVerifier(ClientKeys(lambda uri: published))
+    verifier = SelfSignedVerifier(ClientKeys(lambda uri: published), Trusted())
     client = keyed(jwks_uri="https://keys.example.com/svc")
     assert verifier.verify_cached(client, shown(old), NOW) is None
     assert verifier.explain(client, shown(old), NOW) is Reason.CERTIFICATE_KEY

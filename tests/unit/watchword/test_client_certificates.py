@@ -17,6 +17,7 @@ from keys.client_cert import Chain, read_tls_extension
 from tests.support.certificates import (
     FOR_CLIENTS,
     FOR_SERVERS,
+    IS_AUTHORITY,
     Authority,
     self_signed,
 )
@@ -306,6 +307,42 @@ def test_authorities_that_cannot_be_loaded_are_told_in_one_line(
         with pytest.raises(SettingsError) as caught:
             load_context(own.file, own.key_file, file)
         assert caught.value.lines == [f"WATCHWORD_TLS_CLIENT_CA: {file} {words}"]
+
+
+@pytest.mark.rfc("8705-2-1")
+def test_a_client_s_own_certificate_is_not_taken_for_an_authority(tmp_path: Path) -> None:
+    """The line says where it belongs."""
+    own = self_signed(tmp_path / "svc", FOR_CLIENTS)
+    with pytest.raises(SettingsError) as caught:
+        ClientAuthorities(own.file, lambda *_, **__: None)
+    assert caught.value.lines == [
+        f"WATCHWORD_TLS_CLIENT_CA: {own.file} has the certificate of 'CN=svc', which is no"
+        " authority (CA:TRUE); put a client's own into WATCHWORD_TLS_CLIENT_CERTS"
+    ]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_self_signed_certificate_passes_the_handshake_by_a_file_of_its_own(
+    tmp_path: Path, authority: Authority, alone: bool
+) -> None:
+    """With authorities or without, and whatever `openssl req -x509` made it."""
+    own = authority.issue("own")
+    listed = self_signed(tmp_path / "listed", IS_AUTHORITY)
+    named = None if alone else authority.file
+    certificate = Certificate(own.file, own.key_file, lambda *_, **__: None, named, listed.file)
+    with served(certificate=certificate, client_certificates=True) as server:
+        with connect(server, authority, listed) as peer:
+            assert ask(peer) == 200
+        other = self_signed(tmp_path / "other")
+        with suppress(OSError), connect(server, authority, other) as peer:
+            peer.sendall(GET)
+            assert read_all(peer) == b""
+        assert chains(server) == [listed.chain]
+    with pytest.raises(SettingsError) as caught:
+        load_context(own.file, own.key_file, client_certs=own.key_file)
+    assert caught.value.lines == [
+        f"WATCHWORD_TLS_CLIENT_CERTS: {own.key_file} must hold certificates as PEM, one or more"
+    ]
 
 
 def test_without_a_file_no_authority_is_trusted() -> None:

@@ -49,6 +49,34 @@ def test_a_certificate_with_its_key() -> None:
     assert str(load_settings(issuer=HTTPS, tls_cert="c.pem", tls_key="k.pem").tls_key) == "k.pem"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tls_client_certs": "own.pem"},
+        {"tls_client_certs": "own.pem", "tls_client_ca": "none", "trusted_proxies": "10.0.0.1"},
+        {"tls_client_certs": "own.pem", "tls_cert": "c.pem", "tls_key": "k.pem"},
+    ],
+)
+def test_certificates_for_a_handshake_that_there_is_not(given: dict[str, str]) -> None:
+    """A proxy makes its own; without the other setting no certificate is asked for."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(issuer=HTTPS, **given)
+    assert caught.value.lines == [
+        "--tls-client-certs: goes with TLS in this server and with certificates that count:"
+        " set WATCHWORD_TLS_CERT, and WATCHWORD_TLS_CLIENT_CA, to `none` if no authority names"
+        " clients"
+    ]
+
+
+def test_certificates_of_clients_without_authorities() -> None:
+    """Those that are listed are the only ones that TLS lets pass."""
+    tls = {"tls_cert": "c.pem", "tls_key": "k.pem", "tls_client_ca": "none"}
+    assert load_settings(issuer=HTTPS, **tls, tls_client_certs="own.pem").client_ca_file is None
+    with pytest.raises(SettingsError) as caught:
+        load_settings(issuer=HTTPS, **tls)
+    assert caught.value.lines[0].startswith("--tls-client-ca: a server that speaks TLS")
+
+
 @pytest.mark.parametrize("trusted", [None, "none", "authority.pem"])
 def test_a_method_without_its_setting_is_one_that_the_provider_switches_off(
     trusted: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
