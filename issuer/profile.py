@@ -68,6 +68,11 @@ class SecurityProfile:
         alg = registered.token_endpoint_auth_signing_alg
         if alg is not None and alg not in self.assertion_algorithms:
             yield f"assertions that are signed with {alg}"
+        if method is AuthMethod.PRIVATE_KEY_JWT:
+            registered_keys = (registered.jwks or {}).get("keys", ())
+            named = {key["alg"] for key in registered_keys if "alg" in key}
+            for alg in sorted(named.difference(self.assertion_algorithms)):
+                yield f"keys for {alg}"
 
 
 OPEN = SecurityProfile()

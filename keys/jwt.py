@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from keys.encoding import decode_base64url, parse_json_object
 from keys.errors import InvalidJws, InvalidJwt, JwtFault
 from keys.jwk import PublicJwk
-from keys.jws import parse_header, split_compact
+from keys.jws import parse_compact, parse_header, split_compact
 from keys.key_types import verifier
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1, a media type
@@ -68,6 +68,31 @@ class ParsedJwt(NamedTuple):
     header_segment: bytes
 
 
+class UnverifiedJwt(NamedTuple):
+    """A JWT that was taken apart and not judged: all that it says is a claim of its sender."""
+
+    header: Mapping[str, Any]
+    """As sent; `alg` is known to be a string, and no more."""
+    claims: dict[str, Any]
+    signing_input: bytes
+    signature: bytes
+    header_segment: bytes
+
+    @property
+    def type(self) -> str:
+        """What `typ` says, as `JwtProfile.types` writes it; empty without one."""
+        found = self.header.get("typ")
+        return _media_type(found) if isinstance(found, str) else ""
+
+    def under(self, header: JwtHeader) -> ParsedJwt:
+        """Return it for verification, by a header that was checked."""
+        return ParsedJwt(header, *self[1:])
+
+    def __repr__(self) -> str:
+        """Show no part of a token that may be good."""
+        return f"UnverifiedJwt(type={self.type!r})"
+
+
 class HeaderMemo:
     """Remember the headers of good tokens by their exact first segment.
 
@@ -118,6 +143,20 @@ def parse_jwt(token: bytes, profile: JwtProfile, memo: HeaderMemo | None = None)
     return ParsedJwt(header, claims, signing_input, signature, segment)
 
 
+def read_jwt(token: str | bytes) -> UnverifiedJwt:
+    """Take a JWT apart without judging it.
+
+    Raises:
+        InvalidJwt: it is none in the compact serialisation, or its header asks for an extension.
+    """
+    try:
+        jws = parse_compact(token)
+        claims = parse_json_object(jws.payload)
+    except (InvalidJws, ValueError):
+        raise InvalidJwt(JwtFault.MALFORMED_TOKEN) from None
+    return UnverifiedJwt(jws.header, claims, jws.signing_input, jws.signature, jws.header_segment)
+
+
 def check_header(members: Mapping[str, Any], profile: JwtProfile) -> JwtHeader:
     """Check the header members that `parse_header` returned.
 
@@ -131,14 +170,18 @@ def check_header(members: Mapping[str, Any], profile: JwtProfile) -> JwtHeader:
 
 def _check_type(members: Mapping[str, Any], profile: JwtProfile) -> None:
     found = members.get("typ")
-    # RFC 8725 §3.11: explicit typing, so that one kind of token cannot pass for another. Media
-    # types are case-insensitive, and `application/` may be left out (RFC 7515 §4.1.9).
+    # RFC 8725 §3.11: explicit typing, so that one kind of token cannot pass for another.
     if isinstance(found, str):
-        found = found.lower().removeprefix("application/")
+        found = _media_type(found)
     elif "typ" in members:
         raise InvalidJwt(JwtFault.WRONG_TYPE)
     if found not in profile.types:
         raise InvalidJwt(JwtFault.WRONG_TYPE)
+
+
+def _media_type(typ: str) -> str:
+    # Case-insensitive, and `application/` may be left out (RFC 7515 §4.1.9).
+    return typ.lower().removeprefix("application/")
 
 
 def _check_algorithm(members: Mapping[str, Any], profile: JwtProfile) -> None:

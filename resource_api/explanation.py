@@ -12,12 +12,10 @@ from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
-from keys.encoding import parse_json_object
 from keys.errors import InvalidJwt
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
-from keys.jws import parse_compact
-from keys.jwt import HEADER_CHECKS, JwtHeader, ParsedJwt, verify_signature
+from keys.jwt import HEADER_CHECKS, JwtHeader, ParsedJwt, read_jwt, verify_signature
 from resource_api.access_token import CHECKS, check_marks, parse_token, profile_of
 from resource_api.check_descriptions import DESCRIPTIONS, Seen
 from resource_api.config import ResourcePolicy
@@ -115,17 +113,15 @@ def explain(
         why = "the token cannot be taken apart"
         rest = [_skip(seen, name, why) for name in DESCRIPTIONS if name not in ("size", "shape")]
         return Explanation((size, shape, *rest), None)
-    jws = parse_compact(token)
-    claims = parse_json_object(jws.payload)
+    jwt = read_jwt(token)
+    claims = jwt.claims
     standard = policy.token_profile.translate(claims, policy.resource)
-    seen = seen._replace(members=jws.header, claims=claims)
-    kid, alg = jws.header.get("kid"), jws.header["alg"]
+    seen = seen._replace(members=jwt.header, claims=claims)
+    kid, alg = jwt.header.get("kid"), jwt.header["alg"]
     key = keys.select(kid, alg) if keys is not None and isinstance(kid, str) else None
-    parsed = ParsedJwt(
-        JwtHeader(alg, str(kid)), claims, jws.signing_input, jws.signature, jws.header_segment
-    )
+    parsed = jwt.under(JwtHeader(alg, str(kid)))
     header = [
-        _judge_header(seen, name, partial(check, jws.header, whole))
+        _judge_header(seen, name, partial(check, jwt.header, whole))
         for name, check in HEADER_CHECKS
     ]
     findings = [

@@ -20,9 +20,8 @@ from issuer.status.positions import Position, Status, position_of, read_jti
 from issuer.storage.edit import RegistryEdit
 from issuer.storage.reading import RegistryReading
 from issuer.storage.status_changes import IndexRange, TokenSelection
-from keys.encoding import parse_json_object
-from keys.errors import InvalidJws
-from keys.jws import parse_compact
+from keys.errors import InvalidJwt
+from keys.jwt import read_jwt
 
 _STATUSES: Final = {
     "revoke": Status.INVALID,
@@ -195,8 +194,8 @@ def _read_token(token: str, issuer: str) -> tuple[str, Position]:
         InvalidDocument: it is no such token.
     """
     try:
-        claims = parse_json_object(parse_compact(token).payload)
-    except (InvalidJws, ValueError):
+        claims = read_jwt(token).claims
+    except InvalidJwt:
         raise _mistake("token", "is no access token") from None
     if claims.get("iss") != issuer:
         raise _mistake("token", "is of another issuer")

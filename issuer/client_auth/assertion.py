@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 from issuer.errors import InvalidClient, Reason
 from issuer.replay import Once
-from keys.encoding import parse_json_object
-from keys.errors import InvalidJws, InvalidJwt, JwtFault
-from keys.jws import CompactJws, parse_compact
+from keys.errors import InvalidJwt, JwtFault
 from keys.jwt import (
     MAX_TOKEN_BYTES,
     JwtProfile,
     ParsedJwt,
+    UnverifiedJwt,
     check_header,
     check_identity,
     check_times,
+    read_jwt,
 )
 
 JWT_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -76,16 +76,14 @@ class ClaimedAssertion(NamedTuple):
         client_id: whom it is to authenticate: the form's `client_id`, or else its `sub`.
         issuer: `iss`; None if it is missing or no string.
         subject: `sub`, likewise.
-        claims: the whole claim set.
-        jws: what was signed; of the header, `alg` is known to be a string, and no more.
+        jwt: the whole of it.
     """
 
     type: str
     client_id: str
     issuer: str | None
     subject: str | None
-    claims: Mapping[str, Any]
-    jws: CompactJws
+    jwt: UnverifiedJwt
 
     @property
     def is_own(self) -> bool:
@@ -95,7 +93,7 @@ class ClaimedAssertion(NamedTuple):
     @property
     def is_symmetric(self) -> bool:
         """Whether it claims to be authenticated by a secret that both sides have."""
-        alg: str = self.jws.header["alg"]
+        alg: str = self.jwt.header["alg"]
         return alg.startswith("HS")
 
     def __repr__(self) -> str:
@@ -117,17 +115,15 @@ def claim_assertion(kind: str, assertion: str, client_id: str | None) -> Claimed
     if len(assertion) > MAX_TOKEN_BYTES:
         raise BadAssertion(Reason.ASSERTION_MALFORMED)
     try:
-        jws = parse_compact(assertion)
-        claims = parse_json_object(jws.payload)
-    except (InvalidJws, ValueError):
-        raise BadAssertion(Reason.ASSERTION_MALFORMED) from None
-    issuer, subject = (
-        name if isinstance(name, str) else None for name in (claims.get("iss"), claims.get("sub"))
-    )
+        jwt = read_jwt(assertion)
+    except InvalidJwt as error:
+        raise BadAssertion(error.fault) from None
+    named = (jwt.claims.get("iss"), jwt.claims.get("sub"))
+    issuer, subject = (name if isinstance(name, str) else None for name in named)
     claimed_id = client_id or subject
     if not claimed_id:
         raise BadAssertion(Reason.ASSERTION_IDENTITY)
-    return ClaimedAssertion(kind, claimed_id, issuer, subject, claims, jws)
+    return ClaimedAssertion(kind, claimed_id, issuer, subject, jwt)
 
 
 def assertion_profile(algorithms: Collection[str]) -> JwtProfile:
@@ -140,63 +136,78 @@ def assertion_profile(algorithms: Collection[str]) -> JwtProfile:
     )
 
 
-def _check_times(claims: Mapping[str, Any], issuer: str, now: int) -> None:
-    check_times(claims, now, LEEWAY, MAXIMUM_LIFE)
+class Expected(NamedTuple):
+    """What the claims of a client's own assertion are checked against.
+
+    Args:
+        issuer: this issuer's identifier, which the assertion has to be for.
+        now: seconds since the epoch.
+        plain_audience: whether `aud` is a text, and no list of one.
+    """
+
+    issuer: str
+    now: int
+    plain_audience: bool = False
+
+
+def _check_times(claims: Mapping[str, Any], expected: Expected) -> None:
+    check_times(claims, expected.now, LEEWAY, MAXIMUM_LIFE)
     # The leeway is for two clocks; both times are of one, so here it does not count.
     if claims["exp"] - claims["iat"] > MAXIMUM_LIFE:
         raise BadAssertion(Reason.ASSERTION_TIMES)
 
 
-def _check_identity(claims: Mapping[str, Any], issuer: str, now: int) -> None:
+def _check_identity(claims: Mapping[str, Any], expected: Expected) -> None:
     check_identity(claims, "iss", "sub", "jti")
     if claims["iss"] != claims["sub"] or len(claims["jti"]) > MAXIMUM_JTI_LENGTH:
         raise BadAssertion(Reason.ASSERTION_IDENTITY)
 
 
-def _check_audience(claims: Mapping[str, Any], issuer: str, now: int) -> None:
+def _check_audience(claims: Mapping[str, Any], expected: Expected) -> None:
     # RFC 10070 §4: this issuer as the sole value, and never an endpoint of it. An assertion for two
-    # could be sent to one by the other.
-    if claims.get("aud") not in (issuer, [issuer]):
+    # could be sent to one by the other. FAPI 2.0 §5.3.2.1 has no list of one.
+    issuer, audience = expected.issuer, claims.get("aud")
+    if audience != issuer and (expected.plain_audience or audience != [issuer]):
         raise BadAssertion(Reason.ASSERTION_AUDIENCE)
 
 
-CLAIM_CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any], str, int], None]], ...] = (
+CLAIM_CHECKS: tuple[tuple[str, Callable[[Mapping[str, Any], Expected], None]], ...] = (
     ("times", _check_times),
     ("identity", _check_identity),
     ("audience", _check_audience),
 )
-"""The checks of claims by name, in order: of the claims, this issuer's identifier and the time.
+"""The checks of claims by name, in order.
 
 Each raises BadAssertion or InvalidJwt, and none depends on another.
 """
 
 
 def check_client_assertion(
-    claimed: ClaimedAssertion, *, issuer: str, algorithms: Collection[str], now: int
+    claimed: ClaimedAssertion, expected: Expected, *, algorithms: Collection[str]
 ) -> ParsedJwt:
     """Check all that an assertion of a client for itself claims; its signature remains to verify.
 
     Args:
         claimed: with the client's id as `iss` and `sub`.
-        issuer: this issuer's identifier.
+        expected: what its claims have to be.
         algorithms: the accepted ones.
-        now: seconds since the epoch.
 
     Raises:
         BadAssertion: type, algorithm, header, audience, times or `jti` are not as they must be.
     """
-    claims, jws = claimed.claims, claimed.jws
+    jwt = claimed.jwt
     try:
-        header = check_header(jws.header, assertion_profile(algorithms))
+        header = check_header(jwt.header, assertion_profile(algorithms))
         for _, check in CLAIM_CHECKS:
-            check(claims, issuer, now)
+            check(jwt.claims, expected)
     except InvalidJwt as error:
         raise BadAssertion(error.fault) from None
-    return ParsedJwt(header, dict(claims), jws.signing_input, jws.signature, jws.header_segment)
+    return jwt.under(header)
 
 
 def single_use(claimed: ClaimedAssertion) -> Once:
     """Return what counts once of an assertion that was verified: its `jti` (RFC 7523 §3)."""
     refusal = InvalidClient(Reason.ASSERTION_REPLAYED, client_id=claimed.client_id)
-    until = int(claimed.claims["exp"]) + LEEWAY + 1
-    return Once(f"assertion {claimed.client_id}", claimed.claims["jti"], until, refusal)
+    claims = claimed.jwt.claims
+    until = int(claims["exp"]) + LEEWAY + 1
+    return Once(f"assertion {claimed.client_id}", claims["jti"], until, refusal)

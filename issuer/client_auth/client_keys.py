@@ -7,8 +7,7 @@ fetch in a cool-down, and a key that is gone from the set counts no more.
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
 from issuer.registry.auth_methods import ASSERTION_ALGORITHMS
@@ -39,6 +38,10 @@ class PublishedSet(Protocol):
             UnknownKey: the set has no such key, and may not be asked for again yet.
             NoKeySet: there is no usable set.
         """
+        ...
+
+    async def renew(self) -> None:
+        """Fetch the set again as for an unknown kid, if it may be asked: it lacks some key."""
         ...
 
     async def warm(self) -> bool:
@@ -75,6 +78,33 @@ class PublishedSets(Generic[Source]):
         return next(iter(self._kept.values()))[0]
 
 
+Owner = TypeVar("Owner")
+
+
+class ParsedSets(Generic[Owner]):
+    """Registered key sets, each parsed once for each state of what it is registered with.
+
+    Args:
+        parse: parses the set of such a state.
+        most: sets that are kept; the least recently used goes first.
+    """
+
+    def __init__(self, parse: Callable[[Owner], JwkSet | None], most: int) -> None:
+        self._parse = parse
+        self._most = most
+        self._kept: OrderedDict[Hashable, tuple[Owner, JwkSet | None]] = OrderedDict()
+
+    def of(self, owner: Owner, name: Hashable) -> JwkSet | None:
+        """Return the set of an owner; under its name, the state before is forgotten."""
+        kept = self._kept.get(name)
+        if kept is None or kept[0] is not owner:
+            kept = self._kept[name] = owner, self._parse(owner)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(name)
+        return kept[1]
+
+
 class ClientKeys:
     """Finds the key that a client signs with.
 
@@ -83,7 +113,7 @@ class ClientKeys:
     """
 
     def __init__(self, open_set: Callable[[str], PublishedSet]) -> None:
-        self._parsed: OrderedDict[str, tuple[ClientRegistration, JwkSet | None]] = OrderedDict()
+        self._registered = ParsedSets(_parse, PARSED)
         self._published = PublishedSets(open_set)
 
     def known(self, client: Client, kid: str, alg: str, now: int) -> PublicJwk | None:
@@ -114,22 +144,14 @@ class ClientKeys:
     async def renew(self, client: Client, now: int) -> None:
         """Fetch what a client publishes again, if it may be asked: it lacks what was shown."""
         if client.registration.jwks_uri is not None:
-            with suppress(UnknownKey, NoKeySet):
-                await self._published.open(client.registration.jwks_uri, now).key("", "")
+            await self._published.open(client.registration.jwks_uri, now).renew()
 
     def current_set(self, client: Client, now: int) -> JwkSet | None:
         """Return the keys of a client that are at hand; None if there are none."""
         registration = client.registration
         if registration.jwks_uri is not None:
             return self._published.open(registration.jwks_uri, now).current()
-        kept = self._parsed.get(client.client_id)
-        if kept is None or kept[0] is not registration:
-            kept = registration, _parse(registration)
-            self._parsed[client.client_id] = kept
-            if len(self._parsed) > PARSED:
-                self._parsed.popitem(last=False)
-        self._parsed.move_to_end(client.client_id)
-        return kept[1]
+        return self._registered.of(registration, client.client_id)
 
 
 def _parse(registration: ClientRegistration) -> JwkSet | None:

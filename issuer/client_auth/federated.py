@@ -112,21 +112,18 @@ class FederatedVerifier:
 
         Before a key is looked for: a token that fits no rule has no issuer asked.
         """
-        identities, jws = client.registration.federated_identities, claimed.jws
-        found = compare(identities, claimed.claims, self._issuer)
+        identities, jwt = client.registration.federated_identities, claimed.jwt
+        found = compare(identities, jwt.claims, self._issuer)
         number = found.number
         if found.mismatches:
             why = "; ".join(map(str, found.mismatches))
             raise _refused(Reason.FEDERATED_MISMATCH, client, number, why)
         try:
-            header = check_header(jws.header, _PROFILE)
-            check_times(claimed.claims, now, LEEWAY, MAXIMUM_LIFE)
+            header = check_header(jwt.header, _PROFILE)
+            check_times(jwt.claims, now, LEEWAY, MAXIMUM_LIFE)
         except InvalidJwt as error:
             raise _refused(Reason.FEDERATED_TOKEN, client, number, error.fault) from None
-        jwt = ParsedJwt(
-            header, dict(claimed.claims), jws.signing_input, jws.signature, jws.header_segment
-        )
-        return number, identities[number], jwt
+        return number, identities[number], jwt.under(header)
 
 
 def _name(number: int) -> str:

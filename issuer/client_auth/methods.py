@@ -7,6 +7,7 @@ answer, so that neither tells which client ids exist (RFC 6749 §2.3.1, RFC 9700
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -229,8 +230,10 @@ class ClientAuthenticator:
             TooManyRequests: too many authentications of this id from this address have failed.
             TemporarilyUnavailable: the store would have to be asked and cannot answer.
         """
-        shown = self._find(evidence)
-        claimed, address = shown[0].found.client_id, evidence.peer_address
+        shown, address = self._find(evidence), evidence.peer_address
+        if not shown:
+            raise await self._without_method(evidence, now)
+        claimed = shown[0].found.client_id
         client = self.clients.get_cached(claimed)
         proof = self._verify_cached(client, shown, now)
         # Whatever the limit says: guesses from the client's own address do not lock it out.
@@ -257,20 +260,31 @@ class ClientAuthenticator:
         return proof
 
     def _find(self, evidence: Evidence) -> list[_Shown]:
-        """Return the evidence for each method that the request has some for, all of one client.
-
-        Raises:
-            InvalidClient: there is none.
-        """
-        shown = [
+        """Return the evidence for each method that the request has some for, all of one client."""
+        return [
             _Shown(method, found, verifier)
             for method, verifier in self._verifiers.items()
             if (found := METHODS[method].find(evidence)) is not None
         ]
-        if not shown:
-            some = evidence.assertion or evidence.basic or evidence.secret_post
-            raise InvalidClient(Reason.UNSUPPORTED_METHOD if some else Reason.NO_CREDENTIALS)
-        return shown
+
+    async def _without_method(self, evidence: Evidence, now: int) -> InvalidClient:
+        """Return the refusal of a request that shows nothing for any method that is switched on.
+
+        It names a client that there is, so that an operator finds who has to change.
+        """
+        some = evidence.assertion or evidence.basic or evidence.secret_post
+        if some is None:
+            return InvalidClient(Reason.NO_CREDENTIALS)
+        # Looking it up costs what any failure costs, and is limited likewise.
+        claimed, address = some.client_id, evidence.peer_address
+        client = self.clients.get_cached(claimed)
+        known = None if client is None else client.client_id
+        self._limits.check_failures(claimed, address, now, client_id=known)
+        self._limits.note_failure(claimed, address, now)
+        with suppress(StoreUnavailable):
+            client = await self.clients.fetch(claimed)
+        known = None if client is None else client.client_id
+        return InvalidClient(Reason.UNSUPPORTED_METHOD, client_id=known)
 
     def _verify_cached(
         self, client: Client | None, shown: list[_Shown], now: int

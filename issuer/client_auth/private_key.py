@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from issuer.client_auth.assertion import (
     BadAssertion,
     ClaimedAssertion,
+    Expected,
     check_client_assertion,
     single_use,
 )
@@ -98,16 +99,11 @@ class PrivateKeyVerifier:
     def _check(self, client: Client | None, claimed: ClaimedAssertion, now: int) -> ParsedJwt:
         bound = None if client is None else client.registration.token_endpoint_auth_signing_alg
         allowed = self._profile.assertion_algorithms
-        jwt = check_client_assertion(
+        return check_client_assertion(
             claimed,
-            issuer=self._issuer,
+            Expected(self._issuer, now, self._profile.plain_audience),
             algorithms=[each for each in allowed if bound in (None, each)],
-            now=now,
         )
-        # FAPI 2.0 §5.3.2.1 has no list of one, which the other rules allow.
-        if self._profile.plain_audience and jwt.claims["aud"] != self._issuer:
-            raise BadAssertion(Reason.ASSERTION_AUDIENCE)
-        return jwt
 
     def _known(self, client: Client | None, jwt: ParsedJwt, now: int) -> PublicJwk | None:
         if client is None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from issuer.client_auth.assertion import (
     BadAssertion,
     ClaimedAssertion,
+    Expected,
     check_client_assertion,
     single_use,
 )
@@ -80,8 +81,8 @@ class SecretJwtVerifier:
     def _check(self, claimed: ClaimedAssertion, now: int) -> ParsedJwt:
         # The registration has the method, the method the algorithm: no header chooses (RFC 8725
         # §3.1).
-        algorithms = (HMAC_ALGORITHM,)
-        return check_client_assertion(claimed, issuer=self._issuer, algorithms=algorithms, now=now)
+        expected = Expected(self._issuer, now)
+        return check_client_assertion(claimed, expected, algorithms=(HMAC_ALGORITHM,))
 
     def _find(
         self, client: Client | None, jwt: ParsedJwt, secrets: list[ClientSecret]

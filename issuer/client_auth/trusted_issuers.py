@@ -6,10 +6,9 @@ from the issuer or the address that the rule has.
 
 import json
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
-from issuer.client_auth.client_keys import PublishedSet, PublishedSets
+from issuer.client_auth.client_keys import ParsedSets, PublishedSet, PublishedSets
 from issuer.registry.federated_identity import FederatedIdentity, jwt_keys
 from keys.errors import UnknownKey
 from keys.jwk import PublicJwk
@@ -40,13 +39,14 @@ class TrustedIssuers:
 
     def __init__(self, open_set: Callable[[KeySource], PublishedSet]) -> None:
         self._published = PublishedSets(open_set)
+        self._registered = ParsedSets(_parse, _REGISTERED)
 
     def known(self, identity: FederatedIdentity, kid: str, alg: str, now: int) -> PublicJwk | None:
         """Return the key of a kid and an algorithm, without waiting; None if it is not known."""
         if identity.jwks is None:
             keys = self._open(identity, now).current()
         else:
-            keys = _parse(json.dumps(jwt_keys(identity.issuer, identity.jwks)))
+            keys = self._registered.of(identity, id(identity))  # which is kept, so no other has it
         return None if keys is None else keys.select(kid, alg)
 
     async def find(self, identity: FederatedIdentity, kid: str, alg: str, now: int) -> PublicJwk:
@@ -67,7 +67,7 @@ class TrustedIssuers:
         return self._published.open(KeySource(identity.issuer, identity.jwks_uri), now)
 
 
-@lru_cache(maxsize=_REGISTERED)
-def _parse(document: str) -> JwkSet:
+def _parse(identity: FederatedIdentity) -> JwkSet:
     # The registry has checked each key of it.
-    return parse_jwk_set(document.encode())
+    keys = jwt_keys(identity.issuer, identity.jwks or {})
+    return parse_jwk_set(json.dumps(keys).encode())

@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -162,6 +163,11 @@ class JwksClient:
         if self.ready:
             raise UnknownKey(kid)
         raise NoKeySet((isinstance(decision, Refuse) and decision.retry_after) or 1)
+
+    async def renew(self) -> None:
+        """Fetch the set again as for an unknown kid, and as seldom: it lacks a key without one."""
+        with suppress(UnknownKey, NoKeySet):
+            await self.key("", "")
 
     async def aclose(self) -> None:
         """End the schedule of this event loop, and a fetch that is under way."""

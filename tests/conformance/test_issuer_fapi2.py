@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from issuer.config import IssuerConfig
+from issuer.limits import Limits
 from issuer.metadata import build_metadata
 from issuer.profile import FAPI2
 from issuer.registry.auth_methods import AuthMethod
@@ -59,7 +60,20 @@ async def test_a_secret_does_not_authenticate(way: str) -> None:
     posted = {"client_id": "svc-a", "client_secret": "x"} if way == "post" else {}
     answer = await issuer.ask(posted, authenticated=way == "basic")
     assert (answer.status, answer.json["error"]) == (401, "invalid_client")
-    assert issuer.events[-1][1]["reason"] == "unsupported_method"
+    told = issuer.events[-1][1]
+    assert (told["reason"], told["client_id"]) == ("unsupported_method", "svc-a")
+
+
+async def test_guesses_at_a_method_that_is_off_are_limited_as_others() -> None:
+    """Each costs a look at the registry, which is not read for one that there is no client of."""
+    issuer = TestIssuer(clients=Clients(make_client()), profile=FAPI2, limits=Limits(failed_auth=3))
+    answers = [
+        await issuer.ask({"client_id": "nobody", "client_secret": "x"}, authenticated=False)
+        for _ in range(5)
+    ]
+    assert [each.status for each in answers] == [401, 401, 401, 429, 429]
+    assert issuer.clients.fetches == 3
+    assert issuer.events[0][1].get("client_id") is None
 
 
 @pytest.mark.rfc("fapi-5.4-1")
@@ -136,6 +150,10 @@ def test_one_setting_turns_it_on(tmp_path: Path) -> None:
             "token_endpoint_auth_method": "private_key_jwt",
             "jwks": KEYS,
             "token_endpoint_auth_signing_alg": "RS256",
+        },
+        {
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": {"keys": [jwk_of(), jwk_of("RS256")]},
         },
     ],
 )

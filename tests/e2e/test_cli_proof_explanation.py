@@ -8,7 +8,7 @@ import pytest
 from tests.support.assertions import jwk_of, make_assertion, make_hmac_assertion
 from tests.support.cli import ISSUER, run_in_empty_folder
 from tests.support.dpop import ProofForge
-from watchword.testing.forge import DROP
+from watchword.testing.forge import DROP, TokenForge
 
 
 @pytest.fixture
@@ -20,6 +20,11 @@ def run(tmp_path, monkeypatch, capsys):
 @pytest.fixture
 def registered(run, tmp_path):
     """Register a client with a key."""
+    return register(run, tmp_path)
+
+
+def register(run, tmp_path):
+    """Register a client with a key; return what runs commands."""
     (tmp_path / "jwks.json").write_text(json.dumps({"keys": [jwk_of()]}))
     keys = ("--auth", "private_key_jwt", "--jwks", "jwks.json")
     assert run("clients", "create", "svc-a", *keys, "--all-scopes").returncode == 0
@@ -92,6 +97,27 @@ def test_an_assertion_that_a_secret_made_is_told_likewise(run, monkeypatch):
     monkeypatch.setenv("WATCHWORD_CLIENT_SECRET_JWT", "off")
     checks, reason = outcomes(run("token", "explain", other, "--json"))
     assert (checks["method"], reason) == ("failed", "unsupported_method")
+
+
+@pytest.mark.rfc("fapi-5.3.2.1-2", "fapi-5.4-1")
+def test_the_profile_of_the_issuer_decides(run, tmp_path, monkeypatch):
+    """What it forbids is told by the check that refuses it."""
+    monkeypatch.setenv("WATCHWORD_PROFILE", "fapi2")
+    issuer = "https://auth.example.com"
+    monkeypatch.setenv("WATCHWORD_ISSUER", issuer)
+    registered = register(run, tmp_path)
+    checks, reason = outcomes(registered("token", "explain", assertion(aud=[issuer]), "--json"))
+    assert (checks["audience"], reason) == ("failed", "assertion_audience")
+    told = registered("token", "explain", assertion("RS256", aud=issuer)).stdout
+    assert "PS256, ES256, Ed25519, EdDSA" in told
+    assert f"{issuer} alone, and no list" in told
+    assert "switched on with WATCHWORD_PROFILE=fapi2" in told
+    forge = ProofForge("RS256", url=f"{issuer}/token", now=time.time())
+    proof = registered("token", "explain", forge.proof().decode(), "--json")
+    assert json.loads(proof.stdout)["reason"] == "proof_algorithm"
+    bearer = TokenForge(issuer=issuer).token(aud="https://api.example.com").decode()
+    checks, _ = outcomes(registered("token", "explain", bearer, "--json"))
+    assert (checks["algorithm"], checks["confirmation"]) == ("failed", "failed")
 
 
 def test_what_the_registration_says_decides(registered):

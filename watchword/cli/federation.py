@@ -135,13 +135,12 @@ def read_claims(token: str) -> "Mapping[str, Any]":
     Raises:
         ValueError: it is no JWT.
     """
-    from keys.encoding import parse_json_object
-    from keys.errors import InvalidJws
-    from keys.jws import parse_compact
+    from keys.errors import InvalidJwt
+    from keys.jwt import read_jwt
 
     try:
-        return parse_json_object(parse_compact(token).payload)
-    except (InvalidJws, ValueError):
+        return read_jwt(token).claims
+    except InvalidJwt:
         raise ValueError("that is not a signed token in compact form") from None
 
 

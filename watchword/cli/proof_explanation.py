@@ -14,8 +14,9 @@ from watchword.cli.printing import Output, rfc3339
 from watchword.cli.tables import Column
 
 if TYPE_CHECKING:
-    from issuer.client_auth.assertion import ClaimedAssertion
+    from issuer.client_auth.assertion import ClaimedAssertion, Expected
     from issuer.errors import OAuthError
+    from issuer.profile import SecurityProfile
     from issuer.registry.client import Client
     from issuer.registry.schema import Json
     from issuer.storage.registry import Registry
@@ -41,24 +42,24 @@ _JUDGED: Mapping[str, frozenset[str]] = {
 """The parts of the issuer's judgement in order, and the reasons for which each refuses."""
 
 
-def explain_proof(token: str, output: Output) -> None:
+def explain_proof(token: str, settings: "Settings", output: Output) -> None:
     """Say what a DPoP proof proves, and exit 1, since it is no token; return if it is none."""
+    from issuer.profile import PROFILES
     from keys.dpop import DPOP_TYPE, PROOF_DIAGNOSES
-    from keys.encoding import parse_json_object
-    from keys.errors import InvalidJws
-    from keys.jws import parse_compact
+    from keys.errors import InvalidJwt
+    from keys.jwt import read_jwt
     from resource_api.check_descriptions import show_duration
 
     try:
-        jws = parse_compact(token)
-        claims = parse_json_object(jws.payload)
-    except (InvalidJws, ValueError):
+        jwt = read_jwt(token)
+    except InvalidJwt:
         return
-    if str(jws.header.get("typ", "")).lower().removeprefix("application/") != DPOP_TYPE:
+    if jwt.type != DPOP_TYPE:
         return
     now = wall_clock()
-    fault = _find_fault(token, claims, now)
-    shown = _describe_proof(jws.header, claims)
+    allowed = PROFILES[settings.profile].proof_algorithms
+    fault = _find_fault(token, jwt.claims, now, allowed)
+    shown = _describe_proof(jwt.header, jwt.claims)
     if output.is_document:
         output.document({"accepted": False, "kind": DPOP_TYPE, "reason": fault, **shown})
     else:
@@ -78,13 +79,15 @@ def explain_proof(token: str, output: Output) -> None:
     raise typer.Exit(1)
 
 
-def _find_fault(token: str, claims: "Json", now: int) -> "ProofFault | None":
+def _find_fault(
+    token: str, claims: "Json", now: int, algorithms: Collection[str]
+) -> "ProofFault | None":
     """Return what is wrong with a proof for the request that it says it is for."""
     from keys.dpop import InvalidProof, check_proof
 
     method, url = str(claims.get("htm")), str(claims.get("htu"))
     try:
-        check_proof([token.encode()], method=method, url=url, now=now)
+        check_proof([token.encode()], method=method, url=url, now=now, algorithms=algorithms)
     except InvalidProof as error:
         return error.fault
     return None
@@ -105,11 +108,20 @@ def _describe_proof(header: "Mapping[str, Any]", claims: "Json") -> "Json":
 
 
 class _Judged(NamedTuple):
-    """An assertion, the client that it is for, and why the issuer refuses it, if it does."""
+    """An assertion, the client that it is for, and why the issuer refuses it, if it does.
+
+    Args:
+        algorithms: those that the client may sign with.
+        expected: what the issuer compares the claims with.
+        profile: the issuer's security profile, by name; empty for none.
+    """
 
     claimed: "ClaimedAssertion"
     client: "Client | None"
     refusal: "OAuthError | None"
+    algorithms: "Collection[str]"
+    expected: "Expected"
+    profile: str
 
 
 def explain_assertion(token: str, settings: "Settings", output: Output) -> None:
@@ -118,6 +130,8 @@ def explain_assertion(token: str, settings: "Settings", output: Output) -> None:
     Exits 0 if it would be accepted, else 1. Its `jti` is not claimed, so that the client may still
     use it. Returns without a word if the token is no such assertion.
     """
+    from issuer.client_auth.assertion import Expected
+    from issuer.profile import PROFILES
     from issuer.registry.errors import RegistryError
     from watchword.registry import read_registry
 
@@ -127,14 +141,17 @@ def explain_assertion(token: str, settings: "Settings", output: Output) -> None:
     try:
         with closing(read_registry(settings, now=wall_clock)) as registry:
             client = registry.find_client(claimed.client_id)
-            if client is None and "typ" not in claimed.jws.header:
+            if client is None and "typ" not in claimed.jwt.header:
                 return  # nothing says that it is meant for this issuer
             refusal = asyncio.run(judge_assertion(claimed, registry, settings))
     except RegistryError as error:
         say(f"The clients of {settings.issuer} were not looked at: {error}")
         return
-    judged = _Judged(claimed, client, refusal)
-    checks = list(_checks(judged, settings.issuer, wall_clock()))
+    profile = PROFILES[settings.profile]
+    expected = Expected(settings.issuer, wall_clock(), profile.plain_audience)
+    allowed = _algorithms(claimed, client, profile)
+    judged = _Judged(claimed, client, refusal, allowed, expected, profile.name)
+    checks = list(_checks(judged))
     if output.is_document:
         verdict = {"accepted": refusal is None, "client_id": claimed.client_id}
         reason = None if refusal is None else refusal.reason
@@ -223,13 +240,13 @@ def _own_assertion(token: str) -> "ClaimedAssertion | None":
         claimed = claim_assertion(JWT_ASSERTION, token, None)
     except BadAssertion:
         return None
-    kind = str(claimed.jws.header.get("typ", "")).lower().removeprefix("application/")
+    kind = claimed.jwt.type
     if kind == ACCESS_TOKEN_TYPE:
         return None
     return claimed if claimed.is_own or kind == "client-authentication+jwt" else None
 
 
-def _checks(judged: _Judged, issuer: str, now: int) -> "Iterator[dict[str, str]]":
+def _checks(judged: _Judged) -> "Iterator[dict[str, str]]":
     """Yield each check with its outcome, in the order of the issuer.
 
     Those of header and claims are told each for itself. The others are as the issuer judged them.
@@ -238,11 +255,11 @@ def _checks(judged: _Judged, issuer: str, now: int) -> "Iterator[dict[str, str]]
     from keys.errors import InvalidJwt
     from keys.jwt import HEADER_CHECKS
 
-    header, claims = judged.claimed.jws.header, judged.claimed.claims
-    profile = assertion_profile(_algorithms(judged))
-    checks = [(name, partial(check, header, profile)) for name, check in HEADER_CHECKS]
-    checks += [(name, partial(check, claims, issuer, now)) for name, check in CLAIM_CHECKS]
-    words = _words(judged, issuer)
+    header, claims = judged.claimed.jwt.header, judged.claimed.jwt.claims
+    kind = assertion_profile(judged.algorithms)
+    checks = [(name, partial(check, header, kind)) for name, check in HEADER_CHECKS]
+    checks += [(name, partial(check, claims, judged.expected)) for name, check in CLAIM_CHECKS]
+    words = _words(judged)
     reason = None if judged.refusal is None else judged.refusal.reason
     ends = next((check for check, reasons in _JUDGED.items() if reason in reasons), _CLAIMS)
     order = list(_JUDGED)
@@ -266,18 +283,19 @@ def _row(name: str, outcome: str, words: "Mapping[str, tuple[str, str]]") -> dic
     return {"check": name, "outcome": outcome, "found": found, "expected": expected}
 
 
-def _algorithms(judged: _Judged) -> "Collection[str]":
-    """Return the algorithms that the client may sign with."""
-    from issuer.registry.auth_methods import ASSERTION_ALGORITHMS, HMAC_ALGORITHM
+def _algorithms(
+    claimed: "ClaimedAssertion", client: "Client | None", profile: "SecurityProfile"
+) -> "Collection[str]":
+    """Return the algorithms that a client may sign with."""
+    from issuer.registry.auth_methods import HMAC_ALGORITHM
 
-    if judged.claimed.is_symmetric:
+    if claimed.is_symmetric:
         return (HMAC_ALGORITHM,)
-    client = judged.client
     bound = None if client is None else client.registration.token_endpoint_auth_signing_alg
-    return ASSERTION_ALGORITHMS if bound is None else (bound,)
+    return [each for each in profile.assertion_algorithms if bound in (None, each)]
 
 
-def _words(judged: _Judged, issuer: str) -> dict[str, tuple[str, str]]:
+def _words(judged: _Judged) -> dict[str, tuple[str, str]]:
     """Say of each check what the assertion has, and what would pass."""
     from issuer.client_auth.assertion import MAXIMUM_JTI_LENGTH, MAXIMUM_LIFE
     from issuer.client_auth.methods import find_method
@@ -285,19 +303,21 @@ def _words(judged: _Judged, issuer: str) -> dict[str, tuple[str, str]]:
     from keys.jwt import FORBIDDEN_HEADERS
     from resource_api.check_descriptions import show_members
 
-    claimed, client = judged.claimed, judged.client
-    header, claims, name = claimed.jws.header, claimed.claims, claimed.client_id
+    claimed, client, issuer = judged.claimed, judged.client, judged.expected.issuer
+    header, claims, name = claimed.jwt.header, claimed.jwt.claims, claimed.client_id
     method = find_method(Evidence(assertion=claimed)) or "none that is supported"
     registered, keys, state = "that of the client", "a key of the client", "no such client"
     if client is not None:
         registered = client.registration.token_endpoint_auth_method
         keys, state = _describe_keys(client), _describe_state(client)
+    by = f" with WATCHWORD_PROFILE={judged.profile}" if judged.profile else ""
+    plain = ", and no list" if judged.expected.plain_audience else ""
     odd = sorted(FORBIDDEN_HEADERS & header.keys())
     return {
         "client": (name, f"a client of {issuer}"),
-        "method": (method, f"{registered}, and switched on"),
+        "method": (method, f"{registered}, and switched on{by}"),
         "type": (show_members(header, ("typ",)), "client-authentication+jwt, JWT or none"),
-        "algorithm": (show_members(header, ("alg",)), ", ".join(_algorithms(judged))),
+        "algorithm": (show_members(header, ("alg",)), ", ".join(judged.algorithms) or "none"),
         "header members": (", ".join(odd) or "no such member", "no keys and no extension"),
         "kid": (show_members(header, ("kid",)), "a string, or none"),
         "times": (
@@ -308,7 +328,7 @@ def _words(judged: _Judged, issuer: str) -> dict[str, tuple[str, str]]:
             show_members(claims, ("iss", "sub", "jti")),
             f"iss and sub the client, jti of at most {MAXIMUM_JTI_LENGTH} characters",
         ),
-        "audience": (show_members(claims, ("aud",)), f"{issuer} alone"),
+        "audience": (show_members(claims, ("aud",)), f"{issuer} alone{plain}"),
         "key": (show_members(header, ("kid", "alg")), keys),
         "signature": ("", "made with that key"),
         "state": (state, "active"),

@@ -72,15 +72,13 @@ def inspect(token: TokenArgument = None, output: Output = TABLE) -> None:
 
     Example: watchword token get | watchword token inspect
     """
-    from keys.encoding import parse_json_object
-    from keys.errors import InvalidJws
-    from keys.jws import parse_compact
+    from keys.errors import InvalidJwt
+    from keys.jwt import read_jwt
     from resource_api.check_descriptions import describe_age
 
     try:
-        parsed = parse_compact(given_token(token))
-        header, claims = dict(parsed.header), parse_json_object(parsed.payload)
-    except (InvalidJws, ValueError):
+        header, claims, *_ = read_jwt(given_token(token))
+    except InvalidJwt:
         raise CommandFailed("that is not a signed token in compact form") from None
     age = describe_age(claims, wall_clock())
     if output.is_document:

@@ -62,7 +62,7 @@ def explain(
 
     settings = load_settings()
     text = given_token(token)
-    explain_proof(text, output)
+    explain_proof(text, settings, output)
     if resource is None and profile == _OWN_PROFILE:
         explain_assertion(text, settings, output)
         explain_workload_token(text, settings, output)
@@ -95,23 +95,22 @@ def given_token(argument: str | None) -> str:
 
 def _audience_of(token: str, profile: "TokenProfile") -> str | None:
     """Return the API that a token is for, the first of several; None if it names none."""
-    from keys.encoding import parse_json_object
-    from keys.errors import InvalidJws
-    from keys.jws import parse_compact
+    from keys.errors import InvalidJwt
+    from keys.jwt import read_jwt
     from resource_api.config import check_audience
 
     try:
-        audience = parse_json_object(parse_compact(token).payload).get("aud")
+        audience = read_jwt(token).claims.get("aud")
         first = next(iter(audience), None) if isinstance(audience, list) else audience
         return check_audience(first, profile) if isinstance(first, str) else None
-    except (InvalidJws, ValueError):
+    except (InvalidJwt, ValueError):
         return None
 
 
 def _policy(
     settings: "Settings", token: str, resource: str | None, profile: str
 ) -> "ResourcePolicy":
-    from keys.key_types import ALGORITHMS
+    from issuer.profile import PROFILES
     from resource_api.config import ResourcePolicy
     from resource_api.profiles import find_profile
 
@@ -119,6 +118,7 @@ def _policy(
         named = find_profile(profile)
     except ValueError as error:
         raise WrongUsage(f"--profile: {error}") from None
+    rules = PROFILES[settings.profile]
     if resource is None:
         resource = _audience_of(token, named) or settings.default_resource
     try:
@@ -127,7 +127,8 @@ def _policy(
             resource=resource,
             profile=named,
             allow_insecure_http=settings.allow_insecure_http,
-            algorithms=tuple(ALGORITHMS),
+            algorithms=tuple(rules.token_algorithms),
+            binding_required="any" if rules.only_bound else "",
         )
     except ValueError as error:
         raise WrongUsage(f"--resource: {error}") from None

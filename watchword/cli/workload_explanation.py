@@ -70,18 +70,14 @@ def explain_workload_token(token: str, settings: "Settings", output: Output) -> 
 
 
 def _may_be_workload(token: str, issuer: str) -> bool:
-    from keys.encoding import parse_json_object
-    from keys.errors import InvalidJws
-    from keys.jws import parse_compact
-    from keys.jwt import ACCESS_TOKEN_TYPE
+    from keys.errors import InvalidJwt
+    from keys.jwt import ACCESS_TOKEN_TYPE, read_jwt
 
     try:
-        jws = parse_compact(token)
-        claims = parse_json_object(jws.payload)
-    except (InvalidJws, ValueError):
+        jwt = read_jwt(token)
+    except InvalidJwt:
         return False
-    kind = str(jws.header.get("typ", "")).lower().removeprefix("application/")
-    return kind != ACCESS_TOKEN_TYPE and claims.get("iss") != issuer
+    return jwt.type != ACCESS_TOKEN_TYPE and jwt.claims.get("iss") != issuer
 
 
 def _compare(token: str, settings: "Settings") -> Iterator[_Compared]:

@@ -141,6 +141,10 @@ class Published:
         await self.warm()
         raise UnknownKey
 
+    async def renew(self) -> None:
+        """Fetch."""
+        await self.warm()
+
     async def warm(self) -> bool:
         """Fetch."""
         self._fetched = JwkSet(keys=tuple(map(key_of, self.certificates)))

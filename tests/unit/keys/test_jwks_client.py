@@ -133,6 +133,18 @@ async def test_unknown_kid_waits_for_one_fetch_and_may_be_new() -> None:
         await bench.client.key(KID, "RS256")
 
 
+async def test_a_set_is_renewed_as_for_an_unknown_kid() -> None:
+    """As seldom, and without an error if nothing new came."""
+    bench = Bench()
+    await bench.client.warm()
+    bench.clock.advance(0.1)
+    bench.issuer.body = NEWER.jwks_document
+    for _ in range(2):
+        await bench.client.renew()
+    assert len(bench.issuer.asked) == 2
+    assert (await bench.client.key(NEWER.jwk.kid, "RS256")).kid == NEWER.jwk.kid
+
+
 async def test_cold_failure_is_unavailable() -> None:
     """Without a set nothing is judged; the caller is told when to come back."""
     bench = Bench()
