@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from issuer.registry.client import ClientRegistration
 from issuer.registry.credentials import (
+    SECRET_PATTERN,
     ClientSecret,
     NewSecret,
     check_secret,
@@ -42,7 +43,9 @@ T = TypeVar("T")
 
 _NOWHERE = object()
 
-SecretText = Annotated[Text, AfterValidator(check_secret)]
+SecretText = Annotated[
+    Text, AfterValidator(check_secret), Field(json_schema_extra={"pattern": SECRET_PATTERN})
+]
 
 
 def _check_identifiers(resources: tuple[str, ...]) -> tuple[str, ...]:

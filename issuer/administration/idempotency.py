@@ -17,6 +17,8 @@ from issuer.storage.edit import RegistryEdit
 from issuer.storage.rows import KeptAnswer
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+KEY_PATTERN = f"^{_KEY.pattern}$"
+"""What an idempotency key may be, for JSON Schema."""
 SHOWN_ONCE = ("client_secret", "token")
 """Members of answers that must not be kept."""
 

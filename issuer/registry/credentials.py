@@ -30,6 +30,8 @@ _DIGEST_BYTES = 32
 _SECRET_ID_BYTES = 5
 # RFC 6749 appendix A.2: client-secret = *VSCHAR (%x20-7E).
 _SECRET = re.compile(r"[\x20-\x7e]{8,512}")
+SECRET_PATTERN = f"^{_SECRET.pattern}$"
+"""What a supplied secret may be, for JSON Schema."""
 _GENERATED = re.compile(SECRET_PREFIX + r"[\w-]{43}", re.ASCII)
 _FAST_HASH = re.compile(r"\$sha256\$(?P<salt>[\w-]+)\$(?P<digest>[\w-]+)", re.ASCII)
 _SEALED = re.compile(

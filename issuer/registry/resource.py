@@ -149,7 +149,10 @@ class Resource(TokenPolicy):
         tuple[_Scope, ...],
         AfterValidator(_check_own_scopes),
         Option(flag="--scope", metavar="SCOPE"),
-    ] = Field(description="the scopes that it understands", json_schema_extra={"minItems": 1})
+    ] = Field(
+        description="the scopes that it understands",
+        json_schema_extra={"minItems": 1, "uniqueItems": True},
+    )
 
     @property
     def rights(self) -> tuple[Right, ...]:

@@ -278,6 +278,16 @@ def _registration(name: str, summary: str, status: str, *, has_body: bool = Fals
             "503": _answer("Try again", _ERROR),
         },
     }
+    if status == "201":
+        parameters = {"client_id": "$response.body#/client_id"}
+        good["links"] = {
+            f"{verb}_registration": {
+                "operationId": f"{verb}_registration",
+                "parameters": parameters,
+                "description": "with the `registration_access_token` of the answer",
+            }
+            for verb in ("read", "replace", "delete")
+        }
     if has_body:
         content = {"application/json": {"schema": _OBJECT}}
         operation["requestBody"] = {"required": True, "content": content}
@@ -312,6 +322,11 @@ def _api_paths(base: str) -> Json:
     writing["requestBody"] = {
         "required": True,
         "content": {"application/json": {"schema": value}},
+    }
+    refused = {"content": {"application/problem+json": {"schema": _OBJECT}}}
+    writing["responses"] |= {
+        "400": {"description": "The body is no JSON object with the member `value`", **refused},
+        "413": {"description": "The body is too long", **refused},
     }
     return {
         base + PUBLIC: _get("Public text, without a token", media_type="text/plain"),

@@ -7,8 +7,9 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from issuer.administration.http.problems import KINDS
-from issuer.administration.http.route import Parameter, Route
+from issuer.administration.http.route import IF_MATCH_PATTERN, NAME_PATTERN, Parameter, Route
 from issuer.administration.http.routes import PATCH, ROUTES
+from issuer.administration.idempotency import KEY_PATTERN
 from issuer.registry.client import ClientRegistration
 from issuer.registry.client_description import ClientState
 from issuer.registry.permission import ResourcePermission
@@ -227,7 +228,7 @@ def _as_patch(schema: Json) -> Json:
     members = {
         name: {"anyOf": [member, {"type": "null"}]} for name, member in schema["properties"].items()
     }
-    return {"type": "object", "properties": members}
+    return {"type": "object", "properties": members, "additionalProperties": False}
 
 
 def _patch_of(model: type[Any]) -> str:
@@ -257,7 +258,7 @@ def _names(route: Route) -> Iterable[Json]:
                 "in": "path",
                 "required": True,
                 "description": "percent-encoded, slashes too",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "pattern": NAME_PATTERN},
             }
 
 
@@ -267,6 +268,8 @@ def _query(parameter: Parameter) -> Json:
         schema |= {"minimum": parameter.least, "maximum": parameter.most}
     if parameter.choices:
         schema["enum"] = list(parameter.choices)
+    if parameter.form:
+        schema["format"] = parameter.form
     if parameter.default is not None:
         schema["default"] = parameter.default
     return {
@@ -279,13 +282,15 @@ def _query(parameter: Parameter) -> Json:
 
 def _headers(route: Route) -> Iterable[Json]:
     if route.tagged and route.method in ("PATCH", "DELETE"):
-        yield _header("If-Match", "do it only if the entity tag is one of these")
+        yield _header("If-Match", "do it only if the entity tag is one of these", IF_MATCH_PATTERN)
     if route.retried:
-        yield _header("Idempotency-Key", "a retry with the same key is not carried out again")
+        about = "a retry with the same key is not carried out again"
+        yield _header("Idempotency-Key", about, KEY_PATTERN)
 
 
-def _header(name: str, description: str) -> Json:
-    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+def _header(name: str, description: str, pattern: str) -> Json:
+    schema = {"type": "string", "pattern": pattern, "examples": ['"17"']}
+    return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
 def _body(route: Route, model: type[Any]) -> Json:
@@ -305,10 +310,27 @@ def _responses(route: Route) -> Json:
         good["content"] = {"application/json": {"schema": shape}}
     if headers := {name: {"schema": {"type": "string"}} for name in _answer_headers(route)}:
         good["headers"] = headers
+    if links := {each.name: _link(route, each) for each in ROUTES if _is_below(each, route)}:
+        good["links"] = links
     refusals = {
         str(status): {"$ref": f"#/components/responses/{status}"} for status in _refusals(route)
     }
     return {str(route.status): good, **refusals}
+
+
+def _is_below(route: Route, maker: Route) -> bool:
+    return maker.status == 201 and route.path.startswith(maker.path + "/")
+
+
+def _link(maker: Route, route: Route) -> Json:
+    """Describe where the names in a path come from if what it names was made just before."""
+    names = [segment[1:-1] for segment in route.segments if segment.startswith("{")]
+    given = dict.fromkeys(names[: len(maker.segments) // 2])
+    parameters = {
+        name: f"$request.path.{name}" if name in given else f"$response.body#/{maker.member}"
+        for name in names
+    }
+    return {"operationId": route.name, "parameters": parameters}
 
 
 def _list_of(route: Route, item: Json) -> Json:
@@ -341,6 +363,8 @@ def _refusals(route: Route) -> list[int]:
     statuses |= {KINDS[error].status for error in route.targets}
     if route.accepts:
         statuses |= {413, 415, 422}
+    if any(each.kind == "string" and not each.choices for each in route.query):
+        statuses.add(422)
     if route.method in ("POST", "PATCH", "DELETE"):
         statuses |= {409, 412}
     return sorted(statuses)

@@ -62,8 +62,15 @@ AUDIT = (
         kind="string",
         description="only this, such as `client.created`, or all that begin so, such as `client`",
     ),
-    Parameter(name="since", kind="string", description="only made then or later, RFC 3339"),
-    Parameter(name="until", kind="string", description="only made before, RFC 3339"),
+    Parameter(
+        name="since",
+        kind="string",
+        form="date-time",
+        description="only made then or later, RFC 3339",
+    ),
+    Parameter(
+        name="until", kind="string", form="date-time", description="only made before, RFC 3339"
+    ),
 )
 WITHDRAW = Parameter(
     name="withdraw",

@@ -16,9 +16,14 @@ from issuer.registry.schema import Json
 # RFC 3986 §3.3: what a segment may hold; every `%` begins an escape.
 _SEGMENT = re.compile(r"(?:[\x21-\x24\x26-\x2e\x30-\x7e]|%[0-9A-Fa-f]{2})+")
 _NAME = re.compile(r"[\x21-\x7e]+")
+NAME_PATTERN = f"^{_NAME.pattern}$"
+"""What a name in a path may be, decoded, for JSON Schema."""
 # RFC 9110 §8.8.3: entity-tag = [ weak ] DQUOTE *etagc DQUOTE; a list has commas between.
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+_SENT_TAG = r'(W/)?"[!#-~]*"'
+IF_MATCH_PATTERN = rf"^(\*|{_SENT_TAG}(, {_SENT_TAG})*)$"
+"""What `If-Match` should be, for JSON Schema: as clients write it, of all that is understood."""
 _OURS = re.compile(r'(?<!W/)"(0|[1-9]\d{0,17})"', re.ASCII)
 _FLAGS = {"": True, "true": True, "false": False}
 
@@ -141,6 +146,7 @@ class Parameter:
         least: the least that an integer may be.
         most: the most.
         choices: what a string may be; anything if there are none.
+        form: the `format` of a string in the sense of JSON Schema; its operation refuses another.
         description: for the reference.
         scopes: what a token must hold beside the route's scopes if the parameter is true.
     """
@@ -152,6 +158,7 @@ class Parameter:
     least: int = 0
     most: int = 0
     choices: tuple[str, ...] = ()
+    form: str = ""
     scopes: tuple[str, ...] = ()
 
     def parse(self, text: str) -> Value:

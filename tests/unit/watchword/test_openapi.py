@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from issuer.administration.http import BASE
+from issuer.administration.http.route import parse_if_match
 from issuer.administration.http.routes import ROUTES
 from resource_api.demo.app import demo_routes
 from resource_api.demo.values import MemoryValue
@@ -133,6 +134,50 @@ def test_the_document_holds_together(described):
             for scheme, scopes in requirement.items():
                 known = schemes[scheme].get("flows", {}).get("clientCredentials", {}).get("scopes")
                 assert set(scopes) <= set(known or scopes)
+
+
+def test_links_lead_from_what_is_made_to_what_it_can_be_used_for(described):
+    """OpenAPI 3.1 §4.8.20: each parameter in a path of the other operation has a value."""
+    by_name = {each.get("operationId"): (path, each) for path, _, each in operations(described)}
+    found = set()
+    for _, _, operation in operations(described):
+        for status, response in operation["responses"].items():
+            for link in response.get("links", {}).values():
+                path, target = by_name[link["operationId"]]
+                assert link["parameters"].keys() == set(re.findall(r"\{([^}]*)\}", path))
+                found.add((operation["operationId"], status, target["operationId"]))
+    assert ("create_client", "201", "show_client") in found
+    assert ("create_client", "201", "add_secret") in found
+    assert ("add_secret", "201", "revoke_secret") in found
+    assert ("create_resource", "201", "delete_resource") in found
+    assert ("register", "201", "read_registration") in found
+    given = by_name["add_secret"][1]["responses"]["201"]["links"]["revoke_secret"]["parameters"]
+    assert given == {
+        "client_id": "$request.path.client_id",
+        "secret_id": "$response.body#/secret_id",
+    }
+
+
+def test_what_a_value_may_be_is_described(settings, described):
+    """What is beyond it is refused as the document says, such as 422 for a time that is none."""
+    prefix = settings.issuer.partition(":8080")[2] + BASE
+    audit = described["paths"][prefix + "/audit"]["get"]
+    assert {"400", "422"} <= audit["responses"].keys()
+    forms = {each["name"]: each["schema"].get("format") for each in audit["parameters"]}
+    assert forms["since"] == forms["until"] == "date-time"
+    delete = described["paths"][prefix + "/clients/{client_id}"]["delete"]
+    patterns = {each["name"]: each["schema"].get("pattern") for each in delete["parameters"]}
+    for sent in ("*", '"17"', 'W/"a", "17"'):
+        assert re.fullmatch(patterns["If-Match"], sent)
+        parse_if_match(sent)
+    assert not re.fullmatch(patterns["If-Match"], "17")
+    assert re.fullmatch(patterns["client_id"], "till/1")
+    schemas = described["components"]["schemas"]
+    secret = schemas["NewSecretDocument"]["properties"]["client_secret"]["anyOf"][0]["pattern"]
+    assert re.fullmatch(secret, "x" * 8)
+    assert not re.fullmatch(secret, "x" * 7)
+    assert schemas["Resource"]["properties"]["scopes"]["uniqueItems"] is True
+    assert schemas["ClientPatch"]["additionalProperties"] is False
 
 
 def test_a_patch_may_leave_out_and_unset_every_member(described):

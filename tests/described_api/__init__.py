@@ -1,0 +1,1 @@
+"""All that `/openapi.json` describes, called by schemathesis as the document allows and forbids."""
