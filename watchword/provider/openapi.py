@@ -323,7 +323,7 @@ def _api_paths(base: str) -> Json:
         "required": True,
         "content": {"application/json": {"schema": value}},
     }
-    refused = {"content": {"application/problem+json": {"schema": _OBJECT}}}
+    refused: Json = {"content": {"application/problem+json": {"schema": _OBJECT}}}
     writing["responses"] |= {
         "400": {"description": "The body is no JSON object with the member `value`", **refused},
         "413": {"description": "The body is too long", **refused},
