@@ -264,7 +264,7 @@ def _client_form(name: str, summary: str, request: Json, answer: Json) -> Json:
 
 
 def _registration(name: str, summary: str, status: str, *, has_body: bool = False) -> Json:
-    good = {"description": summary} if status == "204" else _answer(summary, _OBJECT)
+    good: Json = {"description": summary} if status == "204" else _answer(summary, _OBJECT)
     operation: Json = {
         "operationId": name,
         "summary": summary,
