@@ -24,6 +24,8 @@ class Served:
     server: GracefulServer
     scopes: list[dict] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+    """The paths of requests that came whole."""
     events: list[dict] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     most_tasks: int = 0
@@ -133,6 +135,7 @@ async def _serve(seen: Served, scope, receive, send):
         body += message["body"]
         more = message["more_body"]
     seen.bodies.append(body)
+    seen.taken.append(scope["path"])
     answer = {
         "path": scope["path"],
         "query": scope["query_string"].decode(),

@@ -37,6 +37,7 @@ _PIECE_BYTES = 16_384
 _HOST = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
 )
+_VERSIONS = ("1.1", "1.0")
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/?#@]+)([^?#]*)(\?[^#]*)?", re.IGNORECASE)
 _TIMEOUTS = {
     Phase.FIRST_BYTE: refusals.NO_REQUEST,
@@ -203,6 +204,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Have the application answer, if it may."""
         self._begun = False
+        # RFC 9110 section 15.6.6. The parser takes requests of 0.9 and 2.0 for those of 1.0.
+        if self.parser.get_http_version() not in _VERSIONS:
+            raise Refused(refusals.BAD_VERSION)
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise Refused(refusals.NO_TUNNEL)

@@ -59,6 +59,11 @@ TOO_MANY_FIELDS = Refusal(
     "too_many_fields",
     f"the request has more than {HEAD_FIELDS} header fields",
 )
+BAD_VERSION = Refusal(
+    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
+    "http_version",
+    "this server speaks HTTP/1.0 and HTTP/1.1",
+)
 NO_TUNNEL = Refusal(HTTPStatus.NOT_IMPLEMENTED, "connect", "this server is no proxy")
 FULL = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE, "connection_limit", "the server has too many connections"

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.http_server import Served, read_all, read_answer, served
 from tests.support.provider import eventually
+from tests.support.smuggling import ODD_LINES
 from watchword.process.refusals import HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES
 
 CHUNKED = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
@@ -174,6 +175,22 @@ def test_a_missing_doubled_or_malformed_host_is_400(server: Served, head) -> Non
 def test_what_is_not_http_is_400(server: Served, sent) -> None:
     """A refusal names no more than that."""
     assert refused(server.ask(sent)) == 400
+
+
+@pytest.mark.parametrize("version", [b" HTTP/0.9", b" HTTP/2.0"])
+def test_another_version_is_505(server: Served, version) -> None:
+    """RFC 9110 section 15.6.6, also of a version that the parser takes for one of its own."""
+    seen = len(server.scopes)
+    assert refused(server.ask(b"GET /" + version + b"\r\nHost: x\r\n\r\n")) == 505
+    assert len(server.scopes) == seen
+
+
+@pytest.mark.parametrize("shape", ODD_LINES)
+def test_a_first_line_of_another_form_is_refused(server: Served, shape) -> None:
+    """RFC 9112 section 3: whatever stands behind it."""
+    seen = len(server.scopes)
+    assert refused(server.ask(ODD_LINES[shape].replace(b"HOST", b"x", 1))) in (400, 505)
+    assert len(server.scopes) == seen
 
 
 def test_a_tunnel_is_not_made(server: Served) -> None:
