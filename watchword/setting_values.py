@@ -151,6 +151,12 @@ AllowInsecureHttp = Annotated[
     ),
 ]
 """Written as text or as in TOML; what is kept is a bool, or the names that are allowed too."""
+Console = Annotated[
+    bool,
+    Field(
+        description="whether `serve` has the administration console at `/console`: `on` or `off`"
+    ),
+]
 DatabaseUrl = Annotated[
     SecretStr | None,
     AfterValidator(_database_url),

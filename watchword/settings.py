@@ -46,6 +46,7 @@ from watchword.setting_values import (
     Seconds,
     SigningAlg,
     TokenOrigins,
+    Console,
     TrustedProxies,
     split_names,
 )
@@ -217,6 +218,7 @@ class Settings(BaseSettings):
         " request: for clients that demand one, such as the SDKs of MCP",
     )
     token_cors_origins: TokenOrigins = None
+    console: Console = False
     drain_seconds: float = Field(
         0.5,
         ge=0,

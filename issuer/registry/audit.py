@@ -17,6 +17,7 @@ class Via(StrEnum):
 
     CLI = "cli"
     API = "api"
+    CONSOLE = "console"
     FILE = "file"
     REGISTRATION = "registration"
     SYSTEM = "system"
@@ -27,7 +28,8 @@ class Actor:
     """Who changes the registry.
 
     Args:
-        name: a user of the machine, or a client id; what names it depends on `via`.
+        name: a user of the machine (`cli`, `file`, `console`), or a client id, also of one that
+            acts at the console (`api`).
         via: the interface.
         request_id: the request that asked for it, if there was one.
     """

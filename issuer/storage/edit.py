@@ -46,7 +46,7 @@ from issuer.registry.secret_seal import sealed
 from issuer.status.positions import Status
 from issuer.storage import rows
 from issuer.storage.reading import RegistryReading
-from issuer.storage.rows import DPOP_NONCE_KEY, ISSUER, SEAL_KEY, KeptAnswer, note_change
+from issuer.storage.rows import ISSUER, SEAL_KEY, KeptAnswer, note_change
 from issuer.storage.status_changes import IndexRange, append_changes
 from keys.identifiers import other_form
 
@@ -100,12 +100,12 @@ class RegistryEdit(RegistryReading):
             described = None if before is None else {"issuer": before}
             self._record(Action.ISSUER_CHANGED, issuer, described, {"issuer": issuer})
 
-    def make_dpop_nonce_key(self) -> str:
-        """Return the key of the nonces of DPoP proofs; the first node that asks makes it."""
-        key = self.identity().dpop_nonce_key
+    def make_shared_key(self, name: str) -> str:
+        """Return a key that all nodes share, as `shared_key`; the first node that asks makes it."""
+        key = self.shared_key(name)
         if key is None:
             key = secrets.token_hex(32)
-            rows.write_identity(self._connection, DPOP_NONCE_KEY, key)
+            rows.write_identity(self._connection, name, key)
         return key
 
     def record_restore(self) -> None:

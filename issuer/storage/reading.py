@@ -19,11 +19,12 @@ from issuer.registry.resource import RegisteredResource, Resource
 from issuer.registry.schema import read, restored
 from issuer.registry.usage import LastUse
 from issuer.storage.client_filter import conditions
-from issuer.storage.rows import DPOP_NONCE_KEY, EPOCH, ISSUER, SEAL_KEY
+from issuer.storage.rows import EPOCH, ISSUER, SEAL_KEY
 from issuer.storage.statements import SELECT, clients_of
 from issuer.storage.status_changes import IndexRange, TokenSelection, find_owners, find_ranges
 from issuer.storage.tables import (
     audit_entries,
+    claims,
     client_grant_scopes,
     client_grants,
     client_secrets,
@@ -33,6 +34,7 @@ from issuer.storage.tables import (
     resource_scopes,
     resources,
 )
+from keys.replay import claim_digest
 
 _ONE_CLIENT = text(SELECT.format(wanted="= :client_id"))
 _SOME_CLIENTS = text(SELECT.format(wanted="IN :client_ids")).bindparams(
@@ -56,13 +58,11 @@ class RegistryIdentity:
         issuer: the issuer identifier that it serves; None until it is first served or written.
         epoch: random, chosen anew whenever the content is replaced from outside the feed: two
             numbers of the change feed are comparable only within one epoch.
-        dpop_nonce_key: of the nonces that all nodes give, in hexadecimal; None until it is made.
         seal_key: of sealed client secrets, itself sealed; None until it is made.
     """
 
     issuer: str | None
     epoch: str
-    dpop_nonce_key: str | None = field(repr=False)
     seal_key: str | None = field(repr=False)
 
 
@@ -80,9 +80,19 @@ class RegistryReading:
         return RegistryIdentity(
             issuer=found.get(ISSUER),
             epoch=found.get(EPOCH, ""),
-            dpop_nonce_key=found.get(DPOP_NONCE_KEY),
             seal_key=found.get(SEAL_KEY),
         )
+
+    def shared_key(self, name: str) -> str | None:
+        """Read a key of `issuer.storage.shared_keys`, in hexadecimal; None until it is made."""
+        wanted = select(registry_identity.c.value).where(registry_identity.c.name == name)
+        return self._connection.scalars(wanted).one_or_none()
+
+    def is_claimed(self, scope: str, id: str) -> bool:
+        """Tell whether an id was claimed in this database and is not forgotten."""
+        digest = claims.c.digest
+        wanted = select(digest).where(digest == claim_digest(scope, id))
+        return self._connection.execute(wanted).first() is not None
 
     def has_sealed_secrets(self) -> bool:
         """Tell whether any client has a secret that has to be recovered."""

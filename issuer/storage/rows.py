@@ -42,7 +42,6 @@ KEPT_SECONDS = 86_400
 
 ISSUER = "issuer"
 EPOCH = "epoch"
-DPOP_NONCE_KEY = "dpop_nonce_key"
 SEAL_KEY = "seal_key"
 """The names of what identifies the registry, and of what all of its nodes share."""
 

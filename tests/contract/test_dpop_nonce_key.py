@@ -7,6 +7,7 @@ import pytest
 from issuer.errors import TemporarilyUnavailable
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.registry import Registry
+from issuer.storage.shared_keys import DPOP_NONCE_KEY, find_shared_key
 from watchword.provider.dpop_nonces import SharedNonces
 
 NOW = 1_800_000_000
@@ -31,7 +32,7 @@ def test_all_nodes_know_the_nonces_of_each(registry, another):
 def test_no_key_is_made_unless_it_is_wanted(registry):
     """Nothing is written, and proofs need no nonce."""
     assert SharedNonces(registry, wanted=False).source is None
-    assert registry.read(lambda reading: reading.identity().dpop_nonce_key) is None
+    assert registry.read(lambda reading: reading.shared_key(DPOP_NONCE_KEY)) is None
 
 
 def test_the_key_is_in_no_representation_and_not_in_the_audit_trail(registry):
@@ -39,8 +40,9 @@ def test_the_key_is_in_no_representation_and_not_in_the_audit_trail(registry):
     before = registry.read(lambda reading: reading.identity())
     SharedNonces(registry, wanted=True)
     after = registry.read(lambda reading: reading.identity())
-    assert len(bytes.fromhex(after.dpop_nonce_key)) == 32
-    assert after.dpop_nonce_key not in repr(after)
+    key = find_shared_key(registry, DPOP_NONCE_KEY)
+    assert len(key) == 32
+    assert key.hex() not in repr(after)
     assert (before.issuer, before.epoch) == (after.issuer, after.epoch)
 
 

@@ -4,20 +4,25 @@ It accepts the provider's own tokens, for the audience `Settings.administration`
 route needs is in `issuer.administration.http.routes`. Loaded with the first request.
 """
 
+import json
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 from issuer.administration.authority import Authority
 from issuer.administration.http.endpoint import AdministrationEndpoint, App
+from issuer.administration.http.problems import ProblemKind, write_problem
 from issuer.administration.local import Administration
-from issuer.endpoints.asgi import Receive, Scope, Send
+from issuer.endpoints.asgi import Receive, Scope, Send, respond
 from issuer.endpoints.document import Document
 from issuer.events import EventSink
 from issuer.registry.audit import Actor, Via
 from issuer.storage.registry import Registry
 from keys.key_types import ALGORITHMS
 from keys.replay import ReplayStore
+from resource_api.access_token import AccessToken
 from resource_api.config import ResourcePolicy
 from resource_api.guard import Guard, require
 from resource_api.middleware import SCOPE_KEY, BearerMiddleware
@@ -29,6 +34,31 @@ from watchword.provider.published_keys import PublishedKeys
 from watchword.provider.replay_store import SharedReplays
 from watchword.registry import ADMIN_SCOPES
 from watchword.settings import Settings
+
+_ADMINISTRATOR = "watchword.administrator"
+"""In the scope of a request of this process: who makes it. No peer can set it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Administrator:
+    """Who administers.
+
+    Args:
+        name: a client id; of `Via.CONSOLE`, a user of the machine, who has the database itself.
+        via: the interface.
+        scopes: what the administrator holds on the administration.
+        since: seconds since the epoch, when that was proven.
+    """
+
+    name: str
+    via: Via
+    scopes: frozenset[str]
+    since: float
+
+    @classmethod
+    def of_token(cls, token: AccessToken) -> Self:
+        """Return who holds an access token."""
+        return cls(name=token.client_id, via=Via.API, scopes=token.scopes, since=token.issued_at)
 
 
 class AdminApp:
@@ -90,27 +120,53 @@ class AdminApp:
         """Serve one request."""
         await self._protected(scope, receive, send)
 
+    async def serve_within(
+        self, administrator: Administrator, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Serve one request of this process, which has found out whose it is."""
+        await self._endpoint({**scope, _ADMINISTRATOR: administrator}, receive, send)
+
     def _administer(self, scope: Scope, needed: tuple[str, ...]) -> Administration:
-        token = scope[SCOPE_KEY]
+        caller = scope.get(_ADMINISTRATOR) or Administrator.of_token(scope[SCOPE_KEY])
         administration = self._settings.administration
         return Administration(
             self._registry,
-            by=Actor(name=token.client_id, via=Via.API, request_id=request_id()),
+            by=Actor(name=caller.name, via=caller.via, request_id=request_id()),
             now=wall_clock,
             random_bytes=secrets.token_bytes,
             default_resource=self._settings.default_resource,
             kept_resources=(administration,),
             authority=Authority(
                 administration=administration,
-                scopes=token.scopes,
+                scopes=caller.scopes,
                 needed=frozenset(needed),
-                issued_at=token.issued_at,
-            ),
+                issued_at=caller.since,
+            )
+            if caller.via is Via.API
+            else None,
         )
 
 
 def _guard(scopes: tuple[str, ...], app: App) -> App:
-    return _demand(scopes).app(app)
+    by_token = _demand(scopes).app(app)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        caller: Administrator | None = scope.get(_ADMINISTRATOR)
+        if caller is None:
+            await by_token(scope, receive, send)
+        elif missing := set(scopes) - caller.scopes:
+            await _refuse(send, missing)
+        else:
+            await app(scope, receive, send)
+
+    return serve
+
+
+async def _refuse(send: Send, missing: set[str]) -> None:
+    kind = ProblemKind("insufficient-scope", 403, "The caller does not hold the scopes")
+    document = write_problem(kind, f"this takes {' '.join(sorted(missing))}")
+    headers = ((b"content-type", b"application/problem+json"), (b"cache-control", b"no-store"))
+    await respond(send, kind.status, headers, json.dumps(document).encode())
 
 
 @cache

@@ -39,6 +39,7 @@ Part = Literal["issuer", "api"]
 
 INDEX_PATH = "/"
 DESCRIPTION_PATH = "/openapi.json"
+CONSOLE_PATH = "/console"
 DESCRIPTION_MAX_AGE = 300  # seconds
 METRICS_PATH = "/metrics"
 
@@ -184,7 +185,18 @@ class Provider:
                 guard=issuer.authentication.guard,
             )
 
+        def load_console() -> Endpoint:
+            from watchword.console.app import ConsoleApp
+
+            return ConsoleApp(self._settings, self._events, issuer=issuer, admin=admin.load)
+
         admin, registration = LazyEndpoint(load_admin), LazyEndpoint(load_registration)
+        if self._settings.console:
+            console = LazyEndpoint(load_console)
+            for base in {"", issuer.config.path}:
+                self._routes[base + CONSOLE_PATH] = self._routes[base + CONSOLE_PATH + "/"] = (
+                    console
+                )
         self._routes |= {base + "/": admin for base in bases}
         if (path := metadata_path(self._settings.administration)) is not None:
             self._routes[path] = admin  # RFC 9728 §3.1
@@ -306,11 +318,15 @@ class LazyEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        await (await self.load())(scope, receive, send)
+
+    async def load(self) -> Any:  # noqa: ANN401 - what `load` gives
+        """Return the endpoint, loaded if it was not yet."""
         if self._loaded is None:
             async with self._loading:
                 if self._loaded is None:
                     self._loaded = await asyncio.to_thread(self._load)
-        await self._loaded(scope, receive, send)
+        return self._loaded
 
     async def stop(self) -> None:
         """Stop the endpoint, if it was loaded."""

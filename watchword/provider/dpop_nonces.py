@@ -2,8 +2,8 @@
 
 from issuer.binding import NonceSource
 from issuer.errors import Reason, TemporarilyUnavailable
-from issuer.registry.audit import SYSTEM
 from issuer.storage.registry import Registry
+from issuer.storage.shared_keys import DPOP_NONCE_KEY, find_shared_key
 from keys.dpop_nonce import Nonces
 
 
@@ -31,12 +31,11 @@ class SharedNonces:
         if self.source is None:
             return
         try:
-            key = opened.read(lambda reading: reading.identity().dpop_nonce_key)
-            key = key or opened.change(lambda edit: edit.make_dpop_nonce_key(), by=SYSTEM)
+            key = find_shared_key(opened, DPOP_NONCE_KEY)
         except BaseException:
             opened.close()
             raise
-        self._nonces = Nonces(bytes.fromhex(key))
+        self._nonces = Nonces(key)
 
     def _current(self) -> Nonces:
         if self._nonces is None:

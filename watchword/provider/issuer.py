@@ -105,7 +105,7 @@ class IssuerApp:
         self.statuses = TokenStatus(
             self.config, self.registry, self._source, self.writes, clock=wall_clock, events=events
         )
-        self._usage = UsageLog()
+        self.usage = UsageLog()
         self.limits = _open_limits(settings)
         self._shared_limits = SharedLimits(
             self.limits, self.writes, clock=wall_clock, events=events
@@ -159,7 +159,7 @@ class IssuerApp:
             self.config,
             self.authentication,
             keys=self.keys,
-            usage=self._usage,
+            usage=self.usage,
             statuses=self.statuses,
             writes=self.writes,
             operators=self._operators,
@@ -352,11 +352,11 @@ class IssuerApp:
         )
 
     def _write_usage(self) -> None:
-        batch = self._usage.take()
+        batch = self.usage.take()
         try:
             self.registry.record_usage(batch)
         except Exception as error:
-            self._usage.put_back(batch)
+            self.usage.put_back(batch)
             if not isinstance(error, RegistryError):  # the job "registry" reports the outage
                 raise
 

@@ -1,0 +1,1 @@
+"""The administration console: web pages over the administration API, without script or with."""

@@ -1,0 +1,1 @@
+"""The pages of the console: each a function from a request to a page or a redirect."""

@@ -1,0 +1,190 @@
+"""Templates and static files of the console."""
+
+import hashlib
+import json
+import mimetypes
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from issuer.administration.http.route import write_path
+from watchword.console.notices import NOTICES
+from watchword.console.request import Page
+from watchword.console.routes import ROUTES
+from watchword.console.sessions import Session
+from watchword.provider.admin import Administrator
+
+_HERE = Path(__file__).parent
+_PARTS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
+_LICENCE = ".LICENSE"
+
+
+class StaticFile(NamedTuple):
+    """A file that browsers keep for a year: another content has another path.
+
+    Args:
+        path: below the console's.
+        media_type: of the content.
+        content: the bytes.
+    """
+
+    path: str
+    media_type: bytes
+    content: bytes
+
+
+class Frame(NamedTuple):
+    """What every page shows around its own.
+
+    Args:
+        path: of the page, below the console's.
+        session: who is signed in, if anybody is.
+        administrator: what that one holds.
+        notice: the key of what was done before.
+        now: seconds since the epoch.
+        request_id: of the request, as the log has it.
+    """
+
+    path: str
+    session: Session | None
+    administrator: Administrator | None
+    notice: str
+    now: int
+    request_id: str
+
+    def may(self, *scopes: str) -> bool:
+        """Tell whether the session holds all these scopes, so that an action is offered."""
+        return self.administrator is not None and self.administrator.scopes.issuperset(scopes)
+
+
+class Renderer:
+    """Writes pages.
+
+    Args:
+        base: the path of the console.
+        issuer: the issuer identifier.
+    """
+
+    def __init__(self, base: str, *, issuer: str) -> None:
+        static = load_static()
+        self.files = {file.path: file for file in static.values()}
+        """The static files by their paths below the console's."""
+        self._templates = make_environment(base, static)
+        self._templates.globals |= {
+            "issuer": issuer,
+            "issuer_name": urlsplit(issuer).netloc,
+            "version": version("watchword"),
+        }
+
+    def render(self, page: Page, frame: Frame) -> bytes:
+        """Write a page as HTML."""
+        around = {
+            **frame._asdict(),
+            "may": frame.may,
+            "notice": NOTICES.get(frame.notice),
+            "sections": _sections(frame),
+        }
+        if frame.session is not None:
+            around["csrf"] = frame.session.csrf
+        return (
+            self._templates.get_template(page.template).render({**around, **page.context}).encode()
+        )
+
+
+def _sections(frame: Frame) -> list[dict[str, Any]]:
+    """List what the navigation offers."""
+    return [
+        {
+            "name": route.section,
+            "path": route.path,
+            "is_here": frame.path == route.path
+            or (frame.path == "" and route.path == "/")
+            or (route.path != "/" and frame.path.startswith(route.path + "/")),
+        }
+        for route in ROUTES
+        if route.section and frame.may(*route.scopes)
+    ]
+
+
+def load_static() -> dict[str, StaticFile]:
+    """Load the static files, by name."""
+    found = {}
+    for file in sorted((_HERE / "static").iterdir()):
+        if file.suffix == _LICENCE:
+            continue
+        content = file.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        charset = "; charset=utf-8" if kind.startswith("text/") else ""
+        path = f"/static/{digest}/{file.name}"
+        found[file.name] = StaticFile(path, f"{kind}{charset}".encode(), content)
+    return found
+
+
+def make_environment(base: str, static: dict[str, StaticFile]) -> Environment:
+    """Return the templates, which escape whatever they are given.
+
+    Args:
+        base: the path of the console.
+        static: its static files.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+    def url(*segments: str, **query: object) -> str:
+        path = base + write_path(*segments) if segments else base
+        given = {name: value for name, value in query.items() if value not in (None, "")}
+        return f"{path}?{urlencode(given)}" if given else path
+
+    environment.globals |= {
+        "base": base,
+        "url": url,
+        "static": {name: base + file.path for name, file in static.items()},
+    }
+    environment.filters |= {"ago": ago, "moment": moment, "duration": duration, "pretty": pretty}
+    return environment
+
+
+def parse_time(text: str) -> int:
+    """Read a time of the administration API; seconds since the epoch."""
+    return int(datetime.fromisoformat(text).timestamp())
+
+
+def moment(value: str | int) -> str:
+    """Write a time for people, in UTC."""
+    at = datetime.fromtimestamp(parse_time(value) if isinstance(value, str) else value, UTC)
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def ago(value: str | int, now: int) -> str:
+    """Write how long before or after `now` a time is, such as `3 days ago` or `in 2 hours`."""
+    seconds = (parse_time(value) if isinstance(value, str) else value) - now
+    for length, unit in _PARTS:
+        if (count := abs(seconds) // length) >= 1:
+            words = f"{count} {unit}" + ("" if count == 1 else "s")
+            return f"in {words}" if seconds > 0 else f"{words} ago"
+    return "in less than a minute" if seconds > 0 else "just now"
+
+
+def duration(seconds: int) -> str:
+    """Write a number of seconds for people, such as `1 hour` or `90 seconds`."""
+    for length, unit in _PARTS:
+        if seconds >= length and seconds % length == 0:
+            count = seconds // length
+            return f"{count} {unit}" + ("" if count == 1 else "s")
+    return f"{seconds} second" + ("" if seconds == 1 else "s")
+
+
+def pretty(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Write a JSON value over several lines."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
