@@ -80,6 +80,11 @@ class IssuerConfig:
         return self.issuer.removesuffix("/")
 
     @property
+    def origin(self) -> str:
+        """Scheme, host and port of the issuer, as browsers write them in `Origin`."""
+        return self.base.removesuffix(self.path)
+
+    @property
     def path(self) -> str:
         """The path part of the issuer without a final slash; empty for most."""
         return urlsplit(self.base).path

@@ -35,6 +35,7 @@ from watchword.setting_values import (
     AllowInsecureHttp,
     ClientCa,
     ClientCerts,
+    Console,
     DatabaseUrl,
     Issuer,
     JwksUriHosts,
@@ -46,7 +47,6 @@ from watchword.setting_values import (
     Seconds,
     SigningAlg,
     TokenOrigins,
-    Console,
     TrustedProxies,
     split_names,
 )

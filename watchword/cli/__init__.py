@@ -76,6 +76,9 @@ _ENTRIES = {
     "serve": _Entry(
         "Service", "Serve the provider: issuer and demo API, or one of them.", module="serve"
     ),
+    "console": _Entry(
+        "Service", "Open the administration console, signed in as this user.", module="console"
+    ),
     "db": _Entry(
         "Service",
         "The registry database: status, upgrade, backup, restore.",

@@ -14,7 +14,7 @@ from issuer.events import Event, EventSink
 from issuer.registry.errors import StoreUnavailable
 from watchword.ambient import wall_clock
 from watchword.console.api import AdministrationClient, ApiRefusal
-from watchword.console.guard import SessionGuard
+from watchword.console.guard import SessionGuard, SignedIn
 from watchword.console.rendering import Frame, Renderer
 from watchword.console.request import MAX_FORM, ConsoleRequest, Form, MalformedForm, Page, Redirect
 from watchword.console.routes import Route, find_routes, nearest_page
@@ -22,7 +22,7 @@ from watchword.console.sessions import Session, is_csrf, is_own_request
 from watchword.console.sign_in import SignIn
 from watchword.console.sign_in_pages import BY_CODE, LEAVE, SHOW, Attempt, Outcome, SignInPages
 from watchword.logging import request_id
-from watchword.provider.admin import AdminApp, Administrator
+from watchword.provider.admin import AdminApp
 from watchword.provider.issuer import IssuerApp
 from watchword.settings import Settings
 
@@ -71,8 +71,7 @@ class _Incoming:
     query: bytes
     address: str | None
     receive: Receive
-    session: Session | None = None
-    administrator: Administrator | None = None
+    signed_in: SignedIn | None = None
     is_foreign: bool = False
 
     def header(self, name: bytes) -> str | None:
@@ -107,7 +106,7 @@ class ConsoleApp:
         config = settings.issuer_config
         self._bases = tuple(dict.fromkeys((config.path + PATH, PATH)))
         self._base = self._bases[0]
-        self._origin = config.base.removesuffix(config.path)
+        self._origin = config.origin
         self._events = events
         self._admin = admin
         self._renderer = Renderer(self._base, issuer=settings.issuer)
@@ -182,21 +181,22 @@ class ConsoleApp:
             return await self._sign_in.by_secret(incoming.headers, form, address=incoming.address)
         if (method, incoming.path) == ("POST", BY_CODE):
             return await self._sign_in.by_code(incoming.headers, await _read_form(incoming))
-        session = await self._settle(incoming)
+        signed_in = await self._settle(incoming)
         if (method, incoming.path) == ("GET", SHOW):
             onward = Form.parse(incoming.query).get("next")
-            if session is not None:
+            if signed_in is not None:
                 return Outcome(result=Redirect())
             return await self._sign_in.show(incoming.headers, Attempt(onward=onward))
-        if session is None:
+        if signed_in is None:
             return self._lead_to_sign_in(incoming)
         form = await _read_form(incoming) if method == "POST" else Form([])
-        if method == "POST" and not is_csrf(form.get("csrf"), session.csrf):
+        if method == "POST" and not is_csrf(form.get("csrf"), signed_in.session.csrf):
             raise _Refused(403, "The form is not yours", "Open the page again.", "csrf")
         if (method, incoming.path) == ("POST", LEAVE):
-            return await self._leave(session)
+            return await self._leave(signed_in.session)
         route, names = _find_route(method, incoming.path)
-        return await self._show(incoming, route, names, form)
+        page = await self._show(incoming, signed_in, route, names, form)
+        return Outcome(result=page)
 
     def _require_own(self, method: str, incoming: _Incoming) -> None:
         """Refuse what a page of another origin sends."""
@@ -214,15 +214,14 @@ class ConsoleApp:
             )
             raise _Refused(403, "The request came from another site", detail, "origin")
 
-    async def _settle(self, incoming: _Incoming) -> Session | None:
-        """Find the session of a request, and what it holds; None if there is none that counts."""
+    async def _settle(self, incoming: _Incoming) -> SignedIn | None:
+        """Find whose a request is; None if it shows no session that counts."""
         if incoming.is_foreign:
             return None
         session = await self._guard.find_session(incoming.headers)
         if session is not None:
-            incoming.administrator = await self._guard.settle(session)
-            incoming.session = session if incoming.administrator else None
-        return incoming.session
+            incoming.signed_in = await self._guard.settle(session)
+        return incoming.signed_in
 
     def _lead_to_sign_in(self, incoming: _Incoming) -> Outcome:
         """Have the visitor sign in, and come back to what was asked for."""
@@ -253,11 +252,15 @@ class ConsoleApp:
             )
 
     async def _show(
-        self, incoming: _Incoming, route: Route, names: tuple[str, ...], form: Form
-    ) -> Outcome:
+        self,
+        incoming: _Incoming,
+        signed_in: SignedIn,
+        route: Route,
+        names: tuple[str, ...],
+        form: Form,
+    ) -> Page | Redirect:
         """Let a page answer, within what the session holds."""
-        session, administrator = incoming.session, incoming.administrator
-        assert session is not None and administrator is not None
+        session, administrator = signed_in
         if missing := set(route.scopes) - administrator.scopes:
             raise _Refused(
                 403,
@@ -278,7 +281,7 @@ class ConsoleApp:
             now=wall_clock(),
             is_partial=incoming.is_partial,
         )
-        return Outcome(result=await route.show(request))
+        return await route.show(request)
 
     async def _write(self, send: Send, incoming: _Incoming, outcome: Outcome) -> None:
         headers = [*_HEADERS, *outcome.cookies]
@@ -292,8 +295,7 @@ class ConsoleApp:
             return
         frame = Frame(
             path=incoming.path,
-            session=incoming.session,
-            administrator=incoming.administrator,
+            signed_in=incoming.signed_in,
             notice=Form.parse(incoming.query).get("notice"),
             now=wall_clock(),
             request_id=request_id() or "",

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from issuer.endpoints.asgi import Headers
 from issuer.registry.audit import Via
@@ -26,6 +26,13 @@ _SESSION = "watchword_console"
 _VISIT = "watchword_sign_in"
 
 SetCookie = tuple[bytes, bytes]
+
+
+class SignedIn(NamedTuple):
+    """A session that counts, and what its holder holds at this moment."""
+
+    session: Session
+    administrator: Administrator
 
 
 class SessionGuard:
@@ -77,7 +84,7 @@ class SessionGuard:
         text = self._read(headers, _VISIT)
         return None if text is None else (await self.seal()).open(Visit, text, wall_clock())
 
-    async def settle(self, session: Session) -> Administrator | None:
+    async def settle(self, session: Session) -> SignedIn | None:
         """Return what the holder of a session holds at this moment; None if the session has ended.
 
         Raises:
@@ -85,7 +92,7 @@ class SessionGuard:
         """
         return await asyncio.to_thread(self._registry.read, lambda it: self._settle(session, it))
 
-    def _settle(self, session: Session, reading: "RegistryReading") -> Administrator | None:
+    def _settle(self, session: Session, reading: "RegistryReading") -> SignedIn | None:
         if reading.is_claimed(ENDED_SESSIONS, session.id):
             return None
         if session.is_user:
@@ -95,7 +102,10 @@ class SessionGuard:
             if client is None or not self._counts(session, client):
                 return None
             scopes, via = administration_scopes(client, self._administration), Via.API
-        return Administrator(name=session.name, via=via, scopes=scopes, since=session.began)
+        administrator = Administrator(
+            name=session.name, via=via, scopes=scopes, since=session.began
+        )
+        return SignedIn(session, administrator)
 
     def _counts(self, session: Session, client: Client) -> bool:
         """Tell whether a client could sign in now with the secret that it signed in with."""

@@ -12,11 +12,10 @@ from urllib.parse import urlencode, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from issuer.administration.http.route import write_path
+from watchword.console.guard import SignedIn
 from watchword.console.notices import NOTICES
 from watchword.console.request import Page
 from watchword.console.routes import ROUTES
-from watchword.console.sessions import Session
-from watchword.provider.admin import Administrator
 
 _HERE = Path(__file__).parent
 _PARTS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
@@ -42,23 +41,23 @@ class Frame(NamedTuple):
 
     Args:
         path: of the page, below the console's.
-        session: who is signed in, if anybody is.
-        administrator: what that one holds.
+        signed_in: who is signed in, if anybody is.
         notice: the key of what was done before.
         now: seconds since the epoch.
         request_id: of the request, as the log has it.
     """
 
     path: str
-    session: Session | None
-    administrator: Administrator | None
+    signed_in: SignedIn | None
     notice: str
     now: int
     request_id: str
 
     def may(self, *scopes: str) -> bool:
         """Tell whether the session holds all these scopes, so that an action is offered."""
-        return self.administrator is not None and self.administrator.scopes.issuperset(scopes)
+        if self.signed_in is None:
+            return False
+        return self.signed_in.administrator.scopes.issuperset(scopes)
 
 
 class Renderer:
@@ -82,17 +81,19 @@ class Renderer:
 
     def render(self, page: Page, frame: Frame) -> bytes:
         """Write a page as HTML."""
+        session, administrator = frame.signed_in or (None, None)
         around = {
-            **frame._asdict(),
+            "now": frame.now,
+            "request_id": frame.request_id,
+            "session": session,
+            "administrator": administrator,
+            "csrf": session.csrf if session else "",
             "may": frame.may,
             "notice": NOTICES.get(frame.notice),
             "sections": _sections(frame),
         }
-        if frame.session is not None:
-            around["csrf"] = frame.session.csrf
-        return (
-            self._templates.get_template(page.template).render({**around, **page.context}).encode()
-        )
+        template = self._templates.get_template(page.template)
+        return template.render({**around, **page.context}).encode()
 
 
 def _sections(frame: Frame) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Sessions of the administration console: what a cookie or a one-time link proves, and for how long.
+"""Sessions of the administration console: what a cookie or a one-time link proves, and how long.
 
 Pure: the clock and randomness are arguments. Nothing is kept; what a browser holds is sealed with
 AES-256-GCM under keys that all nodes derive from one root and the time, so they change by
