@@ -3,6 +3,7 @@
 Whatever is refused becomes a page here, with the id that the log has it under.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +31,7 @@ PATH: Final = "/console"
 RETRY_SECONDS: Final = 5
 
 _READING = ("GET", "HEAD")
+_NOTICE = re.compile(rb"(?:^|&)notice=([a-z-]{1,40})(?:&|$)")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -78,6 +80,12 @@ class _Incoming:
         """Return a header; the values of several, joined, equal none that is wanted."""
         values = [value.decode("latin-1") for given, value in self.headers if given == name]
         return ", ".join(values) if values else None
+
+    @property
+    def notice(self) -> str:
+        """The key of what the page before did, if the query has one."""
+        match = _NOTICE.search(self.query)
+        return match[1].decode("ascii") if match else ""
 
     @property
     def is_partial(self) -> bool:
@@ -137,10 +145,12 @@ class ConsoleApp:
             await _respond(send, 200, headers, file.content, incoming.method)
             return
         try:
-            outcome = await self._answer_all(incoming)
+            reply = self._write(incoming, await self._answer_all(incoming))
         except ConnectionError:
             return  # the browser is gone
-        await self._write(send, incoming, outcome)
+        except Exception as fault:
+            reply = self._write(incoming, self._fail(fault))
+        await _respond(send, *reply, incoming.method)
 
     def _below(self, scope: Scope) -> str:
         """Return the path below the console's, as it was sent."""
@@ -165,13 +175,12 @@ class ConsoleApp:
             reason = getattr(error, "reason", "unavailable")
             self._events("console.refused", reason=reason, status=503)
             return Outcome(result=_unavailable_page())
-        except ConnectionError:
-            raise
-        except Exception as fault:
-            # Never a trace on the page; the log has it under the request's id.
-            self._events(Event.REQUEST_REFUSED, reason="internal", exception=fault)
-            detail = "The server's log has what happened under the request's id."
-            return Outcome(result=_error_page(500, "The console failed", detail))
+
+    def _fail(self, fault: Exception) -> Outcome:
+        # Never a trace on the page; the log has it under the request's id.
+        self._events(Event.REQUEST_REFUSED, reason="internal", exception=fault)
+        detail = "The server's log has what happened under the request's id."
+        return Outcome(result=_error_page(500, "The console failed", detail))
 
     async def _answer(self, incoming: _Incoming) -> Outcome:
         method = "GET" if incoming.method in _READING else incoming.method
@@ -283,26 +292,25 @@ class ConsoleApp:
         )
         return await route.show(request)
 
-    async def _write(self, send: Send, incoming: _Incoming, outcome: Outcome) -> None:
+    def _write(self, incoming: _Incoming, outcome: Outcome) -> tuple[int, Headers, bytes]:
+        """Write status, headers and body of an answer."""
         headers = [*_HEADERS, *outcome.cookies]
         result = outcome.result
         if isinstance(result, Redirect):
-            place = self._base + _with_notice(result)
+            place = (self._base + _with_notice(result)).encode()
             if incoming.is_partial:  # htmx would take the page there for a part of this one
-                await _respond(send, 200, [*headers, (b"hx-redirect", place.encode())], b"", "GET")
-            else:
-                await _respond(send, 303, [*headers, (b"location", place.encode())], b"", "GET")
-            return
+                return 200, [*headers, (b"hx-redirect", place)], b""
+            return 303, [*headers, (b"location", place)], b""
         frame = Frame(
             path=incoming.path,
             signed_in=incoming.signed_in,
-            notice=Form.parse(incoming.query).get("notice"),
+            notice=incoming.notice,
             now=wall_clock(),
             request_id=request_id() or "",
         )
         body = self._renderer.render(result, frame)
         headers += [(b"content-type", b"text/html; charset=utf-8"), *result.headers]
-        await _respond(send, result.status, headers, body, incoming.method)
+        return result.status, headers, body
 
 
 def _find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]]:

@@ -5,5 +5,5 @@ from typing import Final
 
 NOTICES: Final[Mapping[str, str]] = {
     "signed-out": "You are signed out.",
-    "session-ended": "Your session has ended, and what you had entered was not saved. Sign in again.",
+    "session-ended": "Your session has ended. Sign in again; what you entered was not saved.",
 }

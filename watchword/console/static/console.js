@@ -3,10 +3,15 @@
 
 // A one-time link carries its code after `#`, which browsers send to no server.
 const codeForm = document.querySelector("[data-code-form]");
-if (codeForm && location.hash.length > 1) {
+const takeCode = () => {
+  if (location.hash.length < 2) return;
   codeForm.elements.code.value = location.hash.slice(1);
   history.replaceState(null, "", location.pathname + location.search);
   codeForm.requestSubmit();
+};
+if (codeForm) {
+  takeCode();
+  window.addEventListener("hashchange", takeCode); // the page was open already
 }
 
 // Say when the session is about to end.
