@@ -246,6 +246,17 @@ class Metrics:
             self._seats.write(self._seat, snapshot.write())
         return snapshot
 
+    def count(self) -> dict[Series, float]:
+        """Add up what all workers have counted: this one until now, others until they last told.
+
+        From any thread, since nothing is measured or published for it.
+        """
+        counts = dict(self._counts)
+        for other in self._others():
+            for series, value in other.counts.items():
+                counts[series] = counts.get(series, 0) + value
+        return counts
+
     def collect(self) -> Snapshot:
         """Return what all workers have counted and measured together.
 
@@ -253,11 +264,14 @@ class Metrics:
             RuntimeError: what another worker wrote cannot be read; no count is left out instead.
         """
         # Before it is shown: what a scrape saw must not be lost with this worker.
-        snapshots = [self.publish()]
-        if self._seats is not None:
-            others = (self._seats.read(n) for n in range(self._seats.count) if n != self._seat)
-            snapshots += [Snapshot.read(text) for text in others if text]
+        snapshots = [self.publish(), *self._others()]
         return _add_up(snapshots, live_since=self._clock() - LIVE_SECONDS)
+
+    def _others(self) -> list[Snapshot]:
+        if self._seats is None:
+            return []
+        texts = (self._seats.read(n) for n in range(self._seats.count) if n != self._seat)
+        return [Snapshot.read(text) for text in texts if text]
 
 
 def measure_process() -> Iterable[tuple[Series, float]]:

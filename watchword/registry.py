@@ -29,7 +29,10 @@ ADMIN_SCOPES = (
     "watchword:registration:read",
     "watchword:registration:write",
     TOKENS_WRITE,
+    "watchword:keys:read",
+    "watchword:keys:write",
     "watchword:audit:read",
+    "watchword:health:read",
 )
 """What the administration API understands: a scope for each verb."""
 

@@ -18,6 +18,13 @@ ADMINISTRATORS = "administrators"
 """In the audit entry of a change of tokens: the clients whose tokens for the administration it is
 about."""
 
+KEYS_WRITE = "watchword:keys:write"
+"""The scope that changes signing keys.
+
+A key that is withdrawn takes all its tokens with it, those for the administration too; but each of
+their clients gets another at once.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
@@ -123,22 +130,23 @@ def _involved(
                 administrator = find_client(client_id)
                 if administrator is not None:
                     yield from _granted(administration, write(administrator.registration))
-        case Action.ISSUER_CHANGED | Action.RESTORED:
-            raise BeyondAuthority("the registry as a whole is changed by its own commands only")
+        case Action.KEY_GENERATED | Action.KEY_SCHEDULED | Action.KEY_REVOKED:
+            yield KEYS_WRITE
         case (
-            Action.KEY_GENERATED
-            | Action.KEY_SCHEDULED
+            Action.ISSUER_CHANGED
+            | Action.RESTORED
             | Action.KEY_ACTIVATED
             | Action.KEY_RETIRED
             | Action.KEY_GONE
-            | Action.KEY_REVOKED
             | Action.KEY_DELETED
             | Action.KEY_EXPORTED
             | Action.KEY_MOVED
             | Action.KEY_ENCRYPTED
             | Action.KEY_DECRYPTED
         ):
-            raise BeyondAuthority("signing keys are changed by their own commands only")
+            raise BeyondAuthority(
+                "the registry and its keys are so changed by their own commands only"
+            )
         case _:
             assert_never(entry.action)
 

@@ -66,6 +66,14 @@ class UnknownRegistrationToken(RegistryError):
     """No initial access token has this id."""
 
 
+class UnknownSigningKey(RegistryError):
+    """There is no signing key of this id, or none that signs with the algorithm."""
+
+
+class KeyChangeRefused(RegistryError):
+    """The signing keys cannot be changed so now."""
+
+
 class RevisionConflict(RegistryError):
     """It was changed since it was read (RFC 9110 §15.5.13)."""
 

@@ -20,6 +20,7 @@ from issuer.registry.schema import read, restored
 from issuer.registry.usage import LastUse
 from issuer.storage.client_filter import conditions
 from issuer.storage.rows import EPOCH, ISSUER, SEAL_KEY
+from issuer.storage.schema import read_revision
 from issuer.storage.statements import SELECT, clients_of
 from issuer.storage.status_changes import IndexRange, TokenSelection, find_owners, find_ranges
 from issuer.storage.tables import (
@@ -103,6 +104,10 @@ class RegistryReading:
         """Read the time that the database has, in seconds since the epoch."""
         moment: datetime = self._connection.scalars(select(func.now())).one()
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+    def schema(self) -> str | None:
+        """Read which revision of the schema the database has."""
+        return read_revision(self._connection)
 
     def find_client(self, client_id: str) -> Client | None:
         """Read one client with its grants and secrets, or None if there is no such id."""

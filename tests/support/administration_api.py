@@ -10,9 +10,15 @@ import httpx
 
 from issuer.administration.http import BASE
 from issuer.administration.http.endpoint import AdministrationEndpoint
+from issuer.administration.http.route import Operations
 from issuer.administration.local import Administration
+from issuer.administration.provider import ProviderAdministration
 from issuer.storage.registry import Registry
+from keys.ring import RingPolicy
+from keys.stores.folder import KeyFolder
+from keys.stores.store import KeyStore
 from tests.support.registry import NOW, RESOURCE, TESTER, orders
+from watchword.provider.signing_keys import StoredSigningKeys
 
 PREFIX = "/tenant"
 
@@ -20,28 +26,48 @@ PREFIX = "/tenant"
 class Api:
     """The endpoint over a registry in a file, asked without a network and without a token check."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, folder: Path) -> None:
         self.registry = registry
         self.guarded: list[tuple[str, ...]] = []
         self.needed: list[tuple[str, ...]] = []
         self.events: list[tuple[str, dict[str, object]]] = []
         self.fault: Exception | None = None
+        self.key_store = KeyStore(KeyFolder(folder / "keys"))
+        self.keys = StoredSigningKeys(
+            self.key_store,
+            RingPolicy(),
+            alg="RS256",
+            withdrawal_seconds=15,
+            clock=lambda: NOW,
+            on_change=lambda: None,
+        )
         self.endpoint = AdministrationEndpoint(
             (BASE, PREFIX + BASE), administer=self._administer, guard=self._guard, events=self._take
         )
         transport = httpx.ASGITransport(app=self.endpoint)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://auth.example")
 
-    def _administer(self, scope: Any, needed: tuple[str, ...]) -> Administration:
+    def _administer(self, scope: Any, needed: tuple[str, ...]) -> Operations:
         if self.fault is not None:
             raise self.fault
         self.needed.append(needed)
-        return Administration(
-            self.registry,
-            by=TESTER,
-            now=lambda: NOW,
-            random_bytes=secrets.token_bytes,
-            default_resource=RESOURCE,
+        return Operations(
+            registry=Administration(
+                self.registry,
+                by=TESTER,
+                now=lambda: NOW,
+                random_bytes=secrets.token_bytes,
+                default_resource=RESOURCE,
+            ),
+            provider=ProviderAdministration(
+                self.registry,
+                by=TESTER,
+                now=lambda: NOW,
+                authority=None,
+                keys=self.keys,
+                measure=lambda reading: {"answers": reading is not None},
+                events=self._take,
+            ),
         )
 
     def _guard(self, scopes: tuple[str, ...], app: Any) -> Any:
@@ -67,7 +93,7 @@ async def opened_api(folder: Path) -> AsyncIterator[Api]:
     """Open the API over a new registry with one resource."""
     with closing(Registry.open(f"sqlite:///{folder}/registry.db", now=lambda: NOW)) as registry:
         registry.ensure_resources(orders())
-        api = Api(registry)
+        api = Api(registry, folder)
         async with api.client:
             yield api
         api.endpoint.close()

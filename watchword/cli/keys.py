@@ -10,7 +10,7 @@ from watchword.ambient import wall_clock
 from watchword.cli import key_stores
 from watchword.cli.options import DURATION, read_duration_option
 from watchword.cli.output import CommandFailed, WrongUsage, say
-from watchword.cli.printing import TABLE, Form, Output, prints, prints_table, rfc3339
+from watchword.cli.printing import TABLE, Form, Output, prints, prints_table
 from watchword.cli.progress import still_working
 from watchword.cli.registry import YesFlag, record_key_changes, require_yes
 from watchword.cli.tables import Column
@@ -270,11 +270,12 @@ def _change(
 def _show(settings: "Settings", kids: "Collection[str]", now: int, *, output: Output) -> None:
     """Print the keys that a command made or changed: the one as an object, more as a list."""
     from watchword.provider.key_ring import ring_policy
+    from watchword.provider.signing_keys import describe_signing_key
 
     policy = ring_policy(settings)
     records, ring = _read_keys(settings)
     shown = [entry for entry in ring if entry.key.kid in kids]
-    facts = [_describe(entry, records[entry.key.kid], now, policy) for entry in shown]
+    facts = [describe_signing_key(each, records[each.key.kid], now, policy) for each in shown]
     if output.is_document:
         output.document(facts[0] if len(kids) == 1 else {"keys": facts})
         return
@@ -348,32 +349,11 @@ def _warn_of_an_empty_set(settings: "Settings") -> None:
 def describe_keys(settings: "Settings", now: int) -> list[dict[str, Any]]:
     """Describe every key: its state and times, and what happens to it next."""
     from watchword.provider.key_ring import ring_policy
+    from watchword.provider.signing_keys import describe_signing_key
 
     records, ring = _read_keys(settings)
     policy = ring_policy(settings)
-    return [_describe(entry, records[entry.key.kid], now, policy) for entry in ring]
-
-
-def _describe(
-    entry: "RingEntry", stored: "StoredKey", now: int, policy: "RingPolicy"
-) -> dict[str, Any]:
-    from keys.timeline import next_step
-
-    step = next_step(entry, now, policy)
-    return {
-        "kid": stored.kid,
-        "alg": stored.jwk.alg,
-        "bits": stored.bits,
-        "state": entry.state.value,
-        "published_at": rfc3339(entry.key.published_at),
-        "signs_from": rfc3339(entry.key.signs_from),
-        "superseded_at": rfc3339(entry.superseded_at),
-        "gone_at": rfc3339(entry.gone_at),
-        "withdrawn_at": rfc3339(entry.key.withdrawn_at),
-        "encrypted": stored.encrypted,
-        "signer": stored.reference["kind"] if stored.reference else "local",
-        "next": {"state": step.state, "at": rfc3339(step.at)},
-    }
+    return [describe_signing_key(each, records[each.key.kid], now, policy) for each in ring]
 
 
 def _in_words(facts: "dict[str, Any]", now: int) -> "dict[str, Any]":

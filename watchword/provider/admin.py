@@ -14,7 +14,9 @@ from typing import Self
 from issuer.administration.authority import Authority
 from issuer.administration.http.endpoint import AdministrationEndpoint, App
 from issuer.administration.http.problems import ProblemKind, write_problem
+from issuer.administration.http.route import Operations
 from issuer.administration.local import Administration
+from issuer.administration.provider import Measure, ProviderAdministration, SigningKeys
 from issuer.endpoints.asgi import Receive, Scope, Send, respond
 from issuer.endpoints.document import Document
 from issuer.events import EventSink
@@ -71,6 +73,8 @@ class AdminApp:
         published: gives the issuer's key set.
         statuses: gives its status lists.
         claims: where the issuer claims what counts once.
+        keys: the issuer's signing keys.
+        measure: measures how the provider fares.
         bases: the paths that it is mounted at.
     """
 
@@ -83,10 +87,15 @@ class AdminApp:
         published: Callable[[], Document],
         statuses: StatusSource,
         claims: ReplayStore,
+        keys: SigningKeys,
+        measure: Measure,
         bases: tuple[str, ...],
     ) -> None:
         self._settings = settings
+        self._events = events
         self._registry = registry
+        self._keys = keys
+        self._measure = measure
         self._endpoint = AdministrationEndpoint(
             bases, administer=self._administer, guard=_guard, events=events
         )
@@ -126,24 +135,37 @@ class AdminApp:
         """Serve one request of this process, which has found out whose it is."""
         await self._endpoint({**scope, _ADMINISTRATOR: administrator}, receive, send)
 
-    def _administer(self, scope: Scope, needed: tuple[str, ...]) -> Administration:
+    def _administer(self, scope: Scope, needed: tuple[str, ...]) -> Operations:
         caller = scope.get(_ADMINISTRATOR) or Administrator.of_token(scope[SCOPE_KEY])
         administration = self._settings.administration
-        return Administration(
-            self._registry,
-            by=Actor(name=caller.name, via=caller.via, request_id=request_id()),
-            now=wall_clock,
-            random_bytes=secrets.token_bytes,
-            default_resource=self._settings.default_resource,
-            kept_resources=(administration,),
-            authority=Authority(
+        by = Actor(name=caller.name, via=caller.via, request_id=request_id())
+        authority = None
+        if caller.via is Via.API:
+            authority = Authority(
                 administration=administration,
                 scopes=caller.scopes,
                 needed=frozenset(needed),
                 issued_at=caller.since,
             )
-            if caller.via is Via.API
-            else None,
+        return Operations(
+            registry=Administration(
+                self._registry,
+                by=by,
+                now=wall_clock,
+                random_bytes=secrets.token_bytes,
+                default_resource=self._settings.default_resource,
+                kept_resources=(administration,),
+                authority=authority,
+            ),
+            provider=ProviderAdministration(
+                self._registry,
+                by=by,
+                now=wall_clock,
+                authority=authority,
+                keys=self._keys,
+                measure=self._measure,
+                events=self._events,
+            ),
         )
 
 

@@ -78,6 +78,7 @@ class Provider:
     ) -> None:
         self._settings = settings
         self._events = self._metrics = metrics
+        self._started = started
         self._leaving = False
         connections = connection_limit(secured=settings.tls_cert is not None)
         proxied = bool(settings.proxy_networks)
@@ -161,6 +162,7 @@ class Provider:
 
         def load_admin() -> Endpoint:
             from watchword.provider.admin import AdminApp
+            from watchword.provider.health import Health
             from watchword.provider.published_status import PublishedStatuses
 
             return AdminApp(
@@ -170,6 +172,15 @@ class Provider:
                 published=issuer.jwks,
                 statuses=PublishedStatuses(issuer.statuses.lists, issuer.config),
                 claims=issuer.claims,
+                keys=issuer.signing_keys(),
+                measure=Health(
+                    self._settings,
+                    issuer,
+                    self._metrics,
+                    checks=self._readiness(),
+                    started=self._started,
+                    clock=wall_clock,
+                ),
                 bases=bases,
             )
 

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from issuer.endpoints.asgi import Endpoint
 from issuer.endpoints.cross_origin import readable_everywhere
@@ -35,6 +36,9 @@ from watchword.provider.shared_limits import SHARE_SECONDS, SharedLimits
 from watchword.provider.token_status import PRUNE_SECONDS, TokenStatus
 from watchword.registry import is_missing, open_registry
 from watchword.settings import Settings
+
+if TYPE_CHECKING:
+    from issuer.administration.provider import SigningKeys
 
 FOLLOW_SECONDS = 0.25
 """Between two looks for registry changes; a change by another process counts within a second."""
@@ -107,9 +111,7 @@ class IssuerApp:
         )
         self.usage = UsageLog()
         self.limits = _open_limits(settings)
-        self._shared_limits = SharedLimits(
-            self.limits, self.writes, clock=wall_clock, events=events
-        )
+        self.shared_limits = SharedLimits(self.limits, self.writes, clock=wall_clock, events=events)
         self.claims = self._redis or self.writes
         self.authentication = Authentication(
             settings, self.registry, self.view, self.claims, limits=self.limits, events=events
@@ -188,6 +190,19 @@ class IssuerApp:
         except NoSigningKey:
             return False
         return self._following.succeeds("keys")
+
+    def signing_keys(self) -> "SigningKeys":
+        """Return the keys as administrators list and change them."""
+        from watchword.provider.signing_keys import StoredSigningKeys
+
+        return StoredSigningKeys(
+            self._key_store,
+            ring_policy(self._settings),
+            alg=self._settings.signing_alg,
+            withdrawal_seconds=self.config.withdrawal_seconds,
+            clock=wall_clock,
+            on_change=lambda: self._following.wake("keys"),
+        )
 
     def store_answers(self) -> bool:
         """Tell whether the registry answered when last asked, also about the status of tokens."""
@@ -328,7 +343,7 @@ class IssuerApp:
             Job(
                 name="limits",
                 every=SHARE_SECONDS,
-                run=self._shared_limits.share,
+                run=self.shared_limits.share,
                 longest=SHARE_SECONDS,
             ),
             Job(

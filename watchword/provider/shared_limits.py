@@ -1,11 +1,13 @@
 """Share what this process has counted for the limits of clients, and log who was limited."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from issuer.events import Event, EventSink
-from issuer.limits import WINDOW, Limits
+from issuer.limits import REPORTED, WINDOW, Limited, Limits
 from issuer.ports import HotStore
 from issuer.registry.errors import StoreUnavailable
 
@@ -16,8 +18,19 @@ SHARED_AT_ONCE = 256
 """Counts of a limit that are shared at a time; the largest go first, so that a flood of invented
 ids costs the database one batch a second."""
 
+RECENT_SECONDS = 3600
+"""For which it is remembered who was limited."""
+
 TOLD_AGAIN = 3600
 """Seconds after which a client that keeps no token is logged again."""
+
+
+class RecentlyLimited(NamedTuple):
+    """Whose requests were beyond a limit, how many, and when last in seconds since the epoch."""
+
+    limited: Limited
+    requests: int
+    last_at: int
 
 
 class SharedLimits:
@@ -37,13 +50,24 @@ class SharedLimits:
         self._writes = writes
         self._clock = clock
         self._events = events
+        self._recent: OrderedDict[Limited, RecentlyLimited] = OrderedDict()
+
+    def recent(self, now: int) -> list[RecentlyLimited]:
+        """Tell whose requests to this process were beyond a limit in the last hour, latest first.
+
+        From any thread.
+        """
+        remembered = reversed(tuple(self._recent.values()))
+        return [each for each in remembered if each.last_at > now - RECENT_SECONDS]
 
     async def share(self) -> None:
         """Log and share what there is to since the last call.
 
         While the database does not answer, this process counts alone.
         """
-        for (limit, client_id, address), requests in self._limits.take_limited().items():
+        for limited, requests in self._limits.take_limited().items():
+            self._remember(limited, requests)
+            limit, client_id, address = limited
             self._events(
                 Event.REQUEST_LIMITED,
                 limit=limit,
@@ -54,6 +78,15 @@ class SharedLimits:
         with suppress(StoreUnavailable):  # the job "registry" reports the outage
             await self._count_together()
             await self._tell_without_cache()
+
+    def _remember(self, limited: Limited, requests: int) -> None:
+        now = self._clock()
+        before = self._recent.pop(limited, None)
+        if before is not None and before.last_at > now - RECENT_SECONDS:
+            requests += before.requests
+        self._recent[limited] = RecentlyLimited(limited, requests, now)
+        if len(self._recent) > REPORTED:
+            self._recent.popitem(last=False)
 
     async def _count_together(self) -> None:
         now = self._clock()

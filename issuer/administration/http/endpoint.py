@@ -25,16 +25,17 @@ from issuer.administration.http.problems import (
     write_refusal,
 )
 from issuer.administration.http.route import (
+    PATCH,
     Answer,
     Call,
+    Operations,
     Route,
     Value,
     parse_if_match,
     parse_path,
     parse_query,
 )
-from issuer.administration.http.routes import PATCH, Found, find_route
-from issuer.administration.local import Administration
+from issuer.administration.http.routes import Found, find_route
 from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
 from issuer.events import Event, EventSink
 from issuer.registry.errors import InvalidValue, RegistryError, RevisionConflict
@@ -72,7 +73,7 @@ class AdministrationEndpoint:
         self,
         bases: tuple[str, ...],
         *,
-        administer: Callable[[Scope, Scopes], Administration],
+        administer: Callable[[Scope, Scopes], Operations],
         guard: Callable[[Scopes, App], App],
         events: EventSink,
     ) -> None:
@@ -142,7 +143,8 @@ class AdministrationEndpoint:
         key = headers.only(b"idempotency-key") if route.retried else None
         operations = self._administer(scope, route.needs(query))
         return lambda: Call(
-            operations=operations,
+            operations=operations.registry,
+            provider=operations.provider,
             names=found.names,
             query=query,
             document=_parse_document(body),

@@ -4,17 +4,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import Field, TypeAdapter
-from pydantic.dataclasses import dataclass
 
+from issuer.administration.http.answers import ANSWERS
 from issuer.administration.http.problems import KINDS
-from issuer.administration.http.route import IF_MATCH_PATTERN, NAME_PATTERN, Parameter, Route
-from issuer.administration.http.routes import PATCH, ROUTES
+from issuer.administration.http.route import (
+    IF_MATCH_PATTERN,
+    NAME_PATTERN,
+    PATCH,
+    Parameter,
+    Route,
+)
+from issuer.administration.http.routes import ROUTES
 from issuer.administration.idempotency import KEY_PATTERN
-from issuer.registry.client import ClientRegistration
-from issuer.registry.client_description import ClientState
-from issuer.registry.permission import ResourcePermission
-from issuer.registry.resource import Resource
-from issuer.registry.schema import MODEL, Document, Json, TimeText
+from issuer.registry.schema import Document, Json
 
 SECURITY = "administration"
 """The security scheme that the scopes of the operations belong to."""
@@ -35,121 +37,6 @@ _TITLES = {
 }
 
 
-# The shapes of answers: nothing is read or written through these models; tests hold the real
-# answers to them.
-
-
-class Secret(Document):
-    """A secret by its times."""
-
-    secret_id: str
-    created_at: TimeText
-    starts_at: TimeText
-    expires_at: TimeText | None
-    last_used_at: TimeText | None = Field(description="to the minute; null if never")
-
-
-class AddedSecret(Secret):
-    """A secret that was added."""
-
-    client_secret: str | None = Field(
-        None, description="the secret itself, if it was made here; shown this once"
-    )
-
-
-@dataclass(frozen=True, kw_only=True, config=MODEL)
-class ListedClient(ClientRegistration):
-    """A client as it is registered."""
-
-    scope: str = Field(description="all scopes of its grants")
-    resources: list[str] = Field(description="the resources of its grants")
-    created_at: TimeText
-    updated_at: TimeText
-    state: ClientState = Field(description="`secret_expired`: all of its secrets have ended")
-    next_end_at: TimeText | None = Field(
-        description="when it ends or, if that is earlier, the next of its secrets; null for never"
-    )
-
-
-@dataclass(frozen=True, kw_only=True, config=MODEL)
-class Client(ListedClient):
-    """A client as it is registered, with its secrets."""
-
-    secrets: list[Secret]
-
-
-@dataclass(frozen=True, kw_only=True, config=MODEL)
-class CreatedClient(ListedClient):
-    """A client that was registered."""
-
-    client_secret: str | None = Field(
-        default=None, description="its secret, if it was made here; shown this once"
-    )
-    secret_id: str | None = Field(default=None, description="names that secret")
-    client_secret_expires_at: TimeText | None = Field(
-        default=None,
-        description="when that secret ends: RFC 3339, unlike RFC 7591 §3.2.1; null for never",
-    )
-
-
-@dataclass(frozen=True, kw_only=True, config=MODEL)
-class RegisteredResource(Resource):
-    """A resource as it is registered."""
-
-    created_at: TimeText
-    updated_at: TimeText
-
-
-class InitialAccessToken(Document):
-    """An initial access token by what it allows."""
-
-    token_id: str
-    grants: list[ResourcePermission]
-    token_ttl: int | None
-    uses_left: int | None
-    created_at: TimeText
-    expires_at: TimeText | None
-
-
-class CreatedRegistrationToken(InitialAccessToken):
-    """An initial access token that was made."""
-
-    token: str | None = Field(None, description="the token itself; shown this once")
-
-
-class TokenChange(Document):
-    """What was changed, or would be."""
-
-    action: str
-    tokens: int = Field(description="at most how many live tokens it is about")
-    dry_run: bool
-
-
-class AuditEntry(Document):
-    """One change."""
-
-    number: int
-    at: TimeText
-    actor: str = Field(description="a client id, or what names the actor where it is no client")
-    via: str
-    request_id: str | None
-    action: str
-    target: str = Field(
-        description="a client id, resource identifier or token id; the issuer if it is all tokens"
-    )
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-
-
-class Use(Document):
-    """A scope that a client may use."""
-
-    client_id: str
-    resource: str
-    scope: str
-    last_used_at: TimeText | None = Field(description="to the minute; null if never")
-
-
 class ProblemField(Document):
     """A part of a problem."""
 
@@ -165,25 +52,6 @@ class Problem(Document):
     status: int
     detail: str
     errors: list[ProblemField] | None = None
-
-
-ANSWERS: dict[str, type[Any]] = {
-    each.__name__: each
-    for each in (
-        Secret,
-        AddedSecret,
-        ListedClient,
-        Client,
-        CreatedClient,
-        RegisteredResource,
-        InitialAccessToken,
-        CreatedRegistrationToken,
-        TokenChange,
-        AuditEntry,
-        Use,
-    )
-}
-"""The shapes of good answers, by name."""
 
 
 def describe_paths(base: str) -> Json:

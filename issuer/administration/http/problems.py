@@ -67,6 +67,7 @@ KINDS: Mapping[type[errors.RegistryError], ProblemKind] = {
     errors.UnknownRegistrationToken: ProblemKind(
         "unknown-registration-token", 404, "There is no such registration token"
     ),
+    errors.UnknownSigningKey: ProblemKind("unknown-key", 404, "There is no such signing key"),
     CallerNotActive: ProblemKind("caller-not-active", 401, "The caller's client is not active"),
     BeyondAuthority: ProblemKind("beyond-authority", 403, "The caller does not hold as much"),
     errors.DuplicateClient: ProblemKind("duplicate-client", 409, "The client id is taken"),
@@ -74,6 +75,9 @@ KINDS: Mapping[type[errors.RegistryError], ProblemKind] = {
     errors.ResourceInUse: ProblemKind("resource-in-use", 409, "The resource is in use"),
     errors.ScopeInUse: ProblemKind("scope-in-use", 409, "The scope is in use"),
     errors.TooManySecrets: ProblemKind("too-many-secrets", 409, "The client has enough secrets"),
+    errors.KeyChangeRefused: ProblemKind(
+        "key-change-refused", 409, "The signing keys cannot be changed so now"
+    ),
     DeclarationRefused: ProblemKind("declaration-refused", 409, "The declaration cannot be met"),
     errors.RevisionConflict: ProblemKind("revision-conflict", 412, "It has changed meanwhile"),
     errors.StoreUnavailable: UNAVAILABLE,

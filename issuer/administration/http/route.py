@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 from issuer.administration.http.problems import MALFORMED_REQUEST, RequestRefused
 from issuer.administration.local import Administration
 from issuer.administration.operations import Page, Versioned
+from issuer.administration.provider import ProviderAdministration
 from issuer.registry.errors import InvalidValue, RegistryError, RevisionConflict
 from issuer.registry.schema import Json
 
@@ -25,6 +26,10 @@ _SENT_TAG = r'(W/)?"[!#-~]*"'
 IF_MATCH_PATTERN = rf"^(\*|{_SENT_TAG}(, {_SENT_TAG})*)$"
 """What `If-Match` should be, for JSON Schema: as clients write it, of all that is understood."""
 _OURS = re.compile(r'(?<!W/)"(0|[1-9]\d{0,17})"', re.ASCII)
+JSON = ("application/json",)
+PATCH = ("application/merge-patch+json", "application/json")
+"""Media types that bodies may have."""
+
 _FLAGS = {"": True, "true": True, "false": False}
 
 Value = str | int | bool | None
@@ -60,12 +65,25 @@ UNCONDITIONAL = Precondition()
 """No condition."""
 
 
+class Operations(NamedTuple):
+    """What a caller may do, in the caller's name.
+
+    Args:
+        registry: on the registry.
+        provider: on the rest of the provider.
+    """
+
+    registry: Administration
+    provider: ProviderAdministration
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """A request that its route has read.
 
     Args:
-        operations: what the caller may do, in the caller's name.
+        operations: what the caller may do on the registry.
+        provider: what it may do on the rest of the provider.
         names: what the path names, in its order.
         query: a value for each parameter that the route knows.
         document: the body.
@@ -74,6 +92,7 @@ class Call:
     """
 
     operations: Administration
+    provider: ProviderAdministration
     names: tuple[str, ...] = ()
     query: Mapping[str, Value] = field(default_factory=dict)
     document: Json = field(default_factory=dict, repr=False)

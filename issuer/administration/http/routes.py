@@ -26,7 +26,8 @@ from issuer.administration.http.parameters import (
     wanted_clients,
 )
 from issuer.administration.http.problems import METHOD_NOT_ALLOWED, NOT_FOUND, RequestRefused
-from issuer.administration.http.route import Route
+from issuer.administration.http.provider_routes import PROVIDER_ROUTES
+from issuer.administration.http.route import JSON, PATCH, Route
 from issuer.administration.token_changes import TokenChangeDocument
 from issuer.registry.errors import (
     UnknownClient,
@@ -36,9 +37,6 @@ from issuer.registry.errors import (
 )
 from issuer.registry.initial_access_token import RegistrationTokenDocument
 from issuer.registry.resource import Resource
-
-JSON: Final = ("application/json",)
-PATCH: Final = ("application/merge-patch+json", "application/json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +332,7 @@ ROUTES: Final = (
         reads=SentDeclaration,
         max_body=16 * 1_048_576,
     ),
+    *PROVIDER_ROUTES,
 )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from issuer.administration.http import BASE
-from issuer.administration.http.openapi import ANSWERS, Problem
+from issuer.administration.http.answers import ANSWERS
+from issuer.administration.http.openapi import Problem
 from issuer.administration.http.routes import ROUTES
 from issuer.registry.schema import read
 from tests.support.administration_api import PREFIX, Api, opened_api, refused
