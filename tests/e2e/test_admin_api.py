@@ -6,6 +6,8 @@ import socket
 import httpx
 import pytest
 
+from issuer.administration.http.answers import ANSWERS
+from issuer.registry.schema import read
 from tests.support.provider import make_place, running
 from watchword.registry import ADMIN_SCOPES
 
@@ -24,6 +26,7 @@ def served(tmp_path_factory):
             ("root", " ".join(ADMIN_SCOPES)),
             ("reader", READER),
             ("writer", WRITER),
+            ("keys", "watchword:keys:read"),
         )
     }
     clients["stranger"] = place.json("clients", "create", "stranger", "--all-scopes")
@@ -188,3 +191,32 @@ def test_everything_that_is_served_is_described(place):
     document = place.get("/openapi.json").json()
     assert "/admin/api/v1/clients/{client_id}" in document["paths"]
     assert document["servers"] == [{"url": place.url}]
+
+
+def test_keys_are_listed_and_rotated_by_those_who_may(root, as_client):
+    """What a withdrawal would come to is told; the rotation is done, and the trail says by whom."""
+    reader = as_client("keys")
+    assert reader.get("/keys").status_code == 200
+    refused = reader.post("/key-rotations")
+    assert 'scope="watchword:keys:write"' in refused.headers["www-authenticate"]
+    signing = next(each for each in root.get("/keys").json()["keys"] if each["state"] == "active")
+    foreseen = root.post("/key-withdrawals", json={"kid": signing["kid"], "dry_run": True}).json()
+    assert [each["state"] for each in foreseen["keys"] if each["kid"] == signing["kid"]] == [
+        "revoked"
+    ]
+    rotated = root.post("/key-rotations")
+    assert (rotated.status_code, rotated.json()["recorded"]) == (200, True), rotated.text
+    (entry, *_) = root.get("/audit", params={"action": "key.scheduled"}).json()["entries"]
+    assert (entry["actor"], entry["via"]) == ("root", "api")
+
+
+def test_health_tells_what_was_refused_and_that_nothing_is_wrong(root, place):
+    """Counted over both workers; the document is as OpenAPI describes it."""
+    place.ask({"client_id": "nobody", "client_secret": "x"})
+    health = root.get("/health").json()
+    read(ANSWERS["Health"], health)
+    assert all(health["checks"].values())
+    assert health["findings"] == []
+    assert health["database"]["schema"] == health["database"]["expected_schema"]
+    assert any(each["outcome"] == "issued" for each in health["token_requests"])
+    assert [each["limit"] for each in health["limits"]] == ["failed_auth", "token_quota"]

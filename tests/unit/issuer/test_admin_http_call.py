@@ -16,7 +16,6 @@ from issuer.administration.http.route import (
     write_tag,
 )
 from issuer.administration.http.routes import ROUTES, find_route
-from issuer.administration.local import Administration
 from issuer.registry.errors import InvalidValue, RevisionConflict
 from watchword.registry import ADMIN_SCOPES
 
@@ -139,8 +138,8 @@ def test_a_query_that_is_not_understood_is_refused(raw: bytes) -> None:
 
 def test_a_call_gives_parameters_in_their_types(tmp_path: object) -> None:
     """What is not given is none, nought or no."""
-    unused: Administration = None  # type: ignore[assignment]
-    call = Call(operations=unused, query={"after": "x", "limit": 5, "prune": True, "target": None})
+    query = {"after": "x", "limit": 5, "prune": True, "target": None}
+    call = Call(operations=None, provider=None, query=query)  # type: ignore[arg-type]
     assert (call.text("after"), call.text("target")) == ("x", None)
     assert (call.number("limit"), call.flag("prune")) == (5, True)
 

@@ -251,7 +251,7 @@ async def test_answers_are_as_they_are_described(api: Api) -> None:
     read(ANSWERS["RegisteredResource"], (await api.ask("POST", "/resources", json=resource)).json())
     names = {"{client_id}": "till", "{resource}": "urn:z"}
     for route in ROUTES:
-        if route.method == "GET" and route.answers is not None:
+        if route.method == "GET" and route.answers not in (None, "Health"):
             path = route.path
             for name, value in names.items():
                 path = path.replace(name, value)
