@@ -117,7 +117,9 @@ class ConsoleApp:
         self._origin = config.origin
         self._events = events
         self._admin = admin
-        self._renderer = Renderer(self._base, issuer=settings.issuer)
+        self._renderer = Renderer(
+            self._base, issuer=settings.issuer, withdrawal_seconds=config.withdrawal_seconds
+        )
         self._guard = SessionGuard(
             issuer.registry, origin=self._origin, administration=settings.administration
         )

@@ -6,4 +6,11 @@ from typing import Final
 NOTICES: Final[Mapping[str, str]] = {
     "signed-out": "You are signed out.",
     "session-ended": "Your session has ended. Sign in again; what you entered was not saved.",
+    "resource-added": "The resource was added.",
+    "resource-changed": "The resource was changed.",
+    "resource-deleted": "The resource was deleted.",
+    "key-rotated": "The rotation is under way: the timeline has when the successor signs.",
+    "key-rotated-unrecorded": "The rotation is under way. The registry failed meanwhile, so the log alone has it.",
+    "key-withdrawn": "The key was withdrawn. Validators refuse its tokens as they learn of it.",
+    "key-withdrawn-unrecorded": "The key was withdrawn. The registry failed meanwhile, so the log alone has it.",
 }

@@ -6,7 +6,7 @@ import mimetypes
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,6 +19,7 @@ from watchword.console.routes import ROUTES
 
 _HERE = Path(__file__).parent
 _PARTS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
+_LATEST = 253_402_300_799  # the last second of the year 9999
 _LICENCE = ".LICENSE"
 
 
@@ -66,9 +67,10 @@ class Renderer:
     Args:
         base: the path of the console.
         issuer: the issuer identifier.
+        withdrawal_seconds: within which validators learn that a token was revoked.
     """
 
-    def __init__(self, base: str, *, issuer: str) -> None:
+    def __init__(self, base: str, *, issuer: str, withdrawal_seconds: int) -> None:
         static = load_static()
         self.files = {file.path: file for file in static.values()}
         """The static files by their paths below the console's."""
@@ -77,6 +79,7 @@ class Renderer:
             "issuer": issuer,
             "issuer_name": urlsplit(issuer).netloc,
             "version": version("watchword"),
+            "withdrawal_seconds": withdrawal_seconds,
         }
 
     def render(self, page: Page, frame: Frame) -> bytes:
@@ -152,7 +155,14 @@ def make_environment(base: str, static: dict[str, StaticFile]) -> Environment:
         "url": url,
         "static": {name: base + file.path for name, file in static.items()},
     }
-    environment.filters |= {"ago": ago, "moment": moment, "duration": duration, "pretty": pretty}
+    environment.filters |= {
+        "ago": ago,
+        "moment": moment,
+        "duration": duration,
+        "pretty": pretty,
+        "claimed_moment": claimed_moment,
+        "pair": lambda text: (text, text),
+    }
     return environment
 
 
@@ -161,10 +171,17 @@ def parse_time(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp())
 
 
-def moment(value: str | int) -> str:
+def moment(value: str | int, to: Literal["minutes", "seconds"] = "minutes") -> str:
     """Write a time for people, in UTC."""
     at = datetime.fromtimestamp(parse_time(value) if isinstance(value, str) else value, UTC)
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if to == "seconds" else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def claimed_moment(value: Any, now: int) -> str:  # noqa: ANN401 - any JSON value
+    """Write a time as a token claims it, whatever that is."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LATEST:
+        return f"{moment(value)} ({ago(value, now)})"
+    return str(value)
 
 
 def ago(value: str | int, now: int) -> str:

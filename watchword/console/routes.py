@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from issuer.administration.authority import KEYS_WRITE
 from issuer.administration.http.route import parse_path
-from watchword.console.pages import overview
+from watchword.console.pages import audit, health, keys, overview, resources, tokens, usage
 from watchword.console.request import ConsoleRequest, Page, Redirect
+from watchword.registry import TOKENS_WRITE
 
 Show = Callable[[ConsoleRequest], Awaitable[Page | Redirect]]
 
@@ -43,7 +45,82 @@ class Route:
         return tuple(names)
 
 
-ROUTES: Final = (Route(method="GET", path="/", show=overview.overview, section="Overview"),)
+def _form(path: str, show: Show, scopes: tuple[str, ...]) -> tuple[Route, Route]:
+    """Return the routes of a form and of what it posts."""
+    return (
+        Route(method="GET", path=path, show=show, scopes=scopes),
+        Route(method="POST", path=path, show=show, scopes=scopes),
+    )
+
+
+_RESOURCES_READ = "watchword:resources:read"
+_RESOURCES = (_RESOURCES_READ, "watchword:resources:write")
+_KEYS = ("watchword:keys:read", KEYS_WRITE)
+
+ROUTES: Final = (
+    Route(method="GET", path="/", show=overview.overview, section="Overview"),
+    Route(
+        method="GET",
+        path="/resources",
+        show=resources.list_resources,
+        scopes=(_RESOURCES_READ,),
+        section="Resources",
+    ),
+    Route(
+        method="GET",
+        path="/resources/{resource}",
+        show=resources.show_resource,
+        scopes=(_RESOURCES_READ,),
+    ),
+    # No resource has this identifier: it would have to be an absolute URI.
+    *_form("/resources/new", resources.create_resource, _RESOURCES),
+    *_form("/resources/{resource}/change", resources.change_resource, _RESOURCES),
+    *_form("/resources/{resource}/delete", resources.delete_resource, _RESOURCES),
+    Route(
+        method="GET",
+        path="/keys",
+        show=keys.list_keys,
+        scopes=("watchword:keys:read",),
+        section="Keys",
+    ),
+    *_form("/keys/rotate/{alg}", keys.rotate_key, _KEYS),
+    *_form("/keys/withdraw/{kid}", keys.withdraw_key, _KEYS),
+    Route(
+        method="GET",
+        path="/tokens",
+        show=tokens.choose_tokens,
+        scopes=(TOKENS_WRITE,),
+        section="Tokens",
+    ),
+    Route(method="POST", path="/tokens", show=tokens.change_tokens, scopes=(TOKENS_WRITE,)),
+    Route(
+        method="GET",
+        path="/usage",
+        show=usage.list_usage,
+        scopes=("watchword:clients:read",),
+        section="Usage",
+    ),
+    Route(
+        method="GET",
+        path="/audit",
+        show=audit.list_audit,
+        scopes=("watchword:audit:read",),
+        section="Audit",
+    ),
+    Route(
+        method="GET",
+        path="/audit/{number}",
+        show=audit.show_entry,
+        scopes=("watchword:audit:read",),
+    ),
+    Route(
+        method="GET",
+        path="/health",
+        show=health.show_health,
+        scopes=("watchword:health:read",),
+        section="Health",
+    ),
+)
 
 
 def find_routes(path: str) -> dict[str, tuple[Route, tuple[str, ...]]]:
