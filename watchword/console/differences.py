@@ -85,8 +85,8 @@ def compare_conflict(
             ConflictLine(
                 name,
                 _plain(_pieces(name, was, was, "")),
-                _pieces(name, saved, was, "ins"),
-                _pieces(name, wanted, was, "ins"),
+                _changes(name, was, saved),
+                _changes(name, was, wanted),
                 _plain(_pieces(name, result, result, "")),
                 both=was not in (saved, wanted) and saved != wanted,
             )
@@ -104,6 +104,12 @@ def _pieces(name: str, value: Any, other: Any, mark: Mark) -> tuple[Piece, ...]:
     return tuple(Piece(text, "" if text in others else mark) for text in items)
 
 
+def _changes(name: str, was: Any, value: Any) -> tuple[Piece, ...]:  # noqa: ANN401
+    """Return a value, and after it what is gone from it."""
+    gone = (each for each in _pieces(name, was, value, "del") if each.mark)
+    return (*_pieces(name, value, was, "ins"), *gone)
+
+
 def _plain(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     return tuple(Piece(each.text, "") for each in pieces)
 
@@ -113,12 +119,21 @@ def _items(name: str, value: Any) -> list[str]:  # noqa: ANN401
     if name in _WORDS and isinstance(value, str):
         return value.split()
     if isinstance(value, list):
-        return [each if isinstance(each, str) else _write(each) for each in value]
+        return [item for each in value for item in _items_of(each)]
     if isinstance(value, dict):
         return [f"{key}: {_write(each)}" for key, each in value.items()]
     if value is None:
         return []
     return [value if isinstance(value, str) else _write(value)]
+
+
+def _items_of(value: Any) -> list[str]:  # noqa: ANN401
+    """Take an item of a list apart: a grant scope by scope, anything else not at all."""
+    if not (isinstance(value, dict) and {"resource", "scope"} <= value.keys()):
+        return [_write(value)]
+    rest = {name: each for name, each in value.items() if name not in ("resource", "scope")}
+    granted = [f"{value['resource']} {scope}" for scope in str(value["scope"]).split()]
+    return granted + [f"{value['resource']} {name}: {_write(rest[name])}" for name in rest]
 
 
 def _write(value: Any) -> str:  # noqa: ANN401

@@ -10,7 +10,7 @@ NOTICES: Final[Mapping[str, str]] = {
     "resource-changed": "The resource was changed.",
     "resource-deleted": "The resource was deleted.",
     "key-rotated": "The rotation is under way: the timeline has when the successor signs.",
-    "key-rotated-unrecorded": "The rotation is under way. The registry failed meanwhile, so the log alone has it.",
+    "key-rotated-unrecorded": "The rotation is under way. The audit trail failed: see the log.",
     "key-withdrawn": "The key was withdrawn. Validators refuse its tokens as they learn of it.",
-    "key-withdrawn-unrecorded": "The key was withdrawn. The registry failed meanwhile, so the log alone has it.",
+    "key-withdrawn-unrecorded": "The key was withdrawn. The audit trail failed: see the log.",
 }

@@ -3,7 +3,7 @@
 Everything is derived from the times that the administration API gives, by the rule itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -14,9 +14,17 @@ WIDTH, NAMES, ROW = 960, 150, 40
 """Units of the picture: its width, that of the names at the left, and the height of a row."""
 
 _TOP = 34
-_LEAST_REACH = 3_600
-_STEPS = (60, 300, 900, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600, 86_400, 7 * 86_400, 30 * 86_400)
+_LEAST_REACH = 6 * 3_600
+_HOUR, _DAY = 3_600, 86_400
+_STEPS = (_HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY)
 _MOST_TICKS = 7
+_PAST = 0.4
+"""The part of the width that is over."""
+_NEAR = 50
+"""Units within which two texts would touch."""
+
+Place = Callable[[float], float]
+"""Gives the place of a time in the picture."""
 
 
 class Bar(NamedTuple):
@@ -74,7 +82,7 @@ def lay_out(keys: Sequence[Mapping[str, Any]], now: int) -> Timeline:
         if at is not None
     ]
     ahead = max([_LEAST_REACH, *(at - now for at in times)])
-    start, end = now - ahead * 0.8, now + ahead * 1.2
+    start, end = now - ahead * 2 * _PAST, now + ahead * 2 * (1 - _PAST)
     scale = (WIDTH - NAMES) / (end - start)
 
     def place(at: float) -> float:
@@ -101,7 +109,7 @@ def _entry(key: Mapping[str, Any]) -> RingEntry:
     )
 
 
-def _row(entry: RingEntry, y: int, place: Any, shown: tuple[float, float]) -> Row:  # noqa: ANN401
+def _row(entry: RingEntry, y: int, place: Place, shown: tuple[float, float]) -> Row:
     bars = []
     for span in spans(entry):
         if span.start < shown[1] and span.end > shown[0]:
@@ -114,15 +122,17 @@ def _row(entry: RingEntry, y: int, place: Any, shown: tuple[float, float]) -> Ro
     return Row(entry.key.kid, y, tuple(bars), mark)
 
 
-def _ticks(start: float, end: float, place: Any) -> tuple[Tick, ...]:  # noqa: ANN401
-    step = next((each for each in _STEPS if (end - start) / each <= _MOST_TICKS), _STEPS[-1])
-    form = "%d %b" if step >= _STEPS[-3] else "%d %b %H:%M" if end - start > _STEPS[-3] else "%H:%M"
+def _ticks(start: float, end: float, place: Place) -> tuple[Tick, ...]:
+    least = (end - start) / _MOST_TICKS
+    step = next((each for each in _STEPS if each >= least), int(least))
+    form = "%H:%M" if end - start <= _DAY else "%d %b %H:%M" if step < _DAY else "%d %b %Y"
     first = int(start // step + 1) * step
+    at_now = start + (end - start) * _PAST
     return tuple(
         Tick(place(at), datetime.fromtimestamp(at, UTC).strftime(form))
         for at in range(first, int(end), step)
-        if place(at) < WIDTH - 40
-    )[: 2 * _MOST_TICKS]
+        if place(at) < WIDTH - _NEAR and abs(place(at) - place(at_now)) > _NEAR
+    )
 
 
 def _seconds(text: str | None) -> int | None:

@@ -145,6 +145,7 @@ async def _show_conflict(request: ConsoleRequest, base: Document, wanted: Docume
         "fields": list(_write(theirs | mine).items()),
         "withdraw": request.form.has("withdraw"),
         "at": ("resources", request.name),
+        "change": ("resources", request.name, "change"),
     }
     return Page(template="conflict.html", context=context, status=REVISION_CONFLICT)
 
