@@ -32,6 +32,7 @@ class Api:
         self.needed: list[tuple[str, ...]] = []
         self.events: list[tuple[str, dict[str, object]]] = []
         self.fault: Exception | None = None
+        self.folder = folder
         self.key_store = KeyStore(KeyFolder(folder / "keys"))
         self.keys = StoredSigningKeys(
             self.key_store,
