@@ -1,7 +1,7 @@
 """An operator's tasks in the console, by keyboard alone, on a running provider."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -35,7 +35,7 @@ def place(served: tuple[Place, dict[str, Any]]) -> Place:
 
 
 @pytest.fixture
-async def operator(place: Place, watch: Watch) -> AsyncIterator[Callable[..., Awaitable[Page]]]:
+def operator(place: Place, watch: Watch) -> Callable[..., Awaitable[Page]]:
     """Give a function that signs an operator in and opens a page of the console."""
 
     async def open_as(path: str = "", **options: Any) -> Page:
@@ -46,7 +46,7 @@ async def operator(place: Place, watch: Watch) -> AsyncIterator[Callable[..., Aw
         await page.goto(f"{place.url}/console{path}")
         return page
 
-    yield open_as
+    return open_as
 
 
 async def go(page: Page, name: str) -> None:
