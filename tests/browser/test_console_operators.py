@@ -52,8 +52,8 @@ def operator(place: Place, watch: Watch) -> Callable[..., Awaitable[Page]]:
 async def go(page: Page, name: str) -> None:
     """Follow the link, or press the button, of this name by keyboard."""
     await press_tab_to(page, name, most=90)
-    await page.keyboard.press("Enter")
-    await page.wait_for_load_state()
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
 
 
 async def test_a_key_is_rotated(operator: Callable[..., Awaitable[Page]], place: Place) -> None:
@@ -66,7 +66,9 @@ async def test_a_key_is_rotated(operator: Callable[..., Awaitable[Page]], place:
     await expect(page.get_by_text("What will happen, and when")).to_be_visible()
     await assert_accessible(page)
     await go(page, "Rotate the key")
-    await expect(page.get_by_role("status").first).to_contain_text("rotation is under way")
+    await expect(page.locator("main").get_by_role("status")).to_contain_text(
+        "rotation is under way"
+    )
     await assert_accessible(page)
     listed = await asyncio.to_thread(place.json, "keys", "list")
     assert sum(key["signs_from"] is not None for key in listed["keys"]) >= 2
@@ -81,7 +83,9 @@ async def test_a_key_is_withdrawn(operator: Callable[..., Awaitable[Page]], plac
     await expect(page.get_by_text("This cannot be undone.")).to_be_visible()
     await assert_accessible(page)
     await go(page, "Withdraw the key")
-    await expect(page.get_by_role("status").first).to_contain_text("The key was withdrawn")
+    await expect(page.locator("main").get_by_role("status")).to_contain_text(
+        "The key was withdrawn"
+    )
     row = page.get_by_role("row").filter(has_text=kid)
     await expect(row.locator(".badge")).to_have_text("withdrawn")
     entries = await asyncio.to_thread(place.json, "audit", "list", "--action", "key.revoked")
@@ -135,13 +139,15 @@ async def test_a_leaked_token_is_revoked(
     assert token not in await page.content()
     await assert_accessible(page)
     await go(page, "Revoke the token")
-    await expect(page.get_by_role("status").first).to_contain_text("This token is revoked.")
-    await expect(page.get_by_role("status").first).to_contain_text("In force")
+    await expect(page.locator("main").get_by_role("status")).to_contain_text(
+        "This token is revoked."
+    )
+    await expect(page.locator("main").get_by_role("status")).to_contain_text("In force")
     await assert_accessible(page)
     shown = {"authorization": f"Bearer {token}"}
 
     def is_refused() -> bool:
-        return place.get("/resource", headers=shown).status_code == 401
+        return place.get("/read-resource", headers=shown).status_code == 401
 
     assert await asyncio.to_thread(eventually, is_refused)
 
@@ -186,12 +192,16 @@ async def test_a_resource_is_changed_while_another_operator_does(
             await press_tab_to(page, "Life of tokens optional")
             await page.keyboard.type(life)
         await go(page, "Save")
-    await expect(first.get_by_role("status").first).to_contain_text("The resource was changed")
+    await expect(first.locator("main").get_by_role("status")).to_contain_text(
+        "The resource was changed"
+    )
     await expect(second.get_by_role("alert")).to_contain_text("Your changes are not saved yet")
     await expect(second.locator("ins").first).to_have_text("orders:first")
     await assert_accessible(second)
     await go(second, "Save my changes on top")
-    await expect(second.get_by_role("status").first).to_contain_text("The resource was changed")
+    await expect(second.locator("main").get_by_role("status")).to_contain_text(
+        "The resource was changed"
+    )
     shown = await asyncio.to_thread(place.json, "resources", "show", ORDERS)
     assert ("orders:second" in shown["scopes"], shown["token_ttl"]) == (True, 300)
 
