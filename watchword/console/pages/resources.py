@@ -147,7 +147,7 @@ async def _show_conflict(request: ConsoleRequest, base: Document, wanted: Docume
         "at": ("resources", request.name),
         "change": ("resources", request.name, "change"),
     }
-    return Page(template="conflict.html", context=context, status=REVISION_CONFLICT)
+    return Page(template="resource-conflict.html", context=context, status=REVISION_CONFLICT)
 
 
 def _form(

@@ -4,9 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from issuer.registry.schema import write_time
-from keys.encoding import parse_json_object
-from keys.errors import InvalidJws
-from keys.jws import parse_compact
+from keys.errors import InvalidJwt
+from keys.jwt import read_jwt
 from watchword.console.api import ApiRefusal, Document
 from watchword.console.request import ConsoleRequest, Form, Page
 
@@ -86,6 +85,6 @@ def read_moment(text: str) -> str | None:
 def _claims(token: str) -> dict[str, Any]:
     """Return what a token says of itself; the API has looked at whose it is."""
     try:
-        return dict(parse_json_object(parse_compact(token).payload))
-    except (InvalidJws, ValueError):
+        return dict(read_jwt(token).claims)
+    except InvalidJwt:
         return {}
