@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from issuer.administration.http.route import write_path
+from issuer.registry.schema import write_time
 from watchword.console.guard import SignedIn
 from watchword.console.notices import NOTICES
 from watchword.console.request import Page
@@ -160,7 +161,7 @@ def make_environment(base: str, static: dict[str, StaticFile]) -> Environment:
         "moment": moment,
         "duration": duration,
         "pretty": pretty,
-        "claimed_moment": claimed_moment,
+        "claimed_time": claimed_time,
         "pair": lambda text: (text, text),
     }
     return environment
@@ -177,11 +178,11 @@ def moment(value: str | int, to: Literal["minutes", "seconds"] = "minutes") -> s
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if to == "seconds" else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def claimed_moment(value: Any, now: int) -> str:  # noqa: ANN401 - any JSON value
-    """Write a time as a token claims it, whatever that is."""
+def claimed_time(value: Any) -> str | None:  # noqa: ANN401 - any JSON value
+    """Write a time that a token claims as the API writes times; None if it is none."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LATEST:
-        return f"{moment(value)} ({ago(value, now)})"
-    return str(value)
+        return write_time(value)
+    return None
 
 
 def ago(value: str | int, now: int) -> str:

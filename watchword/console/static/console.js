@@ -61,3 +61,6 @@ for (const form of document.querySelectorAll("form[method=post]")) {
     }
   });
 }
+
+// On a narrow screen the section that is shown is in sight.
+document.querySelector(".sections [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

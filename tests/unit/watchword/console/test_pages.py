@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from issuer.registry.errors import StoreUnavailable
 from keys.ring import RingPolicy
 from tests.support.console_pages import Pages, hidden_fields, opened_pages
 from tests.support.registry import NOW, RESOURCE
 from watchword.console.api import ApiRefusal
 from watchword.console.pages.tokens import read_moment
-from watchword.console.rendering import claimed_moment
+from watchword.console.rendering import claimed_time
 from watchword.console.routes import ROUTES
 from watchword.registry import ADMIN_SCOPES
 
@@ -240,9 +241,9 @@ def test_times_are_in_utc_unless_they_say_otherwise(text: str, moment: str | Non
 
 @pytest.mark.parametrize("claimed", [HTML, True, -1, 10**30, 1.5, None])
 def test_a_time_that_a_token_claims_may_be_anything(claimed: object) -> None:
-    """It is shown as it is."""
-    assert claimed_moment(claimed, NOW) == str(claimed)
-    assert claimed_moment(NOW, NOW).endswith("UTC (just now)")
+    """What is no time is shown as it is."""
+    assert claimed_time(claimed) is None
+    assert claimed_time(0) == "1970-01-01T00:00:00Z"
 
 
 # ---- usage, audit, health ----
@@ -338,3 +339,31 @@ async def test_the_demo_resource_has_a_page_too(pages: Pages) -> None:
         "GET", "/resources/" + RESOURCE.replace(":", "%3A").replace("/", "%2F")
     )
     assert status == 200
+
+
+# ---- the database away ----
+
+PAGES = [
+    route.path for route in ROUTES if route.method == "GET" and route.path not in ("/", "/health")
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_without_the_database_no_page_pretends(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """503 of the API becomes the page that says so; nothing is shown as if it were empty."""
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(pages.api.registry, "read", away)
+    if page in ("/tokens", "/resources/new"):  # forms that show nothing of the registry
+        assert (await pages.ask("GET", page))[0] == 200
+        return
+    names = {"{resource}": "urn%3Ax", "{alg}": "ES256", "{kid}": "x", "{number}": "1"}
+    for name, value in names.items():
+        page = page.replace(name, value)
+    with pytest.raises(ApiRefusal) as caught:
+        await pages.ask("GET", page)
+    assert caught.value.status == 503
