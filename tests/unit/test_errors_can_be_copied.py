@@ -15,6 +15,8 @@ from issuer.registry.errors import DeclarationRefused, InvalidDocument
 from issuer.registry.mistakes import Mistake
 from resource_api import errors as resource_errors
 from watchword.cli.output import WrongUsage
+from watchword.console import app
+from watchword.console.api import ApiRefusal
 from watchword.settings import SettingsError
 
 SAMPLES = (
@@ -45,6 +47,8 @@ SAMPLES = (
     (RequestRefused, lambda found: found(NOT_FOUND, "nothing here", [(b"allow", b"GET")])),
     (SettingsError, lambda found: found(["port: no", "host: no"])),
     (WrongUsage, lambda found: found("no", "nor this")),
+    (ApiRefusal, lambda found: found(409, {"title": "It is in use", "detail": "why"})),
+    (app._Refused, lambda found: found(404, "There is no such page", "why", "not_found")),
     (TokenRequestRefused, lambda found: found("invalid_client", "why", 401, 3.0)),
     (TokenEndpointUnreachable, lambda found: found("it is away", 3.0)),
 )

@@ -62,6 +62,10 @@ class _Refused(Exception):
         self.page = _error_page(status, title, detail)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied and pickled without `__init__`, whose parameters differ by class."""
+        return Exception.__new__, (type(self), *self.args), vars(self)
+
 
 @dataclass(slots=True)
 class _Incoming:
