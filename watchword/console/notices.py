@@ -4,6 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 
 NOTICES: Final[Mapping[str, str]] = {
+    "client-created": "The client is registered.",
+    "client-updated": "The client is changed.",
+    "nothing-changed": "Nothing was different, so nothing was changed.",
+    "client-disabled": "The client is disabled: it is refused from now on.",
+    "client-enabled": "The client is enabled.",
+    "client-deleted": "The client is deleted.",
+    "secret-ended": "The secret has ended.",
     "signed-out": "You are signed out.",
     "session-ended": "Your session has ended. Sign in again; what you entered was not saved.",
     "resource-added": "The resource was added.",

@@ -6,7 +6,18 @@ from typing import Final
 
 from issuer.administration.authority import KEYS_WRITE
 from issuer.administration.http.route import parse_path
-from watchword.console.pages import audit, health, keys, overview, resources, tokens, usage
+from watchword.console.pages import (
+    audit,
+    client_forms,
+    clients,
+    credentials,
+    health,
+    keys,
+    overview,
+    resources,
+    tokens,
+    usage,
+)
 from watchword.console.request import ConsoleRequest, Page, Redirect
 from watchword.registry import TOKENS_WRITE
 
@@ -53,12 +64,49 @@ def _form(path: str, show: Show, scopes: tuple[str, ...]) -> tuple[Route, Route]
     )
 
 
+_CLIENTS = (clients.READ, clients.WRITE)
+_SECRETS = (clients.READ, clients.SECRETS)
 _RESOURCES_READ = "watchword:resources:read"
 _RESOURCES = (_RESOURCES_READ, "watchword:resources:write")
 _KEYS = ("watchword:keys:read", KEYS_WRITE)
 
 ROUTES: Final = (
     Route(method="GET", path="/", show=overview.overview, section="Overview"),
+    Route(
+        method="GET",
+        path="/clients",
+        show=clients.list_clients,
+        scopes=(clients.READ,),
+        section="Clients",
+    ),
+    Route(
+        method="GET",
+        path="/clients/{client_id}",
+        show=clients.show_client,
+        scopes=(clients.READ,),
+    ),
+    *_form("/new-client", client_forms.register_client, (clients.WRITE,)),
+    *_form("/clients/{client_id}/edit", client_forms.change_client, _CLIENTS),
+    Route(
+        method="POST",
+        path="/clients/{client_id}/disable",
+        show=clients.disable_client,
+        scopes=(clients.WRITE,),
+    ),
+    Route(
+        method="POST",
+        path="/clients/{client_id}/enable",
+        show=clients.enable_client,
+        scopes=(clients.WRITE,),
+    ),
+    *_form("/clients/{client_id}/delete", clients.delete_client, _CLIENTS),
+    Route(
+        method="POST",
+        path="/clients/{client_id}/secrets",
+        show=credentials.add_secret,
+        scopes=_SECRETS,
+    ),
+    *_form("/clients/{client_id}/secrets/{secret_id}", credentials.end_secret, _SECRETS),
     Route(
         method="GET",
         path="/resources",

@@ -11,8 +11,8 @@ from tests.support.console_pages import Pages, hidden_fields, opened_pages
 from tests.support.registry import NOW, RESOURCE
 from watchword.console.api import ApiRefusal
 from watchword.console.pages.tokens import read_moment
-from watchword.console.rendering import claimed_time
 from watchword.console.routes import ROUTES
+from watchword.console.times import claimed_time
 from watchword.registry import ADMIN_SCOPES
 
 ORDERS = "/resources/https%3A%2F%2Forders.example.com"
