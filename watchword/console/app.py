@@ -17,7 +17,15 @@ from watchword.ambient import wall_clock
 from watchword.console.api import AdministrationClient, ApiRefusal
 from watchword.console.guard import SessionGuard, SignedIn
 from watchword.console.rendering import Frame, Renderer
-from watchword.console.request import MAX_FORM, ConsoleRequest, Form, MalformedForm, Page, Redirect
+from watchword.console.request import (
+    MAX_FORM,
+    MAX_SIGN_IN,
+    ConsoleRequest,
+    Form,
+    MalformedForm,
+    Page,
+    Redirect,
+)
 from watchword.console.routes import Route, find_routes, nearest_page
 from watchword.console.sessions import Session, is_csrf, is_own_request
 from watchword.console.sign_in import SignIn
@@ -192,10 +200,11 @@ class ConsoleApp:
         method = "GET" if incoming.method in _READING else incoming.method
         self._require_own(method, incoming)
         if (method, incoming.path) == ("POST", f"{SHOW}"):
-            form = await _read_form(incoming)
+            form = await _read_form(incoming, MAX_SIGN_IN)
             return await self._sign_in.by_secret(incoming.headers, form, address=incoming.address)
         if (method, incoming.path) == ("POST", BY_CODE):
-            return await self._sign_in.by_code(incoming.headers, await _read_form(incoming))
+            form = await _read_form(incoming, MAX_SIGN_IN)
+            return await self._sign_in.by_code(incoming.headers, form)
         signed_in = await self._settle(incoming)
         if (method, incoming.path) == ("GET", SHOW):
             onward = Form.parse(incoming.query).get("next")
@@ -204,7 +213,7 @@ class ConsoleApp:
             return await self._sign_in.show(incoming.headers, Attempt(onward=onward))
         if signed_in is None:
             return self._lead_to_sign_in(incoming)
-        form = await _read_form(incoming) if method == "POST" else Form([])
+        form = await _read_form(incoming, MAX_FORM) if method == "POST" else Form([])
         if method == "POST" and not is_csrf(form.get("csrf"), signed_in.session.csrf):
             raise _Refused(403, "The form is not yours", "Open the page again.", "csrf")
         if (method, incoming.path) == ("POST", LEAVE):
@@ -328,13 +337,13 @@ def _find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
     return at_path[method]
 
 
-async def _read_form(incoming: _Incoming) -> Form:
+async def _read_form(incoming: _Incoming, most: int) -> Form:
     kind = (incoming.header(b"content-type") or "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise MalformedForm("a form is application/x-www-form-urlencoded")
-    body = await read_body(incoming.receive, MAX_FORM)
+    body = await read_body(incoming.receive, most)
     if body is None:
-        detail = f"A form has at most {MAX_FORM} bytes."
+        detail = f"A form has at most {most} bytes here."
         raise _Refused(413, "The form is too large", detail, "body_too_large")
     return Form.parse(body)
 

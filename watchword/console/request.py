@@ -10,8 +10,11 @@ from watchword.console.api import AdministrationClient
 from watchword.console.sessions import Session
 from watchword.provider.admin import Administrator
 
-MAX_FORM = 262_144
-"""Bytes of a form; more is refused."""
+MAX_FORM = 1_048_576
+"""Bytes of a form of somebody who is signed in; more is refused."""
+
+MAX_SIGN_IN = 16_384
+"""Bytes of a form of anybody else."""
 
 _MAX_FIELDS = 1_000
 
