@@ -61,7 +61,7 @@ async def test_a_client_signs_in_with_its_secret(console):
     assert made["client_secret"] not in str(console.log())
 
 
-@pytest.mark.rfc("6749-2.3.1-8")
+@pytest.mark.rfc("6749-2.3.1-4")
 async def test_every_failure_has_one_answer(console):
     """Unknown, disabled, wrong, ended, or nothing that a secret can be: the page says the same."""
     right = console.register("anna", ADMIN)["client_secret"]
