@@ -17,6 +17,7 @@ from pydantic_core import PydanticKnownError
 from issuer.registry.errors import InvalidValue
 from issuer.registry.schema import check_json_size
 from keys.errors import InvalidJwk
+from keys.identifiers import split_server_url
 from keys.jwk import PRIVATE_MEMBERS, PUBLISHED_TEST_KEYS, parse_public_jwk, thumbprint
 
 _MAXIMUM_JWKS_BYTES = 65_536
@@ -225,6 +226,10 @@ def check_jwks_uri(uri: str) -> str:
     # Brackets hold addresses only (RFC 3986 §3.2.2), also of future versions.
     if "[" in parts.netloc or not _HOST_NAME.fullmatch(host) or _is_private(host):
         raise InvalidValue("jwks_uri must name a public host by its full name")
+    try:
+        split_server_url(uri)  # what else two parsers might read differently
+    except ValueError as error:
+        raise InvalidValue(f"jwks_uri {error}") from None
     return uri
 
 

@@ -102,13 +102,15 @@ def parse_time(text: str) -> int:
 
     Raises:
         ValueError: it is not RFC 3339, has a fraction, or names no moment that exists.
+        InvalidValue: `write_time` could not write it (`check_time`).
     """
     if not _DATE_TIME.fullmatch(text):
         raise ValueError("must be a time such as 2027-01-31T12:00:00Z")
     try:
-        return int(datetime.fromisoformat(text.upper()).timestamp())
+        seconds = int(datetime.fromisoformat(text.upper()).timestamp())
     except (ValueError, OverflowError):
         raise ValueError("must be a time such as 2027-01-31T12:00:00Z") from None
+    return check_time(seconds)
 
 
 T = TypeVar("T")
@@ -313,7 +315,7 @@ def _write_scopes(scopes: tuple[str, ...]) -> str:
 
 
 def _check_time_text(text: str) -> str:
-    check_time(parse_time(text))
+    parse_time(text)
     return text
 
 

@@ -62,10 +62,15 @@ class HttpGet:
             headers: of the request; should gzip come though it was not asked for, it is read.
 
         Raises:
-            FetchFailed: the answer is too large, cannot be unpacked, or came through a proxy.
+            FetchFailed: the host cannot be, or the answer is too large, cannot be unpacked, or came
+                through a proxy.
         """
         import httpx
 
+        try:
+            httpx.URL(url).host  # noqa: B018 - decodes the name, as it does for each request
+        except UnicodeError:
+            raise FetchFailed("a host that is no internationalised name") from None
         if self._client is not None:
             return await self._get(self._client, url, headers)
         # A client for each fetch: no idle connection, no tie to an event loop.
@@ -149,7 +154,7 @@ class HttpGet:
 def _check_directness(response: "httpx.Response") -> None:
     """Refuse an answer for loopback that came through a proxy of the caller's client."""
     url, stream = response.url, response.extensions.get("network_stream")
-    if stream is None or not is_loopback(url.host):
+    if stream is None or not is_loopback(url.raw_host.decode()):
         return
     peer = stream.get_extra_info("server_addr")
     if not isinstance(peer, tuple):  # a Unix socket, which is on this machine as well

@@ -38,7 +38,9 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
         Raises:
             FetchFailed: it allows none.
         """
-        host = request.url.host
+        # As it is in the URL: `url.host` has an internationalised name (RFC 5890 §2.3.2.1) decoded,
+        # which no resolver and no certificate knows.
+        host = request.url.raw_host.decode("ascii")
         allowed = await self._addresses(host)
         if not allowed:
             raise FetchFailed("no address of the host may be connected to")

@@ -33,6 +33,8 @@ from watchword.provider.authentication import CLIENT_KEYS
 from watchword.provider.ssrf_guard import SsrfGuard
 
 HOST = "keys.client.example"
+INTERNATIONAL = "xn--bcher-kva.example"
+"""`bücher.example`, as a URL has it (RFC 5890 §2.3.2.1)."""
 
 
 @dataclass(slots=True)
@@ -57,11 +59,15 @@ class KeyServer:
         self.body = json.dumps({"keys": keys}).encode()
 
 
+def _names(*names: str) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName(list(map(x509.DNSName, names)))
+
+
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyServer]:
     """Serve until the test ends; its certificate is one that the system trusts."""
     authority = Authority(tmp_path)
-    issued = authority.issue("keys", x509.SubjectAlternativeName([x509.DNSName(HOST)]))
+    issued = authority.issue("keys", _names(HOST, INTERNATIONAL))
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     state = KeyServer()
 
@@ -156,6 +162,33 @@ async def test_a_set_is_fetched_from_the_address_that_was_checked(
     answer = await get_json(http_of(guard), server.url, None)
     assert (answer.status, answer.body) == (200, server.body)
     assert server.hosts == [f"{HOST}:{server.port}"]
+
+
+async def test_a_set_is_fetched_from_a_host_with_an_internationalised_name(
+    server: KeyServer,
+) -> None:
+    """Resolved, asked for and compared with the certificate as the URL has it, in ASCII."""
+    server.publish(jwk_of())
+    asked: list[str] = []
+
+    def resolve(host: str) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    guard = SsrfGuard([INTERNATIONAL], resolve=resolve)
+    answer = await get_json(http_of(guard), server.url.replace(HOST, INTERNATIONAL), None)
+    guard.close()
+    assert (answer.status, asked) == (200, [INTERNATIONAL])
+    assert server.hosts == [f"{INTERNATIONAL}:{server.port}"]
+
+
+@pytest.mark.rfc("8725-3.10-1")
+async def test_a_host_that_decodes_to_no_name_is_refused_as_any_other(server: KeyServer) -> None:
+    """`xn--` with something behind it that is no Punycode: a refusal, and no error of a library."""
+    guard = SsrfGuard(resolve=lambda host: [])
+    with pytest.raises(FetchFailed, match="no internationalised name"):
+        await get_json(http_of(guard), "https://xn--a.example/jwks", None)
+    guard.close()
 
 
 @pytest.mark.rfc("8725-3.10-1")

@@ -353,6 +353,11 @@ def test_no_other_host_may(host):
         ("https://①②⑦.⓪.⓪.①/", "plain ASCII"),
         ("https://keys。example/", "plain ASCII"),
         (URI + "?" + "x" * (2048 - len(URI)), "at most 2048"),
+        ("https://keys.example:/jwks", "has a port that is not a number"),
+        ("https://keys.example:?x", "has a port that is not a number"),
+        ("https://keys.example/%zz", "characters that a URI cannot have"),
+        ('https://keys.example/"', "characters that a URI cannot have"),
+        ("https://keys.example/[x]", "characters that a URI cannot have"),
     ],
 )
 def test_no_other_url_may(uri, words):
