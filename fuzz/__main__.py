@@ -30,6 +30,7 @@ class Outcome(NamedTuple):
 
     name: str
     seconds: float
+    processor: float
     executed: int
     findings: list[Path]
 
@@ -37,7 +38,8 @@ class Outcome(NamedTuple):
         """Say it in one line."""
         state = f"{len(self.findings)} findings" if self.findings else "no finding"
         state = state if self.executed else "stopped"
-        return f"{self.name}: {self.executed} inputs in {self.seconds:.0f} s, {state}"
+        took = f"{self.seconds:.0f} s ({self.processor:.0f} s of processor time)"
+        return f"{self.name}: {self.executed} inputs in {took}, {state}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -139,10 +141,16 @@ def _fuzz(name: str, target: "Target", work: Path, seconds: int) -> Outcome:
     process = os.fork()
     if process == 0:
         _run(target, ["fuzz", *options, str(corpus), str(KEPT / name)], log)
-    os.waitpid(process, 0)
+    usage = os.wait4(process, 0)[2]
     executed = _EXECUTED.search(log.read_text(encoding="utf-8", errors="replace"))
     new = sorted(set(findings.glob(f"{name}-*")) - before)
-    return Outcome(name, time.monotonic() - began, int(executed[1]) if executed else 0, new)
+    return Outcome(
+        name=name,
+        seconds=time.monotonic() - began,
+        processor=usage.ru_utime + usage.ru_stime,
+        executed=int(executed[1]) if executed else 0,
+        findings=new,
+    )
 
 
 def _run(target: "Target", arguments: list[str], log: Path) -> NoReturn:

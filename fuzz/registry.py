@@ -154,7 +154,7 @@ def _leads_where_it_says(data: bytes, issuer: str) -> None:
     url = split_server_url(issuer)
     sent = httpx.URL(issuer)
     # What is judged here is where the library that asks goes.
-    demand(sent.raw_host.decode() == url.host, "httpx asks another host")
+    demand(sent.raw_host.decode().lower() == url.host, "httpx asks another host")
     demand(sent.scheme == url.scheme and sent.userinfo == b"", "httpx reads it otherwise")
     demand(sent.port == (None if url.port in (80, 443) and sent.port is None else url.port), "port")
     demand(sent.raw_path.decode() == (url.path or "/"), "httpx asks for another path")

@@ -88,3 +88,21 @@ async def test_a_clock_that_is_set_back_frees_nothing(clock):
     await proofs.claim("key", "other", UNTIL + 100 * PERIOD)
     clock.now = NOW
     assert not await proofs.claim("key", "jti", UNTIL)
+
+
+async def test_claims_of_one_period_are_forgotten_together_at_its_end(clock):
+    """Not one by one, which would keep a set for each second; and in the first period after it."""
+    proofs = RecentProofs(clock=clock)
+    start = UNTIL // PERIOD * PERIOD
+    for offset in range(PERIOD):
+        assert await proofs.claim("key", str(offset), start + offset)
+    clock.now = start + PERIOD - 0.5
+    assert not await proofs.claim("key", "0", start)
+    assert len(proofs) == PERIOD
+    clock.now = start + PERIOD
+    assert not await proofs.claim("key", "0", start)
+    assert len(proofs) == 0
+    await proofs.claim("key", "next", start + PERIOD)
+    clock.now = start + 2 * PERIOD
+    assert not await proofs.claim("key", "next", start + PERIOD)
+    assert len(proofs) == 0

@@ -40,6 +40,18 @@ def test_what_waits_is_bounded() -> None:
     assert pace.delay() == 0
 
 
+def test_the_last_that_may_wait_waits_for_the_whole_time() -> None:
+    """The bound is a number of requests, the last one included; a new clock owes nobody a turn."""
+    clock = Clock()
+    clock.now = 0.0
+    pace = Pace(ANSWERS_A_SECOND, clock=clock)
+    assert pace.delay() == 1 / ANSWERS_A_SECOND
+    clock.now = 1.0
+    assert pace.delay() == 0
+    exact = Pace(1, clock=lambda: 0.0)
+    assert exact.delay() == 1 / ANSWERS_A_SECOND
+
+
 def test_a_request_takes_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that has to wait sleeps, the first does not."""
     slept: list[float] = []
@@ -59,7 +71,10 @@ def test_a_request_takes_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("connections", "behind_proxies", "most"),
-    [(8192, False, 1000), (2048, False, 512), (16, False, 4), (8192, True, 32)],
+    [
+        *((8192, False, 1000), (2048, False, 512), (16, False, 4), (8192, True, 32)),
+        (19, False, 4),  # whole requests
+    ],
 )
 def test_most_connections_of_a_worker_stay_free(
     connections: int, behind_proxies: bool, most: int
