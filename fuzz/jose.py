@@ -12,6 +12,7 @@ from fuzz.target import Target, demand
 from issuer.client_auth.assertion import (
     JWT_ASSERTION,
     BadAssertion,
+    Expected,
     check_client_assertion,
     claim_assertion,
     single_use,
@@ -177,7 +178,7 @@ def _check_assertion(data: bytes) -> ParsedJwt:
     claimed = claim_assertion(JWT_ASSERTION, signed(data).decode("latin-1"), None)
     if not claimed.is_own:
         raise BadAssertion(IssuerReason.ASSERTION_IDENTITY)
-    parsed = check_client_assertion(claimed, issuer=ISSUER, algorithms=("ES256",), now=NOW)
+    parsed = check_client_assertion(claimed, Expected(ISSUER, NOW), algorithms=("ES256",))
     demand(single_use(claimed).until > NOW, "what counts once is forgotten at once")
     return parsed
 
