@@ -193,7 +193,8 @@ def _means_the_same(data: bytes, found: Any) -> None:  # noqa: ANN401 - of any o
     text = _text(data)
     match data[:1]:
         case b"d":
-            demand(parse_duration(f"{found}s") == found and write_duration(found), "a duration")
+            demand(write_duration(found), "a duration cannot be written")
+            demand(found >= 10**12 or parse_duration(f"{found}s") == found, "another duration")
         case b"n":
             demand(parse_networks(",".join(map(str, found))) == found, "other networks")
             demand(all(each.prefixlen for each in found), "every address is a proxy's")
