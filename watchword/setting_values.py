@@ -190,6 +190,13 @@ SigningAlg = Annotated[
         " `ES512`, `EdDSA`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65` or `ML-DSA-87`"
     ),
 ]
+Inspector = Annotated[
+    Literal["auto", "on", "off"],
+    Field(
+        description="whether the issuer has the token inspector at `/inspect`: `auto` (with the"
+        " demo API, and with `serve --dev`), `on` or `off`"
+    ),
+]
 Profile = Annotated[
     Literal["fapi2"] | None,
     Field(

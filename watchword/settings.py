@@ -37,6 +37,7 @@ from watchword.setting_values import (
     ClientCerts,
     Console,
     DatabaseUrl,
+    Inspector,
     Issuer,
     JwksUriHosts,
     KeySigner,
@@ -155,6 +156,7 @@ class Settings(BaseSettings):
         description="whether `serve` has the demo API: `auto` (while the issuer's host is"
         " loopback), `on` or `off`; `serve --only api` has it in any case",
     )
+    inspector: Inspector = "auto"
     api_resource: Resource | None = Field(
         None, description="audience that the demo API insists on; the issuer if unset"
     )
