@@ -190,6 +190,13 @@ SigningAlg = Annotated[
         " `ES512`, `EdDSA`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65` or `ML-DSA-87`"
     ),
 ]
+DemoApi = Annotated[
+    Literal["auto", "on", "off"],
+    Field(
+        description="whether `serve` has the demo API: `auto` (while the issuer's host is"
+        " loopback), `on` or `off`; `serve --only api` has it in any case"
+    ),
+]
 Inspector = Annotated[
     Literal["auto", "on", "off"],
     Field(

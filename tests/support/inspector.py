@@ -28,6 +28,8 @@ async def judge(page: Page, *tokens: str) -> list[Any]:
 
 async def paste_keys(page: Page, document: str, *, issuer: str, resource: str = "") -> None:
     """Say by hand which issuer, API and key set count."""
+    if not await page.get_by_label("Issuer", exact=True).is_visible():
+        await page.get_by_text("Issuer, API and keys", exact=True).click()
     await page.get_by_label("Issuer", exact=True).fill(issuer)
     await page.get_by_label("API (audience)").fill(resource)
     await page.get_by_label("Key set").fill(document)

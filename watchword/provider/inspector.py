@@ -7,6 +7,7 @@ published about the times of the keys.
 """
 
 import base64
+import gzip
 import hashlib
 import html
 import json
@@ -21,6 +22,7 @@ from issuer.endpoints.document import (
     refuse_method,
     send_document,
     strong_etag,
+    takes_gzip,
 )
 from keys.encoding import MAX_DEPTH
 from keys.errors import JWT_DIAGNOSES
@@ -43,6 +45,7 @@ from resource_api.status_list import MAX_LIST_BYTES, MAX_UNFOLDED_BYTES
 from watchword.ambient import wall_clock
 from watchword.settings import Settings
 
+_CONTENT = ((b"content-type", b"text/html; charset=utf-8"),)
 _SCRIPTS = ("encoding", "keys", "checks", "status_list", "describe", "page")
 # What a token can be refused for without a request around it.
 _REASONS = (
@@ -73,9 +76,12 @@ class InspectorApp:
     def __init__(self, settings: Settings, entries: Callable[[int], Sequence[RingEntry]]) -> None:
         self._keys = DocumentEndpoint(lambda: Document(write_key_times(entries, wall_clock()), 0))
         self._body, policy = build_page(settings)
+        self._packed = gzip.compress(self._body, mtime=0)
         self._headers: Headers = (
             (b"cache-control", b"no-cache"),
-            (b"etag", strong_etag(self._body)),
+            # Weak, since it is of both bodies (RFC 9110 §8.8.3).
+            (b"etag", b"W/" + strong_etag(self._body)),
+            (b"vary", b"Accept-Encoding"),
             # It has to be a header: a page cannot forbid by itself that others frame it.
             (b"content-security-policy", f"{policy}; frame-ancestors 'none'".encode()),
             (b"cross-origin-opener-policy", b"same-origin"),
@@ -90,9 +96,11 @@ class InspectorApp:
             await self._keys(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             await refuse_method(send)
+        elif takes_gzip(scope):
+            content = (*_CONTENT, (b"content-encoding", b"gzip"))
+            await send_document(scope, send, self._headers, content, self._packed)
         else:
-            content = ((b"content-type", b"text/html; charset=utf-8"),)
-            await send_document(scope, send, self._headers, content, self._body)
+            await send_document(scope, send, self._headers, _CONTENT, self._body)
 
 
 def build_page(settings: Settings) -> tuple[bytes, str]:

@@ -88,10 +88,12 @@ def test_a_throw_away_provider_has_it_unless_it_was_switched_off():
 async def test_the_page_may_run_its_own_script_and_ask_its_own_origin_alone():
     """The policy names the one script and the one style by their hashes."""
     async with serving() as client:
-        answer = await client.get("/inspect")
+        plain = {"accept-encoding": "identity"}
+        answer = await client.get("/inspect", headers=plain)
+        packed = await client.get("/inspect")
         known = await client.get("/inspect", headers={"if-none-match": answer.headers["etag"]})
         refused = await client.post("/inspect")
-        head = await client.head("/inspect")
+        head = await client.head("/inspect", headers=plain)
     [style] = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
     [script] = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
     hashes = [
@@ -113,6 +115,10 @@ async def test_the_page_may_run_its_own_script_and_ask_its_own_origin_alone():
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(answer.content))
+    assert packed.content == answer.content
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(answer.content) / 2
+    assert answer.headers["vary"] == packed.headers["vary"] == "Accept-Encoding"
 
 
 def test_the_page_explains_each_reason_that_it_can_give():
