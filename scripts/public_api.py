@@ -179,7 +179,9 @@ def list_commands(command: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - o
 
 
 def _list_http() -> Iterator[str]:
-    document = json.loads(build_openapi(Settings.model_validate({}), issuer=True, api=True))
+    document = json.loads(
+        build_openapi(Settings.model_validate({}), issuer=True, api=True, inspector=True)
+    )
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if method == "parameters":

@@ -190,6 +190,20 @@ SigningAlg = Annotated[
         " `ES512`, `EdDSA`, `Ed25519`, `ML-DSA-44`, `ML-DSA-65` or `ML-DSA-87`"
     ),
 ]
+DemoApi = Annotated[
+    Literal["auto", "on", "off"],
+    Field(
+        description="whether `serve` has the demo API: `auto` (while the issuer's host is"
+        " loopback), `on` or `off`; `serve --only api` has it in any case"
+    ),
+]
+Inspector = Annotated[
+    Literal["auto", "on", "off"],
+    Field(
+        description="whether the issuer has the token inspector at `/inspect`: `auto` (with the"
+        " demo API, and with `serve --dev`), `on` or `off`"
+    ),
+]
 Profile = Annotated[
     Literal["fapi2"] | None,
     Field(

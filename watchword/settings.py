@@ -37,6 +37,8 @@ from watchword.setting_values import (
     ClientCerts,
     Console,
     DatabaseUrl,
+    DemoApi,
+    Inspector,
     Issuer,
     JwksUriHosts,
     KeySigner,
@@ -150,11 +152,8 @@ class Settings(BaseSettings):
         description="threads of a worker that sign with RSA keys beside its event loop; for fewer"
         " workers than cores",
     )
-    demo_api: Literal["auto", "on", "off"] = Field(
-        "auto",
-        description="whether `serve` has the demo API: `auto` (while the issuer's host is"
-        " loopback), `on` or `off`; `serve --only api` has it in any case",
-    )
+    demo_api: DemoApi = "auto"
+    inspector: Inspector = "auto"
     api_resource: Resource | None = Field(
         None, description="audience that the demo API insists on; the issuer if unset"
     )

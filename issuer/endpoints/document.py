@@ -84,6 +84,17 @@ def strong_etag(body: bytes) -> bytes:
     return b'"' + hashlib.sha256(body).hexdigest()[:32].encode() + b'"'
 
 
+def takes_gzip(scope: Scope) -> bool:
+    """Tell whether `Accept-Encoding` names gzip, with another weight than 0 (RFC 9110 §12.5.3)."""
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            for each in value.lower().split(b","):
+                coding, _, weight = each.partition(b";")
+                if coding.strip() == b"gzip":
+                    return bool(weight.replace(b" ", b"").rstrip(b"0.") != b"q=")
+    return False
+
+
 def _is_known(scope: Scope, etag: bytes) -> bool:
     """Tell whether `If-None-Match` names the document, compared weakly (RFC 9110 §13.1.2)."""
     known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from issuer.access_token import assemble, build_signing_input, header_segment
 from issuer.config import IssuerConfig
 from issuer.endpoints.asgi import Headers, Receive, Scope, Send, respond
-from issuer.endpoints.document import refuse_method, send_document, strong_etag
+from issuer.endpoints.document import refuse_method, send_document, strong_etag, takes_gzip
 from issuer.service import SigningKeys
 from issuer.status.lists import BITS, StatusLists, Version
 from issuer.status.positions import LISTS_PATH, parse_list_id
@@ -112,7 +112,7 @@ class StatusListEndpoint:
             return
         # §8.2: compressed if asked for; a weak tag is of both forms (RFC 9110 §8.8.1).
         headers = [*self._headers(signed.etag), (b"vary", b"accept-encoding")]
-        if _takes_gzip(scope):
+        if takes_gzip(scope):
             content: Headers = (*_CONTENT, (b"content-encoding", b"gzip"))
             await send_document(scope, send, headers, content, signed.packed_body)
         else:
@@ -210,14 +210,3 @@ def _compress(packed: bytes) -> bytes:
 async def _try_again(send: Send) -> None:
     headers = (*_UNSTORED, (b"retry-after", b"%d" % RETRY_SECONDS))
     await respond(send, 503, headers, b'{"error":"temporarily_unavailable"}')
-
-
-def _takes_gzip(scope: Scope) -> bool:
-    """Tell whether `Accept-Encoding` names gzip, with another weight than 0 (RFC 9110 §12.5.3)."""
-    for name, value in scope["headers"]:
-        if name == b"accept-encoding":
-            for each in value.lower().split(b","):
-                coding, _, weight = each.partition(b";")
-                if coding.strip() == b"gzip":
-                    return bool(weight.replace(b" ", b"").rstrip(b"0.") != b"q=")
-    return False

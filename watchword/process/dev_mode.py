@@ -59,6 +59,8 @@ def throw_away(
             "key_passphrase": None,
             "key_signer": "local",  # a key that is thrown away must not stay in a security module
         }
+        if settings.inspector == "auto":
+            changes["inspector"] = "on"
         if "issuer" not in settings.model_fields_set:
             changes["issuer"] = f"http://localhost:{port}"
         own = settings.model_copy(update=changes)

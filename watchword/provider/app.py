@@ -5,9 +5,8 @@ below it, but for the index at `/`; everything else is 404.
 """
 
 import asyncio
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,6 +29,7 @@ from watchword.provider.gauges import measure_issuer
 from watchword.provider.issuer import IssuerApp
 from watchword.provider.jobs import Job, Jobs
 from watchword.provider.pacing import Pace, most_waiting
+from watchword.provider.probe import UNSTORED, Probe
 from watchword.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,11 +42,10 @@ DESCRIPTION_PATH = "/openapi.json"
 CONSOLE_PATH = "/console"
 DESCRIPTION_MAX_AGE = 300  # seconds
 METRICS_PATH = "/metrics"
+INSPECTOR_PATHS = ("/inspect", "/inspect/keys")
 
 _HELD_STATUSES = {InvalidClient.status, TooManyRequests.status}
 _LOGGED_CHARACTERS = 100
-
-_UNSTORED = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 # What a peer may call its request; anything else is replaced, so that log lines stay clean.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -93,6 +92,11 @@ class Provider:
         if self._has_api:
             # If both identifiers lead to one metadata path, the document there is the demo API's.
             self._mount_api(value)
+        self._has_inspector = settings.inspector == "on" or (
+            settings.inspector == "auto" and self._has_api
+        )
+        if self._issuer is not None and self._has_inspector:
+            self._mount_inspector(self._issuer)
         self._below = tuple(filter(_has_more_below, self._routes))
         self._routes[INDEX_PATH] = LazyEndpoint(self._index)
         self._routes[DESCRIPTION_PATH] = LazyEndpoint(self._description)
@@ -244,6 +248,18 @@ class Provider:
             paths.add(path)
         self._routes |= dict.fromkeys(paths, endpoint)
 
+    def _mount_inspector(self, issuer: IssuerApp) -> None:
+        """Mount the token inspector, lazily, at the root and under the issuer's path."""
+
+        def load() -> Endpoint:
+            from watchword.provider.inspector import InspectorApp
+
+            return InspectorApp(self._settings, issuer.keys.entries)
+
+        inspector = LazyEndpoint(load)
+        for base in {"", issuer.config.path}:
+            self._routes |= dict.fromkeys((base + path for path in INSPECTOR_PATHS), inspector)
+
     def _measure(self) -> None:
         """Have measured what there is, and token requests timed and, where spans go, traced."""
         self._metrics.add(measure_process)
@@ -274,7 +290,12 @@ class Provider:
         return self._describe(build_openapi)
 
     def _describe(self, build: Callable[..., bytes]) -> Endpoint:
-        body = build(self._settings, issuer=self._issuer is not None, api=self._has_api)
+        body = build(
+            self._settings,
+            issuer=self._issuer is not None,
+            api=self._has_api,
+            inspector=self._has_inspector,
+        )
         return readable_everywhere(DocumentEndpoint(lambda: Document(body, DESCRIPTION_MAX_AGE)))
 
     def _readiness(self) -> dict[str, Callable[[], bool]]:
@@ -345,26 +366,6 @@ class LazyEndpoint:
             await self._loaded.stop()
 
 
-class Probe:
-    """`/healthz` or `/readyz`: 200 while every check holds, else 503 naming those that do not.
-
-    Args:
-        checks: by name; none for a probe that only says that the process runs.
-    """
-
-    def __init__(self, checks: Mapping[str, Callable[[], bool]]) -> None:
-        self._checks = checks
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer GET and HEAD; anything else is 405."""
-        if scope["method"] not in ("GET", "HEAD"):
-            await respond(send, 405, ((b"allow", b"GET, HEAD"), *_UNSTORED), b"")
-            return
-        failing = [name for name, holds in self._checks.items() if not holds()]
-        answer = {"status": "unavailable", "failing": failing} if failing else {"status": "ok"}
-        await respond(send, 503 if failing else 200, _UNSTORED, json.dumps(answer).encode())
-
-
 def _has_more_below(path: str) -> bool:
     # A metadata document has one path, though that of a resource may end in a slash.
     return path.endswith("/") and not path.startswith(f"/.well-known/{WELL_KNOWN}/")
@@ -395,4 +396,4 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         await send({"type": "websocket.close", "code": 1008})
         return
-    await respond(send, 404, _UNSTORED, b'{"error":"not_found"}')
+    await respond(send, 404, UNSTORED, b'{"error":"not_found"}')

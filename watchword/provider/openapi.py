@@ -101,13 +101,14 @@ _INTROSPECTION: Json = {
 }
 
 
-def build_openapi(settings: Settings, *, issuer: bool, api: bool) -> bytes:
+def build_openapi(settings: Settings, *, issuer: bool, api: bool, inspector: bool) -> bytes:
     """Write the document.
 
     Args:
         settings: all settings, checked.
         issuer: whether the issuer is served, and the administration with it.
         api: whether the demo API is served.
+        inspector: whether the token inspector is served, if the issuer is.
     """
     config = settings.issuer_config
     paths: Json = {}
@@ -116,6 +117,8 @@ def build_openapi(settings: Settings, *, issuer: bool, api: bool) -> bytes:
         paths |= _issuer_paths(config) | describe_paths(config.path + BASE)
         paths |= _metadata_paths(settings.administration, "Metadata of the administration")
         schemes |= _issuer_schemes(config)
+    if issuer and inspector:
+        paths |= _inspector_paths(config.path)
     if api:
         paths |= _api_paths(config.path if issuer else "")
         paths |= _metadata_paths(settings.default_resource, "Metadata of the demo API")
@@ -138,7 +141,7 @@ def build_openapi(settings: Settings, *, issuer: bool, api: bool) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def build_index(settings: Settings, *, issuer: bool, api: bool) -> bytes:
+def build_index(settings: Settings, *, issuer: bool, api: bool, inspector: bool) -> bytes:
     """Write the index: whose tokens these are, the version, and where to go on.
 
     Links to the issuer are the URLs that its metadata has. The rest is relative to the index (RFC
@@ -148,6 +151,7 @@ def build_index(settings: Settings, *, issuer: bool, api: bool) -> bytes:
         settings: all settings, checked.
         issuer: whether the issuer is served.
         api: whether the demo API is served.
+        inspector: whether the token inspector is served, if the issuer is.
     """
     config = settings.issuer_config
     links = {
@@ -156,6 +160,8 @@ def build_index(settings: Settings, *, issuer: bool, api: bool) -> bytes:
         "token": config.base + TOKEN_PATH,
         "openapi": "/openapi.json",
     }
+    if issuer and inspector:
+        links["inspector"] = config.base + "/inspect"
     if api:
         base = config.path if issuer else ""
         links["public"] = base + PUBLIC
@@ -347,6 +353,13 @@ def _guarded(name: str, summary: str, scope: str) -> Json:
             "403": _answer("The token lacks the scope (RFC 6750 §3.1)", _ERROR),
             "503": _answer("Tokens cannot be checked now", _ERROR),
         },
+    }
+
+
+def _inspector_paths(base: str) -> Json:
+    return {
+        base + "/inspect": _get("The token inspector, a page", media_type="text/html"),
+        base + "/inspect/keys": _get("What has happened to the published keys, and when"),
     }
 
 

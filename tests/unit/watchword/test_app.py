@@ -165,6 +165,7 @@ async def test_the_index_links_to_what_is_served():
             "jwks": "http://localhost:8080/t1/jwks",
             "token": "http://localhost:8080/t1/token",
             "openapi": "/openapi.json",
+            "inspector": "http://localhost:8080/t1/inspect",
             "public": "/t1/public",
             "read_resource": "/t1/read-resource",
             "write_resource": "/t1/write-resource",

@@ -45,7 +45,7 @@ async def provider(settings):
 @pytest.fixture
 def described(settings):
     """Give the description of all that can be served."""
-    return json.loads(build_openapi(settings, issuer=True, api=True))
+    return json.loads(build_openapi(settings, issuer=True, api=True, inspector=True))
 
 
 def operations(document):
@@ -206,7 +206,7 @@ async def test_it_is_served_as_json_to_anybody(provider):
 @pytest.mark.parametrize(("issuer", "api"), [(True, False), (False, True)])
 def test_half_a_provider_describes_its_half(settings, issuer, api):
     """What is served elsewhere is not described here."""
-    document = json.loads(build_openapi(settings, issuer=issuer, api=api))
+    document = json.loads(build_openapi(settings, issuer=issuer, api=api, inspector=True))
     paths = document["paths"]
     assert any(path.endswith("/token") for path in paths) == issuer
     assert any(path.endswith("/public") for path in paths) == api
