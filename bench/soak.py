@@ -70,7 +70,7 @@ SETTINGS = {
     "WATCHWORD_TOKEN_TTL": "300",
     "WATCHWORD_MAX_TOKEN_TTL": "300",
 }
-"""A rotated key signs after 3 s and is gone 6 minutes after its turn; in a day 50 fill the set."""
+"""A new key signs after 3 s; 6 minutes later, as tokens live 5, the one before is in no set."""
 
 MANY = 1_000_000
 _SLOW = b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"

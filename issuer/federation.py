@@ -28,13 +28,19 @@ PLATFORMS = ("kubernetes", "github", "spiffe", "oidc")
 """Where workloads get tokens of, by the words of the command line; `oidc` is any other issuer."""
 
 
+class Words(str):
+    """What a claim must be, in words instead of a value."""
+
+    __slots__ = ()
+
+
 class Mismatch(NamedTuple):
     """A claim of a token that is not as a rule wants it.
 
     Args:
         claim: its name, after those of the objects around it.
         found: its value; None if it is missing.
-        wanted: the value, or what it must be in words.
+        wanted: the value, or `Words`.
     """
 
     claim: str
@@ -44,7 +50,8 @@ class Mismatch(NamedTuple):
     def __str__(self) -> str:
         """Say it in one line of printable ASCII: a token may hold anything."""
         found = "missing" if self.found is None else _shown(self.found)
-        return f"{self.claim} is {found}, and must be {_shown(self.wanted)}"
+        wanted = self.wanted if isinstance(self.wanted, Words) else _shown(self.wanted)
+        return f"{self.claim} is {found}, and must be {wanted}"
 
 
 class Comparison(NamedTuple):
@@ -105,7 +112,7 @@ def _event_of_a_stranger(claims: Mapping[str, Any]) -> Mismatch | None:
     """Find a run of GitHub Actions whose steps the author of a pull request decides."""
     event = claims.get("event_name")
     if isinstance(event, str) and event.startswith("pull_request"):
-        return Mismatch("event_name", event, "another event than one of a pull request")
+        return Mismatch("event_name", event, Words("that of no pull request"))
     return None
 
 

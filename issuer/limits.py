@@ -101,6 +101,13 @@ class Tally:
         if len(self._counts) > self._bound:
             self._drop_one()
 
+    def take_back(self, key: str, now: int) -> None:
+        """Take one off the count of a key, unless other processes know of it already."""
+        self._begin_window(now)
+        if self._unshared.get(key, 0) > 0:
+            self._counts[key] -= 1
+            self._unshared[key] -= 1
+
     def take_unshared(self, now: int, most: int) -> dict[str, int]:
         """Take what other processes do not know yet: the largest additions, `most` of them."""
         self._begin_window(now)
@@ -252,6 +259,14 @@ class Limits:
         if authorization.actor is None and not authorization.authorization_details:
             # Tokens for others, and for single operations, differ each time: no cache has them.
             self._watch_caching(authorization, now)
+
+    def give_back(self, client_id: str, now: int) -> None:
+        """Let a token that could not be made count for nothing, so that it may be asked for again.
+
+        Within the second: what other processes know by then stays counted.
+        """
+        if self._token_quota:
+            self.tallies[Limit.TOKEN_QUOTA].take_back(client_id, now)
 
     def take_limited(self) -> dict[Limited, int]:
         """Take the requests beyond a limit since the last call, counted."""

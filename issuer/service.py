@@ -252,6 +252,20 @@ class TokenService:
         now: int,
     ) -> IssuedToken:
         self._limits.take_token(authorization, now)
+        try:
+            return await self._sign(grant_type, authenticated, authorization, signer, now)
+        except TemporarilyUnavailable:
+            self._limits.give_back(authorization.client_id, now)
+            raise
+
+    async def _sign(
+        self,
+        grant_type: str | None,
+        authenticated: AuthenticatedClient,
+        authorization: Authorization,
+        signer: Signer,
+        now: int,
+    ) -> IssuedToken:
         client = authenticated.client
         position = await self._find_place(client, authorization, now)
         jti = self._new_jti(position)

@@ -49,6 +49,10 @@ def parse_redis_url(url: str) -> str:
     return parts._replace(scheme=scheme).geturl()
 
 
+class ReplayStoreForgets(ReplayStoreUnavailable):
+    """The server may remove claims before they expire."""
+
+
 class RedisReplays:
     """A `ReplayStore` in Redis or Valkey. All calls come from one event loop.
 
@@ -101,7 +105,7 @@ class RedisReplays:
         policy = memory.get("maxmemory_policy")
         self._keeps_claims = policy == "noeviction"
         if not self._keeps_claims:
-            raise ReplayStoreUnavailable(
+            raise ReplayStoreForgets(
                 "the replay store may forget claims when its memory is full: maxmemory-policy is"
                 f" {policy}; set it to noeviction"
             )

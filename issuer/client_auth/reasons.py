@@ -29,8 +29,10 @@ CLIENT_DIAGNOSES: Mapping[Reason, Diagnosis] = {
     ),
     Reason.ASSERTION_MALFORMED: Diagnosis(
         "The client assertion is not a JWT of three base64url parts with strict JSON in the first "
-        "two, is longer than 8,192 bytes, or its header brings keys or asks for an extension.",
-        "Have the library of the client make the assertion.",
+        "two, has a line feed at its end, is longer than 8,192 bytes, or its header brings keys or "
+        "asks for an extension.",
+        "Have the library of the client make the assertion; take off the line feed with which a "
+        "file ends.",
     ),
     Reason.ASSERTION_TYPE: Diagnosis(
         "`typ` of the client assertion is that of another kind of token, such as `at+jwt`.",

@@ -12,6 +12,7 @@ from keys.redis_replay import RedisReplays
 from keys.replay import ReplayStoreUnavailable
 from tests.support.certificates import Authority
 from tests.support.redis_server import PASSWORD, RedisServer
+from watchword.cli.doctor import _examine, _replays
 from watchword.errors import ProviderError
 from watchword.provider.replay_store import check_redis, follow_redis, open_redis
 from watchword.settings import load_settings
@@ -209,7 +210,14 @@ def test_a_start_needs_it(tmp_path):
     server = RedisServer(tmp_path)
     settings = load_settings(replay_store=server.url)
     check_redis(settings)
+    admin(server, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    with pytest.raises(ProviderError, match="set it to noeviction"):
+        check_redis(settings)
+    (found,) = _examine(_replays, settings)
+    assert found.remedy.startswith("run: redis-cli CONFIG SET maxmemory-policy noeviction")
     server.stop()
+    (found,) = _examine(_replays, settings)
+    assert found.remedy.startswith("start the replay store")
     with pytest.raises(
         ProviderError, match=r"^WATCHWORD_REPLAY_STORE: the replay store: .*\d"
     ) as no:

@@ -220,7 +220,8 @@ assert {THREAD!r} in [thread.name for thread in threading.enumerate()]
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    await until(lambda: api.server.requests["/jwks"] == 1)
+    # A busy machine takes its time to start an interpreter; the end alone is what is tested.
+    await until(lambda: api.server.requests["/jwks"] == 1, within=60)
     async with asyncio.timeout(10):
         said, _ = await process.communicate(b"\n")
     assert (said, process.returncode) == (b"503\n", 0)

@@ -136,10 +136,10 @@ def test_claims_that_are_no_text_are_shown_as_json(run):
             ("--federated", "github", "a@1/b@2", "--federated-identity", "{}"),
             "--federated: not together with --federated-identity",
         ),
-        (("--auth", "federated"), "federated needs federated_identities"),
+        (("--auth", "federated"), "federated needs --federated-identity"),
         (
             ("--federated", "oidc", "a", "--federated-issuer", "http://a.example"),
-            "--federated-identity: issuer: plain http is allowed",
+            "--federated-issuer: plain http is allowed",
         ),
     ],
 )
@@ -154,6 +154,6 @@ def test_a_client_with_a_secret_keeps_its_method_until_told(run):
     assert run("clients", "create", "orders").returncode == 0
     added = ("--federated", "github", "a@1/b@2")
     told = refused(run("clients", "update", "orders", *added), code=2)
-    assert "client_secret_basic has no federated_identities" in told
+    assert "client_secret_basic has no --federated" in told
     changed = run("clients", "update", "orders", *added, "--auth", "federated", "--json")
     assert document(changed)["federated_identities"]

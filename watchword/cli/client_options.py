@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from watchword.cli.client_key import KeyChanges, KeyOptions
-from watchword.cli.federation import FederationOptions, read_identity
+from watchword.cli.federation import IDENTITY_LABELS, FederationOptions, read_identity
 from watchword.cli.grant_options import (
     DEFAULT_SCOPE,
     DETAILS_TYPE,
@@ -55,6 +55,11 @@ LABELS = {
     "client_secret_expires_at": "--secret-expires-in",
 }
 """The option or argument for each member of a client's document."""
+
+
+def labels_of(options: FederationOptions) -> dict[str, str]:
+    """Return `LABELS`, and those of a federated identity's parts if options make one."""
+    return LABELS | IDENTITY_LABELS if options.adds_identity else LABELS
 
 
 @dataclass(frozen=True, kw_only=True)

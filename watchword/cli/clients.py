@@ -10,11 +10,11 @@ from watchword.ambient import wall_clock
 from watchword.cli import client_secrets
 from watchword.cli.client_key import make_key, print_key, written
 from watchword.cli.client_options import (
-    LABELS,
     ClientChanges,
     ClientFilters,
     ClientOptions,
     find_without_effect,
+    labels_of,
     read_filter,
     read_members,
     read_patch,
@@ -89,7 +89,7 @@ def create(
     """
     from issuer.administration.documents import NewClientDocument
 
-    mistakes, now = Mistakes(LABELS), wall_clock()
+    mistakes, now = Mistakes(labels_of(options)), wall_clock()
     document = {"client_id": client_id, **read_members(options, mistakes, now)}
     key = make_key(options, client_id, document, mistakes, documents=output.is_document)
     _add_credential(document, key)
@@ -199,7 +199,7 @@ def update(
     """
     from issuer.administration.documents import WantedClientDocument
 
-    mistakes, now = Mistakes(LABELS), wall_clock()
+    mistakes, now = Mistakes(labels_of(options)), wall_clock()
     patch = read_patch(options, mistakes, now)
     key = make_key(options, client_id, patch, mistakes, documents=output.is_document)
     if key is not None:

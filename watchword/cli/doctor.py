@@ -173,10 +173,13 @@ def _client_secrets(settings: "Settings") -> Iterator[Finding]:
 
 
 def _replays(settings: "Settings") -> Iterator[Finding]:
-    from watchword.provider.replay_store import check_redis
+    from watchword.provider.replay_store import StoreForgets, check_redis
 
-    check_redis(settings)
-    yield from ()
+    try:
+        check_redis(settings)
+    except StoreForgets as error:
+        mend = "run: redis-cli CONFIG SET maxmemory-policy noeviction, and write it to its file"
+        yield Finding("replays", str(error), mend)
 
 
 def _issuer(settings: "Settings") -> Iterator[Finding]:

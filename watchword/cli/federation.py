@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from issuer.registry.schema import Json
 
 
+IDENTITY_LABELS = {
+    "federated_identities": "--federated",
+    "federated_identities.issuer": "--federated-issuer",
+    "federated_identities.subject": "--federated",
+    "federated_identities.claims": "--federated-claim",
+    "federated_identities.audience": "--federated-audience",
+    "federated_identities.jwks": "--federated-keys",
+    "federated_identities.jwks_uri": "--federated-keys",
+}
+"""The option for each part of an identity that options make."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FederationOptions:
     """Options that make one federated identity, as typed."""

@@ -5,6 +5,7 @@ These are checked before anything is done: which are there, and whether the resu
 
 import fcntl
 import os
+import re
 import select
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,11 +33,16 @@ class WrongUsage(CommandFailed):
         self.lines = lines
 
 
+_MEMBER = re.compile(r"\b(?:[a-z]+_[a-z_]+|jwks)\b")
+_SAME_OPTION = re.compile(r"(--[a-z-]+)(?:, \1(?![a-z-]))+")
+
+
 class Mistakes:
     """What is wrong with a command line so far.
 
     Args:
-        labels: the option or argument for each member of the document that the command sends.
+        labels: the option or argument for each member of the document that the command sends; for
+            a member of an object in it, by both names with a dot between.
     """
 
     def __init__(self, labels: Mapping[str, str] | None = None) -> None:
@@ -128,8 +134,17 @@ class Mistakes:
     def _labelled(self, mistakes: "Iterable[Mistake]") -> Iterator[str]:
         for mistake in mistakes:
             member, *within = [each for each in mistake.path if isinstance(each, str)] or [""]
+            of_part = self._labels.get(".".join([member, *within[:1]]))
+            if within and of_part is not None:
+                member, within = of_part, within[1:]
+            why = mistake.why if mistake.path else self._with_options(mistake.why)
             label = self._labels.get(member, member)
-            yield ": ".join(filter(None, [label, *within, mistake.why]))
+            yield ": ".join(filter(None, [label, *within, why]))
+
+    def _with_options(self, why: str) -> str:
+        """Write the options of several members into what is said of them together."""
+        named = _MEMBER.sub(lambda found: self._labels.get(found[0], found[0]), why)
+        return _SAME_OPTION.sub(r"\1", named)
 
 
 _REFUSAL = "the output cannot be written: standard output is {}; nothing was done"

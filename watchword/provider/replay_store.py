@@ -4,7 +4,7 @@ import asyncio
 
 from issuer.registry.errors import StoreUnavailable
 from issuer.replay import CLOCK_SKEW
-from keys.redis_replay import RedisReplays
+from keys.redis_replay import RedisReplays, ReplayStoreForgets
 from keys.replay import ReplayStore, ReplayStoreUnavailable
 from watchword.ambient import wall_clock
 from watchword.errors import ProviderError
@@ -13,6 +13,10 @@ from watchword.settings import Settings
 
 CHECK_SECONDS = 10.0
 """Between two looks whether the store answers and keeps what it is given."""
+
+
+class StoreForgets(ProviderError):
+    """The replay store may remove claims before they expire."""
 
 
 class SharedReplays:
@@ -54,12 +58,15 @@ def check_redis(settings: Settings) -> None:
     """Find out whether the Redis or Valkey that the settings name can be used, if they name one.
 
     Raises:
-        ProviderError: it does not answer, refuses, or may forget claims.
+        StoreForgets: it may forget claims.
+        ProviderError: it does not answer, or refuses.
     """
     redis = open_redis(settings)
     if redis is not None:
         try:
             asyncio.run(_check_once(redis))
+        except ReplayStoreForgets as error:
+            raise StoreForgets(f"WATCHWORD_REPLAY_STORE: {error}") from None
         except ReplayStoreUnavailable as error:
             raise ProviderError(f"WATCHWORD_REPLAY_STORE: {error}") from None
 

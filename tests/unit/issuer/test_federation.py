@@ -123,7 +123,7 @@ def test_a_sample_that_no_rule_can_fit_is_refused(claims, words):
         ("github", {"repository_id": 1296269}, 'repository_id is 1296269, and must be "1296269"'),
         ("github", {"environment": "Production"}, 'environment is "Production", and must'),
         ("github", {"event_name": "pull_request"}, 'event_name is "pull_request", and must be'),
-        ("github", {"event_name": "pull_request_target"}, "another event than one of a pull"),
+        ("github", {"event_name": "pull_request_target"}, "must be that of no pull request"),
         ("spiffe", {"sub": f"{TRUST_DOMAIN}/orders/2"}, f'must be "{TRUST_DOMAIN}/orders"'),
         ("spiffe", {"aud": "x" * 1000}, 'aud is "' + "x" * 199 + "..., and must be"),
     ],

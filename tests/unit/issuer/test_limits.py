@@ -178,6 +178,19 @@ def test_a_client_gets_its_quota_of_tokens_a_minute():
     assert limits.take_limited() == {Limited(Limit.TOKEN_QUOTA, "till", None): 1}
 
 
+def test_a_token_that_could_not_be_made_is_given_back():
+    """Unless other processes count it already; never below what was taken."""
+    limits = Limits(token_quota=1)
+    limits.give_back("till", NOW)
+    limits.take_token(authorization(), NOW)
+    limits.give_back("till", NOW)
+    limits.take_token(authorization(), NOW)
+    assert limits.tallies[Limit.TOKEN_QUOTA].take_unshared(NOW, 5) == {"till": 1}
+    limits.give_back("till", NOW)
+    assert limits.tallies[Limit.TOKEN_QUOTA].count("till", NOW) == 1
+    Limits().give_back("till", NOW)
+
+
 def test_in_the_log_mode_a_token_beyond_the_quota_is_reported_and_issued():
     """So that a quota can be tried on what clients really do."""
     limits = Limits(token_quota=1, quota_refuses=False)

@@ -6,9 +6,11 @@ from issuer.access_token import IssuedToken
 from issuer.client_request import Evidence
 from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.errors import InvalidClient, Reason
+from issuer.limits import Limits
 from issuer.token_request import TokenRequest, parse_token_request
 from keys.errors import SignerUnavailable
 from tests.support.issuer import FORM, ISSUER, TestIssuer, call
+from tests.support.refused_requests import AwaySigner
 
 FORM_HEADER = (b"content-type", FORM.encode())
 
@@ -100,3 +102,12 @@ async def test_without_a_signature_it_is_503() -> None:
     assert answer.header("retry-after") == "1"
     assert answer.json == {"error": "temporarily_unavailable"}
     assert issuer.events[0][1]["reason"] == "signer_unavailable"
+
+
+async def test_a_token_that_no_signer_made_is_not_of_the_quota() -> None:
+    """The client asks again, as the 503 tells it to."""
+    issuer = TestIssuer(limits=Limits(token_quota=1))
+    signer, issuer.keys.key = issuer.keys.key, AwaySigner()
+    assert (await issuer.ask()).status == 503
+    issuer.keys.key = signer
+    assert [(await issuer.ask()).status for _ in range(2)] == [200, 429]

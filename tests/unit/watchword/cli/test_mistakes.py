@@ -5,6 +5,7 @@ import pytest
 from issuer.registry.client import ClientRegistration
 from issuer.registry.errors import InvalidDocument, InvalidValue
 from issuer.registry.mistakes import Mistake
+from watchword.cli.client_options import LABELS, ClientOptions, labels_of
 from watchword.cli.output import Mistakes, WrongUsage
 from watchword.settings import SettingsError
 
@@ -73,6 +74,44 @@ def test_what_the_schema_refuses_names_the_option_that_was_typed():
     mistakes.add("--jwks: no such file")
     mistakes.check(ClientRegistration, right)
     assert lines_of(mistakes) == ("--jwks: no such file",)
+
+
+@pytest.mark.parametrize(
+    ("method", "line"),
+    [
+        ("private_key_jwt", "private_key_jwt needs one of --jwks, --jwks-uri"),
+        ("tls_client_auth", "tls_client_auth needs one of --tls-subject"),
+    ],
+)
+def test_what_is_said_of_several_members_names_their_options(method, line):
+    """Each once, though several members have the same one."""
+    mistakes = Mistakes(LABELS)
+    mistakes.check(ClientRegistration, {"client_id": "a", "token_endpoint_auth_method": method})
+    assert lines_of(mistakes) == (line,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"claims": {"x": ""}}, "--federated-claim: the claim 'x' must be text"),
+        ({"audience": "https://c.example"}, "--federated: audience is the issuer's own"),
+        ({"subject": "a*"}, "--federated: is compared as it is"),
+        ({"issuer": "ftp://c.example"}, "--federated-issuer: must be an absolute URL"),
+        ({"jwks_uri": "x"}, "--federated-keys: jwks_uri"),
+    ],
+)
+def test_a_part_of_an_identity_names_the_option_that_makes_it(changes, line):
+    """It was never typed as an attribute."""
+    options = ClientOptions(federated=("oidc", "a"))
+    identity = {"issuer": "https://c.example", "subject": "a"} | changes
+    document = {"client_id": "a", "token_endpoint_auth_method": "federated"}
+    mistakes = Mistakes(labels_of(options))
+    mistakes.check(ClientRegistration, {**document, "federated_identities": [identity]})
+    (told,) = lines_of(mistakes)
+    assert told.startswith(line)
+    mistakes = Mistakes(labels_of(ClientOptions()))
+    mistakes.check(ClientRegistration, {**document, "federated_identities": [identity]})
+    assert lines_of(mistakes)[0].startswith("--federated-identity: ")
 
 
 def test_of_a_part_of_a_document_only_its_members_are_checked():
