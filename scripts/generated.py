@@ -6,6 +6,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def named(name: str, anchor: str = "") -> str:
+    """Write a name as code that can be linked to, as ``#NAME`` unless an anchor is given."""
+    return f'<a id="{anchor or name}"></a>`{name}`'
+
+
 def write_or_check(name: str | Path, text: str) -> int:
     """Write a file, or with ``--check`` on the command line only tell whether it is up to date.
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from scripts.generated import write_or_check
+from scripts.generated import named, write_or_check
 from watchword.metrics import METRICS, Metric
 
 INTRODUCTION = """\
@@ -34,7 +34,7 @@ def build_page() -> str:
 def _row(name: str, metric: Metric) -> str:
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     across = _ACROSS[metric.across] if metric.kind == "gauge" else "the sum"
-    return f"| `{name}` | {metric.kind} | {labels} | {across} | {metric.help} |\n"
+    return f"| {named(name)} | {metric.kind} | {labels} | {across} | {metric.help} |\n"
 
 
 if __name__ == "__main__":

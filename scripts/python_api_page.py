@@ -92,7 +92,7 @@ def build_page() -> str:
     """Build the page as Markdown."""
     page = Page()
     sections = [page.section(name) for name in PUBLIC]
-    index = (f"| [`{name}`](#{_anchor(name)}) | {_links(name)} |\n" for name in PUBLIC)
+    index = (f"| [`{name}`](#{_slug(name)}) | {_links(name)} |\n" for name in PUBLIC)
     return "".join([INTRODUCTION, *index, *sections])
 
 
@@ -108,10 +108,12 @@ class Page:
     def __init__(self) -> None:
         """Begin with nothing described."""
         self._first: dict[object, str] = {}
-        described = (
-            getattr(import_module(each), name) for each in PUBLIC for name in public_names(each)
-        )
-        self._classes = {each for each in described if isinstance(each, type)}
+        described = [
+            (getattr(import_module(each), name), f"{each}.{name}")
+            for each in PUBLIC
+            for name in public_names(each)
+        ]
+        self._classes = {each: path for each, path in described if isinstance(each, type)}
 
     def section(self, module: str) -> str:
         """Describe a module and its public names."""
@@ -121,35 +123,39 @@ class Page:
 
     def _describe(self, module: ModuleType, name: str) -> str:
         value = getattr(module, name)
+        path = f"{module.__name__}.{name}"
         if isinstance(value, type):
-            text = self._describe_class(name, value)
+            text = self._describe_class(path, value)
         elif isinstance(value, FunctionType):
             text = _signature(_parse(value), name) + _prose(value.__doc__ or "")
         else:
             text = _constant(module, name)
-        return f"\n### {name}\n\n{text}"
+        return f"\n### {name}\n\n{_anchor(path)}\n\n{text}"
 
-    def _describe_class(self, name: str, described: type) -> str:
+    def _describe_class(self, path: str, described: type) -> str:
+        name = path.rpartition(".")[2]
         ours = [each for each in described.__mro__ if each.__module__.startswith(PACKAGES)]
         above = next((each for each in ours[1:] if each in self._classes), None)
         own = ours[: ours.index(above)] if above else ours
         text = _prose(described.__doc__ or "")
         if above:
-            text += f"\nHas all that a [`{above.__name__}`](#{_anchor(above.__name__)}) has.\n"
+            text += f"\nHas all that a {_link(self._classes[above])} has.\n"
         made = described.__init__  # type: ignore[misc]
         # A dataclass has no initialiser in its source: its attributes are what it is made of.
         is_written = getattr(made, "__name__", "") == "__init__" and not is_dataclass(described)
         if is_written and made.__qualname__.partition(".")[0] in {each.__name__ for each in own}:
-            first = self._first.setdefault(made, name)
-            if first == name:
+            first = self._first.setdefault(made, path)
+            if first == path:
                 text += "\n" + _signature(_parse(made), name) + _prose(made.__doc__ or "")
             else:
-                text += f"\nMade as a [`{first}`](#{_anchor(first)}) is.\n"
+                text += f"\nMade as a {_link(first)} is.\n"
         members: dict[str, str] = {}
         for each in own:
             members = dict(_members(_parse(each))) | members
-        return (
-            text + ("\nAttributes and methods:\n\n" if members else "") + "".join(members.values())
+        if members:
+            text += "\nAttributes and methods:\n\n"
+        return text + "".join(
+            f"- {_anchor(f'{path}.{each}')}{described}" for each, described in members.items()
         )
 
 
@@ -158,7 +164,7 @@ def _constant(module: ModuleType, name: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and name in [each.name for each in node.names]:
             return _constant(import_module(str(node.module)), name)
-    return dict(_attributes(tree.body))[name]
+    return f"- {dict(_attributes(tree.body))[name]}"
 
 
 def _parse(source: object) -> Any:  # noqa: ANN401 - the node of a class or a function
@@ -196,7 +202,7 @@ def _attributes(statements: list[ast.stmt]) -> Iterator[tuple[str, str]]:
                 told = f": {' '.join(text.split())}"
         is_field = isinstance(statement, ast.AnnAssign) and isinstance(target, ast.Name)
         if name.isidentifier() and not name.startswith("_") and (told or is_field):
-            yield name, f"- `{_declared(statement, name)}`{told}\n"
+            yield name, f"`{_declared(statement, name)}`{told}\n"
 
 
 def _declared(statement: ast.stmt, name: str) -> str:
@@ -221,7 +227,7 @@ def _method(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
         declared = f"{waits}{node.name}({', '.join(_parameters(node.args))})"
     if "with " not in declared:
         declared += _returned(node)
-    return f"- `{declared}`: {textwrap.indent(text, '  ').strip()}\n"
+    return f"`{declared}`: {textwrap.indent(text, '  ').strip()}\n"
 
 
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> str:
@@ -284,10 +290,18 @@ def _prose(docstring: str) -> str:
 
 
 def _links(module: str) -> str:
-    return ", ".join(f"[`{name}`](#{_anchor(name)})" for name in public_names(module))
+    return ", ".join(_link(f"{module}.{name}") for name in public_names(module))
 
 
-def _anchor(heading: str) -> str:
+def _link(path: str) -> str:
+    return f"[`{path.rpartition('.')[2]}`](#{path})"
+
+
+def _anchor(path: str) -> str:
+    return f'<a id="{path}"></a>'
+
+
+def _slug(heading: str) -> str:
     return heading.lower().replace(".", "")
 
 

@@ -6,7 +6,7 @@ import issuer.errors
 import issuer.reasons
 import resource_api.errors
 import resource_api.reasons
-from scripts.generated import write_or_check
+from scripts.generated import named, write_or_check
 
 INTRODUCTION = """\
 # Reasons of refusals
@@ -15,7 +15,9 @@ INTRODUCTION = """\
 
 Every refusal has a code, which does not change: `reason` in the log, the label of metrics, and what
 [`watchword token explain`](../how-to/why-was-my-token-refused.md) says. Answers do not have it:
-they tell a caller no more than it needs.
+they tell a caller no more than it needs. A code is linked to by its name, such as
+[`#expired`](#expired); where APIs and the issuer both have it, the issuer's is
+[`#issuer-expired`](#issuer-expired).
 """
 
 API = """
@@ -43,14 +45,19 @@ refused before there is a request are [there](http.md#limits-of-a-connection) to
 def build_page() -> str:
     """Build the page as Markdown; a reason without cause and remedy is a KeyError."""
     api, told = resource_api.reasons.DIAGNOSES, resource_api.errors.DESCRIPTIONS
-    at_api = (_row(each, told[each], *api[each]) for each in sorted(resource_api.errors.Reason))
-    known = issuer.reasons.DIAGNOSES
-    at_issuer = (_row(each, *known[each]) for each in sorted(issuer.errors.Reason))
+    at_api = (
+        _row(named(each), told[each], *api[each]) for each in sorted(resource_api.errors.Reason)
+    )
+    known, both = issuer.reasons.DIAGNOSES, {str(each) for each in api}
+    at_issuer = (
+        _row(named(each, f"issuer-{each}" if each in both else ""), *known[each])
+        for each in sorted(issuer.errors.Reason)
+    )
     return "".join([INTRODUCTION, API, *at_api, ISSUER, *at_issuer])
 
 
-def _row(reason: str, *cells: str) -> str:
-    return f"| `{reason}` | {' | '.join(cells)} |\n"
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |\n"
 
 
 if __name__ == "__main__":

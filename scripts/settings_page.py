@@ -2,7 +2,7 @@
 
 import sys
 
-from scripts.generated import write_or_check
+from scripts.generated import named, write_or_check
 from watchword.setting_sources import PREFIX, SECRETS
 from watchword.settings import SETTINGS_FILE, Settings
 
@@ -35,7 +35,8 @@ def build_page() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         default = "none" if field.default is None else f"`{field.default}`"
-        rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |\n")
+        variable = named(f"{PREFIX}{name.upper()}")
+        rows.append(f"| {variable} | {default} | {field.description} |\n")
     return INTRODUCTION + "".join(rows)
 
 

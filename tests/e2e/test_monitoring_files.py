@@ -76,7 +76,7 @@ def test_every_label_and_value_exists() -> None:
                 if label == "outcome":
                     assert set(value.split("|")) <= {*Reason, "issued"}, expression
                 if label == "event":
-                    assert f"\n| `{value}` |" in EVENTS, expression
+                    assert f"</a>`{value}` |" in EVENTS, expression
 
 
 def test_every_alert_says_what_to_do() -> None:

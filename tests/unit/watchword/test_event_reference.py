@@ -13,7 +13,7 @@ from keys.events import REMEDIES, KeyEvent
 from watchword.logging import LEVELS
 
 ROOT = Path(__file__).parents[3]
-ROW = re.compile(r"^\| `([a-z_]+\.[a-z_]+)` \| (\w+) \|(.*?)\| ", re.MULTILINE)
+ROW = re.compile(r'^\| (?:<a id="\S+"></a>)?`([a-z_]+\.[a-z_]+)` \| (\w+) \|(.*?)\| ', re.MULTILINE)
 LISTED = {
     event: (level, set(re.findall(r"`(\w+)`", fields)))
     for event, level, fields in ROW.findall((ROOT / "docs/reference/events.md").read_text())
