@@ -39,7 +39,9 @@ from watchword.setting_sources import PREFIX
 from watchword.settings import Settings
 
 SNAPSHOT: Final = ROOT / "docs" / "reference" / "public-api.json"
-EVENT: Final = re.compile(r"^\| `([a-z_]+\.[a-z_]+)` \| \w+ \|(.*?)\| ", re.MULTILINE)
+EVENT: Final = re.compile(
+    r'^\| <a id="\S+"></a>`([a-z_]+\.[a-z_]+)` \| \w+ \|(.*?)\| ', re.MULTILINE
+)
 SHAPES: Final = tuple(
     map(
         re.compile,

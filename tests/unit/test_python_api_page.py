@@ -37,11 +37,12 @@ def test_parameters_and_errors_are_listed() -> None:
         in protection
     )
     assert "Raises:\n\n- `ValueError`: settings that cannot be" in protection
-    assert "- `await warm() -> bool`: Get the keys before" in protection
+    anchor = '<a id="resource_api.protection.Protection.warm"></a>'
+    assert f"- {anchor}`await warm() -> bool`: Get the keys before" in protection
 
 
 def test_what_is_inherited_is_described_once() -> None:
     """Of an error that has a page of its own, and of what makes three classes."""
     page = build_page()
     assert page.count("- `authorization_details`: rights in detail") == 1
-    assert page.count("- `retry_after: float | None = None`") == 1
+    assert page.count("</a>`retry_after: float | None = None`") == 1

@@ -47,4 +47,4 @@ def test_the_page_has_every_reason() -> None:
     page = build_page()
     for reason in {*issuer.errors.Reason, *resource_api.errors.Reason}:
         sides = [reason in set(each.Reason) for each in (issuer.errors, resource_api.errors)]
-        assert page.count(f"\n| `{reason}` |") == sum(sides), reason
+        assert page.count(f"</a>`{reason}` |") == sum(sides), reason
