@@ -41,7 +41,7 @@ class _Mistakes(Exception):
     """Fields that cannot be read, before the API is asked."""
 
     def __init__(self, found: dict[str, str]) -> None:
-        super().__init__("; ".join(found.values()))
+        super().__init__("fields cannot be read")
         self.found = found
 
     def __reduce__(self) -> tuple[Any, ...]:
