@@ -150,7 +150,7 @@ def bind(
         InvalidRequest: it has to be bound to a certificate, and there is none; or it is given for
             one that is bound, or under a profile of bound tokens, and would not be bound itself.
     """
-    needs_key, needs_certificate = _needs(client, authorization.resources)
+    needs_key, needs_certificate = needed_binding(client, authorization.resources)
     if profile.only_bound and possession.jkt is None and possession.x5t is not None:
         needs_certificate = True
     if needs_key and possession.jkt is None:  # RFC 9449 §5.2
@@ -185,7 +185,7 @@ def bind(
     return authorization
 
 
-def _needs(client: Client, resources: Iterable[str]) -> tuple[bool, bool]:
+def needed_binding(client: Client, resources: Iterable[str]) -> tuple[bool, bool]:
     """Tell whether a token has to be bound to a key, and whether to a certificate."""
     registration = client.registration
     key = registration.dpop_bound_access_tokens

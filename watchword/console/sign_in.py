@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
+from issuer.binding import needed_binding
 from issuer.client_auth.methods import ClientAuthenticator
 from issuer.client_request import ClientPassword, Evidence
 from issuer.errors import InvalidClient, Reason, UnauthorizedClient
@@ -112,11 +113,15 @@ def find_hindrance(client: Client, administration: str) -> Reason | None:
     registration = client.registration
     if CLIENT_CREDENTIALS not in registration.grant_types:
         return Reason.GRANT_NOT_ALLOWED
-    if registration.dpop_bound_access_tokens:
-        return Reason.DPOP_REQUIRED
-    if registration.tls_client_certificate_bound_access_tokens:
-        return Reason.CERTIFICATE_REQUIRED
-    return None if administration_scopes(client, administration) else Reason.NOTHING_GRANTED
+    if not administration_scopes(client, administration):
+        return Reason.NOTHING_GRANTED
+    needs_key, needs_certificate = needed_binding(client, [administration])
+    if needs_key or needs_certificate:
+        return Reason.DPOP_REQUIRED if needs_key else Reason.CERTIFICATE_REQUIRED
+    taken = client.policies[administration].auth_methods
+    if taken and registration.token_endpoint_auth_method not in taken:
+        return Reason.AUTH_METHOD_NOT_TAKEN
+    return None
 
 
 def _evidence(client_id: str, secret: str, address: str | None) -> Evidence:

@@ -25,6 +25,7 @@ _HINDRANCES = {
     Reason.GRANT_NOT_ALLOWED: "the client may not use the grant type client_credentials",
     Reason.DPOP_REQUIRED: _NOT_PLAIN,
     Reason.CERTIFICATE_REQUIRED: _NOT_PLAIN,
+    Reason.AUTH_METHOD_NOT_TAKEN: "the administration takes no client that authenticates so",
     Reason.NOTHING_GRANTED: "the client holds no administration scope",
 }
 

@@ -1,7 +1,11 @@
 """Ways into the console, and every refusal on them."""
 
+from dataclasses import replace
+
 import pytest
 
+from issuer.registry.audit import SYSTEM
+from issuer.registry.auth_methods import AuthMethod
 from issuer.registry.errors import StoreUnavailable
 from issuer.storage.hot import BatchedWrites
 from issuer.storage.registry import Registry
@@ -118,6 +122,35 @@ async def test_a_client_that_gets_no_plain_token_gets_no_session(console, member
     assert answer.status_code == 403
     assert why in answer.text
     assert not console.log("console.signed_in")
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"dpop_bound_access_tokens_required": True}, "bound to a key or a certificate"),
+        ({"tls_client_certificate_bound_access_tokens": True}, "bound to a key or a certificate"),
+        ({"auth_methods": (AuthMethod.PRIVATE_KEY_JWT,)}, "no client that authenticates so"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+async def test_what_the_administration_asks_of_tokens_counts_for_sessions(console, asked, why):
+    """A secret that gets no token for the administration opens no console, and ends a session."""
+    made = console.register("anna", ADMIN)
+    visit = console.visit()
+    assert (await visit.sign_in("anna", made["client_secret"])).status_code == 303
+
+    def ask(edit):
+        resource = edit.require_resource(console.settings.administration).resource
+        edit.replace_resource(replace(resource, **asked))
+
+    console.registry.change(ask, by=SYSTEM)
+    answer = await visit.get("/clients")
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/console/sign-in")
+    # The worker itself follows changes of the registry; this one begins with them.
+    answer = await console.visit(console.make_worker()).sign_in("anna", made["client_secret"])
+    assert answer.status_code == 403
+    assert why in answer.text
 
 
 async def test_the_form_is_one_that_this_browser_was_shown(console):
