@@ -70,5 +70,6 @@ def call_all(place: Place, credentials: dict[str, str], *arguments: str) -> tupl
     # Else most calls would have been refused for no reason but that.
     for path, name in (("/admin/api/v1/clients", "ADMINISTRATION"), ("/read-resource", "TOKEN")):
         bearer = f"Bearer {credentials[f'DESCRIBED_API_{name}']}"
-        assert place.get(path, headers={"Authorization": bearer}).status_code == 200, done.stdout
+        answer = place.get(path, headers={"Authorization": bearer})
+        assert answer.status_code == 200, (answer.status_code, answer.text, done.stdout)
     return done.returncode, done.stdout

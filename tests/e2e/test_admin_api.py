@@ -206,8 +206,12 @@ def test_keys_are_listed_and_rotated_by_those_who_may(root, as_client):
     ]
     rotated = root.post("/key-rotations")
     assert (rotated.status_code, rotated.json()["recorded"]) == (200, True), rotated.text
-    (entry, *_) = root.get("/audit", params={"action": "key.scheduled"}).json()["entries"]
+    pending = next(each for each in rotated.json()["keys"] if each["state"] == "pending")
+    # A key made now, or one that the upkeep had made already and that is given its time now.
+    (entry, *_) = root.get("/audit", params={"target": pending["kid"]}).json()["entries"]
+    assert entry["action"] in ("key.generated", "key.scheduled")
     assert (entry["actor"], entry["via"]) == ("root", "api")
+    assert entry["after"]["signs_from"] == pending["signs_from"]
 
 
 def test_health_tells_what_was_refused_and_that_nothing_is_wrong(root, place):

@@ -118,7 +118,7 @@ def test_another_way_to_authenticate_takes_the_place_of_the_one_before(update):
     assert "tls_client_auth_san_dns" not in other
     secret = document(update("--auth", "client_secret_basic"))
     assert "tls_client_auth_san_uri" not in secret
-    assert "needs one of jwks, jwks_uri" in refused(update("--auth", "private_key_jwt"), code=2)
+    assert "needs one of --jwks, --jwks-uri" in refused(update("--auth", "private_key_jwt"), code=2)
 
 
 def test_a_client_that_changes_to_secrets_and_has_none_is_told_how_to_get_one(run):

@@ -15,24 +15,24 @@ SHORT = "hunter2hunter2"
 
 
 @pytest.mark.parametrize(
-    ("evidence", "reason"),
+    ("evidence", "reason", "client_id"),
     [
-        (Evidence(), Reason.NO_CREDENTIALS),
-        (Evidence(client_id="svc-a"), Reason.NO_CREDENTIALS),
-        (Evidence(client_id="svc-a", peer_certificate=b"DER"), Reason.NO_CREDENTIALS),
-        (Evidence(dpop_proofs=(b"a.b.c",)), Reason.NO_CREDENTIALS),
-        (evidence_of(make_assertion()), Reason.UNSUPPORTED_METHOD),
+        (Evidence(), Reason.NO_CREDENTIALS, None),
+        (Evidence(client_id="svc-a"), Reason.NO_CREDENTIALS, None),
+        (Evidence(client_id="svc-a", peer_certificate=b"DER"), Reason.NO_CREDENTIALS, None),
+        (Evidence(dpop_proofs=(b"a.b.c",)), Reason.NO_CREDENTIALS, None),
+        (evidence_of(make_assertion()), Reason.UNSUPPORTED_METHOD, "svc-a"),
     ],
 )
 async def test_evidence_for_no_method_does_not_authenticate(
-    evidence: Evidence, reason: Reason
+    evidence: Evidence, reason: Reason, client_id: str | None
 ) -> None:
     """401 before any client is looked for; what is not in the table is never accepted."""
     clients = Clients(make_client())
     authenticator = ClientAuthenticator(clients, verifier_of(clients), limits=Limits())
     with pytest.raises(InvalidClient) as caught:
         await authenticator.authenticate(evidence, now=NOW)
-    assert (caught.value.reason, caught.value.client_id) == (reason, None)
+    assert (caught.value.reason, caught.value.client_id) == (reason, client_id)
     assert clients.fetches == 0
 
 
