@@ -38,10 +38,15 @@ def site(folder: Path) -> Iterator[str]:
 
 async def search(page: Page, words: str) -> None:
     """Search as a reader does: by keyboard, from any page."""
+    await page.wait_for_load_state()  # of the page that the first address leads to
     await page.keyboard.press("Control+k")
+    field = page.locator("#pst-search-dialog input[name=q]")
+    await expect(field).to_be_focused()
     await page.keyboard.type(words)
+    await expect(field).to_have_value(words)
     await page.keyboard.press("Enter")
-    await page.wait_for_url("**/search.html?*")
+    # What is found is waited for afterwards, and it comes later than the page.
+    await page.wait_for_url("**/search.html?*", wait_until="commit")
 
 
 async def test_a_reason_is_found_from_the_first_page(page: Page, site: str) -> None:
