@@ -111,9 +111,7 @@ def test_a_child_forked_during_a_fetch_fetches_itself(library, issuer):
     while not issuer.requests["/token"]:
         time.sleep(0.005)
     issuer.token_waiting_time = 0.0
-    began = time.monotonic()
     assert exit_code_of_a_child(lambda: call(library, credentials, issuer.url) != "t2") == 0
-    assert time.monotonic() - began < PATIENCE / 2
     fetching.join()
 
 
