@@ -1,6 +1,7 @@
 """client_secret_jwt from the command line to the token, and what becomes of the passphrase."""
 
 import json
+import shutil
 import time
 
 import httpx
@@ -68,6 +69,71 @@ def test_the_consumer_and_authlib_get_tokens_while_secrets_take_over(place):
     stored = b"".join(each.read_bytes() for each in (place.folder / "data").glob("registry.db*"))
     assert new.encode() not in stored
     assert b"$sealed$" in stored
+
+
+@pytest.mark.rfc("7591-3-1", "7523-3-4")
+def test_a_client_that_registers_itself_may_sign_with_its_secret(place):
+    """It is told the secret once, as any other."""
+    initial = place.json("registration-tokens", "create", "--grant", f"{place.url} read")["token"]
+    metadata = {"token_endpoint_auth_method": "client_secret_jwt"}
+    sent = {"headers": {"Authorization": f"Bearer {initial}"}, "trust_env": False}
+    told = httpx.post(f"{place.url}/register", json=metadata, **sent)
+    assert (told.status_code, told.json()["token_endpoint_auth_method"]) == (
+        201,
+        "client_secret_jwt",
+    )
+    assert answer(place, told.json()["client_id"], told.json()["client_secret"]) == 200
+
+
+def test_a_client_of_the_administration_api_signs_with_its_secret(place):
+    """Also with the one that is added later."""
+    api = f"{place.url}/admin/api/v1"
+    scopes = "watchword:clients:read watchword:clients:write"
+    admin = place.json("clients", "create", "root", "--grant", f"{api} {scopes}")
+    token = place.ask(admin, resource=api).json()["access_token"]
+    document = {
+        "client_id": "made",
+        "token_endpoint_auth_method": "client_secret_jwt",
+        "grants": [{"resource": place.url, "scope": "read"}],
+    }
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(headers=headers, trust_env=False) as http:
+        made = http.post(f"{api}/clients", json=document)
+        assert made.status_code == 201, made.text
+        added = http.post(f"{api}/clients/made/secrets", json={})
+        assert added.status_code == 201, added.text
+    for each in (made, added):
+        assert answer(place, "made", each.json()["client_secret"]) == 200
+
+
+def test_a_client_of_a_file_signs_with_a_secret_that_is_added(place):
+    """A file has no secrets; the method is switched on where it is applied."""
+    file = place.folder / "registry.yaml"
+    client = {
+        "client_id": "declared",
+        "token_endpoint_auth_method": "client_secret_jwt",
+        "grants": [{"resource": place.url, "scope": "read"}],
+    }
+    file.write_text(json.dumps({"clients": [client]}))
+    done = place.run("apply", "registry.yaml")
+    assert done.returncode == 0, done.stderr
+    secret = place.json("clients", "secrets", "add", "declared")["client_secret"]
+    assert answer(place, "declared", secret) == 200
+
+
+def test_a_backup_has_the_secrets_as_they_are_sealed(tmp_path):
+    """They open after a restore with the same passphrase, and are nowhere in the clear."""
+    settings = {"WATCHWORD_CLIENT_SECRET_JWT": "on", "WATCHWORD_KEY_PASSPHRASE": PASSPHRASE}
+    place = make_place(tmp_path, **settings)
+    place.add_key()
+    made = place.json("clients", "create", "till", "--auth", "client_secret_jwt", "--all-scopes")
+    assert place.run("db", "backup", "monday.backup").returncode == 0
+    assert made["client_secret"].encode() not in (tmp_path / "monday.backup").read_bytes()
+    shutil.rmtree(tmp_path / "data")
+    restored = place.run("db", "restore", "monday.backup")
+    assert restored.returncode == 0, restored.stderr
+    with running(place):
+        assert answer(place, "till", made["client_secret"]) == 200
 
 
 def test_another_passphrase_seals_the_key_anew_and_no_secret(run, tmp_path, monkeypatch):
