@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import coverage
 import pytest
 from hypothesis import settings
 
@@ -21,6 +22,7 @@ settings.register_profile("fast", deadline=None, max_examples=25)
 settings.load_profile("full" if os.environ.get("CI") else "fast")
 
 _LONGEST_CASE_NAME = 40
+_MEASURED = ("unit", "contract", "conformance", "e2e")
 _MEMORY = Path("/dev/shm")
 _ROOM = 4 * 2**30
 
@@ -106,6 +108,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         on_postgresql = any(isinstance(each, str) and each == "postgresql" for each in parameters)
         if on_postgresql or "postgres" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.postgresql)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure coverage where single cases are tested, and nowhere else.
+
+    What runs the product for long, such as simulations, browsers and examples of pages, takes twice
+    the time while it is measured, and a line that it alone comes by is hardly tested.
+    """
+    measuring = coverage.Coverage.current()
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if measuring is None or folder in _MEASURED:
+        return (yield)
+    processes = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
+        if processes is not None:
+            os.environ["COVERAGE_PROCESS_CONFIG"] = processes
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

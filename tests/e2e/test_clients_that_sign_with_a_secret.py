@@ -88,7 +88,7 @@ def test_a_client_that_registers_itself_may_sign_with_its_secret(place):
 def test_a_client_of_the_administration_api_signs_with_its_secret(place):
     """Also with the one that is added later."""
     api = f"{place.url}/admin/api/v1"
-    scopes = "watchword:clients:read watchword:clients:write"
+    scopes = "watchword:clients:write watchword:secrets:write"
     admin = place.json("clients", "create", "root", "--grant", f"{api} {scopes}")
     token = place.ask(admin, resource=api).json()["access_token"]
     document = {
