@@ -22,7 +22,7 @@ settings.register_profile("fast", deadline=None, max_examples=25)
 settings.load_profile("full" if os.environ.get("CI") else "fast")
 
 _LONGEST_CASE_NAME = 40
-_MEASURED = ("unit", "contract", "conformance", "e2e")
+_MEASURED = ("unit", "contract", "conformance", "e2e/test_cli_")
 _MEMORY = Path("/dev/shm")
 _ROOM = 4 * 2**30
 
@@ -114,12 +114,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Measure coverage where single cases are tested, and nowhere else.
 
-    What runs the product for long, such as simulations, browsers and examples of pages, takes twice
-    the time while it is measured, and a line that it alone comes by is hardly tested.
+    What runs the product for long, such as servers, simulations, browsers and examples of pages,
+    takes up to twice the time while it is measured, and a line that it alone comes by is hardly
+    tested.
     """
     measuring = coverage.Coverage.current()
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    if measuring is None or folder in _MEASURED:
+    file = item.path.relative_to(Path(__file__).parent).as_posix()
+    if measuring is None or file.startswith(_MEASURED):
         return (yield)
     processes = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
     measuring.stop()

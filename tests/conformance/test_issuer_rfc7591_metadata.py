@@ -113,6 +113,13 @@ async def test_redirects_and_statements_have_codes_of_their_own(
 
 
 @pytest.mark.rfc("7591-3-1")
+async def test_the_grant_that_there_is_may_be_named(reception: BoundedBody) -> None:
+    """More than once, too: it is a set."""
+    answer = await reception.register(grant_types=["client_credentials", "client_credentials"])
+    assert (answer.status, answer.json["grant_types"]) == (201, ["client_credentials"])
+
+
+@pytest.mark.rfc("7591-3-1")
 async def test_empty_means_omitted(reception: BoundedBody) -> None:
     """Client libraries send empty lists and null for what they do not use."""
     answer = await reception.register(

@@ -16,7 +16,7 @@ from consumer import auth, httpx2_auth, token_source
 from tests.support.local_issuer import served_issuer
 
 LIBRARIES = {"httpx": (httpx, auth), "httpx2": (httpx2, httpx2_auth)}
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 

@@ -33,6 +33,15 @@ def store_of(registry, sealer=_SEALER):
     return KeyStore(SealedBytes(records_of(registry), sealer), passphrase=PASSPHRASE)
 
 
+def test_sealed_keys_change_with_their_place(registry):
+    """Whoever has read them sees by the stamp of the place that others were written."""
+    sealed = SealedBytes(records_of(registry), _SEALER)
+    before = sealed.stamp()
+    assert before == sealed.stamp() == records_of(registry).stamp()
+    sealed.write({"a-kid.pem": b"text"})
+    assert sealed.stamp() != before
+
+
 def run(registry, statement):
     """Change rows by hand."""
     registry.registry._database.change(lambda connection: connection.exec_driver_sql(statement))

@@ -59,6 +59,8 @@ def test_what_others_can_read_or_own_is_found(mode, owner, remedies):
         (doctor.check_clock(106, 100), "clock"),
         (doctor.check_clock(94, 100), "clock"),
         (doctor.check_schema("0009", "0009"), None),
+        (doctor.check_method("till", "private_key_jwt", None), None),
+        (doctor.check_method("till", "tls_client_auth", "WATCHWORD_TLS_CLIENT_CA"), "clients"),
         (doctor.check_schema("0008", "0009"), "schema"),
         (doctor.check_schema(None, "0009"), "schema"),
         (doctor.check_keys([KeyState.PENDING, KeyState.ACTIVE]), None),
