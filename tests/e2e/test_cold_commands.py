@@ -71,9 +71,7 @@ def test_every_command_finds_what_it_imports(
     lines = [*BEFORE_SERVING, *WHILE_SERVING, "serve", "mock"]  # `test_cli_mock` starts the last
     for command in map(" ".join, COMMANDS):
         assert any(line.startswith(command) for line in lines), command
-    place = make_place(
-        tmp_path, WATCHWORD_KEY_PASSPHRASE="correct horse", WATCHWORD_CONSOLE="on"
-    )
+    place = make_place(tmp_path, WATCHWORD_KEY_PASSPHRASE="correct horse", WATCHWORD_CONSOLE="on")
     (tmp_path / "registry.toml").write_text('[[clients]]\nclient_id = "filed"\n')
     known = {"issuer": place.url}
     for line in BEFORE_SERVING:
