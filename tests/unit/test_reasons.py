@@ -9,12 +9,17 @@ import issuer.errors
 import issuer.reasons
 import resource_api.errors
 import resource_api.reasons
+import watchword.console.reasons
 from keys.errors import JWT_DIAGNOSES, Diagnosis, JwtFault
 from scripts.reasons_page import build_page
 
 TABLES = {
     "keys/errors.py": (JwtFault, JWT_DIAGNOSES),
     "issuer/reasons.py": (issuer.errors.Reason, issuer.reasons.DIAGNOSES),
+    "watchword/console/reasons.py": (
+        watchword.console.reasons.ConsoleReason,
+        watchword.console.reasons.DIAGNOSES,
+    ),
     "resource_api/reasons.py": (resource_api.errors.Reason, resource_api.reasons.DIAGNOSES),
 }
 
@@ -43,8 +48,16 @@ def test_no_two_reasons_have_one_cause(
 
 
 def test_the_page_has_every_reason() -> None:
-    """Once in each of the two tables at most."""
+    """Once in each of the tables at most."""
     page = build_page()
-    for reason in {*issuer.errors.Reason, *resource_api.errors.Reason}:
-        sides = [reason in set(each.Reason) for each in (issuer.errors, resource_api.errors)]
+    tables = [
+        set(reasons)
+        for reasons in (
+            issuer.errors.Reason,
+            resource_api.errors.Reason,
+            watchword.console.reasons.ConsoleReason,
+        )
+    ]
+    for reason in set().union(*tables):
+        sides = [reason in each for each in tables]
         assert page.count(f"</a>`{reason}` |") == sum(sides), reason

@@ -16,6 +16,7 @@ from issuer.registry.errors import StoreUnavailable
 from watchword.ambient import wall_clock
 from watchword.console.api import AdministrationClient, ApiRefusal
 from watchword.console.guard import SessionGuard, SignedIn
+from watchword.console.reasons import ConsoleReason
 from watchword.console.rendering import Frame, Renderer
 from watchword.console.request import (
     MAX_FORM,
@@ -65,7 +66,7 @@ _KEPT: Final = (
 class _Refused(Exception):
     """A request that reaches no page; becomes the page of an error."""
 
-    def __init__(self, status: int, title: str, detail: str, reason: str) -> None:
+    def __init__(self, status: int, title: str, detail: str, reason: ConsoleReason) -> None:
         super().__init__(title)
         self.page = _error_page(status, title, detail)
         self.reason = reason
@@ -181,12 +182,12 @@ class ConsoleApp:
             self._events("console.refused", reason=refusal.reason, status=refusal.page.status)
             return Outcome(result=refusal.page)
         except MalformedForm as error:
-            self._events("console.refused", reason="malformed_form", status=400)
+            self._events("console.refused", reason=ConsoleReason.MALFORMED_FORM, status=400)
             return Outcome(result=_error_page(400, "The form cannot be read", str(error)))
         except ApiRefusal as refusal:  # which the API has logged
             return Outcome(result=_refusal_page(refusal))
         except (StoreUnavailable, OAuthError) as error:
-            reason = getattr(error, "reason", "unavailable")
+            reason = getattr(error, "reason", ConsoleReason.UNAVAILABLE)
             self._events("console.refused", reason=reason, status=503)
             return Outcome(result=_unavailable_page())
 
@@ -215,7 +216,7 @@ class ConsoleApp:
             return self._lead_to_sign_in(incoming)
         form = await _read_form(incoming, MAX_FORM) if method == "POST" else Form([])
         if method == "POST" and not is_csrf(form.get("csrf"), signed_in.session.csrf):
-            raise _Refused(403, "The form is not yours", "Open the page again.", "csrf")
+            raise _Refused(403, "The form is not yours", "Open the page again.", ConsoleReason.CSRF)
         if (method, incoming.path) == ("POST", LEAVE):
             return await self._leave(signed_in.session)
         route, names = _find_route(method, incoming.path)
@@ -226,7 +227,7 @@ class ConsoleApp:
         """Refuse what a page of another origin sends."""
         origin, site = incoming.header(b"origin"), incoming.header(b"sec-fetch-site")
         if method not in ("GET", "POST"):
-            raise _Refused(405, "There is no such action", "Use GET or POST.", "method")
+            raise _Refused(405, "There is no such action", "Use GET or POST.", ConsoleReason.METHOD)
         if method == "GET" and incoming.header(b"sec-fetch-mode") == "navigate":
             # A link on another page may lead to the console, but to no session.
             incoming.is_foreign = site not in (None, "same-origin", "none")
@@ -236,7 +237,7 @@ class ConsoleApp:
                 f"The console takes requests from {self._origin} alone."
                 f" Open {self._origin}{self._base} there."
             )
-            raise _Refused(403, "The request came from another site", detail, "origin")
+            raise _Refused(403, "The request came from another site", detail, ConsoleReason.ORIGIN)
 
     async def _settle(self, incoming: _Incoming) -> SignedIn | None:
         """Find whose a request is; None if it shows no session that counts."""
@@ -264,7 +265,7 @@ class ConsoleApp:
         try:
             return await self._sign_in.leave(session)
         except StoreUnavailable:
-            self._events("console.refused", reason="unavailable", status=503)
+            self._events("console.refused", reason=ConsoleReason.UNAVAILABLE, status=503)
             return Outcome(
                 result=_error_page(
                     503,
@@ -290,7 +291,7 @@ class ConsoleApp:
                 403,
                 "You may not see this",
                 f"It takes {' '.join(sorted(missing))}, which your session does not hold.",
-                "insufficient_scope",
+                ConsoleReason.INSUFFICIENT_SCOPE,
             )
         admin = await self._admin()
         request = ConsoleRequest(
@@ -331,9 +332,13 @@ class ConsoleApp:
 def _find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
     at_path = find_routes(path)
     if not at_path:
-        raise _Refused(404, "There is no such page", "The address may be mistyped.", "not_found")
+        raise _Refused(
+            404, "There is no such page", "The address may be mistyped.", ConsoleReason.NOT_FOUND
+        )
     if method not in at_path:
-        raise _Refused(405, "There is no such action", f"Use {', '.join(at_path)}.", "method")
+        raise _Refused(
+            405, "There is no such action", f"Use {', '.join(at_path)}.", ConsoleReason.METHOD
+        )
     return at_path[method]
 
 
@@ -344,7 +349,7 @@ async def _read_form(incoming: _Incoming, most: int) -> Form:
     body = await read_body(incoming.receive, most)
     if body is None:
         detail = f"A form has at most {most} bytes here."
-        raise _Refused(413, "The form is too large", detail, "body_too_large")
+        raise _Refused(413, "The form is too large", detail, ConsoleReason.BODY_TOO_LARGE)
     return Form.parse(body)
 
 

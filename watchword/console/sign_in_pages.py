@@ -9,6 +9,7 @@ from issuer.errors import InvalidClient, OAuthError, Reason, TooManyRequests, Un
 from issuer.events import EventSink
 from watchword.ambient import wall_clock
 from watchword.console.guard import SessionGuard, SetCookie
+from watchword.console.reasons import ConsoleReason
 from watchword.console.request import Form, Page, Redirect
 from watchword.console.sessions import Session, Visit, choose_next, is_csrf
 from watchword.console.sign_in import LinkRefused, SignIn
@@ -123,7 +124,7 @@ class SignInPages:
         try:
             session = await self._sign_in.by_code(code, seal, now=wall_clock())
         except LinkRefused:
-            self._events("console.refused", reason="link_refused")
+            self._events("console.refused", reason=ConsoleReason.LINK_REFUSED)
             mistake = (
                 "This link was used before or is older than a minute."
                 " Run “watchword console” again."
@@ -153,7 +154,7 @@ class SignInPages:
         visit = await self._guard.find_visit(headers)
         if visit is not None and is_csrf(form.get("csrf"), visit.csrf):
             return None
-        self._events("console.refused", reason="form_outdated")
+        self._events("console.refused", reason=ConsoleReason.FORM_OUTDATED)
         mistake = "The form was open for too long, or your browser keeps no cookies. Try again."
         return await self.show(
             headers,
