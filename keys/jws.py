@@ -21,6 +21,10 @@ class CompactJws:
     signing_input: bytes
     header_segment: bytes
 
+    def __repr__(self) -> str:
+        """Show no part of what may be a good token."""
+        return f"CompactJws({len(self.payload)} bytes)"
+
 
 def parse_compact(token: str | bytes) -> CompactJws:
     """Take a compact JWS apart.

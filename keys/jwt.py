@@ -67,6 +67,10 @@ class ParsedJwt(NamedTuple):
     signature: bytes
     header_segment: bytes
 
+    def __repr__(self) -> str:
+        """Show no part of a token that may be good."""
+        return f"ParsedJwt(kid={self.header.kid!r})"
+
 
 class UnverifiedJwt(NamedTuple):
     """A JWT that was taken apart and not judged: all that it says is a claim of its sender."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import coverage
+import coverage.collector
 import pytest
 from hypothesis import settings
 
@@ -42,6 +43,8 @@ def _use_memory_for_files() -> None:
 
 
 _use_memory_for_files()
+# See `tests.support.fork_server`.
+coverage.collector.short_stack = str  # type: ignore[attr-defined, assignment]
 
 
 @pytest.fixture(scope="session")

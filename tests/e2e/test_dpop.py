@@ -80,3 +80,38 @@ def test_the_apis_of_a_provider_take_a_proof_once(tmp_path: Path) -> None:
     lost = [each.headers["www-authenticate"] for each in answers if each.status_code == 401]
     assert len(lost) == AT_ONCE - 1
     assert all('error="invalid_dpop_proof"' in challenge for challenge in lost)
+
+
+@pytest.mark.rfc("9449-4.3-9")
+@pytest.mark.parametrize("arrives_at", ["/auth/admin/api/v1/clients", "/admin/api/v1/clients"])
+def test_administrators_prove_the_public_url_behind_a_proxy(
+    tmp_path: Path, arrives_at: str
+) -> None:
+    """Whether it leaves the issuer's path or takes it off; so does the URL of what is made."""
+    place = make_place(tmp_path)
+    issuer = f"{place.url}/auth"
+    place.settings["WATCHWORD_ISSUER"] = issuer
+    place.add_key()
+    api = f"{issuer}/admin/api/v1"
+    granted = ("--grant", f"{api} watchword:clients:write")
+    admin = place.json("clients", "create", "root", "--dpop", *granted)
+    with running(place):
+        sender = ProofForge(url=f"{issuer}/token", now=int(time.time()))
+        form = {"grant_type": "client_credentials", "resource": api}
+        known = (admin["client_id"], admin["client_secret"])
+        asked = {"auth": known, "headers": {"DPoP": sender.proof().decode()}, "trust_env": False}
+        token = httpx.post(f"{issuer}/token", data=form, **asked).json()["access_token"]
+
+        def make(url: str) -> httpx.Response:
+            proof = sender.proof(token=token.encode(), htm="POST", htu=url).decode()
+            headers = {"Authorization": f"DPoP {token}", "DPoP": proof}
+            document = {"client_id": "made"}
+            return httpx.post(
+                place.url + arrives_at, json=document, headers=headers, trust_env=False
+            )
+
+        refused = make(f"{place.url}/admin/api/v1/clients")
+        assert (refused.status_code, "invalid_dpop_proof" in str(refused.headers)) == (401, True)
+        made = make(f"{api}/clients")
+        assert made.status_code == 201, made.text
+        assert made.headers["location"] == "/auth/admin/api/v1/clients/made"

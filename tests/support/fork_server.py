@@ -23,12 +23,18 @@ import time
 from typing import Any
 
 import coverage
+import coverage.collector
 
 PACKAGES = ("keys", "issuer", "resource_api", "consumer", "watchword")
 OPTIONAL = ("httpx2", "uvloop", "asyncpg", "sqlalchemy.dialects.postgresql.asyncpg")
 CONFIGURATION = "COVERAGE_OF_FORKED"
 """The variable that holds coverage's configuration, where the tests are measured."""
 MAXIMUM_REQUEST = 1_000_000
+
+
+# For its debug output it looks at every frame, and for that at every module: a tenth of a second in
+# each forked process, and seconds in one that pytest has forked.
+coverage.collector.short_stack = str  # type: ignore[attr-defined, assignment]
 
 
 def import_everything() -> None:

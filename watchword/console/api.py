@@ -111,7 +111,7 @@ class AdministrationClient:
         if body is not None:
             headers.append((b"content-type", b"application/json"))
         if tag is not None:
-            headers.append((b"if-match", tag.encode("latin-1")))
+            headers.append((b"if-match", tag.encode("latin-1", "replace")))
         if idempotency_key is not None:
             headers.append((b"idempotency-key", idempotency_key.encode()))
         scope = {

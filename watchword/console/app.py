@@ -206,7 +206,13 @@ class ConsoleApp:
         if (method, incoming.path) == ("POST", BY_CODE):
             form = await _read_form(incoming, MAX_SIGN_IN)
             return await self._sign_in.by_code(incoming.headers, form)
-        signed_in = await self._settle(incoming)
+        # Of a session that counts no more, nothing is done: it is asked once all has arrived, and a
+        # body is waited for only where a session is shown.
+        session = None if incoming.is_foreign else await self._guard.find_session(incoming.headers)
+        has_form = method == "POST" and session is not None
+        form = await _read_form(incoming, MAX_FORM) if has_form else Form([])
+        signed_in = None if session is None else await self._guard.settle(session)
+        incoming.signed_in = signed_in
         if (method, incoming.path) == ("GET", SHOW):
             onward = Form.parse(incoming.query).get("next")
             if signed_in is not None:
@@ -214,7 +220,6 @@ class ConsoleApp:
             return await self._sign_in.show(incoming.headers, Attempt(onward=onward))
         if signed_in is None:
             return self._lead_to_sign_in(incoming)
-        form = await _read_form(incoming, MAX_FORM) if method == "POST" else Form([])
         if method == "POST" and not is_csrf(form.get("csrf"), signed_in.session.csrf):
             raise _Refused(403, "The form is not yours", "Open the page again.", ConsoleReason.CSRF)
         if (method, incoming.path) == ("POST", LEAVE):
@@ -238,15 +243,6 @@ class ConsoleApp:
                 f" Open {self._origin}{self._base} there."
             )
             raise _Refused(403, "The request came from another site", detail, ConsoleReason.ORIGIN)
-
-    async def _settle(self, incoming: _Incoming) -> SignedIn | None:
-        """Find whose a request is; None if it shows no session that counts."""
-        if incoming.is_foreign:
-            return None
-        session = await self._guard.find_session(incoming.headers)
-        if session is not None:
-            incoming.signed_in = await self._guard.settle(session)
-        return incoming.signed_in
 
     def _lead_to_sign_in(self, incoming: _Incoming) -> Outcome:
         """Have the visitor sign in, and come back to what was asked for."""

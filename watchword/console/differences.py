@@ -100,7 +100,7 @@ def changed_members(base: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[
 
 
 def _pieces(name: str, value: Any, other: Any, mark: Mark) -> tuple[Piece, ...]:  # noqa: ANN401
-    items, others = _items(name, value), _items(name, other)
+    items, others = _items(name, value), set(_items(name, other))
     return tuple(Piece(text, "" if text in others else mark) for text in items)
 
 

@@ -93,7 +93,7 @@ class SessionGuard:
         return await asyncio.to_thread(self._registry.read, lambda it: self._settle(session, it))
 
     def _settle(self, session: Session, reading: "RegistryReading") -> SignedIn | None:
-        if reading.is_claimed(ENDED_SESSIONS, session.id):
+        if wall_clock() >= session.ends or reading.is_claimed(ENDED_SESSIONS, session.id):
             return None
         if session.is_user:
             scopes, via = frozenset(ADMIN_SCOPES), Via.CONSOLE

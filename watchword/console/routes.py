@@ -171,8 +171,14 @@ ROUTES: Final = (
 )
 
 
+_DEEPEST = max(route.path.count("/") for route in ROUTES)
+"""Segments of a path; a longer one, which costs more with each segment, is not looked at."""
+
+
 def find_routes(path: str) -> dict[str, tuple[Route, tuple[str, ...]]]:
     """Return what is at a path below the console's, by method, with the names in it."""
+    if path.count("/") > _DEEPEST:
+        return {}
     segments = ("",) if path in ("", "/") else parse_path(path)
     if segments is None:
         return {}
@@ -182,6 +188,7 @@ def find_routes(path: str) -> dict[str, tuple[Route, tuple[str, ...]]]:
 
 def nearest_page(path: str) -> str:
     """Return the path of the page that an action at a path is offered on."""
+    path = "/".join(path.split("/")[: _DEEPEST + 1])
     while path and "GET" not in find_routes(path):
         path = path.rpartition("/")[0]
     return path

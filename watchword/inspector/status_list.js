@@ -49,7 +49,7 @@ function unavailable(why, reason = "status_unavailable") {
 async function fetchStatusList(uri) {
   let answer;
   try {
-    answer = await fetch(new URL(uri).pathname + new URL(uri).search, {
+    answer = await fetch(location.origin + new URL(uri).pathname + new URL(uri).search, {
       cache: "no-cache", credentials: "omit", redirect: "error",
       headers: { accept: "application/statuslist+jwt" },
     });

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Self
 
 from issuer.administration.authority import Authority
+from issuer.administration.http import BASE as ADMIN_PATH
 from issuer.administration.http.endpoint import AdministrationEndpoint, App
 from issuer.administration.http.problems import ProblemKind, write_problem
 from issuer.administration.http.route import Operations
@@ -126,7 +127,13 @@ class AdminApp:
         self._endpoint.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve one request, whether a proxy took the issuer's path off or not."""
+        path = self._settings.issuer_config.path
+        if path and scope["path"].startswith(ADMIN_PATH + "/"):
+            # DPoP proofs (RFC 9449 §4.3) and `Location` have the URL that the caller knows.
+            raw: bytes | None = scope.get("raw_path")
+            public = {} if raw is None else {"raw_path": path.encode("ascii") + raw}
+            scope = {**scope, "path": path + scope["path"], **public}
         await self._protected(scope, receive, send)
 
     async def serve_within(

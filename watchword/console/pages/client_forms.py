@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from issuer.registry.auth_methods import AuthMethod
-from keys.encoding import encode_base64url
+from keys.encoding import encode_base64url, parse_json_object
 from watchword.console.api import REVISION_CONFLICT, ApiRefusal
 from watchword.console.differences import changed_members, compare_conflict
 from watchword.console.pages.clients import LIFETIMES, RESOURCES, Document
@@ -258,12 +258,9 @@ def _read_object(form: Form, name: str, default: Document | None) -> Any:  # noq
     if not text:
         return default
     try:
-        value = json.loads(text)
+        return parse_json_object(text.encode())
     except ValueError as error:
-        raise _Mistakes({name: f"This is no JSON: {error}"}) from None
-    if not isinstance(value, dict):
-        raise _Mistakes({name: "This is no JSON object."})
-    return value
+        raise _Mistakes({name: f"This is no JSON object: {error}."}) from None
 
 
 def _read_rest(form: Form, base: Document) -> Document:
@@ -276,29 +273,28 @@ def _read_rest(form: Form, base: Document) -> Document:
 
 def _read_grants(form: Form, base: Document) -> list[Document]:
     """Read which scopes are ticked; what else a grant says stays with it."""
-    wanted: dict[str, list[str]] = {}
+    wanted: dict[str, dict[str, None]] = {}  # scopes in their order
     for each in form.all("grant"):
         resource, _, scope = each.partition(" ")
-        wanted.setdefault(resource, []).append(scope)
+        wanted.setdefault(resource, {})[scope] = None
     for line in form.get("more_grants").splitlines():
         if not line.strip():
             continue
         resource, *scopes = line.split()
         if not scopes:
             raise _Mistakes({"grants": f"Name scopes after {resource}."})
-        known = wanted.setdefault(resource, [])
-        known += [scope for scope in scopes if scope not in known]
+        wanted.setdefault(resource, {}).update(dict.fromkeys(scopes))
     before = {grant["resource"]: grant for grant in base.get("grants", ())}
     for name, grant in before.items():
         if grant.get("authorization_details_types"):  # which are changed in no form
-            wanted.setdefault(name, [])
+            wanted.setdefault(name, {})
     order = [*(name for name in before if name in wanted), *(n for n in wanted if n not in before)]
     return [_grant(name, wanted[name], before.get(name, {})) for name in order]
 
 
-def _grant(resource: str, scopes: list[str], before: Document) -> Document:
+def _grant(resource: str, scopes: dict[str, None], before: Document) -> Document:
     kept = [scope for scope in before.get("scope", "").split() if scope in scopes]
-    scope = " ".join([*kept, *(each for each in scopes if each not in kept)])
+    scope = " ".join(dict.fromkeys([*kept, *scopes]))
     grant = {**before, "resource": resource, "scope": scope}
     if "default_scope" in before:
         still = [each for each in before["default_scope"].split() if each in scopes]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from issuer.registry.auth_methods import AuthMethod
+from keys.encoding import parse_json_object
 from keys.key_types import ALGORITHMS
 from watchword.console.api import REVISION_CONFLICT, ApiRefusal, Document
 from watchword.console.differences import changed_members, compare_conflict
@@ -212,7 +213,7 @@ def _read(form: Form) -> tuple[Document, dict[str, str]]:
     for name, kind in _JSON.items():
         try:
             document[name] = json.loads(form.get(name)) if form.get(name) else None
-        except ValueError:
+        except (ValueError, RecursionError):
             mistakes[name] = "is not JSON"
             continue
         if document[name] is not None and not isinstance(document[name], kind):
@@ -223,10 +224,9 @@ def _read(form: Form) -> tuple[Document, dict[str, str]]:
 def _read_base(form: Form) -> Document:
     """Read what the form was made of; whoever sends another only changes more."""
     try:
-        base = json.loads(form.get("base"))
+        return parse_json_object(form.get("base").encode())
     except ValueError:
         return {}
-    return base if isinstance(base, dict) else {}
 
 
 def _mistakes_of(refusal: ApiRefusal) -> dict[str, str]:

@@ -101,6 +101,8 @@ async def test_a_client_with_a_key_has_no_secret(console, visit):
         ({"token_ttl": "9999d"}, "token_ttl"),
         ({"metadata": "{"}, "This is no JSON"),
         ({"metadata": "[]"}, "no JSON object"),
+        ({"metadata": '{"a": ' + "[" * 100_000}, "no JSON object"),
+        ({"rest": '{"a": "\\ud800"}'}, "no JSON object"),
         ({"rest": '{"colour": 1}'}, "colour"),
         ({"rest": '{"grants": []}'}, "Change grants above"),
         ({"more_grants": ORDERS}, "Name scopes after"),

@@ -9,7 +9,7 @@ from issuer.registry.errors import StoreUnavailable
 from issuer.storage.registry import Registry
 from tests.support.console import opened_console
 from watchword.ambient import wall_clock
-from watchword.console import guard
+from watchword.console import app, guard, routes
 from watchword.console.pages import overview
 from watchword.console.request import MAX_FORM
 from watchword.console.sessions import SESSION_SECONDS
@@ -147,6 +147,41 @@ async def test_an_ended_session_leads_to_sign_in_and_back(console, monkeypatch):
     page = await visit.client.get(answer.headers["location"])
     assert "Your session has ended" in page.text
     assert visit.fields(page)["next"] == "/console/clients?state=disabled"
+
+
+@pytest.mark.parametrize("end", ["signed out", "over"])
+async def test_a_session_that_ends_while_a_form_arrives_does_nothing(console, monkeypatch, end):
+    """A body may take as long as it may: what counts is who it is from when it is there."""
+    visit = await console.as_user()
+    other = console.visit()
+    other.copy_cookies(visit)
+    console.register("till")
+    read = app._read_form
+
+    async def read_slowly(incoming, maximum):
+        form = await read(incoming, maximum)
+        if end == "over":
+            monkeypatch.setattr(guard, "wall_clock", lambda: wall_clock() + SESSION_SECONDS + 1)
+        elif incoming.path == "/clients/till/disable":
+            await other.post("/sign-out")
+        return form
+
+    monkeypatch.setattr(app, "_read_form", read_slowly)
+    answer = await visit.post("/clients/till/disable")
+    assert (answer.status_code, "sign-in" in answer.headers["location"]) == (303, True)
+    assert console.operations.show_client("till").document["state"] != "disabled"
+
+
+def test_a_long_path_costs_no_more_than_a_short_one(monkeypatch):
+    """Nobody needs to be signed in to ask for one."""
+    tried = []
+    parse = routes.parse_path
+    monkeypatch.setattr(routes, "parse_path", lambda path: tried.append(path) or parse(path))
+    for path in ("/a" * 4000, "/clients" + "/a" * 4000, "/" * 8000):
+        assert routes.find_routes(path) == {}
+        assert routes.nearest_page(path) in ("", "/", "/clients/a")
+    assert len(tried) < 30
+    assert max(map(len, tried)) < 100
 
 
 async def test_what_was_posted_after_the_end_leads_back_to_its_page(console):
