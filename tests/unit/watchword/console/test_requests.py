@@ -9,7 +9,7 @@ from issuer.registry.errors import StoreUnavailable
 from issuer.storage.registry import Registry
 from tests.support.console import opened_console
 from watchword.ambient import wall_clock
-from watchword.console import app, guard, routes
+from watchword.console import app, guard
 from watchword.console.pages import overview
 from watchword.console.request import MAX_FORM
 from watchword.console.sessions import SESSION_SECONDS
@@ -170,18 +170,6 @@ async def test_a_session_that_ends_while_a_form_arrives_does_nothing(console, mo
     answer = await visit.post("/clients/till/disable")
     assert (answer.status_code, "sign-in" in answer.headers["location"]) == (303, True)
     assert console.operations.show_client("till").document["state"] != "disabled"
-
-
-def test_a_long_path_costs_no_more_than_a_short_one(monkeypatch):
-    """Nobody needs to be signed in to ask for one."""
-    tried = []
-    parse = routes.parse_path
-    monkeypatch.setattr(routes, "parse_path", lambda path: tried.append(path) or parse(path))
-    for path in ("/a" * 4000, "/clients" + "/a" * 4000, "/" * 8000):
-        assert routes.find_routes(path) == {}
-        assert routes.nearest_page(path) in ("", "/", "/clients/a")
-    assert len(tried) < 30
-    assert max(map(len, tried)) < 100
 
 
 async def test_what_was_posted_after_the_end_leads_back_to_its_page(console):
