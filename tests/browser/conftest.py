@@ -4,9 +4,11 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.support.browser import OPTIONS, NoBrowser, Watch, chromium_path
+from tests.support.browser import OPTIONS, PATIENCE, NoBrowser, Watch, chromium_path
+
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
