@@ -19,6 +19,7 @@ from scripts.python_api_page import PUBLIC, public_names
 from scripts.site_versions import age, list_versions
 from tests.support.pages import ROOT
 from tests.support.site import VERSION, built_site
+from watchword.console.reasons import ConsoleReason
 from watchword.settings import Settings
 
 # What a browser loads by itself, and by which attribute.
@@ -101,9 +102,10 @@ def test_each_code_and_name_can_be_linked_to_and_found(site: Path) -> None:
     """Reasons, settings and every public name of Python have an anchor of their own."""
     known = inventory(site)
     codes = {str(each) for each in (*issuer.errors.Reason, *resource_api.errors.Reason)}
-    assert {name.removeprefix("issuer-") for name in known["std:reason"]} == codes
+    codes |= {str(each) for each in ConsoleReason}
+    assert {re.sub("^(issuer|console)-", "", name) for name in known["std:reason"]} == codes
     reasons = read(site / "docs/reference/reasons.html").anchors
-    assert codes | {"issuer-expired"} <= reasons
+    assert codes | {"issuer-expired", "console-body_too_large"} <= reasons
     names = {f"{module}.{name}" for module in PUBLIC for name in public_names(module)}
     of_python = {name: kind for kind in known if kind.startswith("py:") for name in known[kind]}
     assert names <= of_python.keys()
