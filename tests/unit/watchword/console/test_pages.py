@@ -121,6 +121,28 @@ async def test_of_two_operators_the_second_sees_both_versions(pages: Pages) -> N
     assert (saved["scopes"], saved["token_ttl"]) == (["orders:read", "orders:pay", "mine"], 90)
 
 
+@pytest.mark.parametrize(
+    ("forged", "status"),
+    [
+        ({"tag": '"\u20ac"'}, 412),
+        ({"base": '{"a": "\\ud800"}'}, 412),
+        ({"base": '{"a": ' + "[" * 100_000}, 412),
+        ({"claims": "[" * 100_000}, 422),
+    ],
+    ids=range(4),
+)
+async def test_what_no_form_of_ours_sends_is_no_fault(
+    pages: Pages, forged: dict[str, str], status: int
+) -> None:
+    """It is refused as what it comes to: a conflict, or a mistake; and nothing is changed."""
+    _, html = await pages.ask("GET", f"{ORDERS}/change")
+    mine = hidden_fields(html) | {"status_list": "on", "scopes": "orders:read orders:pay mine"}
+    await pages.api.ask("PATCH", ORDERS, json={"token_ttl": 90})
+    answer, _ = await pages.ask("POST", f"{ORDERS}/change", **mine | forged)
+    assert answer == status
+    assert "mine" not in (await pages.api.ask("GET", ORDERS)).json()["scopes"]
+
+
 async def test_a_conflict_tells_no_actor_to_those_who_may_not_know(pages: Pages) -> None:
     """The audit trail has a scope of its own; a form that lost its base is no fault."""
     _, html = await pages.ask("GET", f"{ORDERS}/change")
