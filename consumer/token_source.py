@@ -330,9 +330,11 @@ def _shared_secret(plan: TokenPlan) -> str:
     """Return what seals a token in a store, and no other client or holder of no key knows.
 
     Raises:
-        ValueError: the client has nothing such.
+        ValueError: the client has nothing such, or a certificate, which tokens may be bound to.
     """
     auth = plan.auth
+    if plan.has_certificate:
+        raise ValueError("a store shares no token of a client with a certificate: leave `cert` out")
     # These themselves: another one may ask for what the identity of the plan does not tell.
     if type(auth) in (ClientSecretBasic, ClientSecretPost, ClientSecretJwt):
         secret: str = auth.client_secret  # type: ignore[union-attr]  # they have one

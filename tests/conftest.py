@@ -1,7 +1,11 @@
 """Fixtures that every test may use, and names of cases that stay the same from run to run."""
 
+import gc
 import os
+import posix
 import shutil
+import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -14,6 +18,7 @@ import coverage.collector
 import pytest
 from hypothesis import settings
 
+from tests.support.authorities import trust_one
 from tests.support.postgresql import NoPostgres, PostgresServer
 from tests.support.softhsm import NoSoftHsm, SoftHsm
 
@@ -24,6 +29,8 @@ settings.load_profile("full" if os.environ.get("CI") else "fast")
 
 _LONGEST_CASE_NAME = 40
 _MEASURED = ("unit", "contract", "conformance", "e2e/test_cli_")
+_LONGEST_CHILD = 120
+"""Seconds that a forked process may take."""
 _MEMORY = Path("/dev/shm")
 _ROOM = 4 * 2**30
 
@@ -43,8 +50,23 @@ def _use_memory_for_files() -> None:
 
 
 _use_memory_for_files()
+trust_one()
 # See `tests.support.fork_server`.
 coverage.collector.short_stack = str  # type: ignore[attr-defined, assignment]
+
+
+def _bound_child() -> None:
+    """Have a process that a test forks end at once when it ends, and in two minutes if it hangs.
+
+    Coverage has its end save what the whole worker has measured up to then, which takes up to a
+    minute; and a child of threads may find locks held that nobody gives back.
+    """
+    os._exit = posix._exit
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_LONGEST_CHILD)
+
+
+os.register_at_fork(after_in_child=_bound_child)
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +135,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.postgresql)
 
 
+def pytest_collection_finish() -> None:
+    """Spare each collection of garbage the tests and modules, which stay to the end."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Measure coverage where single cases are tested, and nowhere else.
@@ -133,6 +161,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         measuring.start()
         if processes is not None:
             os.environ["COVERAGE_PROCESS_CONFIG"] = processes
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name each failure at once, for runs of which only a part is seen in the end."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\n{report.nodeid} failed in {report.when}", file=sys.__stderr__, flush=True)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -59,18 +59,25 @@ def error_body(error: OAuthError) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
 
+class ClientDisconnected(Exception):
+    """The client is gone before all of its request arrived: there is no one to answer.
+
+    No `ConnectionError`, which a part of this server may raise that is out of order.
+    """
+
+
 async def read_body(receive: Receive, limit: int) -> bytes | None:
     """Read the whole body, or return None once it is longer than `limit` bytes.
 
     Raises:
-        ConnectionError: the client disconnected before its end.
+        ClientDisconnected: before its end.
     """
     chunks: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ConnectionError("the client disconnected")
+            raise ClientDisconnected
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
@@ -101,8 +108,8 @@ async def answer_form(
     """
     try:
         good = await answer(await _read_form(scope, receive))
-    except ConnectionError:
-        return  # the client disconnected: there is no one to answer
+    except ClientDisconnected:
+        return  # there is no one to answer
     except OAuthError as refusal:
         # What was asked is input of the client: one line of ASCII, of bounded length, so that it
         # forges no line.

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from issuer.endpoints.asgi import (
+    ClientDisconnected,
     Receive,
     Scope,
     Send,
@@ -152,7 +153,7 @@ class RegistrationEndpoint:
     async def _answer(self, work: Awaitable[Answer], send: Send) -> None:
         try:
             status, document = await work
-        except ConnectionError:
+        except ClientDisconnected:
             return  # the connection is gone
         except OAuthError as refusal:
             self._events(Event.REGISTRATION_REFUSED, reason=refusal.reason)

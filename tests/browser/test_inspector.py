@@ -120,6 +120,22 @@ async def test_a_revoked_token_is_refused(inspector: Page, place: Place, token: 
     await expect_verdict(inspector, "Refused: token_revoked")
 
 
+async def test_the_list_of_another_issuer_is_not_asked_of_this_one(
+    inspector: Page, place: Place
+) -> None:
+    """Its path may be one of this issuer's as well: the list has to be pasted."""
+    elsewhere = "https://elsewhere.example"
+    status = {"status_list": {"idx": 1, "uri": f"{elsewhere}/status-lists/1"}}
+    forge = TokenForge(issuer=elsewhere, now=time())
+    asked: list[str] = []
+    inspector.on("request", lambda request: asked.append(request.url))
+    await paste_keys(inspector, forge.jwks_document.decode(), issuer=elsewhere)
+    await inspector.get_by_label("Access token").fill(forge.token(status=status).decode())
+    await expect_verdict(inspector, "Not decided: unchecked_status")
+    await expect(inspector.locator("#details")).to_contain_text("another issuer has the list")
+    assert not [url for url in asked if "status-lists" in url]
+
+
 async def test_the_page_that_was_saved_needs_no_server(
     page: Page, place: Place, token: str, tmp_path: Path
 ) -> None:

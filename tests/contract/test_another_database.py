@@ -15,6 +15,8 @@ from tests.support.postgresql import PostgresServer
 from tests.support.provider import eventually
 from tests.support.registry import NOW, TESTER, RegistryHarness, new_client, orders
 
+pytestmark = pytest.mark.alone
+
 
 def opened(url, **options):
     """Open a registry to be closed."""

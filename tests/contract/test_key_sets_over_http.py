@@ -182,6 +182,7 @@ async def empty(scope: object, receive: object, send: Callable[..., object]) -> 
     await send({"type": "http.response.body", "body": b""})  # type: ignore[misc]
 
 
+@pytest.mark.alone
 @pytest.mark.attack("V40")
 async def test_a_withdrawn_key_ends_within_the_stated_interval() -> None:
     """Its tokens were verified before and are remembered; nobody asks for the set but the timer."""
@@ -192,6 +193,7 @@ async def test_a_withdrawn_key_ends_within_the_stated_interval() -> None:
             await api.aclose()
 
 
+@pytest.mark.alone
 @pytest.mark.attack("V40")
 async def test_a_withdrawn_key_ends_in_time_behind_a_shared_cache(tmp_path: Path) -> None:
     """What the cache may keep and the interval add up: here to two seconds."""

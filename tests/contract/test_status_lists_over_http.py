@@ -34,6 +34,7 @@ async def api() -> AsyncIterator[ListedApi]:
         yield api
 
 
+@pytest.mark.alone
 async def test_a_revocation_is_known_by_ttl_and_no_request_waits_for_it(api: ListedApi) -> None:
     """The list is asked for again in the background; what did not change is not sent again."""
     assert (await api.ask()).status == 200
@@ -88,6 +89,7 @@ async def test_a_list_is_asked_for_again_between_nine_tenths_of_ttl_and_ttl(
     assert api.fetches == 2
 
 
+@pytest.mark.alone
 async def test_the_schedule_runs_without_requests() -> None:
     """By the real clock: a remembered token is refused though nobody asked in between."""
     async with listed_api() as api:

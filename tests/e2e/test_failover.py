@@ -16,6 +16,8 @@ from tests.e2e.test_two_nodes import both, make_nodes
 from tests.support.postgresql import PostgresServer
 from tests.support.provider import eventually, make_place, running
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def pair():

@@ -19,6 +19,8 @@ from resource_api import BearerMiddleware
 from tests.support.protected_api import Answer, ask, bearer
 from tests.support.provider import PATIENCE, Place, eventually, make_place, running
 
+pytestmark = pytest.mark.alone
+
 MAX_AGE = 1
 SETTINGS = {"WATCHWORD_JWKS_MAX_AGE": str(MAX_AGE), "WATCHWORD_STATUS_LIST_TTL": "1"}
 BUSY = 5

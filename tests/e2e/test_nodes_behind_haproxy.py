@@ -4,11 +4,15 @@ import signal
 import time
 from dataclasses import replace
 
+import pytest
+
 from tests.e2e.test_failover import asked_all_the_time, issued
 from tests.e2e.test_revocation import REVOKED, status_of
 from tests.e2e.test_two_nodes import make_nodes
 from tests.support.haproxy import balancing_haproxy
 from tests.support.provider import PATIENCE, eventually, running
+
+pytestmark = pytest.mark.alone
 
 
 def test_nodes_behind_haproxy_act_as_one_and_may_stop_one_by_one(tmp_path, postgres_url):

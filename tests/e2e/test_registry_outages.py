@@ -18,6 +18,8 @@ from tests.support.postgresql import PostgresServer
 from tests.support.provider import Place, children, eventually, make_place, running
 from tests.support.registry import SECRET, RegistryHarness, fast_hash, new_client
 
+pytestmark = pytest.mark.alone
+
 KNOWN = {"client_id": "known", "client_secret": SECRET}
 UNKNOWN = {"client_id": "unknown", "client_secret": SECRET}
 

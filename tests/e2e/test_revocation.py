@@ -3,11 +3,14 @@
 import zlib
 
 import jwt
+import pytest
 
 from keys.encoding import decode_base64url
 from tests.e2e.test_two_nodes import both, make_nodes
 from tests.support.cli import refused
 from tests.support.provider import Place, eventually
+
+pytestmark = pytest.mark.alone
 
 REVOKED, SUSPENDED, VALID = 1, 2, 0
 UNVERIFIED = {"verify_signature": False}

@@ -14,6 +14,8 @@ from keys.encoding import decode_base64url
 from tests.support.provider import Place, eventually, make_place, running
 from watchword.testing.forge import TokenForge, dump
 
+pytestmark = pytest.mark.alone
+
 TTL = 1
 BUSY = 3.0
 """Seconds that a busy machine may add; the interval itself is tested with clocks of its own."""

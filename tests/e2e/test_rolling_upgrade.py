@@ -11,6 +11,8 @@ from tests.e2e.test_two_nodes import settings_of_nodes
 from tests.support.command import ROOT, document
 from tests.support.provider import eventually, make_place, running
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def last_version(tmp_path):

@@ -2,7 +2,11 @@
 
 from contextlib import contextmanager
 
+import pytest
+
 from tests.support.provider import Place, eventually, make_place, running
+
+pytestmark = pytest.mark.alone
 
 PASSPHRASE = "correct horse battery"
 

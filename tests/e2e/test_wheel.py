@@ -21,6 +21,8 @@ from types import MappingProxyType
 
 import pytest
 
+from tests.support import authorities
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("consumer", "issuer", "keys", "resource_api", "watchword")
 SERVER_ONLY = ("alembic", "pydantic", "sqlalchemy", "starlette", "typer", "uvicorn")
@@ -46,7 +48,10 @@ ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
     if not name.startswith(("WATCHWORD_", "COVERAGE_", "PYTHON", "CLIENT_", "VIRTUAL_ENV"))
+    and name != authorities.VARIABLE
 } | {"NO_PROXY": "*"}
+if authorities.PUBLIC is not None:
+    ENVIRONMENT[authorities.VARIABLE] = authorities.PUBLIC
 
 
 @pytest.fixture(scope="module")

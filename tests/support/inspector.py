@@ -1,8 +1,11 @@
 """The token inspector as a test sees it: what is typed, and the verdict with each check."""
 
+import asyncio
 from typing import Any
 
 from playwright.async_api import Page, expect
+
+from tests.support.browser import PATIENCE
 
 # Types each token, waits until what is shown belongs to it, and reads that.
 _JUDGE = """async (tokens) => {
@@ -23,7 +26,8 @@ _JUDGE = """async (tokens) => {
 
 async def judge(page: Page, *tokens: str) -> list[Any]:
     """Have tokens judged one after the other: verdict, reason, and the checks with theirs."""
-    return list(await page.evaluate(_JUDGE, tokens))
+    async with asyncio.timeout(PATIENCE / 1000 + len(tokens)):  # `evaluate` itself waits for ever
+        return list(await page.evaluate(_JUDGE, tokens))
 
 
 async def paste_keys(page: Page, document: str, *, issuer: str, resource: str = "") -> None:

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from issuer.endpoints.asgi import Headers, Receive, Scope, Send, peer_address, read_body, respond
+from issuer.endpoints.asgi import (
+    ClientDisconnected,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    peer_address,
+    read_body,
+    respond,
+)
 from issuer.errors import OAuthError
 from issuer.events import Event, EventSink
 from issuer.registry.errors import StoreUnavailable
@@ -161,7 +170,7 @@ class ConsoleApp:
             return
         try:
             reply = self._write(incoming, await self._answer_all(incoming))
-        except ConnectionError:
+        except ClientDisconnected:
             return  # the browser is gone
         except Exception as fault:
             reply = self._write(incoming, self._fail(fault))

@@ -105,6 +105,9 @@ async function findList(keys, uri) {
   if (!pasted && !isServed) {
     throw unavailable("this page is a file, and asks no server: paste the list", "unchecked_status");
   }
+  if (!pasted && at("issuer").value.trim() !== FACTS.issuer) {
+    throw unavailable("another issuer has the list: paste it", "unchecked_status");
+  }
   return readStatusList(pasted || (await fetchStatusList(uri)), keys, uri, now());
 }
 
@@ -121,10 +124,23 @@ async function inspect() {
   clearTimeout(timer);
   at("result").setAttribute("aria-busy", "true");
   const token = readToken(at("token").value);
-  if (!token) showNothing();
-  else if (token.length > MOST) showTooLong(token.length);
-  else await inspectToken(token, mine);
-  if (mine === run) at("result").setAttribute("aria-busy", "false");
+  try {
+    if (!token) showNothing();
+    else if (token.length > MOST) showTooLong(token.length);
+    else await inspectToken(token, mine);
+  } catch (error) {
+    if (mine === run) showFault();
+    throw error; // which the browser's console shows
+  } finally {
+    if (mine === run) at("result").setAttribute("aria-busy", "false");
+  }
+}
+
+/** Never leave the verdict on another token standing. */
+function showFault() {
+  at("details").replaceChildren();
+  at("verdict").replaceChildren(verdictCard("undecided", "Not decided: a fault of this page", null, [
+    make("p", {}, "It could not judge this token; the browser's console says where it failed.")]));
 }
 
 async function inspectToken(token, mine) {

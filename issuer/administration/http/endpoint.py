@@ -36,7 +36,7 @@ from issuer.administration.http.route import (
     parse_query,
 )
 from issuer.administration.http.routes import Found, find_route
-from issuer.endpoints.asgi import Receive, Scope, Send, read_body, respond
+from issuer.endpoints.asgi import ClientDisconnected, Receive, Scope, Send, read_body, respond
 from issuer.events import Event, EventSink
 from issuer.registry.errors import InvalidValue, RegistryError, RevisionConflict
 from issuer.registry.schema import Json
@@ -113,7 +113,7 @@ class AdministrationEndpoint:
         scope, receive, send = connection
         try:
             answer = await self._run(found.route, await self._read(found, query, scope, receive))
-        except ConnectionError:
+        except ClientDisconnected:
             return  # the caller is gone
         except RequestRefused as refusal:
             await self._refuse(send, refusal)

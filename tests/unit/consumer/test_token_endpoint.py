@@ -7,7 +7,7 @@ import pytest
 
 from consumer import TokenSource
 from consumer.client_assertion import ClientSecretJwt, PrivateKeyJwt
-from consumer.client_auth import TlsClientAuth
+from consumer.client_auth import ClientSecretBasic, TlsClientAuth
 from consumer.dpop import DpopKey
 from consumer.errors import InsecureUrl, MetadataError
 from consumer.federated_token import FederatedToken
@@ -89,6 +89,16 @@ def test_processes_with_the_same_keys_share_a_token(tmp_path):
 
 def test_a_client_without_a_secret_or_key_shares_no_token(tmp_path):
     """There would be nothing to seal it with."""
-    for auth in (FederatedToken("billing", "/run/token"), TlsClientAuth("billing")):
-        with pytest.raises(ValueError, match="a store needs a client with a secret or a key"):
-            TokenSource(ISSUER, auth, cert="c.pem", store=TokenFiles(tmp_path / "tokens"))
+    with pytest.raises(ValueError, match="a store needs a client with a secret or a key"):
+        TokenSource(
+            ISSUER,
+            FederatedToken("billing", "/run/token"),
+            store=TokenFiles(tmp_path / "tokens"),
+        )
+
+
+@pytest.mark.parametrize("auth", [TlsClientAuth("billing"), ClientSecretBasic("billing", SECRET)])
+def test_a_client_with_a_certificate_shares_no_token(tmp_path, auth):
+    """It may be bound to the certificate, which another process need not have."""
+    with pytest.raises(ValueError, match="shares no token of a client with a certificate"):
+        TokenSource(ISSUER, auth, cert="c.pem", store=TokenFiles(tmp_path / "tokens"))

@@ -183,9 +183,10 @@ async def test_what_changes_clients_needs_the_scope_that_changes_clients(
     assert (api.guarded, api.needed) == ([needed], [needed])
 
 
-async def test_a_fault_of_ours_is_logged_and_not_told(api: Api) -> None:
-    """No trace on the wire."""
-    api.fault = RuntimeError("secret details")
+@pytest.mark.parametrize("fault", [RuntimeError, ConnectionResetError])
+async def test_a_fault_of_ours_is_logged_and_not_told(api: Api, fault: type[Exception]) -> None:
+    """No trace on the wire; a connection of ours that is lost is no caller that left."""
+    api.fault = fault("secret details")
     answer = await api.ask("GET", "/clients")
     refused(answer, 500, "internal")
     assert "secret details" not in answer.text

@@ -60,7 +60,9 @@ async def register_client(request: ConsoleRequest) -> Page | Redirect:
         wanted = {name: value for name, value in _read(form, {}).items() if value is not None}
         body = {"client_id": client_id, "grants": [], **wanted}
         if lifetime in dict(LIFETIMES) and lifetime and _has_secret(body):
-            body["client_secret_expires_at"] = _in_seconds(request.now + int(lifetime))
+            body["client_secret_expires_at"] = _in_seconds(
+                _shown_at(form, request.now) + int(lifetime)
+            )
         made = await request.api.call(
             "POST", "clients", body=body, idempotency_key=form.get("once") or None
         )
@@ -159,6 +161,7 @@ async def _form(
         "tag": tag,
         "base_document": base_text or json.dumps(document if base is None else base),
         "once": encode_base64url(secrets.token_bytes(16)),
+        "shown_at": request.now,
         "values": {name: values.get(name, "") for name in (*_OWN_FIELDS, "rest", "more_grants")},
         "flags": flags,
         "offered": await _offered_grants(request, granted),
@@ -306,6 +309,12 @@ def _grant(resource: str, scopes: dict[str, None], before: Document) -> Document
 
 def _has_secret(document: Document) -> bool:
     return str(document.get("token_endpoint_auth_method", "")).startswith("client_secret")
+
+
+def _shown_at(form: Form, now: int) -> int:
+    """Return when the form was shown: sent again, it asks for the same end of the secret."""
+    text = form.get("shown_at")
+    return min(int(text), now) if text.isascii() and text.isdigit() and len(text) < 12 else now
 
 
 def _in_seconds(at: int) -> str:

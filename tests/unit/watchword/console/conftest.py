@@ -1,13 +1,24 @@
 """A console over a registry of its own, in this process."""
 
+from functools import cache
+
 import pytest
 
 from tests.support.console import opened_console
+from watchword.console import app
+
+# Templates take a tenth of a second to compile: once for all workers with the same settings.
+_renderer = cache(app.Renderer)
 
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _one_renderer(monkeypatch):
+    monkeypatch.setattr(app, "Renderer", _renderer)
 
 
 @pytest.fixture

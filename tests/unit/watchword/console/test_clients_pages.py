@@ -60,14 +60,24 @@ async def test_a_client_is_registered_and_its_secret_shown_once(console, visit):
     assert ("root", "console", "client.created", "till") in console.audit()
 
 
-async def test_a_form_that_is_sent_twice_makes_one_client_and_one_secret(console, visit):
-    """Such as by going back; the second answer does not show the secret."""
+@pytest.mark.parametrize("lifetime", ["", "2592000"])
+async def test_a_form_that_is_sent_twice_makes_one_client_and_one_secret(
+    console, visit, lifetime, monkeypatch
+):
+    """Such as by going back; the second answer does not show the secret.
+
+    It is the same form a second later: the secret's life begins when the form was shown.
+    """
     page = await visit.get("/new-client")
     fields = visit.fields(page) | {
         "client_id": "till",
         "token_endpoint_auth_method": "client_secret_basic",
+        "expires_in": lifetime,
     }
-    first, second = [await visit.post("/new-client", **fields) for _ in range(2)]
+    shown_at = int(fields["shown_at"])
+    first = await visit.post("/new-client", **fields)
+    monkeypatch.setattr("watchword.console.app.wall_clock", lambda: shown_at + 5)
+    second = await visit.post("/new-client", **fields)
     assert "wws_" in first.text
     assert "wws_" not in second.text
     assert "sent before" in second.text
