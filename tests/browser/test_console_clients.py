@@ -128,6 +128,7 @@ async def test_a_client_is_stopped_and_deleted_by_keyboard(watch: Watch, place: 
     await follow(page)
     button = page.get_by_role("button", name="Delete")
     await expect(button).to_be_disabled()
+    await expect(page.locator("#typed")).to_be_focused()
     await page.keyboard.type("leaving")
     await expect(button).to_be_enabled()
     await assert_accessible(page)

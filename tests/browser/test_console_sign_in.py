@@ -41,11 +41,6 @@ def make_link(place: Place) -> str:
     return str(place.json("console", "--no-open")["url"])
 
 
-async def focused(page: Page) -> str:
-    """Return the id of what has the focus."""
-    return str(await page.evaluate("document.activeElement.id"))
-
-
 async def follow(page: Page) -> None:
     """Press Enter, and wait for the page that it leads to."""
     async with page.expect_navigation():
@@ -85,13 +80,13 @@ async def test_a_client_signs_in_and_out_by_keyboard(
     page = await watch.open()
     watch.expect_status(401)
     await page.goto(f"{place.url}/console/clients?state=enabled")
-    assert await focused(page) == "client_id"
+    await expect(page.locator("#client_id")).to_be_focused()
     await page.keyboard.type("anna")
     await press_tab_to(page, "Client secret")
     await page.keyboard.type("not the secret")
     await follow(page)
     await expect(page.get_by_role("alert")).to_contain_text("another secret")
-    assert await focused(page) == "client_secret"  # the id is still there
+    await expect(page.locator("#client_secret")).to_be_focused()  # the id is still there
     await page.keyboard.type(anna["client_secret"])
     await follow(page)
     await page.wait_for_url(f"{place.url}/console/clients?state=enabled")

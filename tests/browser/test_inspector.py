@@ -42,6 +42,7 @@ def token(place: Place) -> str:
 async def inspector(page: Page, place: Place) -> Page:
     """Give the page; the field for the token has the focus."""
     await page.goto(f"{place.url}/inspect")
+    await expect(page.get_by_label("Access token")).to_be_focused()
     return page
 
 
@@ -144,6 +145,7 @@ async def test_the_page_that_was_saved_needs_no_server(
     saved.write_bytes(place.get("/inspect").content)
     uri = parse_json_object(parse_compact(token).payload)["status"]["status_list"]["uri"]
     await page.goto(saved.as_uri())
+    await expect(page.get_by_label("Access token")).to_be_focused()
     await paste(page, token)
     await expect_verdict(page, "Not decided: no_keys")
     await press_tab_to(page, "Key set")
