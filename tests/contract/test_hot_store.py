@@ -242,12 +242,9 @@ def test_two_processes_never_claim_one_id(database_url):
 
 
 async def test_expired_claims_are_removed_some_at_a_time(database_url, monkeypatch):
-    """Each batch removes a bounded number; a claim that has not expired stays.
-
-    Nor is one removed that another node, whose clock is minutes behind, takes for live.
-    """
+    """Each batch removes a bounded number, and none that is live by a clock minutes behind."""
     monkeypatch.setattr(hot.Sweep, "MOST", 2)
-    now = [0]
+    now, held = [0], Statement("SELECT count(*) AS n FROM claims")
     async with opened(database_url, now=lambda: now[0]) as (store, database):
         await asyncio.gather(*(store.claim("app", str(number), 10) for number in range(5)))
         assert await store.claim("app", "long", 100)
@@ -256,16 +253,12 @@ async def test_expired_claims_are_removed_some_at_a_time(database_url, monkeypat
         store._store._sweep.done(-2, removed=0)
         assert not await store.claim("app", "0", 10)
         now[0] = 10 + hot.Sweep.LATE
-
-        def count():
-            return database.read_one(Statement("SELECT count(*) AS n FROM claims"))[0]["n"]
-
-        left = [count()]
+        left = [database.read_one(held)[0]["n"]]
         monkeypatch.setattr(hot.Sweep, "PAUSE", 0.0)
         store._store._sweep.done(0, removed=hot.Sweep.MOST)
         for number in range(4):
             await store.claim("app", f"next-{number}", 100)
-            left.append(count())
+            left.append(database.read_one(held)[0]["n"])
         assert left == [6, 5, 4, 4, 5]
         assert not await store.claim("app", "long", 100)
 
