@@ -11,8 +11,8 @@ from issuer.errors import OAuthError, Reason, TemporarilyUnavailable
 from issuer.registry.errors import StoreUnavailable
 from keys.replay import ReplayStore, ReplayStoreUnavailable
 
-CLOCK_SKEW = 60
-"""Seconds that a claim is kept beyond its end, since the clocks of nodes differ."""
+CLOCK_SKEW = 300
+"""Seconds that a claim is kept beyond its end: the clock of a node that sweeps may be ahead."""
 
 
 class Once(NamedTuple):

@@ -42,9 +42,6 @@ class Sweep:
     PAUSE = 1.0
     """Seconds between two removals, unless the one before came to the bound."""
 
-    LATE = 300
-    """Seconds that what has expired stays: the clock of another node may be that much behind."""
-
     def __init__(self) -> None:
         self._due = 0.0
 
@@ -58,18 +55,18 @@ class Sweep:
 
 
 def sweep_file(connection: sqlite3.Connection, now: int, most: int) -> int:
-    """Remove what expired a while ago from a file; return the most that a table had of it."""
+    """Remove what has expired from a registry file; return the most that a table had of it."""
     return max(
-        connection.execute(_SWEEP_FILE.format(table=table), (now - Sweep.LATE, most)).rowcount
+        connection.execute(_SWEEP_FILE.format(table=table), (now, most)).rowcount
         for table in _TABLES
     )
 
 
 async def sweep_server(connection: Any, now: int, most: int) -> int:  # noqa: ANN401
-    """Remove what expired a while ago from PostgreSQL; return the most of a table."""
+    """Remove what has expired from PostgreSQL; return the most that a table had of it."""
     removed = 0
     for table in _TABLES:
-        status = await connection.execute(_SWEEP_SERVER.format(table=table), now - Sweep.LATE, most)
+        status = await connection.execute(_SWEEP_SERVER.format(table=table), now, most)
         removed = max(removed, int(status.removeprefix("DELETE ")))
     return removed
 

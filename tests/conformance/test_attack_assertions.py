@@ -275,6 +275,7 @@ async def test_an_unknown_client_and_a_wrong_assertion_cost_the_same_checks(
     assert issuer.events[0][1]["reason"] == "unknown_client"
 
 
+@pytest.mark.alone
 @pytest.mark.attack("T10")
 @pytest.mark.parametrize("alg", ["RS256", "ES256", "Ed25519"])
 async def test_an_unknown_client_and_a_wrong_assertion_take_similar_time(alg: str) -> None:

@@ -87,6 +87,7 @@ async def test_tokens_beyond_the_quota_are_429_with_retry_after() -> None:
     assert (await issuer.ask()).status == 200
 
 
+@pytest.mark.alone
 @pytest.mark.attack("T20")
 @pytest.mark.rfc("6749-2.3.1-4")
 async def test_a_limited_guess_takes_as_long_at_an_invented_client() -> None:

@@ -227,6 +227,7 @@ async def test_unknown_client_and_wrong_secret_are_told_alike() -> None:
     assert issuer.clients.fetches == 2 * looked == 2
 
 
+@pytest.mark.alone
 @pytest.mark.attack("T10")
 @pytest.mark.rfc("6749-2.3.1-4")
 async def test_unknown_client_and_wrong_secret_take_similar_time() -> None:

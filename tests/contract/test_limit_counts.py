@@ -3,9 +3,12 @@
 import asyncio
 from contextlib import asynccontextmanager, closing
 
+import pytest
+
+from issuer.errors import InvalidClient, Reason
+from issuer.replay import Once, Replays
 from issuer.storage.database_url import open_database
 from issuer.storage.engines.database import Statement
-from issuer.storage.expiring import Sweep
 from issuer.storage.hot import open_hot_store
 
 UNTIL = 5_000_000_000
@@ -37,8 +40,19 @@ async def test_counts_that_have_expired_are_removed(database_url):
     clock = [0]
     async with opened(database_url, now=lambda: clock[0]) as (store, database):
         await asyncio.gather(*(store.count("guesses", str(each), 1, 60) for each in range(9)))
-        clock[0] = 60 + Sweep.LATE
+        clock[0] = 60
     async with opened(database_url, now=lambda: clock[0]) as (store, database):
-        await store.count("guesses", "new", 1, clock[0] + 60)
+        await store.count("guesses", "new", 1, 120)
         (left,) = database.read_one(Statement("SELECT count, expires_at FROM limit_counts"))
-        assert tuple(left) == (1, clock[0] + 60)
+        assert tuple(left) == (1, 120)
+
+
+async def test_a_node_whose_clock_is_minutes_ahead_forgets_no_live_claim(database_url):
+    """It sweeps for all nodes, and another one would take the assertion again."""
+    refusal = InvalidClient(Reason.ASSERTION_REPLAYED)
+    sent, later = Once("client", "one", 60, refusal), Once("client", "two", 600, refusal)
+    async with opened(database_url) as (store, _), opened(database_url, now=lambda: 300) as other:
+        await Replays(store).claim(sent)
+        await Replays(other[0]).claim(later)
+        with pytest.raises(InvalidClient):
+            await Replays(store).claim(sent)
