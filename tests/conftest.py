@@ -15,6 +15,7 @@ from typing import Any
 
 import coverage
 import coverage.collector
+import coverage.control
 import pytest
 from hypothesis import settings
 
@@ -58,8 +59,8 @@ coverage.collector.short_stack = str  # type: ignore[attr-defined, assignment]
 def _bound_child() -> None:
     """Have a process that a test forks end at once when it ends, and in two minutes if it hangs.
 
-    Coverage has its end save what the whole worker has measured up to then, which takes up to a
-    minute; and a child of threads may find locks held that nobody gives back.
+    Coverage would have its end save what the whole worker has measured up to then, which takes
+    seconds; and a child of threads may find locks held that nobody gives back.
     """
     os._exit = posix._exit
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -139,6 +140,9 @@ def pytest_collection_finish() -> None:
     """Spare each collection of garbage the tests and modules, which stay to the end."""
     gc.collect()
     gc.freeze()
+    # What coverage changes in `os` at its start is changed by now. With each further start below it
+    # would register one more function to be called in each forked process: a minute's work at last.
+    coverage.control.apply_patches = lambda *_: None  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
