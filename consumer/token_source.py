@@ -112,7 +112,7 @@ class TokenSourceBase(Generic[TransportT]):
             clock, on_event: seconds that never jump; gets each `consumer.events.Event`, or the log.
 
         Raises:
-            ValueError, TypeError: a value cannot be one of its kind, or a store has no secret.
+            ValueError, TypeError: a value cannot be one of its kind, or goes with no store.
             InsecureUrl: the issuer or the endpoint is on plain http.
         """
         auth = choose_client_auth(client, client_secret, client_id)
@@ -334,7 +334,7 @@ def _shared_secret(plan: TokenPlan) -> str:
     """
     auth = plan.auth
     if plan.has_certificate:
-        raise ValueError("a store shares no token of a client with a certificate: leave `cert` out")
+        raise ValueError("a store shares no token of a client with a certificate")
     # These themselves: another one may ask for what the identity of the plan does not tell.
     if type(auth) in (ClientSecretBasic, ClientSecretPost, ClientSecretJwt):
         secret: str = auth.client_secret  # type: ignore[union-attr]  # they have one

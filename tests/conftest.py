@@ -60,7 +60,8 @@ def _bound_child() -> None:
     """Have a process that a test forks end at once when it ends, and in two minutes if it hangs.
 
     Coverage would have its end save what the whole worker has measured up to then, which takes
-    seconds; and a child of threads may find locks held that nobody gives back.
+    seconds; what the child itself has run is not measured. And a child of threads may find locks
+    held that nobody gives back.
     """
     os._exit = posix._exit
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -142,6 +143,7 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     # What coverage changes in `os` at its start is changed by now. With each further start below it
     # would register one more function to be called in each forked process: a minute's work at last.
+    assert callable(coverage.control.apply_patches)
     coverage.control.apply_patches = lambda *_: None  # type: ignore[attr-defined]
 
 

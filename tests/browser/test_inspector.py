@@ -137,6 +137,20 @@ async def test_the_list_of_another_issuer_is_not_asked_of_this_one(
     assert not [url for url in asked if "status-lists" in url]
 
 
+async def test_a_fault_of_the_page_leaves_no_verdict_standing(
+    watch: Watch, inspector: Page, token: str
+) -> None:
+    """The browser's console says where it failed, and the page says that it did."""
+    watch.tolerate("a fault on purpose")
+    await paste(inspector, token)
+    await expect_verdict(inspector, "Accepted")
+    await inspector.evaluate("explain = () => { throw new Error('a fault on purpose'); }")
+    await inspector.get_by_label("Access token").fill("a.b.c")
+    await expect_verdict(inspector, "Not decided: a fault of this page")
+    await expect(inspector.locator("#kind")).to_be_empty()
+    await expect(inspector.locator("#details")).to_be_empty()
+
+
 async def test_the_page_that_was_saved_needs_no_server(
     page: Page, place: Place, token: str, tmp_path: Path
 ) -> None:
@@ -226,6 +240,7 @@ async def test_a_megabyte_gets_one_clear_message(watch: Watch, place: Place, tok
     """The field stays empty, and the page goes on."""
     page = await watch.open(permissions=["clipboard-read", "clipboard-write"])
     await page.goto(f"{place.url}/inspect")
+    await expect(page.get_by_label("Access token")).to_be_focused()
     await page.evaluate("navigator.clipboard.writeText('x'.repeat(2 ** 20))")
     await page.keyboard.press("Control+v")
     await expect_verdict(page, "Refused: too long", "1,048,576 characters")

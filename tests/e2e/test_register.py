@@ -39,6 +39,7 @@ def send(method: str, url: str, token: str, **options: Any) -> httpx.Response:
     return httpx.request(method, url, headers=headers, trust_env=False, **options)
 
 
+@pytest.mark.alone
 @pytest.mark.rfc("7591-3-1", "7592-1", "8414-2-1")
 def test_a_client_lives_from_registration_to_its_own_end(place: Place) -> None:
     """Found by the metadata, registered, granted, narrowed, gone: nobody else takes a hand."""

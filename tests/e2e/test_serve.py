@@ -48,6 +48,7 @@ def test_a_client_made_beside_a_running_provider_gets_a_token_at_once(place: Pla
     assert place.get("/read-resource", headers=bearer(answer)).status_code == 200
 
 
+@pytest.mark.alone
 def test_a_disabled_client_is_refused_within_a_second_and_enabled_again(place: Place) -> None:
     """A change by another process reaches the running view."""
     client = place.json("clients", "create", "switched", "--all-scopes")

@@ -138,6 +138,7 @@ async function inspect() {
 
 /** Never leave the verdict on another token standing. */
 function showFault() {
+  at("kind").textContent = "";
   at("details").replaceChildren();
   at("verdict").replaceChildren(verdictCard("undecided", "Not decided: a fault of this page", null, [
     make("p", {}, "It could not judge this token; the browser's console says where it failed.")]));
@@ -315,7 +316,7 @@ at("keys-hint").textContent = isServed
   ? "Fetched from this issuer; paste another one to use it instead."
   : "Paste what the issuer serves at its jwks_uri.";
 at("list-hint").textContent = isServed
-  ? "Fetched from this issuer where a token names one."
+  ? "Fetched from this issuer where a token of its own names one; paste that of another issuer."
   : "Only for a token with a status: paste what the issuer serves at its URI.";
 at("by-hand").open = !isServed;
 inspect();

@@ -10,6 +10,7 @@ from issuer.events import Event, EventSink
 from issuer.limits import REPORTED, WINDOW, Limited, Limits
 from issuer.ports import HotStore
 from issuer.registry.errors import StoreUnavailable
+from issuer.replay import CLOCK_SKEW
 
 SHARE_SECONDS = 1.0
 """Between two sharings: so late the processes of all nodes know of each other's counts."""
@@ -94,8 +95,7 @@ class SharedLimits:
         for limit, tally in self._limits.tallies.items():
             unshared = tally.take_unshared(now, SHARED_AT_ONCE)
             counting = [
-                # A window longer, since the clocks of nodes differ.
-                self._writes.count(limit, f"{window}:{key}", by, (window + 2) * WINDOW)
+                self._writes.count(limit, f"{window}:{key}", by, (window + 1) * WINDOW + CLOCK_SKEW)
                 for key, by in unshared.items()
             ]
             totals = await asyncio.gather(*counting)

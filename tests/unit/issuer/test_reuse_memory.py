@@ -61,7 +61,11 @@ async def test_who_asks_at_once_shares_one_signature():
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [(TemporarilyUnavailable(Reason.SIGNER_UNAVAILABLE), 503), (RuntimeError("x"), 500)],
+    [
+        (TemporarilyUnavailable(Reason.SIGNER_UNAVAILABLE), 503),
+        (RuntimeError("x"), 500),
+        (ConnectionResetError("of the signer's, and not the client's"), 500),
+    ],
 )
 async def test_a_failure_reaches_all_who_wait_and_is_not_kept(fault, status):
     """The next request tries again."""

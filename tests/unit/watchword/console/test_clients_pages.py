@@ -66,7 +66,7 @@ async def test_a_form_that_is_sent_twice_makes_one_client_and_one_secret(
 ):
     """Such as by going back; the second answer does not show the secret.
 
-    It is the same form a second later: the secret's life begins when the form was shown.
+    It is the same form seconds later: the secret's life begins when the form was shown.
     """
     page = await visit.get("/new-client")
     fields = visit.fields(page) | {
