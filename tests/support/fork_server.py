@@ -27,8 +27,8 @@ import coverage.collector
 
 PACKAGES = ("keys", "issuer", "resource_api", "consumer", "watchword")
 OPTIONAL = ("httpx2", "uvloop", "asyncpg", "sqlalchemy.dialects.postgresql.asyncpg")
-CONFIGURATION = "COVERAGE_OF_FORKED"
-"""The variable that holds coverage's configuration, where the tests are measured."""
+CONFIGURATION = "COVERAGE_PROCESS_CONFIG"
+"""The variable of coverage's configuration, in the environment of tests that are measured."""
 MAXIMUM_REQUEST = 1_000_000
 
 
@@ -104,13 +104,13 @@ def _reap() -> None:
 
 
 def measure(request: dict[str, Any]) -> None:
-    """Start coverage, if the tests have it and the module is the product's.
+    """Start coverage, if the test that asks is measured and the module is the product's.
 
     The interpreter itself has none: coverage that is on at a fork is started anew by each process
     between, and once more by each process for every start before it.
     """
-    if CONFIGURATION in os.environ and request["module"].partition(".")[0] in PACKAGES:
-        os.environ["COVERAGE_PROCESS_CONFIG"] = os.environ[CONFIGURATION]
+    if CONFIGURATION in request["env"] and request["module"].partition(".")[0] in PACKAGES:
+        os.environ[CONFIGURATION] = request["env"][CONFIGURATION]
         coverage.process_startup(force=True)
 
 

@@ -91,8 +91,7 @@ def _stop(server: "subprocess.Popen[bytes]", pipe: int) -> None:
 def _environment() -> dict[str, str]:
     own = ("WATCHWORD_", "CLIENT_")
     inherited = {name: each for name, each in os.environ.items() if not name.startswith(own)}
-    if measured := inherited.pop("COVERAGE_PROCESS_CONFIG", None):
-        inherited["COVERAGE_OF_FORKED"] = measured  # starts none here (see `fork_server.measure`)
+    inherited.pop("COVERAGE_PROCESS_CONFIG", None)  # each request has it (`fork_server.measure`)
     return inherited | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
 
 
