@@ -22,8 +22,7 @@ from tests.support.provider import PATIENCE, Place, eventually, make_place, runn
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Run one provider for the tests of this file that change nothing but clients."""
-    place = make_place(tmp_path_factory.mktemp("provider"))
-    place.add_key()
+    place = new_place(tmp_path_factory.mktemp("provider"))
     with running(place):
         yield place
 
