@@ -71,6 +71,7 @@ async def test_a_link_is_taken_where_the_page_is_open_already(watch: Watch, plac
     await page.goto(f"{place.url}/console/sign-in")
     await page.goto(make_link(place))
     await page.wait_for_url(f"{place.url}/console")
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 async def test_a_client_signs_in_and_out_by_keyboard(

@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
-from issuer.errors import InvalidClient, Reason
+from issuer.errors import InvalidClient, Reason, TooManyRequests
+from issuer.limits import Limits
 from issuer.replay import Once, Replays
 from issuer.storage.database_url import open_database
 from issuer.storage.engines.database import Statement
 from issuer.storage.hot import open_hot_store
+from watchword.provider.shared_limits import SharedLimits
 
 UNTIL = 5_000_000_000
 
@@ -56,3 +58,16 @@ async def test_a_node_whose_clock_is_minutes_ahead_forgets_no_live_claim(databas
         await Replays(other[0]).claim(later)
         with pytest.raises(InvalidClient):
             await Replays(store).claim(sent)
+
+
+async def test_a_node_whose_clock_is_minutes_ahead_forgets_no_live_count(database_url):
+    """Else it would give all guesses of a window back."""
+    one, two = Limits(failed_auth=10), Limits(failed_auth=10)
+    async with opened(database_url) as (store, _), opened(database_url, now=lambda: 300) as other:
+        for limits, guesses in ((one, 9), (two, 1)):
+            for _ in range(guesses):
+                limits.note_failure("till", "192.0.2.1", 0)
+            await SharedLimits(limits, store, clock=lambda: 0, events=print).share()
+            await other[0].count("guesses", str(guesses), 1, 1_000)
+    with pytest.raises(TooManyRequests):
+        two.check_failures("till", "192.0.2.1", 0, client_id="till")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from issuer.registry.client_description import describe_client
 from issuer.registry.resource import describe_resource
@@ -190,6 +191,7 @@ def keep(place: Place) -> None:
     (place.folder / "kept.yaml").write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.alone
 def test_each_day_has_its_result_in_the_registry_and_at_the_token_endpoint(tmp_path: Path) -> None:
     """After each day the registry holds what it should, and the right clients get tokens."""
     expected: dict[str, Any] = {}

@@ -4,9 +4,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.support.provider import eventually, make_place, running
 
 
+@pytest.mark.alone
 def test_a_file_that_is_deleted_or_replaced_is_noticed(tmp_path: Path) -> None:
     """`/readyz` says so, no change is lost in it, and the backup's word counts at once."""
     place = make_place(tmp_path)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import pytest
 
 from tests.support.provider import Place, eventually, make_place, running
 
@@ -31,6 +32,7 @@ def withdraw(place: Place, token: str) -> None:
     assert place.run("keys", "revoke", kid, "--yes").returncode == 0
 
 
+@pytest.mark.alone
 def test_a_token_is_given_again_until_its_ground_is_gone(tmp_path: Path) -> None:
     """Then every request gets another one."""
     place = make_place(tmp_path, WATCHWORD_LOG_FORMAT="json")

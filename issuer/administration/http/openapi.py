@@ -1,7 +1,6 @@
 """Describe the administration API in OpenAPI 3.1, from its table of routes and its models."""
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from pydantic import Field, TypeAdapter
@@ -67,9 +66,8 @@ def describe_paths(base: str) -> Json:
     return paths
 
 
-@cache
 def describe_schemas() -> Json:
-    """Describe all shapes that the routes speak of, by name. What is returned is shared."""
+    """Describe all shapes that the routes speak of, by name."""
     read = dict.fromkeys(route.reads for route in ROUTES if route.reads is not None)
     models: list[Any] = [*read, *ANSWERS.values(), Problem]
     _, written = TypeAdapter.json_schemas(

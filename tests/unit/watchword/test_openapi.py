@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from functools import cache
 
 import httpx
 import pytest
@@ -15,11 +16,19 @@ from resource_api.demo.values import MemoryValue
 from tests.support.keys import key_file, write_key_file
 from watchword.logging import Events
 from watchword.metrics import Metrics
+from watchword.provider import openapi
 from watchword.provider.app import Provider
 from watchword.provider.openapi import build_openapi
 from watchword.settings import load_settings
 
 METHODS = ("get", "put", "post", "delete", "patch")
+# Takes half a second, and depends on no setting: once for all tests.
+_schemas = cache(openapi.describe_schemas)
+
+
+@pytest.fixture(autouse=True)
+def _one_description_of_shapes(monkeypatch):
+    monkeypatch.setattr(openapi, "describe_schemas", _schemas)
 
 
 @pytest.fixture(params=["http://localhost:8080", "http://localhost:8080/tenant"])

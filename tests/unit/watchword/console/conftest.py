@@ -12,12 +12,8 @@ _renderer = cache(app.Renderer)
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path, monkeypatch):
+def _own_folder_and_one_renderer(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _one_renderer(monkeypatch):
     monkeypatch.setattr(app, "Renderer", _renderer)
 
 

@@ -1,6 +1,7 @@
 """The pages of clients and their credentials, over the administration API."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -58,6 +59,19 @@ async def test_a_client_is_registered_and_its_secret_shown_once(console, visit):
         assert secret not in (await visit.get(path)).text
     assert secret not in str(console.log())
     assert ("root", "console", "client.created", "till") in console.audit()
+
+
+@pytest.mark.parametrize("shown_at", ["", "soon", "-1", "²", "9" * 11, "9" * 12])
+async def test_a_secret_lives_no_longer_than_was_chosen_whatever_the_form_says(
+    console, visit, shown_at
+):
+    """When the form was shown is believed only where it can be."""
+    latest = datetime.now(UTC) + timedelta(days=30, seconds=60)
+    answer = await register(visit, expires_in="2592000", shown_at=shown_at)
+    assert answer.status_code == 200
+    (secret,) = console.operations.show_client("till").document["secrets"]
+    ends = datetime.fromisoformat(secret["expires_at"])
+    assert latest - timedelta(seconds=120) < ends < latest
 
 
 @pytest.mark.parametrize("lifetime", ["", "2592000"])
