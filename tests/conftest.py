@@ -1,6 +1,5 @@
 """Fixtures that every test may use, and names of cases that stay the same from run to run."""
 
-import gc
 import os
 import posix
 import shutil
@@ -138,11 +137,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spare each collection of garbage the tests and modules, which stay to the end."""
-    gc.collect()
-    gc.freeze()
-    # What coverage changes in `os` at its start is changed by now. With each further start below it
-    # would register one more function to be called in each forked process: a minute's work at last.
+    """Have coverage change `os` once: when it has started, as it has by now.
+
+    With each further start below it would register one more function to be called in each forked
+    process: a minute's work at last.
+    """
     assert callable(coverage.control.apply_patches)
     coverage.control.apply_patches = lambda *_: None  # type: ignore[attr-defined]
 
