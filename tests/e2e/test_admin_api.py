@@ -8,7 +8,7 @@ import pytest
 
 from issuer.administration.http.answers import ANSWERS
 from issuer.registry.schema import read
-from tests.support.provider import make_place, running
+from tests.support.provider import eventually, make_place, running
 from watchword.registry import ADMIN_SCOPES
 
 READER, WRITER = "watchword:clients:read", "watchword:clients:write"
@@ -215,12 +215,18 @@ def test_keys_are_listed_and_rotated_by_those_who_may(root, as_client):
 
 
 def test_health_tells_what_was_refused_and_that_nothing_is_wrong(root, place):
-    """Counted over both workers; the document is as OpenAPI describes it."""
+    """Counted over both workers, each within a second; the document is as OpenAPI describes it."""
     place.ask({"client_id": "nobody", "client_secret": "x"})
-    health = root.get("/health").json()
-    read(ANSWERS["Health"], health)
-    assert all(health["checks"].values())
+    health = {}
+
+    def counted():
+        health.update(root.get("/health").json())
+        read(ANSWERS["Health"], health)
+        outcomes = {each["outcome"] for each in health["token_requests"]}
+        # A worker that has just begun has not asked the database yet.
+        return {"issued", "unknown_client"} <= outcomes and all(health["checks"].values())
+
+    assert eventually(counted), health
     assert health["findings"] == []
     assert health["database"]["schema"] == health["database"]["expected_schema"]
-    assert any(each["outcome"] == "issued" for each in health["token_requests"])
     assert [each["limit"] for each in health["limits"]] == ["failed_auth", "token_quota"]
