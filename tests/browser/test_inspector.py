@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Page, Request, expect
+from playwright.async_api import Page, Request, Route, expect
 
 from keys.encoding import encode_base64url, parse_json_object
 from keys.jws import parse_compact
@@ -243,15 +243,24 @@ async def test_markup_in_a_token_is_shown_as_text(inspector: Page, place: Place)
 
 
 async def test_a_megabyte_gets_one_clear_message(watch: Watch, place: Place, token: str) -> None:
-    """The field stays empty, and the page goes on."""
+    """The field stays empty, also where a token is being judged, and the page goes on."""
     page = await watch.open(permissions=["clipboard-read", "clipboard-write"])
     await page.goto(f"{place.url}/inspect")
     await expect(page.get_by_label("Access token")).to_be_focused()
     await page.evaluate("navigator.clipboard.writeText('x'.repeat(2 ** 20))")
+    waiting: list[Route] = []
+    await page.route("**/jwks", lambda route: waiting.append(route))
+    await paste(page, token)
+    await expect(page.locator("#result")).to_have_attribute("aria-busy", "true")
+    await page.keyboard.press("Control+a")
     await page.keyboard.press("Control+v")
     await expect_verdict(page, "Refused: too long", "1,048,576 characters")
+    await expect(page.locator("#result")).to_have_attribute("aria-busy", "false")
     await expect(page.get_by_label("Access token")).to_have_value("")
     assert await page.locator("#details").inner_text() == ""
+    for each in waiting:
+        await each.continue_()
+    await page.unroute("**/jwks")
     await paste(page, token)
     await expect_verdict(page, "Accepted")
     [typed] = await judge(page, "x" * 2**20)

@@ -118,12 +118,14 @@ function readToken(text) {
 
 // What is shown -----------------------------------------------------------------------------------
 
-/** Judge what is typed; `aria-busy` says when what is shown belongs to it. */
-async function inspect() {
+const inspect = () => inspectText(at("token").value);
+
+/** Judge what is typed or pasted; `aria-busy` says when what is shown belongs to it. */
+async function inspectText(text) {
   const mine = ++run;
   clearTimeout(timer);
   at("result").setAttribute("aria-busy", "true");
-  const token = readToken(at("token").value);
+  const token = readToken(text);
   try {
     if (!token) showNothing();
     else if (token.length > MOST) showTooLong(token.length);
@@ -299,8 +301,7 @@ at("token").addEventListener("paste", (event) => {
   if (readToken(text).length <= MOST) return;
   event.preventDefault(); // a field with a megabyte in it makes the page slow
   at("token").value = "";
-  run++;
-  showTooLong(readToken(text).length);
+  inspectText(text);
 });
 at("input").addEventListener("input", inspect);
 at("input").addEventListener("submit", (event) => event.preventDefault());
