@@ -86,6 +86,7 @@ class Provider:
         if only != "api":
             self._issuer = IssuerApp(settings, self._events, started=started, checked=checked)
         self._routes: dict[str, Endpoint] = self._issuer.routes() if self._issuer else {}
+        self._prefix = self._issuer.config.path if self._issuer else ""
         self._lazy = self._mount_lazily(self._issuer) if self._issuer else ()
         self._api: DemoApiApp | None = None
         self._has_api = only == "api" or (only is None and settings.has_demo_api)
@@ -160,9 +161,13 @@ class Provider:
             return path
         return next((base for base in self._below if path.startswith(base)), None)
 
+    def _under_all(self, *paths: str) -> tuple[str, ...]:
+        """Return where these paths are served: at the root and under the issuer's path."""
+        return tuple(dict.fromkeys(base + path for base in ("", self._prefix) for path in paths))
+
     def _mount_lazily(self, issuer: IssuerApp) -> "tuple[LazyEndpoint, LazyEndpoint]":
-        """Mount administration and registration, at the root and under the issuer's path."""
-        bases = tuple(dict.fromkeys((ADMIN_PATH, issuer.config.path + ADMIN_PATH)))
+        """Mount administration, registration and, where it is on, the console."""
+        bases = self._under_all(ADMIN_PATH)
 
         def load_admin() -> Endpoint:
             from watchword.provider.admin import AdminApp
@@ -207,22 +212,17 @@ class Provider:
 
         admin, registration = LazyEndpoint(load_admin), LazyEndpoint(load_registration)
         if self._settings.console:
-            console = LazyEndpoint(load_console)
-            for base in {"", issuer.config.path}:
-                self._routes[base + CONSOLE_PATH] = self._routes[base + CONSOLE_PATH + "/"] = (
-                    console
-                )
+            places = self._under_all(CONSOLE_PATH, CONSOLE_PATH + "/")
+            self._routes |= dict.fromkeys(places, LazyEndpoint(load_console))
         self._routes |= {base + "/": admin for base in bases}
         if (path := metadata_path(self._settings.administration)) is not None:
             self._routes[path] = admin  # RFC 9728 §3.1
-        for base in {"", issuer.config.path}:
-            self._routes[base + REGISTRATION_PATH] = registration
-            self._routes[base + REGISTRATION_PATH + "/"] = registration
+        places = self._under_all(REGISTRATION_PATH, REGISTRATION_PATH + "/")
+        self._routes |= dict.fromkeys(places, registration)
         return admin, registration
 
     def _mount_api(self, value: ResourceValue) -> None:
-        """Mount the demo API, beside an issuer lazily, at the root and under the issuer's path."""
-        prefix = self._issuer.config.path if self._issuer else ""
+        """Mount the demo API, beside an issuer lazily."""
 
         def load() -> "DemoApiApp":
             from watchword.provider.demo_api import DemoApiApp
@@ -238,34 +238,31 @@ class Provider:
                 else None,
                 claims=issuer.claims if issuer else None,
                 value=value,
-                prefix=prefix,
+                prefix=self._prefix,
             )
             return self._api
 
         endpoint: Endpoint = LazyEndpoint(load) if self._issuer else load()
-        paths = {base + path for base in ("", prefix) for path in PATHS}
+        self._routes |= dict.fromkeys(self._under_all(*PATHS), endpoint)
         if (path := metadata_path(self._settings.default_resource)) is not None:
-            paths.add(path)
-        self._routes |= dict.fromkeys(paths, endpoint)
+            self._routes[path] = endpoint
 
     def _mount_inspector(self, issuer: IssuerApp) -> None:
-        """Mount the token inspector, lazily, at the root and under the issuer's path."""
+        """Mount the token inspector, lazily."""
 
         def load() -> Endpoint:
             from watchword.provider.inspector import InspectorApp
 
             return InspectorApp(self._settings, issuer.keys.entries)
 
-        inspector = LazyEndpoint(load)
-        for base in {"", issuer.config.path}:
-            self._routes |= dict.fromkeys((base + path for path in INSPECTOR_PATHS), inspector)
+        self._routes |= dict.fromkeys(self._under_all(*INSPECTOR_PATHS), LazyEndpoint(load))
 
     def _measure(self) -> None:
         """Have measured what there is, and token requests timed and, where spans go, traced."""
         self._metrics.add(measure_process)
         if (issuer := self._issuer) is not None:
             self._metrics.add(lambda: measure_issuer(issuer, wall_clock()))
-            for path in {TOKEN_PATH, issuer.config.path + TOKEN_PATH}:
+            for path in self._under_all(TOKEN_PATH):
                 timed = self._metrics.timed(self._routes[path])
                 self._routes[path] = _traced(path, timed) if is_traced() else timed
         if self._has_api:
