@@ -74,6 +74,26 @@ async def test_a_link_is_taken_where_the_page_is_open_already(watch: Watch, plac
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
+async def test_a_link_is_taken_by_one_who_is_signed_in_as_somebody_else(
+    watch: Watch, place: Place, anna: dict[str, Any]
+) -> None:
+    """It counts, and its code stays neither in the address nor for somebody else."""
+    page = await watch.open()
+    await page.goto(f"{place.url}/console/sign-in")
+    await page.fill("#client_id", "anna")
+    await page.fill("#client_secret", anna["client_secret"])
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{place.url}/console")
+    link = make_link(place)
+    await page.goto(link)
+    await page.wait_for_url(f"{place.url}/console")
+    await expect(page.get_by_text("user of the machine", exact=True)).to_be_visible()
+    watch.expect_status(403)
+    other = await watch.open()
+    await other.goto(link)
+    await expect(other.get_by_role("alert")).to_contain_text("used before")
+
+
 async def test_a_client_signs_in_and_out_by_keyboard(
     watch: Watch, place: Place, anna: dict[str, Any]
 ) -> None:

@@ -224,9 +224,10 @@ class ConsoleApp:
         incoming.signed_in = signed_in
         if (method, incoming.path) == ("GET", SHOW):
             onward = Form.parse(incoming.query).get("next")
-            if signed_in is not None:
-                return Outcome(result=Redirect())
-            return await self._sign_in.show(incoming.headers, Attempt(onward=onward))
+            # Shown to whoever is signed in too: the link may have brought a code of somebody else.
+            name = None if session is None or signed_in is None else session.name
+            attempt = Attempt(onward=onward, signed_in=name)
+            return await self._sign_in.show(incoming.headers, attempt)
         if signed_in is None:
             return self._lead_to_sign_in(incoming)
         if method == "POST" and not is_csrf(form.get("csrf"), signed_in.session.csrf):

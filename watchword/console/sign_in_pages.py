@@ -51,6 +51,7 @@ class Attempt:
     Args:
         onward: the path to go on to after sign-in, whoever wrote it.
         client_id: what was typed.
+        signed_in: who is signed in already; None if nobody is.
         mistake: why it was refused; None if nothing was tried.
         status: of the answer.
         headers: further ones.
@@ -58,6 +59,7 @@ class Attempt:
 
     onward: str
     client_id: str = ""
+    signed_in: str | None = None
     mistake: str | None = None
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -90,6 +92,7 @@ class SignInPages:
             "csrf": visit.csrf,
             "onward": choose_next(attempt.onward, self._base),
             "client_id": attempt.client_id,
+            "signed_in": attempt.signed_in,
             "mistake": attempt.mistake,
             "takes_secrets": any(method.sends_secret for method in methods),
         }

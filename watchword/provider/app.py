@@ -45,6 +45,8 @@ METRICS_PATH = "/metrics"
 INSPECTOR_PATHS = ("/inspect", "/inspect/keys")
 
 _HELD_STATUSES = {InvalidClient.status, TooManyRequests.status}
+_UNPROVEN_STATUSES = {401, 303}
+"""Of answers to nobody in particular: 303 leads to the console's sign-in, or on after a form."""
 _LOGGED_CHARACTERS = 100
 
 # What a peer may call its request; anything else is replaced, so that log lines stay clean.
@@ -132,15 +134,20 @@ class Provider:
                 if message["status"] in _HELD_STATUSES and not self._leaving:
                     scope[HELD] = await self._pace.wait()
                 if self._settings.request_log:
-                    self._log(scope, message["status"], monotonic() - began)
+                    self._log(scope, message["status"], monotonic() - began, route)
             await send(message)
 
         endpoint = _not_found if route is None else self._routes[route]
         await endpoint(scope, receive, send_with_id)
 
-    def _log(self, scope: Scope, status: int, seconds: float) -> None:
-        # Where nothing is served, a path may be anything, such as a token; a query always may.
-        path = None if status == 404 else scope["path"][:_LOGGED_CHARACTERS]
+    def _log(self, scope: Scope, status: int, seconds: float, route: str | None) -> None:
+        # A path may be anything, such as a token, where nothing is served and where nobody has
+        # shown who asks: then it is left out, or the route has to do. A query always may.
+        path = scope["path"][:_LOGGED_CHARACTERS]
+        if status == 404:
+            path = None
+        elif status in _UNPROVEN_STATUSES:
+            path = route
         self._events(
             "request.answered",
             method=scope["method"][:_LOGGED_CHARACTERS],

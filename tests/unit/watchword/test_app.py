@@ -201,15 +201,25 @@ async def test_the_index_is_read_only():
 
 @pytest.mark.parametrize("is_on", [True, False])
 async def test_requests_are_logged_if_asked_for(is_on):
-    """Neither a query nor the path of a 404 is in the log: either may hold a token."""
+    """Neither a query nor a path that may hold a token is in the log."""
     log = io.StringIO()
-    async with serving(request_log=is_on, log=log) as client:
+    async with serving(request_log=is_on, log=log, console=True) as client:
         await client.get("/healthz?access_token=SECRET")
         await client.get("/SECRET")
+        await client.get("/admin/api/v1/tokens/SECRET")
+        await client.get("/register/SECRET")
+        await client.get("/console/sign-in/SECRET")
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     asked = [line for line in lines if line["event"] == "request.answered"]
     told = [(line["method"], line.get("path"), line["status"]) for line in asked]
-    assert told == ([("GET", "/healthz", 200), ("GET", None, 404)] if is_on else [])
+    expected = [
+        ("GET", "/healthz", 200),
+        ("GET", None, 404),
+        ("GET", "/admin/api/v1/", 401),
+        ("GET", "/register/", 401),
+        ("GET", "/console/", 303),
+    ]
+    assert told == (expected if is_on else [])
     assert all(line["address"] == "127.0.0.1" and 0 <= line["duration"] < 60 for line in asked)
     assert "SECRET" not in log.getvalue()
 

@@ -182,11 +182,14 @@ async def test_sign_in_leads_on_to_own_pages_alone(console, onward, location):
     assert answer.headers["location"] == location
 
 
-async def test_whoever_is_signed_in_needs_no_form(console):
-    """The sign-in page leads to the overview."""
-    visit = await console.as_user()
+async def test_whoever_is_signed_in_may_sign_in_as_somebody_else(console):
+    """The page says who it is, and leads to the overview."""
+    visit = await console.as_client("watchword:clients:read", client_id="anna")
     answer = await visit.get("/sign-in")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/console")
+    assert "You are signed in as anna." in answer.text
+    assert 'href="/console"' in answer.text
+    assert (await visit.use_code(console.make_code("berta"))).status_code == 303
+    assert "berta" in (await visit.get()).text
 
 
 async def test_the_cookie_is_for_this_host_alone(console):
