@@ -139,6 +139,18 @@ class Protection:
         # A token that is remembered was checked to be one, character by character.
         return self.cached(sent) or await self._validate(sent, headers, request)
 
+    async def recheck(self, token: AccessToken) -> None:
+        """Validate the token of a request once more, such as after a body that took its time.
+
+        What its sender proved is not asked for again.
+
+        Raises:
+            ResourceError: the request would not be let in now.
+        """
+        text = token.text.encode("ascii")
+        if self.cached(text) is None:
+            await self._validate_any(text)
+
     async def _validate(
         self, sent: bytes, headers: Headers, request: Presented | None
     ) -> AccessToken:

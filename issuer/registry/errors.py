@@ -120,7 +120,7 @@ class BeyondAuthority(RegistryError):
 
 
 class CallerNotActive(RegistryError):
-    """The client that a caller's access token was issued to may do nothing any more."""
+    """A caller's access token, or the client that it was issued to, may do nothing any more."""
 
 
 class AccessRefused(RegistryError):

@@ -8,7 +8,7 @@ import pytest
 
 from issuer.administration.http.answers import ANSWERS
 from issuer.registry.schema import read
-from tests.support.provider import eventually, make_place, running
+from tests.support.provider import PATIENCE, eventually, make_place, running
 from watchword.registry import ADMIN_SCOPES
 
 READER, WRITER = "watchword:clients:read", "watchword:clients:write"
@@ -184,6 +184,30 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes(root, place):
             + b" " * 1_100_000
         )
         assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_token_that_is_revoked_while_a_body_arrives_does_nothing(as_client, root, place):
+    """A body may take its time; what counts is the token when all of it is there."""
+    writer = as_client("writer")
+    body, gone = b'{"client_id": "parked"}', {"action": "revoke", "client_id": "writer"}
+    head = (
+        f"POST /admin/api/v1/clients HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        f"Authorization: {writer.headers['authorization']}\r\n"
+        "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", place.port), timeout=PATIENCE) as connection:
+        connection.sendall(head.encode())
+        # The server asks for the body once it has judged the token.
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(body[:-1])
+        assert root.post("/token-revocations", json=gone).is_success
+        assert eventually(lambda: {writer.get("/clients").status_code for _ in range(8)} == {401})
+        connection.sendall(body[-1:])
+        answer = connection.recv(65_536).decode()
+    assert answer.startswith("HTTP/1.1 401 ")
+    assert 'error="invalid_token"' in answer
+    assert "revoked" in answer
+    assert root.get("/clients/parked").status_code == 404
 
 
 def test_everything_that_is_served_is_described(place):

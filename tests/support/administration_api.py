@@ -48,7 +48,7 @@ class Api:
         transport = httpx.ASGITransport(app=self.endpoint)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://auth.example")
 
-    def _administer(self, scope: Any, needed: tuple[str, ...]) -> Operations:
+    async def _administer(self, scope: Any, needed: tuple[str, ...]) -> Operations:
         if self.fault is not None:
             raise self.fault
         self.needed.append(needed)

@@ -22,11 +22,13 @@ from issuer.endpoints.asgi import Receive, Scope, Send, respond
 from issuer.endpoints.document import Document
 from issuer.events import EventSink
 from issuer.registry.audit import Actor, Via
+from issuer.registry.errors import CallerNotActive, StoreUnavailable
 from issuer.storage.registry import Registry
 from keys.key_types import ALGORITHMS
 from keys.replay import ReplayStore
 from resource_api.access_token import AccessToken
 from resource_api.config import ResourcePolicy
+from resource_api.errors import InvalidToken, ResourceError
 from resource_api.guard import Guard, require
 from resource_api.middleware import SCOPE_KEY, BearerMiddleware
 from resource_api.possession import Binding
@@ -142,8 +144,10 @@ class AdminApp:
         """Serve one request of this process, which has found out whose it is."""
         await self._endpoint({**scope, _ADMINISTRATOR: administrator}, receive, send)
 
-    def _administer(self, scope: Scope, needed: tuple[str, ...]) -> Operations:
-        caller = scope.get(_ADMINISTRATOR) or Administrator.of_token(scope[SCOPE_KEY])
+    async def _administer(self, scope: Scope, needed: tuple[str, ...]) -> Operations:
+        caller: Administrator | None = scope.get(_ADMINISTRATOR)
+        if caller is None:
+            caller = Administrator.of_token(await self._recheck(scope[SCOPE_KEY]))
         administration = self._settings.administration
         by = Actor(name=caller.name, via=caller.via, request_id=request_id())
         authority = None
@@ -174,6 +178,23 @@ class AdminApp:
                 events=self._events,
             ),
         )
+
+
+    async def _recheck(self, token: AccessToken) -> AccessToken:
+        """Return a token that still counts, now that the request has arrived whole.
+
+        Raises:
+            CallerNotActive: it does not.
+            StoreUnavailable: that cannot be told now.
+        """
+        try:
+            await self._protected.protection.recheck(token)
+        except InvalidToken:
+            told = "the access token was revoked, or has expired, while the request arrived"
+            raise CallerNotActive(told) from None
+        except ResourceError:
+            raise StoreUnavailable("whether the access token still counts") from None
+        return token
 
 
 def _guard(scopes: tuple[str, ...], app: App) -> App:

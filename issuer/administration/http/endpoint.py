@@ -63,8 +63,8 @@ class AdministrationEndpoint:
 
     Args:
         bases: the paths that it is mounted at.
-        administer: gives what the caller of a request may do, in the caller's name; the scopes
-            are those that the request takes.
+        administer: gives what the caller of a request that has arrived whole may do, in the
+            caller's name; the scopes are those that the request takes.
         guard: wraps an application so that it is called only for holders of the scopes.
         events: where `request.refused` goes.
     """
@@ -73,7 +73,7 @@ class AdministrationEndpoint:
         self,
         bases: tuple[str, ...],
         *,
-        administer: Callable[[Scope, Scopes], Operations],
+        administer: Callable[[Scope, Scopes], Awaitable[Operations]],
         guard: Callable[[Scopes, App], App],
         events: EventSink,
     ) -> None:
@@ -141,7 +141,7 @@ class AdministrationEndpoint:
         if precondition.revisions is not None and (not route.tagged or route.method == "POST"):
             raise RevisionConflict("there is no entity tag for If-Match to match")
         key = headers.only(b"idempotency-key") if route.retried else None
-        operations = self._administer(scope, route.needs(query))
+        operations = await self._administer(scope, route.needs(query))
         return lambda: Call(
             operations=operations.registry,
             provider=operations.provider,
