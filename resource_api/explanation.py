@@ -20,6 +20,7 @@ from resource_api.access_token import CHECKS, check_marks, parse_token, profile_
 from resource_api.check_descriptions import DESCRIPTIONS, Seen
 from resource_api.config import ResourcePolicy
 from resource_api.errors import InvalidToken, Reason, ResourceError
+from resource_api.scope import parse_scope_claim
 from resource_api.status_list import Statuses, StatusReference, check_status, read_status
 
 
@@ -91,6 +92,7 @@ def explain(
     *,
     now: float,
     status_lists: Mapping[str, Statuses | ResourceError] = MappingProxyType({}),
+    scopes: Sequence[str] = (),
 ) -> Explanation:
     """Run every check of a token that `verify` makes.
 
@@ -102,6 +104,7 @@ def explain(
         policy: what the API accepts.
         now: seconds since the epoch.
         status_lists: the lists at hand by their URIs, or what a `StatusSource` raised instead.
+        scopes: what the route needs that the token is for; judged last, since only a route knows.
     """
     seen = Seen(token, {}, {}, policy, keys, now)
     size = _judge(
@@ -112,6 +115,8 @@ def explain(
     if shape.outcome is not Outcome.PASSED:
         why = "the token cannot be taken apart"
         rest = [_skip(seen, name, why) for name in DESCRIPTIONS if name not in ("size", "shape")]
+        if scopes:
+            rest.append(_about_scopes(scopes, Outcome.NOT_REACHED, why))
         return Explanation((size, shape, *rest), None)
     jwt = read_jwt(token)
     claims = jwt.claims
@@ -135,6 +140,9 @@ def explain(
     good = all(each.outcome is Outcome.PASSED for each in findings)
     reference = read_status(seen.claims, policy) if good else None
     findings.append(_judge_status(seen, reference, status_lists, good=good))
+    if scopes:
+        good = all(each.outcome is Outcome.PASSED for each in findings)
+        findings.append(_judge_scopes(standard, scopes, good=good))
     return Explanation(tuple(findings), None if reference is None else reference.uri)
 
 
@@ -208,3 +216,20 @@ def _judge_status(
     if statuses is None:
         return _skip(seen, "status list", "no list was looked at", Reason.UNCHECKED_STATUS)
     return _judge(seen, "status list", lambda: check_status(reference, statuses))
+
+
+def _judge_scopes(claims: Mapping[str, object], needed: Sequence[str], *, good: bool) -> Finding:
+    """Compare the scopes of a token that is good otherwise with what a route needs."""
+    if not good:
+        return _about_scopes(needed, Outcome.NOT_REACHED, "looked at only if all other checks pass")
+    held = parse_scope_claim(claims["scope"]) if "scope" in claims else frozenset()
+    found = " ".join(sorted(held)) or "no scope"
+    if held.issuperset(needed):
+        return _about_scopes(needed, Outcome.PASSED, found)
+    return _about_scopes(needed, Outcome.FAILED, found, Reason.INSUFFICIENT_SCOPE)
+
+
+def _about_scopes(
+    needed: Sequence[str], outcome: Outcome, found: str, reason: Reason | None = None
+) -> Finding:
+    return Finding("scopes", outcome, "RFC 6750 §3.1", " ".join(needed), found, reason)

@@ -91,9 +91,32 @@ async def test_a_good_token_is_accepted(run: Run, monkeypatch: pytest.MonkeyPatc
         ):
             done = await told.ask("token", "explain", *arguments, stdin=stdin)
             said = f"Accepted for {told.server.url}: every check passed.\n"
-            assert (done.returncode, done.stderr) == (0, said)
+            more = "A route may need scopes that it lacks; name them with --scope.\n"
+            assert (done.returncode, done.stderr) == (0, said + more)
             assert done.stdout.count("passed") == 17
             assert token not in done.stdout
+
+
+async def test_the_scopes_that_a_route_needs_are_judged_if_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that lacks one is good, and refused by that route alone."""
+    async with explaining(run, monkeypatch) as told:
+        token = told.forge.token(scope="read list")
+        done, checks = await told.checks(token, "--scope", "list read")
+        assert (done.returncode, checks["scopes"]["outcome"]) == (0, "passed")
+        plain = await told.ask("token", "explain", token.decode(), "--scope", "read")
+        assert plain.stderr == f"Accepted for {told.server.url}: every check passed.\n"
+        done, checks = await told.checks(token, "--scope", "read write")
+        assert (done.returncode, json.loads(done.stdout)["reason"]) == (1, "insufficient_scope")
+        assert (checks["scopes"]["expected"], checks["scopes"]["found"]) == (
+            "read write",
+            "list read",
+        )
+        for wrong in ("", "read  write", 'a"b'):
+            done = await told.ask("token", "explain", token.decode(), "--scope", wrong)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert "--scope: not a scope" in done.stderr
 
 
 async def test_every_mistake_of_a_token_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,6 +46,12 @@ def explain(
         str | None,
         typer.Option(help="The API that is to accept it; the token's audience if left out."),
     ] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option(
+            help="What the route needs that refused it, with spaces between; not checked otherwise."
+        ),
+    ] = None,
     profile: Annotated[
         str,
         typer.Option(help="What tokens of the issuer look like: rfc9068, keycloak, auth0, …"),
@@ -63,11 +70,12 @@ def explain(
     settings = load_settings()
     text = given_token(token)
     explain_proof(text, settings, output)
-    if resource is None and profile == _OWN_PROFILE:
+    if resource is None and scope is None and profile == _OWN_PROFILE:
         explain_assertion(text, settings, output)
         explain_workload_token(text, settings, output)
     policy = _policy(settings, text, resource, profile)
-    explanation = asyncio.run(_explain(text.encode("utf-8", "replace"), policy))
+    scopes = _needed(scope)
+    explanation = asyncio.run(_explain(text.encode("utf-8", "replace"), policy, scopes))
     if output.is_document:
         checks = [each._asdict() for each in explanation.findings]
         verdict = {"accepted": explanation.accepted, "reason": explanation.reason}
@@ -75,8 +83,19 @@ def explain(
             {**verdict, "issuer": policy.issuer, "resource": policy.resource, "checks": checks}
         )
     else:
-        _print_explanation(output, explanation, policy.resource)
+        _print_explanation(output, explanation, policy.resource, scopes)
     raise typer.Exit(0 if explanation.accepted else 1)
+
+
+def _needed(scope: str | None) -> tuple[str, ...]:
+    from resource_api.scope import check_scope_names
+
+    if scope is None:
+        return ()
+    try:
+        return check_scope_names(scope.split(" "))
+    except ValueError as error:
+        raise WrongUsage(f"--scope: {error}") from None
 
 
 def given_token(argument: str | None) -> str:
@@ -134,7 +153,9 @@ def _policy(
         raise WrongUsage(f"--resource: {error}") from None
 
 
-async def _explain(token: bytes, policy: "ResourcePolicy") -> "Explanation":
+async def _explain(
+    token: bytes, policy: "ResourcePolicy", scopes: tuple[str, ...]
+) -> "Explanation":
     """Explain a token by what its issuer publishes, as far as that can be had."""
     from keys.remote.http_jwks import HttpJwks
     from keys.remote.jwks_client import JwksClient
@@ -151,7 +172,8 @@ async def _explain(token: bytes, policy: "ResourcePolicy") -> "Explanation":
     lists = StatusListClient(keys, on_event=tell)
     try:
         await keys.warm()
-        explanation = explain(token, keys.current(), policy, now=wall_clock())
+        judge = partial(explain, token, keys.current(), policy, now=wall_clock(), scopes=scopes)
+        explanation = judge()
         uri = explanation.status_list
         if uri is None:
             return explanation
@@ -159,20 +181,23 @@ async def _explain(token: bytes, policy: "ResourcePolicy") -> "Explanation":
             statuses: Statuses | ResourceError = await lists.get(uri)
         except ResourceError as error:
             statuses = error
-        found = {uri: statuses}
-        return explain(token, keys.current(), policy, now=wall_clock(), status_lists=found)
+        return judge(status_lists={uri: statuses})
     finally:
         await lists.aclose()
         await keys.aclose()
 
 
-def _print_explanation(output: Output, explanation: "Explanation", resource: str) -> None:
+def _print_explanation(
+    output: Output, explanation: "Explanation", resource: str, scopes: tuple[str, ...]
+) -> None:
     from resource_api.reasons import DIAGNOSES
 
     output.table(_COLUMNS, (each._asdict() for each in explanation.findings))
     reason = explanation.reason
     if reason is None:
         say(f"Accepted for {resource}: every check passed.")
+        if not scopes:
+            say("A route may need scopes that it lacks; name them with --scope.")
         return
     verdict = "Refused" if explanation.refused else "Not decided"
     diagnosis = DIAGNOSES[reason]

@@ -195,7 +195,7 @@ function showVerdict({ verdict, reason, policy, findings, parts }) {
   const forWhom = make("p", {}, "For the API ", make("code", {}, policy.resource));
   if (verdict === "accepted") {
     const bound = parts.claims.has("cnf") ? " It is bound: a request with it has to prove more." : "";
-    return verdictCard(verdict, "Accepted", null, [make("p", {}, `Every check passed.${bound}`), forWhom]);
+    return verdictCard(verdict, "Accepted", null, [make("p", {}, `Every check passed.${bound} A route may need scopes that it lacks.`), forWhom]);
   }
   const failed = findings.filter((each) => each.outcome === FAILED).slice(1).map((each) => each.check);
   const others = failed.length ? make("p", {}, `These checks failed too: ${failed.join(", ")}.`) : "";

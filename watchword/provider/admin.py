@@ -179,7 +179,6 @@ class AdminApp:
             ),
         )
 
-
     async def _recheck(self, token: AccessToken) -> AccessToken:
         """Return a token that still counts, now that the request has arrived whole.
 

@@ -196,3 +196,23 @@ def test_durations_are_written_in_one_unit(seconds: float, says: str) -> None:
 def test_times_are_written_as_rfc_3339(value: object, says: str) -> None:
     """What is no time is written as it is."""
     assert show_time(value) == says
+
+
+@pytest.mark.parametrize(
+    ("token", "outcome", "found"),
+    [
+        (FORGE.token(scope="a b"), Outcome.PASSED, "a b"),
+        (FORGE.token(scope="A ab"), Outcome.FAILED, "A ab"),
+        (FORGE.token(scope=DROP), Outcome.FAILED, "no scope"),
+        (FORGE.token(scope="a", aud="x"), Outcome.NOT_REACHED, "other checks"),
+        (b"x", Outcome.NOT_REACHED, "taken apart"),
+    ],
+)
+def test_what_a_route_needs_is_judged_last(token: bytes, outcome: Outcome, found: str) -> None:
+    """Only where it is named; the reason is that of the first check that failed."""
+    explanation = explain(token, FORGE.keys, POLICY, now=NOW, scopes=("a",))
+    scopes = explanation.findings[-1]
+    assert (scopes.check, scopes.outcome, scopes.expected) == ("scopes", outcome, "a")
+    assert found in scopes.found
+    assert (explanation.reason is Reason.INSUFFICIENT_SCOPE) == (outcome is Outcome.FAILED)
+    assert explanation.accepted == (outcome is Outcome.PASSED)
