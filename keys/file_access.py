@@ -65,8 +65,14 @@ def folders_above(path: Path) -> list[Path]:
 
     Args:
         path: of a file or folder, which need not exist.
+
+    Raises:
+        RuntimeError: a link leads to itself.
     """
-    return list(dict.fromkeys((path.absolute().parent, path.resolve().parent)))
+    resolved = path.resolve()
+    if resolved.is_symlink():  # which `resolve` does not say any more as of Python 3.13
+        raise RuntimeError(f"a link that leads to itself: {path}")
+    return list(dict.fromkeys((path.absolute().parent, resolved.parent)))
 
 
 def _foreign_owner(path: Path, facts: os.stat_result) -> str | None:
