@@ -27,6 +27,24 @@ async def test_somebody_who_leaves_gets_no_answer_and_no_client(tmp_path: Path) 
         assert (sent, reception.events, reception.registry.list_clients()) == ([], [], [])
 
 
+async def test_a_connection_of_the_server_s_own_that_is_lost_is_its_fault(tmp_path: Path) -> None:
+    """Whoever asks is still there, and is answered; it must not pass for somebody who left."""
+
+    async def lose() -> None:
+        raise ConnectionResetError("the resolver's, and not the client's")
+
+    with open_reception(tmp_path) as reception:
+        reception.meanwhile = lose
+        answer = await reception.register(
+            scope="read",
+            token_endpoint_auth_method="private_key_jwt",
+            jwks_uri="https://keys.example/jwks",
+        )
+        assert (answer.status, answer.json) == (500, {"error": "server_error"})
+        event, fields = reception.events[-1]
+        assert (event, fields["reason"]) == ("registration.refused", "internal")
+
+
 @pytest.mark.attack("T20")
 async def test_guesses_at_the_token_of_a_client_are_limited(tmp_path: Path) -> None:
     """Whatever is asked for; neither the client nor another one is locked out."""

@@ -267,3 +267,16 @@ async def test_before_the_key_of_sessions_is_known_the_page_is_503(console, monk
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     assert answer.headers["x-request-id"] in answer.text
+
+
+async def test_a_connection_of_the_server_s_own_that_is_lost_is_its_fault(console, monkeypatch):
+    """Whoever asks is still there, and is answered; it must not pass for somebody who left."""
+
+    def fail(*_):
+        raise ConnectionResetError("the database's, and not the browser's")
+
+    visit = await console.as_user()
+    monkeypatch.setattr(Registry, "read", fail)
+    answer = await visit.get("/clients")
+    assert answer.status_code == 500
+    assert "the database's" not in answer.text
