@@ -4,8 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+from cryptography import x509
+
+from tests.support.certificates import Authority
 from tests.support.command import run_shell
-from tests.support.provider import Place, eventually, make_place, running
+from tests.support.fronts import fill_sample
+from tests.support.nginx import sample_nginx
+from tests.support.provider import Place, eventually, free_port, make_place, running
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 CHECKLIST = (HOW_TO / "production-checklist.md").read_text()
@@ -24,6 +30,7 @@ class Machine:
             "/var/backups": str(folder),
             "/var/tmp": str(folder),
             "127.0.0.1:8080": f"127.0.0.1:{self.place.port}",
+            "9464": str(free_port()),
         }
         exports = re.findall(r"^export (\w+)=(\S+)$", page, flags=re.MULTILINE)
         self.place.settings |= {name: self._localized(value) for name, value in exports}
@@ -38,6 +45,18 @@ class Machine:
         line = self._localized(command)
         return run_shell(self.place.folder, line, **self.place.own_settings()).stdout
 
+    def check(self, line_of_list: str, before: str = "") -> None:
+        """Type the commands of a line of the checklist; each prints what the page says.
+
+        Args:
+            line_of_list: with its blocks.
+            before: what is typed before each command.
+        """
+        typed = commands(line_of_list)
+        assert typed, line_of_list
+        for command, printed in typed:
+            assert self.type_in(before + command).rstrip() == printed.rstrip(), command
+
 
 def commands(text: str) -> list[tuple[str, str]]:
     """Return the commands of a page's console blocks, each with what it prints."""
@@ -51,20 +70,71 @@ def commands(text: str) -> list[tuple[str, str]]:
     return typed
 
 
+LINES = re.findall(r"^\d+\. .*?(?=^\d+\. |^## |\Z)", CHECKLIST, flags=re.DOTALL | re.MULTILINE)
+ON_THE_SERVER, FROM_OUTSIDE, REACHED = LINES[:15], LINES[15:19], LINES[19:]
+
+
 def test_each_line_of_the_checklist_prints_what_it_says(tmp_path: Path) -> None:
     """With the settings of the page; no line is without a command."""
     machine = Machine(tmp_path, CHECKLIST)
     assert machine.place.run("keys", "generate").returncode == 0
-    lines = re.findall(r"^\d+\. .*?(?=^\d+\. |\Z)", CHECKLIST, flags=re.DOTALL | re.MULTILINE)
-    assert len(lines) == 15
+    assert [int(line.partition(".")[0]) for line in LINES] == [*range(1, 21)]
     with running(machine.place):
         count = "watchword keys list --json | grep -c kid"
         assert eventually(lambda: machine.type_in(count).strip() == "2")
-        for line in lines:
-            typed = commands(line)
-            assert typed, line
-            for command, printed in typed:
-                assert machine.type_in(command).rstrip() == printed.rstrip(), command
+        for line in ON_THE_SERVER:
+            machine.check(line)
+    assert not (tmp_path / "watchword-restored").exists()
+
+
+def test_a_command_that_fails_passes_no_line_of_the_checklist(tmp_path: Path) -> None:
+    """Such as with a setting that there is not: nothing that is expected is printed."""
+    machine = Machine(tmp_path, CHECKLIST)
+    machine.place.add_key()
+    machine.place.settings["WATCHWORD_ISUER"] = "x"
+    typed = [each for line in (*ON_THE_SERVER, *REACHED) for each in commands(line)]
+    ours = [each for each in typed if "watchword " in each[0]]
+    assert len(ours) == 7
+    for command, printed in ours:
+        assert machine.type_in(command).rstrip() != printed.rstrip(), command
+
+
+def test_the_checklist_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the sample of nginx, with the location that the page adds."""
+    machine = Machine(tmp_path, CHECKLIST)
+    machine.place.add_key()
+    authority = Authority(tmp_path)
+    name = x509.SubjectAlternativeName([x509.DNSName("auth.example.com")])
+    (location,) = re.findall(r"^ *(location .*)$", CHECKLIST, flags=re.MULTILINE)
+    metrics = "location = /metrics {"
+
+    def fill(sample: str, replaced: dict[str, str]) -> str:
+        return fill_sample(sample, replaced | {metrics: f"{location}\n{metrics}"})
+
+    monkeypatch.setattr("tests.support.nginx.fill_sample", fill)
+    with (
+        running(machine.place),
+        sample_nginx(tmp_path, machine.place.port, authority.issue("front", name)) as url,
+    ):
+        to = url.removeprefix("https://")
+        options = f"--noproxy '*' --interface 127.0.0.9 --cacert {authority.file}"
+        options += f" --connect-to auth.example.com:443:{to}"
+        curl = f'curl() {{ command curl {options} "$@"; }}; '
+        for line in FROM_OUTSIDE:
+            machine.check(line, before=curl)
+        address = commands(ON_THE_SERVER[4])[1][0]
+        assert eventually(lambda: machine.type_in(address) == '"address":"127.0.0.9"\n')
+
+
+def test_the_checklist_where_the_issuer_can_be_reached(tmp_path: Path) -> None:
+    """Then there is no finding."""
+    machine = Machine(tmp_path, CHECKLIST)
+    machine.place.settings["WATCHWORD_ISSUER"] = machine.place.url
+    assert machine.place.run("keys", "generate").returncode == 0
+    with running(machine.place):
+        (line,) = REACHED
+        assert eventually(lambda: "pending" in machine.type_in("watchword keys list"))
+        machine.check(line)
 
 
 def test_an_upgrade_can_be_typed(tmp_path: Path) -> None:
