@@ -1,5 +1,7 @@
 """docs/how-to/troubleshoot.md: what an operator can be asked about has a row."""
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -49,6 +51,19 @@ def test_every_reason_of_binding_status_and_stores_at_an_api_has_a_row() -> None
     words = ("proof", "bound", "binding", "constrained", "certificate", "status", "unavailable")
     wanted = {str(each) for each in resource_api.errors.Reason if any(w in each for w in words)}
     assert wanted - reasons_of_rows() == set()
+
+
+def test_a_message_is_quoted_as_the_program_says_it() -> None:
+    """What stands in the first column of a table, of several words, is in a source file."""
+    source = "".join(
+        path.read_text(encoding="utf-8")
+        for package in ("issuer", "keys", "resource_api", "watchword")
+        for path in Path(package).rglob("*.py")
+    )
+    source += "".join(os.strerror(each).lower() for each in (errno.EACCES, errno.EADDRINUSE))
+    quotes = re.findall(r"^\| `([^`]* [^`]*)`", PAGE, flags=re.MULTILINE)
+    assert len(quotes) == 5
+    assert [quote for quote in quotes if quote not in source] == []
 
 
 def test_a_row_names_reasons_that_there_are() -> None:
