@@ -63,6 +63,32 @@ class Desk:
             self.started = "".join(next(process.stdout) for _ in range(3))
             yield
 
+    @contextmanager
+    def serving_api(self, command: str) -> Iterator[Path]:
+        """Type the start of `orders.py`; give the file that its log goes to."""
+        program, *arguments = command.split()
+        assert program == "uvicorn"
+        own = ["--port", str(self.api_port), "--log-level", "warning"]
+        folder = self.place.folder
+        environment = os.environ | {"PYTHONPATH": f"{ROOT}:{folder}", "NO_PROXY": "*"}
+        log = folder / "api.log"
+        with (
+            log.open("w") as output,
+            subprocess.Popen(
+                [sys.executable, "-m", program, *arguments, *own],
+                cwd=folder,
+                env=environment,
+                stderr=output,
+            ) as server,
+        ):
+            try:
+                probe = f"command curl -s --noproxy '*' -o {folder}/out http://localhost:8000/docs"
+                up = f"{probe} && echo up || echo down"
+                assert eventually(lambda: self.type_in(up) == "up\n"), log.read_text()
+                yield log
+            finally:
+                server.terminate()
+
 
 def code(page: Path, language: str) -> list[str]:
     """List the blocks of a page in a language."""
@@ -100,19 +126,8 @@ def test_the_first_protected_route(tmp_path: Path) -> None:
         "registry.yaml": code(ROUTE_PAGE, "yaml"),
     }.items():
         (tmp_path / name).write_text(desk.localized(block))
+    (logged,) = code(ROUTE_PAGE, "text")
     desk.type_in(install)
-    assert api == "uvicorn orders:app\n"
-    port = ["--port", str(desk.api_port), "--log-level", "warning"]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{tmp_path}", "NO_PROXY": "*"}
-    with (
-        desk.serving(issuer),
-        subprocess.Popen(
-            [sys.executable, "-m", *api.split(), *port], cwd=tmp_path, env=environment
-        ) as server,
-    ):
-        try:
-            probe = f"command curl -s --noproxy '*' -o {tmp_path}/out http://localhost:8000/docs"
-            assert eventually(lambda: desk.type_in(f"{probe} && echo up || echo down") == "up\n")
-            check(desk, ROUTE_PAGE, "")
-        finally:
-            server.terminate()
+    with desk.serving(issuer), desk.serving_api(api) as log:
+        check(desk, ROUTE_PAGE, "")
+        assert eventually(lambda: logged in log.read_text()), log.read_text()
