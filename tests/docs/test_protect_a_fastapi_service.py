@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.docs.test_first_steps import Desk, check, code
 from tests.support.provider import eventually, make_place, running
 from watchword.testing import Issuer
 
@@ -45,6 +46,23 @@ def test_the_service_of_the_page() -> None:
             assert client.get(path).status_code == 200
         document = client.get("/.well-known/oauth-protected-resource").json()
         assert document["scopes_supported"] == ["orders:read", "orders:write"]
+
+
+def test_the_service_is_started_and_called(tmp_path: Path) -> None:
+    """As the page types it, with a client of a real issuer; its packages are installed already."""
+    desk = Desk(tmp_path)
+    place = desk.place
+    place.add_key()
+    place.run("resources", "create", ORDERS, "--scope", "orders:read")
+    client = place.json("clients", "create", "billing", "--resource", ORDERS, "--all-scopes")
+    install, start = code(PAGE, "sh")
+    assert install == "pip install . fastapi uvicorn\n"
+    (tmp_path / "orders.py").write_text(SERVICE.replace("https://auth.example.com", place.url))
+    page = PAGE.read_text().replace("https://auth.example.com", place.url)
+    typed = tmp_path / "page.md"
+    typed.write_text(page.replace("=SECRET", f"={client['client_secret']}"))
+    with running(place), desk.serving_api(start):
+        check(desk, typed, "")
 
 
 def test_a_service_with_two_issuers_and_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
