@@ -141,17 +141,13 @@ class Provider:
         await endpoint(scope, receive, send_with_id)
 
     def _log(self, scope: Scope, status: int, seconds: float, route: str | None) -> None:
-        # A path may be anything, such as a token, where nothing is served and where nobody has
-        # shown who asks: then it is left out, or the route has to do. A query always may.
-        path = scope["path"][:_LOGGED_CHARACTERS]
-        if status == 404:
-            path = None
-        elif status in _UNPROVEN_STATUSES:
-            path = route
+        # A path may be anything, such as a token, where nothing is served, and where nobody has
+        # shown who asks: there the route has to do. A query always may.
+        path = route if status in _UNPROVEN_STATUSES else scope["path"][:_LOGGED_CHARACTERS]
         self._events(
             "request.answered",
             method=scope["method"][:_LOGGED_CHARACTERS],
-            path=path,
+            path=None if status == 404 else path,
             status=status,
             duration=round(seconds, 6),
         )
