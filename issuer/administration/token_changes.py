@@ -30,6 +30,7 @@ _STATUSES: Final = {
 }
 _ALONE: Final = ("token", "jti")
 _OWNER: Final = ("client_id", "subject")
+_MALFORMED: Final = "is no access token, which is three parts with dots between: eyJ….eyJ….…"
 
 
 class TokenChangeDocument(Document):
@@ -196,7 +197,7 @@ def _read_token(token: str, issuer: str) -> tuple[str, Position]:
     try:
         claims = read_jwt(token).claims
     except InvalidJwt:
-        raise _mistake("token", "is no access token") from None
+        raise _mistake("token", _MALFORMED) from None
     if claims.get("iss") != issuer:
         raise _mistake("token", "is of another issuer")
     jti = claims.get("jti")

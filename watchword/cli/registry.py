@@ -9,6 +9,7 @@ import typer
 
 from watchword.ambient import wall_clock
 from watchword.cli.output import CommandFailed, Mistakes, WrongUsage, printable, say
+from watchword.pasted_token import read_pasted_token
 
 if TYPE_CHECKING:
     from issuer.administration.local import Administration
@@ -275,7 +276,7 @@ def read_line() -> bytes:
 
 
 def read_token(given: str) -> str:
-    """Return the token that a command was given, without white space or `Bearer` before it.
+    """Return the token that a command was given, without what `read_pasted_token` takes off.
 
     Args:
         given: the argument; `-` for the first line of standard input.
@@ -283,8 +284,7 @@ def read_token(given: str) -> str:
     text = given
     if given == "-":
         text = "" if sys.stdin is None else sys.stdin.readline(_LONGEST_TOKEN)
-    scheme, _, token = text.strip().partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else text.strip()
+    return read_pasted_token(text)
 
 
 def read_secret() -> str:

@@ -8,6 +8,7 @@ from keys.errors import InvalidJwt
 from keys.jwt import read_jwt
 from watchword.console.api import ApiRefusal, Document
 from watchword.console.request import ConsoleRequest, Form, Page
+from watchword.pasted_token import read_pasted_token
 
 ACTIONS = ("revoke", "suspend", "restore")
 _SELECTORS = ("token", "jti", "client_id", "subject", "resource", "issued_before")
@@ -60,8 +61,9 @@ def _forms(values: dict[str, str], mistakes: dict[str, str] | None = None) -> Pa
 def _read(form: Form) -> tuple[Document, dict[str, str]]:
     wanted: Document = {name: form.get(name) for name in _SELECTORS if form.get(name)}
     mistakes = {}
-    if "token" in wanted and wanted["token"].count(".") != 2:
-        wanted["jti"] = wanted.pop("token")  # one field takes either
+    if "token" in wanted:  # one field takes either
+        pasted = read_pasted_token(wanted.pop("token"))
+        wanted["token" if "." in pasted else "jti"] = pasted
     if "issued_before" in wanted:
         moment = read_moment(wanted["issued_before"])
         if moment is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from issuer.registry.errors import StoreUnavailable
+from keys.encoding import encode_base64url
 from keys.ring import RingPolicy
 from tests.support.console_pages import Pages, hidden_fields, opened_pages
 from tests.support.registry import NOW, RESOURCE
@@ -18,6 +19,7 @@ from watchword.registry import ADMIN_SCOPES
 ORDERS = "/resources/https%3A%2F%2Forders.example.com"
 HTML = "<img src=x onerror=alert(1)>"
 ESCAPED = "&lt;img src=x onerror=alert(1)&gt;"
+OF_ANOTHER = ".".join(map(encode_base64url, (b'{"alg":"RS256"}', b'{"iss":"https://x"}', b"s")))
 
 
 @pytest.fixture
@@ -229,7 +231,9 @@ async def test_tokens_are_counted_before_they_are_revoked(pages: Pages) -> None:
     ("fields", "said"),
     [
         ({}, "Say which tokens"),
-        ({"token": "x.y.z"}, "is no access token"),
+        ({"token": "x.y.z"}, "is no access token, which is three parts with dots between: eyJ"),
+        ({"token": "eyJ.eyJ"}, "is no access token"),
+        ({"token": f"Bearer {OF_ANOTHER}"}, "is of another issuer"),
         ({"token": "no-id"}, "is no id of a token"),
         ({"issued_before": "tomorrow"}, "must be a date and time"),
         ({"issued_before": "2999-01-01T00:00"}, "must not be in the future"),
