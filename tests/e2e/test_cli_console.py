@@ -11,9 +11,10 @@ from tests.support.command import document
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run commands in this process, in an empty folder with the console on."""
+    """Run commands in this process, in a folder with a registry, with the console on."""
     run = run_in_empty_folder(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("WATCHWORD_CONSOLE", "on")
+    assert run("db", "upgrade").returncode == 0
     return run
 
 
@@ -49,3 +50,21 @@ def test_no_link_is_printed_that_nobody_takes(run, monkeypatch, settings, words,
     done = run("console", "--no-open")
     assert words in refused(done, code)
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "place"),
+    [
+        ("WATCHWORD_DATA_DIR", "elsewhere", "{folder}/elsewhere"),
+        ("WATCHWORD_DATABASE_URL", "sqlite:///other.db", "sqlite:///other.db"),
+    ],
+)
+def test_where_no_registry_is_no_link_is_made_and_nothing_else(
+    run, tmp_path, monkeypatch, name, value, place
+):
+    """Its code would be sealed with a key that no server knows."""
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setenv(name, value)
+    told = refused(run("console", "--no-open"))
+    assert f"there is no registry yet: {place.format(folder=tmp_path)}; set {name} to" in told
+    assert sorted(tmp_path.iterdir()) == before

@@ -9,7 +9,7 @@ import typer
 from watchword.ambient import wall_clock
 from watchword.cli.output import WrongUsage, say
 from watchword.cli.printing import TABLE, Output, prints_table
-from watchword.cli.registry import operator
+from watchword.cli.registry import operator, require_registry
 
 
 @prints_table
@@ -37,6 +37,7 @@ def console(
     settings = load_settings()
     if not settings.console:
         raise WrongUsage("the console is off; WATCHWORD_CONSOLE=on, as for serve, switches it on")
+    require_registry(settings)  # a link that a new one made would count nowhere
     with closing(open_registry(settings, now=wall_clock)) as registry:
         root = find_shared_key(registry, CONSOLE_KEY)
     now, config = wall_clock(), settings.issuer_config

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from watchword.ambient import wall_clock
-from watchword.cli.output import CommandFailed, WrongUsage, say
+from watchword.cli.output import WrongUsage, say
 from watchword.cli.printing import TABLE, Output, prints
 from watchword.cli.progress import still_working
-from watchword.cli.registry import ChangeLog, YesFlag, operator, require_yes
+from watchword.cli.registry import ChangeLog, YesFlag, operator, require_registry, require_yes
 
 if TYPE_CHECKING:
     from issuer.storage.database_url import DatabasePlace
@@ -63,7 +63,6 @@ def set_issuer(
     """
     from issuer.storage.registry import Registry
     from keys.identifiers import check_issuer
-    from watchword.registry import is_missing
     from watchword.settings import load_settings
 
     settings = load_settings()
@@ -71,8 +70,7 @@ def set_issuer(
         check_issuer(issuer, allow_insecure_http=settings.allow_insecure_http)
     except ValueError as error:
         raise WrongUsage(f"URL: {error}") from None
-    if is_missing(settings):
-        raise CommandFailed(f"there is no registry yet: {settings.database.shown}")
+    require_registry(settings)
     opened = Registry.open(settings.database, now=wall_clock, announce=ChangeLog(settings, True))
     with closing(opened) as registry:
         known = registry.read(lambda reading: reading.identity()).issuer

@@ -97,6 +97,25 @@ def _reading(settings: "Settings") -> "Iterator[Operations]":
         say(f"There is no registry yet: {settings.database.shown} is made by the first change.")
 
 
+def require_registry(settings: "Settings") -> None:
+    """Refuse a command that is of no use where no server has a registry yet.
+
+    Raises:
+        CommandFailed: the registry is a file that is not there.
+    """
+    from watchword.registry import is_missing
+
+    if not is_missing(settings):
+        return
+    place, variable = settings.database.shown, "WATCHWORD_DATABASE_URL"
+    if settings.database_url is None:
+        place, variable = str(settings.data_dir.absolute()), "WATCHWORD_DATA_DIR"
+    raise CommandFailed(
+        f"there is no registry yet: {place}; set {variable} to that of the server, or start the"
+        " server first"
+    )
+
+
 def _administer(registry: "Registry", settings: "Settings", *, by_file: bool) -> "Administration":
     import secrets
 

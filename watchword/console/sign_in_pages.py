@@ -129,8 +129,8 @@ class SignInPages:
         except LinkRefused:
             self._events("console.refused", reason=ConsoleReason.LINK_REFUSED)
             mistake = (
-                "This link was used before or is older than a minute."
-                " Run “watchword console” again."
+                "This link was used before or is older than a minute, or was made with another data"
+                " folder. Run “watchword console” again, with the settings of this server."
             )
             return await self.show(headers, Attempt(onward=onward, mistake=mistake, status=403))
         return await self._begin(session, onward)

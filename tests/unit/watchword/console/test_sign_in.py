@@ -35,7 +35,7 @@ async def test_a_link_counts_once_on_all_workers(console):
     for worker in (console.provider, console.make_worker()):
         answer = await console.visit(worker).use_code(code)
         assert answer.status_code == 403
-        assert "used before" in answer.text
+        assert "or was made with another data folder" in answer.text
     assert len(console.log("console.refused")) == 2
 
 
