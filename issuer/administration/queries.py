@@ -1,5 +1,6 @@
 """What administrators list by filters: clients, uses of scopes, the audit trail; page by page."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from issuer.administration.operations import Page, Versioned, check_limit, read_entry_number
@@ -8,6 +9,7 @@ from issuer.registry.client import Client
 from issuer.registry.client_description import ClientFilter, describe_client
 from issuer.registry.credentials import describe_secret
 from issuer.registry.errors import InvalidValue
+from issuer.registry.mistakes import suggest
 from issuer.registry.schema import Json, parse_time, write_time
 from issuer.registry.usage import LastUse
 
@@ -71,6 +73,30 @@ def find_uses(
         items=[_describe_use(use) for use in found[:limit]],
         next=_write_place(found[limit - 1]) if len(found) > limit else None,
     )
+
+
+def find_unknown_name(
+    resources: Sequence[Json], *, resource: str | None, scope: str | None
+) -> str | None:
+    """Say which of the names that found nothing there is not, with the one probably meant.
+
+    Args:
+        resources: the documents of all of them.
+        resource: what was searched for; None for any.
+        scope: likewise.
+
+    Returns:
+        A clause without a full stop; None if there are such a resource and scope.
+    """
+    at = [each for each in resources if resource in (None, each["resource"])]
+    if resource is not None and not at:
+        known = [each["resource"] for each in resources]
+        return f"there is no resource {resource}{suggest(resource, known)}"
+    scopes = list(dict.fromkeys(name for each in at for name in each["scopes"]))
+    if scope is None or scope in scopes:
+        return None
+    where = "no resource has" if resource is None else f"{resource} does not have"
+    return f"{where} the scope {scope}{suggest(scope, scopes)}"
 
 
 def find_entries(

@@ -94,6 +94,32 @@ def test_usage_says_who_may_use_what_and_when_it_did(run):
     assert "nothing to list" in run("usage", "--client", "x").stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--scope", "shipp"], "no resource has the scope shipp; did you mean ship?"),
+        (["--scope", "x", "--resource", ORDERS], f"{ORDERS} does not have the scope x"),
+        (
+            ["--resource", "https://ordrs.example"],
+            f"there is no resource https://ordrs.example; did you mean {ORDERS}?",
+        ),
+        (["--scope", "write"], None),
+        (["--resource", ORDERS, "--unused-for", "9d", "--scope", "read"], None),
+    ],
+)
+def test_a_name_that_there_is_not_is_told_from_one_that_nobody_uses(run, options, why):
+    """A mistyped scope would read as if it could be taken away; nothing is refused."""
+    run("clients", "disable", "till")
+    run("clients", "delete", "till", "--yes") if "read" in options else None
+    for command, none in (
+        (["usage"], "There is nothing to list"),
+        (["clients", "list"], "There is no such client"),
+    ):
+        done = run(*command, *options)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert done.stderr == f"{none}: {why}\n" if why else done.stderr == f"{none}.\n"
+
+
 def test_a_resource_is_shown_with_its_clients(run):
     """And with their scopes on it alone."""
     shown = document(run("resources", "show", ORDERS, "--json"))

@@ -10,11 +10,13 @@ from watchword.cli.federation import write_identity
 from watchword.cli.grant_options import write_grants_line
 from watchword.cli.output import say
 from watchword.cli.printing import Output
+from watchword.cli.registry import why_nothing
 from watchword.cli.tables import Column
 
 if TYPE_CHECKING:
     from issuer.administration.operations import Page
     from issuer.registry.schema import Json
+    from watchword.cli.registry import Operations
 
 _COLUMNS = (
     Column("client_id"),
@@ -29,7 +31,9 @@ _SHOWN_OTHERWISE = ("scope", "resources", "secrets", "next_end_at")
 """Members of a client that its grants, its own end and the table of its secrets tell."""
 
 
-def print_clients(output: Output, pages: "Iterable[Page]", options: ClientFilters) -> None:
+def print_clients(
+    output: Output, pages: "Iterable[Page]", options: ClientFilters, operations: "Operations"
+) -> None:
     """Print pages of clients as each is there, and what ends when if the options are about that."""
     end = Column("next_end_at", "time", wide=options.expiring is None)
     count, following = 0, None
@@ -39,7 +43,8 @@ def print_clients(output: Output, pages: "Iterable[Page]", options: ClientFilter
             output.table((*_COLUMNS, end), map(_row, page.items))
     if not count:
         none = "There is no client yet; run: watchword clients create ID"
-        say(none if options == ClientFilters() else "There is no such client.")
+        why = why_nothing(operations, resource=options.resource, scope=options.scope)
+        say(none if options == ClientFilters() else f"There is no such client{why}")
     if following is not None:
         say(f"There are more: --after {following}")
 

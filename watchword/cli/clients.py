@@ -160,7 +160,7 @@ def list_clients(
         )
         found = watched(fetched, output)
         if not output.is_document:
-            print_clients(output, found, options)
+            print_clients(output, found, options, operations)
         elif most is None:
             output.documents("clients", (each for page in found for each in page.items))
         else:

@@ -172,6 +172,23 @@ def resource_finder(operations: "Operations") -> "Callable[[str], Resource]":
     return find
 
 
+def why_nothing(operations: "Operations", *, resource: str | None, scope: str | None) -> str:
+    """Say which name in a filter that found nothing is mistyped, as the end of a sentence.
+
+    It is the full stop alone if none is, or if the caller may not read resources.
+    """
+    from issuer.administration.queries import find_unknown_name
+    from issuer.registry.errors import RegistryError
+
+    if resource is None and scope is None:
+        return "."
+    try:
+        found = find_unknown_name(operations.list_resources(), resource=resource, scope=scope)
+    except RegistryError:
+        found = None
+    return f": {found}" if found else "."
+
+
 def again_after_conflict(work: Callable[[], T]) -> T:
     """Do work that reads and then changes; repeat it if there was another change in between."""
     from issuer.registry.errors import RevisionConflict

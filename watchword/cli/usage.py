@@ -9,7 +9,7 @@ from watchword.cli.options import UnusedFor, parse_count, read_lately
 from watchword.cli.output import Mistakes, say
 from watchword.cli.printing import TABLE, Output, prints_table
 from watchword.cli.progress import watched
-from watchword.cli.registry import ServerOption, administration
+from watchword.cli.registry import ServerOption, administration, why_nothing
 from watchword.cli.tables import Column
 
 _COLUMNS = (
@@ -58,7 +58,8 @@ def usage(
         )
         fetched = pages(lambda place, size: find(after=place, limit=size), after=after, limit=most)
         *_, last = found = list(watched(fetched, output))
-    uses = [each for page in found for each in page.items]
+        uses = [each for page in found for each in page.items]
+        why = "" if uses else why_nothing(operations, resource=resource, scope=scope)
     if output.is_document:
         output.document({"uses": uses} | ({} if last.next is None else {"next": last.next}))
         return
@@ -66,6 +67,6 @@ def usage(
         never = {"last_used_at": "never"}
         output.table(_COLUMNS, (each if each["last_used_at"] else each | never for each in uses))
     else:
-        say("There is nothing to list.")
+        say(f"There is nothing to list{why}")
     if last.next is not None:
         say(f"There are more: --after '{last.next}'")

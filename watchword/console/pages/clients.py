@@ -2,8 +2,10 @@
 
 import secrets
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
+from issuer.administration.queries import find_unknown_name
 from keys.encoding import encode_base64url
 from keys.errors import InvalidJwk
 from keys.jwk import thumbprint
@@ -28,6 +30,8 @@ LIFETIMES = (
 """When a new secret ends, in seconds from now."""
 
 _PAGE = 50
+_ALL = 1_000
+"""Resources that a page of the API has at the most; a longer list is not known whole."""
 _DAYS = tuple((str(days * 86_400), f"{days} days") for days in (7, 30, 90, 365))
 _STATES = (
     ("", "Any"),
@@ -45,6 +49,7 @@ async def list_clients(request: ConsoleRequest) -> Page:
     wanted = {name: query.get(name) for name in _FILTERS}
     after = query.get("after")
     found = await request.api.get("clients", **wanted, after=after, limit=_PAGE)
+    resources = await read_resources(request)
     context = {
         "clients": found.document["clients"],
         "next": found.document["next"],
@@ -52,18 +57,30 @@ async def list_clients(request: ConsoleRequest) -> Page:
         "wanted": wanted,
         "is_filtered": any(wanted.values()),
         "states": _STATES,
-        "resources": [("", "Any"), *((each, each) for each in await _resource_names(request))],
+        "resources": [("", "Any"), *((each["resource"],) * 2 for each in resources)],
+        "why_nothing": why_nothing(resources, wanted),
         "expiring": (("", "Any time"), *_DAYS),
         "unused": (("", "Does not matter"), *_DAYS),
     }
     return Page(template="clients.html", context=context)
 
 
-async def _resource_names(request: ConsoleRequest) -> list[str]:
+async def read_resources(request: ConsoleRequest) -> list[Document]:
+    """Read the resources; none if the session may not."""
     if not request.may(RESOURCES):
         return []
-    found = await request.api.get("resources", limit=1000)
-    return [each["resource"] for each in found.document["resources"]]
+    found = await request.api.get("resources", limit=_ALL)
+    resources: list[Document] = found.document["resources"]
+    return resources
+
+
+def why_nothing(resources: list[Document], wanted: Mapping[str, str]) -> str | None:
+    """Say which name in a filter that found nothing is mistyped; None if none is known to be."""
+    if not 0 < len(resources) < _ALL:
+        return None
+    return find_unknown_name(
+        resources, resource=wanted["resource"] or None, scope=wanted["scope"] or None
+    )
 
 
 async def show_client(request: ConsoleRequest) -> Page:

@@ -1,5 +1,6 @@
 """Usage: who may use which scope, and who did when."""
 
+from watchword.console.pages.clients import read_resources, why_nothing
 from watchword.console.request import ConsoleRequest, Page
 
 UNUSED = (
@@ -20,8 +21,10 @@ async def list_usage(request: ConsoleRequest) -> Page:
     found = await request.api.get(
         "usage", **filters, unused_for=unused, after=request.query.get("after"), limit=_SHOWN
     )
+    uses = found.document["uses"]
     context = {
-        "uses": found.document["uses"],
+        "uses": uses,
+        "why_nothing": None if uses else why_nothing(await read_resources(request), filters),
         "next": found.document["next"],
         "filters": filters | {"unused_for": unused},
         "unused": UNUSED,

@@ -284,6 +284,24 @@ async def test_usage_is_found_by_scope_and_by_what_is_unused(pages: Pages) -> No
     assert "Nothing found" in html
 
 
+@pytest.mark.parametrize("page", ["/usage", "/clients"])
+async def test_a_name_that_there_is_not_is_told_from_one_that_nobody_uses(
+    pages: Pages, page: str
+) -> None:
+    """Sessions that may not see resources are told nothing of them."""
+    for query, told in (
+        ("scope=orders:reed", "No resource has the scope orders:reed; did you mean orders:read?"),
+        ("resource=https://x", "There is no resource https://x"),
+    ):
+        _, html = await pages.ask("GET", f"{page}?{query}")
+        assert told in html
+    _, html = await pages.ask("GET", f"{page}?scope=orders:pay")
+    assert "No resource has" not in html
+    pages.scopes -= {"watchword:resources:read"}
+    _, html = await pages.ask("GET", f"{page}?scope=orders:reed")
+    assert "No resource has" not in html
+
+
 async def test_the_audit_is_filtered_and_an_entry_shows_both_versions(pages: Pages) -> None:
     """HTML in what was changed is text."""
     await pages.api.ask("PATCH", "/clients/till", json={"client_name": "Till <b>2</b>"})
