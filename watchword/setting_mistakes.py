@@ -31,7 +31,12 @@ def explain(detail: ErrorDetails, flags: Mapping[str, object], names: Collection
     if detail["type"] == "extra_forbidden":
         return [_explain_unknown(name, names)]
     words = words_of(detail) or detail["msg"].removeprefix("Value error, ")
-    return [f"{label(name, flags)}: {line}" for line in words.split("\n")]
+    return [f"{label(name, flags)}: {name_settings(line)}" for line in words.split("\n")]
+
+
+def name_settings(words: str) -> str:
+    """Name the setting where a rule of a package names its argument, which is called alike."""
+    return words.replace("allow_insecure_http", f"{PREFIX}ALLOW_INSECURE_HTTP")
 
 
 def unknown_variables(names: Collection[str]) -> Iterator[str]:

@@ -36,6 +36,7 @@ _WORDS = {
     "int_parsing": "must be a whole number",
     "float_parsing": "must be a number",
     "bool_type": "must be true or false",
+    "bool_parsing": "must be on, true, yes or 1, or else off, false, no or 0",
     "list_type": "must be an array",
     "tuple_type": "must be an array",
     "dict_type": "must be an object",

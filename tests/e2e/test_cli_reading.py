@@ -104,7 +104,9 @@ def test_the_issuer_is_changed_by_its_own_command_alone(run, monkeypatch):
 
 def test_what_cannot_be_an_issuer_or_has_no_registry_is_refused(run, tmp_path):
     """Before anything is made."""
-    assert "URL: " in refused(run("db", "set-issuer", "http://far.example"), code=2)
+    told = refused(run("db", "set-issuer", "http://far.example"), code=2)
+    assert "URL: plain http is" in told
+    assert "set WATCHWORD_ALLOW_INSECURE_HTTP" in told
     assert "there is no registry yet" in refused(run("db", "set-issuer", STRAY, "--yes"))
     assert [each.name for each in tmp_path.iterdir()] == ["wanted.toml"]
 

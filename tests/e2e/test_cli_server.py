@@ -202,7 +202,9 @@ def test_a_server_that_cannot_be_asked_is_wrong_usage(elsewhere, monkeypatch, se
     """A secret does not travel in the clear."""
     monkeypatch.setenv("WATCHWORD_CLIENT_ID", "root")
     monkeypatch.setenv("WATCHWORD_CLIENT_SECRET", "s" * 32)
-    assert "--server: " in refused(elsewhere("clients", "list", "--server", server), code=2)
+    told = refused(elsewhere("clients", "list", "--server", server), code=2)
+    assert "--server: " in told
+    assert ("set WATCHWORD_ALLOW_INSECURE_HTTP" in told) == (server == "http://auth.example")
 
 
 def test_a_server_that_is_not_there_is_named(elsewhere, monkeypatch):

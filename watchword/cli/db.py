@@ -63,13 +63,14 @@ def set_issuer(
     """
     from issuer.storage.registry import Registry
     from keys.identifiers import check_issuer
+    from watchword.setting_mistakes import name_settings
     from watchword.settings import load_settings
 
     settings = load_settings()
     try:
         check_issuer(issuer, allow_insecure_http=settings.allow_insecure_http)
     except ValueError as error:
-        raise WrongUsage(f"URL: {error}") from None
+        raise WrongUsage(f"URL: {name_settings(str(error))}") from None
     require_registry(settings)
     opened = Registry.open(settings.database, now=wall_clock, announce=ChangeLog(settings, True))
     with closing(opened) as registry:

@@ -255,6 +255,9 @@ def _parse_grants(texts: Iterable[str]) -> Grants:
         resource, *scopes = text.split() or [""]
         if resource in grants:
             raise WrongUsage(f"--grant: two grants on {resource}; put their scopes into one")
+        if not scopes:
+            named = resource or "the resource"
+            raise WrongUsage(f"--grant: no scope is named after {named}; say 'URI SCOPE...'")
         grants[resource] = (scopes, [])
     return grants
 

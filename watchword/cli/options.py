@@ -307,12 +307,14 @@ def read_lately(label: str, text: str | None) -> int | None:
     return None if text is None else read_duration_option(label, text, most=_TEN_YEARS)
 
 
-def read_duration(text: str) -> int | str:
-    """Read a duration into seconds; other text is returned as it is, for the schema to refuse."""
-    try:
-        return parse_duration(text, least=0)
-    except ValueError:
-        return read_number(text)
+def read_duration(text: str) -> int:
+    """Read a duration into seconds, or a number that is too small, for the schema to refuse.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    number = read_number(text)
+    return number if isinstance(number, int) else parse_duration(text, least=0)
 
 
 _READERS: Mapping[str, Callable[[Any], object]] = {

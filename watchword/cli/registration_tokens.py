@@ -83,7 +83,8 @@ def create(
     typed = {"uses": uses, "expires_at": expires_at}
     document: Json = {name: read_number(text) for name, text in typed.items() if text is not None}
     if token_ttl is not None:
-        document["token_ttl"] = read_duration(token_ttl)
+        with mistakes.of("--token-ttl"):
+            document["token_ttl"] = read_duration(token_ttl)
     if expires_in is not None:
         mistakes.exclude("--expires-in", [("--expires-at", expires_at)])
         with mistakes.of("--expires-in"):

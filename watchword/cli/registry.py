@@ -141,6 +141,7 @@ def _remote(server: str, settings: "Settings") -> "RemoteAdministration":
     from issuer.registry.errors import InvalidValue
     from watchword.cli.token import client_credentials
     from watchword.remote_administration import RemoteAdministration
+    from watchword.setting_mistakes import name_settings
 
     client_id, secret = client_credentials(settings)
     try:
@@ -152,7 +153,7 @@ def _remote(server: str, settings: "Settings") -> "RemoteAdministration":
             allow_insecure_http=settings.allow_insecure_http,
         )
     except (ConsumerError, InvalidValue) as error:
-        raise WrongUsage(f"--server: {error}") from None
+        raise WrongUsage(f"--server: {name_settings(str(error))}") from None
 
 
 def resource_finder(operations: "Operations") -> "Callable[[str], Resource]":

@@ -4,6 +4,8 @@ import pytest
 
 from watchword.settings import SettingsError, load_settings
 
+BOOLEAN = "must be on, true, yes or 1, or else off, false, no or 0"
+
 
 def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
     """Put variables into the environment."""
@@ -107,6 +109,14 @@ def test_an_empty_variable_and_one_of_the_scripts_are_no_mistakes(
         ("WATCHWORD_ROTATE_EVERY", "-5", "must be at least 0"),
         ("WATCHWORD_DRAIN_SECONDS", "soon", "must be a number"),
         ("WATCHWORD_DEMO_API", "maybe", "must be 'auto', 'on' or 'off'"),
+        ("WATCHWORD_CONSOLE", "maybe", BOOLEAN),
+        ("WATCHWORD_DPOP", "maybe", BOOLEAN),
+        (
+            "WATCHWORD_ISSUER",
+            "http://auth.example.com",
+            "plain http is for loopback hosts only; use https, or set WATCHWORD_ALLOW_INSECURE_HTTP"
+            " inside a private network",
+        ),
         (
             "WATCHWORD_KEY_STORE",
             "database",
@@ -176,3 +186,14 @@ def test_a_duration_may_have_a_unit(tmp_path, monkeypatch):
         monkeypatch.setenv("WATCHWORD_TOKEN_TTL", wrong)
         with pytest.raises(SettingsError, match="WATCHWORD_TOKEN_TTL: "):
             load_settings()
+
+
+@pytest.mark.parametrize("word", ["on", "true", "yes", "1", "off", "false", "no", "0"])
+def test_the_words_that_a_boolean_names_are_those_it_takes(
+    monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    """In any case, and one means what it says."""
+    assert word in BOOLEAN
+    for each in (word, word.upper()):
+        monkeypatch.setenv("WATCHWORD_CONSOLE", each)
+        assert load_settings().console == (word in ("on", "true", "yes", "1"))

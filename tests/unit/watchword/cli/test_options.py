@@ -74,7 +74,7 @@ def test_every_option_that_the_schema_has_is_there(kind, model):
 
 
 def test_values_are_read_by_the_form_that_the_schema_has():
-    """Numbers, switches, lists and pairs become JSON; what is no number is left to the schema."""
+    """Numbers, switches, lists and pairs become JSON; what is no duration is a mistake."""
     typed = {
         "client_name": "Till",
         "token_ttl": "60",
@@ -91,9 +91,10 @@ def test_values_are_read_by_the_form_that_the_schema_has():
         "metadata": {"team": "shop", "note": "a=b"},
     }
     for text in ("soon", "", "1.5", "٣", "1_000", "+1", " 1"):
-        assert options.read_attributes("client", {"token_ttl": text}, mistakes) == {
-            "token_ttl": text
-        }
+        wrong = Mistakes()
+        assert options.read_attributes("client", {"token_ttl": text}, wrong) == {}
+        with pytest.raises(WrongUsage, match="--token-ttl: must be 0 or more: a whole number of s"):
+            wrong.refuse()
     assert not mistakes
 
 
@@ -132,7 +133,8 @@ def test_the_schema_refuses_what_is_no_duration():
     assert options.read_duration("12h") == 43_200
     assert options.read_duration("0") == 0
     assert options.read_duration("-5") == -5
-    assert options.read_duration("soon") == "soon"
+    with pytest.raises(ValueError, match="a whole number of seconds, or one with a unit, such as"):
+        options.read_duration("soon")
 
 
 @pytest.mark.parametrize(
