@@ -88,7 +88,25 @@ def test_keys_that_the_passphrase_does_not_open_are_found(run, monkeypatch):
     run("keys", "generate")
     monkeypatch.setenv("WATCHWORD_KEY_PASSPHRASE", "wrong")
     ((_, remedy),) = findings(run("doctor", "--json"))["keys"]
-    assert "WATCHWORD_KEY_PASSPHRASE" in remedy
+    assert "check WATCHWORD_KEY_PASSPHRASE" in remedy
+    monkeypatch.delenv("WATCHWORD_KEY_PASSPHRASE")
+    ((found, remedy),) = findings(run("doctor", "--json"))["keys"]
+    assert (found.endswith(" is encrypted"), remedy) == (True, "set WATCHWORD_KEY_PASSPHRASE")
+
+
+def test_keys_that_cannot_be_read_are_found_with_the_remedy_of_their_own(run, tmp_path):
+    """A passphrase mends neither the mode of a folder nor a damaged file."""
+    run("keys", "generate")
+    keys, told = tmp_path / "watchword-data" / "keys", "watchword-data/keys"
+    keys.chmod(0o755)
+    found = findings(run("doctor", "--json"))
+    assert found["keys"] == [(f"key folder {told} is open to others", f"run: chmod 700 {told}")]
+    keys.chmod(0o700)
+    (file,) = keys.glob("*.pem")
+    file.write_text("x")
+    ((told, remedy),) = findings(run("doctor", "--json"))["keys"]
+    assert file.name in told
+    assert remedy == "restore it from a backup or remove it"
 
 
 def test_another_installation_at_the_issuers_url_is_found(served, run, monkeypatch):

@@ -78,7 +78,23 @@ def _examine(
     try:
         yield from part(settings)
     except (RegistryError, KeysError, ProviderError, OSError) as error:
-        yield Finding(name, str(error), _REMEDIES[name])
+        yield _unreadable(name, error)
+
+
+def _unreadable(part: str, error: Exception) -> Finding:
+    """Tell of a part that cannot be read, with the remedy of the error itself if it has one."""
+    from issuer.registry.errors import RegistryError
+    from keys.errors import KeyStoreError, SignerUnavailable
+
+    match error:
+        case KeyStoreError():  # its text ends with the remedy
+            found, _, remedy = str(error).rpartition("; ")
+            return Finding(part, found or remedy, remedy if found else _REMEDIES[part])
+        case SignerUnavailable():
+            return Finding(part, str(error), _REMEDIES["signer"])
+        case RegistryError():
+            return Finding(part, str(error), _REMEDIES["database"])
+    return Finding(part, str(error), _REMEDIES[part])
 
 
 def _folders(settings: "Settings") -> Iterator[Finding]:
@@ -159,7 +175,7 @@ def _keys(settings: "Settings") -> Iterator[Finding]:
             try:
                 store.signer(key.kid)
             except KeysError as error:
-                yield Finding("keys", str(error), _REMEDIES["keys"])
+                yield _unreadable("keys", error)
 
 
 def _client_secrets(settings: "Settings") -> Iterator[Finding]:
@@ -198,7 +214,8 @@ _REMEDIES = {
     "database": "start the database, or set WATCHWORD_DATABASE_URL and WATCHWORD_ISSUER to it",
     "profile": "start the database, or set WATCHWORD_DATABASE_URL and WATCHWORD_ISSUER to it",
     "replays": "start the replay store, or set WATCHWORD_REPLAY_STORE to it",
-    "keys": "set WATCHWORD_KEY_PASSPHRASE to the passphrase of the keys, and check their owner",
+    "keys": "check WATCHWORD_DATA_DIR, and the settings that say where keys are and who signs",
+    "signer": "start what WATCHWORD_KEY_SIGNER names, or check the settings that lead to it",
     "client_secrets": "set WATCHWORD_KEY_PASSPHRASE to the passphrase of the secrets",
     "issuer": "start the server; WATCHWORD_ISSUER must be reached from here and be its name",
 }
