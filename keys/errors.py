@@ -59,9 +59,10 @@ JWT_DIAGNOSES: Mapping[JwtFault, Diagnosis] = {
         "Have fewer scopes and claims in it, or raise `max_token_bytes` of the API.",
     ),
     JwtFault.MALFORMED_TOKEN: Diagnosis(
-        "It is not three base64url parts with strict JSON in the first two, "
-        "or its header asks for an extension.",
-        "Send the whole access token as the issuer gave it: not cut off, encrypted or encoded.",
+        "It is not three base64url parts with strict JSON in the first two, such as with white "
+        "space inside, or its header asks for an extension.",
+        "Send the whole access token as the issuer gave it: not cut off, broken into lines, "
+        "encrypted or encoded.",
     ),
     JwtFault.WRONG_TYPE: Diagnosis(
         "`typ` is not `at+jwt` (RFC 9068): an ID token, or a JWT of another kind.",

@@ -154,6 +154,12 @@ def _found_times(seen: Seen) -> str:
     return ", ".join([*shown, *([age] if age else [])]) or "no times"
 
 
+def _found_parts(seen: Seen) -> str:
+    if any(each.isspace() for each in seen.token.decode("utf-8", "replace")):
+        return "white space inside, as in a token that was copied from lines: take it out"
+    return f"{seen.token.count(b'.') + 1} parts"
+
+
 DESCRIPTIONS: Mapping[str, Description] = {
     "size": Description(
         "RFC 9068 §4",
@@ -163,7 +169,7 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "shape": Description(
         "RFC 7515 §7.1, RFC 7519 §7.2",
         lambda seen: "three base64url parts; header and claims one strict JSON object each",
-        lambda seen: f"{seen.token.count(b'.') + 1} parts",
+        _found_parts,
     ),
     "type": Description("RFC 9068 §4, RFC 8725 §3.11", _accepted_types, _found_types),
     "algorithm": Description(

@@ -12,6 +12,8 @@ from playwright.async_api import Page, Request, Route, expect
 
 from keys.encoding import encode_base64url, parse_json_object
 from keys.jws import parse_compact
+from resource_api.config import ResourcePolicy
+from resource_api.explanation import explain
 from tests.support.browser import Watch, assert_accessible, press_tab_to
 from tests.support.inspector import expect_verdict, judge, paste_keys
 from tests.support.provider import Place, eventually, make_place, running
@@ -21,6 +23,7 @@ SECRET = "only-for-development"
 DEMO = {"client_id": "demo", "client_secret": SECRET}
 SCRIPT = '"><img src=x onerror=alert(1)><script>alert(2)</script><b>'
 FIRST_LOAD = 60_000  # bytes
+POLICY = ResourcePolicy(issuer="https://x.example", resource="https://y.example")
 NARROW = {"width": 360, "height": 640}
 
 
@@ -317,6 +320,16 @@ async def test_it_can_be_read_in_the_dark_and_on_a_narrow_screen(
         await expect(page.locator("#result")).to_have_attribute("aria-busy", "false")
         await assert_accessible(page)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_a_token_that_was_broken_into_lines_is_told_so(inspector: Page, token: str) -> None:
+    """In the words of `watchword token explain`."""
+    broken = f"{token[:76]}\n{token[76:]}"
+    await paste(inspector, broken)
+    await expect_verdict(inspector, "Refused: malformed_token", "white space inside")
+    explanation = explain(broken.encode(), None, POLICY, now=0)
+    shape = inspector.locator('[data-check="shape"]')
+    await expect(shape).to_contain_text(explanation.findings[1].found)
 
 
 async def test_the_button_empties_the_page(inspector: Page, token: str) -> None:

@@ -141,6 +141,20 @@ async def test_every_mistake_of_a_token_is_told(run: Run, monkeypatch: pytest.Mo
         assert token.decode() not in plain.stdout + plain.stderr
 
 
+async def test_a_token_that_was_broken_into_lines_is_told_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an argument and through a pipe, of which all lines count, as a mail has them."""
+    async with explaining(run, monkeypatch) as told:
+        token = told.forge.token().decode()
+        broken = f"{token[:76]}\n{token[76:]}\n"
+        for arguments, stdin in (((broken,), ""), ((), broken)):
+            done = await told.ask("token", "explain", "--json", *arguments, stdin=stdin)
+            document = json.loads(done.stdout)
+            assert (done.returncode, document["reason"]) == (1, "malformed_token")
+            assert "white space inside" in document["checks"][1]["found"]
+
+
 @pytest.mark.parametrize(
     ("audience", "judged_for"),
     [

@@ -316,11 +316,15 @@ def read_token(given: str) -> str:
     """Return the token that a command was given, without what `read_pasted_token` takes off.
 
     Args:
-        given: the argument; `-` for the first line of standard input.
+        given: the argument; `-` for standard input, of which a terminal gives one line.
     """
     text = given
     if given == "-":
-        text = "" if sys.stdin is None else sys.stdin.readline(_LONGEST_TOKEN)
+        source = sys.stdin
+        if source is None:
+            text = ""
+        else:
+            text = (source.readline if source.isatty() else source.read)(_LONGEST_TOKEN)
     return read_pasted_token(text)
 
 

@@ -64,6 +64,8 @@ def test_a_good_token_passes_every_check() -> None:
     [
         (FORGE.token(x="x" * 9000), "size", "at most 8192 bytes", "bytes"),
         (b"a.b", "shape", "three base64url parts", "2 parts"),
+        (b"a.\nb.c", "shape", "three base64url parts", "white space inside"),
+        ("a.\u00a0b.c".encode(), "shape", "three base64url parts", "white space inside"),
         (FORGE.token(header={"typ": "JWT"}), "type", 'typ "at+jwt"', 'typ "JWT"'),
         (FORGE.token(header={"typ": DROP}), "type", 'typ "at+jwt"', "typ missing"),
         (FORGE.token(header={"alg": "none"}), "algorithm", "alg RS256", 'alg "none"'),
