@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from issuer.client_auth.methods import METHODS
 from issuer.endpoints.asgi import Receive, Scope, Send
 from issuer.registry.audit import Via
 from tests.support.administration_api import Api, opened_api
@@ -56,6 +57,7 @@ class Pages:
                 session=SESSION,
                 administrator=administrator,
                 api=AdministrationClient(self._serve, administrator),
+                methods=tuple(METHODS),
                 now=NOW,
             )
         )

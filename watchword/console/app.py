@@ -145,8 +145,10 @@ class ConsoleApp:
         self._guard = SessionGuard(
             issuer.registry, origin=self._origin, administration=settings.administration
         )
+        authenticator = issuer.authentication.authenticator
+        self._methods = authenticator.methods
         sign_in = SignIn(
-            issuer.authentication.authenticator,
+            authenticator,
             issuer.usage,
             issuer.writes,
             settings.administration,
@@ -309,6 +311,7 @@ class ConsoleApp:
             session=session,
             administrator=administrator,
             api=AdministrationClient(admin.serve_within, administrator),
+            methods=self._methods,
             now=wall_clock(),
             is_partial=incoming.is_partial,
         )

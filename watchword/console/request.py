@@ -1,6 +1,6 @@
 """What a page of the console is given, and what it returns."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -83,6 +83,7 @@ class ConsoleRequest:
         session: who is signed in.
         administrator: what that one holds at this moment.
         api: the administration API in the name of the session.
+        methods: of client authentication that are switched on.
         now: seconds since the epoch.
         is_partial: whether htmx asks, and takes a part of the page.
     """
@@ -95,6 +96,7 @@ class ConsoleRequest:
     session: Session
     administrator: Administrator
     api: AdministrationClient
+    methods: Collection[str]
     now: int
     is_partial: bool = False
 

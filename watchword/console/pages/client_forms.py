@@ -166,13 +166,20 @@ async def _form(
         "flags": flags,
         "offered": await _offered_grants(request, granted),
         "may_list_resources": request.may(RESOURCES),
-        "methods": METHODS,
+        "methods": _offered_methods(request, values.get("token_endpoint_auth_method", "")),
         "lifetimes": LIFETIMES,
         "expires_in": values.get("expires_in", ""),
         "mistakes": defaultdict(str, mistakes or {}),
         "differences": differences,
     }
     return Page(template="client-form.html", context=context, status=status)
+
+
+def _offered_methods(request: ConsoleRequest, chosen: str) -> list[tuple[str, str]]:
+    """List the methods that are switched on; what a client has already stays, on or off."""
+    return [
+        (method, text) for method, text in METHODS if method in request.methods or method == chosen
+    ]
 
 
 async def _offered_grants(request: ConsoleRequest, granted: list[str]) -> list[Document]:

@@ -61,6 +61,23 @@ async def test_a_client_is_registered_and_its_secret_shown_once(console, visit):
     assert ("root", "console", "client.created", "till") in console.audit()
 
 
+async def test_methods_that_are_switched_off_are_not_offered(console, visit):
+    """But a client that has one keeps it in its form."""
+    console.register(
+        "till", token_endpoint_auth_method="tls_client_auth", tls_client_auth_san_dns="x.y"
+    )
+    new, kept = await visit.get("/new-client"), await visit.get("/clients/till/edit")
+    for method, offered in (
+        ("client_secret_basic", (True, True)),
+        ("private_key_jwt", (True, True)),
+        ("client_secret_jwt", (False, False)),
+        ("tls_client_auth", (False, True)),
+        ("self_signed_tls_client_auth", (False, False)),
+    ):
+        option = f'<option value="{method}"'
+        assert (option in new.text, option in kept.text) == offered
+
+
 @pytest.mark.parametrize("shown_at", ["", "soon", "-1", "²", "9" * 11, "9" * 12])
 async def test_a_secret_lives_no_longer_than_was_chosen_whatever_the_form_says(
     console, visit, shown_at
