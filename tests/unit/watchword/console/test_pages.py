@@ -11,9 +11,7 @@ from keys.ring import RingPolicy
 from tests.support.console_pages import Pages, hidden_fields, opened_pages
 from tests.support.registry import NOW, RESOURCE
 from watchword.console.api import ApiRefusal
-from watchword.console.pages.tokens import read_moment
 from watchword.console.routes import ROUTES
-from watchword.console.times import claimed_time
 from watchword.registry import ADMIN_SCOPES
 
 ORDERS = "/resources/https%3A%2F%2Forders.example.com"
@@ -248,28 +246,6 @@ async def test_what_names_no_tokens_is_said_with_the_form(
     status, html = await pages.ask("POST", "/tokens", action="nonsense", **fields)
     assert (status, said in html) == (422, True)
     assert HTML not in html
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2026-11-28T07:00", "2026-11-28T07:00:00Z"),
-        ("2026-11-28T07:00:01Z", "2026-11-28T07:00:01Z"),
-        ("2026-11-28T07:00+01:00", "2026-11-28T06:00:00Z"),
-        ("now", None),
-        ("0001-01-01T00:00+23:59", None),
-    ],
-)
-def test_times_are_in_utc_unless_they_say_otherwise(text: str, moment: str | None) -> None:
-    """As browsers send them, and as links have them."""
-    assert read_moment(text) == moment
-
-
-@pytest.mark.parametrize("claimed", [HTML, True, -1, 10**30, 1.5, None])
-def test_a_time_that_a_token_claims_may_be_anything(claimed: object) -> None:
-    """What is no time is shown as it is."""
-    assert claimed_time(claimed) is None
-    assert claimed_time(0) == "1970-01-01T00:00:00Z"
 
 
 # ---- usage, audit, health ----
