@@ -1,4 +1,4 @@
-"""Commands that read write nothing, and a registry refuses an issuer that it does not belong to."""
+"""Commands that read write nothing, and a registry refuses a foreign issuer and mistyped names."""
 
 import sqlite3
 from contextlib import closing
@@ -170,3 +170,23 @@ def test_a_registry_opened_for_reading_cannot_be_changed(tmp_path, postgres_url)
             with pytest.raises(Exception, match="read-only"):
                 registry.settle_issuer(ISSUER, own=ISSUER, serving=True)
             assert registry.read(lambda reading: reading.identity()).issuer is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["show", "biling"], "; did you mean billing?"),
+        (["update", "biling", "--add-scope", "read"], "; did you mean billing?"),
+        (["show", "zzz"], ""),
+        (["update", "billing", "--add-scope", "wriet"], "; did you mean write?"),
+        (["create", "x", "--grant", f"{ISSUER} raed"], "; did you mean read?"),
+        (["create", "x", "--grant", f"{ISSUER} fly"], ""),
+        (["create", "x", "--grant", "http://localhost:808 read"], f"; did you mean {ISSUER}?"),
+    ],
+)
+def test_a_mistyped_name_is_told_with_the_one_that_was_probably_meant(run, arguments, meant):
+    """Of a client, of a scope among those of the resource, or of a resource."""
+    run("clients", "create", "billing", "--scope", "read")
+    told = refused(run("clients", *arguments))
+    assert ("did you mean" in told) == bool(meant)
+    assert told.endswith(f"{meant}\n")

@@ -28,6 +28,7 @@ from watchword.cli.options import (
     unset_choices,
 )
 from watchword.cli.output import Mistakes
+from watchword.cli.registry import compared_clients
 
 if TYPE_CHECKING:
     from issuer.registry.client_description import ClientFilter
@@ -264,7 +265,7 @@ def find_without_effect(client: "Json", operations: "Operations") -> list[str]:
     subjects = named_subjects(each["subjects"] for each in exchanges)
     show = operations.show_client
     unknown = [each for each in subjects if _is_missing(show, each, UnknownClient)]
-    known = _client_ids(operations) if unknown else []
+    known = compared_clients(operations) if unknown else []
     found += [unknown_subject(each, known) for each in unknown]
     if exchanges and TOKEN_EXCHANGE not in client["grant_types"]:
         found.append(f"to exchange tokens it needs --grant-type {TOKEN_EXCHANGE}")
@@ -272,17 +273,6 @@ def find_without_effect(client: "Json", operations: "Operations") -> list[str]:
     return found + [
         f"to exchange tokens for {each} it needs a grant on it" for each in dict.fromkeys(ungranted)
     ]
-
-
-def _client_ids(operations: "Operations") -> list[str]:
-    """List the clients that a mistyped one is compared with; none if they cannot be read."""
-    from issuer.registry.errors import RegistryError
-    from issuer.registry.mistakes import COMPARED
-
-    try:
-        return [each["client_id"] for each in operations.list_clients(limit=COMPARED).items]
-    except RegistryError:
-        return []
 
 
 def _is_missing(show: Callable[[str], object], name: str, missing: type[Exception]) -> bool:

@@ -1,7 +1,7 @@
 """What the commands on the registry share: opening it, pages, the log, questions, warnings."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -71,8 +71,49 @@ def administration(
         else:
             opened = closing(_remote(server, settings))
     wrong.refuse()  # so from here on there is something to open
-    with opened as operations, wrong.labelled():
+    with opened as operations, wrong.labelled(), _suggesting(operations):
         yield operations
+
+
+@contextmanager
+def _suggesting(operations: "Operations") -> "Iterator[None]":
+    """Add the name that was probably meant to a refusal of one that there is not."""
+    from issuer.registry.errors import RegistryError, UnknownClient, UnknownResource, UnknownScope
+    from issuer.registry.mistakes import suggest
+
+    try:
+        yield
+    except (UnknownClient, UnknownResource, UnknownScope) as error:
+        said, _, name = str(error).rpartition(": ")  # as a server says it, too
+        known: list[str] = []
+        with suppress(RegistryError):  # who may not read names is told none
+            if isinstance(error, UnknownClient):
+                known = compared_clients(operations, after=name[: len(name) // 2])
+            elif isinstance(error, UnknownResource):
+                known = [each["resource"] for each in operations.list_resources()]
+            else:
+                known = _scopes_on(said.replace(",", "").split(), operations)
+        raise type(error)(f"{error}{suggest(name, known)}") from None
+
+
+def _scopes_on(resources: Collection[str], operations: "Operations") -> list[str]:
+    listed = operations.list_resources()
+    return [scope for each in listed if each["resource"] in resources for scope in each["scopes"]]
+
+
+def compared_clients(operations: "Operations", *, after: str = "") -> list[str]:
+    """List the first clients behind a place, with which a mistyped one is compared.
+
+    None if they cannot be read.
+    """
+    from issuer.registry.errors import RegistryError
+    from issuer.registry.mistakes import COMPARED
+
+    try:
+        found = operations.list_clients(after=after or None, limit=COMPARED)
+    except RegistryError:
+        return []
+    return [each["client_id"] for each in found.items]
 
 
 @contextmanager
