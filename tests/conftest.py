@@ -1,5 +1,6 @@
 """Fixtures that every test may use, and names of cases that stay the same from run to run."""
 
+import functools
 import os
 import posix
 import shutil
@@ -31,6 +32,8 @@ _LONGEST_CASE_NAME = 40
 _MEASURED = ("unit", "contract", "conformance", "e2e/test_cli_")
 _LONGEST_CHILD = 120
 """Seconds that a forked process may take."""
+_PURE = Path(__file__).parents[1] / "scripts" / "pure-modules.txt"
+_Cached = type(functools.cache(len))
 _MEMORY = Path("/dev/shm")
 _ROOM = 4 * 2**30
 
@@ -163,9 +166,19 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     try:
         return (yield)
     finally:
+        _forget_results()
         measuring.start()
         if processes is not None:
             os.environ["COVERAGE_PROCESS_CONFIG"] = processes
+
+
+def _forget_results() -> None:
+    """Empty the caches of pure modules: what they hold is not computed, nor measured, again."""
+    for line in _PURE.read_text().splitlines():
+        module = sys.modules.get(line.removesuffix(".py").replace("/", "."))
+        for each in vars(module).values() if module else ():
+            if isinstance(each, _Cached):
+                each.cache_clear()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

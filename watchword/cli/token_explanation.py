@@ -132,6 +132,7 @@ def _policy(
     from issuer.profile import PROFILES
     from resource_api.config import ResourcePolicy
     from resource_api.profiles import find_profile
+    from watchword.setting_mistakes import name_settings
 
     try:
         named = find_profile(profile)
@@ -150,7 +151,7 @@ def _policy(
             binding_required="any" if rules.only_bound else "",
         )
     except ValueError as error:
-        raise WrongUsage(f"--resource: {error}") from None
+        raise WrongUsage(f"--resource: {name_settings(str(error))}") from None
 
 
 async def _explain(
