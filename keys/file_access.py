@@ -6,6 +6,7 @@ Kubernetes gives the files of a volume to root, adds the bits of a group that on
 (`fsGroup`), and mounts Secrets read-only in a folder whose mode cannot be set.
 """
 
+import errno
 import grp
 import os
 import pwd
@@ -67,11 +68,14 @@ def folders_above(path: Path) -> list[Path]:
         path: of a file or folder, which need not exist.
 
     Raises:
-        RuntimeError: a link leads to itself.
+        OSError: a link leads to itself.
     """
-    resolved = path.resolve()
-    if resolved.is_symlink():  # which `resolve` does not say any more as of Python 3.13
-        raise RuntimeError(f"a link that leads to itself: {path}")
+    try:
+        resolved = path.resolve()
+    except RuntimeError:  # up to Python 3.12; as of 3.13 a link is what is left
+        resolved = path
+    if resolved.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     return list(dict.fromkeys((path.absolute().parent, resolved.parent)))
 
 

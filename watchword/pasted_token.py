@@ -10,5 +10,6 @@ def read_pasted_token(text: str) -> str:
 
     The inspector has the same rule, in its `readToken`.
     """
+    text = text.removeprefix("\ufeff")  # as files begin that some editors write
     found = _BEFORE.match(text)
     return (text if found is None else text[found.end() :]).strip()

@@ -95,7 +95,7 @@ def find_unknown_name(
     scopes = list(dict.fromkeys(name for each in at for name in each["scopes"]))
     if scope is None or scope in scopes:
         return None
-    where = "no resource has" if resource is None else f"{resource} does not have"
+    where = "no resource has" if resource is None else f"the resource {resource} does not have"
     return f"{where} the scope {scope}{suggest(scope, scopes)}"
 
 

@@ -78,5 +78,5 @@ class KeptFile:
     def _folders(self) -> list[Path]:
         try:
             return folders_above(self.path)
-        except RuntimeError:
+        except OSError:
             raise CopyRefused(f"{self.path} is a link to itself; remove it") from None

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from functools import partial
 
 import httpx
 import pytest
@@ -186,28 +187,34 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes(root, place):
         assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_token_that_is_revoked_while_a_body_arrives_does_nothing(as_client, root, place):
+def test_a_token_that_is_revoked_while_a_body_arrives_does_nothing(tmp_path):
     """A body may take its time; what counts is the token when all of it is there."""
-    writer = as_client("writer")
-    body, gone = b'{"client_id": "parked"}', {"action": "revoke", "client_id": "writer"}
-    head = (
-        f"POST /admin/api/v1/clients HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
-        f"Authorization: {writer.headers['authorization']}\r\n"
-        "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
-    )
-    with socket.create_connection(("127.0.0.1", place.port), timeout=PATIENCE) as connection:
-        connection.sendall(head.encode())
-        # The server asks for the body once it has judged the token.
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
-        connection.sendall(body[:-1])
-        assert root.post("/token-revocations", json=gone).is_success
-        assert eventually(lambda: {writer.get("/clients").status_code for _ in range(8)} == {401})
-        connection.sendall(body[-1:])
-        answer = connection.recv(65_536).decode()
+    place = make_place(tmp_path)
+    place.add_key()
+    resource = place.url + "/admin/api/v1"
+    client = place.json("clients", "create", "writer", "--grant", f"{resource} {WRITER}")
+    body = b'{"client_id": "parked"}'
+    with running(place):  # one worker, which learns of the revocation once
+        token = {"authorization": f"Bearer {place.ask(client).json()['access_token']}"}
+        head = (
+            f"POST /admin/api/v1/clients HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+            f"Authorization: {token['authorization']}\r\nConnection: close\r\n"
+            "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", place.port), timeout=PATIENCE) as connection:
+            connection.sendall(head.encode())
+            # The server asks for the body once it has judged the token.
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
+            connection.sendall(body[:-1])
+            assert place.run("token", "revoke", "--client", "writer", "--yes").returncode == 0
+            ask = partial(httpx.get, f"{resource}/clients", headers=token, trust_env=False)
+            assert eventually(lambda: ask().status_code == 401)
+            connection.sendall(body[-1:])
+            answer = connection.makefile("rb").read().decode()
     assert answer.startswith("HTTP/1.1 401 ")
     assert 'error="invalid_token"' in answer
     assert "revoked" in answer
-    assert root.get("/clients/parked").status_code == 404
+    assert place.run("clients", "show", "parked").returncode == 1
 
 
 def test_everything_that_is_served_is_described(place):

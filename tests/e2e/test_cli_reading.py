@@ -176,6 +176,7 @@ def test_a_registry_opened_for_reading_cannot_be_changed(tmp_path, postgres_url)
     ("arguments", "meant"),
     [
         (["show", "biling"], "; did you mean billing?"),
+        (["show", "bliling"], "; did you mean billing?"),  # which sorts behind it
         (["update", "biling", "--add-scope", "read"], "; did you mean billing?"),
         (["show", "zzz"], ""),
         (["update", "billing", "--add-scope", "wriet"], "; did you mean write?"),

@@ -86,14 +86,14 @@ def _unreadable(part: str, error: Exception) -> Finding:
     from issuer.registry.errors import RegistryError
     from keys.errors import KeyStoreError, SignerUnavailable
 
-    match error:
-        case KeyStoreError():  # its text ends with the remedy
+    match error, error.__cause__:
+        case _, SignerUnavailable():
+            return Finding(part, str(error), _REMEDIES["signer"])
+        case (RegistryError(), _) | (_, RegistryError()):
+            return Finding(part, str(error), _REMEDIES["database"])
+        case KeyStoreError(), _:  # its text ends with the remedy
             found, _, remedy = str(error).rpartition("; ")
             return Finding(part, found or remedy, remedy if found else _REMEDIES[part])
-        case SignerUnavailable():
-            return Finding(part, str(error), _REMEDIES["signer"])
-        case RegistryError():
-            return Finding(part, str(error), _REMEDIES["database"])
     return Finding(part, str(error), _REMEDIES[part])
 
 

@@ -88,10 +88,10 @@ def _suggesting(operations: "Operations") -> "Iterator[None]":
         known: list[str] = []
         with suppress(RegistryError):  # who may not read names is told none
             if isinstance(error, UnknownClient):
-                known = compared_clients(operations, after=name[: len(name) // 2])
+                known = compared_clients(operations, near=name)
             elif isinstance(error, UnknownResource):
                 known = [each["resource"] for each in operations.list_resources()]
-            else:
+            elif said.startswith("no such scope"):  # and not a type of authorization details
                 known = _scopes_on(said.replace(",", "").split(), operations)
         raise type(error)(f"{error}{suggest(name, known)}") from None
 
@@ -101,19 +101,23 @@ def _scopes_on(resources: Collection[str], operations: "Operations") -> list[str
     return [scope for each in listed if each["resource"] in resources for scope in each["scopes"]]
 
 
-def compared_clients(operations: "Operations", *, after: str = "") -> list[str]:
-    """List the first clients behind a place, with which a mistyped one is compared.
+def compared_clients(operations: "Operations", *, near: str = "") -> list[str]:
+    """List the clients with which a mistyped one is compared; none if they cannot be read.
 
-    None if they cannot be read.
+    Args:
+        operations: where they are.
+        near: what was typed; of many clients, those behind its first character are listed.
     """
     from issuer.registry.errors import RegistryError
     from issuer.registry.mistakes import COMPARED
 
     try:
-        found = operations.list_clients(after=after or None, limit=COMPARED)
+        items = operations.list_clients(limit=COMPARED).items
+        if near and len(items) == COMPARED:
+            items = operations.list_clients(after=near[0], limit=COMPARED).items
     except RegistryError:
         return []
-    return [each["client_id"] for each in found.items]
+    return [each["client_id"] for each in items]
 
 
 @contextmanager
@@ -353,11 +357,12 @@ def read_line() -> bytes:
     return b"" if sys.stdin is None else sys.stdin.buffer.readline(_LONGEST_LINE)
 
 
-def read_token(given: str) -> str:
+def read_token(given: str, *, whole: bool = False) -> str:
     """Return the token that a command was given, without what `read_pasted_token` takes off.
 
     Args:
-        given: the argument; `-` for standard input, of which a terminal gives one line.
+        given: the argument; `-` for the first line of standard input.
+        whole: read all lines, to tell of a token that was broken into several; of a terminal, one.
     """
     text = given
     if given == "-":
@@ -365,7 +370,8 @@ def read_token(given: str) -> str:
         if source is None:
             text = ""
         else:
-            text = (source.readline if source.isatty() else source.read)(_LONGEST_TOKEN)
+            read = source.read if whole and not source.isatty() else source.readline
+            text = read(_LONGEST_TOKEN)
     return read_pasted_token(text)
 
 

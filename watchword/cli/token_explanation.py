@@ -106,7 +106,7 @@ def given_token(argument: str | None) -> str:
     """
     if argument is None and sys.stdin.isatty():
         raise WrongUsage("TOKEN: give a token, or send one through a pipe")
-    token = read_token("-" if argument is None else argument)
+    token = read_token("-" if argument is None else argument, whole=True)
     if not token:
         raise WrongUsage("TOKEN: there is none")
     return token

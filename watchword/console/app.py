@@ -226,7 +226,7 @@ class ConsoleApp:
         incoming.signed_in = signed_in
         if (method, incoming.path) == ("GET", SHOW):
             onward = Form.parse(incoming.query).get("next")
-            # Shown to whoever is signed in too: the link may have brought a code of somebody else.
+            # Shown where there is a session too: a link may have brought the code of another user.
             name = None if session is None or signed_in is None else session.name
             attempt = Attempt(onward=onward, signed_in=name)
             return await self._sign_in.show(incoming.headers, attempt)

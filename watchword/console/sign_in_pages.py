@@ -116,7 +116,7 @@ class SignInPages:
         except (InvalidClient, TooManyRequests, UnauthorizedClient) as error:
             self._events("console.refused", reason=error.reason, client_id=error.client_id)
             return await self.show(headers, _explain(error, onward, client_id))
-        return await self._begin(session, onward)
+        return await self._begin(headers, session, onward)
 
     async def by_code(self, headers: Headers, form: Form) -> Outcome:
         """Sign in with the code of a link."""
@@ -133,7 +133,7 @@ class SignInPages:
                 " folder. Run “watchword console” again, with the settings of this server."
             )
             return await self.show(headers, Attempt(onward=onward, mistake=mistake, status=403))
-        return await self._begin(session, onward)
+        return await self._begin(headers, session, onward)
 
     async def leave(self, session: Session) -> Outcome:
         """End a session everywhere.
@@ -146,7 +146,10 @@ class SignInPages:
         shown = Redirect(path=SHOW, notice="signed-out")
         return Outcome(result=shown, cookies=self._guard.forget_session())
 
-    async def _begin(self, session: Session, onward: str) -> Outcome:
+    async def _begin(self, headers: Headers, session: Session, onward: str) -> Outcome:
+        """Begin a session, and end the one that the browser has."""
+        if (former := await self._guard.find_session(headers)) is not None:
+            await self.leave(former)
         self._events("console.signed_in", **_named(session), secret_id=session.credential_id)
         path = choose_next(onward, self._base).removeprefix(self._base)
         cookies = await self._guard.keep_session(session)

@@ -45,8 +45,6 @@ METRICS_PATH = "/metrics"
 INSPECTOR_PATHS = ("/inspect", "/inspect/keys")
 
 _HELD_STATUSES = {InvalidClient.status, TooManyRequests.status}
-_UNPROVEN_STATUSES = {401, 303}
-"""Of answers to nobody in particular: 303 leads to the console's sign-in, or on after a form."""
 _LOGGED_CHARACTERS = 100
 
 # What a peer may call its request; anything else is replaced, so that log lines stay clean.
@@ -134,21 +132,22 @@ class Provider:
                 if message["status"] in _HELD_STATUSES and not self._leaving:
                     scope[HELD] = await self._pace.wait()
                 if self._settings.request_log:
-                    self._log(scope, message["status"], monotonic() - began, route)
+                    self._log(scope, message, monotonic() - began, route)
             await send(message)
 
         endpoint = _not_found if route is None else self._routes[route]
         await endpoint(scope, receive, send_with_id)
 
-    def _log(self, scope: Scope, status: int, seconds: float, route: str | None) -> None:
-        # A path may be anything, such as a token, where nothing is served, and where nobody has
-        # shown who asks: there the route has to do. A query always may.
-        path = route if status in _UNPROVEN_STATUSES else scope["path"][:_LOGGED_CHARACTERS]
+    def _log(self, scope: Scope, start: Message, seconds: float, route: str | None) -> None:
+        # A path may be anything, such as a token, in a request that is refused or led to the
+        # console's sign-in: there the route has to do. A query always may.
+        led_on = any(name == b"hx-redirect" for name, _ in start["headers"])
+        is_done = 200 <= start["status"] < 300 and not led_on
         self._events(
             "request.answered",
             method=scope["method"][:_LOGGED_CHARACTERS],
-            path=None if status == 404 else path,
-            status=status,
+            path=scope["path"][:_LOGGED_CHARACTERS] if is_done else route,
+            status=start["status"],
             duration=round(seconds, 6),
         )
 

@@ -68,7 +68,7 @@ KINDS: Mapping[type[errors.RegistryError], ProblemKind] = {
         "unknown-registration-token", 404, "There is no such registration token"
     ),
     errors.UnknownSigningKey: ProblemKind("unknown-key", 404, "There is no such signing key"),
-    CallerNotActive: ProblemKind("caller-not-active", 401, "The caller's token counts no more"),
+    CallerNotActive: ProblemKind("caller-not-active", 401, "The caller is not active any more"),
     BeyondAuthority: ProblemKind("beyond-authority", 403, "The caller does not hold as much"),
     errors.DuplicateClient: ProblemKind("duplicate-client", 409, "The client id is taken"),
     errors.DuplicateResource: ProblemKind("duplicate-resource", 409, "The identifier is taken"),

@@ -15,6 +15,7 @@ from resource_api import BearerMiddleware, ResourcePolicy
 from resource_api.errors import InsufficientScope, InvalidToken, Reason, ResourceError
 from resource_api.protection import Protection, ProtectionSettings
 from resource_api.validator import TrustedIssuer
+from tests.support.keys import rsa_key
 from tests.support.protected_api import ProtectedApi, PublishedKeySet, ask, bearer
 from tests.support.telemetry import Telemetry
 from watchword.testing.clock import Clock
@@ -218,3 +219,22 @@ async def test_the_span_of_a_refusal_has_its_reason(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ResourceError):
         await protect(api).authenticate([TRACEPARENT])
     assert len(telemetry.spans) == 3
+
+
+@pytest.mark.parametrize("end", ["it expires", "its key is withdrawn"])
+@pytest.mark.parametrize("cache_size", [0, 4096])
+async def test_a_token_is_looked_at_once_more_where_it_took_long(end: str, cache_size: int) -> None:
+    """Whether it is remembered or not; one that still counts passes without a word."""
+    api = ProtectedApi(cache_size=cache_size)
+    protection = api.app.protection
+    token = await protection.validate(api.forge.token())
+    await protection.recheck(token)
+    if end == "it expires":
+        api.clock.advance(token.expires_at - NOW + 60)
+    else:
+        api.issuer.body = TokenForge(rsa_key(1)).jwks_document
+        api.monotonic.advance(100_000)
+    with pytest.raises(InvalidToken) as refusal:
+        await protection.recheck(token)
+    expected = Reason.EXPIRED if end == "it expires" else Reason.UNKNOWN_KEY
+    assert refusal.value.reason is expected

@@ -209,6 +209,10 @@ async def test_requests_are_logged_if_asked_for(is_on):
         await client.get("/admin/api/v1/tokens/SECRET")
         await client.get("/register/SECRET")
         await client.get("/console/sign-in/SECRET")
+        await client.get("/console/SECRET", headers={"hx-request": "true"})
+        await client.put("/console/SECRET")
+        await client.post("/register/SECRET")
+        await client.get("/admin/api/v1/SECRET", headers={"authorization": "Bearer a b"})
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     asked = [line for line in lines if line["event"] == "request.answered"]
     told = [(line["method"], line.get("path"), line["status"]) for line in asked]
@@ -218,6 +222,10 @@ async def test_requests_are_logged_if_asked_for(is_on):
         ("GET", "/admin/api/v1/", 401),
         ("GET", "/register/", 401),
         ("GET", "/console/", 303),
+        ("GET", "/console/", 200),
+        ("PUT", "/console/", 405),
+        ("POST", "/register/", 405),
+        ("GET", "/admin/api/v1/", 400),
     ]
     assert told == (expected if is_on else [])
     assert all(line["address"] == "127.0.0.1" and 0 <= line["duration"] < 60 for line in asked)

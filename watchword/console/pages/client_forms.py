@@ -52,7 +52,7 @@ class _Mistakes(Exception):
 async def register_client(request: ConsoleRequest) -> Page | Redirect:
     """Show the form, and register a client; its secret is shown on the answer, this once."""
     if request.method == "GET":
-        method = AuthMethod.CLIENT_SECRET_BASIC.value
+        method = next(iter(_offered_methods(request)), ("",))[0]
         return await _form(request, {"token_endpoint_auth_method": method}, client_id="")
     form, client_id = request.form, request.form.get("client_id")
     lifetime = form.get("expires_in")
@@ -166,7 +166,7 @@ async def _form(
         "flags": flags,
         "offered": await _offered_grants(request, granted),
         "may_list_resources": request.may(RESOURCES),
-        "methods": _offered_methods(request, values.get("token_endpoint_auth_method", "")),
+        "methods": _offered_methods(request, document.get("token_endpoint_auth_method")),
         "lifetimes": LIFETIMES,
         "expires_in": values.get("expires_in", ""),
         "mistakes": defaultdict(str, mistakes or {}),
@@ -175,11 +175,9 @@ async def _form(
     return Page(template="client-form.html", context=context, status=status)
 
 
-def _offered_methods(request: ConsoleRequest, chosen: str) -> list[tuple[str, str]]:
+def _offered_methods(request: ConsoleRequest, kept: str | None = None) -> list[tuple[str, str]]:
     """List the methods that are switched on; what a client has already stays, on or off."""
-    return [
-        (method, text) for method, text in METHODS if method in request.methods or method == chosen
-    ]
+    return [(name, text) for name, text in METHODS if name in request.methods or name == kept]
 
 
 async def _offered_grants(request: ConsoleRequest, granted: list[str]) -> list[Document]:

@@ -188,8 +188,12 @@ async def test_whoever_is_signed_in_may_sign_in_as_somebody_else(console):
     answer = await visit.get("/sign-in")
     assert "You are signed in as anna." in answer.text
     assert 'href="/console"' in answer.text
+    copied = console.visit()
+    copied.copy_cookies(visit)
     assert (await visit.use_code(console.make_code("berta"))).status_code == 303
     assert "berta" in (await visit.get()).text
+    assert (await copied.get()).status_code == 303
+    assert [each["client_id"] for each in console.log("console.signed_out")] == ["anna"]
 
 
 async def test_the_cookie_is_for_this_host_alone(console):
