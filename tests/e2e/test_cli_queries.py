@@ -98,7 +98,10 @@ def test_usage_says_who_may_use_what_and_when_it_did(run):
     ("options", "why"),
     [
         (["--scope", "shipp"], "no resource has the scope shipp; did you mean ship?"),
-        (["--scope", "x", "--resource", ORDERS], f"{ORDERS} does not have the scope x"),
+        (
+            ["--scope", "x", "--resource", ORDERS],
+            f"the resource {ORDERS} does not have the scope x",
+        ),
         (
             ["--resource", "https://ordrs.example"],
             f"there is no resource https://ordrs.example; did you mean {ORDERS}?",
