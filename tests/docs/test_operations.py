@@ -103,6 +103,7 @@ def test_the_checklist_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """Through the sample of nginx, with the location that the page adds."""
     machine = Machine(tmp_path, CHECKLIST)
     machine.place.add_key()
+    machine.place.settings["WATCHWORD_CONSOLE"] = "on"  # which the location is to hide
     authority = Authority(tmp_path)
     name = x509.SubjectAlternativeName([x509.DNSName("auth.example.com")])
     (location,) = re.findall(r"^ *(location .*)$", CHECKLIST, flags=re.MULTILINE)
@@ -119,9 +120,17 @@ def test_the_checklist_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         to = url.removeprefix("https://")
         options = f"--noproxy '*' --interface 127.0.0.9 --cacert {authority.file}"
         options += f" --connect-to auth.example.com:443:{to}"
-        curl = f'curl() {{ command curl {options} "$@"; }}; '
+
+        def curl_at(host: str) -> str:
+            """Have curl find the provider's own ports at an address of this machine."""
+            ports = (("8080", machine.place.port), ("9464", "9464"))
+            own = " ".join(f"--connect-to auth.example.com:{a}:{host}:{b}" for a, b in ports)
+            return f'curl() {{ command curl {options} {own} "$@"; }}; '
+
         for line in FROM_OUTSIDE:
-            machine.check(line, before=curl)
+            machine.check(line, before=curl_at("127.0.0.9"))
+        ((past_the_proxy, _),) = commands(FROM_OUTSIDE[1])
+        assert "000" not in machine.type_in(curl_at("127.0.0.1") + past_the_proxy)
         address = commands(ON_THE_SERVER[4])[1][0]
         assert eventually(lambda: machine.type_in(address) == '"address":"127.0.0.9"\n')
 
