@@ -274,7 +274,7 @@ def test_every_registered_method_can_be_said(run, method, option, member):
         (["till", "--token-ttl", "86401"], "86400"),
         (
             ["till", "--token-ttl", "soon"],
-            "--token-ttl: must be 0 or more: a whole number of seconds",
+            "--token-ttl: must be 1 or more: a whole number of seconds",
         ),
         (["till", "--name", "a\nb"], "printable"),
         (["till", "--scope", 'a"b'], "--scope"),

@@ -314,7 +314,7 @@ def read_duration(text: str) -> int:
         ValueError: it is neither.
     """
     number = read_number(text)
-    return number if isinstance(number, int) else parse_duration(text, least=0)
+    return number if isinstance(number, int) else parse_duration(text)
 
 
 _READERS: Mapping[str, Callable[[Any], object]] = {

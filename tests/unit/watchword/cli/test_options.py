@@ -93,7 +93,7 @@ def test_values_are_read_by_the_form_that_the_schema_has():
     for text in ("soon", "", "1.5", "٣", "1_000", "+1", " 1"):
         wrong = Mistakes()
         assert options.read_attributes("client", {"token_ttl": text}, wrong) == {}
-        with pytest.raises(WrongUsage, match="--token-ttl: must be 0 or more: a whole number of s"):
+        with pytest.raises(WrongUsage, match="--token-ttl: must be 1 or more: a whole number of s"):
             wrong.refuse()
     assert not mistakes
 
