@@ -49,16 +49,16 @@ async def list_clients(request: ConsoleRequest) -> Page:
     wanted = {name: query.get(name) for name in _FILTERS}
     after = query.get("after")
     found = await request.api.get("clients", **wanted, after=after, limit=_PAGE)
-    resources = await read_resources(request)
+    clients, resources = found.document["clients"], await read_resources(request)
     context = {
-        "clients": found.document["clients"],
+        "clients": clients,
         "next": found.document["next"],
         "after": after,
         "wanted": wanted,
         "is_filtered": any(wanted.values()),
         "states": _STATES,
         "resources": [("", "Any"), *((each["resource"],) * 2 for each in resources)],
-        "why_nothing": why_nothing(resources, wanted),
+        "why_nothing": None if clients else why_nothing(resources, wanted),
         "expiring": (("", "Any time"), *_DAYS),
         "unused": (("", "Does not matter"), *_DAYS),
     }
