@@ -264,22 +264,27 @@ async def test_the_named_actor_may_act() -> None:
 
 @pytest.mark.rfc("8693-2.2.2-1")
 @pytest.mark.parametrize(
-    ("form", "reason"),
+    ("form", "reason", "asked"),
     [
-        ({"resource": API}, "target_not_exchanged"),
-        ({"resource": "https://unknown.example"}, "invalid_target"),
-        ({"audience": "billing"}, "invalid_target"),
-        ({"resource": OTHER_API, "audience": API}, "several_targets"),
+        ({"resource": API}, "target_not_exchanged", API),
+        ({"resource": "https://unknown.example"}, "invalid_target", "https://unknown.example"),
+        ({"audience": "billing"}, "invalid_target", "billing"),
+        (
+            {"resource": OTHER_API, "audience": API},
+            "several_targets",
+            " ".join(sorted([OTHER_API, API])),
+        ),
     ],
 )
 async def test_a_target_without_a_permission_is_an_invalid_target(
-    form: dict[str, str], reason: str
+    form: dict[str, str], reason: str, asked: str
 ) -> None:
-    """Both are needed: a grant on it, and a permission to exchange such tokens for it."""
+    """Both are needed: a grant, and a permission to exchange such tokens; the log says for what."""
     grants = tuple(ResourcePermission(resource=each, scopes=("read",)) for each in (API, OTHER_API))
     issuer = issuer_of(make_service(grants=grants))
     answer = await exchange(issuer, FORGE.token(), **form)
     assert refusal(issuer, answer) == ("invalid_target", reason)
+    assert issuer.events[-1][1]["asked"] == asked
 
 
 @pytest.mark.rfc("8693-2.2.2-1")

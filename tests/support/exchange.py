@@ -74,8 +74,11 @@ async def exchange(
 
 
 def refusal(issuer: TestIssuer, answer: Answer) -> tuple[str, str]:
-    """Return the error code, and the reason that was logged for it."""
+    """Return the error code, and the reason that was logged for it, with the client."""
     assert answer.status == 400, answer.body
     event, fields = issuer.events[-1]
     assert event == "token.refused"
+    explained = fields["reason"] != "grant_not_allowed"  # of which the code says all
+    assert set(answer.json) == {"error", *["error_description"] * explained}
+    assert issuer.clients.get_cached(fields["client_id"]) is not None
     return answer.json["error"], str(fields["reason"])
