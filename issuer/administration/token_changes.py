@@ -31,6 +31,7 @@ _STATUSES: Final = {
 _ALONE: Final = ("token", "jti")
 _OWNER: Final = ("client_id", "subject")
 _MALFORMED: Final = "is no access token, which is three parts with dots between: eyJ….eyJ….…"
+_IN_PIECES: Final = "has white space inside, as a token that was copied from lines: take it out"
 
 
 class TokenChangeDocument(Document):
@@ -197,7 +198,8 @@ def _read_token(token: str, issuer: str) -> tuple[str, Position]:
     try:
         claims = read_jwt(token).claims
     except InvalidJwt:
-        raise _mistake("token", _MALFORMED) from None
+        in_pieces = any(each.isspace() for each in token)
+        raise _mistake("token", _IN_PIECES if in_pieces else _MALFORMED) from None
     if claims.get("iss") != issuer:
         raise _mistake("token", "is of another issuer")
     jti = claims.get("jti")
