@@ -29,7 +29,7 @@ def applied(auth):
     return form, headers
 
 
-def make_flow(clock, on_event=ignore_event, **changes):
+def make_flow(clock, on_event=ignore_event, stored=None, **changes):
     """Return a flow whose token endpoint needs no discovery, unless told otherwise."""
     plan = {"token_endpoint": f"{ISSUER}/token", "auth": ClientSecretBasic("id", "s3cret")}
     return TokenFlow(
@@ -38,6 +38,7 @@ def make_flow(clock, on_event=ignore_event, **changes):
         wall_clock=lambda: NOW,
         draw=lambda: 0.0,
         on_event=on_event,
+        stored=stored,
     )
 
 

@@ -34,12 +34,14 @@ def test_a_proof_stands_before_the_other_side(alg):
         raw = token and token.encode()
         found = check_proof([proof.encode()], method="GET", url=URL, now=NOW, token=raw)
         assert (found.jkt, found.nonce, found.issued_at) == (key.thumbprint, "n1", NOW)
+        assert read(proof)[0]["alg"] == alg
 
 
 def test_a_proof_has_the_public_key_and_no_more_than_is_needed():
     """Neither `kid` nor `use`, and no claim without a value."""
     header, claims = read(KEY.prove("POST", URL, now=NOW))
     assert header.keys() == {"alg", "typ", "jwk"}
+    assert header["typ"] == "dpop+jwt"
     assert header["jwk"].keys() == {"kty", "crv", "x", "y"}
     assert claims.keys() == {"htm", "htu", "iat", "jti"}
 
@@ -73,7 +75,8 @@ def test_a_key_is_made_for_the_process_or_given():
     """A new one is of P-256; equal keys are the same wherever they came from."""
     made = DpopKey()
     assert repr(made) == f"DpopKey(ES256, {made.thumbprint})"
-    assert made != DpopKey()
+    other = DpopKey()
+    assert (made != other, hash(made) != hash(other)) == (True, True)
     assert DpopKey(alg="Ed25519").prove("GET", URL, now=NOW)
     for other in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
         assert (other, hash(other), other.secret) == (made, hash(made), made.secret)
@@ -110,6 +113,29 @@ def test_the_memory_of_nonces_is_bounded():
         assert proofs.learn(server, "n")
     known = [read(proofs.prove(each, "GET", URL))[1].get("nonce") for each in servers]
     assert known == [None] + ["n"] * MAX_ORIGINS
+
+
+class TakenOut(dict):
+    """Nonces of which another thread takes some out while this one looks for the oldest."""
+
+    taken = 1
+
+    def __iter__(self):
+        names = list(super().__iter__())
+        for name in names[: self.taken]:
+            del self[name]
+        return iter(names[:1] if self else ())
+
+
+@pytest.mark.parametrize("taken", [1, MAX_ORIGINS])
+def test_threads_may_drop_the_same_nonce(taken):
+    """There is no lock: what another thread has taken out, be it all of them, is not missed."""
+    proofs = Proofs(KEY, lambda: NOW)
+    servers = [Origin("https", "api.example", port) for port in range(1, MAX_ORIGINS + 1)]
+    proofs._nonces = TakenOut(dict.fromkeys(servers, "n"))
+    proofs._nonces.taken = taken
+    assert proofs.learn(API, "new")
+    assert read(proofs.prove(API, "GET", URL))[1]["nonce"] == "new"
 
 
 def test_a_proof_of_one_request_is_none_of_another():

@@ -47,6 +47,15 @@ def test_a_new_token_is_told_with_the_time_it_took(flow, clock, told):
     assert told == [("token.renewed", ABOUT | {"lifetime": 3600.0})]
 
 
+@pytest.mark.parametrize(
+    "derive", [lambda flow: flow.acting_for("a-caller"), lambda flow: flow.inherited()]
+)
+def test_flows_of_one_client_tell_the_same_sink(flow, told, derive):
+    """Of the token of a caller, and of one in a forked child."""
+    Walk(derive(flow)).fetched(token_answer("t1"))
+    assert [event for event, _ in told] == ["token.renewed"]
+
+
 def test_a_failure_with_a_token_to_go_on_with(flow, clock, told):
     """It is a failed renewal, since no caller is told."""
     warm(flow)

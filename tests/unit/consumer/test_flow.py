@@ -223,13 +223,14 @@ def test_a_token_is_not_sent_over_plain_http(clock):
 
 def test_a_forked_child_goes_on_with_the_token_and_fetches_by_itself(clock):
     """What the parent has under way, or holds locked, is nothing that a child could wait for."""
-    flow = make_flow(clock, token_endpoint=None, scope="read")
+    flow = make_flow(clock, token_endpoint=None, scope="read", subject_token="a-caller")
     Walk(flow).fetched(answer(METADATA)).fetched(token_answer("t1")).answered()
     assert Walk(flow.inherited()).sends == "t1"
     clock.advance(3600)
     assert isinstance(Walk(flow).step, Fetch)
     child = Walk(flow.inherited())
     assert child.step.request.url == f"{ISSUER}/token"
+    assert parse_qs(child.step.request.body.decode())["subject_token"] == ["a-caller"]
     assert child.fetched(token_answer("t2")).sends == "t2"
 
 

@@ -124,10 +124,14 @@ def test_a_refusal_of_the_second_token_is_noted_for_the_api_that_refused(flow, c
     assert Walk(flow, OTHER_API).sends == "t2"
 
 
-def test_an_attempt_of_which_nothing_is_known_heals_nothing(flow):
+@pytest.mark.parametrize("status", [None, 401, 500])
+def test_what_is_neither_yes_nor_no_to_the_token_heals_nothing(flow, clock, status):
     """Only a yes to the newer token does; here t2 is the second fresh one that is refused."""
     warm(flow)
     walk = Walk(flow).answered(rejected=True).fetched(token_answer("t2"))
+    clock.advance(60)
+    if status:
+        walk.step.answered(status, [], can_repeat=True)
     assert walk.go_on().step is None
     assert Walk(flow).answered(rejected=True).step is None
 

@@ -106,10 +106,10 @@ def test_the_back_off_is_bounded():
 
 
 def test_without_a_token_the_next_caller_tries_again():
-    """A failure alone does not lock anyone out."""
-    cache = TokenCache()
-    cache.record_failure(TokenEndpointUnreachable("down"), now=0.0)
-    assert FetchFirst() == cache.choose(API, now=0.0)
+    """A failure alone does not lock anyone out, be it the first token or one after another."""
+    for cache in (TokenCache(), cache_with(make_token(0.0))):
+        cache.record_failure(TokenEndpointUnreachable("down"), now=0.0)
+        assert FetchFirst() == cache.choose(API, now=0.0)
 
 
 def test_retry_after_is_honoured():

@@ -8,7 +8,7 @@ from consumer.errors import TokenEndpointUnreachable
 from consumer.steps import Call, Fetch, Wait
 from consumer.token_cache import Token
 from consumer.token_store import StoredToken
-from tests.support.consumer_flow import NOW
+from tests.support.consumer_flow import NOW, Walk, make_flow, token_answer
 from watchword.testing.clock import Clock
 
 IDENTITY = ("https://as.example", "id", "read", None, None)
@@ -228,3 +228,39 @@ def test_a_token_at_its_end_or_from_the_future_is_not_taken(store, seconds):
     late = Process(store, wall=lambda: NOW + seconds)
     late.value = "t2"
     assert late.obtain()[0].value == "t2"
+
+
+def walked(flow):
+    """Step a request of a flow as far as its first step that asks no store."""
+    return past_calls(Walk(flow))
+
+
+def past_calls(walk):
+    """Carry out what asks the store."""
+    while isinstance(walk.step, Call):
+        walk.step.run()
+        walk.go_on()
+    return walk
+
+
+def test_flows_of_processes_share_a_token(store):
+    """Also the flow of a forked child; a token that an API refused is not taken from the store."""
+    clock, told = Clock(1000), []
+    first, second = (
+        make_flow(
+            clock,
+            lambda event, **fields: told.append(event),
+            stored=Process(store, clock, lambda: NOW + clock()).stored,
+        )
+        for _ in range(2)
+    )
+    assert past_calls(walked(first).fetched(token_answer("t1"))).sends == "t1"
+    assert walked(second).sends == "t1"
+    refused = past_calls(Walk(first).answered(rejected=True))
+    assert past_calls(refused.fetched(token_answer("t2"))).sends == "t2"
+    clock.advance(3600)
+    child = walked(first.inherited())
+    assert past_calls(child.fetched(token_answer("t3"))).sends == "t3"
+    assert walked(second).sends == "t3"
+    renewed, shared = "token.renewed", "token.shared"
+    assert told == [renewed, shared, "token.rejected", renewed, renewed, shared]
