@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from issuer.client_auth.assertion import check_client_assertion
+from issuer.replay import CLOCK_SKEW
 from tests.support.assertions import (
     asserting_client,
     form_of,
@@ -78,74 +79,87 @@ async def test_an_assertion_for_anything_but_this_issuer_alone_is_refused(audien
 @pytest.mark.attack("T15")
 @pytest.mark.rfc("7523-3-1", "7523-3-2", "7521-4-1")
 @pytest.mark.parametrize(
-    "claims",
+    ("reason", "claims"),
     [
-        {"iss": "svc-b"},
-        {"sub": "svc-b"},
-        {"iss": DROP},
-        {"iss": ["svc-a"]},
-        {"exp": DROP},
-        {"iat": DROP},
-        {"jti": DROP},
-        {"jti": ""},
-        {"jti": 7},
-        {"jti": "j" * 129},
-        {"iat": NOW - 120, "exp": NOW - 60},
-        {"exp": NOW + YEAR},
-        {"exp": NOW + 301},
-        {"exp": str(NOW + 60)},
-        {"exp": True},
-        {"exp": 1e300},
-        {"iat": NOW + 61, "exp": NOW + 120},
-        {"iat": NOW - 301, "exp": NOW},
-        {"nbf": NOW + 61},
-        {"iat": NOW + 50, "exp": NOW + 40},
+        ("wrong_method", {"iss": "svc-b"}),
+        ("wrong_method", {"sub": "svc-b"}),
+        ("wrong_method", {"iss": DROP}),
+        ("wrong_method", {"iss": ["svc-a"]}),
+        ("assertion_times", {"exp": DROP}),
+        ("assertion_times", {"iat": DROP}),
+        ("assertion_identity", {"jti": DROP}),
+        ("assertion_identity", {"jti": ""}),
+        ("assertion_identity", {"jti": 7}),
+        ("assertion_identity", {"jti": "j" * 129}),
+        ("assertion_expired", {"iat": NOW - 120, "exp": NOW - 60}),
+        ("assertion_times", {"exp": NOW + YEAR}),
+        ("assertion_times", {"exp": NOW + 301}),
+        ("assertion_times", {"exp": str(NOW + 60)}),
+        ("assertion_times", {"exp": True}),
+        ("assertion_times", {"exp": 1e300}),
+        ("assertion_times", {"iat": NOW + 61, "exp": NOW + 120}),
+        ("assertion_times", {"iat": NOW - 301, "exp": NOW}),
+        ("assertion_times", {"nbf": NOW + 61}),
+        ("assertion_times", {"iat": NOW + 50, "exp": NOW + 40}),
     ],
 )
-async def test_an_assertion_with_wrong_claims_is_refused(claims: dict[str, Any]) -> None:
-    """Each is signed with the right key, and refused all the same."""
+async def test_an_assertion_with_wrong_claims_is_refused(
+    reason: str, claims: dict[str, Any]
+) -> None:
+    """Each is signed with the right key, and refused all the same; the log knows why."""
     issuer = issuer_of_assertions()
     assert is_refused(await send(issuer, make_assertion(**claims)))
+    told = issuer.events[-1][1]
+    assert (told["reason"], told["client_id"]) == (reason, claims.get("sub", "svc-a"))
     assert not issuer.store.claims
 
 
 @pytest.mark.attack("T15")
 @pytest.mark.rfc("7523-3-4", "8725-3.1-1", "7521-4.2-1")
 @pytest.mark.parametrize(
-    ("assertion", "fields"),
+    ("reason", "assertion", "fields"),
     [
-        (make_assertion(), {"client_id": "svc-b"}),
-        (make_assertion(header={"alg": "none"}), {}),
-        (make_assertion(header={"alg": "none"}).rpartition(".")[0] + ".", {}),
-        (make_assertion(header={"alg": "nOnE"}), {}),
-        (make_assertion(header={"alg": "RS256"}), {}),
-        (make_assertion(header={"alg": ["ES256"]}), {}),
-        (make_assertion("RS256"), {}),
-        (make_assertion("ES384"), {}),
-        (make_assertion(n=1), {}),
-        (make_assertion(n=1, header={"kid": OWN}), {}),
-        (make_assertion(n=1, header={"jwk": jwk_of(n=1)}), {}),
-        (make_assertion(n=1, header={"jku": "https://attacker.example"}), {}),
-        (make_assertion(header={"jwk": jwk_of()}), {}),
-        (make_assertion(header={"x5c": ["MII"]}), {}),
-        (make_assertion(header={"crit": ["exp"]}), {}),
-        (make_assertion(header={"b64": True}), {}),
-        (make_assertion(header={"kid": 7}), {}),
-        (make_assertion(header={"kid": ""}), {}),
-        (make_assertion(header={"kid": None}), {}),
-        (make_assertion(header={"kid": "../../dev/null"}), {}),
-        (make_assertion()[:-4], {}),
-        (make_assertion() + "=", {}),
-        ("a.b.c", {}),
-        ("{}", {}),
+        ("wrong_method", make_assertion(), {"client_id": "svc-b"}),
+        ("assertion_algorithm", make_assertion(header={"alg": "none"}), {}),
+        (
+            "assertion_algorithm",
+            make_assertion(header={"alg": "none"}).rpartition(".")[0] + ".",
+            {},
+        ),
+        ("assertion_algorithm", make_assertion(header={"alg": "nOnE"}), {}),
+        ("assertion_key", make_assertion(header={"alg": "RS256"}), {}),
+        ("assertion_malformed", make_assertion(header={"alg": ["ES256"]}), {}),
+        ("assertion_key", make_assertion("RS256"), {}),
+        ("assertion_algorithm", make_assertion("ES384"), {}),
+        ("assertion_key", make_assertion(n=1), {}),
+        ("assertion_signature", make_assertion(n=1, header={"kid": OWN}), {}),
+        ("assertion_malformed", make_assertion(n=1, header={"jwk": jwk_of(n=1)}), {}),
+        (
+            "assertion_malformed",
+            make_assertion(n=1, header={"jku": "https://attacker.example"}),
+            {},
+        ),
+        ("assertion_malformed", make_assertion(header={"jwk": jwk_of()}), {}),
+        ("assertion_malformed", make_assertion(header={"x5c": ["MII"]}), {}),
+        ("assertion_malformed", make_assertion(header={"crit": ["exp"]}), {}),
+        ("assertion_malformed", make_assertion(header={"b64": True}), {}),
+        ("assertion_malformed", make_assertion(header={"kid": 7}), {}),
+        ("assertion_malformed", make_assertion(header={"kid": ""}), {}),
+        ("assertion_malformed", make_assertion(header={"kid": None}), {}),
+        ("assertion_key", make_assertion(header={"kid": "../../dev/null"}), {}),
+        ("assertion_malformed", make_assertion()[:-4], {}),
+        ("assertion_malformed", make_assertion() + "=", {}),
+        ("assertion_malformed", "a.b.c", {}),
+        ("assertion_malformed", "{}", {}),
     ],
 )
 async def test_an_assertion_that_the_client_did_not_make_is_refused(
-    assertion: str, fields: dict[str, str]
+    reason: str, assertion: str, fields: dict[str, str]
 ) -> None:
     """Keys and algorithms of the sender's choice prove nothing."""
     issuer = issuer_of_assertions()
     assert is_refused(await send(issuer, assertion, **fields))
+    assert issuer.events[-1][1]["reason"] == reason
     assert not issuer.store.claims
 
 
@@ -194,17 +208,16 @@ async def test_of_replays_at_the_same_instant_one_counts() -> None:
 async def test_an_id_is_claimed_until_its_assertion_is_refused_for_its_age() -> None:
     """And only then: what is refused burns no id."""
     issuer = issuer_of_assertions()
-    assertion = make_assertion(jti="late")
+    assertion = make_assertion(jti="late", exp=NOW + 60.5)
     await send(issuer, assertion, scope="fly")
     assert not issuer.store.claims
     assert (await send(issuer, assertion)).status == 200
-    ((_, _, until),) = issuer.store.claims
-    issuer.now = until - 1
-    assert is_refused(await send(issuer, assertion))
-    issuer.store.claims.clear()
-    issuer.now = until
-    assert is_refused(await send(issuer, assertion))
-    assert issuer.events[-1][1]["reason"] == "assertion_expired"
+    ((_, _, kept_until),) = issuer.store.claims
+    until = kept_until - CLOCK_SKEW
+    for now, reason in ((until - 1, "assertion_replayed"), (until, "assertion_expired")):
+        issuer.now = now
+        assert is_refused(await send(issuer, assertion))
+        assert issuer.events[-1][1]["reason"] == reason
 
 
 @pytest.mark.attack("T17")

@@ -31,6 +31,18 @@ async def test_each_algorithm_authenticates_with_a_key_that_fits(alg: str, bound
     assert answer.claims["client_id"] == "svc-a"
     _, fields = issuer.events[-1]
     assert (fields["auth_method"], fields["client_id"]) == ("private_key_jwt", "svc-a")
+    assert issuer.clients.fetches == 0, "what the view knows costs no look-up"
+
+
+@pytest.mark.rfc("8725-3.1-1", "7523-3-4")
+async def test_a_client_that_named_an_algorithm_signs_with_no_other() -> None:
+    """`token_endpoint_auth_signing_alg`, although it has a good key for the other one."""
+    keys = {"keys": [jwk_of("ES256"), jwk_of("RS256")]}
+    client = asserting_client(jwks=keys, token_endpoint_auth_signing_alg="ES256")
+    issuer = TestIssuer(clients=Clients(client))
+    assert (await ask(make_assertion("RS256"), issuer)).status == 401
+    assert issuer.events[-1][1]["reason"] == "assertion_algorithm"
+    assert (await ask(make_assertion("ES256"), issuer)).status == 200
 
 
 @pytest.mark.rfc("8725-3.1-1", "7523-3-4")

@@ -25,6 +25,7 @@ from issuer.endpoints.introspection import IntrospectionEndpoint
 from issuer.endpoints.revocation import RevocationEndpoint
 from issuer.endpoints.sent_token import TokenReader
 from issuer.endpoints.token import TokenEndpoint
+from issuer.errors import Reason
 from issuer.limits import Limits
 from issuer.own_tokens import OwnToken, OwnTokens
 from issuer.profile import OPEN, SecurityProfile
@@ -55,6 +56,7 @@ API = "https://api.example"
 OTHER_API = "https://other.example"
 SECRET = "wws_" + "s3cret-" * 6
 FORM = "application/x-www-form-urlencoded"
+_REASONS = frozenset(Reason)
 
 
 def make_secret(
@@ -220,6 +222,8 @@ class TestIssuer:
     _reused: ReusedTokens | None = None
 
     def _record(self, event: str, /, **fields: object) -> None:
+        if "reason" in fields:
+            assert fields["reason"] in _REASONS
         self.events.append((event, fields))
 
     def _next_jti(self, position: Position | None) -> str:
@@ -322,7 +326,10 @@ class TestIssuer:
     ) -> Answer:
         """Send raw bytes."""
         lines = [(b"content-type", FORM.encode())] if headers is None else headers
-        return await call(self.endpoint, method, "/token", lines, body, query)
+        answer = await call(self.endpoint, method, "/token", lines, body, query)
+        if answer.status >= 400 and answer.json["error"] == "invalid_request":
+            assert answer.json["error_description"], "the code alone does not say what to mend"
+        return answer
 
     async def ask(
         self,

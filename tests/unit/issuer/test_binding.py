@@ -36,7 +36,8 @@ TWO_APIS = (
 def read(*proofs: bytes, certificate: bytes | None = None, **options: Any) -> Possession:
     """Read what a request to the token endpoint proves."""
     evidence = Evidence(dpop_proofs=proofs, peer_certificate=certificate, url=URL)
-    return read_possession(evidence, NOW, client_id="svc-a", memo=ProofKeys(), **options)
+    options = {"memo": ProofKeys()} | options
+    return read_possession(evidence, NOW, client_id="svc-a", **options)
 
 
 def bound(*, client: str | None = None, resource: str | None = None) -> Client:
@@ -51,13 +52,20 @@ def authorized(*further: str, **changes: Any) -> Authorization:
     return Authorization("svc-a", "svc-a", API, ("read",), 60, further_resources=further, **changes)
 
 
-def refused(client: Client, possession: Possession, error: type[OAuthError]) -> Reason:
+def refused(
+    client: Client, possession: Possession, error: type[OAuthError], *options: Any, **changes: Any
+) -> Reason:
     """Return why nothing is bound, which the peer and the log are told."""
     with pytest.raises(error) as caught:
-        bind(authorized(), client, possession)
-    assert (caught.value.client_id, caught.value.status) == (client.client_id, 400)
-    assert caught.value.description
-    return caught.value.reason
+        bind(authorized(**changes), client, possession, *options)
+    return told(caught.value)
+
+
+def told(refusal: OAuthError) -> Reason:
+    """Return why a request of svc-a is refused, once it is found to say so to both sides."""
+    assert (refusal.client_id, refusal.status) == ("svc-a", 400)
+    assert refusal.description
+    return refusal.reason
 
 
 @pytest.mark.rfc("9449-5-1")
@@ -69,7 +77,17 @@ def test_a_proof_gives_the_thumbprint_and_what_counts_once() -> None:
     assert once.scope.split() == ["dpop", SENDER.jkt, URL]
     assert once.id == "a"
     assert NOW + 50 < once.until <= NOW + 52
-    assert (once.refusal.code, once.refusal.reason) == ("invalid_dpop_proof", "proof_replayed")
+    assert (once.refusal.code, told(once.refusal)) == ("invalid_dpop_proof", "proof_replayed")
+
+
+def test_the_key_of_a_good_proof_is_remembered() -> None:
+    """The next proof with it costs no parsing of it, whichever URL of the endpoint it names."""
+    for url, alias in ((URL, None), ("https://mtls.example.com/token",) * 2):
+        memo, proof = ProofKeys(), ProofForge(url=url).proof()
+        jkt = read(proof, memo=memo, alias=alias).jkt
+        remembered = memo.get(proof.partition(b".")[0])
+        assert remembered is not None
+        assert remembered.kid == jkt
 
 
 def test_without_a_proof_there_is_a_certificate_at_the_most() -> None:
@@ -84,7 +102,7 @@ def test_a_bad_proof_is_refused(proofs: tuple[bytes, ...]) -> None:
     """Also if the token would not have to be bound: the client relies on it."""
     with pytest.raises(InvalidDpopProof) as caught:
         read(*proofs)
-    assert (caught.value.status, caught.value.client_id) == (400, "svc-a")
+    assert told(caught.value).startswith("proof_")
 
 
 @pytest.mark.rfc("9449-5-1", "8705-5-1")
@@ -111,7 +129,7 @@ def test_a_nonce_is_given_to_who_has_none(nonce: str | None) -> None:
     nonces = Nonces(bytes(32))
     with pytest.raises(UseDpopNonce) as caught:
         read(SENDER.proof(nonce=nonce), nonces=lambda: nonces)
-    assert (caught.value.code, caught.value.reason) == ("use_dpop_nonce", "proof_nonce")
+    assert (caught.value.code, told(caught.value)) == ("use_dpop_nonce", "proof_nonce")
     ((name, value),) = caught.value.headers
     assert name == b"dpop-nonce"
     assert read(SENDER.proof(nonce=value.decode()), nonces=lambda: nonces).jkt == SENDER.jkt
@@ -205,10 +223,9 @@ async def test_a_refused_binding_leaves_no_token_and_no_use(client: Client, code
 
 def test_what_is_bound_is_exchanged_for_what_is_bound_alone() -> None:
     """A token that was given for a bound one is bound to a key or a certificate of the client."""
+    unbound = refused(bound(), Possession(x5t="x"), InvalidRequest, subject_is_bound=True)
+    assert unbound == Reason.SUBJECT_BOUND
     exchanged = authorized(subject_is_bound=True)
-    with pytest.raises(InvalidRequest) as caught:
-        bind(exchanged, bound(), Possession(x5t="x"))
-    assert caught.value.reason == Reason.SUBJECT_BOUND
     assert bind(exchanged, bound(), Possession(jkt="j")).confirmation == {"jkt": "j"}
     certified = bind(exchanged, bound(client="certificate"), Possession(x5t="x"))
     assert certified.confirmation == {"x5t#S256": "x"}
@@ -240,5 +257,6 @@ def test_under_a_profile_of_bound_tokens_one_of_both_suffices(
 ) -> None:
     """A certificate counts where there is no proof, though nobody's flag asks for it."""
     assert bind(authorized(), bound(), possession, FAPI2).confirmation == members
+    assert refused(bound(), Possession(), InvalidRequest, FAPI2) == Reason.BINDING_REQUIRED
     both = bind(authorized(), bound(resource="certificate"), BOTH, FAPI2)
     assert both.confirmation == {"jkt": "j", "x5t#S256": "x"}

@@ -345,13 +345,15 @@ class Noting(SlowHere):
         self, hashes: Sequence[SecretHash], secret: str, *, client_id: str | None
     ) -> int | None:
         """Note, and verify."""
+        assert all(each.slow for each in hashes)
         self.asked.append((client_id, len(hashes)))
         return await super().find(hashes, secret, client_id=client_id)
 
 
 async def test_who_may_be_right_waits_apart_from_who_cannot_be() -> None:
     """Guesses at unknown ids, and at ended secrets, must not hold up a client's own."""
-    ended = [make_secret(text, secret_id=text, expires_at=NOW) for text in ("one-one", "two-two")]
+    texts = ("one-one", "two-two", OTHER)
+    ended = [make_secret(text, secret_id=text, expires_at=NOW) for text in texts]
     clients = Clients(
         make_client(secrets=(make_secret(SHORT),)), make_client("b", secrets=tuple(ended))
     )

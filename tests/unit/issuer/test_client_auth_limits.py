@@ -29,13 +29,17 @@ async def guess(
     client_id: str = "svc-a",
     address: str = "192.0.2.1",
 ) -> Reason | None:
-    """Try a secret; return why it is refused."""
+    """Try a secret; return why it is refused, which names the client if the view has it."""
+    known = authenticator.clients.get_cached(client_id)
     evidence = Evidence(basic=ClientPassword(client_id, secret), peer_address=address)
     try:
         await authenticator.authenticate(evidence, now=NOW)
-    except OAuthError as refused:
-        return refused.reason
-    return None
+    except OAuthError as error:
+        refused = error
+    else:
+        return None
+    assert known is None or refused.client_id == client_id
+    return refused.reason
 
 
 @pytest.mark.attack("T20")

@@ -4,7 +4,7 @@ import pytest
 
 from issuer.client_auth.methods import METHODS, ClientAuthenticator
 from issuer.client_request import Evidence
-from issuer.errors import InvalidClient, Reason
+from issuer.errors import InvalidClient, OAuthError, Reason
 from issuer.limits import Limits
 from issuer.registry.auth_methods import AuthMethod
 from tests.support.assertions import evidence_of, make_assertion, secret_jwt
@@ -37,6 +37,24 @@ async def test_evidence_for_no_method_does_not_authenticate(
         await authenticator.authenticate(evidence, now=NOW)
     assert (caught.value.reason, caught.value.client_id) == (reason, client_id)
     assert clients.fetches == (client_id is not None)
+
+
+@pytest.mark.attack("T20")
+@pytest.mark.parametrize(("sender", "known"), [("svc-a", "svc-a"), ("nobody", None)])
+@pytest.mark.parametrize("is_down", [False, True])
+async def test_a_method_that_is_switched_off_is_limited_as_any_failure(
+    sender: str, known: str | None, is_down: bool
+) -> None:
+    """Each time the log names the client that there is, though the store cannot be asked."""
+    clients = Clients(make_client())
+    clients.store_is_down = is_down
+    authenticator = ClientAuthenticator(clients, limits=Limits(failed_auth=1))
+    evidence = evidence_of(make_assertion(iss=sender, sub=sender))
+    for reason in (Reason.UNSUPPORTED_METHOD, Reason.TOO_MANY_FAILURES):
+        with pytest.raises(OAuthError) as caught:
+            await authenticator.authenticate(evidence, now=NOW)
+        assert (caught.value.reason, caught.value.client_id) == (reason, known)
+    assert clients.fetches == 1
 
 
 def test_a_method_without_a_verifier_is_switched_off() -> None:

@@ -258,6 +258,8 @@ def test_evidence_does_not_show_what_it_proves_by() -> None:
     for request in (parse(auth=basic("a", "s3cr3t")), parse(POST + b"3cr3t"), assertion):
         shown = repr(request) + repr(request.evidence.assertion)
         assert not any(word in shown for word in ("3cr3t", *made.split("."), "p.r.f"))
+    for request in (parse(auth=basic("a", "s")), parse(POST), parse(BODY + b"&client_id=a")):
+        assert repr(request.evidence) == "Evidence(client_id='a')"
 
 
 @pytest.mark.rfc("7521-4.2-1")

@@ -126,6 +126,7 @@ def test_a_sample_that_no_rule_can_fit_is_refused(claims, words):
         ("github", {"event_name": "pull_request_target"}, "must be that of no pull request"),
         ("spiffe", {"sub": f"{TRUST_DOMAIN}/orders/2"}, f'must be "{TRUST_DOMAIN}/orders"'),
         ("spiffe", {"aud": "x" * 1000}, 'aud is "' + "x" * 199 + "..., and must be"),
+        ("spiffe", {"aud": "x" * 198}, 'aud is "' + "x" * 198 + '", and must be'),
     ],
 )
 @pytest.mark.attack("T18")

@@ -1,6 +1,7 @@
 """Unit tests of `issuer.reuse`: when a request gets a token that another one got before."""
 
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 from pydantic import ValidationError
@@ -308,6 +309,8 @@ def test_what_is_the_same_is_compared_as_json():
     assert same_thing("g", one) == same_thing("g", two) != same_thing("g", three)
     bound = AUTHORIZATION._replace(confirmation={"jkt": "a"})
     assert len({same_thing("g", each) for each in (AUTHORIZATION, bound, one, three)}) == 4
+    read_only = bound._replace(confirmation=MappingProxyType({"jkt": "a"}))
+    assert same_thing("g", read_only) == same_thing("g", bound)
     assert same_thing("g", AUTHORIZATION) != same_thing("h", AUTHORIZATION)
     assert same_thing("g", AUTHORIZATION) == same_thing("g", AUTHORIZATION._replace())
 
