@@ -29,35 +29,32 @@ class TokenFlow:
     def __init__(
         self,
         plan: TokenPlan,
+        endpoint: TokenEndpoint,
         *,
         clock: Callable[[], float],
-        wall_clock: Callable[[], float],
         draw: Callable[[], float],
         on_event: EventSink = ignore_event,
-        endpoint: TokenEndpoint | None = None,
         stored: StoredToken | None = None,
     ) -> None:
         """Start without a token.
 
         Args:
             plan: whose tokens to get.
+            endpoint: where to get them; all flows of a client share it.
             clock: seconds of a monotonic clock.
-            wall_clock: seconds since the epoch, for the proofs that a client signs.
             draw: gives a random number from 0 to 1, by which processes renew at different times.
             on_event: gets each `consumer.events.Event`.
-            endpoint: shared with other flows of the client; None for one of its own.
             stored: the token in a store that other processes use too.
         """
         self.plan = plan
+        self._endpoint = endpoint
         self._clock = clock
-        self._wall_clock = wall_clock
         self._draw = draw
         self._on_event = on_event
         self._stored = stored
         self._lock = threading.Lock()  # held for a decision, never while waiting or sending
         self._cache = TokenCache()
         self._pending: PendingTokenRequest | None = None
-        self._endpoint = endpoint or TokenEndpoint(plan.dpop, clock=clock, wall_clock=wall_clock)
         self.shared_under: object = None
         self._plain_http: set[Origin] = set()  # where the plan allows it
 
@@ -76,11 +73,10 @@ class TokenFlow:
         """Return a flow of the same client that exchanges this token of a caller."""
         return TokenFlow(
             dataclasses.replace(self.plan, subject_token=subject_token),
+            self._endpoint,
             clock=self._clock,
-            wall_clock=self._wall_clock,
             draw=self._draw,
             on_event=self._on_event,
-            endpoint=self._endpoint,
         )
 
     def fresh_attempt(self, url: Url) -> Attempt | None:

@@ -32,7 +32,7 @@ from consumer.origin import Origin, parse_origin
 from consumer.shared_flows import share
 from consumer.steps import Attempt, Call, Fetch, Renew, Step, Wait
 from consumer.token_cache import Token
-from consumer.token_endpoint import TokenPlan
+from consumer.token_endpoint import TokenEndpoint, TokenPlan
 from consumer.token_request import write_details, write_scope
 from consumer.token_store import StoredToken, TokenStore
 from consumer.waiting import call_async, start_on_event_loop, start_on_thread, wait, wait_async
@@ -257,8 +257,12 @@ class TokenSourceBase(Generic[TransportT]):
         self._process = os.getpid()
         flow = TokenFlow(
             self._plan,
+            TokenEndpoint(
+                self._plan.dpop,
+                clock=self._clock,
+                wall_clock=time.time,  # noqa: TID251 - a shell
+            ),
             clock=self._clock,
-            wall_clock=time.time,  # noqa: TID251 - a shell
             draw=_random,
             on_event=CountedEvents(self._on_event or self._log_events()),
             stored=None if self._store is None else self._stored_token(self._store),

@@ -11,7 +11,7 @@ from consumer.errors import ConsumerError, TokenEndpointUnreachable
 from consumer.flow import TokenFlow
 from consumer.origin import parse_origin
 from consumer.steps import Attempt, Fetch, Renew, Wait
-from consumer.token_endpoint import TokenPlan
+from consumer.token_endpoint import TokenEndpoint, TokenPlan
 from keys.errors import InvalidJwt, JwtFault
 from keys.events import ignore_event
 from keys.jwk import PublicJwk
@@ -160,9 +160,8 @@ class Consumer:
             auth=ClientSecretBasic("svc", "a secret of the simulation"),
             token_endpoint=f"{ISSUER}/token",
         )
-        self._flow = TokenFlow(
-            plan, clock=world.now, wall_clock=world.now, draw=self._chance.random
-        )
+        endpoint = TokenEndpoint(None, clock=world.now, wall_clock=world.now)
+        self._flow = TokenFlow(plan, endpoint, clock=world.now, draw=self._chance.random)
 
     async def live(self, pause: float) -> None:
         """Call one API after another.

@@ -7,7 +7,7 @@ from consumer.fetch import FetchAnswer
 from consumer.flow import TokenFlow
 from consumer.origin import Origin
 from consumer.steps import Attempt, Fetch, Renew
-from consumer.token_endpoint import TokenPlan
+from consumer.token_endpoint import TokenEndpoint, TokenPlan
 from consumer.token_request import build_token_request
 from keys.events import ignore_event
 
@@ -32,10 +32,11 @@ def applied(auth):
 def make_flow(clock, on_event=ignore_event, stored=None, **changes):
     """Return a flow whose token endpoint needs no discovery, unless told otherwise."""
     plan = {"token_endpoint": f"{ISSUER}/token", "auth": ClientSecretBasic("id", "s3cret")}
+    plan = TokenPlan(**({"issuer": ISSUER} | plan | changes))
     return TokenFlow(
-        TokenPlan(**({"issuer": ISSUER} | plan | changes)),
+        plan,
+        TokenEndpoint(plan.dpop, clock=clock, wall_clock=lambda: NOW),
         clock=clock,
-        wall_clock=lambda: NOW,
         draw=lambda: 0.0,
         on_event=on_event,
         stored=stored,
