@@ -104,7 +104,7 @@ class _CertificateVerifier(ABC):
         """Return why a certificate is not the client's."""
         return self._find_fault(client, shown, now) or Reason.UNKNOWN_CLIENT
 
-    def once(self, client: Client, shown: ShownCertificate) -> tuple[Once, ...]:
+    def once(self, shown: ShownCertificate) -> tuple[Once, ...]:
         """Return nothing: a certificate may be shown again."""
         return ()
 

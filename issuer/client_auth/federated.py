@@ -101,7 +101,7 @@ class FederatedVerifier:
         """Return why no client was verified; of a client, `verify` says it."""
         return Reason.UNKNOWN_CLIENT
 
-    def once(self, client: Client, claimed: ClaimedAssertion) -> tuple[Once, ...]:
+    def once(self, claimed: ClaimedAssertion) -> tuple[Once, ...]:
         """Return nothing: the token may come again."""
         return ()
 

@@ -88,7 +88,7 @@ class Verifier(Protocol[Found_contra]):
         """Return why the evidence proves nothing, for the log alone."""
         ...
 
-    def once(self, client: Client, found: Found_contra) -> tuple[Once, ...]:
+    def once(self, found: Found_contra) -> tuple[Once, ...]:
         """Return what of evidence that was verified counts once, to be claimed last of all."""
         ...
 
@@ -361,5 +361,5 @@ def _choose(shown: list[_Shown], client: Client | None) -> tuple[_Shown, Client 
 
 
 def _proof(client: Client, credential_id: str, shown: _Shown) -> AuthenticatedClient:
-    once = shown.verifier.once(client, shown.found)
+    once = shown.verifier.once(shown.found)
     return AuthenticatedClient(client, credential_id, shown.method, once)

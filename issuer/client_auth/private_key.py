@@ -92,7 +92,7 @@ class PrivateKeyVerifier:
         missing = self._keys.current_set(client, now) is None
         return Reason.ASSERTION_KEYS_UNAVAILABLE if missing else Reason.ASSERTION_KEY
 
-    def once(self, client: Client, claimed: ClaimedAssertion) -> tuple[Once, ...]:
+    def once(self, claimed: ClaimedAssertion) -> tuple[Once, ...]:
         """Return the `jti`, which counts once for the client (RFC 7523 §3)."""
         return (single_use(claimed),)
 

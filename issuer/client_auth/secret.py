@@ -124,7 +124,7 @@ class SecretVerifier:
             return Reason.UNKNOWN_CLIENT
         return Reason.SECRET_EXPIRED if matched else Reason.WRONG_SECRET
 
-    def once(self, client: Client, password: ClientPassword) -> tuple[Once, ...]:
+    def once(self, password: ClientPassword) -> tuple[Once, ...]:
         """Return nothing: a secret may be shown again and again."""
         return ()
 

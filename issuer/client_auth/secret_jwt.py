@@ -74,7 +74,7 @@ class SecretJwtVerifier:
         opened = [self._open(client, each) for each in client.secrets if each.is_live(now)]
         return Reason.ASSERTION_SIGNATURE if any(opened) else Reason.ASSERTION_SECRET
 
-    def once(self, client: Client, claimed: ClaimedAssertion) -> tuple[Once, ...]:
+    def once(self, claimed: ClaimedAssertion) -> tuple[Once, ...]:
         """Return the `jti`, which counts once for the client (RFC 7523 §3)."""
         return (single_use(claimed),)
 

@@ -84,5 +84,5 @@ async def judge(
     assert proven == certificate_thumbprint(certificate.der)
     assert client is not None
     assert not verifier.is_guessable(client, proven)
-    assert verifier.once(client, certificate) == ()
+    assert verifier.once(certificate) == ()
     return None
