@@ -3,13 +3,13 @@
 import asyncio
 import statistics
 import time
+from pkgutil import resolve_name
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from issuer.client_auth.assertion import check_client_assertion
 from issuer.replay import CLOCK_SKEW
 from tests.support.assertions import (
     asserting_client,
@@ -147,7 +147,9 @@ async def test_an_assertion_with_wrong_claims_is_refused(
         ("assertion_malformed", make_assertion(header={"kid": ""}), {}),
         ("assertion_malformed", make_assertion(header={"kid": None}), {}),
         ("assertion_key", make_assertion(header={"kid": "../../dev/null"}), {}),
-        ("assertion_malformed", make_assertion()[:-4], {}),
+        ("assertion_malformed", make_assertion()[:-1], {}),
+        ("assertion_signature", make_assertion()[:-2], {}),
+        ("unknown_client", make_assertion(iss="nobody", sub="nobody", exp=NOW + YEAR), {}),
         ("assertion_malformed", make_assertion() + "=", {}),
         ("assertion_malformed", "a.b.c", {}),
         ("assertion_malformed", "{}", {}),
@@ -263,13 +265,22 @@ async def test_an_unknown_client_and_a_wrong_assertion_are_told_alike() -> None:
 
 
 @pytest.mark.attack("T10")
-@pytest.mark.parametrize("method", ["private_key", "secret_jwt"])
+@pytest.mark.parametrize(
+    ("method", "function"),
+    [
+        ("private_key", "check_client_assertion"),
+        ("private_key", "verify_signature"),
+        ("secret_jwt", "check_client_assertion"),
+        ("secret_jwt", "_is_made_with"),
+    ],
+)
 async def test_an_unknown_client_and_a_wrong_assertion_cost_the_same_checks(
-    method: str, monkeypatch: pytest.MonkeyPatch
+    method: str, function: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also those that only find the reason for the log."""
-    check = Mock(side_effect=check_client_assertion)
-    monkeypatch.setattr(f"issuer.client_auth.{method}.check_client_assertion", check)
+    place = f"issuer.client_auth.{method}.{function}"
+    check = Mock(side_effect=resolve_name(place))
+    monkeypatch.setattr(place, check)
     if method == "private_key":
         issuer = issuer_of_assertions()
         unknown = make_assertion(iss="nobody", sub="nobody")

@@ -101,6 +101,7 @@ async def test_an_assertion_counts_once() -> None:
         (make_hmac_assertion(KEY, iss="svc-b"), "unsupported_method"),
         (make_assertion(), "wrong_method"),
         (make_hmac_assertion(KEY, iss="svc-b", sub="svc-b"), "unknown_client"),
+        (make_hmac_assertion(KEY, iss="svc-b", sub="svc-b", jti=DROP), "unknown_client"),
     ],
 )
 async def test_what_an_assertion_must_not_say(assertion: str, why: str) -> None:

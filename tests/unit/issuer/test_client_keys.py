@@ -45,7 +45,7 @@ class Published:
 async def test_a_published_key_is_known_once_it_was_fetched() -> None:
     """The look that waits for nothing finds it afterwards."""
     published = Published(KEY)
-    keys = ClientKeys(lambda uri: published)
+    keys = ClientKeys({URI: published}.__getitem__)
     client = asserting_client(jwks=None, jwks_uri=URI)
     assert keys.known(client, KEY.kid, "ES256", NOW) is None
     assert await keys.find(client, KEY.kid, "ES256", NOW) == KEY

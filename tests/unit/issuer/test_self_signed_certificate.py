@@ -105,8 +105,9 @@ async def test_a_key_is_looked_for_where_the_client_publishes_it(tmp_path: Path)
     """Again, where the certificate's is not among those at hand."""
     old, new = (self_signed(tmp_path / name, FOR_CLIENTS) for name in ("old", "new"))
     published = Published(old)
-    verifier = SelfSignedVerifier(ClientKeys(lambda uri: published), Trusted())
-    client = keyed(jwks_uri="https://keys.example.com/svc")
+    uri = "https://keys.example.com/svc"
+    verifier = SelfSignedVerifier(ClientKeys({uri: published}.__getitem__), Trusted())
+    client = keyed(jwks_uri=uri)
     assert verifier.verify_cached(client, shown(old), NOW) is None
     assert verifier.explain(client, shown(old), NOW) is Reason.CERTIFICATE_KEY
     assert await judge_once(verifier, client, old)
