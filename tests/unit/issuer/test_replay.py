@@ -42,6 +42,11 @@ class Away:
         raise ReplayStoreUnavailable("away")
 
 
+def test_every_outcome_is_counted_from_the_start():
+    """A rate needs a first value, which is 0 also where nothing was ever replayed."""
+    assert dict(Replays(SharedStore()).outcomes) == {"claimed": 0, "replayed": 0, "unavailable": 0}
+
+
 async def test_one_of_all_requests_wins():
     """Whichever worker they are sent to; each other one is refused for what it showed again."""
     shared = SharedStore()
