@@ -219,7 +219,8 @@ async def test_an_id_is_claimed_until_its_assertion_is_refused_for_its_age() -> 
     for now, reason in ((until - 1, "assertion_replayed"), (until, "assertion_expired")):
         issuer.now = now
         assert is_refused(await send(issuer, assertion))
-        assert issuer.events[-1][1]["reason"] == reason
+        told = issuer.events[-1][1]
+        assert (told["reason"], told["client_id"]) == (reason, "svc-a")
 
 
 @pytest.mark.attack("T17")
