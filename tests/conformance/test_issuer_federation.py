@@ -133,6 +133,8 @@ async def test_a_workload_without_a_rule_is_refused_and_explained_in_the_log(cas
     assert is_no_grant(await place.grant(signed(forge, claims)))
     assert (place.told["reason"], place.told["client_id"]) == ("federated_mismatch", "orders")
     assert told in str(place.told["asked"])
+    rules = tuple(f"federated_identities[{number}]: " for number in range(len(GOOD)))
+    assert str(place.told["asked"]).startswith(rules)
     assert is_unauthenticated(await place.show(signed(forge, claims)))
     assert place.opened == []
 
