@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from issuer.registry.errors import StoreUnavailable
-from issuer.status.lists import KEPT_SECONDS, StatusLists
+from issuer.status.lists import KEPT_SECONDS, StatusLists, _table
 from issuer.status.positions import (
     BUCKET,
     PART,
@@ -75,6 +75,13 @@ def test_entries_are_packed_as_the_published_vectors_are(statuses, lst):
     assert not any(packed[len(expected) :])
 
 
+def test_a_table_changes_each_entry_of_every_byte():
+    """By itself: the tables in use are made once, when the module is loaded."""
+    assert _table((0, 1, 2, 3)) == bytes(range(256))
+    assert _table((1, 1, 1, 1)) == bytes([0b01010101]) * 256
+    assert _table((2, 1, 0, 3))[0b11_10_01_00] == 0b11_00_01_10
+
+
 def test_suspending_and_restoring_leave_what_is_revoked():
     """Revoking is final; what is suspended counts again once it is restored."""
     lists = lists_of(
@@ -116,7 +123,7 @@ def test_a_version_is_the_number_of_the_latest_change_of_its_list():
     lists = lists_of(revoke(7, PART - 1, 2), revoke(9, PART + 5))
     versions = [lists.version(BUCKET_NUMBER, part).change for part in range(3)]
     assert versions == [7, 9, 0]
-    assert lists.version(BUCKET_NUMBER + 1, 0).change == 0
+    assert lists.version(BUCKET_NUMBER + 1, 0) == ("", 0)
     assert lists.status(Position(BUCKET_NUMBER, PART - 1)) is Status.INVALID
     assert lists.status(Position(BUCKET_NUMBER, PART)) is Status.INVALID
 
@@ -124,6 +131,7 @@ def test_a_version_is_the_number_of_the_latest_change_of_its_list():
 def test_a_version_belongs_to_the_feed_that_told_of_it():
     """After a restore, numbers begin anew: what was known before is not compared with them."""
     lists = StatusLists(longest=3600)
+    assert lists.version(BUCKET_NUMBER, 0) == ("", 0)  # of no feed yet
     lists.apply([revoke(7, 0)], NOW, counts={}, feed="before")
     lists.apply([revoke(2, PART)], NOW, counts={}, feed="after")
     versions = [lists.version(BUCKET_NUMBER, part) for part in range(3)]
@@ -185,6 +193,9 @@ def test_parts_are_there_as_far_as_indexes_were_handed_out_and_one_more():
         False,
     ]
     assert [lists.is_live(BUCKET_NUMBER + 1, part, NOW) for part in range(2)] == [True, False]
+    unread = StatusLists(longest=3600)
+    assert [unread.is_live(BUCKET_NUMBER, part, NOW) for part in range(2)] == [True, False]
+    assert unread.live(NOW) == []
 
 
 def test_buckets_are_there_as_long_as_tokens_may_live():

@@ -39,28 +39,30 @@ def test_a_certificate_is_base64_between_colons(der: bytes) -> None:
 
 @pytest.mark.rfc("9440-2-1")
 @pytest.mark.parametrize(
-    "lines",
+    ("lines", "told"),
     [
-        [field(LARGE), field(LARGE)],
-        [field(LARGE) + b", " + field(LARGE)],
-        [b64encode(LARGE)],
-        [field(LARGE)[1:]],
-        [field(LARGE) + b";a=1"],
-        [b":" + binascii.b2a_base64(LARGE) + b":"],
-        [b":" + b64encode(LARGE).rstrip(b"=")[:-1] + b":"],
-        [field(PEM.encode())],
-        [PEM.replace("\n", " ").encode()],
-        [field(LARGE[:-1])],
-        [field(LARGE + b"\0")],
-        [field(b"\x30\x03\x02\x01\x01")],
-        [b""], [b":"], [b"::"], [b":\xff:"],
+        ([field(LARGE), field(LARGE)], "repeated"),
+        ([field(LARGE) + b", " + field(LARGE)], "base64"),
+        ([b64encode(LARGE)], "colons"),
+        ([field(LARGE)[1:]], "colons"),
+        ([field(LARGE) + b";a=1"], "colons"),
+        ([field(LARGE) + b"\n"], "colons"),
+        ([b"\x0b" + field(LARGE)], "colons"),
+        ([b":" + binascii.b2a_base64(LARGE) + b":"], "base64"),
+        ([b":" + b64encode(LARGE).rstrip(b"=")[:-1] + b":"], "base64"),
+        ([field(PEM.encode())], "DER"),
+        ([PEM.replace("\n", " ").encode()], "colons"),
+        ([field(LARGE[:-1])], "DER"),
+        ([field(LARGE + b"\0")], "DER"),
+        ([field(b"\x30\x03\x02\x01\x01")], "DER"),
+        ([b""], "colons"), ([b":"], "colons"), ([b"::"], "DER"), ([b":\xff:"], "base64"),
     ],
 )  # fmt: skip
-def test_everything_else_is_refused(lines: list[bytes]) -> None:
-    """Repeated, a list, parameters, PEM, bytes that are no certificate."""
-    with pytest.raises(ValueError):
+def test_everything_else_is_refused(lines: list[bytes], told: str) -> None:
+    """Repeated, a list, parameters, PEM, bytes that are no certificate; it says which of them."""
+    with pytest.raises(ValueError, match=told):
         parse_client_cert(lines)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=told):
         parse_client_chain(lines, [])
 
 
@@ -77,17 +79,21 @@ def test_a_chain_comes_beside_its_certificate() -> None:
 @pytest.mark.rfc("9440-2-1")
 def test_a_chain_alone_or_without_end_is_refused() -> None:
     """So are empty members of it."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="without Client-Cert"):
         parse_client_chain([], [field(SMALL)])
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="too long"):
         parse_client_chain([field(SMALL)], MAX_CHAIN * [field(SMALL)])
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="colons"):
         parse_client_chain([field(SMALL)], [field(SMALL) + b","])
+    longest = (MAX_CHAIN - 1) * [field(SMALL)]
+    assert len(parse_client_chain([field(SMALL)], longest)) == MAX_CHAIN
 
 
 def test_a_chain_travels_in_the_extension_of_asgi() -> None:
-    """As PEM that other readers understand as well."""
+    """As PEM that other readers understand as well; of the rest, each member is there and None."""
     extension = write_tls_extension((LARGE, SMALL))
+    others = dict.fromkeys(("server_cert", "tls_version", "cipher_suite"))
+    assert extension == {**others, "client_cert_chain": extension["client_cert_chain"]}
     assert read_tls_extension({"extensions": {"tls": extension}}) == (LARGE, SMALL)
     assert extension["client_cert_chain"][0] == PEM
 
@@ -109,11 +115,19 @@ def test_no_certificate_is_an_empty_chain(scope: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "MIIB", PEM[:-30], PEM.replace("=", "é"), PEM.replace("M", "!")]
+    ("text", "told"),
+    [
+        ("", "in PEM"),
+        ("MIIB", "in PEM"),
+        (PEM[:-30], "in PEM"),
+        (PEM[30:], "in PEM"),
+        (PEM.replace("=", "é"), "in base64"),
+        (PEM.replace("M", "!"), "in base64"),
+    ],
 )
-def test_an_extension_that_has_no_pem_is_refused(text: str) -> None:
+def test_an_extension_that_has_no_pem_is_refused(text: str, told: str) -> None:
     """The server is at fault, and no certificate is made of it."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=f"^a certificate is not {told}$"):
         read_tls_extension({"extensions": {"tls": {"client_cert_chain": [text]}}})
 
 

@@ -43,4 +43,4 @@ def test_any_text_that_was_not_given_is_refused(sent: str) -> None:
 
 def test_the_key_is_not_shown() -> None:
     """A representation may end up in a log."""
-    assert "k" * 8 not in repr(Nonces(b"k" * 32))
+    assert repr(Nonces(b"k" * 32)) == "Nonces()"

@@ -1,6 +1,7 @@
 """Strict decoding: base64url has one spelling, JSON one meaning, gzip a bound."""
 
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
@@ -10,15 +11,24 @@ from keys.encoding import (
     decode_base64url,
     encode_base64url,
     inflate,
+    inflate_zlib,
     is_gzip,
+    parse_json_array,
     parse_json_object,
 )
 
 
 @pytest.mark.parametrize(
     ("data", "text"),
-    [(b"", ""), (b"f", "Zg"), (b"fo", "Zm8"), (b"foo", "Zm9v"), (b"\xfb\xff", "-_8")],
-)
+    [
+        (b"", ""),
+        (b"f", "Zg"),
+        (b"fo", "Zm8"),
+        (b"foo", "Zm9v"),
+        (b"\xfb\xff", "-_8"),
+        (b"]u\xd7", "XXXX"),
+    ],
+)  # fmt: skip
 def test_known_pairs(data: bytes, text: str) -> None:
     """The pairs of RFC 4648 §10, without padding, and the two URL-safe characters."""
     assert text == encode_base64url(data)
@@ -30,15 +40,15 @@ def test_known_pairs(data: bytes, text: str) -> None:
     "text",
     [
         "Zg==", "Zm8=", "Zm9v=", "=", "Z", "Zm9vZ", "Zh", "Zm9", "+_8", "-/8", "Zm 9v", "Zm9v\n",
-        " Zm9v", "Zm9v\x00", "Zé", "Zm.v", "Zm~v", "\ud800m9v",
+        " Zm9v", "Zm9v\x00", "Zé", "Zm.v", "Zm~v", "\ud800m9v", "Zm9v    Zm9v", "\n\r\n\rZm9v",
+        "====Zm9v", "++//Zm9v", "Zm9v.~.~Zm9v",
     ],
 )  # fmt: skip
 def test_every_other_spelling_is_refused(text: str) -> None:
     """Padding, white space, foreign characters, bad lengths and loose bits are errors."""
-    with pytest.raises(ValueError):
-        decode_base64url(text)
-    with pytest.raises(ValueError):
-        decode_base64url(text.encode("utf-8", "surrogatepass"))
+    for spelling in (text, text.encode("utf-8", "surrogatepass")):
+        with pytest.raises(ValueError, match=r"^not (canonical )?base64url$"):
+            decode_base64url(spelling)
 
 
 def nested(levels: int, opening: str = '{"a":', closing: str = "}") -> bytes:
@@ -70,14 +80,14 @@ def test_good_objects(raw: bytes, value: object) -> None:
         b"{}{}", b"{} x", b"{}\x00", b"\xef\xbb\xbf{}", "{}".encode("utf-16"), b'{"a":"\xff"}',
         b'{"a":1,"a":1}', b'{"a":1,"\\u0061":1}', b'{"b":{"a":1,"a":1}}', b'{"b":[{"a":1,"a":1}]}',
         b'{"a":NaN}', b'{"a":-Infinity}', b'{"a":1e400}', b'{"a":-1e400}', b'{"a":01}', b'{"a":+1}',
-        b'{"a":"\\ud800"}', b'{"a":["\\udc00x"]}', b'{"\\ud800":1}', b'{"a":"\\u0000"}',
-        b'{"a":"\x01"}', b'{"a":"\\x"}', b"\x0c{}", "\u00a0{}".encode(),
+        b'{"a":"\\ud800"}', b'{"a":"\\udfff"}', b'{"a":["\\udc00x"]}', b'{"\\ud800":1}',
+        b'{"a":"\\u0000"}', b'{"a":"\x01"}', b'{"a":"\\x"}', b"\x0c{}", "\u00a0{}".encode(),
         b'{"a":' + b"9" * 5000 + b"}",
     ],
 )  # fmt: skip
 def test_everything_else_is_refused(raw: bytes) -> None:
-    """Whatever two parsers might read differently is an error."""
-    with pytest.raises(ValueError):
+    """Whatever two parsers might read differently is an error, which says in words what it is."""
+    with pytest.raises(ValueError, match=r"^[\w-]+( [\w-]+)+$"):
         parse_json_object(raw)
 
 
@@ -90,8 +100,9 @@ def test_a_number_of_thousands_of_digits_is_refused_in_words_of_ours() -> None:
 def test_depth_is_bounded() -> None:
     """Nesting up to the bound is read; one more level, or a hundred thousand, is an error."""
     assert parse_json_object(nested(MAX_DEPTH))
-    for raw in (nested(MAX_DEPTH + 1), nested(100_000), b'{"a":' + b"[" * 100_000):
-        with pytest.raises(ValueError):
+    lists = b'{"a":' + nested(MAX_DEPTH + 1, "[", "]") + b"}"
+    for raw in (nested(MAX_DEPTH + 1), lists, nested(100_000), b'{"a":' + b"[" * 100_000):
+        with pytest.raises(ValueError, match=r"^JSON is nested too deeply$"):
             parse_json_object(raw)
 
 
@@ -145,3 +156,36 @@ def test_what_is_not_one_small_whole_body_is_refused(body: bytes, fault: str) ->
     """A bomb is left where it is, at the first byte too many."""
     with pytest.raises(ValueError, match=fault):
         inflate(body, maximum=100)
+
+
+def test_a_bomb_takes_no_memory() -> None:
+    """Of ten megabytes no more is unpacked than the bound and a byte."""
+    bomb = gzip.compress(bytes(10**7))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="more than 100"):
+            inflate(bomb, maximum=100)
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+    finally:
+        tracemalloc.stop()
+
+
+def test_zlib_is_unpacked_within_the_same_bound() -> None:
+    """Status lists are packed so; gzip is something else."""
+    assert inflate_zlib(zlib.compress(b"x" * 100), maximum=100) == b"x" * 100
+    for data, fault in (
+        (zlib.compress(b"x" * 101), "more than 100"),
+        (zlib.compress(b"x")[:-1], "cut short"),
+        (gzip.compress(b"x"), "^it is not zlib$"),
+    ):
+        with pytest.raises(ValueError, match=fault):
+            inflate_zlib(data, maximum=100)
+
+
+def test_an_array_is_read_as_strictly() -> None:
+    """Another value is none, and what makes an object invalid makes an array so."""
+    assert parse_json_array(b' [1, {"a": []}] ') == [1, {"a": []}]
+    with pytest.raises(ValueError, match=r"^not a JSON array$"):
+        parse_json_array(b"{}")
+    with pytest.raises(ValueError, match="repeated"):
+        parse_json_array(b'[{"a":1,"a":1}]')

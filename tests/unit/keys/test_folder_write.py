@@ -108,3 +108,12 @@ def test_a_deleted_file_comes_back_if_the_rest_fails(
     with place.lock(), pytest.raises(KeyStoreError, match="no space left"):
         place.write({one: None, other: b"new"})
     assert contents(folder) == before
+
+
+def test_what_is_not_there_may_be_removed(folder: Path) -> None:
+    """It is gone, which is what was asked for; the rest of the write is done."""
+    place = KeyFolder(folder)
+    with place.lock():
+        place.write({"absent.pem": None, "new.pem": b"new"})
+    assert contents(folder)["new.pem"] == b"new"
+    assert len(contents(folder)) == 3

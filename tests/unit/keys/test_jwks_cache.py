@@ -314,6 +314,8 @@ def test_what_was_kept_from_before_serves_to_its_end() -> None:
     # The file cannot grant more than the policy does.
     long = after_restoring(cold, POLICY, now=1000, keys=KEYS, age=0, good_for=10**9)
     assert long.dead_at == 1000 + 7200
+    brief = after_restoring(cold, POLICY, now=1000, keys=KEYS, age=3899.5, good_for=3900)
+    assert (brief.keys, brief.dead_at) == (KEYS, 1000.5)
     for too_old in (3900, 4000):
         assert cold == after_restoring(
             cold, POLICY, now=1000, keys=KEYS, age=too_old, good_for=3900

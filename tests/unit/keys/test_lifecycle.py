@@ -197,6 +197,15 @@ def test_a_date_put_off_by_a_second_is_a_rotation_under_way():
         plan_rotation(ring, NOW, POLICY, "RS256")
 
 
+def test_a_rotation_leaves_the_second_of_another_key():
+    """Also of one that is dated by a clock that is ahead, and takes its turn when it has come."""
+    ahead = RingKey(kid="z", alg="RS256", published_at=NOW + 200, signs_from=NOW + 260)
+    ring = (key("a", NOW - 9_000), prepared("n", NOW - 100), ahead)
+
+    plan = plan_rotation(ring, NOW, POLICY, "RS256")
+    assert plan == (Reschedule(kid="n", signs_from=NOW + 261),)
+
+
 def test_the_next_rotation_may_begin_when_the_last_is_settled():
     """After the slack, for nodes whose clocks differ; the new successor has to become known."""
     ring = (key("a", NOW - 9_000), prepared("n", NOW - 900))

@@ -34,6 +34,14 @@ def test_a_key_waits_until_every_validator_can_know_it(alg):
     assert (placed.alg, placed.published_at, placed.signs_from) == (alg, 1_000, 1_360)
 
 
+def test_a_key_waits_for_the_turn_of_one_that_signs_since_the_clock_jumped_back():
+    """It comes a second after it; by its own time it would take over before it."""
+    first = RingKey(kid="a", alg="RS256", published_at=NOW - 5, signs_from=NOW + 3_600)
+
+    assert place(first, now=NOW).signs_from == NOW + 3_601
+    assert place(first, now=NOW, activate_in=7).signs_from == NOW + 7
+
+
 def test_a_key_may_be_given_its_time():
     """activate_in stands in for the rule."""
     placed = place(key("a", 100), now=1_000, activate_in=7)

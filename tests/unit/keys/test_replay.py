@@ -2,7 +2,7 @@
 
 import pytest
 
-from keys.replay import PERIOD, RecentProofs, ReplayStoreUnavailable
+from keys.replay import PERIOD, RecentProofs, ReplayStoreUnavailable, claim_digest
 from tests.support.issuer import NOW
 
 UNTIL = NOW + 120
@@ -88,6 +88,9 @@ async def test_a_clock_that_is_set_back_frees_nothing(clock):
     await proofs.claim("key", "other", UNTIL + 100 * PERIOD)
     clock.now = NOW
     assert not await proofs.claim("key", "jti", UNTIL)
+    for periods in (10, 9):
+        clock.now = UNTIL + periods * PERIOD
+        assert not await proofs.claim("key", "of the last period", UNTIL + 9 * PERIOD)
 
 
 async def test_claims_of_one_period_are_forgotten_together_at_its_end(clock):
@@ -96,13 +99,20 @@ async def test_claims_of_one_period_are_forgotten_together_at_its_end(clock):
     start = UNTIL // PERIOD * PERIOD
     for offset in range(PERIOD):
         assert await proofs.claim("key", str(offset), start + offset)
+    assert len(proofs._periods) == 1
     clock.now = start + PERIOD - 0.5
     assert not await proofs.claim("key", "0", start)
     assert len(proofs) == PERIOD
     clock.now = start + PERIOD
-    assert not await proofs.claim("key", "0", start)
+    assert not await proofs.claim("key", "new", start + PERIOD - 1)
     assert len(proofs) == 0
     await proofs.claim("key", "next", start + PERIOD)
     clock.now = start + 2 * PERIOD
     assert not await proofs.claim("key", "next", start + PERIOD)
     assert len(proofs) == 0
+
+
+def test_sixteen_bytes_are_kept_of_a_claim():
+    """Those that other nodes keep of the same one; any text is one."""
+    assert claim_digest("key", "jti").hex() == "05b3705ebdd94e4332b14fc7855fccae"
+    assert len(claim_digest("key", "\ud800")) == 16

@@ -11,6 +11,7 @@ from keys.ring import (
     KeyState,
     RingKey,
     RingPolicy,
+    deletable_from,
     derive_ring,
     explain_too_fast,
     published,
@@ -204,6 +205,12 @@ def test_a_key_withdrawn_before_its_turn_has_no_place_in_the_succession():
     assert entries["b"].state is KeyState.REVOKED
 
 
+def test_a_withdrawn_key_stays_for_as_long_as_clocks_may_differ():
+    """Its record says whose turn it is; there is nothing to wait for with any other key."""
+    assert deletable_from(key("b", 5_000, withdrawn_at=5_500), POLICY) == 5_500 + POLICY.slack
+    assert deletable_from(key("a", 100), POLICY) == 0
+
+
 def test_no_key_signs_where_all_that_were_to_sign_are_withdrawn():
     """Those before it keep their states: a superseded key never signs again."""
     ring = [key("a", 100), key("b", 5_000, withdrawn_at=5_500)]
@@ -236,6 +243,8 @@ def test_a_rotation_by_time_must_not_overfill_the_set():
     )
     assert explain_too_fast(replace(policy, rotate_every=1_809), "RS256") is None
     assert "the least is 5427" in str(explain_too_fast(policy, "ML-DSA-87"))
+    just_published = str(explain_too_fast(replace(policy, rotate_every=360), "RS256"))
+    assert "which makes 244 keys in the set" in just_published
 
 
 @pytest.mark.rfc("roll-5")
@@ -249,6 +258,9 @@ def test_keys_of_several_algorithms_share_the_set():
     )
     assert explain_too_fast(replace(policy, rotate_every=3_775), "ES256", "RS256") is None
     assert "validators take 2 of each in a set" in str(explain_too_fast(policy, *ALGORITHMS))
+    few = str(explain_too_fast(policy, *list(ALGORITHMS)[:-1]))
+    assert "validators take 3 of" in few
+    assert "the least is 86820" in few
 
 
 @pytest.mark.rfc("roll-5")

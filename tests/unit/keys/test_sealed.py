@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from keys.errors import KeyStoreError
 from keys.stores import sealed
-from keys.stores.sealed import Sealer
+from keys.stores.sealed import Sealer, is_sealed
 from tests.support.keys import key_file
 
 PASSPHRASE = b"correct horse"
@@ -53,6 +53,8 @@ def test_a_text_opens_for_whoever_has_the_passphrase_and_shows_nothing_of_itself
     assert b"Watchword-Key" not in content
     assert b"PRIVATE KEY" not in content
     assert content.startswith(b"watchword-sealed 1 scrypt n=32768,r=8,p=3 ")
+    assert is_sealed(content)
+    assert not is_sealed(key_file())
 
 
 def test_no_two_texts_are_alike():

@@ -251,6 +251,7 @@ async def test_private_keys_may_be_kept_by_something_else() -> None:
 
     assert stored.reference == {"kind": "vault", "name": next(iter(vault.held))}
     assert not stored.encrypted
+    assert memory.held[f"{stored.kid}.pem"] == render_key_file(stored)  # and no block
     signature = await store.signer(stored.kid).sign(b"input")
     assert verifier("RS256").verify(b"input", stored.jwk.key, signature)
     with pytest.raises(KeyStoreError, match="is kept by vault and cannot leave it"):
@@ -264,16 +265,20 @@ async def test_private_keys_may_be_kept_by_something_else() -> None:
 
 
 def test_a_key_that_could_not_be_recorded_is_destroyed_where_it_was_made() -> None:
-    """Nothing refers to it."""
+    """Nothing refers to it. If it cannot be, what is told is still why it was not recorded."""
 
     class Full(Memory):
         def write(self, changes: Mapping[str, bytes | None]) -> None:
             raise KeyStoreError("no space left")
 
-    vault = Vault()
-    with pytest.raises(KeyStoreError, match="no space left"):
-        KeyStore(Full(), holder=vault).generate(alg="RS256", now=NOW, policy=POLICY)
-    assert vault.held == {}
+    class Away(Vault):
+        def delete(self, reference: Mapping[str, str]) -> None:
+            raise KeyStoreError("the vault is away")
+
+    for vault, left in ((Vault(), 0), (Away(), 1)):
+        with pytest.raises(KeyStoreError, match="no space left"):
+            KeyStore(Full(), holder=vault).generate(alg="RS256", now=NOW, policy=POLICY)
+        assert len(vault.held) == left
 
 
 class Transactions(Memory):
@@ -302,18 +307,21 @@ def test_a_withdrawal_is_committed_before_anything_outside_is_asked(is_prepared:
     leaked = store.generate(alg="RS256", now=NOW, policy=POLICY).kid
     if is_prepared:
         store.apply(keep, now=NOW, policy=POLICY)
-    seen: list[bool] = []
+    seen: list[tuple[bool, int | None]] = []
     make = vault.generate
 
     def watched(alg: str, bits: int | None, name: str) -> tuple[RSAPublicKey, dict[str, str]]:
-        seen.append(b'"withdrawn_at"' in memory.committed[f"{leaked}.pem"])
-        return make(alg, bits, name)
+        seen.append((b'"withdrawn_at"' in memory.committed[f"{leaked}.pem"], bits))
+        return make(alg, None, name)
 
     vault.generate = watched  # type: ignore[method-assign]
     done = store.apply(
-        lambda ring: plan_withdrawal(ring, leaked, NOW + 1, POLICY), now=NOW + 1, policy=POLICY
+        lambda ring: plan_withdrawal(ring, leaked, NOW + 1, POLICY),
+        now=NOW + 1,
+        policy=POLICY,
+        bits=3072,
     )
-    assert seen == [True] * len(seen) != []
+    assert set(seen) == {(True, 3072)}
     ring = derive_ring([each.ring_key for each in store.records()], NOW + 1, POLICY)
     assert [entry.state.value for entry in ring] == ["revoked", "active", "pending"]
     assert len(done) == 3

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from issuer.registry.auth_methods import check_jwks
 from issuer.registry.errors import InvalidValue
+from keys import weak_keys
 from keys.encoding import encode_base64url
 from keys.errors import InvalidJwk, InvalidJwkSet, KeyStoreError
 from keys.jwk import parse_public_jwk, public_jwk
@@ -21,8 +22,16 @@ from tests.support.keys import public_rsa_jwk, rsa_key, stored_key
 VECTORS = json.loads(
     (Path(__file__).parents[2] / "vectors/wycheproof-json-web-key.json").read_text()
 )["keys"]
+CLOSE = (3 << 1022) + 1037  # a prime, found by a search, which takes seconds
 # The first 126 primes, as the faulty library uses them for keys of 2048 bits.
 _M = prod(n for n in range(2, 702) if all(n % d for d in range(2, isqrt(n) + 1)))
+
+
+@pytest.fixture(autouse=True)
+def tables_made_anew() -> None:
+    """Have each test make the tables of primes, as a process does once."""
+    weak_keys._product_of_primes.cache_clear()
+    weak_keys._roca_remainders.cache_clear()
 
 
 def is_prime(n: int) -> bool:
@@ -62,11 +71,9 @@ def roca_key() -> rsa.RSAPrivateKey:
 
 def close_key() -> rsa.RSAPrivateKey:
     """Make a key of two primes next to each other."""
-    p = (3 << 1022) + 1037  # found by a search, which takes seconds
-    q = p + 660
-    assert is_prime(p)
-    assert is_prime(q)
-    return private_key(p, q)
+    assert is_prime(CLOSE)
+    assert is_prime(CLOSE + 660)
+    return private_key(CLOSE, CLOSE + 660)
 
 
 WEAK = [pytest.param(roca_key, "ROCA", id="roca"), pytest.param(close_key, "close", id="close")]
@@ -112,6 +119,9 @@ def test_a_weak_key_is_refused_wherever_it_comes_from(
         (lambda n: n, 65_538, "exponent"),
         (lambda n: n + 1, 65_537, "small factor"),
         (lambda n: (n // 2039 // 2 * 2 + 1) * 2039, 65_537, "small factor"),
+        (lambda _: 2 * CLOSE, 65_537, "small factor"),
+        (lambda _: 3 * CLOSE, 65_537, "small factor"),
+        (lambda _: CLOSE**2, 65_537, "close"),
         (lambda _: roca_prime(106) ** 2, 65_537, "ROCA"),
         (lambda n: isqrt(n) ** 2, 65_537, "weak"),
     ],
