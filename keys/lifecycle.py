@@ -212,9 +212,8 @@ def plan_rotation(ring: tuple[RingKey, ...], now: int, policy: RingPolicy, alg: 
         date = _free_second(ring, alg, max(published_at + policy.publish_ahead, (since or 0) + 1))
         return (Generate(alg=alg, published_at=published_at, signs_from=date),)
     successor = pending[0]
-    others = tuple(key for key in ring if key is not successor)
     due = max(now, successor.published_at + policy.publish_ahead, (since or 0) + 1)
-    date = _free_second(others, alg, due)
+    date = _free_second(ring, alg, due)
     if successor.signs_from is not None and successor.signs_from <= date:
         raise RotationUnderWay(_explain_wait(successor.kid, successor.signs_from))
     return _with_upkeep((Reschedule(kid=successor.kid, signs_from=date),), ring, now, policy, alg)

@@ -157,18 +157,13 @@ def _derive_line(
         gone_at = None if superseded_at is None else superseded_at + policy.keep
         if place == active:
             state = KeyState.ACTIVE
-        elif not _is_over(place, active, key, now):
+        elif not _has_started(key, now):
             state = KeyState.PENDING
         elif gone_at is not None and gone_at <= now:
             state = KeyState.GONE
         else:
             state = KeyState.RETIRING
         yield RingEntry(key=key, state=state, superseded_at=superseded_at, gone_at=gone_at)
-
-
-def _is_over(place: int, active: int | None, key: RingKey, now: int) -> bool:
-    """Tell whether a key has signed already, also where every key after it was withdrawn."""
-    return _has_started(key, now) if active is None else place < active
 
 
 def _revoked(key: RingKey) -> RingEntry:

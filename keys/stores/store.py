@@ -305,9 +305,9 @@ class KeyStore:
             public_key, reference = self._holder.generate(change.alg, size, name)
             jwk, block = public_jwk(public_key, change.alg), b""
         (ring_key,) = apply_change((), change, jwk.kid)
-        is_encrypted = reference is None and self._passphrase is not None
-        stored = StoredKey(ring_key=ring_key, jwk=jwk, encrypted=is_encrypted, reference=reference)
-        return stored, render_key_file(stored, block)
+        stored = StoredKey(ring_key=ring_key, jwk=jwk, reference=reference)
+        content = render_key_file(stored, block)
+        return self._parse(content, f"{jwk.kid}{SUFFIX}"), content
 
     def _urgent_first(self, plan: Plan, texts: _Texts) -> tuple[Plan, Plan]:
         """Part a withdrawal from the keys that are made with it, which may be late."""
