@@ -37,6 +37,7 @@ def fault(*proofs: bytes, **options: Any) -> ProofFault:
     """Return why they are refused."""
     with pytest.raises(InvalidProof) as caught:
         check(*proofs, **options)
+    assert str(caught.value) == caught.value.fault
     return caught.value.fault
 
 
@@ -301,6 +302,15 @@ def test_a_memo_is_bounded_and_keeps_good_keys_alone() -> None:
     stranger = senders[0].proof(header={"jwk": SENDER.jwk, "kid": "other"})
     assert fault(senders[1].sign(stranger.rpartition(b".")[0]), memo=memo) == ProofFault.SIGNATURE
     assert memo.get(stranger.partition(b".")[0]) is None
+
+
+def test_a_key_in_a_memo_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header is neither parsed nor judged: this is what the memo is for."""
+    memo = ProofKeys()
+    check(SENDER.proof(), memo=memo)
+    for name in ("parse_header", "thumbprint", "parse_public_jwk"):
+        monkeypatch.delattr(f"keys.dpop.{name}")
+    assert check(SENDER.proof(jti="another"), memo=memo).jkt == SENDER.jkt
 
 
 def test_a_sender_pushes_no_keys_of_others_out_of_a_memo() -> None:

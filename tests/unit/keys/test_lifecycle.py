@@ -50,6 +50,16 @@ def test_a_signing_key_gets_a_prepared_successor():
     assert plan_upkeep(carry_out(plan, key("a", NOW - 5)), NOW, POLICY, ["RS256"]) == ()
 
 
+def test_each_algorithm_in_use_has_a_successor():
+    """In one plan, whichever of them lacks one."""
+    plan = plan_upkeep((key("a", 5), key("e", 6, alg="ES256")), NOW, POLICY, ["RS256", "ES256"])
+
+    assert [(change.alg, change.signs_from) for change in plan] == [
+        ("ES256", None),
+        ("RS256", None),
+    ]
+
+
 def test_an_empty_store_is_never_filled():
     """The first key is for the operator to make; so is the first of a further algorithm."""
     assert plan_upkeep((), NOW, POLICY, ["RS256"]) == ()
@@ -204,6 +214,31 @@ def test_a_rotation_leaves_the_second_of_another_key():
 
     plan = plan_rotation(ring, NOW, POLICY, "RS256")
     assert plan == (Reschedule(kid="n", signs_from=NOW + 261),)
+
+
+def test_no_plan_gives_a_second_that_another_key_of_the_algorithm_has():
+    """Not that of a withdrawn one either, whose turn it may have been."""
+    first = key("a", NOW - 5)
+    taken = key("x", NOW + 9_995, withdrawn_at=NOW - 1)
+    upkeep = plan_upkeep((first, taken), NOW, BY_TIME, ["RS256"])
+    assert upkeep == (Generate(**NEW, signs_from=NOW + 9_996),)
+    taken = replace(taken, signs_from=NOW + 360)
+    rotation = plan_rotation((first, taken), NOW, POLICY, "RS256")
+    assert rotation == (Generate(**NEW, signs_from=NOW + 361),)
+    taken = replace(taken, signs_from=NOW)
+    withdrawal = plan_withdrawal((first, taken), "a", NOW, POLICY)
+    assert withdrawal[0] == Generate(**NEW, signs_from=NOW + 1)
+    other = plan_withdrawal((first, replace(taken, alg="ES256")), "a", NOW, POLICY)
+    assert other[0] == Generate(**NEW, signs_from=NOW)
+
+
+def test_a_successor_never_starts_before_the_key_that_it_follows():
+    """A clock that is a little behind, or the second of a withdrawal, may date that one ahead."""
+    ring = (key("a", NOW + 1), prepared("n", NOW - 400))
+    assert plan_rotation(ring, NOW, POLICY, "RS256")[0] == Reschedule(kid="n", signs_from=NOW + 2)
+    rehearsal = RingPolicy(jwks_max_age=0)
+    plan = plan_rotation((key("a", NOW + 2),), NOW, rehearsal, "RS256")
+    assert plan == (Generate(**NEW, signs_from=NOW + 3),)
 
 
 def test_the_next_rotation_may_begin_when_the_last_is_settled():

@@ -166,6 +166,8 @@ def test_a_proxy_is_in_the_list_by_itself_or_by_its_network() -> None:
         False
     ] * 5
     assert not is_within(("10.0.0.1", 1), ())
+    one, many = parse_networks("10.0.0.7,, 192.168.4.0/24 ,")
+    assert (str(one), str(many)) == ("10.0.0.7/32", "192.168.4.0/24")
 
 
 def test_an_ipv4_peer_of_an_ipv6_socket_is_an_ipv4_peer() -> None:
