@@ -255,11 +255,10 @@ def plan_withdrawal(ring: tuple[RingKey, ...], kid: str, now: int, policy: RingP
     plan: list[Change] = []
     alg, at = entry.key.alg, now
     if entry.state is KeyState.ACTIVE:
-        # A second later than the key that it follows, whatever the clock says: its turn is there as
-        # soon as that key is withdrawn.
+        # Later than the key that it follows, whatever the clock says, so not in a second that this
+        # one has: its turn is there as soon as that key is withdrawn.
         at = max(now, entry.key.signs_from or now)
-        date = at if at != entry.key.signs_from else at + 1
-        plan.append(_plan_promotion(alg, ring, date, now, policy))
+        plan.append(_plan_promotion(alg, ring, at, now, policy))
     plan.append(Withdraw(kid=kid, at=at))
     return _with_upkeep(tuple(plan), ring, now, policy, alg)
 
