@@ -77,10 +77,10 @@ def needed_details(kind: str, **members: Unpack[DetailsMembers]) -> NeededDetail
         ValueError: the type is empty, or a text stands where a collection of texts belongs.
     """
     named = {
-        "actions": members.get("actions", ()),
-        "locations": members.get("locations", ()),
-        "datatypes": members.get("datatypes", ()),
-        "privileges": members.get("privileges", ()),
+        "actions": members.get("actions"),
+        "locations": members.get("locations"),
+        "datatypes": members.get("datatypes"),
+        "privileges": members.get("privileges"),
     }
     if not kind or any(isinstance(each, str) for each in named.values()):
         raise ValueError("name a type; actions, locations, datatypes, privileges are collections")

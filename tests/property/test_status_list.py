@@ -32,10 +32,11 @@ def test_each_status_is_the_one_that_a_naive_reader_reads(
     assert pack(naive, bits) == data
 
 
-@given(statuses=st.lists(st.integers(0, 3), max_size=100))
-def test_what_was_signed_is_read(statuses: list[int]) -> None:
+@given(data=st.data(), bits=st.sampled_from([1, 2, 4, 8]))
+def test_what_was_signed_is_read(data: st.DataObject, bits: int) -> None:
     """Through compression, signature and back."""
-    signed = list_token(FORGE, URI, pack(statuses, 2))
+    statuses = data.draw(st.lists(st.integers(0, 2**bits - 1), max_size=100))
+    signed = list_token(FORGE, URI, pack(statuses, bits), bits=bits)
     read = parse_status_list(signed, FORGE.keys, uri=URI, now=NOW)
     assert [read.status(idx) for idx in range(len(statuses))] == statuses
 

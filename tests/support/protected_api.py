@@ -63,7 +63,7 @@ async def ask(
 
     scope = {
         "type": kind,
-        "method": method,
+        **({"method": method} if kind == "http" else {}),
         "path": path,
         "raw_path": path.encode() if raw_path is None else raw_path,
         "query_string": query,
@@ -74,6 +74,8 @@ async def ask(
     await app(scope, receive, send)
     if sent[0]["type"] in ("websocket.close", "websocket.accept"):
         return Answer(status=sent[0].get("code", 101), lines=[], body=b"")
+    # ASGI: names of header fields are in lower case.
+    assert all(name == name.lower() for name, _ in sent[0]["headers"])
     content = b"".join(message.get("body", b"") for message in sent[1:])
     return Answer(status=sent[0]["status"], lines=sent[0]["headers"], body=content)
 

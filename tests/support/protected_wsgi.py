@@ -36,8 +36,9 @@ class WsgiAnswer:
 
 
 def environ_of(path: str = "/read", token: bytes | None = None, **env: Any) -> dict[str, Any]:
-    """Write the environ of a GET request."""
-    environ = {"PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "", **env}
+    """Write the environ of a GET request; a variable that is None is left out."""
+    given = {"PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "", **env}
+    environ = {name: value for name, value in given.items() if value is not None}
     if token is not None:
         environ["HTTP_AUTHORIZATION"] = f"Bearer {token.decode()}"
     setup_testing_defaults(environ)

@@ -46,18 +46,28 @@ def doubling(levels):
     }
 
 
-def chain(levels, *, backwards=False):
-    """Make definitions that each refer to the next one, as they come first or last."""
+def chain(levels, *, backwards=False, siblings=0):
+    """Make definitions that each refer to the next one, as they come first or last.
+
+    What refers to the first one comes after some other members.
+    """
     names = range(levels)
     links = {f"d{i}": {"not": {"$ref": f"#/$defs/d{i + 1}"}} for i in names} | {f"d{levels}": {}}
     definitions = dict(sorted(links.items(), key=lambda link: int(link[0][1:]), reverse=backwards))
-    return {"$defs": definitions, "properties": {"a": {"$ref": "#/$defs/d0"}}}
+    others = {str(number): {} for number in range(siblings)}
+    return {"$defs": definitions, "properties": others | {"a": {"$ref": "#/$defs/d0"}}}
+
+
+def referring_to(name):
+    """Make a schema that refers to a definition which is there."""
+    return {"$defs": {name: {}}, "properties": {"a": {"$ref": f"#/$defs/{name}"}}}
 
 
 REFUSED = {
     "a long chain": (chain(300), f"more than {MAX_LEVELS} levels"),
     "a chain from its end": (chain(300, backwards=True), f"more than {MAX_LEVELS} levels"),
     "a chain one too long": (chain(24, backwards=True), f"more than {MAX_LEVELS} levels"),
+    "a chain after others": (chain(24, siblings=2), f"more than {MAX_LEVELS} levels"),
     "no schema": ({"properties": {"a": {"type": "money"}}}, "no JSON Schema: see 'properties/a/t"),
     "not even an object": ({"properties": {"a": []}}, "is an object, true or false"),
     "of the wrong shape": ({"required": 1}, "no JSON Schema: see 'required'"),
@@ -66,6 +76,10 @@ REFUSED = {
     "a file": ({"properties": {"a": {"$ref": "file:///etc/passwd"}}}, "must be #/$defs/NAME"),
     "a pointer": ({"properties": {"a": {"$ref": "#/properties/a"}}}, "must be #/$defs/NAME"),
     "the root": ({"properties": {"a": {"$ref": "#"}}}, "must be #/$defs/NAME"),
+    "a name with a slash": (referring_to("a/b"), "must be #/$defs/NAME"),
+    "a name with a tilde": (referring_to("a~0b"), "must be #/$defs/NAME"),
+    "a name with a percent sign": (referring_to("a%62"), "must be #/$defs/NAME"),
+    "no name": (referring_to(""), "must be #/$defs/NAME"),
     "no text": ({"properties": {"a": {"$ref": 1}}}, "must be #/$defs/NAME"),
     "unresolvable": ({"properties": {"a": {"$ref": "#/$defs/b"}}}, "'b', which $defs does not"),
     "a loop": ({"$defs": {"a": {"$ref": "#/$defs/a"}}}, "'a' of the schema refers to itself"),
@@ -110,6 +124,27 @@ def test_a_schema_nested_too_deeply_is_refused():
         schema = {"items": schema}
     with pytest.raises(InvalidValue, match="nested more than"):
         check_schema({"properties": {"a": schema}})
+
+
+COSTS = {
+    "nothing": ({}, 1),
+    "keywords without schemas": ({"title": "a", "minProperties": 5}, 1),
+    "properties": ({"properties": {"a": {}, "b": True}}, 3),
+    "dependent schemas": ({"dependentSchemas": {"a": {}, "b": {"not": False}}}, 4),
+    "lists of schemas": ({"allOf": [True], "anyOf": [True], "oneOf": [True, {}]}, 5),
+    "values to compare with": ({"properties": {"a": {"enum": [1, 2, 3]}}}, 5),
+    "an object to compare with": ({"properties": {"a": {"const": {"b": 1, "c": 2}}}}, 4),
+    "values that differ": ({"properties": {"a": {"uniqueItems": True}}}, 34),
+    "a definition that is used": (doubling(3), 31),
+    "the most": ({"properties": {str(i): {} for i in range(MAX_COST - 1)}}, MAX_COST),
+}
+
+
+@pytest.mark.parametrize("case", COSTS)
+def test_the_cost_of_a_schema_is_what_checking_one_value_takes(case):
+    """A step for each schema, and for each value to compare with; a definition where it is used."""
+    schema, cost = COSTS[case]
+    assert check_schema(schema).cost == cost
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -202,8 +237,14 @@ def test_a_number_and_true_are_different_schemas():
 )
 def test_a_resource_has_few_types_with_names_of_their_own(types, why):
     """Names have the characters of scopes, so that lists of them have one form."""
+    document = {"resource": A, "scopes": ["read"]}
+    most = [
+        {"type": f"t{i}" + "x" * (252 if i > 9 else 253), "schema": {}} for i in range(MAX_TYPES)
+    ]
+    kept = read(Resource, document | {"authorization_details_types": most})
+    assert [each.type for each in kept.authorization_details_types] == [e["type"] for e in most]
     with pytest.raises(ValidationError, match=why):
-        read(Resource, {"resource": A, "scopes": ["read"], "authorization_details_types": types})
+        read(Resource, document | {"authorization_details_types": types})
 
 
 def test_a_permission_loses_rights_and_goes_with_its_last_scope():

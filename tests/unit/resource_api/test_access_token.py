@@ -230,8 +230,10 @@ def test_the_text_of_a_token_is_there_for_an_exchange_and_nowhere_else() -> None
         str(verified),
         repr(verified._asdict()),
         repr(vars(type(verified))),
+        repr(verified.presented),
     ):
         assert signature not in shown
+    assert repr(verified.presented) == "TokenText(...)"
     for kept in (verified, verified.presented):
         with pytest.raises(TypeError, match="pickle"):
             pickle.dumps(kept)

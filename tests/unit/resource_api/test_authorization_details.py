@@ -60,6 +60,9 @@ def test_a_claim_of_another_shape_is_no_valid_token(claim: Any) -> None:
         ({"kind": "payment", "actions": ["initiate"], "locations": [RESOURCE]}, None),
         ({"kind": "payment", "actions": ["INITIATE"]}, None),
         ({"kind": "payment", "identifier": ""}, None),
+        ({"kind": "payment", "locations": ["https://other.example"]}, None),
+        ({"kind": "account", "datatypes": ["balance", "debit"]}, None),
+        ({"kind": "account", "privileges": ["other"]}, None),
         ({"kind": "payment", "datatypes": ["balance"]}, None),
         ({"kind": "Payment"}, None),
         # A text is no list, even if it has the word in it.

@@ -238,6 +238,7 @@ async def test_metadata_says_how_long_it_is_and_how_long_it_lasts() -> None:
     assert (answer.status, answer.header("content-type")) == (200, "application/json")
     assert answer.header("content-length") == str(len(answer.body))
     assert answer.header("cache-control") == "public, max-age=300"
+    assert answer.header("access-control-allow-origin") == "*"
 
 
 async def test_the_report_of_a_refusal_says_who_and_why() -> None:

@@ -17,6 +17,7 @@ from resource_api.status_list import (
     InvalidStatusList,
     StatusList,
     StatusReference,
+    Version,
     check_status,
     parse_status_list,
     read_status,
@@ -229,7 +230,10 @@ BAD_LISTS: dict[str, bytes] = {
     "list of lists": list_token(FORGE, URI, status_list=[]),
     "no lst": list_token(FORGE, URI, status_list={"bits": 1}),
     "no bits": list_token(FORGE, URI, status_list={"lst": packed(GOOD)}),
-    **{f"bits {bits!r}": raw_list(packed(GOOD), bits) for bits in (0, 3, 16, -1, "2", True, 2.0)},
+    **{
+        f"bits {bits!r}": raw_list(packed(GOOD), bits)
+        for bits in (0, 3, 5, 9, 16, -1, "2", True, 2.0)
+    },
     "lst not text": raw_list(1),
     "padded": raw_list(packed(zlib.compress(bytes(10))) + "="),
     "not base64url": raw_list("+/"),
@@ -249,7 +253,7 @@ BAD_LISTS: dict[str, bytes] = {
 def test_any_other_list_is_refused(fault: str) -> None:
     """Each differs from the good one in a single thing."""
     assert parse_status_list(list_token(FORGE, URI), FORGE.keys, uri=URI, now=NOW).status(31) == 0
-    with pytest.raises(InvalidStatusList) as caught:
+    with pytest.raises(InvalidStatusList, match=r"^(a|another) list ") as caught:
         parse_status_list(BAD_LISTS[fault], FORGE.keys, uri=URI, now=NOW)
     assert URI not in str(caught.value)
 
@@ -294,6 +298,33 @@ def test_a_list_may_state_which_changes_it_has(member: object, version: object) 
     """No standard knows the member, so that anything else in its place is ignored."""
     signed = list_token(FORGE, URI, status_list_version=member)
     assert parse_status_list(signed, FORGE.keys, uri=URI, now=NOW).version == version
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "older"),
+    [
+        ((2, None), (3, None), True),
+        ((3, None), (3, None), False),
+        ((2, ("f", 8)), (3, None), True),
+        ((3, ("f", 7)), (2, None), False),
+        ((2, None), (3, ("f", 7)), True),
+        ((3, None), (2, ("f", 8)), False),
+        ((2, ("f", 8)), (3, ("g", 7)), True),
+        ((3, ("f", 7)), (2, ("g", 8)), False),
+        ((2, ("f", 8)), (3, ("f", 7)), False),
+        ((3, ("f", 7)), (2, ("f", 8)), True),
+        ((2, ("f", 7)), (3, ("f", 7)), False),
+    ],
+)
+def test_of_two_lists_the_older_one_is_told(mine: Any, theirs: Any, older: bool) -> None:
+    """By the changes that both state of one feed; else by when they were issued."""
+    one, other = (
+        StatusList(
+            b"", 2, issued_at=issued, expires_at=9, ttl=1, version=version and Version(*version)
+        )
+        for issued, version in (mine, theirs)
+    )
+    assert one.is_older_than(other) is older
 
 
 def test_a_list_may_be_signed_with_any_key_of_the_issuer() -> None:

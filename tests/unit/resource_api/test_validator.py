@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from keys import jwt as our_jwt
 from keys.jwk import PublicJwk
 from keys.jwks import JwkSet
 from keys.jwt import HeaderMemo, JwtHeader
@@ -249,6 +250,17 @@ def test_header_memo_starts_afresh_when_full() -> None:
     for segment in (b"a", b"a", b"b", b"c"):
         memo.remember(segment, JwtHeader("RS256", segment.decode()))
     assert [memo.get(segment) is not None for segment in (b"a", b"b", b"c")] == [False, False, True]
+
+
+async def test_a_header_that_was_verified_is_not_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each token of the same key has it; all else of the token is checked."""
+    validator = TokenValidator([TrustedIssuer(POLICY, Source())], clock=Clock(NOW))
+    await validator.validate(GOOD)
+    monkeypatch.setattr(our_jwt, "parse_header", None)  # a call of it fails
+    assert (await validator.validate(FORGE.token(jti="2"))).jti == "2"
+    assert await refusal(validator, FORGE.token(exp=NOW - 60)) is Reason.EXPIRED
 
 
 def test_only_verified_headers_enter_the_memo() -> None:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from resource_api.errors import KeysUnavailable
+from resource_api.possession import Presented
 from resource_api.sync import SyncProtection
-from resource_api.wsgi import BearerWsgiMiddleware
-from tests.support.protected_wsgi import ProtectedWsgi, call, greet
+from resource_api.wsgi import BearerWsgiMiddleware, presented_by
+from tests.support.protected_wsgi import ProtectedWsgi, call, environ_of, greet
 from watchword.testing.forge import ISSUER, RESOURCE, TokenForge
 
 FORGE = TokenForge()
@@ -86,6 +87,27 @@ def test_open_routes_are_paths_as_the_application_sees_them(
     """A path that is no UTF-8 is never open: what the application makes of it is not known."""
     # PEP 3333: SCRIPT_NAME and PATH_INFO are not both empty.
     assert call(api.app, path, SCRIPT_NAME="" if path else "/api").status == status
+
+
+@pytest.mark.parametrize(
+    ("omitted", "env", "path", "root"),
+    [
+        ("SCRIPT_NAME", {"PATH_INFO": "/read"}, "/read", ""),
+        ("PATH_INFO", {"SCRIPT_NAME": "/api"}, "/api", "/api"),
+        (None, {"SCRIPT_NAME": "/a\xff", "PATH_INFO": "/b"}, "/a%EF%BF%BD/b", "/a%EF%BF%BD"),
+    ],
+)
+def test_a_path_may_lack_a_part_or_be_no_utf8(
+    api: ProtectedWsgi, omitted: str | None, env: dict[str, str], path: str, root: str
+) -> None:
+    """PEP 3333: servers may omit what is empty, and the bytes of a path are the caller's."""
+    environ = {**env, **({omitted: None} if omitted else {})}
+    assert presented_by(environ_of(**environ, REQUEST_METHOD="PUT")) == Presented("PUT", path)
+    assert call(api.middleware, token=READER, **environ).status == 200
+    refused = call(api.middleware, **environ)
+    assert refused.status == 401
+    challenge = refused.headers["www-authenticate"]
+    assert f'resource_metadata="{RESOURCE}{root}{METADATA}"' in challenge
 
 
 def test_an_open_route_is_not_open_below_its_own_name(api: ProtectedWsgi) -> None:

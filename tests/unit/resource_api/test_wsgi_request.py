@@ -316,6 +316,22 @@ def test_what_an_outer_middleware_let_in_passes_an_open_route_as_it_came() -> No
     api.close()
 
 
+@pytest.mark.parametrize("app", [greet, in_the_body])
+def test_after_an_inner_middleware_the_request_of_the_outer_one_goes_on(app: Any) -> None:
+    """An application may do something after the one that it called, whatever became of that."""
+    inner = ProtectedWsgi(app)
+
+    def around(environ: Any, start_response: Any) -> list[bytes]:
+        before = CURRENT.get()
+        assert b"".join(inner.middleware(environ_of(token=READER), _ignore))
+        assert CURRENT.get() is before
+        may_read()
+        return greet(environ, start_response)
+
+    assert answered(around)[0].body == b"svc-a"
+    inner.close()
+
+
 def in_parts(environ: Any, start_response: Any) -> Iterator[bytes]:
     """Streams its answer."""
     start_response("200 OK", TEXT)
