@@ -74,6 +74,10 @@ async def ask(
     await app(scope, receive, send)
     if sent[0]["type"] in ("websocket.close", "websocket.accept"):
         return Answer(status=sent[0].get("code", 101), lines=[], body=b"")
+    prefix = "http" if kind == "http" else "websocket.http"
+    bodies = {f"{prefix}.response.body", f"{prefix}.response.pathsend"}
+    assert sent[0]["type"] == f"{prefix}.response.start"
+    assert {message["type"] for message in sent[1:]} <= bodies
     # ASGI: names of header fields are in lower case.
     assert all(name == name.lower() for name, _ in sent[0]["headers"])
     content = b"".join(message.get("body", b"") for message in sent[1:])

@@ -46,16 +46,19 @@ def doubling(levels):
     }
 
 
-def chain(levels, *, backwards=False, siblings=0):
+def chain(levels, *, backwards=False, siblings=0, deeper=0):
     """Make definitions that each refer to the next one, as they come first or last.
 
-    What refers to the first one comes after some other members.
+    What refers to the first one comes after some other members, and some levels deeper.
     """
     names = range(levels)
     links = {f"d{i}": {"not": {"$ref": f"#/$defs/d{i + 1}"}} for i in names} | {f"d{levels}": {}}
     definitions = dict(sorted(links.items(), key=lambda link: int(link[0][1:]), reverse=backwards))
     others = {str(number): {} for number in range(siblings)}
-    return {"$defs": definitions, "properties": others | {"a": {"$ref": "#/$defs/d0"}}}
+    last = {"$ref": "#/$defs/d0"}
+    for _ in range(deeper):
+        last = {"not": last}
+    return {"$defs": definitions, "properties": others | {"a": last}}
 
 
 def referring_to(name):
@@ -68,6 +71,7 @@ REFUSED = {
     "a chain from its end": (chain(300, backwards=True), f"more than {MAX_LEVELS} levels"),
     "a chain one too long": (chain(24, backwards=True), f"more than {MAX_LEVELS} levels"),
     "a chain after others": (chain(24, siblings=2), f"more than {MAX_LEVELS} levels"),
+    "a chain too deep": (chain(23, siblings=2, deeper=2), f"more than {MAX_LEVELS} levels"),
     "no schema": ({"properties": {"a": {"type": "money"}}}, "no JSON Schema: see 'properties/a/t"),
     "not even an object": ({"properties": {"a": []}}, "is an object, true or false"),
     "of the wrong shape": ({"required": 1}, "no JSON Schema: see 'required'"),
@@ -150,6 +154,7 @@ def test_the_cost_of_a_schema_is_what_checking_one_value_takes(case):
 @pytest.mark.parametrize("backwards", [False, True])
 def test_the_longest_chain_of_references_can_be_checked(backwards):
     """Also by a server, whose calls are some dozens deep already."""
+    assert check_schema(chain(23, siblings=2, deeper=1)).cost < MAX_COST
     schema = check_schema(chain(23, backwards=backwards))
 
     def check_deeper(calls):
@@ -192,6 +197,9 @@ def test_an_object_of_more_values_than_can_be_checked_is_refused_at_once():
     assert schema.fault({"type": "t", "a": [0] * values}) == "more values than can be checked"
     assert time.perf_counter() - began < 0.5
     assert schema.fault({"type": "t", "a": [0] * (values - 3)}) == "properties/a/items/anyOf"
+    cheap = check_schema({"properties": {"a": {}}})
+    assert cheap.fault({"type": "t", "a": [0] * (MAX_STEPS // 2 - 3)}) is None
+    assert cheap.fault({"type": "t", "a": [0] * (MAX_STEPS // 2 - 2)}) is not None
 
 
 def test_equal_schemas_are_one_object_however_they_are_read():
@@ -204,6 +212,7 @@ def test_equal_schemas_are_one_object_however_they_are_read():
     policy = restored(TokenPolicy, json.dumps(kept), {}, of="resource")
     (read_back,) = policy.authorization_details_types
     assert read_back.schema is resource.authorization_details_types[0].schema
+    assert read_back.schema is check_schema(dict(reversed(PAYMENT.items())))
     assert read_back.schema.validator is resource.authorization_details_types[0].schema.validator
 
 

@@ -17,7 +17,8 @@ MODELS = pytest.mark.parametrize(
 
 @MODELS
 @pytest.mark.parametrize(
-    "claims", [{}, {"tenant": "shop-1"}, {"n": [1, 2.5, None, {"a": True}]}, {"Größe №1": ""}]
+    "claims",
+    [{}, {"tenant": "shop-1"}, {"n": [1, 2.5, None, {"a": True}]}, {"Größe №1": "", "x" * 255: 1}],
 )
 def test_claims_are_any_json_under_a_free_name(make, claims):
     """They are written into tokens as they are."""

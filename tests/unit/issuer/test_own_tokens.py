@@ -1,6 +1,7 @@
 """Unit tests of `issuer.own_tokens`: which tokens are the issuer's own, and what became of them."""
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -24,10 +25,11 @@ class Known:
 
     def __init__(self, *keys: PublicJwk) -> None:
         self.keys = {key.kid: key for key in keys or (FORGE.jwk,)}
+        self.until = math.inf
         self.statuses: dict[Position, Status] = {}
 
     def public_key(self, kid: str, now: int) -> PublicJwk | None:
-        return self.keys.get(kid)
+        return self.keys.get(kid) if now < self.until else None
 
     def status(self, position: Position) -> Status:
         return self.statuses.get(position, Status.VALID)
@@ -115,6 +117,7 @@ def test_until_the_statuses_are_known_a_token_is_neither_good_nor_bad() -> None:
         (Reason.LIFETIME_TOO_LONG, {}, {"exp": NOW + 86_401}),
         (Reason.INVALID_IDENTITY, {}, {"client_id": DROP}),
         (Reason.INVALID_IDENTITY, {}, {"jti": ""}),
+        (Reason.INVALID_IDENTITY, {}, {"sub": DROP}),
         (Reason.INVALID_STATUS, {}, {"status": {"status_list": {"idx": -1, "uri": "x"}}}),
         (Reason.INVALID_STATUS, {}, {"status": status_claim(PLACE, "https://other.example")}),
     ],
@@ -140,6 +143,26 @@ def test_what_is_no_token_of_ours_is_refused_for_its_own_reason(
 def test_what_is_no_jwt_or_not_signed_is_refused(reason: Reason, token: bytes) -> None:
     """Whatever the bytes, nothing but a refusal comes out."""
     assert refusal(token) is reason
+
+
+def test_text_that_no_header_can_have_is_refused() -> None:
+    """Such as of a caller within the process: a lone surrogate has no encoding."""
+    with pytest.raises(NotOwnToken) as caught:
+        own_tokens(Known()).verify("a.\ud800.c", now=NOW)
+    assert caught.value.reason is Reason.MALFORMED_TOKEN
+
+
+def test_a_key_counts_while_it_is_published() -> None:
+    """Whether the token was verified before or not."""
+    known = Known()
+    tokens = own_tokens(known)
+    tokens.verify(FORGE.token().decode(), now=NOW)
+    known.until = NOW + 1
+    for token in (FORGE.token(), FORGE.token(jti="2")):
+        assert tokens.verify(token.decode(), now=NOW)
+        with pytest.raises(NotOwnToken) as caught:
+            tokens.verify(token.decode(), now=NOW + 1)
+        assert caught.value.reason is Reason.UNKNOWN_KEY
 
 
 def test_a_token_of_another_key_or_of_one_that_was_withdrawn_is_refused() -> None:
@@ -214,3 +237,8 @@ def test_what_is_remembered_is_bounded_and_verified(monkeypatch: pytest.MonkeyPa
         with pytest.raises(NotOwnToken):
             tokens.verify(FORGE.token(iss=f"https://{number}.example").decode(), now=NOW)
     assert len(tokens._signed) == 3
+    tokens.verify(FORGE.token(jti="t2").decode(), now=NOW)
+    tokens.verify(FORGE.token(jti="t5").decode(), now=NOW)
+    monkeypatch.setattr("issuer.own_tokens.verify_signature", None)  # called, it would fail
+    for jti in ("t2", "t4", "t5"):  # what was used last
+        assert tokens.verify(FORGE.token(jti=jti).decode(), now=NOW).jti == jti

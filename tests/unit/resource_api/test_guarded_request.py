@@ -132,6 +132,22 @@ async def test_a_request_is_over_once_the_answer_is_complete(
     assert seen == [over]
 
 
+async def test_a_request_is_over_once_its_refusal_was_sent() -> None:
+    """What the application does then has no rights, whatever it wanted to answer."""
+    seen: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        request = CURRENT.get()
+        assert request is not None
+        request.refuse(InvalidToken(Reason.EXPIRED))
+        seen.append(request.over)
+        await send(START)
+        seen.append(request.over)
+
+    assert (await ask(ProtectedApi(FORGE, app=app).app, "GET", "/", READER)).status == 401
+    assert seen == [False, True]
+
+
 async def test_an_answer_in_parts_keeps_its_rights_until_the_last() -> None:
     """A stream may be guarded piece by piece."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import resource_api
 from keys.events import ignore_event
 from keys.remote.jwks_client import JwksClient
-from resource_api import BearerMiddleware, ResourcePolicy, protection, require
+from resource_api import BearerMiddleware, ResourcePolicy, middleware, protection, require
 from resource_api.validator import TrustedIssuer
 from tests.support.keys import rsa_key
 from tests.support.protected_api import ProtectedApi, PublishedKeySet, ask, bearer
@@ -19,7 +20,7 @@ from watchword.testing.forge import ISSUER, NOW, RESOURCE, TokenForge
 OTHER = "https://other.example"
 
 
-async def never(scope: Any, receive: Any, send: Any) -> None:
+async def never(*call: Any) -> None:
     """Be an application that is not reached."""
     raise AssertionError
 
@@ -68,12 +69,17 @@ async def test_keys_are_fetched_over_http_and_the_fetch_is_reported(
 
 
 @pytest.mark.parametrize(("size", "remembered"), [(0, False), (16, True)])
-async def test_the_number_of_remembered_tokens_is_a_setting(size: int, remembered: bool) -> None:
-    """0 for none: each request has its signature verified."""
+async def test_the_number_of_remembered_tokens_is_a_setting(
+    monkeypatch: pytest.MonkeyPatch, size: int, remembered: bool
+) -> None:
+    """0 for none: each has its signature verified; one that is remembered costs no await."""
     api = ProtectedApi(cache_size=size)
     token = api.forge.token()
     assert (await api.ask(token)).status == 200
     assert (api.app.protection.cached(token) is not None) == remembered
+    monkeypatch.setattr(middleware, "authenticate_once", never)
+    with nullcontext() if remembered else pytest.raises(AssertionError):
+        assert (await api.ask(token)).status == 200
 
 
 async def test_lifespan_starts_the_first_fetch_and_ends_it() -> None:
@@ -320,22 +326,37 @@ async def test_the_keys_of_every_issuer_are_closed(monkeypatch: pytest.MonkeyPat
     for each in issuers:
         monkeypatch.setattr(each.keys, "current", lambda: None)
         monkeypatch.setattr(each.keys, "aclose", closing(each.policy.issuer))
-    middleware = BearerMiddleware(app, resource=RESOURCE, issuers=issuers)
+    api = BearerMiddleware(app, resource=RESOURCE, issuers=issuers)
+    for trusted in api.protection.issuers:
+        monkeypatch.setattr(
+            trusted.statuses, "aclose", closing(f"lists of {trusted.policy.issuer}")
+        )
     with pytest.raises(RuntimeError):
-        await middleware({"type": "lifespan"}, never, never)
-    assert sorted(closed) == sorted([ISSUER, OTHER])
+        await api({"type": "lifespan"}, never, never)
+    assert sorted(closed) == sorted([ISSUER, OTHER, f"lists of {ISSUER}", f"lists of {OTHER}"])
 
 
 def test_the_issuers_are_for_this_resource() -> None:
     """Settings that contradict each other, or name no issuer, are refused."""
     issuers, _ = two_issuers()
-    for settings in (
-        {"issuers": issuers, "resource": "https://other.example"},
-        {"issuers": issuers, "issuer": ISSUER, "resource": RESOURCE},
-        {"issuers": issuers, "policy": issuers[0].policy, "resource": RESOURCE},
-        {"issuers": issuers, "jwks_uri": "https://a.example/jwks", "resource": RESOURCE},
-        {"issuers": [], "issuer": ISSUER, "resource": RESOURCE},
-        {"resource": RESOURCE},
+    elsewhere = ResourcePolicy(issuer=ISSUER, resource="urn:a")
+    for settings, fault in (
+        ({"issuers": issuers, "resource": "urn:a"}, "the resource 'urn:a', letter by letter"),
+        (
+            {"issuer": ISSUER, "policy": elsewhere, "resource": "urn:b"},
+            f"the resource 'urn:b' and the issuer '{ISSUER}', letter by letter",
+        ),
+        ({"issuers": issuers, "issuer": ISSUER, "resource": RESOURCE}, "name whom to trust"),
+        (
+            {"issuers": issuers, "policy": issuers[0].policy, "resource": RESOURCE},
+            "name whom to trust",
+        ),
+        (
+            {"issuers": issuers, "jwks_uri": "https://a.example/jwks", "resource": RESOURCE},
+            "name whom to trust",
+        ),
+        ({"issuers": [], "issuer": ISSUER, "resource": RESOURCE}, "name whom to trust"),
+        ({"resource": RESOURCE}, "name whom to trust"),
     ):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=fault):
             BearerMiddleware(never, **settings)

@@ -16,7 +16,8 @@ from tests.support.protected_api import ProtectedApi
 from watchword.testing.forge import ISSUER, TokenForge
 
 OPEN = OpenRoutes(
-    [("GET", "/health"), ("POST", "/hook"), ("GET", "/static/*")], document="/.well-known/x"
+    [("GET", "/health"), ("POST", "/hook"), ("GET", "/static/*"), ("GET", "/X-ray")],
+    document="/.well-known/x",
 )
 
 
@@ -36,6 +37,8 @@ def match(method: str, path: str, raw: bytes | None = None, root: str = "") -> s
         ("GET", "/api/health", b"/health", "/api", "/health"),
         ("GET", "/health", b"/health", "/api", "/health"),
         ("GET", "/health", None, "/api/", "/health"),
+        ("GET", "/api/health", None, "/api/", "/health"),
+        ("GET", "/X/X-ray", None, "/X", "/X-ray"),
         ("GET", "/static/a/b.css", b"/static/a/b.css", "", "/static/a/b.css"),
         ("HEAD", "/static/ä b", b"/static/%C3%A4%20b", "", "/static/ä b"),
         ("GET", "/static/a:@!$&'()*+,;=-._~", b"/static/a:@!$&'()*+,;=-._~", "", None),
@@ -74,6 +77,8 @@ def test_open(method: str, path: str, raw: bytes | None, root: str, inner: str |
         ("GET", "/api/health", b"/%61pi/health", "/api"),
         ("GET", "/api/health", None, ""),
         ("GET", "/api", None, "/api"),
+        ("GET", "/health", None, "/health"),
+        ("GET", "/static/\udc80", b"/static/%80", ""),
     ],
 )
 def test_closed(method: str, path: str, raw: bytes | None, root: str) -> None:

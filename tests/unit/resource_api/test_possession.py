@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from keys.dpop import ProofKeys
-from resource_api import AccessToken, BearerMiddleware, ResourcePolicy
+from resource_api import AccessToken, BearerMiddleware, ResourcePolicy, require
 from resource_api.errors import InvalidDpopProof, InvalidToken, Reason, ResourceError, Scheme
 from resource_api.fastapi import Bearer
 from resource_api.middleware import authenticate_once
@@ -203,8 +203,33 @@ def test_wsgi_applications_take_bound_tokens(wsgi: ProtectedWsgi) -> None:
     assert (refused.status, wsgi.reason) == (401, "proof_replayed")
     assert refused.headers["www-authenticate"].startswith('DPoP realm="api", error="invalid_dpop')
     assert send(forge.proof(token=bound)).body == b"svc-a"
-    assert send(forge.proof(token=bound), forge.proof(token=bound)).status == 401
-    assert wsgi.reason == "proof_malformed"
+    for proofs in ([forge.proof(token=bound)] * 2, ["\u20ac".encode()]):
+        assert send(*proofs).status == 401
+        assert wsgi.reason == "proof_malformed"
+
+
+@pytest.mark.parametrize(("held", "scheme"), [(KEY_BOUND, "DPoP"), (CERTIFICATE_BOUND, "Bearer")])
+async def test_a_guard_answers_a_bound_token_in_its_own_scheme(held: bytes, scheme: str) -> None:
+    """RFC 9449 §7.1: whoever has a token that is bound to a key is told of DPoP."""
+
+    def app(*call: Any) -> Any:
+        require("admin").demand()
+        raise AssertionError("not to be reached")
+
+    sent = f"{scheme} {held.decode()}"
+    proofs = [SENDER.proof(token=held) for _ in range(2)] if held is KEY_BOUND else []
+    wsgi = ProtectedWsgi(app, FORGE)
+    env = {"HTTP_DPOP": proofs[0].decode()} if proofs else {"SSL_CLIENT_CERT": PEM}
+    answer = call(wsgi.app, "/read", HTTP_AUTHORIZATION=sent, **env)
+    wsgi.close()
+    asgi = ProtectedApi(FORGE, app=app)
+    lines = lines_of(held, *proofs[1:], scheme=f"{scheme} ".encode())
+    tls = {"client_cert_chain": [PEM]}
+    other = await ask(asgi.app, "GET", "/read", *lines, extensions={"tls": tls})
+    challenge = answer.headers["www-authenticate"]
+    assert (answer.status, other.status, other.challenge) == (403, 403, challenge)
+    assert wsgi.reason == asgi.reason == "insufficient_scope"
+    assert challenge.startswith(f'{scheme} realm="api", error="insufficient_scope"')
 
 
 def test_wsgi_applications_learn_the_certificate(wsgi: ProtectedWsgi) -> None:
@@ -280,5 +305,6 @@ async def test_what_was_found_holds_for_these_credentials_alone() -> None:
     }
     first = await authenticate_once(protection, scope)
     assert await authenticate_once(protection, scope) is first
+    assert all(isinstance(name, str) for name in scope)
     with pytest.raises(InvalidDpopProof):
         await authenticate_once(protection, scope | {"headers": lines_of(KEY_BOUND)})

@@ -3,23 +3,35 @@
 import asyncio
 import inspect
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
+from keys import jwt as our_jwt
 from keys.events import ignore_event
+from keys.remote.answer import Fetched
 from keys.remote.jwks_client import JwksClient
-from resource_api import BearerMiddleware, ResourcePolicy
-from resource_api.errors import InsufficientScope, InvalidToken, Reason, ResourceError
+from resource_api import BearerMiddleware, ResourcePolicy, status_lists
+from resource_api import protection as protection_module
+from resource_api.errors import (
+    InsufficientScope,
+    InvalidToken,
+    Reason,
+    ResourceError,
+    StatusUnavailable,
+)
 from resource_api.protection import Protection, ProtectionSettings
+from resource_api.status_list import MEDIA_TYPE
 from resource_api.validator import TrustedIssuer
 from tests.support.keys import rsa_key
 from tests.support.protected_api import ProtectedApi, PublishedKeySet, ask, bearer
 from tests.support.telemetry import Telemetry
 from watchword.testing.clock import Clock
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge
+from watchword.testing.status_lists import list_token, status
 
 OTHER = "https://other.example"
 
@@ -45,6 +57,17 @@ async def test_a_request_is_authenticated_by_its_headers() -> None:
     assert (token.issuer, token.scopes) == (ISSUER, {"read", "write"})
     assert protection.cached(sent) is token
     assert await protection.authenticate([bearer(sent)]) is token
+
+
+async def test_a_token_is_remembered_for_as_long_as_it_is_good() -> None:
+    """Up to the last moment that the leeway of its issuer allows."""
+    api = ProtectedApi()
+    protection, sent = api.app.protection, api.forge.token()
+    token = await protection.validate(sent)
+    api.clock.advance(token.expires_at - NOW + protection.policy.leeway - 0.5)
+    assert protection.cached(sent) is token
+    api.clock.advance(0.5)
+    assert protection.cached(sent) is None
 
 
 @pytest.mark.parametrize("root_path", ["", "/v1"])
@@ -94,14 +117,19 @@ async def test_a_refusal_is_reported_with_what_is_known_of_the_token() -> None:
         assert api.events[-1] == ("request.refused", fields)
 
 
-async def test_an_issuer_may_be_named_by_its_policy_alone() -> None:
+async def test_an_issuer_may_be_named_by_its_policy_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Its keys and lists are found over HTTP, as for the only issuer."""
     api, forge = ProtectedApi(), TokenForge(issuer=OTHER)
+    monkeypatch.setattr(protection_module, "HttpJwks", lambda *_, **__: api.issuer)
     policy = ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
     known = TrustedIssuer(ResourcePolicy(issuer=OTHER, resource=RESOURCE), api.jwks)
     protection = Protection(
-        resource=RESOURCE, issuers=[policy, known], clock=Clock(NOW), on_event=ignore_event
+        resource=RESOURCE, issuers=[policy, known], clock=Clock(NOW), on_event=api.record
     )
+    assert (await protection.authenticate([bearer(api.forge.token())])).issuer == ISSUER
+    assert [name for name, _ in api.events] == ["jwks.refreshed"]
     assert [each.policy.issuer for each in protection.issuers] == [ISSUER, OTHER]
     assert all(each.statuses is not None for each in protection.issuers)
     assert json.loads(protection.metadata_answer()[2])["authorization_servers"] == [ISSUER, OTHER]
@@ -132,6 +160,27 @@ async def test_an_api_may_have_another_identifier_at_another_issuer() -> None:
     assert caught.value.reason is Reason.WRONG_AUDIENCE
     (*_, challenge), _ = protection.refusal(caught.value)[1:]
     assert challenge[1].startswith(b'Bearer realm="orders"')
+    assert f'="{RESOURCE}/.well-known/oauth-protected-resource"'.encode() in challenge[1]
+
+
+async def test_what_becomes_of_status_lists_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all else is; and the lists are judged by the same clock as the tokens."""
+    api, uri = ProtectedApi(), f"{ISSUER}/lists/1"
+
+    async def fetch(asked: str, headers: Any) -> Fetched:
+        if asked != uri:
+            raise ConnectionError
+        body = list_token(api.forge, uri)
+        return Fetched(status=200, headers={"content-type": MEDIA_TYPE}, body=body)
+
+    monkeypatch.setattr(status_lists, "HttpGet", lambda **_: fetch)
+    protection = protect(api)
+    assert await protection.authenticate([bearer(api.forge.token(status=status(uri)))])
+    with pytest.raises(StatusUnavailable):
+        await protection.authenticate([bearer(api.forge.token(status=status(f"{uri}0")))])
+    told = {"uri": f"{uri}0", "reason": "ConnectionError", "failures": 1}
+    assert ("status_list.stale", told) in api.events
+    await protection.aclose()
 
 
 def test_an_issuer_is_no_text() -> None:
@@ -223,12 +272,18 @@ async def test_the_span_of_a_refusal_has_its_reason(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("end", ["it expires", "its key is withdrawn"])
 @pytest.mark.parametrize("cache_size", [0, 4096])
-async def test_a_token_is_looked_at_once_more_where_it_took_long(end: str, cache_size: int) -> None:
+async def test_a_token_is_looked_at_once_more_where_it_took_long(
+    monkeypatch: pytest.MonkeyPatch, end: str, cache_size: int
+) -> None:
     """Whether it is remembered or not; one that still counts passes without a word."""
     api = ProtectedApi(cache_size=cache_size)
     protection = api.app.protection
     token = await protection.validate(api.forge.token())
     await protection.recheck(token)
+    with monkeypatch.context() as patched:
+        patched.setattr(our_jwt, "verifier", None)  # a call of it fails
+        with nullcontext() if cache_size else pytest.raises(InvalidToken):
+            await protection.recheck(token)
     if end == "it expires":
         api.clock.advance(token.expires_at - NOW + 60)
     else:

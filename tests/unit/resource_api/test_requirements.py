@@ -153,25 +153,25 @@ def test_requirements_are_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "fault"),
     [
-        lambda: all_of(),
-        lambda: all_of("a b"),
-        lambda: all_of("", TENANT),
-        lambda: any_of(),
-        lambda: any_of("a"),
-        lambda: any_of("a", "a"),
-        lambda: any_of("a", 'b"'),
-        lambda: claim("tenant"),
-        lambda: claim("", "acme"),
-        lambda: claim("tenant", None),
-        lambda: details(""),
-        lambda: details("payment", actions="initiate"),
+        (lambda: all_of(), "scope"),
+        (lambda: all_of("a b"), "scope"),
+        (lambda: all_of("", TENANT), "scope"),
+        (lambda: any_of(), "two needs or more"),
+        (lambda: any_of("a"), "two needs or more"),
+        (lambda: any_of("a", "a"), "two needs or more"),
+        (lambda: any_of("a", 'b"'), "scope"),
+        (lambda: claim("tenant"), "name a claim"),
+        (lambda: claim("", "acme"), "name a claim"),
+        (lambda: claim("tenant", None), "name a claim"),
+        (lambda: details(""), "name a type"),
+        (lambda: details("payment", actions="initiate"), "name a type"),
     ],
 )
-def test_needs_that_cannot_be_are_found_where_they_are_written(make: Any) -> None:
+def test_needs_that_cannot_be_are_found_where_they_are_written(make: Any, fault: str) -> None:
     """An empty need would be an open route."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=fault):
         make()
 
 

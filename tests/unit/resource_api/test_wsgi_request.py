@@ -12,7 +12,7 @@ from wsgiref.util import FileWrapper
 import pytest
 
 from resource_api import require
-from resource_api.errors import InsufficientScope
+from resource_api.errors import InsufficientScope, InvalidToken, Reason
 from resource_api.guarded_request import CURRENT
 from resource_api.wsgi import BearerWsgiMiddleware, WsgiRequest
 from tests.support.protected_wsgi import ProtectedWsgi, call, environ_of, greet
@@ -168,13 +168,13 @@ def test_a_fault_of_the_application_is_the_servers_to_answer() -> None:
         start_response("200 OK", TEXT)
         return [b"in"]
 
-    for app, error in [
-        (at_first, LookupError),
-        (later, LookupError),
-        (without_head, RuntimeError),
-        (twice, AssertionError),
+    for app, error, words in [
+        (at_first, LookupError, "^$"),
+        (later, LookupError, "^$"),
+        (without_head, RuntimeError, "did not call start_response"),
+        (twice, AssertionError, "start_response was called twice"),
     ]:
-        with pytest.raises(error):
+        with pytest.raises(error, match=words):
             answered(app)
 
 
@@ -303,6 +303,21 @@ def test_an_open_route_has_no_rights() -> None:
     with pytest.raises(RuntimeError, match="no open route"):
         call(api.app, "/public", token=READER)
     api.close()
+
+
+def test_a_refusal_on_an_open_route_is_answered_like_any_other() -> None:
+    """Such as by a part of the application that validates what is in the body."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        request = CURRENT.get()
+        assert request is not None
+        request.refuse(InvalidToken(Reason.EXPIRED))
+        return greet(environ, start_response)
+
+    api = ProtectedWsgi(app)
+    answer = call(api.app, "/public")
+    api.close()
+    assert (answer.status, answer.json["error"], api.reason) == (401, "invalid_token", "expired")
 
 
 def test_what_an_outer_middleware_let_in_passes_an_open_route_as_it_came() -> None:
