@@ -150,6 +150,19 @@ def test_apis_that_share_a_store_take_a_proof_once() -> None:
     assert asyncio.run(protect().authenticate(*request))
 
 
+@pytest.mark.parametrize(
+    ("sent", "scheme"),
+    [(None, "DPoP"), (FORGE.token(), "DPoP"), (FORGE.token(exp=NOW - 100), "Bearer")],
+)
+async def test_an_api_for_bound_tokens_alone_asks_for_one(sent: bytes | None, scheme: str) -> None:
+    """Where that is what the request lacks; another fault is told in the scheme it was sent in."""
+    policy = ResourcePolicy(issuer=ISSUER, resource=RESOURCE, binding_required="dpop")
+    lines = [] if sent is None else lines_of(sent, scheme=b"Bearer ")
+    answer = await ask(ProtectedApi(FORGE, policy=policy).app, "GET", "/read", *lines)
+    assert answer.status == 401
+    assert (answer.challenge or "").startswith(f"{scheme} ")
+
+
 async def test_a_websocket_begins_with_a_get() -> None:
     """Its proof is for the URL with https, as that of any request."""
     api = ProtectedApi(FORGE)
