@@ -99,6 +99,8 @@ async def test_parameters_that_are_missing_or_of_another_type_are_refused(
     issuer = issuer_of()
     answer = await exchange(issuer, **{"token": FORGE.token(), **form})
     assert refusal(issuer, answer) == ("invalid_request", reason)
+    *_, parameter = form
+    assert parameter in answer.json["error_description"].split(" ")
 
 
 BAD_SUBJECTS: dict[str, tuple[bytes, str]] = {
@@ -192,12 +194,14 @@ async def test_a_client_that_ended_is_acted_for_no_more(changes: dict[str, Any])
 
 
 async def test_a_subject_that_only_the_store_knows_waits_for_it() -> None:
-    """503 while it does not answer: neither accepted nor refused."""
+    """503 while it does not answer: neither accepted nor refused; nobody else needs the store."""
     issuer = issuer_of()
-    del issuer.clients.known["svc-a"]
     issuer.clients.store_is_down = True
+    assert (await exchange(issuer, FORGE.token())).status == 200
+    del issuer.clients.known["svc-a"]
     answer = await exchange(issuer, FORGE.token())
     assert (answer.status, answer.json["error"]) == (503, "temporarily_unavailable")
+    assert issuer.events[-1][1]["reason"] == "store_unavailable"
     issuer.clients.store_is_down = False
     assert (await exchange(issuer, FORGE.token())).status == 200
 
@@ -285,6 +289,8 @@ async def test_a_target_without_a_permission_is_an_invalid_target(
     answer = await exchange(issuer, FORGE.token(), **form)
     assert refusal(issuer, answer) == ("invalid_target", reason)
     assert issuer.events[-1][1]["asked"] == asked
+    if reason == "several_targets":
+        assert answer.json["error_description"] == "one resource for each token"
 
 
 @pytest.mark.rfc("8693-2.2.2-1")
@@ -304,4 +310,6 @@ async def test_several_possible_targets_have_to_be_named() -> None:
     issuer = issuer_of(make_service(token_exchange=(TO_OTHER, more)))
     answer = await exchange(issuer, FORGE.token())
     assert refusal(issuer, answer) == ("invalid_target", "several_targets")
+    assert answer.json["error_description"] == "name the resource"
+    assert issuer.events[-1][1]["asked"] is None
     assert (await exchange(issuer, FORGE.token(), resource=OTHER_API)).status == 200

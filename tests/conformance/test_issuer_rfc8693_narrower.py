@@ -28,6 +28,7 @@ from watchword.testing.forge import DROP
         ("read write", "write", None),
         ("read write", "read write", None),
         ("write", None, None),
+        ("write", "write", None),
         (DROP, None, None),
     ],
 )
@@ -39,6 +40,7 @@ async def test_scope_is_what_both_the_caller_and_the_client_have(
     answer = await exchange(issuer, FORGE.token(scope=held), scope=asked)
     if got is None:
         assert refusal(issuer, answer) == ("invalid_scope", "scope_not_allowed")
+        assert issuer.events[-1][1].get("asked") == asked
         assert not answer.json["error_description"].endswith(": ")  # a list of nothing helps nobody
     else:
         assert (answer.json["scope"], answer.claims["scope"]) == (got, got)
@@ -58,6 +60,13 @@ async def test_a_token_ends_with_the_subject_token_at_the_latest() -> None:
     assert (answer.json["expires_in"], answer.claims["exp"]) == (7, NOW + 7)
     short = make_service(policies={OTHER_API: TokenPolicy(token_ttl=30)})
     assert (await exchange(issuer_of(short), FORGE.token())).json["expires_in"] == 30
+
+
+async def test_the_algorithm_of_the_resource_reaches_the_signer() -> None:
+    """As in every grant: the API may take no other."""
+    issuer = issuer_of(make_service(policies={OTHER_API: TokenPolicy(signing_alg="ES256")}))
+    assert (await exchange(issuer, FORGE.token())).status == 200
+    assert issuer.keys.asked == [(NOW, "ES256")]
 
 
 @pytest.mark.rfc("8693-P-1")

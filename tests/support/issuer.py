@@ -128,15 +128,17 @@ class Clients:
 
 
 class OneKey:
-    """A ring of one key, which can be taken away."""
+    """A ring of one key, which can be taken away, and what it was asked for."""
 
     def __init__(self) -> None:
+        self.asked: list[tuple[int, str | None]] = []
         self.key: Signer | None = BatchingSigner(
             LocalSigner(public_rsa_jwk().kid, "RS256", rsa_key())
         )
 
     def signer(self, now: int, alg: str | None = None) -> Signer:
         """Give the signer."""
+        self.asked.append((now, alg))
         if self.key is None:
             raise NoSigningKey("none")
         return self.key

@@ -187,23 +187,10 @@ def test_scopes_that_no_one_resource_has_are_refused(scope):
     refused(make_client(grants=TWO_APIS), InvalidScope, scope=scope)
 
 
-class AskedKeys(OneKey):
-    """A ring of one key that remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[tuple[int, str | None]] = []
-
-    def signer(self, now: int, alg: str | None = None) -> Any:
-        """Give the signer."""
-        self.asked.append((now, alg))
-        return super().signer(now, alg)
-
-
 @pytest.mark.parametrize("alg", [None, "RS256"])
 async def test_the_algorithm_of_the_resource_reaches_the_signer(alg):
     """A resource's choice decides which key signs; none leaves it to the settings."""
-    keys = AskedKeys()
+    keys = OneKey()
     client = make_client(policies={API: TokenPolicy(signing_alg=alg)})
     answer = await TestIssuer(clients=Clients(client), keys=keys).ask()
     assert (answer.status, keys.asked) == (200, [(NOW, alg)])
@@ -211,7 +198,7 @@ async def test_the_algorithm_of_the_resource_reaches_the_signer(alg):
 
 async def test_without_a_key_for_that_algorithm_there_is_no_token():
     """A token is not signed in another way than its API asks for."""
-    keys = AskedKeys()
+    keys = OneKey()
     keys.key = None
     client = make_client(policies={API: TokenPolicy(signing_alg="RS256")})
     answer = await TestIssuer(clients=Clients(client), keys=keys).ask()
