@@ -54,7 +54,7 @@ def decide(
     targets = _targets(request, client, asked, details)
     scopes = _granted_scopes(request, client, targets, asked, details)
     policies = [client.policies[each.resource] for each in targets]
-    policy = policies[0] if len(policies) == 1 else _shared_policy(policies, client)
+    policy = _shared_policy(policies, client)
     return Authorization(
         # RFC 9068 §2.2: without a resource owner `sub` identifies the client.
         subject=registration.client_id,

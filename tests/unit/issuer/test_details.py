@@ -94,40 +94,52 @@ async def test_text_beyond_ascii_comes_back_as_it_was():
     assert answer.claims["authorization_details"] == [named, PAYMENT]
 
 
+NO_ARRAY = "not a JSON array, or one with repeated names"
+NO_TYPE = "each must be an object with a type"
+TOO_LARGE = "a number is too large"
 MALFORMED = [
-    "payment",
-    "{}",
-    "[]",
-    "null",
-    '{"type": "payment", "actions": []}',
-    "[[]]",
-    '["payment"]',
-    '[{"actions": []}]',
-    '[{"type": 5}]',
-    '[{"type": null}]',
-    '[{"type": "payment", "type": "refund", "actions": []}]',
-    '[{"type": "payment", "actions": [], "amount": NaN}]',
-    '[{"type": "payment", "actions": [], "amount": 1e999}]',
-    '[{"type": "payment", "actions": [], "amount": 9007199254740992}]',
-    '[{"type": "payment", "actions": [], "amount": ' + "9" * 4000 + "}]",
-    '[{"type": "payment", "actions": [], "creditor": "\\ud800"}]',
-    '[{"type": "payment", "actions": []}] []',
-    '[{"type": "payment", "actions": []},]',
-    "[" * 100 + "]" * 100,
-    json.dumps([PAYMENT | {"creditor": "x" * MAX_DETAILS_BYTES}]),
+    ("payment", NO_ARRAY),
+    ("{}", NO_ARRAY),
+    ("[]", "an array without objects"),
+    ("null", NO_ARRAY),
+    ('{"type": "payment", "actions": []}', NO_ARRAY),
+    ("[[]]", NO_TYPE),
+    ('["payment"]', NO_TYPE),
+    ('[{"actions": []}]', NO_TYPE),
+    ('[{"type": 5}]', NO_TYPE),
+    ('[{"type": null}]', NO_TYPE),
+    ('[{"type": "payment", "type": "refund", "actions": []}]', NO_ARRAY),
+    ('[{"type": "payment", "actions": [], "amount": NaN}]', NO_ARRAY),
+    ('[{"type": "payment", "actions": [], "amount": 1e999}]', NO_ARRAY),
+    ('[{"type": "payment", "actions": [], "amount": 9007199254740992}]', TOO_LARGE),
+    ('[{"type": "payment", "actions": [], "amount": -9007199254740992}]', TOO_LARGE),
+    ('[{"type": "payment", "actions": [], "amount": ' + "9" * 4000 + "}]", TOO_LARGE),
+    ('[{"type": "payment", "actions": [], "creditor": "\\ud800"}]', NO_ARRAY),
+    ('[{"type": "payment", "actions": []}] []', NO_ARRAY),
+    ('[{"type": "payment", "actions": []},]', NO_ARRAY),
+    ("[" * 100 + "]" * 100, NO_ARRAY),
+    ("[" + " " * (MAX_DETAILS_BYTES - 1) + "]", f"more than {MAX_DETAILS_BYTES} bytes"),
 ]
 
 
 @pytest.mark.rfc("9396-2-1")
-@pytest.mark.parametrize("text", MALFORMED)
-async def test_what_is_no_array_of_typed_objects_is_refused(text):
+@pytest.mark.parametrize(("text", "said"), MALFORMED)
+async def test_what_is_no_array_of_typed_objects_is_refused(text, said):
     """400 `invalid_authorization_details`, without a word of what was sent."""
     answer = await ask(text)
     assert (answer.status, answer.json["error"]) == (400, "invalid_authorization_details")
-    assert answer.json["error_description"].startswith("authorization_details: ")
+    assert answer.json["error_description"] == f"authorization_details: {said}"
     with pytest.raises(InvalidAuthorizationDetails) as refused:
         parse_details(text, "svc-a")
     assert refused.value.reason is Reason.MALFORMED_DETAILS
+    assert refused.value.client_id == "svc-a"
+
+
+async def test_the_longest_details_and_the_largest_numbers_are_taken():
+    """RFC 7493 §2.2: one more is the first that is too large."""
+    text = json.dumps([PAYMENT | {"amount": each} for each in (2**53 - 1, 1 - 2**53)])
+    answer = await ask(text.ljust(MAX_DETAILS_BYTES))
+    assert answer.json["authorization_details"] == json.loads(text)
 
 
 async def test_it_is_sent_once_and_empty_counts_as_omitted():
@@ -173,6 +185,8 @@ async def test_an_unknown_type_field_or_value_is_refused(details, reason, said):
     assert said in answer.json["error_description"]
     (event, fields) = asked.events[-1]
     assert (event, fields["reason"]) == ("token.refused", reason)
+    assert fields["client_id"] == "svc-a"
+    assert fields["asked"] == " ".join(dict.fromkeys(each["type"] for each in details))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +206,9 @@ async def test_locations_name_the_resource_of_the_token(locations, fits):
     answer = await ask([PAYMENT | {"locations": locations}], asked, resource=API)
     assert (answer.status == 200) is fits
     if not fits:
-        assert asked.events[-1][1]["reason"] == Reason.DETAILS_ELSEWHERE
+        told = asked.events[-1][1]
+        assert told["reason"] == Reason.DETAILS_ELSEWHERE
+        assert (told["client_id"], told["asked"]) == ("svc-a", "payment")
         assert "locations must be among: https://api.example" in answer.json["error_description"]
 
 
@@ -203,13 +219,16 @@ async def test_details_infer_the_resource():
     assert (await ask([report], scope="read")).claims["aud"] == OTHER_API
     assert (await ask([PAYMENT])).claims["aud"] == API
     there = [{"type": "shared", "actions": [], "locations": [OTHER_API]}]
-    assert (await ask(there)).claims["aud"] == OTHER_API
+    both = issuer(grants=(permission(API, "shared"), permission(OTHER_API, "shared")))
+    for asked in (issuer(), both):
+        assert (await ask(there, asked)).claims["aud"] == OTHER_API
     asked = await ask([report], scope="write")
     assert "may ask for the types" in asked.json["error_description"]
     fly = await ask([report], scope="fly")
     assert fly.json["error"] == "invalid_scope"
-    elsewhere = await ask([report], resource=API)
-    assert elsewhere.json["error_description"].endswith("authorization details: payment")
+    for known_there_only in (report, PAYMENT | {"type": "refund"}):
+        elsewhere = await ask([known_there_only], resource=API)
+        assert elsewhere.json["error_description"].endswith("authorization details: payment")
 
 
 # ---- several resources ----
@@ -286,6 +305,7 @@ def test_resources_that_cannot_share_a_token_are_refused(client, asked, error, s
     with pytest.raises(error) as refused:
         decide(API, OTHER_API, on=client, **asked)
     assert said in refused.value.description
+    assert refused.value.client_id == client.client_id
 
 
 @pytest.mark.parametrize("resources", [(API, "https://no.example"), (API, "relative")])
