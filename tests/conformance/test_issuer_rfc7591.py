@@ -192,26 +192,46 @@ async def test_a_registration_is_in_the_trail(reception: BoundedBody) -> None:
 
 
 @pytest.mark.rfc("7591-3-1", "6750-3.1-1")
-@pytest.mark.parametrize("line", [None, b"", b"Basic YTpi", b"DPoP x", b"Bearer=x"])
-async def test_without_a_token_nobody_registers(reception: BoundedBody, line: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (None, "no_credentials"),
+        (b"", "no_credentials"),
+        (b"Basic YTpi", "unsupported_scheme"),
+        (b"DPoP x", "unsupported_scheme"),
+        (b"Bearer=x", "unsupported_scheme"),
+    ],
+)
+async def test_without_a_token_nobody_registers(
+    reception: BoundedBody, line: bytes | None, reason: str
+) -> None:
     """401, and the challenge names no error where no token was sent."""
     lines = [] if line is None else [(b"authorization", line)]
     answer = await reception.send(*lines, JSON)
     assert_refused(answer, 401, "unauthorized")
     assert "error" not in challenge(answer)
+    assert reception.events[-1] == ("registration.refused", {"reason": reason})
 
 
 @pytest.mark.rfc("7591-3-1", "6750-2-1")
 @pytest.mark.parametrize(
-    "values", [[b"Bearer"], [b"Bearer a b"], [b"Bearer\ta"], [b'Bearer "a"'], [b"Bearer a"] * 2]
+    ("values", "reason"),
+    [
+        ([b"Bearer"], "malformed_authorization"),
+        ([b"Bearer a b"], "malformed_authorization"),
+        ([b"Bearer\ta"], "malformed_authorization"),
+        ([b'Bearer "a"'], "malformed_authorization"),
+        ([b"Bearer a"] * 2, "several_mechanisms"),
+    ],
 )
 async def test_a_malformed_header_is_a_bad_request(
-    reception: BoundedBody, values: list[bytes]
+    reception: BoundedBody, values: list[bytes], reason: str
 ) -> None:
     """400 `invalid_request`, in body and challenge."""
     answer = await reception.send(*((b"authorization", value) for value in values), JSON)
     assert_refused(answer, 400, "invalid_request")
     assert 'error="invalid_request"' in challenge(answer)
+    assert reception.events[-1] == ("registration.refused", {"reason": reason})
 
 
 @pytest.mark.rfc("7591-3-1", "6750-3.1-2")

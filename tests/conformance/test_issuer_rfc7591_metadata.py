@@ -177,21 +177,22 @@ async def test_a_body_has_a_bound(reception: BoundedBody, body: bytes) -> None:
 
 @pytest.mark.rfc("7591-3-1")
 @pytest.mark.parametrize(
-    "lines",
+    ("lines", "reason"),
     [
-        [],
-        [(b"content-type", b"application/x-www-form-urlencoded")],
-        [(b"content-type", b"text/plain")],
-        [JSON, JSON],
-        [JSON, (b"content-encoding", b"gzip")],
+        ([], "media_type"),
+        ([(b"content-type", b"application/x-www-form-urlencoded")], "media_type"),
+        ([(b"content-type", b"text/plain")], "media_type"),
+        ([JSON, JSON], "media_type"),
+        ([JSON, (b"content-encoding", b"gzip")], "content_encoding"),
     ],
 )
 async def test_the_body_is_plain_json(
-    reception: BoundedBody, lines: list[tuple[bytes, bytes]]
+    reception: BoundedBody, lines: list[tuple[bytes, bytes]], reason: str
 ) -> None:
     """Another media type, none, two, or an encoded body is `invalid_request`."""
     answer = await reception.send(bearer(reception.token()), *lines)
     assert_refused(answer, 400, "invalid_request")
+    assert reception.events[-1] == ("registration.refused", {"reason": reason})
 
 
 @pytest.mark.rfc("7591-3-1")

@@ -160,4 +160,5 @@ def assert_refused(answer: Answer, status: int, error: str) -> None:
     assert answer.header("content-type") == "application/json"
     assert answer.header("cache-control") == "no-store"
     description = answer.json.get("error_description", "")
+    assert bool(description) is (status < 500), "a fault of ours tells nothing"
     assert all(" " <= each <= "~" and each not in '"\\' for each in description)
