@@ -108,17 +108,21 @@ def test_what_the_profile_forbids_is_found():
         "jwks": {"keys": [jwk_of("PS256")]},
     }
     old = ClientRegistration(**keyed, token_endpoint_auth_signing_alg="RS256")
+    keys = {"keys": [jwk_of("RS256"), jwk_of("ES256")]}
+    rsa = ClientRegistration(**(keyed | {"jwks": keys}))
     found = [
         each
-        for known in (secret, old, orders(signing_alg="RS256"))
+        for known in (secret, old, rsa, orders(signing_alg="RS256"))
         for each in doctor.check_profile(FAPI2, "till", known)
     ]
     assert [each.found.rpartition(" ")[2] for each in found] == [
         "client_secret_basic",
         "RS256",
         "RS256",
+        "RS256",
     ]
     assert "clients update" in found[0].remedy
-    assert "resources update" in found[2].remedy
+    assert "keys for" in found[2].found
+    assert "resources update" in found[3].remedy
     for known in (ClientRegistration(**keyed), orders(), orders(signing_alg="ES256")):
         assert not list(doctor.check_profile(FAPI2, "till", known))
