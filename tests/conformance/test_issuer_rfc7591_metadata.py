@@ -163,6 +163,7 @@ async def test_a_body_is_one_strict_json_object(reception: BoundedBody, body: by
     """Whatever two parsers might read differently is refused, in bounded time."""
     answer = await reception.send(bearer(reception.token()), JSON, body=body)
     assert_refused(answer, 400, "invalid_client_metadata")
+    assert reception.events[-1] == ("registration.refused", {"reason": "malformed_body"})
     assert reception.registry.list_clients() == []
 
 
@@ -197,9 +198,12 @@ async def test_the_body_is_plain_json(
 
 @pytest.mark.rfc("7591-3-1")
 async def test_a_media_type_may_have_parameters(reception: BoundedBody) -> None:
-    """RFC 9110 §8.3.1: parameters are tolerated, and case does not count."""
-    line = (b"content-type", b"Application/JSON; charset=utf-8")
-    assert (await reception.send(bearer(reception.token()), line)).status == 201
+    """RFC 9110 §8.3.1, §8.4: parameters are tolerated, `identity` too; case does not count."""
+    lines = [
+        (b"content-type", b"Application/JSON; charset=utf-8"),
+        (b"content-encoding", b" Identity"),
+    ]
+    assert (await reception.send(bearer(reception.token()), *lines)).status == 201
 
 
 @pytest.mark.rfc("7591-3-1")
