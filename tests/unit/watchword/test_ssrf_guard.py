@@ -81,6 +81,28 @@ async def test_a_resolver_that_hangs_is_given_up() -> None:
         done.set()
 
 
+async def test_names_that_wait_for_a_thread_are_given_up_at_the_end() -> None:
+    """What a thread has begun cannot be stopped; nothing else is begun."""
+    done = threading.Event()
+    begun: list[str] = []
+
+    def hang(host: str) -> list[str]:
+        begun.append(host)
+        done.wait(5)
+        return []
+
+    guard = SsrfGuard(resolve=hang)
+    try:
+        asked = [asyncio.create_task(guard.is_public(HOST)) for _ in range(3)]
+        await asyncio.sleep(0)  # each of them is handed over in its first step
+        guard.close()
+    finally:
+        done.set()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(answers[-1], asyncio.CancelledError)
+    assert len(begun) <= 2
+
+
 @pytest.mark.rfc("8725-3.10-1")
 async def test_an_allowed_host_may_be_anywhere() -> None:
     """The operator has vouched for it; no other host gains by it, not even one below."""
