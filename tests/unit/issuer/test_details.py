@@ -278,34 +278,60 @@ async def test_the_audience_of_several_is_an_array():
 
 @pytest.mark.rfc("8707-2-1")
 @pytest.mark.parametrize(
-    ("client", "asked", "error", "said"),
+    ("client", "asked", "error", "reason", "said"),
     [
-        (shared(several_resources=False), {}, InvalidTarget, "one resource for each token"),
-        (shared(), {"scope": "ship"}, InvalidScope, "may ask for: write read"),
-        (shared(other=policy("shared", signing_alg="ES256")), {}, InvalidTarget, "differ"),
-        (shared(other=policy("shared", claims={"tier": 1})), {}, InvalidTarget, "differ"),
+        (
+            shared(several_resources=False),
+            {},
+            InvalidTarget,
+            Reason.INVALID_TARGET,
+            "one resource for each token",
+        ),
+        (
+            shared(),
+            {"scope": "ship"},
+            InvalidScope,
+            Reason.SCOPE_NOT_ALLOWED,
+            "may ask for: write read",
+        ),
+        (
+            shared(other=policy("shared", signing_alg="ES256")),
+            {},
+            InvalidTarget,
+            Reason.RESOURCES_DIFFER,
+            "differ",
+        ),
+        (
+            shared(other=policy("shared", claims={"tier": 1})),
+            {},
+            InvalidTarget,
+            Reason.RESOURCES_DIFFER,
+            "differ",
+        ),
         (
             shared(
                 grants=(permission(API, scopes=("pay",)), permission(OTHER_API, scopes=("ship",)))
             ),
             {},
             InvalidScope,
+            Reason.SCOPE_NOT_ALLOWED,
             "no default scope in common",
         ),
         (
             shared(),
             {"authorization_details": json.dumps([PAYMENT])},
             InvalidAuthorizationDetails,
+            Reason.DETAILS_NOT_ALLOWED,
             "may ask for the types of authorization details: shared",
         ),
     ],
 )
-def test_resources_that_cannot_share_a_token_are_refused(client, asked, error, said):
+def test_resources_that_cannot_share_a_token_are_refused(client, asked, error, reason, said):
     """What one of them does not have, or has otherwise, no token for both can say."""
     with pytest.raises(error) as refused:
         decide(API, OTHER_API, on=client, **asked)
     assert said in refused.value.description
-    assert refused.value.client_id == client.client_id
+    assert (refused.value.client_id, refused.value.reason) == (client.client_id, reason)
 
 
 @pytest.mark.parametrize("resources", [(API, "https://no.example"), (API, "relative")])
