@@ -99,7 +99,7 @@ def derive_ring(keys: Iterable[RingKey], now: int, policy: RingPolicy) -> tuple[
         policy: the durations of the rollover rule.
     """
     ordered = sorted(keys, key=_order)
-    has_begun = any(_has_started(key, now) for key in ordered)
+    has_begun = any(_has_started(key, now) for key in ordered if _has_a_turn(key))
     entries: list[RingEntry] = []
     for alg in sorted({key.alg for key in ordered}):
         line = [key for key in ordered if key.alg == alg and _has_a_turn(key)]

@@ -205,6 +205,13 @@ def test_a_key_withdrawn_before_its_turn_has_no_place_in_the_succession():
     assert entries["b"].state is KeyState.REVOKED
 
 
+@pytest.mark.parametrize("now", [1, 4_998, 4_999, 5_000, 5_999])
+def test_a_key_withdrawn_before_its_turn_has_not_begun_either(now):
+    """Where a clock is set back behind the first turn there is, that one signs: no outage."""
+    ring = [key("b", 5_000, withdrawn_at=4_999), key("c", 6_000), prepared("d", 0)]
+    assert signing_keys(derive_ring(ring, now, POLICY))["RS256"].kid == "c"
+
+
 def test_a_withdrawn_key_stays_for_as_long_as_clocks_may_differ():
     """Its record says whose turn it is; there is nothing to wait for with any other key."""
     assert deletable_from(key("b", 5_000, withdrawn_at=5_500), POLICY) == 5_500 + POLICY.slack
