@@ -255,8 +255,8 @@ def plan_withdrawal(ring: tuple[RingKey, ...], kid: str, now: int, policy: RingP
     plan: list[Change] = []
     alg, at = entry.key.alg, now
     if entry.state is KeyState.ACTIVE:
-        # Later than the key that it follows, whatever the clock says, so not in a second that this
-        # one has: its turn is there as soon as that key is withdrawn.
+        # Not before the key that it follows, whatever the clock says; nor in the same second, as
+        # the next one that is free is taken: its turn is there as soon as that key is withdrawn.
         at = max(now, entry.key.signs_from or now)
         plan.append(_plan_promotion(alg, ring, at, now, policy))
     plan.append(Withdraw(kid=kid, at=at))

@@ -128,10 +128,11 @@ def _has_a_turn(key: RingKey) -> bool:
 def _find_active(line: list[RingKey], now: int, *, has_begun: bool) -> int | None:
     """Return the place of the key that signs among those of its algorithm.
 
-    Of the keys whose turn has come, the latest signs. If no turn of any key of the store has come,
-    the clock jumped back, or the first key was given a later start: then the earliest signs. A
-    wrong clock must not become an outage, and validators have known the earliest for longest. The
-    first key of a further algorithm waits: no validator may know it yet.
+    Of the keys whose turn has come, the latest signs. If no turn of any key of the store has come
+    (one that was withdrawn before has none), the clock jumped back, or the first key was given a
+    later start: then the earliest signs. A wrong clock must not become an outage, and validators
+    have known the earliest for longest. The first key of a further algorithm waits: no validator
+    may know it yet.
 
     The turn of a key that was withdrawn passes to the key after it, also where the clock is a
     little behind that of the node which withdrew it.

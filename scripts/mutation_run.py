@@ -3,8 +3,8 @@
 `mutmut run` has pytest read the tests again for each change: seconds, where most changes are
 noticed in a tenth of one. Here they are read once, and each change is tried in a fork of that
 process. What was found is kept in the folder `mutants` while no file of the checkout changes, so
-that a run which was interrupted goes on. The order is random: what there is of a run is a fair
-sample of it.
+that a run which was interrupted goes on. The order is random: what there is of a run of all modules
+is a fair sample of it.
 """
 
 import gc
@@ -16,12 +16,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from fnmatch import fnmatch
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +36,13 @@ from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 ROOT = Path(__file__).resolve().parent.parent
+EQUIVALENTS = ROOT / "tests" / "mutation.toml"
 MUTANTS = ROOT / "mutants"
 RESULTS = MUTANTS / "results.jsonl"
-"""The name of each change that was tried, and an exit code: 0 if it survived."""
-NO_TEST = 33
-"""The exit code of a change whose place no test reaches."""
+"""The name of each change that was tried, and an exit code of these."""
+SURVIVED, FAILED, WENT_WRONG, NO_TEST = 0, 1, 3, 33
+TOO_LONG = -signal.SIGALRM
 _REACHED, _STAMP = MUTANTS / "reached.json", MUTANTS / "stamp"
-_QUICK = 12.0
-"""Seconds of tests that a change is tried with at first; with all of them if it survives these."""
 _SLOWER, _PATIENCE = 4, 20
 """How many times as long as they take otherwise tests may take, and seconds on top."""
 
@@ -68,11 +69,13 @@ def main(patterns: Sequence[str]) -> int:
 
 
 def _stamp() -> str:
-    """Digest the files of the checkout."""
+    """Digest the files of the checkout, but what is explained of earlier results."""
     digest = hashlib.sha256()
-    for name in subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT).split(b"\0"):
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in sorted(set(subprocess.check_output(listing, cwd=ROOT).split(b"\0"))):
         path = ROOT / os.fsdecode(name)
-        digest.update(name + (path.read_bytes() if path.is_file() else b""))
+        if path != EQUIVALENTS:
+            digest.update(name + (path.read_bytes() if path.is_file() else b""))
     return digest.hexdigest()
 
 
@@ -86,17 +89,20 @@ class Trial:
         self._seconds: dict[str, float] = {}
         self._functions: defaultdict[str, list[str]] = defaultdict(list)
         self._ends_at_a_failure = False
+        self._folders: dict[int, tempfile.TemporaryDirectory[str]] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Learn what each test reaches, and try the changes."""
+        if session.testsfailed:
+            raise session.Interrupted("tests that cannot be read")
         self._items = {item.nodeid: item for item in session.items}
         self._plugins = session.config.pluginmanager
         gc.collect()
         gc.freeze()
         if not _REACHED.exists():
-            learning = _fork(self._learn)
-            if _wait(learning) != (learning, 0):
-                pytest.exit("what the tests reach could not be learnt", returncode=3)
+            self._fork(self._learn)
+            if self._wait()[1] != 0:
+                pytest.exit("what the tests reach could not be learnt", returncode=WENT_WRONG)
         reached = json.loads(_REACHED.read_text())
         self._seconds, tests = reached["seconds"], reached["tests"]
         calls = Counter(name for names in tests.values() for name in names)
@@ -125,7 +131,7 @@ class Trial:
         skipped = (pytest.skip.Exception, pytest.xfail.Exception)
         if call.excinfo is not None and not call.excinfo.errisinstance(skipped):
             if self._ends_at_a_failure:
-                os._exit(1)
+                os._exit(FAILED)
             self._failed.add(item.nodeid)
         return None
 
@@ -144,13 +150,13 @@ class Trial:
 
     def _try_all(self, tests: dict[str, list[str]]) -> None:
         tried = {json.loads(line)[0] for line in _lines(RESULTS)}
-        names = [name for name in _changes() if name not in tried and self._is_asked_for(name)]
+        names = [name for name in changes(self._patterns) if name not in tried]
         random.shuffle(names)
         running: dict[int, str] = {}
         with RESULTS.open("a") as results:
 
             def finish_one() -> None:
-                pid, code = _wait(-1)
+                pid, code = self._wait()
                 print(json.dumps([running.pop(pid), code]), file=results, flush=True)
 
             for number, name in enumerate(names):
@@ -162,27 +168,19 @@ class Trial:
                     continue
                 if len(running) >= (os.cpu_count() or 1):
                     finish_one()
-                running[_fork(partial(self._try, name, reaching))] = name
+                running[self._fork(partial(self._try, name, reaching))] = name
             while running:
                 finish_one()
 
-    def _is_asked_for(self, name: str) -> bool:
-        return not self._patterns or any(fnmatch(name, each) for each in self._patterns)
-
     def _try(self, change: str, tests: list[str]) -> int:
-        """Return 0 if no test notices the change."""
+        """Return what is left of a process in which no test notices the change."""
         self._ends_at_a_failure = True
         signal.alarm(int(sum(self._seconds[name] for name in tests) * _SLOWER) + _PATIENCE)
         trampoline.set_mutant_under_test(change)
         # For each call, it would look into the environment.
         trampoline.get_mutant_under_test = lambda: change
-        quick, seconds = 0, 0.0
-        while quick < len(tests) and seconds < _QUICK:
-            seconds += self._seconds[tests[quick]]
-            quick += 1
-        self._run(tests[:quick])
-        self._run(tests[quick:])
-        return 0
+        self._run(tests)
+        return SURVIVED
 
     def _say(self, line: str) -> None:
         with self._plugins.getplugin("capturemanager").global_and_fixture_disabled():
@@ -191,34 +189,44 @@ class Trial:
     def _run(self, names: list[str]) -> None:
         if self._plugins.has_plugin("terminalreporter"):
             self._plugins.unregister(name="terminalreporter")
-        items = [self._items[name] for name in names]
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in pairwise([*(self._items[name] for name in names), None]):
+            assert item is not None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
+    def _fork(self, work: Callable[[], int]) -> int:
+        """Do something in a process of its own, with a folder for what it leaves behind."""
+        folder = tempfile.TemporaryDirectory(prefix="mutation")
+        pid = os.fork()
+        if pid:
+            self._folders[pid] = folder
+            return pid
+        signal.alarm(0)  # tests/conftest.py has set it
+        os.environ["TMPDIR"] = tempfile.tempdir = folder.name
+        code = WENT_WRONG
+        try:
+            code = work()
+        except BaseException:
+            self._say(traceback.format_exc())
+        finally:
+            os._exit(code)
 
-def _changes() -> Iterator[str]:
+    def _wait(self) -> tuple[int, int]:
+        """Wait for the end of a process; return its number and its exit code."""
+        pid, status = os.waitpid(-1, 0)
+        self._folders.pop(pid).cleanup()
+        return pid, os.waitstatus_to_exitcode(status)
+
+
+def changes(patterns: Sequence[str]) -> Iterator[str]:
+    """Name the changes that were made and fit one of the patterns; all of them if there is none."""
     for path in sorted(MUTANTS.rglob("*.meta")):
-        yield from json.loads(path.read_text())["exit_code_by_key"]
+        for name in json.loads(path.read_text())["exit_code_by_key"]:
+            if not patterns or any(fnmatch(name, each) for each in patterns):
+                yield name
 
 
 def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
-
-
-def _fork(work: Callable[[], int]) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    signal.alarm(0)  # tests/conftest.py has set it
-    code = 3  # of pytest: something else went wrong
-    with suppress(BaseException):
-        code = work()
-    os._exit(code)
-
-
-def _wait(pid: int) -> tuple[int, int]:
-    ended, status = os.waitpid(pid, 0)
-    return ended, os.waitstatus_to_exitcode(status)
 
 
 if __name__ == "__main__":

@@ -131,12 +131,15 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs PostgreSQL, so that `-m "not postgresql"` leaves it out."""
+    """Mark what needs PostgreSQL, so that `-m "not postgresql"` leaves it out; check others."""
     for item in items:
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
         on_postgresql = any(isinstance(each, str) and each == "postgresql" for each in parameters)
         if on_postgresql or "postgres" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.postgresql)
+    for path in {item.path for item in items if item.get_closest_marker("alone")}:
+        # By these words scripts/test finds the files that have such tests.
+        assert "pytest.mark.alone" in path.read_text(encoding="utf-8"), path
 
 
 def pytest_collection_finish() -> None:

@@ -1,7 +1,8 @@
 """Revoke, suspend and restore tokens: what an operator asks for, and which tokens that is."""
 
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -186,6 +187,13 @@ def _select(
     )
 
 
+def _read_claims(token: str) -> Mapping[str, Any] | None:
+    try:
+        return read_jwt(token).claims
+    except InvalidJwt:
+        return None
+
+
 def _read_token(token: str, issuer: str) -> tuple[str, Position]:
     """Return id and position of a token, which only has to be one of this issuer's making.
 
@@ -195,11 +203,10 @@ def _read_token(token: str, issuer: str) -> tuple[str, Position]:
     Raises:
         InvalidDocument: it is no such token.
     """
-    try:
-        claims = read_jwt(token).claims
-    except InvalidJwt:
-        in_pieces = any(each.isspace() for each in token)
-        raise _mistake("token", _IN_PIECES if in_pieces else _MALFORMED) from None
+    claims = _read_claims(token)
+    if claims is None:
+        in_pieces = _read_claims("".join(token.split())) is not None
+        raise _mistake("token", _IN_PIECES if in_pieces else _MALFORMED)
     if claims.get("iss") != issuer:
         raise _mistake("token", "is of another issuer")
     jti = claims.get("jti")
