@@ -63,7 +63,8 @@ def decide(
         scopes=scopes,
         token_ttl=token_life(client, policies, config),
         alg=policy.signing_alg,
-        authorization_details=check_details(details, targets, client),
+        # A token without any goes through one file less.
+        authorization_details=check_details(details, targets, client) if details else (),
         further_resources=tuple([each.resource for each in targets[1:]]),
     )
 
