@@ -63,7 +63,7 @@ def decide(
         scopes=scopes,
         token_ttl=token_life(client, policies, config),
         alg=policy.signing_alg,
-        # A token without any goes through one file less.
+        # Most requests have none, and do without what checks them.
         authorization_details=check_details(details, targets, client) if details else (),
         further_resources=tuple([each.resource for each in targets[1:]]),
     )

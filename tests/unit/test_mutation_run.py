@@ -17,12 +17,12 @@ def trial_of(outcome: BaseException | None) -> Trial:
     """Give a trial with one test, of this outcome: an exception that it raises, or None."""
     trial = Trial([])
 
-    def test() -> None:
+    def come_to_it() -> None:
         if outcome is not None:
             raise outcome
 
     def run(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        trial.pytest_runtest_makereport(item, pytest.CallInfo.from_call(test, "call"))
+        trial.pytest_runtest_makereport(item, pytest.CallInfo.from_call(come_to_it, "call"))
 
     hook = SimpleNamespace(pytest_runtest_protocol=run)
     item: Any = SimpleNamespace(nodeid="test", config=SimpleNamespace(hook=hook))

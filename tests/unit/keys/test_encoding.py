@@ -30,7 +30,7 @@ from keys.encoding import (
     ],
 )  # fmt: skip
 def test_known_pairs(data: bytes, text: str) -> None:
-    """The pairs of RFC 4648 §10, without padding, and the two URL-safe characters."""
+    """Pairs of RFC 4648 §10 without padding, both URL-safe characters, and an end that stays."""
     assert text == encode_base64url(data)
     assert data == decode_base64url(text) == decode_base64url(text.encode())
 
