@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -89,7 +90,7 @@ class Trial:
         self._seconds: dict[str, float] = {}
         self._functions: defaultdict[str, list[str]] = defaultdict(list)
         self._ends_at_a_failure = False
-        self._folders: dict[int, tempfile.TemporaryDirectory[str]] = {}
+        self._children: dict[int, tuple[int, tempfile.TemporaryDirectory[str]]] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Learn what each test reaches, and try the changes."""
@@ -198,7 +199,7 @@ class Trial:
         folder = tempfile.TemporaryDirectory(prefix="mutation")
         pid = os.fork()
         if pid:
-            self._folders[pid] = folder
+            self._children[os.pidfd_open(pid)] = pid, folder
             return pid
         signal.alarm(0)  # tests/conftest.py has set it
         os.environ["TMPDIR"] = tempfile.tempdir = folder.name
@@ -211,9 +212,12 @@ class Trial:
             os._exit(code)
 
     def _wait(self) -> tuple[int, int]:
-        """Wait for the end of a process; return its number and its exit code."""
-        pid, status = os.waitpid(-1, 0)
-        self._folders.pop(pid).cleanup()
+        """Wait for the end of a process of `_fork`; return its number and its exit code."""
+        ended = select.select(self._children, [], [])[0][0]
+        pid, folder = self._children.pop(ended)
+        os.close(ended)
+        _, status = os.waitpid(pid, 0)
+        folder.cleanup()
         return pid, os.waitstatus_to_exitcode(status)
 
 

@@ -1,5 +1,7 @@
 """The trials of `scripts/mutation`: what counts as noticed, and what is explained."""
 
+import os
+import subprocess
 import tempfile
 import tomllib
 from pathlib import Path
@@ -58,10 +60,23 @@ def test_a_trial_that_goes_wrong_is_no_change_that_is_noticed() -> None:
         Path(tempfile.mkdtemp()).joinpath("left").touch()
         raise RuntimeError
 
-    folder = Path(trial._folders[trial._fork(work)].name)
+    trial._fork(work)
+    [(_, temporary)] = trial._children.values()
+    folder = Path(temporary.name)
     assert folder.is_dir()
     assert trial._wait()[1] == WENT_WRONG
     assert not folder.exists()
+
+
+def test_a_process_of_somebody_else_is_left_to_them() -> None:
+    """Waiting for any process would take those that tests before this one have started."""
+    trial = trial_of(None)
+    with subprocess.Popen(["false"]) as other:
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        pid = trial._fork(lambda: SURVIVED)
+        assert trial._wait() == (pid, SURVIVED)
+        assert other.wait() == 1
+    assert not trial._children
 
 
 def test_what_is_explained_is_code_that_there_is() -> None:
