@@ -30,6 +30,7 @@ settings.load_profile("full" if os.environ.get("CI") else "fast")
 
 _LONGEST_CASE_NAME = 40
 _MEASURED = ("unit", "contract", "conformance", "e2e/test_cli_")
+_LONGEST_WHY = 300
 _LONGEST_CHILD = 120
 """Seconds that a forked process may take."""
 _PURE = Path(__file__).parents[1] / "scripts" / "pure-modules.txt"
@@ -185,9 +186,15 @@ def _forget_results() -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Name each failure at once, for runs of which only a part is seen in the end."""
+    """Name each failure at once and why, for runs of which only a part is seen in the end."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
-        print(f"\n{report.nodeid} failed in {report.when}", file=sys.__stderr__, flush=True)
+        crash = getattr(report.longrepr, "reprcrash", None)
+        why = " ".join(str(crash.message if crash else report.longrepr).split())
+        print(
+            f"\n{report.nodeid} failed in {report.when}: {why[:_LONGEST_WHY]}",
+            file=sys.__stderr__,
+            flush=True,
+        )
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
