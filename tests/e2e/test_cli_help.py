@@ -12,6 +12,7 @@ import typer
 
 from tests.support.cli import run_in_empty_folder
 from tests.support.command import clean_environment
+from tests.support.keys import key_file, write_key_file
 from watchword.cli import command_line
 from watchword.cli.help import OPTION_SECTIONS, SECTIONS
 
@@ -154,6 +155,24 @@ def test_help_loads_nothing_dear():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_keys_are_listed_without_the_registry(tmp_path):
+    """They are in a folder, so that no database library is loaded: a quarter of what it takes."""
+    code = (
+        "import sys; from watchword.cli import run; print(run(['keys', 'list']),"
+        " {'sqlalchemy', 'httpx', 'starlette'} & set(sys.modules))"
+    )
+    (tmp_path / "keys").mkdir(mode=0o700)
+    write_key_file(tmp_path / "keys", key_file())
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean_environment() | {"WATCHWORD_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
 
 
 @pytest.mark.parametrize("group", [(), ("clients",), ("clients", "secrets")], ids=" ".join)

@@ -269,8 +269,7 @@ def _change(
 
 def _show(settings: "Settings", kids: "Collection[str]", now: int, *, output: Output) -> None:
     """Print the keys that a command made or changed: the one as an object, more as a list."""
-    from watchword.provider.key_ring import ring_policy
-    from watchword.provider.signing_keys import describe_signing_key
+    from watchword.provider.key_ring import describe_signing_key, ring_policy
 
     policy = ring_policy(settings)
     records, ring = _read_keys(settings)
@@ -348,8 +347,7 @@ def _warn_of_an_empty_set(settings: "Settings") -> None:
 
 def describe_keys(settings: "Settings", now: int) -> list[dict[str, Any]]:
     """Describe every key: its state and times, and what happens to it next."""
-    from watchword.provider.key_ring import ring_policy
-    from watchword.provider.signing_keys import describe_signing_key
+    from watchword.provider.key_ring import describe_signing_key, ring_policy
 
     records, ring = _read_keys(settings)
     policy = ring_policy(settings)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from issuer.endpoints.document import Document
+from issuer.registry.schema import Json, write_time
 from keys.errors import KeyStoreError, NoSigningKey
 from keys.jwk import PublicJwk
 from keys.jwks import build_jwk_set, fit_jwk_set
 from keys.key_types import algorithm
-from keys.lifecycle import write_time
 from keys.ring import (
     KeyState,
     RingEntry,
@@ -32,6 +32,7 @@ from keys.signers.outside import OutsideSigner
 from keys.signers.threads import SigningThreads, ThreadedSigner
 from keys.stores.key_file import StoredKey
 from keys.stores.store import KeyStore
+from keys.timeline import next_step
 from watchword.ambient import wall_clock
 from watchword.errors import ProviderError
 
@@ -65,8 +66,37 @@ def describe_key(key: RingKey, entry: RingEntry | None = None) -> dict[str, obje
         "alg": key.alg,
         "state": entry and entry.state.value,
         "published_at": write_time(key.published_at),
-        "signs_from": key.signs_from and write_time(key.signs_from),
-        "withdrawn_at": key.withdrawn_at and write_time(key.withdrawn_at),
+        "signs_from": write_time(key.signs_from),
+        "withdrawn_at": write_time(key.withdrawn_at),
+    }
+
+
+def describe_signing_key(
+    entry: RingEntry, stored: StoredKey | None, now: int, policy: RingPolicy
+) -> Json:
+    """Describe a key to administrators: its state, all its times, and what happens to it next.
+
+    Args:
+        entry: the key with its state.
+        stored: the key as the store has it; None for one that would be made.
+        now: seconds since the epoch.
+        policy: the rollover rule.
+    """
+    step = next_step(entry, now, policy)
+    reference = None if stored is None else stored.reference
+    return {
+        "kid": None if stored is None else stored.kid,
+        "alg": entry.key.alg,
+        "bits": None if stored is None else stored.bits,
+        "state": entry.state.value,
+        "published_at": write_time(entry.key.published_at),
+        "signs_from": write_time(entry.key.signs_from),
+        "superseded_at": write_time(entry.superseded_at),
+        "gone_at": write_time(entry.gone_at),
+        "withdrawn_at": write_time(entry.key.withdrawn_at),
+        "encrypted": stored is not None and stored.encrypted,
+        "signer": reference["kind"] if reference else "local",
+        "next": {"state": step.state, "at": write_time(step.at)},
     }
 
 

@@ -10,14 +10,13 @@ from contextlib import suppress
 from issuer.administration.provider import KeyOutcome, KeyStep
 from issuer.registry.audit import Action
 from issuer.registry.errors import KeyChangeRefused, StoreUnavailable, UnknownSigningKey
-from issuer.registry.schema import Json, write_time
+from issuer.registry.schema import Json
 from keys.errors import KeysError, KeyStoreError, NoSuchKey
 from keys.lifecycle import Plan, PlanOf, apply_change, plan_rotation, plan_withdrawal
-from keys.ring import RingEntry, RingKey, RingPolicy, derive_ring
+from keys.ring import RingKey, RingPolicy, derive_ring
 from keys.stores.key_file import StoredKey
 from keys.stores.store import Applied, KeyStore
-from keys.timeline import next_step
-from watchword.provider.key_ring import describe_key
+from watchword.provider.key_ring import describe_key, describe_signing_key
 
 _NEW = "new"
 """What a key is called that would be made; no thumbprint is so short."""
@@ -128,35 +127,6 @@ class StoredSigningKeys:
             describe_signing_key(entry, by_kid.get(entry.key.kid), now, self._policy)
             for entry in derive_ring(ring, now, self._policy)
         ]
-
-
-def describe_signing_key(
-    entry: RingEntry, stored: StoredKey | None, now: int, policy: RingPolicy
-) -> Json:
-    """Describe a key to administrators: its state, all its times, and what happens to it next.
-
-    Args:
-        entry: the key with its state.
-        stored: the key as the store has it; None for one that would be made.
-        now: seconds since the epoch.
-        policy: the rollover rule.
-    """
-    step = next_step(entry, now, policy)
-    reference = None if stored is None else stored.reference
-    return {
-        "kid": None if stored is None else stored.kid,
-        "alg": entry.key.alg,
-        "bits": None if stored is None else stored.bits,
-        "state": entry.state.value,
-        "published_at": write_time(entry.key.published_at),
-        "signs_from": write_time(entry.key.signs_from),
-        "superseded_at": write_time(entry.superseded_at),
-        "gone_at": write_time(entry.gone_at),
-        "withdrawn_at": write_time(entry.key.withdrawn_at),
-        "encrypted": stored is not None and stored.encrypted,
-        "signer": reference["kind"] if reference else "local",
-        "next": {"state": step.state, "at": write_time(step.at)},
-    }
 
 
 def _planned(plan_of: PlanOf) -> PlanOf:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from keys.ring import RingKey, RingPolicy, derive_ring
 from watchword.console.timeline import NAMES, WIDTH, lay_out
-from watchword.provider.signing_keys import describe_signing_key
+from watchword.provider.key_ring import describe_signing_key
 
 NOW = 1_800_000_000
 POLICY = RingPolicy()
