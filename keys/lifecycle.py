@@ -46,6 +46,8 @@ class Delete:
 
 
 Change = Generate | Reschedule | Withdraw | Delete
+LONGEST_WAIT = 31_536_000
+"""Seconds, a year, after which a new key signs at the latest."""
 Plan = tuple[Change, ...]
 """Changes that belong together, in an order in which no step takes a signing key away."""
 PlanOf = Callable[[tuple[RingKey, ...]], Plan]
@@ -98,14 +100,14 @@ def plan_generation(
         now: seconds since the epoch.
         policy: the rollover rule.
         alg: the algorithm that the key will serve.
-        activate_in: seconds until it signs, instead of the rule.
+        activate_in: seconds until it signs, instead of the rule; `LONGEST_WAIT` at most.
 
     Raises:
         KeyFromTheFuture: if a key of the ring is dated in the future and ``activate_in`` is not 0.
-        ValueError: if ``activate_in`` is negative.
+        ValueError: if ``activate_in`` is negative or too long.
     """
-    if activate_in is not None and activate_in < 0:
-        raise ValueError("activate_in must not be negative")
+    if activate_in is not None and not 0 <= activate_in <= LONGEST_WAIT:
+        raise ValueError(f"activate_in must be from 0 to {LONGEST_WAIT} seconds")
     latest = max(ring, key=lambda key: key.published_at, default=None)
     # A key that is dated in the future was made while a clock was ahead. Clocks of nodes may differ
     # by the slack; beyond that a new key would wait until that date, so it is refused, unless it is

@@ -31,7 +31,6 @@ Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list`
 
 # A thumbprint may begin with a hyphen, and with -h.
 _ANY_KID = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
-_ONE_YEAR = 31_536_000
 _FEW_LEFT = 10
 _WIDE = 100
 _COLUMNS = (
@@ -70,7 +69,7 @@ def generate(
 
     Example: watchword keys generate --bits 3072
     """
-    from keys.lifecycle import plan_generation
+    from keys.lifecycle import LONGEST_WAIT, plan_generation
     from watchword.provider.key_ring import ring_policy
     from watchword.settings import load_settings
 
@@ -79,7 +78,7 @@ def generate(
     _check_choice(chosen, bits)
     wait = None
     if activate_in is not None:
-        wait = read_duration_option("--activate-in", activate_in, least=0, most=_ONE_YEAR)
+        wait = read_duration_option("--activate-in", activate_in, least=0, most=LONGEST_WAIT)
     policy, now = ring_policy(settings), wall_clock()
     (done,) = _change(
         settings,

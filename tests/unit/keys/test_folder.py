@@ -247,6 +247,7 @@ def test_a_lock_that_cannot_be_opened_is_one_line(folder):
         ({"alg": "HS256"}, UnknownAlgorithm),
         ({"bits": 1024}, ValueError),
         ({"activate_in": -1}, ValueError),
+        ({"activate_in": 10**10}, ValueError),
     ],
 )
 def test_wrong_wishes_make_no_key(folder, options, error):

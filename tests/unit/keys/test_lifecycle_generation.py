@@ -85,10 +85,12 @@ def test_a_key_that_is_to_sign_at_once_does_so_beside_a_key_dated_in_the_future(
     assert {each.kid for each in published(derive_ring(ring, NOW, POLICY))} == {"a", "new0"}
 
 
-def test_a_key_cannot_start_in_the_past():
-    """activate_in counts forward."""
-    with pytest.raises(ValueError, match="negative"):
-        place(now=0, activate_in=-1)
+@pytest.mark.parametrize("activate_in", [-1, 31_536_001])
+def test_a_key_starts_within_a_year(activate_in):
+    """activate_in counts forward; a time beyond what a store can hold would be damage."""
+    with pytest.raises(ValueError, match=r"activate_in must be from 0 to 31536000 seconds"):
+        place(now=0, activate_in=activate_in)
+    assert place(now=0, activate_in=31_536_000).signs_from == 0  # the first key signs at once
 
 
 def test_a_date_is_told_in_utc_wherever_the_machine_is(monkeypatch):
