@@ -23,6 +23,8 @@ MAX_TOKEN_BYTES = 8192
 It has room for ML-DSA-87 and 1,400 octets of claims, and fits the 8 KB that common servers and
 proxies allow for a header field.
 """
+SPACE_INSIDE = "white space inside, as in a token that was copied from lines: take it out"
+"""What is said of a token that was copied in pieces (RFC 7515 §7.1 has none)."""
 MAX_KID_LENGTH = 255
 MAX_IDENTITY_LENGTH = 255
 FUTURE_IAT = 60

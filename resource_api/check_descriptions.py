@@ -11,7 +11,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keys.jwks import JwkSet
-from keys.jwt import FORBIDDEN_HEADERS, FUTURE_IAT, MAX_IDENTITY_LENGTH, MAX_KID_LENGTH
+from keys.jwt import (
+    FORBIDDEN_HEADERS,
+    FUTURE_IAT,
+    MAX_IDENTITY_LENGTH,
+    MAX_KID_LENGTH,
+    SPACE_INSIDE,
+)
 from resource_api.config import ResourcePolicy
 from resource_api.confirmation import CERTIFICATE, KEY
 from resource_api.profiles import RFC9068
@@ -156,7 +162,7 @@ def _found_times(seen: Seen) -> str:
 
 def _found_parts(seen: Seen) -> str:
     if any(each.isspace() for each in seen.token.decode("utf-8", "replace")):
-        return "white space inside, as in a token that was copied from lines: take it out"
+        return SPACE_INSIDE
     return f"{seen.token.count(b'.') + 1} parts"
 
 

@@ -22,7 +22,7 @@ from issuer.storage.edit import RegistryEdit
 from issuer.storage.reading import RegistryReading
 from issuer.storage.status_changes import IndexRange, TokenSelection
 from keys.errors import InvalidJwt
-from keys.jwt import read_jwt
+from keys.jwt import SPACE_INSIDE, read_jwt
 
 _STATUSES: Final = {
     "revoke": Status.INVALID,
@@ -32,7 +32,6 @@ _STATUSES: Final = {
 _ALONE: Final = ("token", "jti")
 _OWNER: Final = ("client_id", "subject")
 _MALFORMED: Final = "is no access token, which is three parts with dots between: eyJ….eyJ….…"
-_IN_PIECES: Final = "has white space inside, as a token that was copied from lines: take it out"
 
 
 class TokenChangeDocument(Document):
@@ -206,7 +205,7 @@ def _read_token(token: str, issuer: str) -> tuple[str, Position]:
     claims = _read_claims(token)
     if claims is None:
         in_pieces = _read_claims("".join(token.split())) is not None
-        raise _mistake("token", _IN_PIECES if in_pieces else _MALFORMED)
+        raise _mistake("token", f"has {SPACE_INSIDE}" if in_pieces else _MALFORMED)
     if claims.get("iss") != issuer:
         raise _mistake("token", "is of another issuer")
     jti = claims.get("jti")

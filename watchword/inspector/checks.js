@@ -11,7 +11,7 @@ const lengthOf = (text) => [...text].length;
 /** Split a compact JWS and decode it (RFC 7515 §3.1, §7.1). */
 function takeApart(token) {
   if (/\s/.test(token)) {
-    throw new Malformed("white space inside, as in a token that was copied from lines: take it out");
+    throw new Malformed(FACTS.spaceInside);
   }
   const segments = token.split(".");
   if (segments.length !== 3) throw new Malformed(`${segments.length} parts instead of 3`);

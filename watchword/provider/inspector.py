@@ -34,6 +34,7 @@ from keys.jwt import (
     FUTURE_IAT,
     MAX_IDENTITY_LENGTH,
     MAX_KID_LENGTH,
+    SPACE_INSIDE,
 )
 from keys.key_types import ALGORITHMS, MAXIMUM_RSA_BITS, MAXIMUM_RSA_EXPONENT_OCTETS
 from keys.ring import RingEntry, published
@@ -167,6 +168,7 @@ def _facts(settings: Settings) -> dict[str, object]:
             each.name: {"kty": each.kty, "crv": each.curve} for each in ALGORITHMS.values()
         },
         "forbidden": sorted(FORBIDDEN_HEADERS),
+        "spaceInside": SPACE_INSIDE,
         "testKeys": [*PUBLISHED_TEST_KEYS],
         "limits": {
             "depth": MAX_DEPTH,

@@ -230,7 +230,10 @@ async def test_tokens_are_counted_before_they_are_revoked(pages: Pages) -> None:
     [
         ({}, "Say which tokens"),
         ({"token": "x.y.z"}, "is no access token, which is three parts with dots between: eyJ"),
-        ({"token": OF_ANOTHER.replace(".", ".\n ", 1)}, "has white space inside, as a token that"),
+        (
+            {"token": OF_ANOTHER.replace(".", ".\n ", 1)},
+            "has white space inside, as in a token that",
+        ),
         ({"token": "x.y z.w"}, "is no access token"),
         ({"token": "eyJ.eyJ"}, "is no access token"),
         ({"token": f"Bearer {OF_ANOTHER}"}, "is of another issuer"),
