@@ -11,6 +11,8 @@ import resource_api
 from keys.events import ignore_event
 from keys.remote.jwks_client import JwksClient
 from resource_api import BearerMiddleware, ResourcePolicy, middleware, protection, require
+from resource_api.middleware import presented_by
+from resource_api.possession import Presented
 from resource_api.validator import TrustedIssuer
 from tests.support.keys import rsa_key
 from tests.support.protected_api import ProtectedApi, PublishedKeySet, ask, bearer
@@ -31,6 +33,25 @@ def test_three_settings_are_enough() -> None:
     (trusted,) = api.protection.issuers
     assert trusted.policy == ResourcePolicy(issuer=ISSUER, resource=RESOURCE)
     assert not trusted.keys.ready
+
+
+@pytest.mark.parametrize(
+    ("told", "presented"),
+    [
+        ({"raw_path": b"/a%2Fb"}, Presented("PUT", "/a%2Fb")),
+        ({}, Presented("PUT", "/a/b%20c")),
+        ({"raw_path": None}, Presented("PUT", "/a/b%20c")),
+        ({"raw_path": b"/x", "client": ("10.0.0.1", 5)}, Presented("PUT", "/x", peer="10.0.0.1")),
+        (
+            {"raw_path": b"/x", "extensions": {"tls": {"client_cert_chain": ["PEM", "CA"]}}},
+            Presented("PUT", "/x", certificate="PEM"),
+        ),
+        ({"raw_path": b"/x", "extensions": {"tls": None}}, Presented("PUT", "/x")),
+    ],
+)
+def test_a_proof_is_for_the_path_as_it_was_sent(told: Any, presented: Presented) -> None:
+    """RFC 9449 §4.3; servers that do not tell it have the decoded one, encoded as clients do."""
+    assert presented_by({"method": "PUT", "path": "/a/b c", **told}) == presented
 
 
 def test_policy_must_be_for_this_resource() -> None:

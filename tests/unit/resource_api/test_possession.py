@@ -77,6 +77,18 @@ def test_who_does_not_tell_of_the_request_gets_bearer_tokens_alone() -> None:
         assert caught.value.reason is Reason.UNCHECKED_BINDING
 
 
+def test_a_bound_token_is_verified_once() -> None:
+    """What is remembered is what it says, and possession is checked in each request."""
+    protection, request = protect(), Presented("GET", "/read")
+
+    def authenticate() -> AccessToken:
+        lines = lines_of(KEY_BOUND, SENDER.proof(token=KEY_BOUND))
+        return asyncio.run(protection.authenticate(lines, request))
+
+    assert authenticate() is authenticate()
+    assert reason_of(protection, lines_of(KEY_BOUND), request) is Reason.PROOF_MISSING
+
+
 def test_the_key_of_another_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The holder of one token would push out the keys of other callers."""
     memo, stranger = ProofKeys(), ProofForge(n=1, method="GET", url=SENDER.url)
