@@ -203,10 +203,10 @@ async def test_a_resource_is_changed_while_another_operator_does(
     await expect(first.locator("main").get_by_role("status")).to_contain_text(
         "The resource was changed"
     )
-    await expect(second.get_by_role("alert")).to_contain_text("Your changes are not saved yet")
+    await expect(second.get_by_role("alert")).to_contain_text("Nothing of yours was saved")
     await expect(second.locator("ins").first).to_have_text("orders:first")
     await assert_accessible(second)
-    await go(second, "Save my changes on top")
+    await go(second, "Save")
     await expect(second.locator("main").get_by_role("status")).to_contain_text(
         "The resource was changed"
     )

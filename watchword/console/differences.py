@@ -39,6 +39,14 @@ class ConflictLine(NamedTuple):
     """Whether both have changed it, so that what the first one saved is lost."""
 
 
+class Conflict(NamedTuple):
+    """What two operators made of one version."""
+
+    lines: tuple[ConflictLine, ...]
+    by: Mapping[str, Any] | None
+    """The entry of the audit trail of the first one; None if it cannot be seen."""
+
+
 def compare(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[Line, ...]:
     """Compare two versions member by member, those that differ first.
 

@@ -1,7 +1,7 @@
 """The audit trail: who changed what and when, before and after."""
 
 from issuer.registry.audit import Action
-from watchword.console.api import ApiRefusal
+from watchword.console.api import ApiRefusal, Document
 from watchword.console.differences import compare
 from watchword.console.pages.tokens import read_moment
 from watchword.console.request import ConsoleRequest, Page
@@ -40,6 +40,14 @@ async def list_audit(request: ConsoleRequest) -> Page:
         "mistakes": mistakes,
     }
     return Page(template="audit.html", context=context, status=422 if mistakes else 200)
+
+
+async def find_latest(request: ConsoleRequest, target: str) -> Document | None:
+    """Return the latest entry of a target; None if the session may not see the trail."""
+    if not request.may("watchword:audit:read"):
+        return None
+    trail = await request.api.get("audit", target=target, limit=1)
+    return next(iter(trail.document["entries"]), None)
 
 
 async def show_entry(request: ConsoleRequest) -> Page:

@@ -9,7 +9,8 @@ from typing import Any
 from issuer.registry.auth_methods import AuthMethod
 from keys.encoding import encode_base64url, parse_json_object
 from watchword.console.api import REVISION_CONFLICT, ApiRefusal
-from watchword.console.differences import changed_members, compare_conflict
+from watchword.console.differences import Conflict, changed_members, compare_conflict
+from watchword.console.pages.audit import find_latest
 from watchword.console.pages.clients import LIFETIMES, RESOURCES, Document
 from watchword.console.pages.credentials import show_secret
 from watchword.console.request import ConsoleRequest, Form, Page, Redirect, place
@@ -114,7 +115,9 @@ async def _show_conflict(request: ConsoleRequest, base: Document, mine: Document
         tag=found.tag,
         base=theirs,
         status=REVISION_CONFLICT,
-        differences=compare_conflict(base, theirs, mine),
+        conflict=Conflict(
+            compare_conflict(base, theirs, mine), await find_latest(request, request.name)
+        ),
     )
 
 
@@ -149,7 +152,7 @@ async def _form(
     status: int = 200,
     mistakes: Mapping[str, str] | None = None,
     sent: Form | None = None,
-    differences: tuple[Any, ...] = (),
+    conflict: Conflict | None = None,
 ) -> Page:
     """Show the form, filled with a document or as it was sent."""
     values = _write(document) if sent is None else sent.values()
@@ -170,7 +173,7 @@ async def _form(
         "lifetimes": LIFETIMES,
         "expires_in": values.get("expires_in", ""),
         "mistakes": defaultdict(str, mistakes or {}),
-        "differences": differences,
+        "conflict": conflict,
     }
     return Page(template="client-form.html", context=context, status=status)
 

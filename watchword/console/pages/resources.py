@@ -8,7 +8,8 @@ from issuer.registry.auth_methods import AuthMethod
 from keys.encoding import parse_json_object
 from keys.key_types import ALGORITHMS
 from watchword.console.api import REVISION_CONFLICT, ApiRefusal, Document
-from watchword.console.differences import changed_members, compare_conflict
+from watchword.console.differences import Conflict, changed_members, compare_conflict
+from watchword.console.pages.audit import find_latest
 from watchword.console.request import ConsoleRequest, Form, Page, Redirect, place
 
 CLIENTS_READ = "watchword:clients:read"
@@ -82,7 +83,7 @@ async def create_resource(request: ConsoleRequest) -> Page | Redirect:
             return Redirect(path=place("resources", given["resource"]), notice="resource-added")
         except ApiRefusal as refusal:
             mistakes = _mistakes_of(refusal)
-    return _form(request, request.form.values(), new=True, mistakes=mistakes)
+    return _form(request, _sent(request.form), new=True, mistakes=mistakes)
 
 
 async def change_resource(request: ConsoleRequest) -> Page | Redirect:
@@ -107,7 +108,7 @@ async def change_resource(request: ConsoleRequest) -> Page | Redirect:
             if refusal.status == REVISION_CONFLICT:
                 return await _show_conflict(request, base, wanted)
             mistakes = _mistakes_of(refusal)
-    return _form(request, request.form.values(), tag=tag, base=base, mistakes=mistakes)
+    return _form(request, _sent(request.form), tag=tag, base=base, mistakes=mistakes)
 
 
 async def delete_resource(request: ConsoleRequest) -> Page | Redirect:
@@ -128,54 +129,44 @@ async def delete_resource(request: ConsoleRequest) -> Page | Redirect:
 
 
 async def _show_conflict(request: ConsoleRequest, base: Document, wanted: Document) -> Page:
-    """Show what was saved meanwhile beside what this session wants."""
+    """Show both versions, and the form with one in the other, to be saved or left."""
     found = await request.api.get("resources", request.name)
     theirs = _edited(found.document)
-    mine = changed_members(base, wanted)
-    by = None
-    if request.may("watchword:audit:read"):
-        trail = await request.api.get("audit", target=request.name, limit=1)
-        by = next(iter(trail.document["entries"]), None)
-    context = {
-        "name": request.name,
-        "lines": compare_conflict(base, theirs, wanted),
-        "labels": LABELS,
-        "by": by,
-        "tag": found.tag,
-        "base": json.dumps(theirs),
-        "fields": list(_write(theirs | mine).items()),
-        "withdraw": request.form.has("withdraw"),
-        "at": ("resources", request.name),
-        "change": ("resources", request.name, "change"),
-    }
-    return Page(template="resource-conflict.html", context=context, status=REVISION_CONFLICT)
+    values = _write(theirs | changed_members(base, wanted))
+    if request.form.has("withdraw"):
+        values["withdraw"] = "on"
+    conflict = Conflict(
+        compare_conflict(base, theirs, wanted), await find_latest(request, request.name)
+    )
+    return _form(request, values, tag=found.tag, base=theirs, conflict=conflict)
 
 
 def _form(
     request: ConsoleRequest,
-    values: Mapping[str, Any],
+    values: Mapping[str, str],
     *,
     new: bool = False,
     tag: str | None = None,
     base: Document | None = None,
     mistakes: Mapping[str, str] | None = None,
+    conflict: Conflict | None = None,
 ) -> Page:
     mistakes = mistakes or {}
+    status = REVISION_CONFLICT if conflict else 422 if mistakes else 200
     context = {
         "name": None if new else request.name,
         "values": values,
         "methods": [method.value for method in AuthMethod],
-        "chosen": set(str(values.get("auth_methods", "")).split())
-        if request.method == "GET"
-        else set(request.form.all("auth_methods")),
+        "chosen": values.get("auth_methods", "").split(),
         "algorithms": list(ALGORITHMS),
         "mistakes": mistakes,
+        "conflict": conflict,
         "labels": LABELS,
         "tag": tag,
         "base": json.dumps(base or {}),
         "may_withdraw": request.may(CLIENTS_READ.replace("read", "write")),
     }
-    return Page(template="resource-form.html", context=context, status=422 if mistakes else 200)
+    return Page(template="resource-form.html", context=context, status=status)
 
 
 def _edited(document: Document) -> Document:
@@ -195,6 +186,11 @@ def _write(document: Document) -> dict[str, str]:
         value = document.get(name)
         fields[name] = json.dumps(value, indent=2, ensure_ascii=False) if value else ""
     return fields
+
+
+def _sent(form: Form) -> dict[str, str]:
+    """Give the fields as they were sent, to show the form again."""
+    return {**form.values(), "auth_methods": " ".join(form.all("auth_methods"))}
 
 
 def _read(form: Form) -> tuple[Document, dict[str, str]]:
