@@ -19,6 +19,7 @@ from resource_api.explanation import explain
 from resource_api.status_list import InvalidStatusList, Statuses, parse_status_list
 from tests.support.inspector import judge, paste_keys
 from tests.support.keys import rsa_key
+from watchword.pasted_token import read_pasted_token
 from watchword.provider.inspector import build_page
 from watchword.settings import Settings
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge, dump, segment
@@ -215,6 +216,10 @@ TOKENS: Mapping[str, bytes] = {
     **{f"{alg} cut": forge.token()[:-4] for alg, forge in VERIFIED.items()},
     **{f"{alg} forged": forge.token()[:-12] + b"AAAAAAAAAAAA" for alg, forge in VERIFIED.items()},
 }
+BEFORE = (
+    *("", " \n", "\ufeff", "Bearer ", "DPoP\t", "bearer\n", "\n Authorization: Bearer  "),
+    *("authorization:dpop ", "Bearer", "Authorization: ", "Token ", "Bearer Bearer ", "Bearer:"),
+)
 KEYS = json.dumps(build_jwk_set([FORGE.jwk, *(each.jwk for each in VERIFIED.values())]))
 
 
@@ -267,8 +272,7 @@ async def assert_alike(
 async def test_every_token_gets_the_verdict_of_token_explain(saved: Page) -> None:
     """All reasons for which a token can be refused are among them."""
     body = list_token(FORGE, LIST, STATUSES)
-    reasons = await assert_alike(saved, TOKENS, body=body)
-    assert reasons >= {
+    assert await assert_alike(saved, TOKENS, body=body) >= {
         "", "token_too_long", "malformed_token", "wrong_type", "wrong_algorithm", "invalid_kid",
         "forbidden_header", "unknown_key", "bad_signature", "wrong_issuer", "wrong_audience",
         "invalid_time", "expired", "not_yet_valid", "lifetime_too_long", "invalid_identity",
@@ -292,6 +296,14 @@ async def test_changed_texts_get_the_verdict_of_token_explain(saved: Page) -> No
             texts[which] = texts[which][:at] + new + texts[which][at + chance.randrange(3) :]
         tokens[f"{number}: {texts}"] = written(texts[1], texts[0])
     assert len(await assert_alike(saved, tokens)) > 3
+
+
+async def test_what_stands_around_a_token_is_taken_off_as_on_the_command_line(saved: Page) -> None:
+    """Whatever a token is pasted with, the page judges what a command would."""
+    await paste_keys(saved, KEYS, issuer=ISSUER, resource=RESOURCE)
+    texts = [before + GOOD.decode() + after for before in BEFORE for after in ("", " \r\n", " x")]
+    for text, says in zip(texts, await judge(saved, *texts), strict=True):
+        assert says == told(read_pasted_token(text).encode(), parse_jwk_set(KEYS.encode()), None)
 
 
 LISTS: Mapping[str, bytes] = {
