@@ -42,11 +42,11 @@ async def list_audit(request: ConsoleRequest) -> Page:
     return Page(template="audit.html", context=context, status=422 if mistakes else 200)
 
 
-async def find_latest(request: ConsoleRequest, target: str) -> Document | None:
-    """Return the latest entry of a target; None if the session may not see the trail."""
+async def find_latest(request: ConsoleRequest, kind: str, target: str) -> Document | None:
+    """Return the latest entry of this kind, such as `client`; None without the scope to see it."""
     if not request.may("watchword:audit:read"):
         return None
-    trail = await request.api.get("audit", target=target, limit=1)
+    trail = await request.api.get("audit", action=kind, target=target, limit=1)
     return next(iter(trail.document["entries"]), None)
 
 

@@ -116,7 +116,7 @@ async def _show_conflict(request: ConsoleRequest, base: Document, mine: Document
         base=theirs,
         status=REVISION_CONFLICT,
         conflict=Conflict(
-            compare_conflict(base, theirs, mine), await find_latest(request, request.name)
+            compare_conflict(base, theirs, mine), await find_latest(request, "client", request.name)
         ),
     )
 

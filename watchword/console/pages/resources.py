@@ -135,9 +135,8 @@ async def _show_conflict(request: ConsoleRequest, base: Document, wanted: Docume
     values = _write(theirs | changed_members(base, wanted))
     if request.form.has("withdraw"):
         values["withdraw"] = "on"
-    conflict = Conflict(
-        compare_conflict(base, theirs, wanted), await find_latest(request, request.name)
-    )
+    lines = compare_conflict(base, theirs, wanted)
+    conflict = Conflict(lines, await find_latest(request, "resource", request.name))
     return _form(request, values, tag=found.tag, base=theirs, conflict=conflict)
 
 

@@ -237,7 +237,8 @@ async def test_two_operators_at_once_see_both_versions(console, visit):
     console.operations.update_client("till", {"client_name": "Till 1", "token_ttl": 60})
     answer = await send_edit(visit, page, client_name="Till 2", metadata='{"team": "b"}')
     assert answer.status_code == 412
-    for words in ("Till 1", "Till 2", "both changed it", "Nothing of yours was saved"):
+    by = "tester (cli) changed it"
+    for words in ("Till 1", "Till 2", "both changed it", by, "Nothing of yours was saved"):
         assert words in answer.text
     assert console.operations.show_client("till").document["client_name"] == "Till 1"
     merged = await send_edit(
