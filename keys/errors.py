@@ -71,7 +71,8 @@ JWT_DIAGNOSES: Mapping[JwtFault, Diagnosis] = {
     ),
     JwtFault.WRONG_ALGORITHM: Diagnosis(
         "The token is signed with an algorithm that is not accepted here.",
-        "Add the algorithm to `algorithms` of the API, if the issuer signs with it.",
+        "Add the algorithm to `algorithms` of the API, if the issuer signs with it. None signs with"
+        " `none`, and none of ours with `HS256`: such a token is forged, or of another issuer.",
     ),
     JwtFault.FORBIDDEN_HEADER: Diagnosis(
         "The header brings a key, an address of keys, compression or a nested token.",

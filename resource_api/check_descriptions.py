@@ -163,7 +163,8 @@ def _found_times(seen: Seen) -> str:
 def _found_parts(seen: Seen) -> str:
     if any(each.isspace() for each in seen.token.decode("utf-8", "replace")):
         return SPACE_INSIDE
-    return f"{seen.token.count(b'.') + 1} parts"
+    number = seen.token.count(b".") + 1
+    return "1 part" if number == 1 else f"{number} parts"
 
 
 DESCRIPTIONS: Mapping[str, Description] = {

@@ -187,8 +187,9 @@ def _select(
 
 
 def _read_claims(token: str) -> Mapping[str, Any] | None:
+    signed, dot, _ = token.rpartition(".")
     try:
-        return read_jwt(token).claims
+        return read_jwt(signed + dot).claims
     except InvalidJwt:
         return None
 
@@ -196,8 +197,8 @@ def _read_claims(token: str) -> Mapping[str, Any] | None:
 def _read_token(token: str, issuer: str) -> tuple[str, Position]:
     """Return id and position of a token, which only has to be one of this issuer's making.
 
-    Its signature is not looked at: a token whose key was withdrawn may be named as well, and an
-    operator may name any by its id.
+    Its signature is not looked at, and may be cut: a token whose key was withdrawn may be named as
+    well, and an operator may name any by its id.
 
     Raises:
         InvalidDocument: it is no such token.

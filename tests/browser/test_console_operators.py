@@ -112,6 +112,18 @@ async def test_it_is_found_who_uses_a_scope(operator: Callable[..., Awaitable[Pa
     await assert_accessible(page)
 
 
+async def test_filters_are_in_the_address(operator: Callable[..., Awaitable[Page]]) -> None:
+    """Going back shows what was found, and what was found can be sent to a colleague."""
+    for path, label, found in (("/usage", "Scope", "scope"), ("/audit", "Of what", "target")):
+        page = await operator(path)
+        await page.get_by_label(label).fill("nothing:like-that")
+        await page.wait_for_url(f"**{found}=nothing%3Alike-that*")
+        await page.goto("about:blank")
+        await page.go_back()
+        await expect(page.get_by_label(label)).to_have_value("nothing:like-that")
+        await expect(page.get_by_text("Nothing found")).to_be_visible()
+
+
 async def test_filters_work_without_script(operator: Callable[..., Awaitable[Page]]) -> None:
     """The same by plain forms: signed in by pasting the code."""
     page = await operator("/usage?scope=orders%3Aread")

@@ -170,13 +170,20 @@ async def test_the_page_that_was_saved_needs_no_server(
     await page.goto(saved.as_uri())
     await expect(page.get_by_label("Access token")).to_be_focused()
     await paste(page, token)
-    await expect_verdict(page, "Not decided: no_keys")
+    await expect_verdict(
+        page, "Not decided: no_keys", "Paste what the issuer serves at its jwks_uri"
+    )
     await press_tab_to(page, "Key set")
     await paste(page, place.get("/jwks").text)
-    await expect_verdict(page, "Not decided: unchecked_status")
+    await expect_verdict(page, "Not decided: unchecked_status", "Paste what the issuer serves at")
     await press_tab_to(page, "Status list")
+    await paste(page, token)
+    await expect(page.get_by_role("alert")).to_contain_text(["", "This cannot be used: its type"])
+    await expect_verdict(page, "Not decided: unchecked_status")  # the token is not at fault
+    await page.keyboard.press("Control+a")
     await paste(page, httpx.get(uri, trust_env=False).text)
     await expect_verdict(page, "Accepted")
+    await expect(page.get_by_text("This cannot be used")).to_have_count(0)
     await assert_accessible(page)
 
 
@@ -257,7 +264,7 @@ async def test_a_megabyte_gets_one_clear_message(watch: Watch, place: Place, tok
     await expect(page.locator("#result")).to_have_attribute("aria-busy", "true")
     await page.keyboard.press("Control+a")
     await page.keyboard.press("Control+v")
-    await expect_verdict(page, "Refused: too long", "1,048,576 characters")
+    await expect_verdict(page, "Refused: token_too_long", "1,048,576 characters")
     await expect(page.locator("#result")).to_have_attribute("aria-busy", "false")
     await expect(page.get_by_label("Access token")).to_have_value("")
     assert await page.locator("#details").inner_text() == ""

@@ -14,6 +14,7 @@ import pytest
 from tests.support.cli import Run, run_in_empty_folder
 from tests.support.command import Done
 from tests.support.key_set_server import KeySetServer, key_set_server
+from tests.support.keys import rsa_key
 from watchword.ambient import wall_clock
 from watchword.cli.output import WrongUsage
 from watchword.cli.token_explanation import given_token
@@ -139,6 +140,23 @@ async def test_every_mistake_of_a_token_is_told(run: Run, monkeypatch: pytest.Mo
         why = "wrong_audience. `aud` does not name this API"
         assert plain.stderr.startswith(f"Refused for https://x.example: {why}")
         assert token.decode() not in plain.stdout + plain.stderr
+
+
+async def test_a_token_of_another_issuer_is_told_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key is not known, which is no reason to get a new one."""
+    async with explaining(run, monkeypatch) as told:
+        token = TokenForge(rsa_key(1), issuer="https://other.example").token()
+        done = await told.ask("token", "explain", stdin=token.decode())
+        assert "unknown_key." in done.stderr
+        assert done.stderr.endswith(
+            'It names another issuer, whose keys these are not: iss "https://other.example".\n'
+        )
+        own = TokenForge(rsa_key(1), issuer=told.server.url).token()
+        assert (
+            "another issuer" not in (await told.ask("token", "explain", stdin=own.decode())).stderr
+        )
 
 
 async def test_a_token_that_was_broken_into_lines_is_told_so(

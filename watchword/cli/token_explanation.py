@@ -191,6 +191,8 @@ async def _explain(
 def _print_explanation(
     output: Output, explanation: "Explanation", resource: str, scopes: tuple[str, ...]
 ) -> None:
+    from resource_api.errors import Reason
+    from resource_api.explanation import Outcome
     from resource_api.reasons import DIAGNOSES
 
     output.table(_COLUMNS, (each._asdict() for each in explanation.findings))
@@ -203,3 +205,6 @@ def _print_explanation(
     verdict = "Refused" if explanation.refused else "Not decided"
     diagnosis = DIAGNOSES[reason]
     say(f"{verdict} for {resource}: {reason}. {diagnosis.cause} {diagnosis.remedy}")
+    issuer = next(each for each in explanation.findings if each.check == "issuer")
+    if reason is Reason.UNKNOWN_KEY and issuer.outcome is Outcome.FAILED:
+        say(f"It names another issuer, whose keys these are not: {issuer.found}.")

@@ -158,10 +158,16 @@ def make_environment(base: str, static: dict[str, StaticFile]) -> Environment:
         "moment": moment,
         "duration": duration,
         "pretty": pretty,
+        "sentence": sentence,
         "claimed_time": claimed_time,
         "pair": lambda text: (text, text),
     }
     return environment
+
+
+def sentence(text: str) -> str:
+    """Write what the API says as a sentence: with a capital, and a full stop unless it asks."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(("?", ".")) else ".")
 
 
 def pretty(value: Any) -> str:  # noqa: ANN401 - any JSON value

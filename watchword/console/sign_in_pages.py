@@ -123,7 +123,8 @@ class SignInPages:
         onward = form.get("next")
         if refused := await self._refuse_stale(headers, form):
             return refused
-        code, seal = form.get("code"), await self._guard.seal()
+        # The whole link is as good as its code.
+        code, seal = form.get("code").rpartition("#")[2].strip(), await self._guard.seal()
         try:
             session = await self._sign_in.by_code(code, seal, now=wall_clock())
         except LinkRefused:

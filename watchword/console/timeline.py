@@ -14,9 +14,13 @@ WIDTH, NAMES, ROW = 960, 150, 40
 """Units of the picture: its width, that of the names at the left, and the height of a row."""
 
 _TOP = 34
-_LEAST_REACH = 6 * 3_600
-_HOUR, _DAY = 3_600, 86_400
-_STEPS = (_HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY)
+_LEAST_REACH = 1_800
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_STEPS = (
+    *(5 * _MINUTE, 10 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE),
+    *(_HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR),
+    *(_DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY),
+)
 _MOST_TICKS = 7
 _PAST = 0.4
 """The part of the width that is over."""
@@ -39,6 +43,8 @@ class Row(NamedTuple):
     """A key in the picture."""
 
     name: str
+    state: str
+    """As it is now."""
     y: int
     bars: tuple[Bar, ...]
     withdrawn: float | None
@@ -119,7 +125,7 @@ def _row(entry: RingEntry, y: int, place: Place, shown: tuple[float, float]) -> 
     withdrawn = entry.key.withdrawn_at
     is_shown = withdrawn is not None and shown[0] <= withdrawn <= shown[1]
     mark = place(withdrawn) if is_shown and withdrawn is not None else None
-    return Row(entry.key.kid, y, tuple(bars), mark)
+    return Row(entry.key.kid, entry.state.value, y, tuple(bars), mark)
 
 
 def _ticks(start: float, end: float, place: Place) -> tuple[Tick, ...]:

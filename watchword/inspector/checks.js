@@ -14,7 +14,7 @@ function takeApart(token) {
     throw new Malformed(FACTS.spaceInside);
   }
   const segments = token.split(".");
-  if (segments.length !== 3) throw new Malformed(`${segments.length} parts instead of 3`);
+  if (segments.length !== 3) throw new Malformed(`${countParts(segments.length)} instead of 3`);
   const [header, claims] = ["header", "claims"].map((part, at) => named(part, segments[at]));
   if (typeof header.get("alg") !== "string") throw new Malformed("the header has no alg");
   // RFC 7515 §4.1.11, RFC 7797 §7: no extension is understood, and no payload is unencoded.

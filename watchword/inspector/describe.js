@@ -50,10 +50,12 @@ function showBinding({ parts: { claims } }) {
   return needs.length ? `${found}; each request needs ${needs.join(" and ")}` : found;
 }
 
+const countParts = (number) => `${number} part${number === 1 ? "" : "s"}`;
+
 /** For each check: what the token has, and what would pass. */
 const DESCRIPTIONS = {
-  size: [({ bytes }) => `${bytes} bytes`, () => `at most ${FACTS.limits.token} bytes`],
-  shape: [({ token }) => `${token.split(".").length} parts`,
+  size: [({ bytes }) => `${bytes.toLocaleString()} bytes`, () => `at most ${FACTS.limits.token.toLocaleString()} bytes`],
+  shape: [({ token }) => countParts(token.split(".").length),
     () => "three base64url parts; header and claims one strict JSON object each"],
   type: [({ parts }) => show(parts.header, "typ"), () => 'typ "at+jwt"'],
   algorithm: [({ parts }) => show(parts.header, "alg"),

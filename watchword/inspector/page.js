@@ -108,7 +108,16 @@ async function findList(keys, uri) {
   if (!pasted && at("issuer").value.trim() !== FACTS.issuer) {
     throw unavailable("another issuer has the list: paste it", "unchecked_status");
   }
-  return readStatusList(pasted || (await fetchStatusList(uri)), keys, uri, now());
+  if (!pasted) return readStatusList(await fetchStatusList(uri), keys, uri, now());
+  try {
+    return await readStatusList(pasted, keys, uri, now());
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    // What was pasted is at fault, not the token.
+    at("list-wrong").textContent = `This cannot be used: ${error.message}.`;
+    at("by-hand").open = true;
+    throw unavailable("what was pasted is not the list that the token names", "unchecked_status");
+  }
 }
 
 function readToken(text) {
@@ -149,6 +158,7 @@ function showFault() {
 async function inspectToken(token, mine) {
   let parts = null;
   try { parts = takeApart(token); } catch { /* the check "shape" says so */ }
+  at("list-wrong").textContent = "";
   const keys = await findKeys();
   const told = await explain(token, keys, readPolicy(parts), now(), (uri) => findList(keys, uri));
   const timeline = told.parts && keys ? await ask("inspect/keys") : null;
@@ -172,7 +182,8 @@ function showNothing() {
   at("details").replaceChildren(card("Why is a token refused?", make("ul", { class: "facts" },
     ...[
       "Paste it, and every check of an API is made: what fails is shown with its reason code and clause.",
-      "The signature is verified with the keys that this issuer publishes.",
+      isServed ? "The signature is verified with the keys that this issuer publishes."
+        : "The signature is verified with the issuer's key set: paste it under “Issuer, API and keys”.",
       "If an API refuses the token as meant for another, name that API under “Issuer, API and keys”.",
     ].map((text) => make("li", {}, text)))));
 }
@@ -180,7 +191,7 @@ function showNothing() {
 function showTooLong(length) {
   at("kind").textContent = "";
   at("details").replaceChildren();
-  at("verdict").replaceChildren(verdictCard("refused", "Refused: too long", "token_too_long", [
+  at("verdict").replaceChildren(verdictCard("refused", "Refused: token_too_long", "token_too_long", [
     make("p", {}, `These are ${length.toLocaleString()} characters, and a token has at most `
       + `${FACTS.limits.token.toLocaleString()} bytes. Nothing else was checked.`)]));
 }
@@ -198,13 +209,28 @@ function showVerdict({ verdict, reason, policy, findings, parts }) {
     return verdictCard(verdict, "Accepted", null, [make("p", {}, `Every check passed.${bound} A route may need scopes that it lacks.`), forWhom]);
   }
   const failed = findings.filter((each) => each.outcome === FAILED).slice(1).map((each) => each.check);
+  const foreign = reason === "unknown_key" && failed.includes("issuer")
+    ? make("p", {}, "It names another issuer, whose keys these are not: ", make("code", {}, show(parts.claims, "iss")), ".") : "";
   const others = failed.length ? make("p", {}, `These checks failed too: ${failed.join(", ")}.`) : "";
   const title = verdict === "refused" ? "Refused" : "Not decided";
-  const told = FACTS.reasons[reason];
+  const told = remedyOf(reason);
   const why = told ? [prose(told[0]), prose(told[1])]
     : findings.filter((each) => each.outcome === NOT_TRIED && each.why).slice(0, 1)
       .map((each) => make("p", {}, `${capital(each.check)}: ${each.why}.`));
-  return verdictCard(verdict, reason ? `${title}: ${reason}` : title, reason, [...why, others, forWhom]);
+  return verdictCard(verdict, reason ? `${title}: ${reason}` : title, reason, [...why, foreign, others, forWhom]);
+}
+
+/** Cause and remedy; on this page something is to be pasted where an API has to be given something. */
+function remedyOf(reason) {
+  const where = "under “Issuer, API and keys”.";
+  if (reason === "no_keys" && (!isServed || at("keys").value.trim())) {
+    return ["There is no key set to verify the signature with.", `Paste what the issuer serves at its \`jwks_uri\` ${where}`];
+  }
+  if (reason === "unchecked_status") {
+    return ["The token has a status, and there is no list to look it up in.",
+      `Paste what the issuer serves at the URI in the claim \`status\` ${where}`];
+  }
+  return FACTS.reasons[reason];
 }
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1).replaceAll("_", " ");

@@ -6,7 +6,7 @@ async function readStatusList(body, keys, uri, now) {
   const { header, claims, signature, input } = takeApart(body);
   const typ = header.get("typ");
   if (typeof typ !== "string" || typ.toLowerCase().replace(/^application\//, "") !== "statuslist+jwt") {
-    throw new Malformed("what is served there is no status list");
+    throw new Malformed("its type is not that of a status list");
   }
   for (const name of ["algorithm", "header members", "kid"]) {
     try { HEADER_CHECKS[name](header); } catch { throw new Malformed("a list with a bad header"); }

@@ -63,6 +63,7 @@ def test_a_good_token_passes_every_check() -> None:
     ("token", "check", "expected", "found"),
     [
         (FORGE.token(x="x" * 9000), "size", "at most 8192 bytes", "bytes"),
+        (b"a", "shape", "three base64url parts", "1 part"),
         (b"a.b", "shape", "three base64url parts", "2 parts"),
         (b"a.\nb.c", "shape", "three base64url parts", "white space inside"),
         ("a.\u00a0b.c".encode(), "shape", "three base64url parts", "white space inside"),

@@ -224,7 +224,7 @@ async def test_tokens_are_counted_before_they_are_revoked(pages: Pages) -> None:
     status, html = await pages.ask("GET", "/tokens?client_id=till")
     assert (status, 'value="till"' in html) == (200, True)
     status, html = await pages.ask("POST", "/tokens", client_id="till", action="revoke")
-    assert (status, "There is no such live token" in html) == (200, True)
+    assert (status, "No live token is like that" in html) == (200, True)
     fields = hidden_fields(html)
     assert fields["confirmed"] == "yes"
     status, html = await pages.ask("POST", "/tokens", **fields)
@@ -236,13 +236,11 @@ async def test_tokens_are_counted_before_they_are_revoked(pages: Pages) -> None:
     [
         ({}, "Say which tokens"),
         ({"token": "x.y.z"}, "is no access token, which is three parts with dots between: eyJ"),
-        (
-            {"token": OF_ANOTHER.replace(".", ".\n ", 1)},
-            "has white space inside, as in a token that",
-        ),
+        ({"token": OF_ANOTHER.replace(".", ".\n ", 1)}, "has white space inside, as in a token"),
         ({"token": "x.y z.w"}, "is no access token"),
         ({"token": "eyJ.eyJ"}, "is no access token"),
         ({"token": f"Bearer {OF_ANOTHER}"}, "is of another issuer"),
+        ({"token": f"{OF_ANOTHER}x"}, "is of another issuer"),  # no base64url any more
         ({"token": "no-id"}, "is no id of a token"),
         ({"issued_before": "tomorrow"}, "must be a date and time"),
         ({"issued_before": "2999-01-01T00:00"}, "must not be in the future"),

@@ -28,6 +28,12 @@ async def test_a_link_signs_the_user_in(console):
     assert [each["actor"] for each in console.log("console.signed_in")] == ["alice"]
 
 
+async def test_the_whole_link_is_as_good_as_its_code(console):
+    """What one copies is a link."""
+    link = f" https://auth.example/console/sign-in#{console.make_code()}\n"
+    assert (await console.visit().use_code(link)).status_code == 303
+
+
 async def test_a_link_counts_once_on_all_workers(console):
     """A worker that has not seen it learns from the registry that it was used."""
     code = console.make_code()
