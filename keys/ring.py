@@ -132,16 +132,21 @@ def _find_active(line: list[RingKey], now: int, *, has_begun: bool) -> int | Non
     (one that was withdrawn before has none), the clock jumped back, or the first key was given a
     later start: then the earliest signs. A wrong clock must not become an outage, and validators
     have known the earliest for longest. The first key of a further algorithm waits: no validator
-    may know it yet.
+    may know it yet. One that was to sign when it was published, as the first key of a store is,
+    never waits, whatever other algorithms have: the clock is behind the one that it was made by.
 
     The turn of a key that was withdrawn passes to the key after it, also where the clock is a
     little behind that of the node which withdrew it.
     """
     started = sum(_has_started(key, now) for key in line)
-    if not started and has_begun:
+    if has_begun and not started and line and _was_to_wait(line[0]):
         return None
     turn = range(max(started - 1, 0), len(line))
     return next((place for place in turn if line[place].withdrawn_at is None), None)
+
+
+def _was_to_wait(key: RingKey) -> bool:
+    return key.signs_from is None or key.signs_from > key.published_at
 
 
 def _derive_line(

@@ -280,3 +280,15 @@ def test_as_many_keys_as_are_counted_on_fit_a_set(alg):
     policy = RingPolicy(rotate_every=400)
 
     assert f"and validators take {fitting} of {alg};" in str(explain_too_fast(policy, alg))
+
+
+@pytest.mark.parametrize("made_ahead", [60, 3_600])
+def test_the_first_key_of_a_store_signs_whatever_a_further_algorithm_has(made_ahead):
+    """It was made by a clock that was ahead; a key of another algorithm begins before its date."""
+    first = RingKey(
+        kid="a", alg="RS256", published_at=100 + made_ahead, signs_from=100 + made_ahead
+    )
+    further = RingKey(kid="b", alg="ES256", published_at=100, signs_from=100)
+    waiting = RingKey(kid="c", alg="EdDSA", published_at=100, signs_from=101)
+    signing = signing_keys(derive_ring([first, further, waiting], 100, POLICY))
+    assert {alg: key.kid for alg, key in signing.items()} == {"RS256": "a", "ES256": "b"}
