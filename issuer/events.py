@@ -17,6 +17,7 @@ class Event(StrEnum):
     TOKEN_REFUSED = "token.refused"  # noqa: S105 - an event's name
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
     REVOCATION_REFUSED = "revocation.refused"
+    REVOCATION_IGNORED = "revocation.ignored"
     INTROSPECTION_REFUSED = "introspection.refused"
     REGISTRATION_REFUSED = "registration.refused"
     REQUEST_REFUSED = "request.refused"

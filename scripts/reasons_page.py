@@ -35,9 +35,10 @@ The log event is `request.refused`. "Told" is `error_description` of the
 ISSUER = """
 ## At the issuer
 
-The log events are `token.refused`, `revocation.refused`, `introspection.refused` and
-`registration.refused`; their answers are in [HTTP](http.md). The reasons of a connection that is
-refused before there is a request are [there](http.md#limits-of-a-connection) too.
+The log events are `token.refused`, `revocation.refused`, `revocation.ignored`,
+`introspection.refused` and `registration.refused`; their answers are in [HTTP](http.md). The
+reasons of a connection that is refused before there is a request are
+[there](http.md#limits-of-a-connection) too.
 
 | reason | cause | remedy |
 | --- | --- | --- |

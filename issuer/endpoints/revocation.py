@@ -1,5 +1,6 @@
 """`POST /revoke` as an ASGI endpoint (RFC 7009): a client ends its tokens before their time."""
 
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -19,10 +20,13 @@ from issuer.ports import HotStore
 from issuer.registry.client import Client
 from issuer.registry.errors import StoreUnavailable
 from issuer.status.positions import Position, Status
+from keys.pasted_token import read_pasted_token
 
 VALIDATOR_LEEWAY = 60
 """Seconds after the end of a token for which an API may still accept it, so it can be revoked."""
 
+_BEFORE = re.compile(r"^\W+")
+_IN_NO_TOKEN = re.compile(r"[^A-Za-z0-9_.-]+")  # RFC 7515 §2, §7.1
 # RFC 7009 §2.2: "The content of the response body is ignored by the client".
 _DONE = Answer(JSON, b"{}")
 
@@ -40,7 +44,7 @@ class RevocationEndpoint:
         config: the issuer's own settings.
         is_operator: tells whether a client may revoke the tokens of others.
         revoke_for_operator: does that.
-        events: where `token.revoked` and `revocation.refused` go.
+        events: where `token.revoked`, `revocation.refused` and `revocation.ignored` go.
     """
 
     def __init__(
@@ -73,9 +77,13 @@ class RevocationEndpoint:
     async def _revoke(self, scope: Scope, body: bytes) -> Answer:
         client, text, now = await self._reader.read(scope, body, url=self._url)
         try:
-            token = self._tokens.recognise(text, now=now, leeway=VALIDATOR_LEEWAY)
-        except NotOwnToken:
-            # RFC 7009 §2.2: a token that is not valid is no error, since it does what was asked.
+            token = self._tokens.recognise(_mend(text), now=now, leeway=VALIDATOR_LEEWAY)
+        except NotOwnToken as unknown:
+            # RFC 7009 §2.2: a token that is not valid is no error. It may be a copy of one that is,
+            # cut off or mistyped, so that an operator can see that nothing was revoked.
+            self._events(
+                Event.REVOCATION_IGNORED, reason=unknown.reason, client_id=client.client_id
+            )
             return _DONE
         is_own = token.client_id == client.client_id
         if not is_own and not self._is_operator(client):
@@ -114,3 +122,12 @@ class RevocationEndpoint:
                 client_id=client.client_id,
             )
         return None if token.status is Status.INVALID else token.position
+
+
+def _mend(text: str) -> str:
+    """Leave out what a copy of a token has that no token does: white space, quotes, `Bearer`.
+
+    Such a copy would be malformed, and so answered 200, while the token itself stays valid. The
+    signature says whether what is left is a token.
+    """
+    return _IN_NO_TOKEN.sub("", read_pasted_token(_BEFORE.sub("", text)))

@@ -14,12 +14,12 @@ from keys.encoding import encode_base64url
 from keys.jwk import public_jwk
 from keys.jwks import JwkSet, build_jwk_set, parse_jwk_set
 from keys.key_types import ALGORITHMS
+from keys.pasted_token import read_pasted_token
 from resource_api.config import ResourcePolicy
 from resource_api.explanation import explain
 from resource_api.status_list import InvalidStatusList, parse_status_list
 from tests.support.inspector import judge, paste_keys
 from tests.support.keys import rsa_key
-from watchword.pasted_token import read_pasted_token
 from watchword.provider.inspector import build_page
 from watchword.settings import Settings
 from watchword.testing.forge import DROP, ISSUER, NOW, RESOURCE, TokenForge, dump, segment

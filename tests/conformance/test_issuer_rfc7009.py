@@ -76,25 +76,70 @@ async def test_a_token_that_was_revoked_is_not_written_again() -> None:
 
 @pytest.mark.rfc("7009-2.2-1")
 @pytest.mark.parametrize(
-    "token",
+    ("token", "reason"),
     [
-        b"unknown",
-        b"x" * 60_000,
-        "é\x01",
-        TOKEN[:-4] + b"AAAA",
-        FORGE.token(iat=NOW - 400, exp=NOW - 60, status=STATUS),
-        FORGE.token(iss="https://other.example", status=STATUS),
-        FORGE.token(status=status_claim(PLACE, "https://other.example")),
-        FORGE.token(header={"typ": "JWT"}, status=STATUS),
-        TokenForge(rsa_key(1), issuer=ISSUER, resource=API, now=NOW).token(status=STATUS),
+        (b"unknown", "malformed_token"),
+        (b"x" * 60_000, "token_too_long"),
+        ("é\x01", "malformed_token"),
+        (TOKEN[:-1], "malformed_token"),
+        (TOKEN.rpartition(b".")[0], "malformed_token"),
+        (TOKEN + b" " + TOKEN, "malformed_token"),
+        (TOKEN[:-4] + b"AAAA", "bad_signature"),
+        (FORGE.token(iat=NOW - 400, exp=NOW - 60, status=STATUS), "expired"),
+        (FORGE.token(iss="https://other.example", status=STATUS), "wrong_issuer"),
+        (FORGE.token(status=status_claim(PLACE, "https://other.example")), "invalid_status"),
+        (FORGE.token(header={"typ": "JWT"}, status=STATUS), "wrong_type"),
+        (
+            TokenForge(rsa_key(1), issuer=ISSUER, resource=API, now=NOW).token(status=STATUS),
+            "unknown_key",
+        ),
     ],
 )
-async def test_what_is_no_live_token_of_ours_is_no_error(token: bytes | str) -> None:
-    """It is as invalid as the client wants it to be."""
+async def test_what_is_no_live_token_of_ours_is_no_error(token: bytes | str, reason: str) -> None:
+    """It is as invalid as the client wants it to be; the log says that nothing was revoked."""
     issuer = make_issuer()
     answer = await revoke(issuer, token)
     assert (answer.status, answer.body) == DONE
-    assert (issuer.store.statuses, issuer.events) == ([], [])
+    assert issuer.store.statuses == []
+    said = {"reason": reason, "client_id": "svc-a"}
+    assert issuer.events == [("revocation.ignored", said)]
+
+
+@pytest.mark.rfc("7009-2-1")
+@pytest.mark.parametrize(
+    "copy",
+    [
+        "{}\n",
+        " {}\t",
+        "\ufeff{}\r\n",
+        "Bearer {}",
+        "DPoP {}\n",
+        "Authorization: Bearer {}",
+        '"{}"',
+        "Bearer '{}'",
+        "'Authorization: Bearer {}'",
+        "\u200bBearer {}",
+        "\u200b{}\u200b",
+    ],
+)
+@pytest.mark.parametrize("inside", ["", " ", "\r\n", "\r\n  ", "\u200b", "\u00a0"])
+async def test_a_copy_with_what_no_token_has_revokes_the_token(copy: str, inside: str) -> None:
+    """Whoever stops a leak is told 200, so it has to be stopped (RFC 7515 §7.1)."""
+    issuer = make_issuer()
+    text = TOKEN.decode()
+    answer = await revoke(issuer, copy.format(text[:40] + inside + text[40:]))
+    assert (answer.status, answer.body) == DONE
+    assert issuer.store.statuses == [(PLACE, Status.INVALID)]
+    assert issuer.events == [("token.revoked", {"client_id": "svc-a", "jti": "token-1"})]
+
+
+@pytest.mark.rfc("7009-2.1-1")
+async def test_a_copy_of_the_token_of_another_client_is_refused_too() -> None:
+    """It is known whose it is."""
+    issuer = make_issuer()
+    answer = await revoke(issuer, f"Bearer {TOKEN.decode()}\n", client_id="svc-b")
+    assert (answer.status, answer.json["error"]) == (400, "unauthorized_client")
+    assert issuer.store.statuses == []
 
 
 async def test_a_token_that_apis_may_still_accept_is_revoked() -> None:

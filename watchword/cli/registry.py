@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from keys.pasted_token import read_pasted_token
 from watchword.ambient import wall_clock
 from watchword.cli.output import CommandFailed, Mistakes, WrongUsage, printable, say
-from watchword.pasted_token import read_pasted_token
 
 if TYPE_CHECKING:
     from issuer.administration.local import Administration

@@ -6,9 +6,9 @@ from typing import Any
 from issuer.registry.schema import write_time
 from keys.errors import InvalidJwt
 from keys.jwt import read_jwt
+from keys.pasted_token import read_pasted_token
 from watchword.console.api import ApiRefusal, Document
 from watchword.console.request import ConsoleRequest, Form, Page
-from watchword.pasted_token import read_pasted_token
 
 ACTIONS = ("revoke", "suspend", "restore")
 _SELECTORS = ("token", "jti", "client_id", "subject", "resource", "issued_before")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from watchword.pasted_token import read_pasted_token
+from keys.pasted_token import read_pasted_token
 
 
 @pytest.mark.parametrize(
