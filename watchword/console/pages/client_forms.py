@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from issuer.registry.auth_methods import AuthMethod
@@ -35,6 +35,7 @@ _NOT_CHANGED = (
     *("client_id", "disabled", "scope", "resources", "secrets"),
     *("created_at", "updated_at", "state", "next_end_at"),
 )
+_GRANT = ("resource", "scope", "default_scope")
 _REFUSED = (409, 422)
 
 
@@ -86,7 +87,7 @@ async def change_client(request: ConsoleRequest) -> Page | Redirect:
         return await _form(request, shown, client_id=request.name, tag=found.tag)
     form, tag = request.form, request.form.get("tag")
     try:
-        base = _read_object(form, "base", {})
+        base = _read_base(form)
         mine = _read(form, base)
         changes = changed_members(base, mine)
         if changes:
@@ -183,24 +184,25 @@ def _offered_methods(request: ConsoleRequest, kept: str | None = None) -> list[t
     return [(name, text) for name, text in METHODS if name in request.methods or name == kept]
 
 
-async def _offered_grants(request: ConsoleRequest, granted: list[str]) -> list[Document]:
-    """List the scopes of each resource that can be ticked, those that are granted first."""
-    scopes: dict[str, list[str]] = {}
+async def _offered_grants(request: ConsoleRequest, granted: Iterable[str]) -> list[Document]:
+    """List the scopes of each resource that can be ticked, those that are granted first.
+
+    In one pass: whoever may change a client may send very many scopes.
+    """
+    ticked: dict[str, dict[str, bool]] = {}
     for each in granted:
         resource, _, scope = each.partition(" ")
-        scopes.setdefault(resource, []).append(scope)
+        ticked.setdefault(resource, {})[scope] = True
+    held = set(ticked)
     if request.may(RESOURCES):
         found = await request.api.get("resources", limit=100)
         for each in found.document["resources"]:
-            known = scopes.setdefault(each["resource"], [])
-            known += [scope for scope in each["scopes"] if scope not in known]
+            known = ticked.setdefault(each["resource"], {})
+            for scope in each["scopes"]:
+                known.setdefault(scope, False)
     return [
-        {
-            "resource": resource,
-            "scopes": [(scope, f"{resource} {scope}" in granted) for scope in names],
-            "is_granted": any(each.startswith(f"{resource} ") for each in granted),
-        }
-        for resource, names in scopes.items()
+        {"resource": resource, "scopes": list(scopes.items()), "is_granted": resource in held}
+        for resource, scopes in ticked.items()
     ]
 
 
@@ -272,6 +274,21 @@ def _read_object(form: Form, name: str, default: Document | None) -> Any:  # noq
         return parse_json_object(text.encode())
     except ValueError as error:
         raise _Mistakes({name: f"This is no JSON object: {error}."}) from None
+
+
+def _read_base(form: Form) -> Document:
+    """Read what the form was made of; whoever sends another only changes more.
+
+    Raises:
+        _Mistakes: no form of ours has that.
+    """
+    base: Document = _read_object(form, "base", {})
+    grants = base.get("grants", [])
+    for each in grants if isinstance(grants, list) else [None]:
+        texts = [each.get(name, "") for name in _GRANT] if isinstance(each, dict) else [None]
+        if not all(isinstance(text, str) for text in texts) or not each.get("resource"):
+            raise _Mistakes({"": "This is no form of this page; open it again."})
+    return base
 
 
 def _read_rest(form: Form, base: Document) -> Document:

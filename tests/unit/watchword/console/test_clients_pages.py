@@ -2,11 +2,13 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from keys.jwk import thumbprint
 from tests.support.keys import public_rsa_jwk
+from watchword.console.pages.client_forms import _offered_grants
 
 READ, WRITE = "watchword:clients:read", "watchword:clients:write"
 SECRETS, TOKENS = "watchword:secrets:write", "watchword:tokens:write"
@@ -248,6 +250,26 @@ async def test_two_operators_at_once_see_both_versions(console, visit):
     after = console.operations.show_client("till").document
     assert (after["client_name"], after["token_ttl"]) == ("Till 2", 60)
     assert after["metadata"] == {"team": "b"}
+
+
+@pytest.mark.parametrize(
+    "grants",
+    [5, None, [5], [{"scope": "a"}], [{"resource": ORDERS, "scope": 5}], [{"resource": 5}]],
+)
+async def test_a_base_that_no_form_of_ours_has_is_refused(console, visit, grants):
+    """422, and nothing is changed."""
+    console.register("till")
+    answer = await edit(visit, base=json.dumps({"grants": grants}), grant=f"{ORDERS} read")
+    assert (answer.status_code, "open it again" in answer.text) == (422, True)
+    assert console.operations.show_client("till").document["scope"] == ""
+
+
+async def test_very_many_scopes_are_looked_at_once():
+    """A list of them that can be read once only: to look each up in it took seconds."""
+    request = SimpleNamespace(may=lambda scope: False)
+    [offered] = await _offered_grants(request, (f"{ORDERS} s{n}" for n in range(10_000)))
+    assert (offered["is_granted"], len(offered["scopes"])) == (True, 10_000)
+    assert all(ticked for _, ticked in offered["scopes"])
 
 
 async def test_a_client_is_disabled_and_enabled(console, visit):
