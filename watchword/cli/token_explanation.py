@@ -129,27 +129,18 @@ def _audience_of(token: str, profile: "TokenProfile") -> str | None:
 def _policy(
     settings: "Settings", token: str, resource: str | None, profile: str
 ) -> "ResourcePolicy":
-    from issuer.profile import PROFILES
-    from resource_api.config import ResourcePolicy
     from resource_api.profiles import find_profile
     from watchword.setting_mistakes import name_settings
+    from watchword.token_policy import make_token_policy
 
     try:
         named = find_profile(profile)
     except ValueError as error:
         raise WrongUsage(f"--profile: {error}") from None
-    rules = PROFILES[settings.profile]
     if resource is None:
-        resource = _audience_of(token, named) or settings.default_resource
+        resource = _audience_of(token, named)
     try:
-        return ResourcePolicy(
-            issuer=settings.issuer,
-            resource=resource,
-            profile=named,
-            allow_insecure_http=settings.allow_insecure_http,
-            algorithms=tuple(rules.token_algorithms),
-            binding_required="any" if rules.only_bound else "",
-        )
+        return make_token_policy(settings, resource=resource, profile=named)
     except ValueError as error:
         raise WrongUsage(f"--resource: {name_settings(str(error))}") from None
 

@@ -41,8 +41,8 @@ const HEADER_CHECKS = {
     // RFC 7515 §4.1.9: case does not count, and `application/` may be left out.
     if (typ.toLowerCase().replace(/^application\//, "") !== "at+jwt") refuse("wrong_type");
   },
-  algorithm(header) {
-    if (!Object.hasOwn(FACTS.algorithms, header.get("alg"))) refuse("wrong_algorithm");
+  algorithm(header, policy) {
+    if (!policy.algorithms.includes(header.get("alg"))) refuse("wrong_algorithm");
   },
   "header members"(header) {
     if (FACTS.forbidden.some((name) => header.has(name))) refuse("forbidden_header");
@@ -78,8 +78,8 @@ const CLAIM_CHECKS = {
       if (!fits) refuse("invalid_identity");
     }
   },
-  confirmation(claims) {
-    if (!claims.has("cnf")) return;
+  confirmation(claims, { bindings }) {
+    if (!claims.has("cnf")) return void (bindings.length && refuse("binding_required"));
     const cnf = claims.get("cnf");
     const known = (name) => name === "jkt" || name === "x5t#S256";
     if (!(cnf instanceof Map) || !cnf.size || ![...cnf.keys()].every(known)) refuse("invalid_confirmation_claim");
@@ -88,6 +88,7 @@ const CLAIM_CHECKS = {
       try { if (decodeBase64url(value).length === 32) continue; } catch { /* refused below */ }
       refuse("invalid_confirmation_claim");
     }
+    if (bindings.length && !bindings.some((name) => cnf.has(name))) refuse("binding_required");
   },
   status(claims, policy) {
     readStatus(claims, policy);
@@ -138,7 +139,8 @@ function isBelow(uri, issuer) {
  * Judge a token.
  * @param token the compact serialisation, as pasted.
  * @param keys of the issuer, by kid and algorithm; null if they cannot be had.
- * @param policy issuer, resource, leeway and maxLifetime in seconds.
+ * @param policy issuer, resource, algorithms, bindings (members of cnf of which one is needed), leeway
+ *   and maxLifetime in seconds.
  * @param now seconds since the epoch.
  * @param findStatus gives the status list of a URI, or throws Refusal or Malformed.
  */
@@ -166,7 +168,7 @@ async function explain(token, keys, policy, now, findStatus) {
   }
   note("shape", PASSED);
   const { header, claims } = parts;
-  for (const [name, check] of Object.entries(HEADER_CHECKS)) run(name, () => check(header));
+  for (const [name, check] of Object.entries(HEADER_CHECKS)) run(name, () => check(header, policy));
   const key = keys && selectKey(keys, header.get("kid"), header.get("alg"));
   if (!keys) note("key", NOT_TRIED, "no_keys", "the issuer's key set could not be had");
   else if (key) note("key", PASSED);

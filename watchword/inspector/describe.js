@@ -59,7 +59,7 @@ const DESCRIPTIONS = {
     () => "three base64url parts; header and claims one strict JSON object each"],
   type: [({ parts }) => show(parts.header, "typ"), () => 'typ "at+jwt"'],
   algorithm: [({ parts }) => show(parts.header, "alg"),
-    () => `one of ${Object.keys(FACTS.algorithms).join(", ")}`],
+    ({ policy }) => `one of ${policy.algorithms.join(", ")}`],
   "header members": [
     ({ parts }) => FACTS.forbidden.filter((name) => parts.header.has(name)).join(", ") || "none that brings keys",
     () => `none of ${FACTS.forbidden.join(", ")}`],
@@ -74,7 +74,8 @@ const DESCRIPTIONS = {
     + `leeway of ${policy.leeway} s, exp at most ${policy.maxLifetime} s after iat`],
   identity: [({ parts }) => show(parts.claims, "sub", "client_id", "jti"),
     () => `sub, client_id and jti: strings of 1 to ${FACTS.limits.identity} characters`],
-  confirmation: [showBinding, () => "no cnf, or one with jkt (a DPoP key), x5t#S256 (a certificate) or both"],
+  confirmation: [showBinding, ({ policy }) => (policy.bindings.length ? `a cnf with ${policy.bindings.join(" or ")}`
+    : "no cnf, or one with jkt (a DPoP key), x5t#S256 (a certificate) or both")],
   status: [({ parts }) => (parts.claims.has("status") ? show(parts.claims, "status") : "no status"),
     ({ policy }) => `no status, or an index from 0 on in a list below ${policy.issuer}`],
   scope: [({ parts }) => (parts.claims.has("scope") ? show(parts.claims, "scope") : "no scope"),

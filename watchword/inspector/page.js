@@ -95,6 +95,8 @@ function readPolicy(parts) {
   return {
     issuer: at("issuer").value.trim(),
     resource: at("resource").value.trim() || audienceOf(parts) || FACTS.resource,
+    algorithms: FACTS.accepted,
+    bindings: FACTS.bindings,
     leeway: FACTS.limits.leeway,
     maxLifetime: FACTS.limits.lifetime,
   };

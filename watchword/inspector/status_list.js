@@ -8,8 +8,10 @@ async function readStatusList(body, keys, uri, now) {
   if (typeof typ !== "string" || typ.toLowerCase().replace(/^application\//, "") !== "statuslist+jwt") {
     throw new Malformed("its type is not that of a status list");
   }
+  // Of whatever algorithm the issuer's key is: a list is no token, and each key has one algorithm.
+  const algorithms = Object.keys(FACTS.algorithms);
   for (const name of ["algorithm", "header members", "kid"]) {
-    try { HEADER_CHECKS[name](header); } catch { throw new Malformed("a list with a bad header"); }
+    try { HEADER_CHECKS[name](header, { algorithms }); } catch { throw new Malformed("a list with a bad header"); }
   }
   const key = selectKey(keys, header.get("kid"), header.get("alg"));
   if (!key) throw new Malformed("a list that no key of the issuer signed");

@@ -39,12 +39,13 @@ from keys.jwt import (
 from keys.key_types import ALGORITHMS, MAXIMUM_RSA_BITS, MAXIMUM_RSA_EXPONENT_OCTETS
 from keys.ring import RingEntry, published
 from resource_api.check_descriptions import DESCRIPTIONS
-from resource_api.config import ResourcePolicy
+from resource_api.confirmation import REQUIRED_MEMBERS
 from resource_api.errors import Reason
 from resource_api.reasons import DIAGNOSES
 from resource_api.status_list import MAX_LIST_BYTES, MAX_UNFOLDED_BYTES
 from watchword.ambient import wall_clock
 from watchword.settings import Settings
+from watchword.token_policy import make_token_policy
 
 _CONTENT = ((b"content-type", b"text/html; charset=utf-8"),)
 _SCRIPTS = ("encoding", "keys", "checks", "status_list", "describe", "page")
@@ -56,6 +57,7 @@ _REASONS = (
     Reason.WRONG_ISSUER,
     Reason.WRONG_AUDIENCE,
     Reason.INVALID_CONFIRMATION,
+    Reason.BINDING_REQUIRED,
     Reason.INVALID_STATUS,
     Reason.UNCHECKED_STATUS,
     Reason.TOKEN_REVOKED,
@@ -154,19 +156,18 @@ def _hash(text: str) -> str:
 
 def _facts(settings: Settings) -> dict[str, object]:
     """Give what the page judges by, from where validation has it."""
-    policy = ResourcePolicy(
-        issuer=settings.issuer,
-        resource=settings.default_resource,
-        allow_insecure_http=settings.allow_insecure_http,
-    )
+    policy = make_token_policy(settings)
     return {
         "issuer": policy.issuer,
         "resource": policy.resource,
         "clauses": {name: each.clause for name, each in DESCRIPTIONS.items()},
         "reasons": {reason: DIAGNOSES[reason] for reason in _REASONS},
+        # Of keys: those of a token are in `accepted`, and a status list may have any.
         "algorithms": {
             each.name: {"kty": each.kty, "crv": each.curve} for each in ALGORITHMS.values()
         },
+        "accepted": sorted(policy.algorithms),
+        "bindings": sorted(REQUIRED_MEMBERS[policy.binding_required]),
         "forbidden": sorted(FORBIDDEN_HEADERS),
         "spaceInside": SPACE_INSIDE,
         "testKeys": [*PUBLISHED_TEST_KEYS],
