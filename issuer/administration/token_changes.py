@@ -141,6 +141,9 @@ def _plan(
     if not ranges:
         _require_known(reading, wanted, now)
     owners = reading.find_token_owners(selection, now) if jti is not None else []
+    claimed = (_read_claims(wanted.token) or {}).get("client_id") if wanted.token else None
+    if owners and claimed is not None and claimed not in owners:
+        raise _mistake("token", "names another client than it was issued to: it was changed")
     named = {
         "client_id": owners[0] if owners else wanted.client_id,
         "subject": wanted.subject,

@@ -213,6 +213,7 @@ MISTAKES = (
     ({"token": "x"}, "token", "is no access token"),
     ({"token": "x.y.z"}, "token", "is no access token"),
     ({"token": token_of(1, iss="https://other")}, "token", "is of another issuer"),
+    ({"token": token_of(17, client_id="shop")}, "token", "names another client than it was"),
     ({"token": token_of(1, status=None)}, "token", "is on no status list"),
     ({"token": token_of(1, status={"status_list": 1})}, "token", "names no list"),
     ({"token": token_of(1, jti=jti_of(BUCKET, 2))}, "token", "not of its place"),

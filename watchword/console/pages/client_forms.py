@@ -284,11 +284,15 @@ def _read_base(form: Form) -> Document:
     """
     base: Document = _read_object(form, "base", {})
     grants = base.get("grants", [])
-    for each in grants if isinstance(grants, list) else [None]:
-        texts = [each.get(name, "") for name in _GRANT] if isinstance(each, dict) else [None]
-        if not all(isinstance(text, str) for text in texts) or not each.get("resource"):
-            raise _Mistakes({"": "This is no form of this page; open it again."})
+    if not isinstance(grants, list) or not all(map(_is_grant, grants)):
+        raise _Mistakes({"": "This is no form of this page; open it again."})
     return base
+
+
+def _is_grant(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    if not isinstance(value, dict) or not value.get("resource"):
+        return False
+    return all(isinstance(value.get(name, ""), str) for name in _GRANT)
 
 
 def _read_rest(form: Form, base: Document) -> Document:
